@@ -1,0 +1,1 @@
+"""The stack on one machine, with or without a Docker engine."""

@@ -1,0 +1,1 @@
+"""Kafka in, PostgreSQL, Kafka out: what every service shares. Import its modules by name."""

@@ -1,0 +1,1 @@
+"""Events, money, ids and the rules that two services must agree on."""

@@ -1,0 +1,1 @@
+"""Builders, memory twins, contract suites and the stack that tests start."""
