@@ -1,0 +1,206 @@
+"""Validation of the body of `POST /payment/confirm`.
+
+It lives here and not in the gateway, because an encrypted request is validated by confirm.
+Order of refusals: malformed JSON, unknown field, missing field, invalid field.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from payment_schemas import answers
+from payment_schemas.answers import Answer
+from payment_schemas.ids import IDENTIFIER_PATTERN
+from payment_schemas.money import (
+    DECIMALS,
+    DEFAULT_CURRENCY,
+    MAX_INTEGER_DIGITS,
+    decimal_of,
+    minor_units,
+)
+
+MAX_BODY_BYTES = 16 * 1024
+FIELDS = (
+    "transaction_id",
+    "idempotency_key",
+    "amount",
+    "currency",
+    "from_account",
+    "to_account",
+    "otp_code",
+)
+_IDENTIFIER = re.compile(IDENTIFIER_PATTERN.replace("$", r"\Z"))
+_IDEMPOTENCY_KEY = re.compile(r"^[\x20-\x7e]{1,255}\Z")
+_UUID4 = re.compile(
+    r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z", re.IGNORECASE
+)
+_CODE = re.compile(r"^[0-9]{6}\Z")
+_PLAIN_DECIMAL = re.compile(r"^-?[0-9]{1,40}(\.[0-9]{1,40})?\Z", re.ASCII)
+_CARD_NUMBER = re.compile(r"^[0-9]{13,19}\Z")
+_IDENTIFIER_RULE = "must be 1 to 64 of A-Z a-z 0-9 . _ : -"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmBody:
+    """A valid request. An omitted field is None; `amount` is in major units of `currency`."""
+
+    transaction_id: str
+    idempotency_key: str
+    amount: Decimal | None
+    currency: str | None
+    from_account: str | None
+    to_account: str | None
+    otp_code: str | None
+
+
+class InvalidBodyError(ValueError):
+    """The body breaks a rule; `answer` is what the client is told."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.body)
+        self.answer = answer
+
+
+def parse_confirm_body(
+    raw: bytes, header_key: str | None = None, *, strict_keys: bool = False
+) -> ConfirmBody:
+    """Read a request body; raise InvalidBodyError with the exact refusal.
+
+    `header_key` is the Idempotency-Key header; `strict_keys` demands a UUIDv4.
+    """
+    fields = _object(raw)
+    for name in fields:
+        if name not in FIELDS:
+            raise InvalidBodyError(answers.unknown_field(name))
+    body_key = fields.get("idempotency_key")
+    key = header_key if body_key is None else body_key
+    _require(fields.get("transaction_id"), "transaction_id")
+    _require(key, "idempotency_key")
+    if header_key is not None and key != header_key:
+        raise _invalid("idempotency_key", "must agree with the Idempotency-Key header")
+    body = ConfirmBody(
+        transaction_id=_identifier(fields, "transaction_id"),
+        idempotency_key=_valid_key(key, strict=strict_keys),
+        amount=_amount(fields),
+        currency=_currency(fields),
+        from_account=_account(fields, "from_account"),
+        to_account=_account(fields, "to_account"),
+        otp_code=_code(fields),
+    )
+    if body.from_account is not None and body.from_account == body.to_account:
+        raise _invalid("to_account", "must differ from from_account")
+    return body
+
+
+def _invalid(name: str, details: str) -> InvalidBodyError:
+    return InvalidBodyError(answers.invalid_field(name, details))
+
+
+def _refuse_constant(_name: str) -> None:
+    raise ValueError("NaN and Infinity are not JSON")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Two values under one name would let two readers of one body see two payments.
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("duplicate name")
+    return fields
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    try:
+        # Numbers stay text: a binary float must never come near an amount.
+        fields = json.loads(
+            raw.decode("utf-8"),
+            parse_float=_Number,
+            parse_int=_Number,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_unique,
+        )
+    except (ValueError, RecursionError):
+        raise InvalidBodyError(answers.malformed_json()) from None
+    if not isinstance(fields, dict):
+        raise InvalidBodyError(answers.malformed_json())
+    return fields
+
+
+class _Number(str):
+    """A JSON number as it was written."""
+
+    __slots__ = ()
+
+
+def _require(value: object, name: str) -> None:
+    if value is None:
+        raise InvalidBodyError(answers.missing_field(name))
+
+
+def _text(fields: dict[str, Any], name: str) -> str | None:
+    value = fields.get(name)
+    if value is not None and (not isinstance(value, str) or isinstance(value, _Number)):
+        raise _invalid(name, "must be a string")
+    return value
+
+
+def _valid_key(key: Any, *, strict: bool) -> str:
+    if not isinstance(key, str) or isinstance(key, _Number) or not _IDEMPOTENCY_KEY.match(key):
+        raise _invalid("idempotency_key", "must be 1 to 255 printable ASCII characters")
+    if strict and not _UUID4.match(key):
+        raise _invalid("idempotency_key", "must be a UUIDv4")
+    return key
+
+
+def _identifier(fields: dict[str, Any], name: str) -> str:
+    value = _text(fields, name)
+    if value is None or not _IDENTIFIER.match(value):
+        raise _invalid(name, _IDENTIFIER_RULE)
+    return value
+
+
+def _account(fields: dict[str, Any], name: str) -> str | None:
+    if fields.get(name) is None:
+        return None
+    account = _identifier(fields, name)
+    if _CARD_NUMBER.match(account) and _passes_luhn(account):
+        raise _invalid(name, "must not be a card number")
+    return account
+
+
+def _passes_luhn(digits: str) -> bool:
+    """Say whether the check digit fits. Source: ISO/IEC 7812-1, annex B."""
+    doubled = [int(digit) * (1 + index % 2) for index, digit in enumerate(reversed(digits))]
+    return sum(value - 9 if value > 9 else value for value in doubled) % 10 == 0
+
+
+def _currency(fields: dict[str, Any]) -> str | None:
+    currency = _text(fields, "currency")
+    if currency is not None and currency not in DECIMALS:
+        raise _invalid("currency", "must be an ISO 4217 currency code")
+    return currency
+
+
+def _amount(fields: dict[str, Any]) -> Decimal | None:
+    value = fields.get("amount")
+    if value is None:
+        return None
+    currency = fields.get("currency")
+    known = currency if isinstance(currency, str) and currency in DECIMALS else DEFAULT_CURRENCY
+    rule = f"must be positive, with at most {DECIMALS[known]} decimals"
+    if not isinstance(value, str) or not _PLAIN_DECIMAL.match(value):
+        raise _invalid("amount", rule)
+    number = decimal_of(value)
+    if number <= 0 or minor_units(number, known) is None:
+        raise _invalid("amount", rule)
+    if number >= 10**MAX_INTEGER_DIGITS:
+        raise _invalid("amount", f"must have at most {MAX_INTEGER_DIGITS} digits before the point")
+    return number
+
+
+def _code(fields: dict[str, Any]) -> str | None:
+    code = _text(fields, "otp_code")
+    if code is not None and not _CODE.match(code):
+        raise _invalid("otp_code", "must be 6 digits")
+    return code

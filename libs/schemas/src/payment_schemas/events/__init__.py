@@ -1,0 +1,1 @@
+"""Versioned events. Every class names its topic, its emitter and its readers."""

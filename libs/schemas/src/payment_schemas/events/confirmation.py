@@ -1,0 +1,115 @@
+"""Commands from the edge and their answers; what becomes of a payment."""
+
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from payment_schemas.answers import DeclineReason
+from payment_schemas.events.base import ClientContext, Event, PaymentEvent
+from payment_schemas.ids import AccountId, RequestId, TransactionId, UserId
+from payment_schemas.money import AmountMinor, Currency
+from payment_schemas.sealed import Sealed
+
+
+class ConfirmRequested(Event):
+    """A client asked to confirm a payment. Emitted by gateway; read by confirm."""
+
+    topic: ClassVar = "payment.confirm-requested.v1"
+
+    request_id: RequestId
+    reply_partition: int = Field(ge=0, lt=32)
+    """Partition of `payment.confirm-answered.v1` that the asking gateway reads."""
+    user_id: UserId
+    transaction_id: TransactionId
+    idempotency_key: str = Field(min_length=1, max_length=255)
+    amount: str | None = None
+    """Major units as the client wrote them, for example `5200.00`."""
+    currency: Currency | None = None
+    from_account: AccountId | None = None
+    to_account: AccountId | None = None
+    sealed_code: Sealed | None = None
+    """The one-time code, sealed for otp."""
+    code_tag: str | None = None
+    """HMAC of the code under gateway's key: confirm compares codes without seeing them."""
+    context: ClientContext = ClientContext()
+
+    @property
+    def key(self) -> str:
+        """User and idempotency key: equal keys meet in one partition."""
+        return f"{self.user_id}\x1f{self.idempotency_key}"
+
+    @property
+    def subject(self) -> str:
+        """The request's id: the payment may not exist."""
+        return str(self.request_id)
+
+
+class ConfirmAnswered(Event):
+    """Confirm's answer to one request. Emitted by confirm; read by the gateway that asked."""
+
+    topic: ClassVar = "payment.confirm-answered.v1"
+    through_outbox: ClassVar = False
+
+    request_id: RequestId
+    reply_partition: int = Field(ge=0, lt=32)
+    status: int
+    body: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The request's id."""
+        return str(self.request_id)
+
+    @property
+    def partition(self) -> int | None:
+        """The asking gateway's partition."""
+        return self.reply_partition
+
+
+class PaymentConfirmed(PaymentEvent):
+    """A payment was confirmed and its funds are held.
+
+    Emitted by confirm; read by risk, notification, audit.
+    """
+
+    topic: ClassVar = "payment.confirmed.v1"
+
+    version: int
+    """The payment's version after the step."""
+    amount_minor: AmountMinor
+    currency: Currency
+    from_account: AccountId
+    to_account: AccountId
+    reference: str
+    settlement_method: str
+    risk_score: int
+    confirmed_at: datetime
+    context: ClientContext = ClientContext()
+
+
+class PaymentDeclined(PaymentEvent):
+    """A payment was declined, finally. Emitted by confirm; read by notification and audit."""
+
+    topic: ClassVar = "payment.declined.v1"
+
+    version: int
+    amount_minor: AmountMinor
+    currency: Currency
+    from_account: AccountId
+    to_account: AccountId
+    reason: DeclineReason
+    risk_score: int | None = None
+    context: ClientContext = ClientContext()
+
+
+class ReviewOpened(PaymentEvent):
+    """A person should look at a payment that goes on. Emitted by confirm; read by audit."""
+
+    topic: ClassVar = "review.opened.v1"
+
+    reasons: tuple[Literal["amount", "risk"], ...]
+    amount_minor: AmountMinor
+    currency: Currency
+    risk_score: int

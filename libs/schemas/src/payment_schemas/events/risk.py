@@ -1,0 +1,66 @@
+"""Questions to risk and its results."""
+
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from payment_schemas.events.base import ClientContext, PaymentEvent
+from payment_schemas.ids import AccountId
+from payment_schemas.money import AmountMinor, Currency
+
+RiskLevel = Literal["low", "medium", "high", "critical"]
+KycStatus = Literal["verified", "pending", "expired", "rejected"]
+Party = Literal["debtor", "creditor"]
+
+
+class AssessmentRequested(PaymentEvent):
+    """Confirm asks what risk a new payment carries. Emitted by confirm; read by risk and audit."""
+
+    topic: ClassVar = "risk.assessment-requested.v1"
+
+    version: int
+    amount_minor: AmountMinor
+    currency: Currency
+    from_account: AccountId
+    to_account: AccountId
+    requested_at: datetime
+    expires_at: datetime
+    """Past it nobody waits for the result, and it is not worked on."""
+    context: ClientContext = ClientContext()
+
+
+class Factor(BaseModel):
+    """One contribution to a score."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str
+    points: int
+
+
+class Screening(BaseModel):
+    """One party held against the sanctions list."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    party: Party
+    hit: bool
+    list_version: str
+    match_score: int = Field(ge=0, le=100)
+
+
+class RiskAssessed(PaymentEvent):
+    """The risk service has scored a payment. Emitted by risk; read by confirm and audit."""
+
+    topic: ClassVar = "risk.assessed.v1"
+
+    score: int = Field(ge=0, le=100)
+    """0 safe … 100 certain fraud."""
+    level: RiskLevel
+    factors: tuple[Factor, ...]
+    """Every contribution, largest first."""
+    sanctions: Literal["clear", "hit"]
+    kyc: KycStatus
+    screenings: tuple[Screening, ...]
+    """Both parties', kept with the check."""

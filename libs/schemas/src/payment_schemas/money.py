@@ -1,0 +1,73 @@
+"""Money as a type: integer minor units and a currency. Never a float."""
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+# ISO 4217, decimals ("minor unit") of each active currency; withdrawn and test codes are left out.
+_NO_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+_THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND"
+_FOUR_DECIMALS = "CLF UYW"
+_TWO_DECIMALS = (
+    "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BTN BWP BYN BZD CAD"
+    " CDF CHF CNY COP CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD"
+    " GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL"
+    " MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN"
+    " PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP"
+    " SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VED VES WST XCD YER ZAR ZMW ZWG"
+)
+DECIMALS: dict[str, int] = {
+    code: places
+    for places, codes in enumerate(
+        (_NO_DECIMALS, "", _TWO_DECIMALS, _THREE_DECIMALS, _FOUR_DECIMALS)
+    )
+    for code in codes.split()
+}
+DEFAULT_CURRENCY = "USD"
+MAX_INTEGER_DIGITS = 12
+
+
+def _known_currency(code: str) -> str:
+    if code not in DECIMALS:
+        raise ValueError("must be an ISO 4217 currency code")
+    return code
+
+
+Currency = Annotated[str, AfterValidator(_known_currency)]
+AmountMinor = Annotated[int, Field(gt=0, lt=10 ** (MAX_INTEGER_DIGITS + 4))]
+"""A positive amount in the currency's minor unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in the currency's minor unit. Source: ISO 4217. Never a float."""
+
+    amount_minor: int
+    currency: str
+
+    def __str__(self) -> str:
+        return f"{self.major()} {self.currency}"
+
+    def major(self) -> str:
+        """Return the amount in major units with the currency's decimals, such as `5200.00`."""
+        return str(Decimal(self.amount_minor).scaleb(-DECIMALS[self.currency]))
+
+
+def decimal_of(amount: str) -> Decimal:
+    """Return the exact decimal behind an amount as text; raise ValueError where it is none."""
+    try:
+        number = Decimal(amount)
+    except InvalidOperation:
+        raise ValueError("must be a number") from None
+    if not number.is_finite():
+        raise ValueError("must be a number")
+    return number
+
+
+def minor_units(number: Decimal, currency: str) -> int | None:
+    """Return the amount in minor units, or None where the currency has too few decimals."""
+    scaled = number.scaleb(DECIMALS[currency])
+    whole = scaled.to_integral_value()
+    return int(whole) if whole == scaled else None

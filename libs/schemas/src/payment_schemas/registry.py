@@ -1,0 +1,39 @@
+"""Which event class belongs to which `ce_type` and topic."""
+
+from payment_schemas.events.base import Event
+from payment_schemas.events.confirmation import (
+    ConfirmAnswered,
+    ConfirmRequested,
+    PaymentConfirmed,
+    PaymentDeclined,
+    ReviewOpened,
+)
+from payment_schemas.events.otp import (
+    Challenged,
+    ChallengeRequested,
+    VerificationRequested,
+    Verified,
+)
+from payment_schemas.events.record import AuditRecorded, NotificationDelivered
+from payment_schemas.events.risk import AssessmentRequested, RiskAssessed
+from payment_schemas.events.settlement import SettlementRequested, SettlementUpdated
+
+EVENTS: tuple[type[Event], ...] = (
+    ConfirmRequested,
+    ConfirmAnswered,
+    AssessmentRequested,
+    RiskAssessed,
+    ChallengeRequested,
+    Challenged,
+    VerificationRequested,
+    Verified,
+    PaymentConfirmed,
+    PaymentDeclined,
+    ReviewOpened,
+    SettlementRequested,
+    SettlementUpdated,
+    NotificationDelivered,
+    AuditRecorded,
+)
+BY_TYPE: dict[str, type[Event]] = {event.ce_type: event for event in EVENTS}
+BY_TOPIC: dict[str, type[Event]] = {event.topic: event for event in EVENTS}
