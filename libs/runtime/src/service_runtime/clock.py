@@ -1,0 +1,46 @@
+"""The only room that reads the time, makes ids and draws chance; everyone else is handed them."""
+
+import random
+import secrets
+from datetime import UTC, datetime
+from typing import Protocol
+from uuid import UUID, uuid4
+
+CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Crockford's base 32: no I, L, O, U, so that a reference survives the telephone."""
+
+
+class Clock(Protocol):
+    """Time, ids and chance as a service sees them."""
+
+    def now(self) -> datetime:
+        """Return the time, in UTC."""
+        ...
+
+    def new_id(self) -> UUID:
+        """Return a UUIDv4."""
+        ...
+
+    def jitter(self) -> float:
+        """Return a number in [0, 1), for back-off only."""
+        ...
+
+    def text(self, alphabet: str, length: int) -> str:
+        """Return unpredictable text of `length` characters of the alphabet."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock and the operating system's randomness."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def new_id(self) -> UUID:
+        return uuid4()
+
+    def jitter(self) -> float:
+        return random.random()  # noqa: S311 - spreads retries, guards nothing
+
+    def text(self, alphabet: str, length: int) -> str:
+        return "".join(secrets.choice(alphabet) for _ in range(length))

@@ -1,0 +1,67 @@
+"""The tree of all errors that a handler may raise, and what each one makes the runtime do.
+
+ServiceError
+├── Rejected       this message will never work       → dead letter, go on
+├── Unavailable    something else is down for now     → nothing committed; the same again, later
+└── Invariant      we are wrong; anything unknown too → three tries, then dead letter, alert, go on
+
+A refusal by the business (declined, wrong code) is a return value, never an error.
+"""
+
+from enum import Enum
+
+import psycopg
+
+
+class ServiceError(Exception):
+    """Something went wrong; `reason` is a stable word for headers and metrics."""
+
+    reason = "error"
+
+
+class Rejected(ServiceError):  # noqa: N818 - the name says what happens, as the design has it
+    """This message will never work."""
+
+    reason = "rejected"
+
+
+class Unavailable(ServiceError):  # noqa: N818
+    """Something else is down for now."""
+
+    reason = "unavailable"
+
+
+class Invariant(ServiceError):  # noqa: N818
+    """We are wrong."""
+
+    reason = "invariant"
+
+
+class Consequence(Enum):
+    """What an error makes the runtime do."""
+
+    BURY = "bury"
+    WAIT = "wait"
+    TRY_AGAIN = "try again"
+    RACE = "race"
+
+
+def consequence_of(error: Exception) -> Consequence:
+    """Say what an error makes the runtime do; anything unknown is our own fault.
+
+    What the data itself provokes in the database is tried again and then buried. All else that the
+    database says is its own trouble, for which waiting loses nothing: a missing table, a full disk,
+    a read-only standby, a lost connection. A unique violation may be a race, so it is waited out
+    at first.
+    """
+    match error:
+        case Rejected():
+            return Consequence.BURY
+        case psycopg.errors.UniqueViolation():
+            return Consequence.RACE
+        case psycopg.DataError() | psycopg.IntegrityError() | psycopg.errors.RaiseException():
+            return Consequence.TRY_AGAIN
+        case Unavailable() | psycopg.Error() | OSError() | TimeoutError():
+            return Consequence.WAIT
+        case _:
+            return Consequence.TRY_AGAIN

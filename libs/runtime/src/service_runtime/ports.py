@@ -1,0 +1,115 @@
+"""The ports that the runtime's loops stand on: real adapters here, memory twins in testkit."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from service_runtime.messages import Due, Outgoing, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An outbox row and the record in it."""
+
+    id: int
+    outgoing: Outgoing
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that its consumer will never handle, and why."""
+
+    record: Record
+    reason: str
+    error_class: str
+    attempts: int
+    first_seen: datetime
+
+
+class Transaction(Protocol):
+    """One database transaction: what the runtime and a store write in it is committed together."""
+
+    async def claim_inbox(self, consumer: str, event_ids: Sequence[UUID]) -> set[UUID]:
+        """Note the ids as handled by the consumer; return those that were not yet."""
+        ...
+
+    async def add_to_outbox(self, records: Sequence[Outgoing]) -> list[Stored]:
+        """Keep the records until the broker has them; they are claimed by this process."""
+        ...
+
+    async def bury(self, consumer: str, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        """Note the dead letters; return those that were not yet known by topic and offset."""
+        ...
+
+
+class Database(Protocol):
+    """Where transactions come from, and the outbox outside of them."""
+
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        """Open a transaction: committed at the end of the block, rolled back on an error."""
+        ...
+
+    async def claim_outbox(self, limit: int) -> list[Stored]:
+        """Claim outbox rows whose claim has run out."""
+        ...
+
+    async def delete_outbox(self, ids: Sequence[int]) -> None:
+        """Delete rows that the broker has acknowledged."""
+        ...
+
+    async def count_outbox(self) -> int:
+        """Count the rows that wait."""
+        ...
+
+
+class Publisher(Protocol):
+    """The way to the broker."""
+
+    async def send(self, outgoing: Outgoing) -> "Acknowledgement":
+        """Hand a record to the producer; the result tells when the broker has it."""
+        ...
+
+
+class Acknowledgement(Protocol):
+    """Whether the broker has a record."""
+
+    def __await__(self) -> Any:
+        """Wait until the broker has it; raise where it never will."""
+        ...
+
+
+class Source(Protocol):
+    """The way from the broker, for one consumer."""
+
+    async def poll(self, limit: int, timeout_s: float) -> Sequence[Record]:
+        """Return what has arrived, in order within each partition."""
+        ...
+
+    def done(self, records: Sequence[Record]) -> None:
+        """Note that everything up to these records is handled; offsets follow soon."""
+        ...
+
+    async def idle(self, seconds: float) -> None:
+        """Stay a member of the group without taking records."""
+        ...
+
+
+class WorkTable(Protocol):
+    """A table of rows that are due at a time."""
+
+    name: str
+
+    async def claim(self, tx: Any, limit: int, lease_s: float) -> Sequence[Due[Any]]:
+        """Lease rows that are due, skipping those that others have."""
+        ...
+
+    async def still_mine(self, tx: Any, due: Sequence[Due[Any]]) -> set[UUID]:
+        """Lock the rows; return the ids of those whose epoch is still the one that was leased."""
+        ...
+
+    async def park(self, tx: Any, due: Due[Any], error: str) -> None:
+        """Set the row aside for a person; it is never deleted."""
+        ...

@@ -1,0 +1,92 @@
+"""What the environment may say to every service, checked at start.
+
+Secrets arrive as files (`NAME_FILE`), so that they stand in no environment and no process list.
+"""
+
+import base64
+import binascii
+import sys
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+KEY_BYTES = 32
+
+
+def _read_text(path: object) -> str:
+    try:
+        text = Path(str(path)).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+    if not text:
+        raise ValueError("is empty")
+    return text
+
+
+def _read_key(path: object) -> bytes:
+    try:
+        key = base64.b64decode(_read_text(path), validate=True)
+    except binascii.Error:
+        raise ValueError("must hold base64") from None
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"must hold {KEY_BYTES} bytes as base64")
+    return key
+
+
+SecretText = Annotated[str, BeforeValidator(_read_text), Field(repr=False)]
+"""The text of the file that the variable names."""
+SecretKey = Annotated[bytes, BeforeValidator(_read_key), Field(repr=False)]
+"""The 32 bytes behind the base64 in the file that the variable names."""
+
+
+class HttpSettings(BaseSettings):
+    """Settings of every process that serves HTTP."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+
+    profile: Literal["dev", "prod"] = "prod"
+    instance: int = Field(default=0, ge=0, lt=1000)
+    """Which instance of the service this is; part of its Kafka identity."""
+    host: str = "127.0.0.1"
+    port: int = Field(ge=1, le=65535)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    otlp_endpoint: str = ""
+    """Address of the OpenTelemetry collector (gRPC); empty: no telemetry leaves the process."""
+    trace_sample: float = Field(default=1.0, ge=0, le=1)
+    internal_credentials: SecretText = Field(
+        default="{}", validation_alias="INTERNAL_CREDENTIALS_FILE", validate_default=False
+    )
+    """JSON: caller → {"sha256": hex of its secret, "scopes": [...]}."""
+
+
+class KafkaSettings(HttpSettings):
+    """Settings of every process that speaks to Kafka."""
+
+    kafka_bootstrap_servers: str
+
+
+class ServiceSettings(KafkaSettings):
+    """Settings of every process with a database."""
+
+    database_url: str
+    database_password: SecretText = Field(validation_alias="DATABASE_PASSWORD_FILE")
+    database_pool_size: int = Field(default=6, ge=2, le=32)
+    batch_records: int = Field(default=500, ge=1, le=5000)
+    """Records that one poll takes at most."""
+
+
+S = TypeVar("S", bound=HttpSettings)
+
+
+def load(settings: type[S]) -> S:
+    """Read the settings from the environment, or say what is wrong and leave with status 2."""
+    try:
+        return settings()
+    except ValidationError as error:
+        for fault in error.errors(include_url=False, include_input=False):
+            name = "_".join(str(part) for part in fault["loc"]).upper() or "SETTINGS"
+            sys.stderr.write(f"{name}: {fault['msg']}\n")
+        sys.stderr.write("Set the variables above (see .env.example), then start again.\n")
+        raise SystemExit(2) from None

@@ -1,0 +1,143 @@
+"""HTTP plumbing that every process shares: health, readiness, metrics, request ids, body limits."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service_runtime.clock import Clock
+from service_runtime.metrics import exposition
+
+Check = Callable[[], Awaitable[bool]]
+"""Says whether one dependency can be reached now."""
+
+MAX_BODY_BYTES = 1024 * 1024
+PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class JsonResponse(Response):
+    """JSON by orjson."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return orjson.dumps(content)
+
+
+def create_app(
+    name: str, checks: Mapping[str, Check], clock: Clock, max_body_bytes: int = MAX_BODY_BYTES
+) -> FastAPI:
+    """Return an app with `/health`, `/ready` and `/metrics`; a service adds its routes."""
+    app = FastAPI(title=f"Countersign {name}", version="1.0", default_response_class=JsonResponse)
+    app.add_middleware(RequestFrame, clock=clock, max_body_bytes=max_body_bytes)
+    app.add_exception_handler(RequestValidationError, _refuse_invalid)
+
+    async def health(_request: Request) -> Response:
+        return JsonResponse({"status": "alive", "service": name})
+
+    async def ready(_request: Request) -> Response:
+        missing = [dependency for dependency, check in checks.items() if not await check()]
+        status = {"status": "not ready" if missing else "ready", "missing": missing}
+        return JsonResponse(status, 503 if missing else 200)
+
+    async def metrics(_request: Request) -> Response:
+        return Response(exposition(), media_type=PROMETHEUS_TEXT)
+
+    app.add_route("/health", health, include_in_schema=False)
+    app.add_route("/ready", ready, include_in_schema=False)
+    app.add_route("/metrics", metrics, include_in_schema=False)
+    return app
+
+
+async def _refuse_invalid(_request: Request, error: Exception) -> Response:
+    """Answer 400 and name the field, never its value."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it alone
+    fault = error.errors()[0]
+    name = ".".join(str(part) for part in fault["loc"][1:]) or "body"
+    return JsonResponse({"error": f"Invalid field: {name}", "details": fault["msg"]}, 400)
+
+
+class RequestFrame:
+    """Puts `X-Request-Id` on every answer and refuses bodies over the limit with 413."""
+
+    def __init__(self, app: ASGIApp, clock: Clock, max_body_bytes: int) -> None:
+        self._app = app
+        self._clock = clock
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = self._clock.new_id()
+        scope.setdefault("state", {})["request_id"] = request_id
+        header = (b"x-request-id", str(request_id).encode())
+
+        async def send_framed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), header]
+            await send(message)
+
+        if self._declared_length(scope) > self._max_body_bytes:
+            await JsonResponse({"error": "Body too large"}, 413)(scope, receive, send_framed)
+            return
+        await self._app(scope, _Bounded(receive, self._max_body_bytes), send_framed)
+
+    @staticmethod
+    def _declared_length(scope: Scope) -> int:
+        lengths = [value for name, value in scope["headers"] if name == b"content-length"]
+        return int(lengths[0]) if lengths and lengths[0].isdigit() else 0
+
+
+class _Bounded:
+    """A receive channel that breaks off a body which turns out longer than it said."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._left = limit
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            raise HTTPException(413, "Body too large")
+        return message
+
+
+class Credentials:
+    """Which caller may do what on internal routes. Holds hashes only.
+
+    Source: the file behind INTERNAL_CREDENTIALS_FILE, `{caller: {"sha256": hex, "scopes": [...]}}`.
+    """
+
+    def __init__(self, document: str) -> None:
+        self._callers: dict[str, tuple[str, frozenset[str]]] = {
+            caller: (entry["sha256"], frozenset(entry["scopes"]))
+            for caller, entry in json.loads(document).items()
+        }
+
+    def caller_with(self, scope: str, authorization: str) -> str | None:
+        """Return the caller whose bearer secret this is, if it has the scope."""
+        presented = hashlib.sha256(authorization.removeprefix("Bearer ").encode()).hexdigest()
+        for caller, (digest, scopes) in self._callers.items():
+            if hmac.compare_digest(digest, presented) and scope in scopes:
+                return caller
+        return None
+
+    def require(self, scope: str) -> Callable[[Request], str]:
+        """Return a FastAPI dependency that yields the caller's name, or answers 401."""
+
+        def caller(request: Request) -> str:
+            found = self.caller_with(scope, request.headers.get("authorization", ""))
+            if found is None:
+                raise HTTPException(401, f"A credential with scope {scope} is required")
+            return found
+
+        return caller
