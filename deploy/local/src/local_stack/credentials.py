@@ -1,0 +1,117 @@
+"""Keys, passwords and tokens: made once at set-up, kept as files, never committed.
+
+Files are readable by all inside a folder that only its owner may enter: a container's own user
+reads a mounted file, and nobody on this machine gets past the folder.
+"""
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from local_stack.errors import StackError
+from local_stack.inventory import Inventory
+
+ADMIN_PASSWORD = "database-admin"  # noqa: S105 - the name of a file
+PARTNERS = ("first-bank", "north-bank", "south-bank")
+SCOPES = {"gateway": ["payment.read"], "ops": ["ops.read", "ops.write"]}
+_KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The secrets folder of one stack."""
+
+    folder: Path
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+    def read(self, name: str) -> str:
+        """The secret's text. Raises StackError where set-up has not made it."""
+        try:
+            return self.path(name).read_text().strip()
+        except FileNotFoundError:
+            raise StackError(f"secret {name} is missing in {self.folder}: run set-up") from None
+
+    def make(self, inventory: Inventory) -> None:
+        """Make what is missing and keep what is there."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
+        for name, new in _recipes(inventory).items():
+            if not self.path(name).exists():
+                self._write(name, new())
+        self._write("internal-credentials", self._known_callers())
+
+    def _known_callers(self) -> str:
+        callers = {
+            caller: {
+                "sha256": hashlib.sha256(
+                    self.read(f"internal-credential-{caller}").encode()
+                ).hexdigest(),
+                "scopes": scopes,
+            }
+            for caller, scopes in SCOPES.items()
+        }
+        return json.dumps(callers, indent=2)
+
+    def _write(self, name: str, text: str) -> None:
+        # Renamed into place: a reader or a second set-up never sees half a secret.
+        draft = self.path(f".{name}.{os.getpid()}")
+        draft.write_text(text + "\n")
+        draft.chmod(0o444)
+        draft.rename(self.path(name))
+
+
+def _recipes(inventory: Inventory) -> dict[str, Callable[[], str]]:
+    """How each secret is made, by name."""
+    recipes: dict[str, Callable[[], str]] = {
+        "otp-sealing-key": _key,
+        "notification-sealing-key": _key,
+        "code-tag-key": _key,
+        "code-key": _key,
+        "twilio-auth-token": _token,
+        "sendgrid-api-key": lambda: f"SG.{_token()}",
+        "partner-credentials": lambda: json.dumps({name: _token() for name in PARTNERS}),
+        "issuer-key": _private_key,
+        ADMIN_PASSWORD: _token,
+    }
+    recipes |= {f"internal-credential-{caller}": _token for caller in SCOPES}
+    for service in inventory.with_database:
+        recipes |= {password_name(service.name): _token, owner_password_name(service.name): _token}
+    return recipes
+
+
+def password_name(role: str) -> str:
+    """The secret that holds the password of a service's database role."""
+    return f"database-{role}"
+
+
+def owner_password_name(service: str) -> str:
+    """The secret that holds the password of the role that owns a service's schema."""
+    return f"database-{service}-owner"
+
+
+def secret_names(inventory: Inventory) -> tuple[str, ...]:
+    """Every secret that `Credentials.make` makes."""
+    return (*_recipes(inventory), "internal-credentials")
+
+
+def _key() -> str:
+    return base64.b64encode(os.urandom(_KEY_BYTES)).decode()
+
+
+def _token() -> str:
+    return base64.urlsafe_b64encode(os.urandom(_KEY_BYTES)).decode().rstrip("=")
+
+
+def _private_key() -> str:
+    key = Ed25519PrivateKey.generate()
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return pem.decode().strip()

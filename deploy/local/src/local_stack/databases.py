@@ -1,0 +1,118 @@
+"""The database's roles and schemas, and the services' migrations.
+
+Each service with a database has a schema of its name, owned by `<service>_owner` (migrations run
+as this role) and used by the role `<service>` (the process), which owns nothing. What the service
+role may do is granted by the migrations themselves.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+from psycopg import sql
+
+from local_stack.credentials import (
+    ADMIN_PASSWORD,
+    Credentials,
+    owner_password_name,
+    password_name,
+)
+from local_stack.errors import StackError
+from local_stack.inventory import Service
+from local_stack.layout import CHECKOUT
+
+DATABASE = "countersign"
+ADMIN = "postgres"
+_CONNECT_WITHIN_S = 5
+_MIGRATE_WITHIN_S = 120
+
+
+def owner_of(service: str) -> str:
+    """The role that owns a service's schema."""
+    return f"{service}_owner"
+
+
+def admin_dsn(address: str, credentials: Credentials, database: str = DATABASE) -> str:
+    """The superuser's connection string; `address` is host:port."""
+    return f"postgresql://{ADMIN}:{credentials.read(ADMIN_PASSWORD)}@{address}/{database}"
+
+
+def is_ready(address: str, credentials: Credentials) -> bool:
+    """Whether the server takes connections."""
+    try:
+        psycopg.connect(admin_dsn(address, credentials, ADMIN), connect_timeout=1).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def make_roles(address: str, credentials: Credentials, services: Iterable[Service]) -> None:
+    """Make the database, each service's roles and schema, and set their passwords. Repeatable."""
+    wait = _CONNECT_WITHIN_S
+    whole = admin_dsn(address, credentials, ADMIN)
+    with psycopg.connect(whole, autocommit=True, connect_timeout=wait) as server:
+        _make_database(server)
+    with psycopg.connect(admin_dsn(address, credentials), connect_timeout=wait) as connection:
+        for service in services:
+            _make_service(connection, service.name, credentials)
+
+
+def _make_database(server: psycopg.Connection) -> None:
+    there = server.execute("select 1 from pg_database where datname = %s", (DATABASE,)).fetchone()
+    if there is None:
+        server.execute(sql.SQL("create database {}").format(sql.Identifier(DATABASE)))
+
+
+def _make_service(connection: psycopg.Connection, service: str, credentials: Credentials) -> None:
+    owner = owner_of(service)
+    _make_role(connection, owner, credentials.read(owner_password_name(service)))
+    _make_role(connection, service, credentials.read(password_name(service)))
+    names = {"schema": sql.Identifier(service), "owner": sql.Identifier(owner)}
+    for statement in (
+        "create schema if not exists {schema} authorization {owner}",
+        "alter role {owner} set search_path = {schema}",
+        "alter role {schema} set search_path = {schema}",
+    ):
+        connection.execute(sql.SQL(statement).format(**names))
+
+
+def _make_role(connection: psycopg.Connection, role: str, password: str) -> None:
+    there = connection.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone()
+    verb = "alter" if there else "create"
+    connection.execute(
+        sql.SQL(verb + " role {} login password {}").format(
+            sql.Identifier(role), sql.Literal(password)
+        )
+    )
+
+
+def migrate(address: str, credentials: Credentials, services: Iterable[Service]) -> None:
+    """Apply the runtime's and the services' migrations, two services at a time.
+
+    Raises StackError with the end of the output of the first one that fails.
+    """
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for _ in pool.map(lambda one: _migrate(address, credentials, one.name), services):
+            pass
+
+
+def _migrate(address: str, credentials: Credentials, service: str) -> None:
+    folder = CHECKOUT / "services" / service / "migrations"
+    command = [sys.executable, "-m", "service_runtime.migrations", "--schema", service]
+    done = subprocess.run(
+        [*command, "--folder", str(folder)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=_MIGRATE_WITHIN_S,
+        env=os.environ
+        | {
+            "DATABASE_URL": f"postgresql://{owner_of(service)}@{address}/{DATABASE}",
+            "DATABASE_PASSWORD_FILE": str(credentials.path(owner_password_name(service))),
+        },
+    )
+    if done.returncode != 0:
+        raise StackError(f"migrations of {service} failed: {(done.stdout + done.stderr)[-2000:]}")

@@ -1,0 +1,87 @@
+"""What a process is told by its environment: the inventory's templates, filled in."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from local_stack.errors import StackError
+from local_stack.inventory import Inventory, Service
+
+_WORD = re.compile(r"\{([a-z_]+)\}")
+_CALL = re.compile(r"\{([a-z_]+):([a-z0-9_-]+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the processes of a stack find one another: this machine's ports, or Compose's names."""
+
+    kafka: str
+    postgres: str
+    redis: str
+    host: str
+    url: Callable[[str, int], str]
+    secret: Callable[[str], str]
+    state: Callable[[str], str]
+    port: Callable[[Service, int], int] = field(default=Service.port_of)
+
+
+@dataclass(frozen=True, slots=True)
+class Environments:
+    """The environment of every process, for one place and one number of instances each."""
+
+    inventory: Inventory
+    place: Place
+    instances: Mapping[str, int] = field(default_factory=dict)
+
+    def of(self, name: str, instance: int = 0) -> dict[str, str]:
+        """The environment of one process. Raises StackError on a placeholder that is unknown."""
+        service = self.inventory.service(name)
+        words = self._words(service, instance)
+        secrets = {key: self.place.secret(file) for key, file in service.secrets.items()}
+        rendered = {
+            key: self._render(template, words, f"{name}: {key}")
+            for key, template in service.environment.items()
+        }
+        return rendered | secrets
+
+    def urls(self, name: str) -> tuple[str, ...]:
+        """The addresses of a service, by instance."""
+        return tuple(self.place.url(name, one) for one in range(self.instances.get(name, 1)))
+
+    def _words(self, service: Service, instance: int) -> dict[str, str]:
+        place = self.place
+        return {
+            "kafka": place.kafka,
+            "postgres": place.postgres,
+            "redis": place.redis,
+            "host": place.host,
+            "service": service.name,
+            "instance": str(instance),
+            "port": str(place.port(service, instance)),
+            "state": place.state(service.name),
+            "admin_urls": self._admin_urls(),
+        }
+
+    def _admin_urls(self) -> str:
+        addresses = {one.name: self.place.url(one.name, 0) for one in self.inventory.admins}
+        return json.dumps(addresses, separators=(",", ":"))
+
+    def _render(self, template: str, words: Mapping[str, str], where: str) -> str:
+        def word(found: re.Match[str]) -> str:
+            if found[1] not in words:
+                raise StackError(f"services.yaml: {where}: unknown placeholder {found[0]}")
+            return words[found[1]]
+
+        def call(found: re.Match[str]) -> str:
+            match found[1]:
+                case "url":
+                    return self.place.url(self.inventory.service(found[2]).name, 0)
+                case "urls":
+                    return ",".join(self.urls(self.inventory.service(found[2]).name))
+                case "secret":
+                    return self.place.secret(found[2])
+                case _:
+                    raise StackError(f"services.yaml: {where}: unknown placeholder {found[0]}")
+
+        return _CALL.sub(call, _WORD.sub(word, template))

@@ -1,0 +1,67 @@
+"""Waiting until a process says that it is ready."""
+
+import http.client
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from local_stack.errors import StackError
+from local_stack.waiting import wait_until
+
+_ASK_WITHIN_S = 2
+_LOG_LINES = 15
+
+
+def is_ready(url: str) -> bool:
+    """Whether `GET /ready` answers 200."""
+    return _ask(url)[0] == http.client.OK
+
+
+def _ask(url: str) -> tuple[int, str]:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=_ASK_WITHIN_S)
+    try:
+        connection.request("GET", "/ready")
+        answer = connection.getresponse()
+        return answer.status, answer.read(2000).decode(errors="replace")
+    except (OSError, http.client.HTTPException) as error:
+        return 0, repr(error)
+    finally:
+        connection.close()
+
+
+def wait_for_all(
+    urls: Mapping[str, str], logs: Path, tell: Callable[[str], None], *, seconds: float
+) -> None:
+    """Wait until every process (name -> address) is ready, telling of each.
+
+    Raises StackError that names those which are not, what they answer and the end of their logs.
+    """
+    waiting = dict(urls)
+
+    def all_ready() -> bool:
+        for name in [name for name, url in waiting.items() if is_ready(url)]:
+            tell(f"{name} is ready at {waiting.pop(name)}")
+        return not waiting
+
+    try:
+        wait_until(all_ready, seconds=seconds, otherwise="not ready", pause_s=0.1)
+    except StackError as error:
+        raise StackError(f"{error}: " + "\n".join(_reports(waiting, logs))) from None
+
+
+def _reports(waiting: Mapping[str, str], logs: Path) -> Iterable[str]:
+    for name, url in waiting.items():
+        status, body = _ask(url)
+        answer = json.dumps(body[:300]) if status else "no answer"
+        yield f"{name} ({answer}); its log ends:\n{last_lines(logs / f'{name}.log')}"
+
+
+def last_lines(log: Path, count: int = _LOG_LINES) -> str:
+    """The end of a log, or a word that there is none."""
+    if not log.exists():
+        return "(no log)"
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 200 * count))
+        return "\n".join(file.read().decode(errors="replace").splitlines()[-count:])

@@ -1,0 +1,27 @@
+"""Redis on this machine: a counter and a cache, wiped at will, so nothing is written to disk."""
+
+import shutil
+
+from local_stack.errors import StackError
+from local_stack.layout import Layout
+from local_stack.programs import Program
+
+
+def program(layout: Layout, port: int) -> Program:
+    """The server as a supervised process. Raises StackError where it is not installed."""
+    server = shutil.which("redis-server") or shutil.which("valkey-server")
+    if server is None:
+        raise StackError("redis-server is missing: install the package redis-server, or use Docker")
+    options = {
+        "bind": "127.0.0.1",
+        "port": str(port),
+        "dir": str(layout.redis),
+        "save": "",
+        "appendonly": "no",
+        # A title would overwrite the environment, by which a stack knows its processes.
+        "set-proc-title": "no",
+        "maxmemory": "256mb",
+        "maxmemory-policy": "volatile-lru",
+    }
+    command = [server] + [part for name, value in options.items() for part in (f"--{name}", value)]
+    return Program("redis", tuple(command), layout.redis)

@@ -1,0 +1,278 @@
+"""The whole system on this machine, natively: the same processes as docker-compose.yml.
+
+with Stack(offset=10_000) as stack:
+    stack.start_infrastructure()
+    stack.start_services(instances={"gateway": 2})
+"""
+
+import asyncio
+import fcntl
+import shutil
+import sys
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from local_stack import databases, discovery, kafka, leftovers, postgres, readiness, redis
+from local_stack.credentials import Credentials
+from local_stack.discovery import RunningStack, find_stack
+from local_stack.environment import Environments, Place
+from local_stack.errors import StackError
+from local_stack.inventory import INFRASTRUCTURE, Inventory, Service, load_inventory
+from local_stack.layout import CHECKOUT, Layout, default_data_folder
+from local_stack.ports import Ports, is_listening, require_free
+from local_stack.programs import Program
+from local_stack.settings import user_settings
+from local_stack.supervision import Supervisor
+from local_stack.topics import apply_topics, load_topics
+from local_stack.waiting import wait_until
+
+_INFRASTRUCTURE_WITHIN_S = 60
+_SERVICES_WITHIN_S = 60
+
+
+def silent(_: str) -> None:
+    """Tell nobody."""
+
+
+class Stack:
+    """One stack: its data folder, its ports, its supervisor. Methods raise StackError.
+
+    `overrides` maps a service to settings of its own, on top of the inventory's.
+    """
+
+    def __init__(
+        self,
+        offset: int = 0,
+        data_folder: Path | None = None,
+        *,
+        overrides: Mapping[str, Mapping[str, str]] | None = None,
+        tell: Callable[[str], None] = silent,
+    ) -> None:
+        self.inventory: Inventory = load_inventory()
+        self.ports = Ports(self.inventory, offset)
+        self.layout = Layout(data_folder or default_data_folder(offset))
+        self.credentials = Credentials(self.layout.secrets)
+        self._overrides = overrides or {}
+        self._tell = tell
+        self._supervisor = Supervisor(self.layout)
+        self.instances = self._started_before()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def kafka(self) -> str:
+        return f"127.0.0.1:{self.ports.kafka}"
+
+    @property
+    def postgres(self) -> str:
+        return f"127.0.0.1:{self.ports.postgres}"
+
+    @property
+    def is_running(self) -> bool:
+        return self._supervisor.pid is not None
+
+    def description(self) -> RunningStack:
+        """Every address of the stack, as `find_stack` returns it to other processes."""
+        return RunningStack(
+            kind="native",
+            kafka=self.kafka,
+            postgres=self.postgres,
+            redis_url=f"redis://127.0.0.1:{self.ports.redis}/0",
+            secrets_folder=str(self.layout.secrets),
+            urls={name: self._environments().urls(name) for name in self.instances},
+        )
+
+    def start_infrastructure(self) -> None:
+        """Start Kafka, PostgreSQL and Redis, wait for them, and make topics, roles and schemas."""
+        with self._alone():
+            self._start_infrastructure()
+
+    def start_services(
+        self, names: Iterable[str] | None = None, instances: Mapping[str, int] | None = None
+    ) -> None:
+        """Migrate the databases, start services (all of them, or those named) and wait for each."""
+        counts = instances or {}
+        services = [self.inventory.service(name) for name in names or self.inventory.services]
+        with self._alone():
+            self.instances |= {one.name: counts.get(one.name, 1) for one in services}
+            self.migrate([one for one in services if one.database])
+            programs = [program for one in services for program in self._programs(one)]
+            self._require_free(programs)
+            self._supervisor.apply(programs)
+            discovery.describe(self.layout, self.description())
+            self._wait_for(services)
+
+    def migrate(self, services: Iterable[Service]) -> None:
+        """Bring the services' schemas up to date."""
+        services = list(services)
+        if services:
+            self._tell(f"migrations: {', '.join(one.name for one in services)}")
+            databases.migrate(self.postgres, self.credentials, services)
+
+    def stop(self) -> None:
+        """Stop everything that belongs to the data folder and leave no process and no socket."""
+        self.layout.root.mkdir(parents=True, exist_ok=True)
+        with self._alone():
+            running = self._supervisor.processes()
+            self._supervisor.stop(name for name in running if name not in INFRASTRUCTURE)
+            self._supervisor.stop(INFRASTRUCTURE)
+            self._supervisor.shut_down()
+            leftovers.end(self.layout)
+            discovery.forget(self.layout)
+
+    def reset(self) -> None:
+        """Stop, and remove the data folder."""
+        self.stop()
+        shutil.rmtree(self.layout.root)
+
+    def pid(self, name: str, instance: int = 0) -> int:
+        """The process id of a service or of part of the infrastructure."""
+        found = self._supervisor.processes().get(program_name(name, instance))
+        if found is None or not found["pid"]:
+            raise StackError(f"{name} instance {instance} does not run")
+        return int(found["pid"])
+
+    def stop_process(self, name: str, instance: int = 0) -> None:
+        """Stop one process and keep it stopped."""
+        self._supervisor.stop([program_name(name, instance)])
+
+    def start_process(self, name: str, instance: int = 0) -> None:
+        """Start one process that was stopped; does not wait until it is ready."""
+        self._supervisor.resume(program_name(name, instance))
+
+    def states(self) -> dict[str, tuple[str, str]]:
+        """State and description (process id, time up) of every process, by name."""
+        found = self._supervisor.processes()
+        return {name: (one["statename"], one["description"]) for name, one in found.items()}
+
+    def environment_of(self, service: str, instance: int = 0) -> dict[str, str]:
+        """The whole environment that a process is started with, beyond PATH and the like."""
+        options = self.inventory.service(service).options
+        return (
+            self._environments().of(service, instance)
+            | user_settings((*self.inventory.options, *options))
+            | dict(self._overrides.get(service, {}))
+        )
+
+    def _started_before(self) -> dict[str, int]:
+        """How many instances of each service another command has started."""
+        if not self.is_running:
+            return {}
+        return {name: len(urls) for name, urls in find_stack(0, self.layout.root).urls.items()}
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the data folder's lock: two commands at once take turns."""
+        self.layout.make()
+        with self.layout.lock.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _start_infrastructure(self) -> None:
+        self.credentials.make(self.inventory)
+        if not self.is_running:
+            leftovers.end(self.layout)
+        programs = [
+            kafka.prepare(self.layout, self.ports),
+            postgres.prepare(self.layout, self.ports.postgres, self.credentials),
+            redis.program(self.layout, self.ports.redis),
+        ]
+        self._require_free(programs)
+        self._supervisor.start()
+        self._supervisor.apply(programs)
+        self._wait_for_infrastructure()
+        discovery.describe(self.layout, self.description())
+
+    def _wait_for_infrastructure(self) -> None:
+        wait_until(
+            lambda: databases.is_ready(self.postgres, self.credentials),
+            seconds=_INFRASTRUCTURE_WITHIN_S,
+            otherwise=f"PostgreSQL is not ready: see {self.layout.logs}/postgres.log",
+        )
+        databases.make_roles(self.postgres, self.credentials, self.inventory.with_database)
+        self._tell(f"postgres is ready at {self.postgres}")
+        self._wait_for_port("redis", self.ports.redis)
+        self._wait_for_port("kafka", self.ports.kafka)
+        topics = load_topics()
+        run_apart(apply_topics(self.kafka, topics, within_s=_INFRASTRUCTURE_WITHIN_S))
+        self._tell(f"redis is ready; kafka is ready at {self.kafka} with {len(topics)} topics")
+
+    def _wait_for_port(self, name: str, port: int) -> None:
+        wait_until(
+            lambda: is_listening(port),
+            seconds=_INFRASTRUCTURE_WITHIN_S,
+            otherwise=f"{name} is not ready: see {self.layout.logs}/{name}.log",
+        )
+
+    def _wait_for(self, services: Iterable[Service]) -> None:
+        urls = {
+            program_name(one.name, instance): url
+            for one in services
+            for instance, url in enumerate(self._environments().urls(one.name))
+        }
+        readiness.wait_for_all(urls, self.layout.logs, self._tell, seconds=_SERVICES_WITHIN_S)
+
+    def _programs(self, service: Service) -> Iterator[Program]:
+        state = self.layout.state_of(service.name)
+        state.mkdir(parents=True, exist_ok=True)
+        for instance in range(self.instances[service.name]):
+            yield Program(
+                program_name(service.name, instance),
+                (sys.executable, "-m", service.module),
+                CHECKOUT,
+                self.environment_of(service.name, instance),
+            )
+
+    def _require_free(self, programs: Iterable[Program]) -> None:
+        running = self._supervisor.processes()
+        wanted = [program for program in programs if program.name not in running]
+        require_free((one.name, port) for one in wanted for port in self._ports_of(one))
+
+    def _ports_of(self, program: Program) -> tuple[int, ...]:
+        match program.name:
+            case "kafka":
+                return (self.ports.kafka, self.ports.kafka_controller)
+            case "postgres":
+                return (self.ports.postgres,)
+            case "redis":
+                return (self.ports.redis,)
+            case _:
+                return (int(program.environment["PORT"]),)
+
+    def _environments(self) -> Environments:
+        ports = self.ports
+        place = Place(
+            kafka=self.kafka,
+            postgres=self.postgres,
+            redis=f"127.0.0.1:{ports.redis}",
+            host="127.0.0.1",
+            url=lambda name, instance: f"http://127.0.0.1:{ports.of(name, instance)}",
+            secret=lambda name: str(self.credentials.path(name)),
+            state=lambda name: str(self.layout.state_of(name)),
+            port=lambda service, instance: ports.of(service.name, instance),
+        )
+        return Environments(self.inventory, place, self.instances)
+
+
+def program_name(service: str, instance: int = 0) -> str:
+    """What a process is called in status and logs: `gateway`, `gateway-1`."""
+    return f"{service}-{instance}" if instance else service
+
+
+def run_apart(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end in a thread of its own, so that a caller's event loop is not in the way."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pool.submit(asyncio.run, work).result()

@@ -1,0 +1,215 @@
+"""One supervisord per stack: it starts, restarts and stops every process, and keeps their logs."""
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import xmlrpc.client
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from local_stack.errors import StackError
+from local_stack.layout import Layout, is_root
+from local_stack.programs import Program
+from local_stack.waiting import wait_until
+
+MARK = "COUNTERSIGN_STACK"
+_START_WITHIN_S = 15
+_CALL_WITHIN_S = 10
+_INHERITED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "JAVA_HOME")
+_STOPPED = {"STOPPED", "EXITED", "FATAL"}
+_WAIT = False  # the last argument of startProcess and stopProcess: we wait for many at once
+
+_MAIN = """\
+[supervisord]
+logfile={folder}/supervisord.log
+logfile_maxbytes=5MB
+logfile_backups=1
+pidfile={folder}/supervisord.pid
+childlogdir={folder}
+directory={folder}
+minfds=4096
+{user}
+[unix_http_server]
+file={socket}
+chmod=0700
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+
+[eventlistener:restarter]
+command={python} -m local_stack.restarter
+events=PROCESS_STATE_FATAL
+autorestart=true
+stdout_logfile=NONE
+stderr_logfile={logs}/restarter.log
+stderr_logfile_maxbytes=1MB
+stderr_logfile_backups=1
+
+[include]
+files={folder}/programs/*.conf
+"""
+
+# startretries is small on purpose: each retry waits a second longer than the one before, and the
+# restarter begins the count anew, so that a crashing process is tried every few seconds for ever.
+_PROGRAM = """\
+[program:{name}]
+command={command}
+directory={folder}
+environment={environment}
+{user}
+autostart=true
+autorestart=true
+startsecs=1
+startretries=3
+stopsignal={signal}
+stopwaitsecs={stop_s}
+stopasgroup=false
+killasgroup=true
+redirect_stderr=true
+stdout_logfile={logs}/{name}.log
+stdout_logfile_maxbytes=10MB
+stdout_logfile_backups=2
+"""
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over the supervisor's Unix socket."""
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(_CALL_WITHIN_S)
+        self.sock.connect(self.host)
+
+
+class _Transport(xmlrpc.client.Transport):
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, host: Any) -> _Connection:
+        del host
+        return _Connection(str(self._path))
+
+
+class Supervisor:
+    """The supervisor of one data folder, whether it runs or not."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._programs = layout.supervisor / "programs"
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id, if it answers."""
+        try:
+            return int(self._rpc.supervisor.getPID())
+        except (OSError, xmlrpc.client.Fault):
+            return None
+
+    def start(self) -> None:
+        """Start it without any program; do nothing where it runs already."""
+        if self.pid is not None:
+            return
+        self._programs.mkdir(parents=True, exist_ok=True)
+        for stale in self._programs.glob("*.conf"):
+            stale.unlink()
+        settings = self._layout.supervisor / "supervisord.conf"
+        settings.write_text(self._main())
+        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(settings)]
+        subprocess.run(
+            command, check=True, env=self._environment(), cwd="/", timeout=_START_WITHIN_S
+        )
+        wait_until(
+            lambda: self.pid is not None,
+            seconds=_START_WITHIN_S,
+            otherwise=f"the supervisor did not start: see {self._layout.supervisor}",
+        )
+
+    def apply(self, programs: Iterable[Program]) -> None:
+        """Start these programs; one that is there with other settings is replaced."""
+        for program in programs:
+            (self._programs / f"{program.name}.conf").write_text(self._section(program))
+        added, changed, _ = self._rpc.supervisor.reloadConfig()[0]
+        for name in changed:
+            self.stop([name])
+            self._rpc.supervisor.removeProcessGroup(name)
+        for name in (*added, *changed):
+            self._rpc.supervisor.addProcessGroup(name)
+
+    def processes(self) -> dict[str, Mapping[str, Any]]:
+        """What supervisord says about each program, by name; empty where it does not run."""
+        try:
+            found = self._rpc.supervisor.getAllProcessInfo()
+        except OSError:
+            return {}
+        return {one["name"]: one for one in found if one["name"] != "restarter"}
+
+    def stop(self, names: Iterable[str], *, within_s: float = 40) -> None:
+        """Stop programs at once, each with its own signal, and wait until they have ended."""
+        names = [name for name in names if self._state(name) not in _STOPPED]
+        for name in names:
+            self._rpc.supervisor.stopProcess(name, _WAIT)
+        wait_until(
+            lambda: all(self._state(name) in _STOPPED for name in names),
+            seconds=within_s,
+            otherwise=f"could not stop {', '.join(names)}",
+        )
+
+    def resume(self, name: str) -> None:
+        """Start a program that `stop` has stopped."""
+        if self._state(name) in _STOPPED:
+            self._rpc.supervisor.startProcess(name, _WAIT)
+
+    def shut_down(self, *, within_s: float = 60) -> None:
+        """End the supervisor and all that it still runs."""
+        if self.pid is not None:
+            self._rpc.supervisor.shutdown()
+            wait_until(
+                lambda: not self._layout.supervisor_socket.exists(),
+                seconds=within_s,
+                otherwise="the supervisor did not stop",
+            )
+        self._layout.supervisor_socket.unlink(missing_ok=True)
+
+    @property
+    def _rpc(self) -> Any:
+        transport = _Transport(self._layout.supervisor_socket)
+        return xmlrpc.client.ServerProxy("http://supervisor", transport=transport)
+
+    def _state(self, name: str) -> str:
+        return str(self.processes().get(name, {"statename": "STOPPED"})["statename"])
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        return inherited | {"PYTHONUNBUFFERED": "1", MARK: str(self._layout.root)}
+
+    def _main(self) -> str:
+        return _MAIN.format(
+            folder=self._layout.supervisor,
+            socket=self._layout.supervisor_socket,
+            logs=self._layout.logs,
+            python=sys.executable,
+            user="user=root\n" if is_root() else "",
+        )
+
+    def _section(self, program: Program) -> str:
+        return _PROGRAM.format(
+            name=program.name,
+            command=" ".join(_quoted(part) for part in program.command),
+            folder=program.folder,
+            environment=",".join(f"{k}={_quoted(v)}" for k, v in program.environment.items()),
+            user=f"user={program.user}" if program.user else "",
+            signal=program.stop_signal,
+            stop_s=program.stop_within_s,
+            logs=self._layout.logs,
+        )
+
+
+def _quoted(text: str) -> str:
+    """Quote for supervisord's settings, which take a value between single quotes as it stands."""
+    if "'" in text or "\n" in text:
+        raise StackError(f"a setting may hold no quote and no line break: {text!r}")
+    return f"'{text}'".replace("%", "%%")

@@ -1,0 +1,178 @@
+"""Kafka's topics: deploy/topics.yaml, and bringing a broker to what it says."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from local_stack.errors import StackError
+from local_stack.layout import CHECKOUT
+from local_stack.waiting import Deadline
+
+TOPICS_FILE = CHECKOUT / "deploy" / "topics.yaml"
+DEAD_LETTER_SUFFIX = "-dlq"
+_MS_PER_HOUR = 3_600_000
+_REQUEST_TIMEOUT_MS = 5_000
+_REQUIRED = ("name", "key", "retention_hours", "owner", "readers")
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic as a broker should hold it. `schema` is the CloudEvents type of its records."""
+
+    name: str
+    key: str
+    schema: str
+    owner: str
+    readers: tuple[str, ...]
+    partitions: int
+    replication: int
+    settings: Mapping[str, str]
+
+
+def load_topics(place: str = "local", path: Path = TOPICS_FILE) -> tuple[Topic, ...]:
+    """Every topic, dead letters included, for `local` or `production`.
+
+    Raises StackError, naming the topic and the field that is wrong.
+    """
+    document = yaml.safe_load(path.read_text())
+    topics: list[Topic] = []
+    for entry in document["topics"]:
+        _check(entry)
+        fields = document["defaults"] | entry
+        topics.append(_topic(fields, place))
+        if fields["dead_letters"]:
+            topics.append(_topic(_twin(fields, document["dead_letter"]), place))
+    _check_unique(topics)
+    return tuple(topics)
+
+
+def _check(entry: Mapping[str, Any]) -> None:
+    for field in _REQUIRED:
+        if field not in entry:
+            raise StackError(f"topics.yaml: {entry.get('name', 'a topic')}: {field} is missing")
+    if entry["retention_hours"] <= 0:
+        raise StackError(f"topics.yaml: {entry['name']}: retention_hours must be positive")
+
+
+def _check_unique(topics: Sequence[Topic]) -> None:
+    names = [topic.name for topic in topics]
+    for name in names:
+        if names.count(name) > 1:
+            raise StackError(f"topics.yaml: {name}: name is there twice")
+
+
+def _twin(fields: Mapping[str, Any], dead_letter: Mapping[str, Any]) -> dict[str, Any]:
+    named = {"name": fields["name"] + DEAD_LETTER_SUFFIX, "owner": "any"}
+    return {**fields, "schema": fields.get("schema", fields["name"]), **dead_letter, **named}
+
+
+def _topic(fields: Mapping[str, Any], place: str) -> Topic:
+    return Topic(
+        name=fields["name"],
+        key=fields["key"],
+        schema=fields.get("schema", fields["name"]),
+        owner=fields["owner"],
+        readers=tuple(fields["readers"]),
+        partitions=fields["partitions"][place],
+        replication=fields["replication"][place],
+        settings={
+            "max.message.bytes": str(fields["max_message_bytes"]),
+            "retention.ms": str(int(fields["retention_hours"] * _MS_PER_HOUR)),
+            "min.insync.replicas": str(fields["min_insync_replicas"][place]),
+        },
+    )
+
+
+async def apply_topics(bootstrap: str, topics: Sequence[Topic], *, within_s: float = 60) -> None:
+    """Make the missing topics and correct the settings of the others. Repeatable.
+
+    Raises StackError where the broker does not answer in time, or a topic has more partitions
+    than it should (Kafka cannot take any away).
+    """
+    deadline = Deadline(within_s)
+    while True:
+        try:
+            async with asyncio.timeout(deadline.left_s):
+                await _apply_once(bootstrap, topics)
+        except (KafkaError, TimeoutError) as error:
+            if deadline.passed:
+                raise StackError(f"Kafka at {bootstrap} made no topics: {error!r}") from error
+            await asyncio.sleep(0.2)
+        else:
+            return
+
+
+async def _apply_once(bootstrap: str, topics: Sequence[Topic]) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=_REQUEST_TIMEOUT_MS)
+    try:
+        await admin.start()
+        there = set(await admin.list_topics())
+        await _create(admin, [topic for topic in topics if topic.name not in there])
+        old = [topic for topic in topics if topic.name in there]
+        if old:
+            await _correct_partitions(admin, old)
+            await _correct_settings(admin, old)
+    finally:
+        await admin.close()
+
+
+async def _create(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> None:
+    if not topics:
+        return
+    response = await admin.create_topics(
+        [
+            NewTopic(one.name, one.partitions, one.replication, topic_configs=dict(one.settings))
+            for one in topics
+        ]
+    )
+    for name, code, *_ in response.topic_errors:
+        error = for_code(code)
+        # Another set-up may have been faster.
+        if code and error is not TopicAlreadyExistsError:
+            raise error(name)
+
+
+async def _correct_partitions(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> None:
+    described = await admin.describe_topics([topic.name for topic in topics])
+    found = {one["topic"]: len(one["partitions"]) for one in described}
+    for topic in topics:
+        if found[topic.name] > topic.partitions:
+            raise StackError(
+                f"topic {topic.name} has {found[topic.name]} partitions instead of "
+                f"{topic.partitions}, and Kafka cannot take any away: reset the stack"
+            )
+    grow = {
+        one.name: NewPartitions(one.partitions)
+        for one in topics
+        if found[one.name] < one.partitions
+    }
+    if grow:
+        await admin.create_partitions(grow)
+
+
+async def _correct_settings(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> None:
+    wanted = {topic.name: topic.settings for topic in topics}
+    keys = dict.fromkeys(topics[0].settings)
+    answers = await admin.describe_configs(
+        [ConfigResource(ConfigResourceType.TOPIC, name, configs=keys) for name in wanted]
+    )
+    for answer in answers:
+        for _, _, _, name, entries in answer.resources:
+            found = {entry[0]: entry[1] for entry in entries}
+            if found != wanted[name]:
+                await _alter(admin, name, wanted[name])
+
+
+async def _alter(admin: AIOKafkaAdminClient, name: str, settings: Mapping[str, str]) -> None:
+    topic = ConfigResource(ConfigResourceType.TOPIC, name, configs=dict(settings))
+    for answer in await admin.alter_configs([topic]):
+        for code, message, *_ in answer.resources:
+            if code:
+                raise StackError(f"topic {name}: Kafka refused its settings: {message}")
