@@ -1,5 +1,6 @@
 """The ports that the runtime's loops stand on: real adapters here, memory twins in testkit."""
 
+from asyncio import Future
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -68,16 +69,8 @@ class Database(Protocol):
 class Publisher(Protocol):
     """The way to the broker."""
 
-    async def send(self, outgoing: Outgoing) -> "Acknowledgement":
-        """Hand a record to the producer; the result tells when the broker has it."""
-        ...
-
-
-class Acknowledgement(Protocol):
-    """Whether the broker has a record."""
-
-    def __await__(self) -> Any:
-        """Wait until the broker has it; raise where it never will."""
+    async def send(self, outgoing: Outgoing) -> Future[Any]:
+        """Hand a record to the producer; the future ends when the broker has it."""
         ...
 
 

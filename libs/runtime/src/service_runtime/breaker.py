@@ -1,0 +1,76 @@
+"""A circuit breaker: stops asking what does not answer, and asks again with one probe.
+
+Pure: time comes in. Refusals by the business and cancellations are no failures; the caller says so.
+"""
+
+from collections import deque
+from enum import IntEnum
+
+WINDOW_S = 10.0
+LEAST_CALLS = 20
+FAILED_SHARE = 0.5
+IN_A_ROW = 5
+OPEN_S = 30.0
+SUCCESSES_TO_CLOSE = 2
+
+
+class State(IntEnum):
+    """As the metric shows it."""
+
+    CLOSED = 0
+    HALF_OPEN = 1
+    OPEN = 2
+
+
+class Breaker:
+    """One dependency's state. Seconds are monotonic."""
+
+    def __init__(self, open_s: float = OPEN_S) -> None:
+        self.state = State.CLOSED
+        self._open_s = open_s
+        self._calls: deque[tuple[float, bool]] = deque()
+        self._failures_in_a_row = 0
+        self._successes = 0
+        self._opened_s = 0.0
+        self._probing = False
+
+    def admits(self, now_s: float) -> bool:
+        """Say whether a call may go out; one that may must be followed by `ended`."""
+        if self.state is State.OPEN and now_s - self._opened_s >= self._open_s:
+            self.state, self._successes, self._probing = State.HALF_OPEN, 0, False
+        if self.state is State.HALF_OPEN:
+            admitted, self._probing = not self._probing, True
+            return admitted
+        return self.state is State.CLOSED
+
+    def ended(self, now_s: float, *, ok: bool | None) -> None:
+        """Note how a call ended; None where it says nothing (cancelled)."""
+        self._probing = False
+        if ok is None:
+            return
+        self._failures_in_a_row = 0 if ok else self._failures_in_a_row + 1
+        if self.state is State.HALF_OPEN:
+            self._judge_probe(now_s, ok=ok)
+        elif self.state is State.CLOSED:
+            self._calls.append((now_s, ok))
+            self._judge_window(now_s)
+
+    def _judge_probe(self, now_s: float, *, ok: bool) -> None:
+        self._successes += 1
+        if not ok:
+            self._open(now_s)
+        elif self._successes >= SUCCESSES_TO_CLOSE:
+            self.state = State.CLOSED
+
+    def _judge_window(self, now_s: float) -> None:
+        while self._calls and self._calls[0][0] < now_s - WINDOW_S:
+            self._calls.popleft()
+        failed = sum(not ok for _, ok in self._calls)
+        many = len(self._calls) >= LEAST_CALLS and failed >= FAILED_SHARE * len(self._calls)
+        if many or self._failures_in_a_row >= IN_A_ROW:
+            self._open(now_s)
+
+    def _open(self, now_s: float) -> None:
+        self.state, self._opened_s = State.OPEN, now_s
+        self._failures_in_a_row = 0
+        self._calls.clear()

@@ -1,0 +1,184 @@
+"""The consumer: poll, decode each, gather once, one transaction a topic, offset last."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from payment_schemas.cloudevents import MalformedRecordError, read_attributes, read_event
+from payment_schemas.events.base import Event
+from service_runtime import metrics
+from service_runtime.backoff import delay_s
+from service_runtime.clock import Clock
+from service_runtime.dead_letters import outgoing_of
+from service_runtime.errors import ServiceError, Unavailable
+from service_runtime.logs import Log
+from service_runtime.messages import Batch, Cause, Events, Outgoing, Received, Record
+from service_runtime.ports import DeadLetter, Source
+from service_runtime.unit_of_work import UnitOfWork
+
+POLL_S = 0.2
+
+_log = Log("consumer")
+_sizes = metrics.histogram(
+    "consumer_batch_size", "Records handled together.", metrics.SIZE_BUCKETS, unit=""
+)
+_ages = metrics.histogram("event_age", "Produced to handled, oldest of a batch.")
+_dead = metrics.counter("dead_letter", "Records that were set aside.")
+
+Gather = Callable[[Batch[Any, Any]], Awaitable[Mapping[UUID, Any]]]
+Handle = Callable[[Batch[Any, Any], Any], Awaitable[Events]]
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """What serves one event: outside look-ups first, if any, then the handler on its store."""
+
+    event: type[Event]
+    handle: Handle
+    """Takes the batch and the store; returns events."""
+    store: Callable[[Any], Any]
+    """Makes the store of a transaction."""
+    gather: Gather | None = None
+    """Asks outside, before any transaction, once a batch; gives a value or an error a record."""
+    wakes: Sequence[Callable[[], None]] = ()
+    """Workers to wake after the commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class _InboxStep:
+    """A handler's work on received events, claimed by the inbox."""
+
+    consumer: str
+    handler: Handler
+    clock: Clock
+
+    async def claim(self, tx: Any, items: Sequence[Received[Any]]) -> list[Received[Any]]:
+        new = await tx.claim_inbox(self.consumer, [item.cause.id for item in items])
+        # A record may stand twice in one batch: the first one is it.
+        return [item for item in items if item.cause.id in new and not new.discard(item.cause.id)]
+
+    async def handle(self, tx: Any, batch: Batch[Any, Any]) -> Events:
+        return await self.handler.handle(batch, self.handler.store(tx))
+
+    async def set_aside(
+        self, tx: Any, item: Received[Any], error: Exception, attempts: int
+    ) -> list[Outgoing]:
+        reason = error.reason if isinstance(error, ServiceError) else "failed"
+        letter = DeadLetter(
+            item.record, reason, type(error).__qualname__, attempts, self.clock.now()
+        )
+        return await _bury(tx, self.consumer, [letter])
+
+
+@dataclass(frozen=True, slots=True)
+class _Burial:
+    """The burial of records that are no events."""
+
+    consumer: str
+    letters: Sequence[DeadLetter]
+
+    async def __call__(self, tx: Any) -> list[Outgoing]:
+        return await _bury(tx, self.consumer, self.letters)
+
+
+async def _bury(tx: Any, consumer: str, letters: Sequence[DeadLetter]) -> list[Outgoing]:
+    new = await tx.bury(consumer, letters)
+    for letter in new:
+        _dead.add(1, {"topic": letter.record.topic, "reason": letter.reason})
+        _log.error(
+            "dead_letter",
+            topic=letter.record.topic,
+            partition=letter.record.partition,
+            offset=letter.record.offset,
+            reason=letter.reason,
+            error_class=letter.error_class,
+        )
+    return [outgoing_of(letter, consumer) for letter in new]
+
+
+class Consumer:
+    """One consumer a service, over all its topics, in one fixed order of work."""
+
+    def __init__(
+        self, name: str, source: Source, unit: UnitOfWork, handlers: Sequence[Handler], clock: Clock
+    ) -> None:
+        self._name = name
+        self._source = source
+        self._unit = unit
+        self._handlers = {handler.event.topic: handler for handler in handlers}
+        self._clock = clock
+        self.batch_records = 500
+
+    @property
+    def topics(self) -> list[str]:
+        """The topics read, in the order in which one poll's groups are handled."""
+        return list(self._handlers)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Consume until told to stop; what was not finished is read again."""
+        while not stopping.is_set():
+            records = await self._source.poll(self.batch_records, POLL_S)
+            if records and await self._handle_all(records, stopping):
+                self._source.done(records)
+
+    async def _handle_all(self, records: Sequence[Record], stopping: asyncio.Event) -> bool:
+        """Handle a poll topic by topic; return False where the stop came first."""
+        for topic, handler in self._handlers.items():
+            of_topic = [record for record in records if record.topic == topic]
+            if of_topic and not await self._until_done(handler, of_topic, stopping):
+                return False
+        return True
+
+    async def _until_done(
+        self, handler: Handler, records: Sequence[Record], stopping: asyncio.Event
+    ) -> bool:
+        """Try the same records, in order, for as long as something else is down."""
+        attempt = 0
+        while not stopping.is_set():
+            try:
+                await self._handle(handler, records)
+            except Unavailable as error:
+                attempt += 1
+                wait_s = delay_s(attempt, self._clock)
+                _log.warning("waiting", reason=str(error), attempts=attempt, delay_s=wait_s)
+                await self._source.idle(wait_s)
+            else:
+                return True
+        return False
+
+    async def _handle(self, handler: Handler, records: Sequence[Record]) -> None:
+        received, letters = self._decode(records)
+        if letters:
+            await self._unit.keep(_Burial(self._name, letters))
+        if not received:
+            return
+        self._observe(received)
+        found = await handler.gather(Batch(received, self._clock.now())) if handler.gather else {}
+        step = _InboxStep(self._name, handler, self._clock)
+        await self._unit.carry_out(step, received, found)
+        for wake in handler.wakes:
+            wake()
+
+    def _decode(self, records: Sequence[Record]) -> tuple[list[Received[Any]], list[DeadLetter]]:
+        """Validate each record alone: a bad one takes no other down."""
+        received, letters = [], []
+        for record in records:
+            try:
+                ce_type, attributes = read_attributes(record.headers)
+                event = read_event(ce_type, record.topic, record.value)
+            except MalformedRecordError as error:
+                letters.append(
+                    DeadLetter(record, error.reason, type(error).__qualname__, 1, self._clock.now())
+                )
+            else:
+                cause = Cause(attributes.id, attributes.trace)
+                received.append(Received(event, cause, attributes.time, record))
+        return received, letters
+
+    def _observe(self, received: Sequence[Received[Any]]) -> None:
+        topic = {"topic": received[0].record.topic}
+        _sizes.record(len(received), topic)
+        oldest = min(item.record.timestamp_ms for item in received)
+        _ages.record(max(0.0, self._clock.now().timestamp() - oldest / 1000), topic)

@@ -1,0 +1,232 @@
+"""Kafka by aiokafka: one idempotent producer a process, one static group member a service.
+
+FastStream describes the topics (see asyncapi.py); records go past it, because its publisher cannot
+carry the null and non-UTF-8 headers of a dead letter and its subscriber sleeps between empty polls.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Collection, Sequence
+from typing import Any, Self
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError, KafkaError
+
+from service_runtime.errors import Unavailable
+from service_runtime.logs import Log
+from service_runtime.messages import Outgoing, Record
+from service_runtime.relay import pause
+
+MAX_REQUEST_BYTES = 2 * 1024 * 1024
+REQUEST_TIMEOUT_MS = 5000
+SESSION_TIMEOUT_MS = 6000
+MAX_POLL_INTERVAL_MS = 300_000
+CONSUMER_REQUEST_TIMEOUT_MS = 10_000
+START_WITHIN_S = 60
+START_RETRY_S = 0.5
+STOP_WITHIN_S = 2
+COMMIT_EVERY_S = 0.1
+"""Offsets follow this much later; what a crash repeats meanwhile, the inbox drops."""
+
+_log = Log("kafka")
+
+
+class KafkaProducer:
+    """The process' producer: idempotent, `acks=all`."""
+
+    def __init__(self, bootstrap_servers: str, client_id: str) -> None:
+        self._bootstrap_servers = bootstrap_servers
+        self._client_id = client_id
+        self._producer: AIOKafkaProducer | None = None
+
+    async def __aenter__(self) -> Self:
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap_servers,
+            client_id=self._client_id,
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=0,
+            compression_type="zstd",
+            max_request_size=MAX_REQUEST_BYTES,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+        )
+        await start_within(self._producer)
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        if self._producer is not None:
+            # An idempotent producer waits for ever for a broker that is gone; a stop must not.
+            with contextlib.suppress(TimeoutError, KafkaError):
+                async with asyncio.timeout(STOP_WITHIN_S):
+                    await self._producer.stop()
+
+    async def send(self, outgoing: Outgoing) -> asyncio.Future[Any]:
+        """Hand a record to the producer; the future ends when all replicas have it."""
+        if self._producer is None:
+            raise Unavailable("producer is not started")
+        future: asyncio.Future[Any] = await self._producer.send(
+            outgoing.topic,
+            value=outgoing.value,
+            key=outgoing.key,
+            headers=outgoing.headers,
+            partition=outgoing.partition,
+        )
+        return future
+
+    async def connected(self) -> bool:
+        """Say whether a broker can be reached now."""
+        return self._producer is not None and await _reachable(self._producer.client)
+
+
+class KafkaSource:
+    """The service's one group member: static id, explicit offsets, no topic made by itself."""
+
+    def __init__(
+        self, bootstrap_servers: str, group: str, slot: int, topics: Sequence[str]
+    ) -> None:
+        self._bootstrap_servers = bootstrap_servers
+        self._group = group
+        self._member = f"{group}.{slot}"
+        self._topics = topics
+        self._consumer: AIOKafkaConsumer | None = None
+        self._handled: dict[TopicPartition, int] = {}
+        self._joined = False
+
+    async def __aenter__(self) -> Self:
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap_servers,
+            client_id=self._member,
+            group_id=self._group,
+            group_instance_id=self._member,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=SESSION_TIMEOUT_MS,
+            heartbeat_interval_ms=SESSION_TIMEOUT_MS // 3,
+            max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
+            request_timeout_ms=CONSUMER_REQUEST_TIMEOUT_MS,
+            partition_assignment_strategy=[RoundRobinPartitionAssignor],
+        )
+        self._consumer.subscribe(self._topics, listener=_Rebalance(self))
+        await start_within(self._consumer)
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        if self._consumer is not None:
+            with contextlib.suppress(TimeoutError, KafkaError):
+                async with asyncio.timeout(STOP_WITHIN_S):
+                    await self.commit()
+            with contextlib.suppress(TimeoutError, KafkaError):
+                async with asyncio.timeout(STOP_WITHIN_S):
+                    await self._consumer.stop()
+
+    @property
+    def _client(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            raise Unavailable("consumer is not started")
+        return self._consumer
+
+    async def poll(self, limit: int, timeout_s: float) -> list[Record]:
+        """Return what has arrived, in order within each partition."""
+        found = await self._client.getmany(timeout_ms=int(timeout_s * 1000), max_records=limit)
+        return [_record(record) for records in found.values() for record in records]
+
+    def done(self, records: Sequence[Record]) -> None:
+        """Note that everything up to these records is handled; offsets follow soon."""
+        for record in records:
+            partition = TopicPartition(record.topic, record.partition)
+            self._handled[partition] = record.offset + 1
+
+    async def idle(self, seconds: float) -> None:
+        """Stay a member of the group without taking records: who does not poll is thrown out."""
+        consumer = self._client
+        paused = consumer.assignment()
+        consumer.pause(*paused)
+        deadline = asyncio.get_running_loop().time() + seconds
+        while (left_s := deadline - asyncio.get_running_loop().time()) > 0:
+            timeout_ms = max(1, int(min(left_s, 1.0) * 1000))
+            for partition, records in (await consumer.getmany(timeout_ms=timeout_ms)).items():
+                # Newly assigned while we wait: put back what came, it is not its turn.
+                consumer.seek(partition, records[0].offset)
+                consumer.pause(partition)
+                paused |= {partition}
+        consumer.resume(*(paused & consumer.assignment()))
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Commit offsets now and then until told to stop."""
+        while not stopping.is_set():
+            await pause(stopping, COMMIT_EVERY_S)
+            await self.commit()
+
+    async def commit(self) -> None:
+        """Commit what is handled; what cannot be committed now is handled again, without effect."""
+        assigned = self._client.assignment()
+        offsets = {tp: offset for tp, offset in self._handled.items() if tp in assigned}
+        self._handled = {}
+        if not offsets:
+            return
+        try:
+            await self._client.commit(offsets)
+        except (CommitFailedError, IllegalStateError):
+            _log.warning("offsets_moved_on", count=len(offsets))
+        except KafkaError as error:
+            self._handled = {**offsets, **self._handled}
+            _log.warning("offsets_delayed", error_class=type(error).__qualname__)
+
+    async def revoked(self, partitions: Collection[TopicPartition]) -> None:
+        """Commit before the partitions go to another member; not ready until new ones come."""
+        if partitions:
+            self._joined = False
+            await self.commit()
+
+    def joined(self, partitions: int) -> None:
+        """Note that the group has spoken."""
+        self._joined = True
+        _log.info("assigned", count=partitions)
+
+    async def assigned(self) -> bool:
+        """Say whether the group has given this member its partitions (none is an answer, too)."""
+        return self._joined
+
+
+class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Commits before partitions go to another member, so that it repeats less."""
+
+    def __init__(self, source: KafkaSource) -> None:
+        self._source = source
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        await self._source.revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        self._source.joined(len(assigned))
+
+
+def _record(record: Any) -> Record:
+    return Record(
+        record.topic,
+        record.partition,
+        record.offset,
+        record.timestamp,
+        record.key,
+        record.value,
+        tuple(record.headers),
+    )
+
+
+async def start_within(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
+    """Start a client; a broker that is still coming up is waited for, bounded."""
+    async with asyncio.timeout(START_WITHIN_S):
+        while True:
+            try:
+                await client.start()
+            except KafkaConnectionError:
+                _log.warning("broker_awaited", delay_s=START_RETRY_S)
+                await asyncio.sleep(START_RETRY_S)
+            else:
+                return
+
+
+async def _reachable(client: Any) -> bool:
+    node = client.get_random_node()
+    return node is not None and bool(await client.ready(node))

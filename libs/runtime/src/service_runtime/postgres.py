@@ -1,0 +1,105 @@
+"""PostgreSQL: the pool, transactions, and rows that travel as one JSON parameter.
+
+One JSON parameter a statement costs 10 µs of client CPU a row, `executemany` 26, one statement
+a row 93 (measured, 100 rows a transaction).
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, LiteralString, Self
+
+import orjson
+import psycopg
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool
+
+from service_runtime.inbox import PostgresInbox
+from service_runtime.outbox import CLAIM_S, PostgresOutbox
+from service_runtime.ports import Stored
+from service_runtime.settings import ServiceSettings
+
+Connection = psycopg.AsyncConnection[DictRow]
+
+# A frozen process must not freeze the rest: whoever waits gives up, whoever holds is cut off.
+_TIMEOUTS = "-c lock_timeout=3s -c statement_timeout=10s -c idle_in_transaction_session_timeout=10s"
+POOL_WAIT_S = 3.0
+
+
+def json_rows(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the rows as one parameter for `json_to_recordset`."""
+    return orjson.dumps(rows).decode()
+
+
+class PostgresTransaction(PostgresInbox, PostgresOutbox):
+    """One transaction: the runtime's tables by its methods, a store's by `rows`."""
+
+    def __init__(self, connection: Connection, owner: str) -> None:
+        self.connection = connection
+        self.owner = owner
+
+    async def rows(self, statement: LiteralString, **parameters: Any) -> list[DictRow]:
+        """Run a statement and return its rows."""
+        cursor = await self.connection.execute(statement, parameters)
+        return await cursor.fetchall() if cursor.description else []
+
+
+class PostgresDatabase:
+    """The pool of one service, entered at start and closed at stop."""
+
+    def __init__(self, settings: ServiceSettings, owner: str) -> None:
+        self._owner = owner
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            make_conninfo(
+                settings.database_url,
+                password=settings.database_password,
+                options=_TIMEOUTS,
+                connect_timeout=3,
+                application_name=owner,
+            ),
+            min_size=2,
+            max_size=settings.database_pool_size,
+            timeout=POOL_WAIT_S,
+            max_waiting=256,
+            kwargs={"row_factory": dict_row},
+            open=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._pool.open()
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self._pool.close(timeout=2)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[PostgresTransaction]:
+        """Open a transaction: committed at the end of the block, rolled back on an error."""
+        async with self._pool.connection() as connection:
+            yield PostgresTransaction(connection, self._owner)
+
+    async def claim_outbox(self, limit: int) -> list[Stored]:
+        """Claim outbox rows whose claim has run out."""
+        async with self.transaction() as tx:
+            return await tx.claim_outbox(limit, CLAIM_S)
+
+    async def delete_outbox(self, ids: Sequence[int]) -> None:
+        """Delete acknowledged rows. A lost delete costs a repeat, so nobody waits for the disk."""
+        async with self.transaction() as tx:
+            await tx.connection.execute("set local synchronous_commit = off")
+            await tx.delete_outbox(ids)
+
+    async def count_outbox(self) -> int:
+        """Count the rows that wait."""
+        async with self.transaction() as tx:
+            found = await tx.rows("select count(*) as waiting from outbox")
+        return int(found[0]["waiting"])
+
+    async def reachable(self) -> bool:
+        """Say whether the database answers now."""
+        try:
+            async with self.transaction() as tx:
+                await tx.rows("select 1")
+        except psycopg.Error:
+            return False
+        return True

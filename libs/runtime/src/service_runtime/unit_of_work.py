@@ -1,0 +1,126 @@
+"""The one commit point: claim, handle, outbox, commit; then publish. And what failures do."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+from uuid import UUID
+
+from typing_extensions import TypeVar
+
+from service_runtime.clock import Clock
+from service_runtime.errors import Consequence, Unavailable, consequence_of
+from service_runtime.logs import Log
+from service_runtime.messages import Batch, Events, Item, Outgoing
+from service_runtime.ports import Database
+from service_runtime.relay import Relay
+
+TRIES = 3
+"""Of an item that fails by a fault of ours, before it is set aside."""
+RACES = 5
+"""Unique violations in a row that are taken for races; past it they are a fault of ours."""
+BETWEEN_TRIES_S = 0.05
+
+T = TypeVar("T", bound=Item)
+_log = Log("unit")
+
+
+class Step(Protocol[T]):
+    """What is done with items in one transaction."""
+
+    async def claim(self, tx: Any, items: Sequence[T]) -> Sequence[T]:
+        """Take the items; return those that are ours to do, each once."""
+        ...
+
+    async def handle(self, tx: Any, batch: Batch[T, Any]) -> Events:
+        """Do them: decide, save, return the events."""
+        ...
+
+    async def set_aside(
+        self, tx: Any, item: T, error: Exception, attempts: int
+    ) -> Sequence[Outgoing]:
+        """Keep an item that cannot be done; return what tells of it."""
+        ...
+
+
+class UnitOfWork:
+    """Runs steps. Nobody else commits."""
+
+    def __init__(self, database: Database, relay: Relay, service: str, clock: Clock) -> None:
+        self._database = database
+        self._relay = relay
+        self._service = service
+        self._clock = clock
+
+    async def carry_out(self, step: Step[T], items: Sequence[T], found: Mapping[UUID, Any]) -> None:
+        """Do the items; narrow a failure down to the one that causes it and set that one aside.
+
+        Raises Unavailable where something else is down: do the same items again, later. What was
+        committed meanwhile is not done twice, because it is claimed.
+        """
+        try:
+            await self._patiently(step, items, found)
+        except Exception as error:
+            if consequence_of(error) is Consequence.WAIT:
+                raise Unavailable(type(error).__qualname__) from error
+            await self._narrow(step, items, found, error)
+
+    async def _narrow(
+        self, step: Step[T], items: Sequence[T], found: Mapping[UUID, Any], error: Exception
+    ) -> None:
+        if len(items) > 1:
+            middle = len(items) // 2
+            await self.carry_out(step, items[:middle], found)
+            await self.carry_out(step, items[middle:], found)
+            return
+        attempts = 1 if consequence_of(error) is Consequence.BURY else TRIES
+        for attempt in range(1, attempts):
+            await asyncio.sleep(BETWEEN_TRIES_S * attempt)
+            try:
+                await self._patiently(step, items, found)
+            except Exception as again:
+                if consequence_of(again) is Consequence.WAIT:
+                    raise Unavailable(type(again).__qualname__) from again
+                error = again
+            else:
+                return
+        _log.error("set_aside", work_id=items[0].cause.id, error_class=type(error).__qualname__)
+        failure = error
+        await self.keep(lambda tx: step.set_aside(tx, items[0], failure, attempts))
+
+    async def _patiently(
+        self, step: Step[T], items: Sequence[T], found: Mapping[UUID, Any]
+    ) -> None:
+        """Do the items; who loses a race sees the winner's rows the next time."""
+        for _ in range(RACES - 1):
+            try:
+                await self._once(step, items, found)
+            except Exception as error:
+                if consequence_of(error) is not Consequence.RACE:
+                    raise
+            else:
+                return
+        await self._once(step, items, found)
+
+    async def _once(self, step: Step[T], items: Sequence[T], found: Mapping[UUID, Any]) -> None:
+        now = self._clock.now()
+        async with self._database.transaction() as tx:
+            kept = await step.claim(tx, items)
+            if not kept:
+                return
+            events = await step.handle(tx, Batch(kept, now, found))
+            outgoing = [(emit.event, emit.outgoing(self._service, now)) for emit in events]
+            stored = await tx.add_to_outbox([o for event, o in outgoing if event.through_outbox])
+        answers = [o for event, o in outgoing if not event.through_outbox]
+        await self._relay.publish(stored, answers)
+
+    async def keep(self, write: Callable[[Any], Awaitable[Sequence[Outgoing]]]) -> None:
+        """Commit what `write` writes with the records that it returns, then publish them.
+
+        Raises Unavailable where the database is down.
+        """
+        try:
+            async with self._database.transaction() as tx:
+                stored = await tx.add_to_outbox(await write(tx))
+        except Exception as error:
+            raise Unavailable(type(error).__qualname__) from error
+        await self._relay.publish(stored)

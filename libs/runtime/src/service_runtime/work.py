@@ -1,0 +1,124 @@
+"""Work that is due at a time, kept in a table: claim, commit, act, write back under the epoch."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from service_runtime import metrics
+from service_runtime.backoff import delay_s
+from service_runtime.clock import Clock
+from service_runtime.consumer import Gather, Handle
+from service_runtime.errors import Consequence, consequence_of
+from service_runtime.logs import Log
+from service_runtime.messages import Batch, Due, Events
+from service_runtime.ports import Database, WorkTable
+from service_runtime.unit_of_work import UnitOfWork
+
+POLL_S = 1.0
+"""How late a row may be taken when nobody wakes the worker."""
+
+_log = Log("work")
+_parked = metrics.counter("work_parked", "Due rows that were set aside for a person.")
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is done with the due rows of one table."""
+
+    table: WorkTable
+    handle: Handle
+    """Takes the batch and the store; saves the rows with their next due time; returns events."""
+    store: Callable[[Any], Any]
+    gather: Gather | None = None
+    """Acts outside, between claim and write-back; its worst case must fit the lease."""
+    slice_rows: int = 100
+    lease_s: float = 10.0
+    lanes: int = 1
+    """Slices that are worked on at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class _LeaseStep:
+    """A handler's work on due rows, claimed by the epoch."""
+
+    work: Work
+
+    async def claim(self, tx: Any, items: Sequence[Due[Any]]) -> list[Due[Any]]:
+        mine = await self.work.table.still_mine(tx, items)
+        return [item for item in items if item.cause.id in mine]
+
+    async def handle(self, tx: Any, batch: Batch[Any, Any]) -> Events:
+        return await self.work.handle(batch, self.work.store(tx))
+
+    async def set_aside(
+        self, tx: Any, item: Due[Any], error: Exception, _attempts: int
+    ) -> Sequence[Any]:
+        await self.work.table.park(tx, item, type(error).__qualname__)
+        _parked.add(1, {"table": self.work.table.name})
+        return ()
+
+
+class Worker:
+    """Works off one table, in lanes, until told to stop."""
+
+    def __init__(self, work: Work, database: Database, unit: UnitOfWork, clock: Clock) -> None:
+        self._work = work
+        self._database = database
+        self._unit = unit
+        self._clock = clock
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look for due rows now: some were just written."""
+        self._woken.set()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Work until told to stop; a slice that was begun is finished."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._work.lanes):
+                group.create_task(self._lane(stopping))
+            await stopping.wait()
+            self._woken.set()
+
+    async def _lane(self, stopping: asyncio.Event) -> None:
+        attempt = 0
+        while not stopping.is_set():
+            self._woken.clear()
+            try:
+                took = await self.work_slice()
+                attempt = 0
+            except Exception as error:
+                if consequence_of(error) is not Consequence.WAIT:
+                    raise
+                attempt += 1
+                took = 0
+                _log.warning("waiting", table=self._work.table.name, reason=str(error))
+            if took < self._work.slice_rows:
+                await self._rest(delay_s(attempt, self._clock) if attempt else POLL_S)
+
+    async def work_slice(self) -> int:
+        """Claim and do one slice; return how many rows it had.
+
+        Raises Unavailable where something is down: the leases run out and the rows are due again.
+        """
+        work = self._work
+        async with self._database.transaction() as tx:
+            due = await work.table.claim(tx, work.slice_rows, work.lease_s)
+        if due:
+            found = await self._gather(due)
+            await self._unit.carry_out(_LeaseStep(work), due, found)
+        return len(due)
+
+    async def _gather(self, due: Sequence[Due[Any]]) -> Mapping[UUID, Any]:
+        if self._work.gather is None:
+            return {}
+        return await self._work.gather(Batch(due, self._clock.now()))
+
+    async def _rest(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,244 @@
+"""Memory twins of the runtime's ports. They pass the same contracts as the real adapters."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from service_runtime.clock import Clock
+from service_runtime.messages import Cause, Due, Outgoing, Record
+from service_runtime.outbox import CLAIM_S
+from service_runtime.ports import DeadLetter, Stored
+
+
+@dataclass
+class Tables:
+    """All that a twin of one service's schema holds; a transaction works on a copy."""
+
+    inbox: set[tuple[str, UUID]] = field(default_factory=set)
+    outbox: dict[int, tuple[Stored, datetime]] = field(default_factory=dict)
+    dead_letters: dict[tuple[str, int, int], DeadLetter] = field(default_factory=dict)
+    own: defaultdict[str, dict[Any, Any]] = field(default_factory=lambda: defaultdict(dict))
+    """A store's tables by name; rows are immutable values."""
+    next_outbox_id: int = 1
+
+    def copy(self) -> "Tables":
+        """Return a copy whose containers are its own."""
+        own = defaultdict(dict, {name: dict(rows) for name, rows in self.own.items()})
+        return Tables(
+            set(self.inbox), dict(self.outbox), dict(self.dead_letters), own, self.next_outbox_id
+        )
+
+
+class MemoryTransaction:
+    """One transaction on the twin; `own` is for the stores."""
+
+    def __init__(self, tables: Tables, clock: Clock) -> None:
+        self.tables = tables
+        self.clock = clock
+
+    @property
+    def own(self) -> defaultdict[str, dict[Any, Any]]:
+        """The store's tables."""
+        return self.tables.own
+
+    async def claim_inbox(self, consumer: str, event_ids: Sequence[UUID]) -> set[UUID]:
+        new = {event_id for event_id in event_ids if (consumer, event_id) not in self.tables.inbox}
+        self.tables.inbox |= {(consumer, event_id) for event_id in new}
+        return new
+
+    async def add_to_outbox(self, records: Sequence[Outgoing]) -> list[Stored]:
+        until = self.clock.now() + timedelta(seconds=CLAIM_S)
+        stored = []
+        for record in records:
+            row = Stored(self.tables.next_outbox_id, record)
+            self.tables.next_outbox_id += 1
+            self.tables.outbox[row.id] = (row, until)
+            stored.append(row)
+        return stored
+
+    async def bury(self, _consumer: str, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        new = []
+        for letter in letters:
+            place = (letter.record.topic, letter.record.partition, letter.record.offset)
+            if place not in self.tables.dead_letters:
+                self.tables.dead_letters[place] = letter
+                new.append(letter)
+        return new
+
+
+class MemoryDatabase:
+    """Transactions one after the other, each all or nothing."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.tables = Tables()
+        self._clock = clock
+        self._one_at_a_time = asyncio.Lock()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[MemoryTransaction]:
+        """Open a transaction: kept at the end of the block, forgotten on an error."""
+        async with self._one_at_a_time:
+            tx = MemoryTransaction(self.tables.copy(), self._clock)
+            yield tx
+            self.tables = tx.tables
+
+    async def claim_outbox(self, limit: int) -> list[Stored]:
+        now = self._clock.now()
+        late = [row for row, until in self.tables.outbox.values() if until < now][:limit]
+        until = now + timedelta(seconds=CLAIM_S)
+        self.tables.outbox.update({row.id: (row, until) for row in late})
+        return late
+
+    async def delete_outbox(self, ids: Sequence[int]) -> None:
+        for row_id in ids:
+            self.tables.outbox.pop(row_id, None)
+
+    async def count_outbox(self) -> int:
+        return len(self.tables.outbox)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What a work table keeps beside a row's own columns."""
+
+    due_at: datetime | None
+    lease_until: datetime | None = None
+    epoch: int = 0
+    attempts: int = 0
+    parked: str | None = None
+    trace: tuple[tuple[str, str], ...] = ()
+
+
+class MemoryWorkTable:
+    """A work table's twin: rows in `own[name]`, leases in `own[name + "/lease"]`, both by id."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._leases = f"{name}/lease"
+
+    async def claim(self, tx: MemoryTransaction, limit: int, lease_s: float) -> list[Due[Any]]:
+        now = tx.clock.now()
+        leases: dict[UUID, Lease] = tx.own[self._leases]
+        ready = [
+            (lease.due_at, row_id)
+            for row_id, lease in leases.items()
+            if lease.due_at is not None
+            and lease.due_at <= now
+            and lease.parked is None
+            and (lease.lease_until is None or lease.lease_until < now)
+        ]
+        return [self._leased(tx, row_id, lease_s) for _, row_id in sorted(ready)[:limit]]
+
+    def _leased(self, tx: MemoryTransaction, row_id: UUID, lease_s: float) -> Due[Any]:
+        lease: Lease = tx.own[self._leases][row_id]
+        until = tx.clock.now() + timedelta(seconds=lease_s)
+        epoch, attempts = lease.epoch + 1, lease.attempts + 1
+        tx.own[self._leases][row_id] = Lease(
+            lease.due_at, until, epoch, attempts, lease.parked, lease.trace
+        )
+        cause = Cause(row_id, lease.trace, str(epoch))
+        return Due(tx.own[self.name][row_id], cause, epoch, attempts)
+
+    async def still_mine(self, tx: MemoryTransaction, due: Sequence[Due[Any]]) -> set[UUID]:
+        leases: dict[UUID, Lease] = tx.own[self._leases]
+        return {item.cause.id for item in due if leases[item.cause.id].epoch == item.epoch}
+
+    async def park(self, tx: MemoryTransaction, due: Due[Any], error: str) -> None:
+        lease: Lease = tx.own[self._leases][due.cause.id]
+        if lease.epoch == due.epoch:
+            tx.own[self._leases][due.cause.id] = Lease(
+                lease.due_at, None, lease.epoch, lease.attempts, error, lease.trace
+            )
+
+
+class MemoryBroker:
+    """Topics as lists; one partition each, so that order is what was sent."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.topics: defaultdict[str, list[Record]] = defaultdict(list)
+        self._clock = clock
+
+    async def send(self, outgoing: Outgoing) -> asyncio.Future[Any]:
+        """Append to the topic; acknowledged at once."""
+        log = self.topics[outgoing.topic]
+        log.append(
+            Record(
+                outgoing.topic,
+                outgoing.partition or 0,
+                len(log),
+                int(self._clock.now().timestamp() * 1000),
+                outgoing.key,
+                outgoing.value,
+                outgoing.headers,
+            )
+        )
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future.set_result(None)
+        return future
+
+
+class MemorySource:
+    """A consumer's view of the twin's topics."""
+
+    def __init__(self, broker: MemoryBroker, topics: Sequence[str]) -> None:
+        self._broker = broker
+        self._position = dict.fromkeys(topics, 0)
+        self.committed = dict.fromkeys(topics, 0)
+        self.idled: list[float] = []
+
+    async def poll(self, limit: int, timeout_s: float) -> list[Record]:
+        found: list[Record] = []
+        for topic, position in self._position.items():
+            new = self._broker.topics[topic][position:][: limit - len(found)]
+            self._position[topic] = position + len(new)
+            found += new
+        if not found:
+            await asyncio.sleep(timeout_s)
+        return found
+
+    def done(self, records: Sequence[Record]) -> None:
+        for record in records:
+            self.committed[record.topic] = record.offset + 1
+
+    async def idle(self, seconds: float) -> None:
+        self.idled.append(seconds)
+        await asyncio.sleep(seconds)
+
+    def crash(self) -> None:
+        """Forget what was not committed, as a new process would."""
+        self._position = dict(self.committed)
+
+
+@dataclass
+class SteadyClock:
+    """A clock that moves when told to; ids and texts count up, so that runs can be repeated."""
+
+    time: datetime
+    drawn: int = 0
+
+    def now(self) -> datetime:
+        return self.time
+
+    def pass_time(self, **delta: float) -> None:
+        """Move on by a timedelta's arguments."""
+        self.time += timedelta(**delta)
+
+    def new_id(self) -> UUID:
+        self.drawn += 1
+        return UUID(int=self.drawn, version=4)
+
+    def jitter(self) -> float:
+        return 0.0
+
+    def text(self, alphabet: str, length: int) -> str:
+        self.drawn += 1
+        digits, number = [], self.drawn
+        for _ in range(length):
+            number, digit = divmod(number, len(alphabet))
+            digits.append(alphabet[digit])
+        return "".join(reversed(digits))
