@@ -5,7 +5,7 @@
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psycopg
@@ -14,7 +14,7 @@ from psycopg import sql
 OWN = Path(__file__).parent / "sql"
 
 
-def migrate(conninfo: str, schema: str, folder: Path) -> list[str]:
+def migrate(conninfo: str, schema: str, folders: Sequence[Path]) -> list[str]:
     """Apply what is new of the runtime's and the service's files; return their names."""
     with psycopg.connect(conninfo, connect_timeout=5) as connection:
         # Two set-ups at once wait for each other instead of racing for the same table.
@@ -25,13 +25,13 @@ def migrate(conninfo: str, schema: str, folder: Path) -> list[str]:
             " (name text primary key, applied_at timestamptz not null default now())"
         )
         known = {row[0] for row in connection.execute("select name from schema_migration")}
-        return [name for name, text in _files(folder) if _apply(connection, known, name, text)]
+        return [name for name, text in _files(folders) if _apply(connection, known, name, text)]
 
 
-def _files(folder: Path) -> Iterator[tuple[str, str]]:
-    for origin, place in (("runtime", OWN), ("service", folder)):
-        for path in sorted(place.glob("*.sql")):
-            yield f"{origin}/{path.name}", path.read_text(encoding="utf-8")
+def _files(folders: Sequence[Path]) -> Iterator[tuple[str, str]]:
+    for folder in (OWN, *folders):
+        for path in sorted(folder.glob("*.sql")):
+            yield f"{folder.name}/{path.name}", path.read_text(encoding="utf-8")
 
 
 def _apply(connection: psycopg.Connection, known: set[str], name: str, text: str) -> bool:
@@ -48,7 +48,9 @@ def main() -> None:
     """Run as `python -m service_runtime.migrations --schema confirm --folder …/migrations`."""
     parser = argparse.ArgumentParser(description="Apply a service's database migrations.")
     parser.add_argument("--schema", required=True)
-    parser.add_argument("--folder", required=True, type=Path)
+    parser.add_argument(
+        "--folder", required=True, type=Path, action="append", help="repeat for development seeds"
+    )
     arguments = parser.parse_args()
     password = Path(os.environ["DATABASE_PASSWORD_FILE"]).read_text(encoding="utf-8").strip()
     conninfo = psycopg.conninfo.make_conninfo(os.environ["DATABASE_URL"], password=password)
