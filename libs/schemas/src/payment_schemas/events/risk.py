@@ -58,6 +58,8 @@ class RiskAssessed(PaymentEvent):
     score: int = Field(ge=0, le=100)
     """0 safe … 100 certain fraud."""
     level: RiskLevel
+    amount_usd_minor: int = Field(ge=0)
+    """The amount in US cents by risk's table of rates, for limits that are set in USD."""
     factors: tuple[Factor, ...]
     """Every contribution, largest first."""
     sanctions: Literal["clear", "hit"]
