@@ -43,6 +43,12 @@ class Breaker:
             return admitted
         return self.state is State.CLOSED
 
+    def is_shut(self, now_s: float) -> bool:
+        """Say whether `admits` would refuse, without asking for the probe."""
+        if self.state is State.OPEN:
+            return now_s - self._opened_s < self._open_s
+        return self.state is State.HALF_OPEN and self._probing
+
     def ended(self, now_s: float, *, ok: bool | None) -> None:
         """Note how a call ended; None where it says nothing (cancelled)."""
         self._probing = False

@@ -71,6 +71,11 @@ class OutsideClient:
         if self._session is not None:
             await self._session.close()
 
+    @property
+    def shut(self) -> bool:
+        """Whether a call now would not be sent, because the breaker is open."""
+        return self._breaker.is_shut(time.monotonic())
+
     async def post(
         self, path: str, body: Any, headers: Mapping[str, str] | None = None
     ) -> OutsideAnswer:

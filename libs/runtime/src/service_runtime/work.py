@@ -1,7 +1,7 @@
 """Work that is due at a time, kept in a table: claim, commit, act, write back under the epoch."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,9 @@ from service_runtime.unit_of_work import UnitOfWork
 POLL_S = 1.0
 """How late a row may be taken when nobody wakes the worker."""
 
+Begin = Callable[[Batch[Any, Any], Any], Awaitable[None]]
+"""Notes in the store, within the claim's transaction, that the rows' outside work begins."""
+
 _log = Log("work")
 _parked = metrics.counter("work_parked", "Due rows that were set aside for a person.")
 
@@ -31,8 +34,13 @@ class Work:
     handle: Handle
     """Takes the batch and the store; saves the rows with their next due time; returns events."""
     store: Callable[[Any], Any]
+    begin: Begin | None = None
+    """What must be committed before anything is done outside. Later steps see the rows as they
+    were before it."""
     gather: Gather | None = None
     """Acts outside, between claim and write-back; its worst case must fit the lease."""
+    may_start: Callable[[], bool] | None = None
+    """Says whether a slice is worth claiming now; not while what it needs is known to be down."""
     slice_rows: int = 100
     lease_s: float = 10.0
     lanes: int = 1
@@ -99,13 +107,17 @@ class Worker:
                 await self._rest(delay_s(attempt, self._clock) if attempt else POLL_S)
 
     async def work_slice(self) -> int:
-        """Claim and do one slice; return how many rows it had.
+        """Claim and do one slice; return how many rows it had, 0 where none may be started.
 
         Raises Unavailable where something is down: the leases run out and the rows are due again.
         """
         work = self._work
+        if work.may_start is not None and not work.may_start():
+            return 0
         async with self._database.transaction() as tx:
             due = await work.table.claim(tx, work.slice_rows, work.lease_s)
+            if due and work.begin is not None:
+                await work.begin(Batch(due, self._clock.now()), work.store(tx))
         if due:
             found = await self._gather(due)
             await self._unit.carry_out(_LeaseStep(work), due, found)

@@ -6,7 +6,7 @@ owner text, lease_until timestamptz, epoch bigint, parked_at timestamptz, last_e
 Whoever saves a row that it has worked on sets `lease_until` to null with it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -20,23 +20,42 @@ from service_runtime.postgres import PostgresTransaction
 R = TypeVar("R")
 
 
-class PostgresWorkTable(Generic[R]):
-    """Leases rows of one table to workers."""
+_CLAIM = """
+    with due as (
+        select id from {table} where {is_due} {alike} order by due_at limit {limit}
+        for update skip locked)
+    update {table} as work
+       set owner = %(owner)s, lease_until = clock_timestamp() + make_interval(secs => %(lease_s)s),
+           epoch = epoch + 1, attempts = attempts + 1
+      from due where work.id = due.id returning work.*"""
+_CLAIM_SIZED = """
+    with oldest as materialized (
+        select {size} as size from {table} where {is_due} order by due_at limit 1
+        for update skip locked),
+    """
+_IS_DUE = """due_at <= clock_timestamp() and parked_at is null
+    and (lease_until is null or lease_until < clock_timestamp())"""
 
-    def __init__(self, name: str, row: Callable[[DictRow], R]) -> None:
+
+class PostgresWorkTable(Generic[R]):
+    """Leases rows of one table to workers.
+
+    `only`: values of columns by which a worker takes no more than its share of the table.
+    `sized_by`: a column that says how many rows like this one a slice may have at most. A slice
+    then takes rows of one size only, that of the oldest, so that suspects stay among themselves.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        row: Callable[[DictRow], R],
+        only: Mapping[str, str] | None = None,
+        sized_by: str = "",
+    ) -> None:
         self.name = name
         self._row = row
         table = sql.Identifier(name)
-        self._claim = sql.SQL(
-            """update {table} as work
-               set owner = %s, lease_until = clock_timestamp() + make_interval(secs => %s),
-                   epoch = epoch + 1, attempts = attempts + 1
-               from (select id from {table}
-                     where due_at <= clock_timestamp() and parked_at is null
-                       and (lease_until is null or lease_until < clock_timestamp())
-                     order by due_at limit %s for update skip locked) as due
-               where work.id = due.id returning work.*"""
-        ).format(table=table)
+        self._claim = _claim(table, only or {}, sized_by)
         self._still_mine = sql.SQL(
             """select work.id from {table} as work
                join json_to_recordset(%s::json) as mine (id uuid, epoch bigint)
@@ -50,7 +69,8 @@ class PostgresWorkTable(Generic[R]):
 
     async def claim(self, tx: PostgresTransaction, limit: int, lease_s: float) -> Sequence[Due[R]]:
         """Lease rows that are due, oldest first, skipping those that others have."""
-        cursor = await tx.connection.execute(self._claim, (tx.owner, lease_s, limit))
+        parameters = {"owner": tx.owner, "lease_s": lease_s, "limit": limit}
+        cursor = await tx.connection.execute(self._claim, parameters)
         rows = sorted(await cursor.fetchall(), key=lambda row: (row["due_at"], row["id"]))
         return [self._due(row) for row in rows]
 
@@ -68,3 +88,24 @@ class PostgresWorkTable(Generic[R]):
         trace = tuple((name, value) for name, value in row.get("trace") or ())
         cause = Cause(row["id"], trace, str(row["epoch"]))
         return Due(self._row(row), cause, row["epoch"], row["attempts"])
+
+
+def _claim(table: sql.Identifier, only: Mapping[str, str], sized_by: str) -> sql.Composed:
+    """Return the statement that leases a slice."""
+    shares = [
+        sql.SQL("and {} = {}").format(sql.Identifier(column), sql.Literal(value))
+        for column, value in only.items()
+    ]
+    names = {
+        "table": table,
+        "is_due": sql.SQL(" ").join([sql.SQL(_IS_DUE), *shares]),
+        "size": sql.Identifier(sized_by),
+        "alike": sql.SQL(""),
+        "limit": sql.SQL("%(limit)s"),
+    }
+    if not sized_by:
+        return sql.SQL(_CLAIM).format(**names)
+    names["alike"] = sql.SQL("and {size} = (select size from oldest)").format(**names)
+    names["limit"] = sql.SQL("least(%(limit)s, (select size from oldest))")
+    statement = _CLAIM_SIZED + _CLAIM.lstrip().removeprefix("with ")
+    return sql.SQL(statement).format(**names)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -117,9 +117,13 @@ class Lease:
 class MemoryWorkTable:
     """A work table's twin: rows in `own[name]`, leases in `own[name + "/lease"]`, both by id."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(
+        self, name: str, only: Mapping[str, str] | None = None, sized_by: str = ""
+    ) -> None:
         self.name = name
         self._leases = f"{name}/lease"
+        self._only = only or {}
+        self._sized_by = sized_by
 
     async def claim(self, tx: MemoryTransaction, limit: int, lease_s: float) -> list[Due[Any]]:
         now = tx.clock.now()
@@ -131,8 +135,20 @@ class MemoryWorkTable:
             and lease.due_at <= now
             and lease.parked is None
             and (lease.lease_until is None or lease.lease_until < now)
+            and self._is_mine(tx.own[self.name][row_id])
         ]
-        return [self._leased(tx, row_id, lease_s) for _, row_id in sorted(ready)[:limit]]
+        taken = self._alike(tx, [row_id for _, row_id in sorted(ready)])
+        return [self._leased(tx, row_id, lease_s) for row_id in taken[:limit]]
+
+    def _is_mine(self, row: Any) -> bool:
+        return all(getattr(row, column) == value for column, value in self._only.items())
+
+    def _alike(self, tx: MemoryTransaction, ids: list[UUID]) -> list[UUID]:
+        if not ids or not self._sized_by:
+            return ids
+        sizes = {row_id: getattr(tx.own[self.name][row_id], self._sized_by) for row_id in ids}
+        size = sizes[ids[0]]
+        return [row_id for row_id in ids if sizes[row_id] == size][:size]
 
     def _leased(self, tx: MemoryTransaction, row_id: UUID, lease_s: float) -> Due[Any]:
         lease: Lease = tx.own[self._leases][row_id]
