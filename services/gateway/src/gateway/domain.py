@@ -69,7 +69,7 @@ def bearer_token(authorization: str) -> str:
     """Return the token of an Authorization header; raise BadTokenError where it has none."""
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or not token or " " in token:
-        raise BadTokenError("Authorization must be Bearer and a token")
+        raise BadTokenError("A bearer token is required")
     return token
 
 

@@ -1,9 +1,13 @@
 """Limits on requests: exact and shared in Redis; per process, never open, where Redis is gone."""
 
+import asyncio
+import time
 from typing import Protocol
 
+from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
+from redis.exceptions import RedisError
 
 from service_runtime import metrics
 from service_runtime.breaker import Breaker
@@ -42,4 +46,27 @@ class SharedLimits:
         self._breaker = Breaker(OPEN_S)
 
     async def admit(self, kind: str, who: str, limit: int) -> float | None:
-        return await self._ask(kind, who, limit, count=True)
+        if self._breaker.admits(time.monotonic()):
+            ok = False
+            try:
+                async with asyncio.timeout(REDIS_WITHIN_S):
+                    found = await _window(self._redis, kind, who, limit)
+                ok = True
+            except (RedisError, OSError, TimeoutError) as error:
+                _log.warning("redis_away", error_class=type(error).__qualname__)
+            else:
+                return found
+            finally:
+                self._breaker.ended(time.monotonic(), ok=ok)
+        _local.add(1)
+        return await _window(self._memory, kind, who, limit)
+
+
+async def _window(
+    limiter: MovingWindowRateLimiter, kind: str, who: str, limit: int
+) -> float | None:
+    item = RateLimitItemPerMinute(limit)
+    if await limiter.hit(item, kind, who):
+        return None
+    stats = await limiter.get_window_stats(item, kind, who)
+    return max(0.0, float(stats.reset_time) - time.time())

@@ -34,9 +34,7 @@ class Admission:
         if authorization is None and self.anonymous_user is not None:
             return self.anonymous_user
         try:
-            if authorization is None:
-                raise BadTokenError("A bearer token is required")
-            caller = await self.tokens.caller(bearer_token(authorization))
+            caller = await self.tokens.caller(bearer_token(authorization or ""))
         except BadTokenError as error:
             raise RefusedError(await self._failed(peer, str(error))) from None
         if SCOPE not in caller.scopes:
