@@ -14,13 +14,16 @@ _CALL = re.compile(r"\{([a-z_]+):([a-z0-9_-]+)\}")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the processes of a stack find one another: this machine's ports, or Compose's names."""
+    """Where the processes of a stack find one another: this machine's ports, or Compose's names.
+
+    `url` takes a service's name, its port in the inventory and the instance.
+    """
 
     kafka: str
     postgres: str
     redis: str
     host: str
-    url: Callable[[str, int], str]
+    url: Callable[[str, int, int], str]
     secret: Callable[[str], str]
     state: Callable[[str], str]
     port: Callable[[Service, int], int] = field(default=Service.port_of)
@@ -47,7 +50,10 @@ class Environments:
 
     def urls(self, name: str) -> tuple[str, ...]:
         """The addresses of a service, by instance."""
-        return tuple(self.place.url(name, one) for one in range(self.instances.get(name, 1)))
+        return tuple(self._url(name, one) for one in range(self.instances.get(name, 1)))
+
+    def _url(self, name: str, instance: int = 0) -> str:
+        return self.place.url(name, self.inventory.service(name).port, instance)
 
     def _words(self, service: Service, instance: int) -> dict[str, str]:
         place = self.place
@@ -64,7 +70,7 @@ class Environments:
         }
 
     def _admin_urls(self) -> str:
-        addresses = {one.name: self.place.url(one.name, 0) for one in self.inventory.admins}
+        addresses = {one.name: self._url(one.name) for one in self.inventory.admins}
         return json.dumps(addresses, separators=(",", ":"))
 
     def _render(self, template: str, words: Mapping[str, str], where: str) -> str:
@@ -76,9 +82,9 @@ class Environments:
         def call(found: re.Match[str]) -> str:
             match found[1]:
                 case "url":
-                    return self.place.url(self.inventory.service(found[2]).name, 0)
+                    return self._url(found[2])
                 case "urls":
-                    return ",".join(self.urls(self.inventory.service(found[2]).name))
+                    return ",".join(self.urls(found[2]))
                 case "secret":
                     return self.place.secret(found[2])
                 case _:

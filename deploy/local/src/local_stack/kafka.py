@@ -20,6 +20,7 @@ _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencie
 _DOWNLOAD_WITHIN_S = 600
 _FORMAT_WITHIN_S = 60
 
+# A killed broker may register again only when its session has run out: 9 s by default, measured.
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -39,6 +40,8 @@ share.coordinator.state.topic.num.partitions=2
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+broker.heartbeat.interval.ms=500
+broker.session.timeout.ms=4000
 """
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from local_stack.errors import StackError
 
-CHECKOUT = Path(__file__).resolve().parents[4]
+# An image holds this package without the checkout around it, and says where its files are.
+CHECKOUT = Path(os.environ.get("COUNTERSIGN_CHECKOUT") or Path(__file__).resolve().parents[4])
 
 # sockaddr_un.sun_path holds 108 bytes on Linux, the closing zero included.
 _LONGEST_SOCKET_PATH = 107

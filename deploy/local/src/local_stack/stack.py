@@ -5,16 +5,14 @@ with Stack(offset=10_000) as stack:
     stack.start_services(instances={"gateway": 2})
 """
 
-import asyncio
 import fcntl
 import shutil
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from local_stack import databases, discovery, kafka, leftovers, postgres, readiness, redis
 from local_stack.credentials import Credentials
@@ -27,7 +25,7 @@ from local_stack.ports import Ports, is_listening, require_free
 from local_stack.programs import Program
 from local_stack.settings import user_settings
 from local_stack.supervision import Supervisor
-from local_stack.topics import apply_topics, load_topics
+from local_stack.topics import apply_topics_now, load_topics
 from local_stack.waiting import wait_until
 
 _INFRASTRUCTURE_WITHIN_S = 60
@@ -193,10 +191,16 @@ class Stack:
         self._require_free(programs)
         self._supervisor.start()
         self._supervisor.apply(programs)
-        self._wait_for_infrastructure()
-        discovery.describe(self.layout, self.description())
+        self._prepare_infrastructure()
 
-    def _wait_for_infrastructure(self) -> None:
+    def adopt_infrastructure(self) -> None:
+        """Use what others (containers) have started at this stack's ports."""
+        with self._alone():
+            self._supervisor.start()
+            self._prepare_infrastructure()
+
+    def _prepare_infrastructure(self) -> None:
+        """Wait for each part; make topics, roles and schemas; write down where it all is."""
         wait_until(
             lambda: databases.is_ready(self.postgres, self.credentials),
             seconds=_INFRASTRUCTURE_WITHIN_S,
@@ -205,10 +209,12 @@ class Stack:
         databases.make_roles(self.postgres, self.credentials, self.inventory.with_database)
         self._tell(f"postgres is ready at {self.postgres}")
         self._wait_for_port("redis", self.ports.redis)
+        self._tell(f"redis is ready at 127.0.0.1:{self.ports.redis}")
         self._wait_for_port("kafka", self.ports.kafka)
         topics = load_topics()
-        run_apart(apply_topics(self.kafka, topics, within_s=_INFRASTRUCTURE_WITHIN_S))
-        self._tell(f"redis is ready; kafka is ready at {self.kafka} with {len(topics)} topics")
+        apply_topics_now(self.kafka, topics)
+        self._tell(f"kafka is ready at {self.kafka} with {len(topics)} topics")
+        discovery.describe(self.layout, self.description())
 
     def _wait_for_port(self, name: str, port: int) -> None:
         wait_until(
@@ -259,7 +265,7 @@ class Stack:
             postgres=self.postgres,
             redis=f"127.0.0.1:{ports.redis}",
             host="127.0.0.1",
-            url=lambda name, instance: f"http://127.0.0.1:{ports.of(name, instance)}",
+            url=lambda name, _, instance: f"http://127.0.0.1:{ports.of(name, instance)}",
             secret=lambda name: str(self.credentials.path(name)),
             state=lambda name: str(self.layout.state_of(name)),
             port=lambda service, instance: ports.of(service.name, instance),
@@ -270,9 +276,3 @@ class Stack:
 def program_name(service: str, instance: int = 0) -> str:
     """What a process is called in status and logs: `gateway`, `gateway-1`."""
     return f"{service}-{instance}" if instance else service
-
-
-def run_apart(work: Coroutine[Any, Any, None]) -> None:
-    """Run to the end in a thread of its own, so that a caller's event loop is not in the way."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        pool.submit(asyncio.run, work).result()

@@ -105,7 +105,7 @@ class Supervisor:
     def pid(self) -> int | None:
         """Its process id, if it answers."""
         try:
-            return int(self._rpc.supervisor.getPID())
+            return int(self._call("getPID"))
         except (OSError, xmlrpc.client.Fault):
             return None
 
@@ -113,6 +113,7 @@ class Supervisor:
         """Start it without any program; do nothing where it runs already."""
         if self.pid is not None:
             return
+        self._layout.supervisor_socket.unlink(missing_ok=True)
         self._programs.mkdir(parents=True, exist_ok=True)
         for stale in self._programs.glob("*.conf"):
             stale.unlink()
@@ -132,17 +133,17 @@ class Supervisor:
         """Start these programs; one that is there with other settings is replaced."""
         for program in programs:
             (self._programs / f"{program.name}.conf").write_text(self._section(program))
-        added, changed, _ = self._rpc.supervisor.reloadConfig()[0]
+        added, changed, _ = self._call("reloadConfig")[0]
         for name in changed:
             self.stop([name])
-            self._rpc.supervisor.removeProcessGroup(name)
+            self._call("removeProcessGroup", name)
         for name in (*added, *changed):
-            self._rpc.supervisor.addProcessGroup(name)
+            self._call("addProcessGroup", name)
 
     def processes(self) -> dict[str, Mapping[str, Any]]:
         """What supervisord says about each program, by name; empty where it does not run."""
         try:
-            found = self._rpc.supervisor.getAllProcessInfo()
+            found = self._call("getAllProcessInfo")
         except OSError:
             return {}
         return {one["name"]: one for one in found if one["name"] != "restarter"}
@@ -151,7 +152,7 @@ class Supervisor:
         """Stop programs at once, each with its own signal, and wait until they have ended."""
         names = [name for name in names if self._state(name) not in _STOPPED]
         for name in names:
-            self._rpc.supervisor.stopProcess(name, _WAIT)
+            self._call("stopProcess", name, _WAIT)
         wait_until(
             lambda: all(self._state(name) in _STOPPED for name in names),
             seconds=within_s,
@@ -161,12 +162,12 @@ class Supervisor:
     def resume(self, name: str) -> None:
         """Start a program that `stop` has stopped."""
         if self._state(name) in _STOPPED:
-            self._rpc.supervisor.startProcess(name, _WAIT)
+            self._call("startProcess", name, _WAIT)
 
     def shut_down(self, *, within_s: float = 60) -> None:
         """End the supervisor and all that it still runs."""
         if self.pid is not None:
-            self._rpc.supervisor.shutdown()
+            self._call("shutdown")
             wait_until(
                 lambda: not self._layout.supervisor_socket.exists(),
                 seconds=within_s,
@@ -174,10 +175,10 @@ class Supervisor:
             )
         self._layout.supervisor_socket.unlink(missing_ok=True)
 
-    @property
-    def _rpc(self) -> Any:
+    def _call(self, method: str, *arguments: object) -> Any:
         transport = _Transport(self._layout.supervisor_socket)
-        return xmlrpc.client.ServerProxy("http://supervisor", transport=transport)
+        with xmlrpc.client.ServerProxy("http://supervisor", transport=transport) as server:
+            return getattr(server.supervisor, method)(*arguments)
 
     def _state(self, name: str) -> str:
         return str(self.processes().get(name, {"statename": "STOPPED"})["statename"])

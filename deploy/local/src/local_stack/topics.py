@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,12 @@ def _topic(fields: Mapping[str, Any], place: str) -> Topic:
             "min.insync.replicas": str(fields["min_insync_replicas"][place]),
         },
     )
+
+
+def apply_topics_now(bootstrap: str, topics: Sequence[Topic], *, within_s: float = 60) -> None:
+    """Do as `apply_topics`, in a thread of its own, where a caller's event loop is no hindrance."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pool.submit(asyncio.run, apply_topics(bootstrap, topics, within_s=within_s)).result()
 
 
 async def apply_topics(bootstrap: str, topics: Sequence[Topic], *, within_s: float = 60) -> None:

@@ -1,0 +1,48 @@
+# Every command that people and CI use; the same ones, so that they agree.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down status logs reset test check format generate
+
+PYTHON := .venv/bin/python
+STACK_COMMAND := $(PYTHON) -m local_stack
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install what is missing: .venv from the lock, programs, Kafka's jars, secrets
+	@deploy/local/bootstrap.sh
+	@$(STACK_COMMAND) setup
+
+demo: up ## start everything, confirm real payments and show what happened
+	@$(PYTHON) -m ops.demo
+
+up: setup ## start the system, or only S="confirm risk", and wait until it is ready
+	@$(STACK_COMMAND) up $(S)
+
+down: ## stop what `up` started, leaving no process behind
+	@$(STACK_COMMAND) down
+
+status: ## list the processes
+	@$(STACK_COMMAND) status
+
+logs: ## show the logs, or only those of S="confirm"; F=1 follows them
+	@$(STACK_COMMAND) logs $(S) $(if $(F),--follow)
+
+reset: ## stop, and remove all state
+	@$(STACK_COMMAND) reset
+
+test: setup ## run the tests on a stack of their own (ports + 10,000), so `up` may be running
+	@$(PYTHON) -m pytest $(T)
+
+check: setup ## lint, format, types, import contracts, tidiness
+	@.venv/bin/ruff check
+	@.venv/bin/ruff format --check
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+	@$(PYTHON) -m pytest -q tests/test_tidy.py
+
+format: setup ## format and repair what can be repaired by machine
+	@.venv/bin/ruff check --fix-only
+	@.venv/bin/ruff format
+
+generate: setup ## write the files that follow from others
+	@$(STACK_COMMAND) generate

@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# Make .venv at the root of the checkout from the hash-pinned lock, and see to it that the programs
+# of the native stack are there. Repeatable: without changes it takes well under a second. Two runs
+# at once take turns.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+cd "$root"
+
+say() { printf '%s\n' "$*"; }
+fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+has flock || fail "flock is missing: install the package util-linux"
+exec 9<"$root/deploy/local/bootstrap.sh"
+flock -w 900 9 || fail "another set-up of this checkout has not ended after 15 minutes"
+
+engine_answers() { has docker && timeout 10 docker info >/dev/null 2>&1; }
+
+wants_native() {
+    case "${STACK:-}" in
+        native) return 0 ;;
+        compose) return 1 ;;
+        *) ! engine_answers ;;
+    esac
+}
+
+has_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || has initdb; }
+has_venv() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
+
+missing_packages() {
+    has python3 && has_venv || say "python3 python3-venv"
+    wants_native || return 0
+    has_postgres || say postgresql
+    has redis-server || has valkey-server || say redis-server
+    has java || say openjdk-17-jre-headless
+    has mvn || say maven
+}
+
+# Debian starts a service that it installs; ours must not meet one on its usual port. A policy that
+# says no (101) holds while packages are installed; one that was there before comes back.
+policy=/usr/sbin/policy-rc.d
+forbid_services() {
+    if [ -e "$policy" ]; then mv "$policy" "$policy.countersign"; fi
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    trap allow_services EXIT
+}
+allow_services() {
+    rm -f "$policy"
+    if [ -e "$policy.countersign" ]; then mv "$policy.countersign" "$policy"; fi
+}
+
+install_packages() {
+    say "installing: $*"
+    forbid_services
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -q >"$log" 2>&1 \
+        && apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=600 "$@" >>"$log" 2>&1 \
+        || { tail -n 15 "$log" >&2; fail "apt-get could not install: $*"; }
+    # Nor may it start at the next boot.
+    for unit in redis-server postgresql; do
+        case " $* " in
+            *" $unit "*) if has systemctl; then systemctl disable "$unit" >>"$log" 2>&1 || true; fi ;;
+        esac
+    done
+    allow_services
+    trap - EXIT
+}
+
+ensure_packages() {
+    local missing
+    missing=$(missing_packages | tr '\n' ' ')
+    [ -n "${missing// /}" ] || return 0
+    if [ "$(id -u)" != 0 ] || ! has apt-get; then
+        fail "please install ${missing% } (Debian's names), or start a Docker engine, and try again"
+    fi
+    log=$(mktemp)
+    # Every checkout on the machine takes turns, and looks again when it is its turn.
+    exec 8>/run/lock/countersign-packages.lock
+    flock -w 900 8 || fail "another installation has not ended after 15 minutes"
+    missing=$(missing_packages | tr '\n' ' ')
+    # shellcheck disable=SC2086
+    [ -z "${missing// /}" ] || install_packages $missing
+    exec 8>&-
+    rm -f "$log"
+}
+
+members() { ls -d libs/*/ deploy/local/ services/*/; }
+
+fingerprint() {
+    { say "$root"; python3 -VV; cat requirements.lock deploy/local/bootstrap.sh; \
+      for member in $(members); do say "$member"; cat "$member/pyproject.toml"; done; } | sha256sum
+}
+
+# The installer itself comes from the lock too: its block of hashes is cut out.
+locked_uv() { awk '/^uv==/ {on=1} /^[^ #]/ && !/^uv==/ {on=0} on' requirements.lock; }
+
+install_python() {
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+        || fail "Python 3.11 or newer is needed, python3 is $(python3 -V 2>&1)"
+    say "making .venv from requirements.lock"
+    rm -f .venv/stamp
+    # Scripts in it name the folder and the interpreter that they were made for.
+    local made_for
+    made_for="$root $(python3 -VV)"
+    if [ "$(cat .venv/made-for 2>/dev/null)" != "$made_for" ]; then
+        python3 -m venv .venv --clear
+        say "$made_for" >.venv/made-for
+    fi
+    locked_uv >.venv/uv.lock
+    .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r .venv/uv.lock
+    .venv/bin/uv pip sync -q --compile-bytecode --require-hashes requirements.lock \
+        --python .venv/bin/python
+    local editable=()
+    for member in $(members); do editable+=(-e "$member"); done
+    .venv/bin/uv pip install -q --no-deps --no-build-isolation "${editable[@]}" \
+        --python .venv/bin/python
+}
+
+ensure_python() {
+    local now
+    now=$(fingerprint)
+    if [ "$(cat .venv/stamp 2>/dev/null)" = "$now" ]; then return 0; fi
+    install_python
+    say "$now" >.venv/stamp
+}
+
+ensure_packages
+ensure_python

@@ -1,0 +1,166 @@
+"""The stack's commands: `python -m local_stack up`, and so on; `make help` lists the usual ones."""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from local_stack import kafka
+from local_stack.containers import ComposeStack
+from local_stack.credentials import Credentials
+from local_stack.engine import chosen_kind
+from local_stack.errors import StackError
+from local_stack.generation import generate
+from local_stack.inventory import load_inventory
+from local_stack.layout import Layout, default_data_folder
+from local_stack.preparation import prepare
+from local_stack.readiness import last_lines
+from local_stack.stack import Stack
+from local_stack.waiting import elapsed_since, now_s
+
+_LOG_LINES = 100
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit status: 0, or 1 with a sentence on standard error."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except StackError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="local_stack", description=__doc__)
+    parser.add_argument("--offset", type=int, default=0, help="added to every port (0)")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], None], text: str) -> None:
+        added = commands.add_parser(name, help=text)
+        added.set_defaults(run=run)
+        if name in {"up", "logs"}:
+            added.add_argument("services", nargs="*", help="only these (all)")
+        if name == "logs":
+            added.add_argument("--follow", action="store_true", help="go on as lines come")
+        if name == "prepare":
+            added.add_argument("--kafka", required=True, help="host:port")
+            added.add_argument("--postgres", required=True, help="host:port")
+            added.add_argument("--secrets", required=True, type=Path, help="folder")
+
+    command("setup", _setup, "download what the native stack needs; make secrets")
+    command("up", _up, "start everything, or the services named, and wait until it is ready")
+    command("infra-up", _infra_up, "start Kafka, PostgreSQL and Redis only")
+    command("down", _down, "stop what `up` started")
+    command("status", _status, "list the processes")
+    command("logs", _logs, "show the end of the logs")
+    command("reset", _reset, "stop, and remove all state")
+    command("secrets", _secrets, "make the secrets that are missing and say where they are")
+    command("generate", _generate, "write the files that follow from deploy/services.yaml")
+    command("prepare", _prepare, "make topics, roles, schemas and tables (Compose's first job)")
+    return parser
+
+
+def _native(options: argparse.Namespace) -> Stack:
+    start_s = now_s()
+    return Stack(
+        options.offset,
+        tell=lambda line: print(f"{elapsed_since(start_s):5.1f} s  {line}", flush=True),
+    )
+
+
+def _compose(options: argparse.Namespace) -> ComposeStack | None:
+    """The containers, if they are to be used; other ports are native ones."""
+    if options.offset or chosen_kind() == "native":
+        return None
+    return ComposeStack()
+
+
+def _setup(options: argparse.Namespace) -> None:
+    if _compose(options) is None:
+        kafka.jars()
+    _secrets(options)
+
+
+def _up(options: argparse.Namespace) -> None:
+    if compose := _compose(options):
+        compose.up(options.services)
+        return
+    stack = _native(options)
+    for name in options.services:
+        stack.inventory.service(name)
+    stack.start_infrastructure()
+    stack.start_services(options.services or None)
+    print(f"ready; secrets are in {stack.credentials.folder}")
+
+
+def _infra_up(options: argparse.Namespace) -> None:
+    _native(options).start_infrastructure()
+
+
+def _down(options: argparse.Namespace) -> None:
+    if compose := _compose(options):
+        compose.down()
+    else:
+        _native(options).stop()
+
+
+def _reset(options: argparse.Namespace) -> None:
+    if compose := _compose(options):
+        compose.reset()
+    else:
+        _native(options).reset()
+
+
+def _status(options: argparse.Namespace) -> None:
+    if compose := _compose(options):
+        compose.status()
+        return
+    states = _native(options).states()
+    if not states:
+        raise StackError("nothing runs: start it with `make up`")
+    for name, (state, description) in sorted(states.items()):
+        print(f"{name:16} {state:9} {description}")
+
+
+def _logs(options: argparse.Namespace) -> None:
+    if compose := _compose(options):
+        compose.logs(options.services, follow=options.follow)
+        return
+    folder = Layout(default_data_folder(options.offset)).logs
+    names = options.services or _logged(folder).split(", ")
+    if options.follow:
+        files = [str(folder / f"{name}.log") for name in names]
+        subprocess.run(["tail", "-n", str(_LOG_LINES), "-F", *files], check=False)
+        return
+    for name in names:
+        if not (folder / f"{name}.log").exists():
+            raise StackError(f"{name} has no log; there are: {_logged(folder)}")
+        print(f"== {name}\n{last_lines(folder / f'{name}.log', _LOG_LINES)}")
+
+
+def _logged(folder: Path) -> str:
+    return ", ".join(sorted(log.stem for log in folder.glob("*.log"))) or "none yet"
+
+
+def _secrets(options: argparse.Namespace) -> None:
+    credentials = Credentials(Layout(default_data_folder(options.offset)).secrets)
+    credentials.make(load_inventory())
+    print(f"secrets are in {credentials.folder}")
+
+
+def _generate(_: argparse.Namespace) -> None:
+    for path in generate():
+        print(f"wrote {path}")
+
+
+def _prepare(options: argparse.Namespace) -> None:
+    prepare(options.kafka, options.postgres, Credentials(options.secrets))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+"""docker-compose.yml, made from the inventory and the infrastructure's template."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from local_stack.credentials import password_name, secret_names
+from local_stack.environment import Environments, Place
+from local_stack.inventory import Inventory, Service
+from local_stack.layout import CHECKOUT
+
+COMPOSE_FILE = CHECKOUT / "docker-compose.yml"
+TEMPLATE = CHECKOUT / "deploy" / "compose.template.yaml"
+STATE_FOLDER = "/var/lib/countersign"
+_HEADER = (
+    "# Generated from deploy/services.yaml and deploy/compose.template.yaml: `make generate`.\n"
+)
+_MARK = re.compile(r"\{\{(image|port):([a-z_]+)\}\}")
+_SECRETS_FOLDER = "${SECRETS_FOLDER:?start with make up, or set it to the folder of secrets}"
+_FIRST_JOB = "prepare"
+
+
+def compose_text(inventory: Inventory) -> str:
+    """The whole file."""
+    return _HEADER + yaml.safe_dump(compose_document(inventory), sort_keys=False, width=100)
+
+
+def compose_document(inventory: Inventory) -> dict[str, Any]:
+    """The file's content: infrastructure, the first job, the services, their secrets."""
+    document: dict[str, Any] = yaml.safe_load(_MARK.sub(_filler(inventory), TEMPLATE.read_text()))
+    document["services"][_FIRST_JOB] = _first_job(inventory)
+    environments = Environments(inventory, compose_place())
+    for service in inventory.services.values():
+        environment = environments.of(service.name)
+        document["services"][service.name] = _container(inventory, service, environment)
+        if STATE_FOLDER in environment.values():
+            document["volumes"][_volume(service)] = {}
+    document["secrets"] = {
+        name: {"file": _SECRETS_FOLDER + "/" + name} for name in secret_names(inventory)
+    }
+    return document
+
+
+def compose_place() -> Place:
+    """Where containers find one another: by name, every service at its own port."""
+    return Place(
+        kafka="kafka:9092",
+        postgres="postgres:5432",
+        redis="redis:6379",
+        host="0.0.0.0",  # noqa: S104 - inside a container of its own network
+        url=_url,
+        secret=_secret_path,
+        state=lambda _: STATE_FOLDER,
+    )
+
+
+def host_name(service: str) -> str:
+    """A host name may hold no underscore, a service's name may."""
+    return service.replace("_", "-")
+
+
+def _url(service: str, port: int, instance: int) -> str:
+    del instance
+    return f"http://{host_name(service)}:{port}"
+
+
+def _secret_path(name: str) -> str:
+    return f"/run/secrets/{name}"
+
+
+def _filler(inventory: Inventory) -> Any:
+    def fill(found: re.Match[str]) -> str:
+        source: Mapping[str, object] = inventory.images if found[1] == "image" else inventory.ports
+        return str(source[found[2]])
+
+    return fill
+
+
+def _first_job(inventory: Inventory) -> dict[str, Any]:
+    """Topics, roles, schemas and tables; every service waits until it has ended well."""
+    places = ["--kafka", "kafka:9092", "--postgres", "postgres:5432", "--secrets", "/run/secrets"]
+    databases = [one.name for one in inventory.with_database]
+    passwords = [name for one in databases for name in (one, f"{one}-owner")]
+    return _hardened() | {
+        "image": "countersign/prepare",
+        "build": {"context": ".", "dockerfile": "deploy/Dockerfile", "target": _FIRST_JOB},
+        "command": ["python", "-m", "local_stack", "prepare", *places],
+        "restart": "on-failure:5",
+        "secrets": ["database-admin", *(password_name(name) for name in passwords)],
+        "depends_on": {name: {"condition": "service_healthy"} for name in ("kafka", "postgres")},
+        "deploy": _limits("1", "256M"),
+    }
+
+
+def _container(
+    inventory: Inventory, service: Service, environment: Mapping[str, str]
+) -> dict[str, Any]:
+    package = service.package
+    container: dict[str, Any] = _hardened() | {
+        "image": f"countersign/{package}",
+        "build": {
+            "context": ".",
+            "dockerfile": "deploy/Dockerfile",
+            "target": "service",
+            "args": {"SERVICE": package},
+        },
+        "command": ["python", "-m", service.module],
+        "restart": "unless-stopped",
+        "ports": [f"127.0.0.1:{service.port}:{service.port}"],
+        "environment": _changeable(inventory, service, environment),
+        "healthcheck": _healthcheck(service.port),
+        "deploy": _limits("1", "256M"),
+    }
+    container["networks"] = {"payment-net": {"aliases": [host_name(service.name)]}}
+    if service.secrets or service.database:
+        container["secrets"] = _secrets(environment)
+    if service.needs:
+        container["depends_on"] = _dependencies(service)
+    if STATE_FOLDER in environment.values():
+        container["volumes"] = [f"{_volume(service)}:{STATE_FOLDER}"]
+    return container
+
+
+def _hardened() -> dict[str, Any]:
+    return {
+        "networks": ["payment-net"],
+        "read_only": True,
+        "tmpfs": ["/tmp"],  # noqa: S108 - the container's own
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
+    }
+
+
+def _changeable(
+    inventory: Inventory, service: Service, environment: Mapping[str, str]
+) -> dict[str, str | None]:
+    """Compose reads the user's changes itself: `${NAME:-default}`, or a bare NAME."""
+    defaults = {
+        name: "${" + name + ":-" + value + "}" if name in inventory.options else value
+        for name, value in environment.items()
+    }
+    return {**defaults, **dict.fromkeys(service.options)}
+
+
+def _secrets(environment: Mapping[str, str]) -> list[str]:
+    folder = _secret_path("")
+    return [value[len(folder) :] for value in environment.values() if value.startswith(folder)]
+
+
+def _dependencies(service: Service) -> dict[str, Any]:
+    first: dict[str, Any] = {_FIRST_JOB: {"condition": "service_completed_successfully"}}
+    return first | {need: {"condition": "service_healthy"} for need in service.needs}
+
+
+def _healthcheck(port: int) -> dict[str, Any]:
+    ask = f"import urllib.request as r; r.urlopen('http://127.0.0.1:{port}/ready', timeout=3)"
+    return {
+        "test": ["CMD", "python", "-S", "-c", ask],
+        "interval": "10s",
+        "timeout": "5s",
+        "retries": 6,
+        "start_period": "30s",
+    }
+
+
+def _limits(cpus: str, memory: str) -> dict[str, Any]:
+    return {"resources": {"limits": {"cpus": cpus, "memory": memory}}}
+
+
+def _volume(service: Service) -> str:
+    return f"{host_name(service.name)}-state"

@@ -1,0 +1,65 @@
+""".env.example: every setting of every process, with its meaning."""
+
+import textwrap
+
+from local_stack.environment import Environments, Place
+from local_stack.inventory import Inventory
+from local_stack.layout import CHECKOUT
+
+DOTENV_FILE = CHECKOUT / ".env.example"
+_HEADER = """\
+# Every setting, made by `make generate` from deploy/services.yaml.
+# Copy a line of the first part to .env, without its #, to change it for `make up` and for Compose.
+"""
+_SECOND = """
+# Set by the stack for each process; an operator who starts a process by hand sets them.
+# In brackets: the processes that read it.
+"""
+
+
+def dotenv_text(inventory: Inventory) -> str:
+    """The whole file: what a user may change, then what the stack sets itself."""
+    readers = _readers(inventory)
+    options = {*inventory.options} | {
+        name for service in inventory.services.values() for name in service.options
+    }
+    changeable = [
+        _entry(inventory, name, readers) for name in inventory.meanings if name in options
+    ]
+    others = [
+        _entry(inventory, name, readers) for name in inventory.meanings if name not in options
+    ]
+    return _HEADER + "\n".join(changeable) + _SECOND + "\n".join(others)
+
+
+def _readers(inventory: Inventory) -> dict[str, list[str]]:
+    readers: dict[str, list[str]] = {name: [] for name in inventory.meanings}
+    for service in inventory.services.values():
+        for name in (*service.environment, *service.secrets, *service.options):
+            readers[name].append(service.name)
+    return readers
+
+
+def _entry(inventory: Inventory, name: str, readers: dict[str, list[str]]) -> str:
+    who = "all" if len(readers[name]) == len(inventory.services) else ", ".join(readers[name])
+    comment = textwrap.wrap(f"{inventory.meanings[name]} [{who}]", 96)
+    lines = [f"# {line}" for line in comment]
+    return "\n".join([*lines, f"#{name}={_example(inventory, name, readers[name])}"]) + "\n"
+
+
+def _example(inventory: Inventory, name: str, readers: list[str]) -> str:
+    """The value that its first reader is given on this machine; empty for an option."""
+    found = Environments(inventory, _local_place(inventory)).of(readers[0])
+    return found.get(name, "")
+
+
+def _local_place(inventory: Inventory) -> Place:
+    return Place(
+        kafka=f"127.0.0.1:{inventory.ports['kafka']}",
+        postgres=f"127.0.0.1:{inventory.ports['postgres']}",
+        redis=f"127.0.0.1:{inventory.ports['redis']}",
+        host="127.0.0.1",
+        url=lambda _, port, __: f"http://127.0.0.1:{port}",
+        secret=lambda name: f"/run/secrets/{name}",
+        state=lambda name: f"/var/lib/countersign/{name}",
+    )

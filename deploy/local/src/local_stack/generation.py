@@ -1,0 +1,31 @@
+"""The files that follow from the inventory and the lock; a test fails where one is out of date."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from local_stack.compose import COMPOSE_FILE, compose_text
+from local_stack.dotenv import DOTENV_FILE, dotenv_text
+from local_stack.inventory import load_inventory
+from local_stack.locks import IMAGES_FILE, images_lock_text
+
+
+def generated_files() -> Mapping[Path, str]:
+    """What each generated file should hold."""
+    inventory = load_inventory()
+    return {
+        COMPOSE_FILE: compose_text(inventory),
+        DOTENV_FILE: dotenv_text(inventory),
+        IMAGES_FILE: images_lock_text(),
+    }
+
+
+def generate() -> list[Path]:
+    """Write them all. Returns those that changed."""
+    changed = [
+        path
+        for path, text in generated_files().items()
+        if not path.exists() or path.read_text() != text
+    ]
+    for path in changed:
+        path.write_text(generated_files()[path])
+    return changed
