@@ -120,7 +120,9 @@ def prepare(layout: Layout, ports: Ports) -> Program:
 
 
 def _format(run: tuple[str, ...], settings: Path) -> None:
-    cluster = base64.urlsafe_b64encode(os.urandom(16)).decode().rstrip("=")
+    # A UUID in Kafka's spelling; its first bit is off, because a leading "-" reads as an option.
+    drawn = os.urandom(16)
+    cluster = base64.urlsafe_b64encode(bytes([drawn[0] & 0x7F]) + drawn[1:]).decode().rstrip("=")
     tool = ("kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted")
     done = subprocess.run(
         [*run, *tool, "-t", cluster, "-c", str(settings)],

@@ -1,5 +1,6 @@
 """Which port belongs to whom, and whether it is free."""
 
+import contextlib
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -88,8 +89,10 @@ def _inodes_at(port: int) -> set[str]:
 
 
 def _sockets_of(process: Path) -> set[str]:
-    try:
-        links = [str(link.readlink()) for link in (process / "fd").iterdir()]
-    except OSError:  # another user's process, or one that has just ended
-        return set()
+    links: list[str] = []
+    # Another user's process, one that has just ended, a file that has just been closed.
+    with contextlib.suppress(OSError):
+        for file in (process / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                links.append(str(file.readlink()))
     return {link[8:-1] for link in links if link.startswith("socket:[")}

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -21,6 +22,8 @@ _CALL_WITHIN_S = 10
 _INHERITED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "JAVA_HOME")
 _STOPPED = {"STOPPED", "EXITED", "FATAL"}
 _WAIT = False  # the last argument of startProcess and stopProcess: we wait for many at once
+
+_COMMENT = re.compile(r"\s[;#]")
 
 _MAIN = """\
 [supervisord]
@@ -43,6 +46,7 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 command={python} -m local_stack.restarter
 events=PROCESS_STATE_FATAL
 autorestart=true
+stopwaitsecs=2
 stdout_logfile=NONE
 stderr_logfile={logs}/restarter.log
 stderr_logfile_maxbytes=1MB
@@ -90,8 +94,9 @@ class _Transport(xmlrpc.client.Transport):
         self._path = path
 
     def make_connection(self, host: Any) -> _Connection:
-        del host
-        return _Connection(str(self._path))
+        # Where the base class looks for what it has to close.
+        self._connection = host, _Connection(str(self._path))
+        return self._connection[1]
 
 
 class Supervisor:
@@ -210,7 +215,10 @@ class Supervisor:
 
 
 def _quoted(text: str) -> str:
-    """Quote for supervisord's settings, which take a value between single quotes as it stands."""
-    if "'" in text or "\n" in text:
-        raise StackError(f"a setting may hold no quote and no line break: {text!r}")
+    """Quote for supervisord's settings, which take a value between single quotes as it stands.
+
+    Raises StackError on what they cannot hold: a quote, a line break, the start of a comment.
+    """
+    if "'" in text or "\n" in text or _COMMENT.search(text):
+        raise StackError(f"a setting may hold no quote, line break or comment: {text!r}")
     return f"'{text}'".replace("%", "%%")

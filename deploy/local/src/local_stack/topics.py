@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, for_code
 
 from local_stack.errors import StackError
 from local_stack.layout import CHECKOUT
@@ -20,6 +20,7 @@ TOPICS_FILE = CHECKOUT / "deploy" / "topics.yaml"
 DEAD_LETTER_SUFFIX = "-dlq"
 _MS_PER_HOUR = 3_600_000
 _REQUEST_TIMEOUT_MS = 5_000
+_METADATA_PAUSE_S = 0.05
 _REQUIRED = ("name", "key", "retention_hours", "owner", "readers")
 
 
@@ -140,10 +141,18 @@ async def _create(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> None:
         ]
     )
     for name, code, *_ in response.topic_errors:
-        error = for_code(code)
-        # Another set-up may have been faster.
-        if code and error is not TopicAlreadyExistsError:
-            raise error(name)
+        # Also where another set-up was faster: the next round then corrects what that one made.
+        if code:
+            raise for_code(code)(name)
+    await _wait_until_listed(admin, {topic.name for topic in topics})
+
+
+async def _wait_until_listed(admin: AIOKafkaAdminClient, names: set[str]) -> None:
+    """A broker's metadata follows its controller's by a moment; `apply_topics` has the deadline."""
+    listed = set(await admin.list_topics())
+    while not names <= listed:
+        await asyncio.sleep(_METADATA_PAUSE_S)
+        listed = set(await admin.list_topics())
 
 
 async def _correct_partitions(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> None:
@@ -171,7 +180,9 @@ async def _correct_settings(admin: AIOKafkaAdminClient, topics: Sequence[Topic])
         [ConfigResource(ConfigResourceType.TOPIC, name, configs=keys) for name in wanted]
     )
     for answer in answers:
-        for _, _, _, name, entries in answer.resources:
+        for code, _, _, name, entries in answer.resources:
+            if code:
+                raise for_code(code)(name)
             found = {entry[0]: entry[1] for entry in entries}
             if found != wanted[name]:
                 await _alter(admin, name, wanted[name])

@@ -1,0 +1,97 @@
+"""What each process is told, and that it fits the place where it runs."""
+
+import json
+import re
+
+import pytest
+
+from local_stack.environment import Environments, Place
+from local_stack.errors import StackError
+from local_stack.inventory import load_inventory
+from local_stack.settings import user_settings
+from local_stack.stack import Stack
+
+
+@pytest.fixture
+def unstarted(tmp_path):
+    return Stack(10_000, tmp_path / "stack")
+
+
+def test_every_placeholder_of_every_service_is_filled_in(unstarted):
+    for name in unstarted.inventory.services:
+        for key, value in unstarted.environment_of(name).items():
+            assert not re.search(r"\{[a-z_]+(:|\})", value), f"{name}: {key}={value}"
+
+
+def test_the_offset_moves_every_address(unstarted):
+    confirm = unstarted.environment_of("confirm")
+    assert confirm["PORT"] == "13010"
+    assert confirm["KAFKA_BOOTSTRAP_SERVERS"] == "127.0.0.1:29092"
+    assert confirm["DATABASE_URL"] == "postgresql://confirm@127.0.0.1:25432/countersign"
+    assert unstarted.environment_of("gateway")["REDIS_URL"] == "redis://127.0.0.1:26379/0"
+
+
+def test_no_password_stands_in_an_environment(unstarted):
+    unstarted.credentials.make(unstarted.inventory)
+    secrets = {file.read_text().strip() for file in unstarted.layout.secrets.iterdir()}
+    for name in unstarted.inventory.services:
+        assert not secrets & set(unstarted.environment_of(name).values())
+
+
+def test_the_gateway_knows_every_instance_of_confirm(unstarted):
+    unstarted.instances["confirm"] = 2
+    urls = unstarted.environment_of("gateway")["CONFIRM_URLS"]
+    assert urls == "http://127.0.0.1:13010,http://127.0.0.1:14010"
+
+
+def test_a_second_instance_differs_in_number_and_port_alone(unstarted):
+    first, second = (unstarted.environment_of("gateway", number) for number in (0, 1))
+    assert {key for key in first if first[key] != second[key]} == {"INSTANCE", "PORT"}
+
+
+def test_ops_knows_the_admin_address_of_every_owner(unstarted):
+    addresses = json.loads(unstarted.environment_of("ops")["ADMIN_URLS"])
+    owners = ["audit", "confirm", "notification", "otp", "risk", "settlement"]
+    assert sorted(addresses) == owners
+    assert addresses["audit"] == "http://127.0.0.1:13015"
+
+
+def test_two_that_share_a_key_are_pointed_at_the_same_file(unstarted):
+    def file(service, name):
+        return unstarted.environment_of(service)[name]
+
+    assert file("gateway", "OTP_SEALING_KEY_FILE") == file("otp", "OTP_SEALING_KEY_FILE")
+    assert file("otp", "NOTIFICATION_SEALING_KEY_FILE") == file(
+        "notification", "NOTIFICATION_SEALING_KEY_FILE"
+    )
+    assert file("otp", "OTP_SEALING_KEY_FILE") != file("otp", "NOTIFICATION_SEALING_KEY_FILE")
+
+
+def test_an_override_wins_over_the_inventory(tmp_path):
+    stack = Stack(0, tmp_path / "stack", overrides={"gateway": {"RATE_LIMIT_PER_MINUTE": "3"}})
+    assert stack.environment_of("gateway")["RATE_LIMIT_PER_MINUTE"] == "3"
+
+
+def test_only_a_services_own_options_reach_it(unstarted, monkeypatch):
+    monkeypatch.setenv("RATE_LIMIT_PER_MINUTE", "7")
+    monkeypatch.setenv("PROFILE", "prod")
+    assert unstarted.environment_of("gateway")["RATE_LIMIT_PER_MINUTE"] == "7"
+    assert "RATE_LIMIT_PER_MINUTE" not in unstarted.environment_of("confirm")
+    assert unstarted.environment_of("confirm")["PROFILE"] == "prod"
+
+
+def test_an_unknown_placeholder_is_named_with_its_setting():
+    inventory = load_inventory()
+    inventory.services["ofac"].environment["HOST"] = "{hots}"
+    place = Place("k", "p", "r", "h", lambda *_: "u", lambda _: "s", lambda _: "s")
+    with pytest.raises(StackError, match=r"ofac: HOST: unknown placeholder \{hots\}"):
+        Environments(inventory, place).of("ofac")
+
+
+def test_a_line_of_the_settings_file_is_read_or_refused(tmp_path):
+    file = tmp_path / ".env"
+    file.write_text("# a comment\n\nREPLAY_STATUS='409'\n")
+    assert user_settings(["REPLAY_STATUS"], file) == {"REPLAY_STATUS": "409"}
+    file.write_text("REPLAY_STATUS\n")
+    with pytest.raises(StackError, match=r"\.env line 1: expected NAME=value"):
+        user_settings(["REPLAY_STATUS"], file)

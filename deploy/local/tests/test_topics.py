@@ -1,0 +1,94 @@
+"""deploy/topics.yaml: the limits, twins and people of every topic."""
+
+import pytest
+import yaml
+
+from local_stack.errors import StackError
+from local_stack.inventory import load_inventory
+from local_stack.topics import TOPICS_FILE, load_topics
+
+DAY_MS = 86_400_000
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def topics():
+    return {topic.name: topic for topic in load_topics()}
+
+
+@pytest.fixture
+def bent(tmp_path):
+    def load(change):
+        document = yaml.safe_load(TOPICS_FILE.read_text())
+        change(document["topics"])
+        path = tmp_path / "topics.yaml"
+        path.write_text(yaml.safe_dump(document))
+        return load_topics(path=path)
+
+    return load
+
+
+def test_every_topic_but_the_answers_has_a_dead_letter_twin(topics):
+    sources = {name for name in topics if not name.endswith("-dlq")}
+    twins = {name.removesuffix("-dlq") for name in topics if name.endswith("-dlq")}
+    assert sources - twins == {"payment.confirm-answered.v1"}
+    assert twins < sources
+
+
+def test_records_are_kept_as_long_as_their_kind_asks(topics):
+    days = {
+        "payment.confirm-requested.v1": 7,
+        "risk.assessment-requested.v1": 7,
+        "settlement-queue": 7,
+        "payment.confirmed.v1": 30,
+        "settlement.updated.v1": 30,
+        "settlement-queue-dlq": 90,
+    }
+    for name, kept in days.items():
+        assert int(topics[name].settings["retention.ms"]) == kept * DAY_MS
+    assert int(topics["payment.confirm-answered.v1"].settings["retention.ms"]) < DAY_MS / 24
+
+
+def test_a_dead_letter_may_be_larger_than_what_it_holds(topics):
+    assert topics["settlement-queue"].settings["max.message.bytes"] == str(MIB)
+    assert topics["settlement-queue-dlq"].settings["max.message.bytes"] == str(2 * MIB)
+
+
+def test_answers_have_the_partitions_that_gateways_count_on(topics):
+    assert topics["payment.confirm-answered.v1"].partitions == 32
+    assert topics["payment.confirmed.v1"].partitions == 6
+
+
+def test_production_keeps_three_copies_and_waits_for_two():
+    for topic in load_topics("production"):
+        assert (topic.replication, topic.settings["min.insync.replicas"]) == (3, "2")
+        assert topic.partitions in {24, 32}
+
+
+def test_the_queues_records_have_a_type_of_their_own(topics):
+    assert topics["settlement-queue"].schema == "settlement.requested.v1"
+    assert topics["settlement-queue-dlq"].schema == "settlement.requested.v1"
+    assert topics["otp.verified.v1"].schema == "otp.verified.v1"
+
+
+def test_owners_and_readers_are_services(topics):
+    known = {*load_inventory().services, "any"}
+    for topic in topics.values():
+        assert {topic.owner, *topic.readers} <= known
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(lambda all_: all_[0].pop("key"), "requested.v1: key is missing", id="missing"),
+        pytest.param(lambda all_: all_.append(all_[0]), "name is there twice", id="twice"),
+        pytest.param(
+            lambda all_: all_[0].update(retention_hours=0),
+            "retention_hours must be positive",
+            id="kept for no time",
+        ),
+    ],
+)
+def test_a_wrong_field_is_named(bent, change, message):
+    with pytest.raises(StackError, match=message):
+        bent(change)

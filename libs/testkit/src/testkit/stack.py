@@ -1,0 +1,60 @@
+"""Pytest fixtures: the real Kafka, PostgreSQL and Redis, started for one test run.
+
+They listen at the usual ports + 10,000 (COUNTERSIGN_TEST_OFFSET sets another distance), with
+nothing in them. A broker that cannot be started fails the tests that need it; none is skipped.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from local_stack.discovery import RunningStack
+from local_stack.engine import chosen_kind
+from local_stack.errors import StackError
+from local_stack.layout import default_data_folder
+from local_stack.stack import Stack
+
+DEFAULT_OFFSET = 10_000
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """A stack of this run's own, its infrastructure ready; `start_services` starts the rest."""
+    offset = int(os.environ.get("COUNTERSIGN_TEST_OFFSET", DEFAULT_OFFSET))
+    with ExitStack() as undo:
+        undo.enter_context(_only_run(offset))
+        fresh = Stack(offset)
+        fresh.reset()
+        undo.callback(fresh.stop)
+        if chosen_kind() == "compose":
+            # Not at the top: without an engine nobody pays for the import.
+            from testkit.containers import start_containers  # noqa: PLC0415
+
+            fresh.credentials.make(fresh.inventory)
+            start_containers(fresh, undo)
+            fresh.adopt_infrastructure()
+        else:
+            fresh.start_infrastructure()
+        yield fresh
+
+
+@pytest.fixture(scope="session")
+def infrastructure(stack: Stack) -> RunningStack:
+    """The addresses of Kafka, PostgreSQL and Redis, with topics, roles and schemas made."""
+    return stack.description()
+
+
+@contextmanager
+def _only_run(offset: int) -> Iterator[None]:
+    """Refuse to take a stack from under another run of this checkout's tests."""
+    folder = default_data_folder(offset)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".tests").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StackError("another test run of this checkout is going on") from None
+        yield
