@@ -87,6 +87,7 @@ def _first_job(inventory: Inventory) -> dict[str, Any]:
         "image": "countersign/prepare",
         "build": {"context": ".", "dockerfile": "deploy/Dockerfile", "target": _FIRST_JOB},
         "command": ["python", "-m", "local_stack", "prepare", *places],
+        "environment": {"PROFILE": "${PROFILE:-dev}"},
         "restart": "on-failure:5",
         "secrets": ["database-admin", *(password_name(name) for name in passwords)],
         "depends_on": {name: {"condition": "service_healthy"} for name in ("kafka", "postgres")},
@@ -141,7 +142,7 @@ def _changeable(
         name: "${" + name + ":-" + value + "}" if name in inventory.options else value
         for name, value in environment.items()
     }
-    return {**defaults, **dict.fromkeys(service.options)}
+    return {**dict.fromkeys((*service.options, *inventory.options)), **defaults}
 
 
 def _secrets(environment: Mapping[str, str]) -> list[str]:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 from psycopg import sql
@@ -23,6 +24,7 @@ from local_stack.credentials import (
 from local_stack.errors import StackError
 from local_stack.inventory import Service
 from local_stack.layout import CHECKOUT
+from local_stack.settings import user_settings
 
 DATABASE = "countersign"
 ADMIN = "postgres"
@@ -100,10 +102,9 @@ def migrate(address: str, credentials: Credentials, services: Iterable[Service])
 
 
 def _migrate(address: str, credentials: Credentials, service: str) -> None:
-    folder = CHECKOUT / "services" / service / "migrations"
-    command = [sys.executable, "-m", "service_runtime.migrations", "--schema", service]
+    folders = [part for folder in _folders(service) for part in ("--folder", str(folder))]
     done = subprocess.run(
-        [*command, "--folder", str(folder)],
+        [sys.executable, "-m", "service_runtime.migrations", "--schema", service, *folders],
         check=False,
         capture_output=True,
         text=True,
@@ -116,3 +117,10 @@ def _migrate(address: str, credentials: Credentials, service: str) -> None:
     )
     if done.returncode != 0:
         raise StackError(f"migrations of {service} failed: {(done.stdout + done.stderr)[-2000:]}")
+
+
+def _folders(service: str) -> list[Path]:
+    """Where a service's SQL files are: its migrations, in development its seeds too."""
+    home = CHECKOUT / "services" / service
+    seeds = user_settings(["PROFILE"]).get("PROFILE", "dev") == "dev" and (home / "seeds").exists()
+    return [home / "migrations", *([home / "seeds"] if seeds else [])]

@@ -33,11 +33,15 @@ def dotenv_text(inventory: Inventory) -> str:
 
 
 def _readers(inventory: Inventory) -> dict[str, list[str]]:
-    readers: dict[str, list[str]] = {name: [] for name in inventory.meanings}
-    for service in inventory.services.values():
-        for name in (*service.environment, *service.secrets, *service.options):
-            readers[name].append(service.name)
-    return readers
+    return {
+        name: [
+            service.name
+            for service in inventory.services.values()
+            if name in {*service.environment, *service.secrets, *service.options}
+            or name in inventory.options
+        ]
+        for name in inventory.meanings
+    }
 
 
 def _entry(inventory: Inventory, name: str, readers: dict[str, list[str]]) -> str:

@@ -1,0 +1,154 @@
+"""docker-compose.yml, .env.example and the images' lock: valid, up to date, and at one with the
+native stack.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft7Validator
+
+from local_stack.compose import COMPOSE_FILE
+from local_stack.dotenv import DOTENV_FILE
+from local_stack.generation import generated_files
+from local_stack.inventory import INFRASTRUCTURE, load_inventory
+from local_stack.layout import CHECKOUT
+from local_stack.locks import IMAGES_FILE, LOCK_FILE
+from local_stack.stack import Stack
+
+SCHEMA_FILE = Path(__file__).parent / "compose-spec" / "compose-spec.json"
+
+
+@pytest.fixture(scope="module")
+def compose():
+    return yaml.safe_load(COMPOSE_FILE.read_text())
+
+
+@pytest.fixture(scope="module")
+def ours(compose):
+    """The containers that run our own processes, by name."""
+    others = {*INFRASTRUCTURE, "prepare"}
+    return {name: one for name, one in compose["services"].items() if name not in others}
+
+
+@pytest.fixture(scope="module")
+def native(tmp_path_factory):
+    return Stack(0, tmp_path_factory.mktemp("stack"))
+
+
+@pytest.mark.parametrize("path", generated_files(), ids=lambda path: path.name)
+def test_a_generated_file_is_up_to_date(path):
+    assert path.read_text() == generated_files()[path], "run `make generate`"
+
+
+def test_the_compose_file_is_valid_by_the_specifications_schema(compose):
+    validator = Draft7Validator(json.loads(SCHEMA_FILE.read_text()))
+    assert [error.message for error in validator.iter_errors(compose)] == []
+
+
+def test_the_schema_would_see_a_mistake(compose):
+    bent = compose | {"services": {"gateway": {"imagine": "x"}}}
+    assert not Draft7Validator(json.loads(SCHEMA_FILE.read_text())).is_valid(bent)
+
+
+def test_compose_runs_the_same_services_as_the_native_stack(ours, native):
+    assert list(ours) == list(native.inventory.services)
+
+
+def test_compose_publishes_the_same_ports(compose, ours, native):
+    for name, container in ours.items():
+        port = native.ports.of(name)
+        assert container["ports"] == [f"127.0.0.1:{port}:{port}"]
+    for name in INFRASTRUCTURE:
+        (published,) = compose["services"][name]["ports"]
+        assert published.split(":")[1] == str(native.inventory.ports[name])
+
+
+def test_compose_gives_each_service_the_same_settings(ours, native):
+    for name, container in ours.items():
+        service = native.inventory.service(name)
+        given = {*native.environment_of(name), *service.options, *native.inventory.options}
+        assert set(container["environment"]) == given
+
+
+def test_a_user_changes_a_setting_under_the_same_name_in_compose(ours):
+    environment = ours["gateway"]["environment"]
+    assert environment["PROFILE"] == "${PROFILE:-dev}"
+    assert environment["RATE_LIMIT_PER_MINUTE"] is None
+
+
+def test_every_secret_that_a_setting_names_is_mounted_and_no_other(compose, ours):
+    for container in ours.values():
+        values = [value for value in container["environment"].values() if value]
+        named = {value.removeprefix("/run/secrets/") for value in values if "/run/secrets" in value}
+        assert set(container.get("secrets", [])) == named
+        assert named <= set(compose["secrets"])
+
+
+def test_every_address_in_a_container_names_a_container(compose, ours):
+    names = set(compose["services"]) | {
+        alias for one in ours.values() for alias in one["networks"]["payment-net"]["aliases"]
+    }
+    for name, container in ours.items():
+        for value in filter(None, container["environment"].values()):
+            for host in re.findall(r"(?:://|@)(?:\w+@)?([a-z][a-z_-]+)[:/]", value):
+                assert host in names, f"{name}: {value}"
+
+
+def test_our_containers_are_limited_watched_and_without_privileges(ours):
+    for container in ours.values():
+        assert container["restart"] == "unless-stopped"
+        assert container["read_only"] is True
+        assert container["cap_drop"] == ["ALL"]
+        assert container["security_opt"] == ["no-new-privileges:true"]
+        assert set(container["deploy"]["resources"]["limits"]) == {"cpus", "memory"}
+        assert "/ready" in container["healthcheck"]["test"][-1]
+
+
+def test_nothing_starts_before_what_it_needs_is_there(ours, native):
+    for name, container in ours.items():
+        needs = native.inventory.service(name).needs
+        waits = container.get("depends_on", {})
+        assert set(waits) == ({"prepare", *needs} if needs else set())
+
+
+def test_the_partner_banks_book_outlives_its_container(compose, ours):
+    (volume,) = ours["partner_bank"]["volumes"]
+    name, _, folder = volume.partition(":")
+    assert name in compose["volumes"]
+    assert folder == ours["partner_bank"]["environment"]["MOCK_STATE"]
+
+
+def test_every_setting_is_in_the_example_with_a_meaning():
+    lines = DOTENV_FILE.read_text().splitlines()
+    listed = {line[1:].partition("=")[0] for line in lines if re.match(r"#[A-Z_]+=", line)}
+    assert listed == set(load_inventory().meanings)
+    assert all(
+        lines[number - 1].startswith("# ")
+        for number, line in enumerate(lines)
+        if re.match(r"#[A-Z_]+=", line)
+    )
+
+
+def test_images_hold_what_services_run_on_and_no_tools_of_ours():
+    packages = re.findall(r"^([a-z0-9-]+)==", IMAGES_FILE.read_text(), re.MULTILINE)
+    assert {"aiokafka", "fastapi", "psycopg-binary", "uvloop", "twilio", "sendgrid"} <= set(
+        packages
+    )
+    assert not {"pytest", "mypy", "ruff", "hypothesis", "testcontainers", "uv"} & set(packages)
+
+
+def test_images_are_pinned_by_the_same_hashes_as_the_checkout():
+    lock = LOCK_FILE.read_text()
+    pins = re.findall(r"^[a-z0-9-]+==.*|--hash=\S+", IMAGES_FILE.read_text(), re.MULTILINE)
+    assert len(pins) > 500
+    assert all(pin in lock for pin in pins)
+
+
+def test_the_image_never_runs_as_root():
+    stages = (CHECKOUT / "deploy" / "Dockerfile").read_text().split("\nFROM ")
+    for stage in stages:
+        if "\nCMD " in stage:
+            assert "\nUSER countersign\n" in stage
