@@ -1,0 +1,30 @@
+"""Wires the token issuer."""
+
+from fastapi import Request
+from fastapi.responses import Response
+
+from mocks.bodies import read_json
+from mocks.edge import open_edge
+from mocks.issuer.tokens import Issuer, TokenRequest
+from mocks.settings import IssuerSettings
+from service_runtime.clock import Clock
+from service_runtime.process import Process
+from service_runtime.web import JsonResponse
+
+
+def create(settings: IssuerSettings, clock: Clock) -> Process:
+    """Return the mock, ready to run; raise BadKey where it cannot sign."""
+    edge = open_edge("issuer", settings, clock)
+    issuer = Issuer(settings, clock)
+
+    async def token(request: Request) -> Response:
+        issued = issuer.issue(await read_json(request, TokenRequest))
+        # RFC 6749, 5.1: a token must not lie about in caches.
+        return JsonResponse(issued, headers={"Cache-Control": "no-store"})
+
+    async def keys(_request: Request) -> Response:
+        return JsonResponse(issuer.jwks())
+
+    edge.app.add_route("/token", token, methods=["POST"])
+    edge.app.add_route("/.well-known/jwks.json", keys, methods=["GET"])
+    return edge.process()

@@ -1,0 +1,92 @@
+"""Signed access tokens, and the keys that verify them."""
+
+import base64
+import hashlib
+from datetime import timedelta
+from typing import Annotated, Any
+
+import jwt
+import orjson
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
+from pydantic import StringConstraints
+
+from mocks.bodies import Body
+from mocks.settings import IssuerSettings
+from service_runtime.clock import Clock
+
+LIFETIME = timedelta(minutes=15)
+"""The longest that the gateway accepts."""
+
+
+class TokenRequest(Body):
+    """Whom a token is for, and what it may be used for."""
+
+    sub: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    scope: Annotated[str, StringConstraints(max_length=1000)] = "payment.confirm"
+    """Scopes, separated by blanks."""
+
+
+class BadKey(ValueError):  # noqa: N818 - the name says what is wrong
+    """The issuer's key is not an Ed25519 private key in PEM."""
+
+
+class Issuer:
+    """Signs with one Ed25519 key. Source of the token's shape: RFC 9068."""
+
+    def __init__(self, settings: IssuerSettings, clock: Clock) -> None:
+        self._key = _private_key(settings.issuer_key)
+        self._parties = {"iss": settings.token_issuer, "aud": settings.token_audience}
+        self._clock = clock
+        self._public = _public_members(self._key)
+        self._kid = thumbprint(self._public)
+
+    def jwks(self) -> dict[str, Any]:
+        """Return the public key as a key set. Source: RFC 7517, RFC 8037."""
+        about = {"kid": self._kid, "alg": "EdDSA", "use": "sig"}
+        return {"keys": [{**self._public, **about}]}
+
+    def issue(self, asked: TokenRequest) -> dict[str, Any]:
+        """Return a token and how long it lives."""
+        now = self._clock.now()
+        claims = {
+            **self._parties,
+            "sub": asked.sub,
+            "iat": now,
+            "nbf": now,
+            "exp": now + LIFETIME,
+            "jti": str(self._clock.new_id()),
+            "scope": asked.scope,
+        }
+        headers = {"typ": "at+jwt", "kid": self._kid}
+        token = jwt.encode(claims, self._key, algorithm="EdDSA", headers=headers)
+        lifetime_s = int(LIFETIME.total_seconds())
+        return {"access_token": token, "token_type": "Bearer", "expires_in": lifetime_s}
+
+
+def thumbprint(public: dict[str, str]) -> str:
+    """Return a key's name: the hash of its required members, sorted. Source: RFC 7638."""
+    return _base64url(hashlib.sha256(orjson.dumps(public, option=orjson.OPT_SORT_KEYS)).digest())
+
+
+def _public_members(key: Ed25519PrivateKey) -> dict[str, str]:
+    raw = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return {"crv": "Ed25519", "kty": "OKP", "x": _base64url(raw)}
+
+
+def _base64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _private_key(pem: str) -> Ed25519PrivateKey:
+    try:
+        key = load_pem_private_key(pem.encode(), password=None)
+    except (ValueError, TypeError):
+        raise BadKey("ISSUER_KEY_FILE must hold an unencrypted private key in PEM") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise BadKey("ISSUER_KEY_FILE must hold an Ed25519 key")
+    return key

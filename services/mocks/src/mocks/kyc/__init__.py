@@ -1,0 +1,1 @@
+"""Identity checks: the state of a customer's documents."""

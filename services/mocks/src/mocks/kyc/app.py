@@ -1,0 +1,44 @@
+"""Wires the identity mock."""
+
+from fastapi import Request
+from fastapi.responses import Response
+
+from mocks.bodies import Refused, read_json
+from mocks.edge import open_edge
+from mocks.kyc.customers import Customers, NewStatus, Question
+from mocks.settings import KycSettings
+from service_runtime.clock import Clock
+from service_runtime.process import Process
+from service_runtime.web import JsonResponse
+
+
+def create(settings: KycSettings, clock: Clock) -> Process:
+    """Return the mock, ready to run."""
+    edge = open_edge("kyc", settings, clock)
+    routes = _Routes(Customers())
+    edge.app.add_route("/customers:batch", routes.ask, methods=["POST"])
+    edge.app.add_route("/customers/{user_id}", routes.put, methods=["PUT"])
+    edge.app.add_route("/customers/{user_id}", routes.get, methods=["GET"])
+    return edge.process()
+
+
+class _Routes:
+    def __init__(self, customers: Customers) -> None:
+        self._customers = customers
+
+    async def ask(self, request: Request) -> Response:
+        question = await read_json(request, Question)
+        return JsonResponse({"results": [self._state(user_id) for user_id in question.user_ids]})
+
+    async def get(self, request: Request) -> Response:
+        return JsonResponse(self._state(request.path_params["user_id"]))
+
+    async def put(self, request: Request) -> Response:
+        user_id = request.path_params["user_id"]
+        new = await read_json(request, NewStatus)
+        if not self._customers.put(user_id, new.status):
+            raise Refused(507, {"error": "Too many customers"})
+        return JsonResponse(self._state(user_id))
+
+    def _state(self, user_id: str) -> dict[str, str]:
+        return {"user_id": user_id, "status": self._customers.status_of(user_id)}

@@ -1,0 +1,57 @@
+"""What the message mocks were given: one message a delivery, however often it is sent."""
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+MAX_MESSAGES = 20_000
+"""Past this the oldest are forgotten, and would be taken for new: a mock must not grow for ever."""
+MAX_LISTED = 1_000
+
+
+@dataclass(slots=True)
+class Message:
+    """A message as it was first given, and how often it was given."""
+
+    sid: str
+    to: str
+    content: dict[str, Any]
+    delivery_id: str | None
+    received: int = 1
+
+    def listed(self) -> dict[str, Any]:
+        """Return it as `GET /messages` shows it."""
+        seen = {"delivery_id": self.delivery_id, "received": self.received}
+        return {"sid": self.sid, "to": self.to, **self.content, **seen}
+
+
+class Messages:
+    """All messages that were given, oldest first."""
+
+    def __init__(self, limit: int = MAX_MESSAGES) -> None:
+        self._limit = limit
+        self._by_key: OrderedDict[tuple[str, str], Message] = OrderedDict()
+
+    def add(self, message: Message) -> Message:
+        """Keep the message; return the first one where its delivery was given before."""
+        key = (message.delivery_id or f"sid {message.sid}", message.to)
+        first = self._by_key.get(key)
+        if first is not None:
+            first.received += 1
+            return first
+        self._by_key[key] = message
+        if len(self._by_key) > self._limit:
+            self._by_key.popitem(last=False)
+        return message
+
+    def to(self, recipient: str | None) -> list[Message]:
+        """Return what was given for a recipient, or for all; the newest thousand, oldest first."""
+        newest_first = (
+            message
+            for message in reversed(self._by_key.values())
+            if recipient is None or message.to == recipient
+        )
+        found = deque(islice(newest_first, MAX_LISTED))
+        found.reverse()
+        return list(found)

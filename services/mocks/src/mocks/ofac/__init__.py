@@ -1,0 +1,1 @@
+"""Sanctions screening, as a provider of list screening offers it."""

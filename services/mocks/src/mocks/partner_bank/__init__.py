@@ -1,0 +1,1 @@
+"""Partner banks that keep a durable book of what they booked."""

@@ -1,0 +1,261 @@
+"""The banks' book, in SQLite: what was answered is on the disk, and a restart forgets nothing.
+
+Measured on two cores: one transaction per batch of 100, synced, is ≈ 2 ms; one per transfer would
+cost a sync each.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import orjson
+
+from mocks.partner_bank.transfers import Order, Transfer
+from payment_schemas.money import Money
+
+FILE_NAME = "partner_bank.sqlite3"
+WAIT_S = 5.0
+MAX_WAITING = 256
+SLICE_ROWS = 1_000
+
+_SCHEMA = """
+create table if not exists transfer (
+    position integer primary key,
+    partner text not null,
+    uetr text not null,
+    end_to_end_id text not null,
+    amount_minor integer not null check (amount_minor > 0),
+    currency text not null,
+    debtor_account text not null,
+    creditor_account text not null,
+    bank_reference text not null,
+    booked_at text,
+    reason text,
+    unique (partner, uetr),
+    check ((booked_at is null) = (reason is not null))
+);
+create index if not exists transfer_booked on transfer (booked_at, position);
+"""
+_COLUMNS = (
+    "uetr, end_to_end_id, amount_minor, currency, debtor_account, creditor_account,"
+    " bank_reference, booked_at, reason"
+)
+_FIND = (
+    f"select {_COLUMNS} from transfer"  # noqa: S608 - our own column names
+    " where partner = ? and uetr in (select value from json_each(?))"
+)
+_INSERT = (
+    f"insert into transfer (partner, {_COLUMNS})"  # noqa: S608
+    " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_STATEMENT = (
+    f"select position, partner, {_COLUMNS} from transfer"  # noqa: S608
+    " where (booked_at, position) > (?, ?) and booked_at < ? and booked_at <= ?"
+    " and (? is null or partner = ?) order by booked_at, position limit ?"
+)
+
+T = TypeVar("T")
+
+
+class Busy(Exception):  # noqa: N818 - the name says what the matter is
+    """The book cannot be reached in time."""
+
+
+class Conflict(Exception):  # noqa: N818
+    """A UETR is known with another order; nothing was entered."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__(position)
+        self.position = position
+        """Which transfer of the batch it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One movement of money."""
+
+    position: int
+    partner: str
+    transfer: Transfer
+
+
+class Book:
+    """All that the banks have taken in. Written by one thread and read by another."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE_NAME
+        self._writer = _Desk(self._path, "book-writer")
+        self._reader = _Desk(self._path, "book-reader")
+
+    async def __aenter__(self) -> Self:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        await self._writer.do(lambda connection: connection.executescript(_SCHEMA))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._reader.close()
+        await self._writer.close()
+
+    async def enter(self, partner: str, transfers: Sequence[Transfer]) -> list[Transfer]:
+        """Take transfers in, all or none; return them as first taken in, in order.
+
+        Raises Conflict where a UETR is known with another order, Busy where it takes too long.
+        """
+        return await self._writer.do(lambda connection: _enter(connection, partner, transfers))
+
+    async def find(self, partner: str, uetrs: Sequence[str]) -> dict[str, Transfer]:
+        """Return those of the transfers that the bank knows. Raises Busy."""
+        return await self._reader.do(lambda connection: _find(connection, partner, uetrs))
+
+    async def reachable(self) -> bool:
+        """Tell whether the book can be read now."""
+        try:
+            return bool(await self._reader.do(lambda connection: connection.execute("select 1")))
+        except Busy:
+            return False
+
+    async def statement(
+        self, day: date, now: datetime, partner: str | None = None
+    ) -> AsyncIterator[list[Entry]]:
+        """Yield what was booked on a day up to now, in order and in slices. Raises Busy."""
+        after = (day.isoformat(), 0)
+        before = (day + timedelta(days=1)).isoformat()
+        while True:
+            limits = (*after, before, _text(now), partner, partner, SLICE_ROWS)
+            rows = await self._reader.do(partial(_rows, limits=limits))
+            if not rows:
+                return
+            yield [Entry(row[0], row[1], _transfer(row[2:])) for row in rows]
+            after = (rows[-1][9], rows[-1][0])
+
+
+class _Desk:
+    """A thread with a connection of its own, and a bound on those who wait for it."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._path = path
+        self._thread = ThreadPoolExecutor(1, name)
+        self._connection: sqlite3.Connection | None = None
+        self._waiting = 0
+
+    async def do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._waiting >= MAX_WAITING:
+            raise Busy("too many wait for the book")
+        self._waiting += 1
+        try:
+            done = asyncio.get_running_loop().run_in_executor(self._thread, self._work, work)
+            return await asyncio.wait_for(done, WAIT_S)
+        except TimeoutError:
+            raise Busy("the book did not answer in time") from None
+        except sqlite3.OperationalError as error:
+            raise Busy(str(error)) from None
+        finally:
+            self._waiting -= 1
+
+    def _work(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._connection is None:
+            self._connection = _connect(self._path)
+        return work(self._connection)
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self.do(lambda connection: connection.close())
+        self._connection = None
+        self._thread.shutdown()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None)
+    connection.execute("pragma journal_mode = wal")
+    # Without a sync at each commit, a power cut could forget what was answered.
+    connection.execute("pragma synchronous = full")
+    return connection
+
+
+def _enter(
+    connection: sqlite3.Connection, partner: str, transfers: Sequence[Transfer]
+) -> list[Transfer]:
+    connection.execute("begin immediate")
+    try:
+        known = _find(connection, partner, [transfer.order.uetr for transfer in transfers])
+        new = _unknown(transfers, known)
+        connection.executemany(_INSERT, [_row(partner, transfer) for transfer in new])
+        connection.execute("commit")
+    except BaseException:
+        connection.execute("rollback")
+        raise
+    return [known[transfer.order.uetr] for transfer in transfers]
+
+
+def _unknown(transfers: Iterable[Transfer], known: dict[str, Transfer]) -> list[Transfer]:
+    """Return what is not known yet, and add it there; raise Conflict for a reused UETR."""
+    new = []
+    for position, transfer in enumerate(transfers):
+        first = known.get(transfer.order.uetr)
+        if first is None:
+            known[transfer.order.uetr] = transfer
+            new.append(transfer)
+        elif first.order != transfer.order:
+            raise Conflict(position)
+    return new
+
+
+def _rows(
+    connection: sqlite3.Connection, limits: tuple[str | int | None, ...]
+) -> list[tuple[Any, ...]]:
+    return connection.execute(_STATEMENT, limits).fetchall()
+
+
+def _find(
+    connection: sqlite3.Connection, partner: str, uetrs: Sequence[str]
+) -> dict[str, Transfer]:
+    rows = connection.execute(_FIND, (partner, orjson.dumps(list(uetrs)).decode()))
+    return {row[0]: _transfer(row) for row in rows}
+
+
+_Row = tuple[str, str, int, str, str, str, str, str | None, str | None]
+
+
+def _transfer(row: _Row) -> Transfer:
+    uetr, end_to_end_id, amount_minor, currency, debtor, creditor, reference, booked_at, reason = (
+        row
+    )
+    order = Order(uetr, end_to_end_id, Money(amount_minor, currency), debtor, creditor)
+    return Transfer(order, reference, _time(booked_at), reason)
+
+
+def _row(partner: str, transfer: Transfer) -> tuple[str | int | None, ...]:
+    order = transfer.order
+    return (
+        partner,
+        order.uetr,
+        order.end_to_end_id,
+        order.money.amount_minor,
+        order.money.currency,
+        order.debtor_account,
+        order.creditor_account,
+        transfer.bank_reference,
+        None if transfer.booked_at is None else _text(transfer.booked_at),
+        transfer.reason,
+    )
+
+
+def _text(time: datetime) -> str:
+    # One width and one zone, so that the order of the text is the order of time.
+    return time.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

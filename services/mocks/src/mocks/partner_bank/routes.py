@@ -1,0 +1,198 @@
+"""What partner banks answer over HTTP."""
+
+import hmac
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+from fastapi import Request
+from fastapi.responses import Response, StreamingResponse
+
+from mocks.bodies import Refused, invalid, query, read_json
+from mocks.faults import NO_ANSWER, Silence
+from mocks.partner_bank.book import Book, Busy, Conflict, Entry
+from mocks.partner_bank.transfers import (
+    SILENT_PAYEE,
+    Enquiry,
+    Instruction,
+    Instructions,
+    Transfer,
+    batch_outcome,
+    is_payee,
+    not_found,
+    order_of,
+    outcome,
+    take_in,
+)
+from service_runtime.clock import Clock
+from service_runtime.web import JsonResponse
+
+
+@dataclass(frozen=True, slots=True)
+class Banks:
+    """Which banks there are, what each demands of a client, and how long a late payee takes."""
+
+    secrets_by_partner: Mapping[str, str]
+    late_s: float
+
+    def admit(self, request: Request) -> str:
+        """Return the bank that is spoken to; raise Refused where it is unknown or refuses."""
+        partner: str = request.path_params["partner"]
+        secret = self.secrets_by_partner.get(partner)
+        if secret is None:
+            raise Refused(404, {"error": f"Unknown partner: {partner[:64]}"})
+        presented = request.headers.get("authorization", "").encode()
+        if not hmac.compare_digest(presented, f"Bearer {secret}".encode()):
+            details = f"A credential of {partner} is required"
+            body = {"error": "Unauthorized", "details": details}
+            raise Refused(401, body, {"WWW-Authenticate": "Bearer"})
+        return partner
+
+
+class Routes:
+    """The banks' routes."""
+
+    def __init__(self, banks: Banks, book: Book, clock: Clock, silence: Silence) -> None:
+        self._banks = banks
+        self._book = book
+        self._clock = clock
+        self._silence = silence
+
+    async def send(self, request: Request) -> Response:
+        """Take one transfer in; a late payee's answer is late, a silent one's never comes."""
+        partner = self._banks.admit(request)
+        asked = await read_json(request, Instruction)
+        _check_key(request, asked.uetr)
+        (transfer,) = await self._take_in(partner, [asked])
+        if is_payee(transfer.order, SILENT_PAYEE):
+            await self._silence.hold(request.receive)
+            return NO_ANSWER
+        await self._wait_for(transfer, request)
+        return JsonResponse(outcome(transfer, self._clock.now()), 201)
+
+    async def send_batch(self, request: Request) -> Response:
+        """Take up to 100 transfers in; all are answered at once, none holds up another."""
+        partner = self._banks.admit(request)
+        asked = await read_json(request, Instructions)
+        transfers = await self._take_in(partner, asked.transfers)
+        now = self._clock.now()
+        return JsonResponse({"results": [batch_outcome(transfer, now) for transfer in transfers]})
+
+    async def enquire(self, request: Request) -> Response:
+        """Say at once how up to 100 transfers stand."""
+        partner = self._banks.admit(request)
+        uetrs = [str(uetr) for uetr in (await read_json(request, Enquiry)).uetrs]
+        known, now = await self._find(partner, uetrs), self._clock.now()
+        results = [
+            outcome(known[uetr], now) if uetr in known else not_found(uetr) for uetr in uetrs
+        ]
+        return JsonResponse({"results": results})
+
+    async def look_up(self, request: Request) -> Response:
+        """Say at once how one transfer stands."""
+        partner = self._banks.admit(request)
+        uetr = str(_uetr(request.path_params["uetr"], "uetr"))
+        known = await self._find(partner, [uetr])
+        if uetr not in known:
+            raise Refused(404, {"error": f"Unknown transfer: {uetr}"})
+        return JsonResponse(outcome(known[uetr], self._clock.now()))
+
+    async def statement(self, request: Request) -> Response:
+        """List what one bank booked on a day."""
+        partner = self._banks.admit(request)
+        return self._stream(_day(request), partner)
+
+    async def whole_statement(self, request: Request) -> Response:
+        """List what all banks booked on a day; a window for tests, so nothing is demanded."""
+        return self._stream(_day(request), None)
+
+    def _stream(self, day: date, partner: str | None) -> Response:
+        entries = self._book.statement(day, self._clock.now(), partner)
+        return StreamingResponse(_json_of(entries), media_type="application/json")
+
+    async def _take_in(self, partner: str, asked: Sequence[Instruction]) -> list[Transfer]:
+        now, late = self._clock.now(), timedelta(seconds=self._banks.late_s)
+        transfers = [take_in(partner, order_of(one), now, late) for one in asked]
+        try:
+            return await self._book.enter(partner, transfers)
+        except Conflict as conflict:
+            uetr = asked[conflict.position].uetr
+            details = f"uetr {uetr} belongs to a different transfer"
+            raise Refused(422, {"error": "UETR reused", "details": details}) from None
+        except Busy as busy:
+            raise _unavailable(busy) from None
+
+    async def _find(self, partner: str, uetrs: Sequence[str]) -> dict[str, Transfer]:
+        try:
+            return await self._book.find(partner, uetrs)
+        except Busy as busy:
+            raise _unavailable(busy) from None
+
+    async def _wait_for(self, transfer: Transfer, request: Request) -> None:
+        booked_at = transfer.booked_at or self._clock.now()
+        left_s = (booked_at - self._clock.now()).total_seconds()
+        if left_s > 0:
+            await self._silence.hold(request.receive, left_s)
+
+
+def _unavailable(busy: Busy) -> Refused:
+    body = {"error": "Service unavailable", "details": str(busy)}
+    return Refused(503, body, {"Retry-After": "1"})
+
+
+def _check_key(request: Request, uetr: UUID) -> None:
+    key = request.headers.get("idempotency-key", "")
+    if not key:
+        raise Refused(400, {"error": "Missing header: Idempotency-Key"})
+    if _uetr(key, "Idempotency-Key") != uetr:
+        raise Refused(400, invalid("Idempotency-Key", "must be the transfer's uetr"))
+
+
+def _uetr(text: str, field: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Refused(400, invalid(field, "must be a UUID")) from None
+
+
+def _day(request: Request) -> date:
+    text = query(request, "date")
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    # `fromisoformat` reads other spellings too; the contract has one. Year 9999 has no next day.
+    if day is None or day.isoformat() != text or day == date.max:
+        raise Refused(400, invalid("date", "must be a day as YYYY-MM-DD"))
+    return day
+
+
+async def _json_of(slices: AsyncIterator[list[Entry]]) -> AsyncIterator[bytes]:
+    """Write the statement as it is read: a day may hold more than fits into memory."""
+    yield b'{"entries":['
+    separator = b""
+    async for entries in slices:
+        yield separator + orjson.dumps([_shown(entry) for entry in entries])[1:-1]
+        separator = b","
+    yield b"]}"
+
+
+def _shown(entry: Entry) -> dict[str, Any]:
+    order = entry.transfer.order
+    return {
+        "partner": entry.partner,
+        "uetr": order.uetr,
+        "end_to_end_id": order.end_to_end_id,
+        "amount": order.money.major(),
+        "currency": order.money.currency,
+        "booked_at": _rfc3339(entry.transfer.booked_at),
+        "bank_reference": entry.transfer.bank_reference,
+    }
+
+
+def _rfc3339(time: datetime | None) -> str:
+    assert time is not None  # noqa: S101 - a statement lists what was booked
+    return time.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,149 @@
+"""Transfers as partner banks see them, and how each payee behaves. Pure."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Literal, TypedDict
+from uuid import UUID
+
+from pydantic import UUID4, Field, StringConstraints, field_validator
+from pydantic_core.core_schema import ValidationInfo
+
+from mocks.bodies import MAX_ITEMS, Body
+from payment_schemas.money import DEFAULT_CURRENCY, Currency, Money, decimal_of, minor_units
+
+Status = Literal["ACCEPTED", "REJECTED", "PENDING", "NOT_FOUND"]
+Account = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+
+REJECTED_PAYEE = "payee-rejected"
+LATE_PAYEE = "payee-late"
+SILENT_PAYEE = "payee-silent"
+REJECTED_REASON = "account_closed"
+# Source: the contract at the edge, field `amount`; here always text, with the decimals it has.
+_AMOUNT = re.compile(r"\d{1,12}(\.\d{1,4})?")
+
+
+class Instruction(Body):
+    """A transfer as a client asks for it."""
+
+    uetr: UUID4
+    end_to_end_id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    currency: Currency
+    amount: str
+    debtor_account: Account
+    creditor_account: Account
+
+    @field_validator("amount")
+    @classmethod
+    def _amount_of_money(cls, amount: str, info: ValidationInfo) -> str:
+        if not _AMOUNT.fullmatch(amount):
+            raise ValueError("must be a decimal number as text, with at most 12 digits and a point")
+        # A currency that is wrong is refused under its own name.
+        amount_minor = minor_units(decimal_of(amount), info.data.get("currency", DEFAULT_CURRENCY))
+        if not amount_minor:
+            raise ValueError("must be positive, with no more decimals than the currency has")
+        return amount
+
+    @property
+    def money(self) -> Money:
+        """The amount in minor units."""
+        amount_minor = minor_units(decimal_of(self.amount), self.currency)
+        assert amount_minor is not None  # noqa: S101 - the validator has seen to it
+        return Money(amount_minor, self.currency)
+
+
+class Instructions(Body):
+    """Several transfers in one message."""
+
+    transfers: Annotated[list[Instruction], Field(min_length=1, max_length=MAX_ITEMS)]
+
+
+class Enquiry(Body):
+    """Transfers that are asked about."""
+
+    uetrs: Annotated[list[UUID], Field(min_length=1, max_length=MAX_ITEMS)]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What makes two requests the same transfer."""
+
+    uetr: str
+    end_to_end_id: str
+    money: Money
+    debtor_account: str
+    creditor_account: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A transfer that a bank has taken in; its outcome is fixed, though it may not be due yet."""
+
+    order: Order
+    bank_reference: str
+    booked_at: datetime | None
+    """When the money moves, in UTC; None: the transfer was rejected."""
+    reason: str | None = None
+
+    def status(self, now: datetime) -> Status:
+        """Return what the bank says of it at this time."""
+        if self.booked_at is None:
+            return "REJECTED"
+        return "ACCEPTED" if self.booked_at <= now else "PENDING"
+
+
+class Outcome(TypedDict):
+    """What the bank answers about one transfer."""
+
+    uetr: str
+    status: Status
+    reason: str | None
+    bank_reference: str | None
+
+
+def order_of(asked: Instruction) -> Order:
+    """Return the order in a client's instruction."""
+    return Order(
+        str(asked.uetr),
+        asked.end_to_end_id,
+        asked.money,
+        asked.debtor_account,
+        asked.creditor_account,
+    )
+
+
+def take_in(partner: str, order: Order, now: datetime, late: timedelta) -> Transfer:
+    """Decide what becomes of an order, by its creditor."""
+    reference = hashlib.sha256(f"{partner} {order.uetr}".encode()).hexdigest()[:12].upper()
+    if is_payee(order, REJECTED_PAYEE):
+        return Transfer(order, reference, None, REJECTED_REASON)
+    return Transfer(order, reference, now + late if is_payee(order, LATE_PAYEE) else now)
+
+
+def is_payee(order: Order, payee: str) -> bool:
+    """Tell whether the creditor is this payee, at whichever bank: `north-payee-late` is one."""
+    return f"-{order.creditor_account}".endswith(f"-{payee}")
+
+
+def outcome(transfer: Transfer, now: datetime) -> Outcome:
+    """Return what an enquiry is told."""
+    return Outcome(
+        uetr=transfer.order.uetr,
+        status=transfer.status(now),
+        reason=transfer.reason,
+        bank_reference=transfer.bank_reference,
+    )
+
+
+def batch_outcome(transfer: Transfer, now: datetime) -> Outcome:
+    """Return what the sender of a batch is told: a silent payee's bank says nothing definite."""
+    told = outcome(transfer, now)
+    if is_payee(transfer.order, SILENT_PAYEE):
+        told["status"] = "PENDING"
+    return told
+
+
+def not_found(uetr: str) -> Outcome:
+    """Return what an enquiry about an unknown transfer is told."""
+    return Outcome(uetr=uetr, status="NOT_FOUND", reason=None, bank_reference=None)

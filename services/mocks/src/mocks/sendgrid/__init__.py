@@ -1,0 +1,1 @@
+"""The part of SendGrid's REST interface that sends a mail."""

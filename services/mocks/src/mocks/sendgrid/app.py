@@ -1,0 +1,52 @@
+"""Wires the e-mail mock."""
+
+import hmac
+
+from fastapi import Request
+from fastapi.responses import Response
+
+from mocks.edge import open_edge
+from mocks.messages import Message, Messages
+from mocks.sendgrid.mail import Mail, mails_of, refusal
+from mocks.settings import SendgridSettings
+from service_runtime.clock import Clock
+from service_runtime.process import Process
+from service_runtime.web import JsonResponse
+
+
+def create(settings: SendgridSettings, clock: Clock) -> Process:
+    """Return the mock, ready to run."""
+    edge = open_edge("sendgrid", settings, clock)
+    routes = _Routes(settings.sendgrid_api_key, clock)
+    edge.app.add_route("/v3/mail/send", routes.send, methods=["POST"])
+    edge.app.add_route("/messages", routes.listed, methods=["GET"])
+    return edge.process()
+
+
+class _Routes:
+    def __init__(self, api_key: str, clock: Clock) -> None:
+        self._expected = f"Bearer {api_key}".encode()
+        self._clock = clock
+        self._messages = Messages()
+
+    async def send(self, request: Request) -> Response:
+        self._authenticate(request)
+        message_id = self._clock.new_id().hex
+        kept = [self._keep(message_id, mail) for mail in mails_of(await request.body())]
+        return Response(status_code=202, headers={"X-Message-Id": kept[0].sid})
+
+    async def listed(self, request: Request) -> Response:
+        found = self._messages.to(request.query_params.get("to") or None)
+        return JsonResponse({"messages": [message.listed() for message in found]})
+
+    def _keep(self, message_id: str, mail: Mail) -> Message:
+        content = {"from": mail.sender, "subject": mail.subject, "body": mail.body}
+        # Two recipients of one mail are two messages: neither is a repeat of the other.
+        return self._messages.add(Message(message_id, mail.to, content, mail.delivery_id))
+
+    def _authenticate(self, request: Request) -> None:
+        presented = request.headers.get("authorization", "").encode()
+        if not hmac.compare_digest(presented, self._expected):
+            raise refusal(
+                401, "The provided authorization grant is invalid, expired, or revoked", None
+            )
