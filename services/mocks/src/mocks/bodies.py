@@ -44,7 +44,7 @@ def fault_of(error: ValidationError) -> dict[str, str]:
     fault = error.errors(include_url=False, include_input=False)[0]
     name = ".".join(str(part) for part in fault["loc"])
     match fault["type"]:
-        case "json_invalid" | "model_type":
+        case "json_invalid" | "model_type" if not name:
             return {"error": "Malformed JSON"}
         case "missing":
             return {"error": f"Missing field: {name}"}

@@ -1,0 +1,287 @@
+import asyncio
+import json
+import time
+from uuid import uuid4
+
+import pytest
+
+from mocks.partner_bank.app import create
+from mocks.settings import PartnerBankSettings
+
+SECRETS = {"first-bank": "secret-of-first", "north-bank": "secret-of-north"}
+HOLD_S = 0.3
+
+
+@pytest.fixture
+def process(secret_file, tmp_path, clock):
+    settings = PartnerBankSettings(
+        profile="dev",
+        mock_state=tmp_path / "state",
+        PARTNER_CREDENTIALS_FILE=secret_file("credentials", json.dumps(SECRETS)),
+        fault_hold_s=HOLD_S,
+    )
+    return create(settings, clock)
+
+
+@pytest.fixture
+async def bank(serve, process):
+    async with serve(process) as client:
+        client.headers["Authorization"] = "Bearer secret-of-first"
+        yield client
+
+
+def transfer(payee="payee-xyz", **changed):
+    return {
+        "uetr": str(uuid4()),
+        "end_to_end_id": "tx-987",
+        "amount": "5200.00",
+        "currency": "USD",
+        "debtor_account": "acc-1",
+        "creditor_account": payee,
+        **changed,
+    }
+
+
+async def send(client, asked, partner="first-bank", **headers):
+    keyed = {"Idempotency-Key": asked.get("uetr", ""), **headers}
+    return await client.post(f"/banks/{partner}/transfers", json=asked, headers=keyed)
+
+
+async def batch(client, *asked):
+    return await client.post("/banks/first-bank/transfers:batch", json={"transfers": asked})
+
+
+async def look_up(client, asked):
+    return await client.get(f"/banks/first-bank/transfers/{asked['uetr']}")
+
+
+async def statement(client, path="/statement", day="2026-11-20"):
+    return (await client.get(path, params={"date": day})).json()["entries"]
+
+
+async def test_a_transfer_is_accepted_and_booked_and_stands_on_the_statement(bank):
+    asked = transfer()
+    answer = await send(bank, asked)
+    told = answer.json()
+    assert answer.status_code == 201
+    assert told == {
+        "uetr": asked["uetr"],
+        "status": "ACCEPTED",
+        "reason": None,
+        "bank_reference": told["bank_reference"],
+    }
+    assert (await look_up(bank, asked)).json() == told
+    entry = {
+        "partner": "first-bank",
+        "uetr": asked["uetr"],
+        "end_to_end_id": "tx-987",
+        "amount": "5200.00",
+        "currency": "USD",
+        "booked_at": "2026-11-20T23:59:30.000000Z",
+        "bank_reference": told["bank_reference"],
+    }
+    assert await statement(bank) == [entry]
+    assert await statement(bank, "/banks/first-bank/statement") == [entry]
+
+
+async def test_a_repeat_gets_the_same_answer_and_moves_no_more_money(bank, clock):
+    asked = transfer()
+    first = await send(bank, asked)
+    clock.pass_seconds(5)
+    assert (await send(bank, asked)).json() == first.json()
+    assert (await batch(bank, asked, asked)).json()["results"] == [first.json()] * 2
+    assert len(await statement(bank)) == 1
+
+
+async def test_a_rejected_payees_transfer_has_a_reason_and_moves_no_money(bank):
+    asked = transfer("north-payee-rejected")
+    told = (await send(bank, asked)).json()
+    assert (told["status"], told["reason"]) == ("REJECTED", "account_closed")
+    assert (await look_up(bank, asked)).json() == told
+    assert await statement(bank) == []
+
+
+async def test_a_late_payee_is_pending_and_unbooked_for_ten_seconds(bank, clock):
+    asked = transfer("payee-late")
+    (told,) = (await batch(bank, asked)).json()["results"]
+    assert told["status"] == "PENDING"
+    clock.pass_seconds(9.9)
+    assert (await look_up(bank, asked)).json()["status"] == "PENDING"
+    assert await statement(bank) == []
+    clock.pass_seconds(0.1)
+    assert (await look_up(bank, asked)).json()["status"] == "ACCEPTED"
+    assert len(await statement(bank)) == 1
+
+
+async def test_a_late_payees_answer_comes_when_it_is_booked(bank, clock):
+    asked = transfer("payee-late")
+    await batch(bank, asked)
+    clock.pass_seconds(9.5)
+    begun = time.monotonic()
+    sending = asyncio.ensure_future(send(bank, asked))
+    await asyncio.sleep(0.2)
+    assert not sending.done()
+    assert (await look_up(bank, asked)).json()["status"] == "PENDING", "an enquiry waits for nobody"
+    clock.pass_seconds(0.5)
+    assert (await sending).json()["status"] == "ACCEPTED"
+    assert time.monotonic() - begun >= 0.4
+
+
+async def test_a_silent_payee_is_booked_at_once_and_its_post_never_answers(bank):
+    asked = transfer("payee-silent")
+    begun = time.monotonic()
+    assert (await send(bank, asked)).status_code == 504
+    assert time.monotonic() - begun >= HOLD_S
+    assert (await look_up(bank, asked)).json()["status"] == "ACCEPTED"
+    assert len(await statement(bank)) == 1
+
+
+async def test_late_and_silent_payees_hold_up_no_other_of_their_batch(bank):
+    payees = ["payee-xyz", "payee-late", "payee-silent", "payee-rejected", "payee-known"]
+    begun = time.monotonic()
+    answer = await batch(bank, *map(transfer, payees))
+    assert time.monotonic() - begun < HOLD_S
+    statuses = [result["status"] for result in answer.json()["results"]]
+    assert statuses == ["ACCEPTED", "PENDING", "PENDING", "REJECTED", "ACCEPTED"]
+
+
+async def test_a_query_answers_for_each_and_says_which_are_unknown(bank):
+    known, unknown = transfer(), transfer()
+    await send(bank, known)
+    asked = {"uetrs": [unknown["uetr"], known["uetr"]]}
+    answer = await bank.post("/banks/first-bank/transfers:query", json=asked)
+    statuses = [(one["uetr"], one["status"]) for one in answer.json()["results"]]
+    assert statuses == [(unknown["uetr"], "NOT_FOUND"), (known["uetr"], "ACCEPTED")]
+    assert (await look_up(bank, unknown)).status_code == 404
+
+
+@pytest.mark.parametrize("changed", [{"amount": "1.00"}, {"creditor_account": "payee-known"}])
+async def test_a_uetr_with_another_transfer_is_refused_and_moves_no_money(bank, changed):
+    asked = transfer()
+    await send(bank, asked)
+    for answer in (await send(bank, {**asked, **changed}), await batch(bank, {**asked, **changed})):
+        assert (answer.status_code, answer.json()["error"]) == (422, "UETR reused")
+        assert asked["uetr"] in answer.json()["details"]
+    assert [entry["amount"] for entry in await statement(bank)] == ["5200.00"]
+
+
+async def test_an_amount_is_the_same_however_its_zeros_are_written(bank):
+    asked = transfer(amount="5200")
+    await send(bank, asked)
+    assert (await send(bank, {**asked, "amount": "5200.00"})).status_code == 201
+
+
+async def test_banks_are_apart_and_the_root_statement_shows_all(bank):
+    asked = transfer()
+    await send(bank, asked)
+    north = {"Authorization": "Bearer secret-of-north"}
+    assert (await send(bank, asked, "north-bank", **north)).status_code == 201
+    assert [one["partner"] for one in await statement(bank)] == ["first-bank", "north-bank"]
+    assert len(await statement(bank, "/banks/first-bank/statement")) == 1
+
+
+@pytest.mark.parametrize(
+    ("partner", "authorization", "status"),
+    [
+        pytest.param("first-bank", "", 401, id="none"),
+        pytest.param("first-bank", "Bearer secret-of-north", 401, id="another bank's"),
+        pytest.param("first-bank", "secret-of-first", 401, id="no scheme"),
+        pytest.param("west-bank", "Bearer secret-of-first", 404, id="no such bank"),
+    ],
+)
+async def test_each_bank_demands_its_own_credential(bank, partner, authorization, status):
+    headers = {"Authorization": authorization}
+    answers = [
+        await send(bank, transfer(), partner, **headers),
+        await bank.get(f"/banks/{partner}/statement?date=2026-11-20", headers=headers),
+    ]
+    assert [answer.status_code for answer in answers] == [status, status]
+    assert await statement(bank) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "error"),
+    [
+        ({"uetr": "7"}, "Invalid field: uetr"),
+        ({"uetr": "11111111-1111-1111-8111-111111111111"}, "Invalid field: uetr"),
+        ({"end_to_end_id": ""}, "Invalid field: end_to_end_id"),
+        ({"amount": 5200}, "Invalid field: amount"),
+        ({"amount": "0.00"}, "Invalid field: amount"),
+        ({"amount": "-1.00"}, "Invalid field: amount"),
+        ({"amount": "1.001"}, "Invalid field: amount"),
+        ({"amount": "1e3"}, "Invalid field: amount"),
+        ({"amount": "1.00\n"}, "Invalid field: amount"),
+        ({"amount": "1234567890123"}, "Invalid field: amount"),
+        ({"amount": "1.50", "currency": "JPY"}, "Invalid field: amount"),
+        ({"currency": "XXX"}, "Invalid field: currency"),
+        ({"debtor_account": "a b"}, "Invalid field: debtor_account"),
+        ({"creditor_account": "x" * 65}, "Invalid field: creditor_account"),
+        ({"memo": "hello"}, "Unknown field: memo"),
+    ],
+)
+async def test_a_bad_field_is_refused_by_name_alone_and_in_a_batch(bank, changed, error):
+    asked = {**transfer(), **changed}
+    answer = await send(bank, asked)
+    assert (answer.status_code, answer.json()["error"]) == (400, error)
+    answer = await batch(bank, transfer(), asked)
+    assert (answer.status_code, answer.json()["error"]) == (
+        400,
+        error.replace("field: ", "field: transfers.1."),
+    )
+    assert await statement(bank) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "error"),
+    [
+        ("", "Missing header: Idempotency-Key"),
+        ("abc-123", "Invalid field: Idempotency-Key"),
+        (str(uuid4()), "Invalid field: Idempotency-Key"),
+    ],
+)
+async def test_the_idempotency_key_must_be_the_uetr(bank, key, error):
+    answer = await send(bank, transfer(), **{"Idempotency-Key": key})
+    assert (answer.status_code, answer.json()["error"]) == (400, error)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("transfers:batch", {"transfers": []}, "transfers"),
+        ("transfers:batch", {"transfers": [transfer() for _ in range(101)]}, "transfers"),
+        ("transfers:query", {"uetrs": []}, "uetrs"),
+        ("transfers:query", {"uetrs": [str(uuid4()) for _ in range(101)]}, "uetrs"),
+        ("transfers:query", {"uetrs": ["7"]}, "uetrs.0"),
+    ],
+)
+async def test_lists_hold_between_one_and_a_hundred(bank, path, body, field):
+    answer = await bank.post(f"/banks/first-bank/{path}", json=body)
+    assert (answer.status_code, answer.json()["error"]) == (400, f"Invalid field: {field}")
+
+
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        ("", "Missing field: date"),
+        ("?date=today", "Invalid field: date"),
+        ("?date=20261120", "Invalid field: date"),
+        ("?date=2026-02-30", "Invalid field: date"),
+        ("?date=9999-12-31", "Invalid field: date"),
+    ],
+)
+async def test_a_statement_is_of_a_day(bank, query, error):
+    answer = await bank.get(f"/statement{query}")
+    assert (answer.status_code, answer.json()["error"]) == (400, error)
+
+
+async def test_a_lost_answer_has_moved_the_money_and_a_lost_request_has_not(bank):
+    await bank.put("/faults", json={"kind": "lose_answer", "rate": 1})
+    asked = transfer()
+    assert (await send(bank, asked)).status_code == 504
+    assert len(await statement(bank)) == 1, "the root statement is spared"
+    await bank.delete("/faults")
+    await bank.put("/faults", json={"kind": "lose_request", "rate": 1})
+    assert (await send(bank, transfer())).status_code == 504
+    await bank.delete("/faults")
+    assert (await look_up(bank, asked)).json()["status"] == "ACCEPTED"
+    assert len(await statement(bank)) == 1

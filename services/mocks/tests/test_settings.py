@@ -1,0 +1,86 @@
+import subprocess
+import sys
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from mocks.settings import KycSettings, PartnerBankSettings
+from service_runtime.settings import load
+
+MOCKS = ["ofac", "kyc", "twilio", "sendgrid", "partner_bank", "issuer"]
+
+
+@pytest.mark.parametrize("name", MOCKS)
+@pytest.mark.parametrize("environment", [{"PROFILE": "prod"}, {}], ids=["prod", "unset"])
+def test_no_mock_starts_outside_development(name, environment):
+    command = [sys.executable, "-m", f"mocks.{name}"]
+    ended = subprocess.run(  # noqa: S603 - our own module
+        command, env=environment, capture_output=True, timeout=30, check=False
+    )
+    assert ended.returncode == 2
+    assert b"PROFILE: Value error, mocks stand in for the outside in development" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ("[]", "must hold a JSON object"),
+        ("{", "must hold a JSON object"),
+        ('{"first-bank": ""}', "must hold no empty secret"),
+    ],
+)
+def test_credentials_that_make_no_sense_are_refused_at_start(
+    monkeypatch, capsys, secret_file, document, message
+):
+    monkeypatch.setenv("PROFILE", "dev")
+    monkeypatch.setenv("MOCK_STATE", "somewhere")
+    monkeypatch.setenv("PARTNER_CREDENTIALS_FILE", secret_file("credentials", document))
+    with pytest.raises(SystemExit):
+        load(PartnerBankSettings)
+    said = capsys.readouterr().err
+    assert "PARTNER_CREDENTIALS_FILE" in said
+    assert message in said
+
+
+@pytest.mark.parametrize("name", MOCKS)
+def test_each_mock_starts_is_ready_and_stops_when_told(program, secret_file, tmp_path, name):
+    key = Ed25519PrivateKey.generate()
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    settings = {
+        "TWILIO_AUTH_TOKEN_FILE": secret_file("twilio", "token"),
+        "SENDGRID_API_KEY_FILE": secret_file("sendgrid", "key"),
+        "PARTNER_CREDENTIALS_FILE": secret_file("partners", '{"first-bank": "secret"}'),
+        "MOCK_STATE": str(tmp_path / "made" / "where it is missing"),
+        "ISSUER_KEY_FILE": secret_file("issuer.pem", pem),
+        "TOKEN_ISSUER": "https://issuer.example",
+        "TOKEN_AUDIENCE": "countersign",
+    }
+    running = program(name, settings)
+    assert httpx.get(f"{running.address}/health").json() == {"status": "alive", "service": name}
+    assert running.stop() == 0
+
+
+def test_an_issuer_without_a_key_that_signs_says_so(secret_file):
+    environment = {
+        "PROFILE": "dev",
+        "ISSUER_KEY_FILE": secret_file("issuer.pem", "no key"),
+        "TOKEN_ISSUER": "https://issuer.example",
+        "TOKEN_AUDIENCE": "countersign",
+    }
+    ended = subprocess.run(
+        [sys.executable, "-m", "mocks.issuer"],
+        env=environment,
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr.count(b"ISSUER_KEY_FILE must hold")) == (2, 1)
+
+
+def test_each_mock_knows_its_port(monkeypatch):
+    monkeypatch.setenv("PROFILE", "dev")
+    assert load(KycSettings).port == 3022
+    monkeypatch.setenv("PORT", "13022")
+    assert load(KycSettings).port == 13022
