@@ -175,11 +175,11 @@ async def on_due_payments(batch: Batch[Due[Payment]], payments: Payments) -> Eve
     def decide(payment: Payment, _item: Due[Payment]) -> Decision:
         return after_deadline(payment, batch.now)
 
-    return await _carry_out(batch, payments, states, Ledger({}), decide, key=lambda due: due.row.id)
+    return await _carry_out(batch, payments, states, Ledger({}), decide)
 
 
 def _payment_id(item: Any) -> PaymentId:
-    payment_id: PaymentId = item.event.payment_id
+    payment_id: PaymentId = item.row.id if isinstance(item, Due) else item.event.payment_id
     return payment_id
 
 
@@ -198,7 +198,6 @@ async def _carry_out(
     states: dict[PaymentId, Payment],
     ledger: Ledger,
     decide: Callable[[Payment, Any], Decision],
-    key: Callable[[Any], PaymentId] = _payment_id,
 ) -> Events:
     """Fold the decisions over the batch, each on what the one before left, and write them all."""
     reviews: list[ReviewCase] = []
@@ -212,7 +211,7 @@ async def _carry_out(
         _count(decision)
         return decision
 
-    outcome = fold(batch, states, key, decide_and_post)
+    outcome = fold(batch, states, _payment_id, decide_and_post)
     await payments.save(outcome.changed.values())
     await payments.post(ledger)
     await payments.open_reviews(reviews)

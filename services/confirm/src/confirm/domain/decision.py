@@ -1,4 +1,4 @@
-"""What a decision is: the next state, the events that tell of it, the money that moves, the answer."""
+"""What a decision is: the next state, the events that tell of it, and the money that moves."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -63,9 +63,7 @@ def told(payment: Payment, answer: Answer) -> ConfirmAnswered:
 def final_answer(payment: Payment, status: Status, reason: DeclineReason | None) -> Answer:
     """Return the answer that is stored and replayed."""
     if status is Status.CONFIRMED:
-        return answers.success(
-            payment.transaction_id, payment.reference, payment.settlement_method
-        )
+        return answers.success(payment.transaction_id, payment.reference, payment.settlement_method)
     return answers.declined(payment.transaction_id, reason or "timed_out")
 
 

@@ -11,9 +11,7 @@ from payment_schemas.events.risk import RiskLevel
 from payment_schemas.ids import ChallengeId, PaymentId, RequestId, Uetr
 from payment_schemas.money import Money
 
-SettlementState = Literal[
-    "NONE", "PENDING", "SENT", "SETTLED", "REJECTED", "UNKNOWN", "RECONCILE"
-]
+SettlementState = Literal["NONE", "PENDING", "SENT", "SETTLED", "REJECTED", "UNKNOWN", "RECONCILE"]
 
 
 class Status(StrEnum):

@@ -99,7 +99,7 @@ def _other_code(payment: Payment, request: ConfirmRequested, policy: Policy) -> 
 
 
 def _same_request(payment: Payment, request: ConfirmRequested) -> bool:
-    """Compare what is given with what is stored; an omitted field is no mismatch, a code neither."""
+    """Compare what is given with what is stored; an omitted field is no mismatch, nor is a code."""
     return (
         payment.transaction_id == request.transaction_id
         and request.from_account in (None, payment.from_account)
@@ -132,9 +132,7 @@ def _ask_again(
     return challenge(waiting, policy, now)
 
 
-def _verify(
-    payment: Payment, request: ConfirmRequested, policy: Policy, now: datetime
-) -> Decision:
+def _verify(payment: Payment, request: ConfirmRequested, policy: Policy, now: datetime) -> Decision:
     """A code was given: otp judges it; whoever gave it waits."""
     if payment.challenge_id is None or request.sealed_code is None:
         raise ValueError("a code comes sealed, and for a challenge")

@@ -59,9 +59,7 @@ def _reviewed(decision: Decision, risk: RiskAssessed, policy: Policy) -> Decisio
         currency=payment.currency,
         risk_score=risk.score,
     )
-    return replace(
-        decision, events=(*decision.events, event), review=review_case(payment, reasons)
-    )
+    return replace(decision, events=(*decision.events, event), review=review_case(payment, reasons))
 
 
 def after_challenge(

@@ -11,6 +11,7 @@ from payment_schemas.events.base import Event
 from payment_schemas.events.confirmation import PaymentConfirmed, PaymentDeclined
 from payment_schemas.events.otp import ChallengeRequested
 from payment_schemas.events.settlement import SettlementRequested
+from payment_schemas.ids import RequestId
 
 
 def decline(payment: Payment, reason: DeclineReason, now: datetime) -> Decision:
@@ -84,7 +85,7 @@ def confirm(payment: Payment, now: datetime, *, funds: bool) -> Decision:
     return Decision(state, events, journal=hold(state))
 
 
-def with_waiter(payment: Payment, request_id: object, reply_partition: int) -> Payment:
+def with_waiter(payment: Payment, request_id: RequestId, reply_partition: int) -> Payment:
     """Return the payment with the request that moves it as the one that waits."""
     return replace(payment, request_id=request_id, reply_partition=reply_partition)
 

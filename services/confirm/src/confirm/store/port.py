@@ -11,7 +11,7 @@ from payment_schemas.ids import PaymentId
 
 
 class Payments(Protocol):
-    """Payments, accounts and the ledger. Locks are taken in the order: payments, customers, ours."""
+    """Payments, accounts and the ledger. Locks come in the order: payments, customers, ours."""
 
     async def accounts(self, ids: Collection[str]) -> dict[str, Account]:
         """Return the accounts, unlocked: for what does not change, and for advice on funds."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString
 
 from psycopg.rows import DictRow
 
@@ -22,39 +22,47 @@ _FIXED = {
 """Columns that never change once they are written."""
 
 
-def _listed(names: Iterable[str], prefix: str = "") -> LiteralString:
-    # The names are our own dataclass fields.
-    return cast("LiteralString", ", ".join(prefix + name for name in names))
+def _listed(names: Iterable[str], prefix: str = "") -> str:
+    return ", ".join(prefix + name for name in names)
 
 
-_COLUMNS = _listed(_FIELDS)
+def _statement(template: LiteralString) -> LiteralString:
+    """Fill in the columns: they are our own dataclass fields, never what somebody sent."""
+    filled: Any = (
+        template.replace("{all}", _listed(_FIELDS))
+        .replace("{changing}", _listed(_CHANGING))
+        .replace("{changed}", _listed(_CHANGING, "changed."))
+    )
+    return filled  # type: ignore[no-any-return]
+
+
 _CHANGING = [name for name in _FIELDS if name not in _FIXED]
 
-_OPEN: LiteralString = f"""
-insert into payment ({_COLUMNS})
-select {_COLUMNS} from json_populate_recordset(null::payment, %(rows)s::json)
-on conflict do nothing"""
+_OPEN = _statement("""
+insert into payment ({all})
+select {all} from json_populate_recordset(null::payment, %(rows)s::json)
+on conflict do nothing""")
 
-_SAVE: LiteralString = f"""
-update payment set ({_listed(_CHANGING)}, lease_until)
-    = ({_listed(_CHANGING, "changed.")}, null)
+_SAVE = _statement("""
+update payment set ({changing}, lease_until)
+    = ({changed}, null)
 from json_populate_recordset(null::payment, %(rows)s::json) as changed
-where payment.id = changed.id"""
+where payment.id = changed.id""")
 
-_LOCK_KNOWN: LiteralString = f"""
+_LOCK_KNOWN = _statement("""
 with asked as materialized (
     select * from json_to_recordset(%(rows)s::json) as asked (id uuid, user_id text, key text))
-select {_COLUMNS} from payment where id in (
+select {all} from payment where id in (
     select payment.id from asked join payment using (id)
     union
     select payment.id from asked join payment
         on payment.user_id = asked.user_id and payment.idempotency_key = asked.key)
-order by id for update"""
+order by id for update""")
 
-_LOCK: LiteralString = f"""
-select {_COLUMNS} from payment
+_LOCK = _statement("""
+select {all} from payment
 where id in (select value::uuid from json_array_elements_text(%(ids)s::json))
-order by id for update"""
+order by id for update""")
 
 _ACCOUNTS: LiteralString = """
 select id, owner, currency, balance_minor, minimum_minor from account
@@ -113,9 +121,7 @@ class PostgresPayments:
     async def lock_accounts(self, ids: Collection[str]) -> dict[str, Account]:
         return await self._accounts(_ACCOUNTS + " order by id for update", ids)
 
-    async def _accounts(
-        self, statement: LiteralString, ids: Collection[str]
-    ) -> dict[str, Account]:
+    async def _accounts(self, statement: LiteralString, ids: Collection[str]) -> dict[str, Account]:
         if not ids:
             return {}
         rows = await self._tx.rows(statement, ids=json_rows(sorted(ids)))
