@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service_runtime.clock import Clock
@@ -38,6 +39,7 @@ def create_app(
     app = FastAPI(title=f"Countersign {name}", version="1.0", default_response_class=JsonResponse)
     app.add_middleware(RequestFrame, clock=clock, max_body_bytes=max_body_bytes)
     app.add_exception_handler(RequestValidationError, _refuse_invalid)
+    app.add_exception_handler(HTTPException, _refuse)
 
     async def health(_request: Request) -> Response:
         return JsonResponse({"status": "alive", "service": name})
@@ -54,6 +56,12 @@ def create_app(
     app.add_route("/ready", ready, include_in_schema=False)
     app.add_route("/metrics", metrics, include_in_schema=False)
     return app
+
+
+async def _refuse(_request: Request, error: Exception) -> Response:
+    """Answer every refusal in one shape."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
+    return JsonResponse({"error": error.detail}, error.status_code)
 
 
 async def _refuse_invalid(_request: Request, error: Exception) -> Response:

@@ -1,0 +1,149 @@
+"""Asks confirm through Kafka and waits for its answer on the gateway's own partition."""
+
+import asyncio
+import contextlib
+from typing import Protocol, Self
+from uuid import UUID
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from payment_schemas.answers import Answer
+from payment_schemas.cloudevents import MalformedRecordError, read_event
+from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
+from service_runtime.clock import Clock
+from service_runtime.errors import Unavailable
+from service_runtime.kafka import STOP_WITHIN_S, KafkaProducer, start_within
+from service_runtime.logs import Log
+from service_runtime.messages import Cause, Emit, Trace
+
+PARTITIONS = 32
+HAND_OVER_WITHIN_S = 1.0
+POLL_MS = 200
+
+_log = Log("answers")
+
+
+class Confirmation(Protocol):
+    """Confirm, as the gateway sees it."""
+
+    async def ask(self, command: ConfirmRequested, trace: Trace, within_s: float) -> Answer | None:
+        """Return confirm's answer, or None where it did not come in time.
+
+        Raises Unavailable where it is certain that nothing was sent.
+        """
+        ...
+
+
+class Answers:
+    """Reads the answers of one partition and hands each to whoever waits for it."""
+
+    def __init__(self, bootstrap_servers: str, instance: int) -> None:
+        self.partition = instance % PARTITIONS
+        self._bootstrap_servers = bootstrap_servers
+        self._waiting: dict[UUID, asyncio.Future[Answer]] = {}
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def __aenter__(self) -> Self:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap_servers,
+            enable_auto_commit=False,
+            auto_offset_reset="latest",
+            fetch_max_wait_ms=POLL_MS,
+        )
+        partition = TopicPartition(ConfirmAnswered.topic, self.partition)
+        await start_within(consumer)
+        consumer.assign([partition])
+        await consumer.seek_to_end(partition)
+        # Ready only when the end is known: an answer before it would be missed.
+        await consumer.position(partition)
+        self._consumer = consumer
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        if self._consumer is not None:
+            with contextlib.suppress(TimeoutError, KafkaError):
+                async with asyncio.timeout(STOP_WITHIN_S):
+                    await self._consumer.stop()
+
+    async def ready(self) -> bool:
+        """Say whether the end of the partition has been resolved."""
+        return self._consumer is not None
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait now."""
+        return len(self._waiting)
+
+    def expect(self, request_id: UUID) -> asyncio.Future[Answer]:
+        """Return the future of an answer; `forget` it in any case."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting[request_id] = future
+        return future
+
+    def forget(self, request_id: UUID) -> None:
+        """Wait for it no longer."""
+        self._waiting.pop(request_id, None)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Hand out answers until told to stop and nobody waits any more."""
+        if self._consumer is None:
+            raise Unavailable("answers are not started")
+        while not stopping.is_set() or self._waiting:
+            found = await self._consumer.getmany(timeout_ms=POLL_MS)
+            for records in found.values():
+                for record in records:
+                    self._hand_out(record.value)
+
+    def _hand_out(self, value: bytes | None) -> None:
+        try:
+            event = read_event(ConfirmAnswered.ce_type, ConfirmAnswered.topic, value)
+        except MalformedRecordError as error:
+            _log.warning("answer_left_out", reason=error.reason)
+            return
+        # Another gateway on this partition waits for what is unknown here.
+        if isinstance(event, ConfirmAnswered):
+            future = self._waiting.get(event.request_id)
+            if future is not None and not future.done():
+                future.set_result(Answer(event.status, event.body, event.headers))
+
+
+class KafkaConfirmation:
+    """Sends commands, waits for answers."""
+
+    def __init__(
+        self, producer: KafkaProducer, answers: Answers, clock: Clock, most_waiting: int
+    ) -> None:
+        self._producer = producer
+        self._answers = answers
+        self._clock = clock
+        self._most_waiting = most_waiting
+
+    async def ask(self, command: ConfirmRequested, trace: Trace, within_s: float) -> Answer | None:
+        """Return confirm's answer, or None where it did not come in time.
+
+        Raises Unavailable where it is certain that nothing was sent.
+        """
+        if self._answers.waiting >= self._most_waiting:
+            raise Unavailable("too many requests wait")
+        addressed = command.model_copy(update={"reply_partition": self._answers.partition})
+        emit = Emit(addressed, Cause(command.request_id, trace))
+        future = self._answers.expect(command.request_id)
+        try:
+            await self._hand_over(emit)
+            async with asyncio.timeout(within_s):
+                return await future
+        except TimeoutError:
+            return None
+        finally:
+            self._answers.forget(command.request_id)
+
+    async def _hand_over(self, emit: Emit) -> None:
+        """Give the command to the producer. Past it, it may be delivered, whatever happens."""
+        try:
+            async with asyncio.timeout(HAND_OVER_WITHIN_S):
+                if not await self._producer.connected():
+                    raise Unavailable("no broker")
+                await self._producer.send(emit.outgoing("gateway", self._clock.now()))
+        except (TimeoutError, KafkaError) as error:
+            raise Unavailable("the broker takes nothing now") from error

@@ -1,0 +1,53 @@
+"""Asks confirm over HTTP how a payment stands."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import Any, Protocol, Self
+from urllib.parse import quote
+
+from service_runtime.errors import Unavailable
+from service_runtime.outside import OutsideClient
+
+NOT_FOUND = 404
+OK = 200
+
+
+class Reads(Protocol):
+    """The state of payments."""
+
+    async def payment(self, user_id: str, transaction_id: str) -> dict[str, Any] | None:
+        """Return a user's payment, None where there is none; raise Unavailable."""
+        ...
+
+
+class ConfirmReads:
+    """Asks one confirm after the other until one answers."""
+
+    def __init__(self, urls: Sequence[str], credential: str) -> None:
+        headers = {"Authorization": f"Bearer {credential}"}
+        self._clients = [
+            OutsideClient(f"confirm-{number}", url, headers=headers)
+            for number, url in enumerate(urls)
+        ]
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        for client in self._clients:
+            await self._stack.enter_async_context(client)
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self._stack.aclose()
+
+    async def payment(self, user_id: str, transaction_id: str) -> dict[str, Any] | None:
+        path = f"/payments/{quote(transaction_id, safe='')}?user_id={quote(user_id, safe='')}"
+        for client in self._clients:
+            try:
+                answer = await client.get(path)
+            except Unavailable:
+                continue
+            if answer.status == NOT_FOUND:
+                return None
+            if answer.status == OK and isinstance(answer.body, dict):
+                return answer.body
+        raise Unavailable("no confirm answers")

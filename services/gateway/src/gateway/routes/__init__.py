@@ -1,0 +1,1 @@
+"""The public edge: one write, one read."""

@@ -1,0 +1,130 @@
+"""The OpenAPI description of the edge; the routes themselves are too hot for FastAPI's models."""
+
+from typing import Any
+
+from payment_schemas.ids import IDENTIFIER_PATTERN
+
+_ID = {"type": "string", "pattern": IDENTIFIER_PATTERN}
+_TEXT = {"type": "string"}
+
+
+def _object(required: list[str], **properties: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": required,
+        "properties": properties,
+    }
+
+
+_BODY = _object(
+    ["transaction_id"],
+    transaction_id=_ID,
+    idempotency_key={
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 255,
+        "description": "Required here or as the header Idempotency-Key; both must agree.",
+    },
+    amount={
+        "oneOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string"}],
+        "description": "Major units; required for the first call of a transaction.",
+    },
+    currency={"type": "string", "pattern": "^[A-Z]{3}$", "default": "USD"},
+    from_account=_ID,
+    to_account=_ID,
+    otp_code={"type": "string", "pattern": "^[0-9]{6}$"},
+)
+_SUCCESS = _object(
+    ["status", "transaction_id", "reference", "settlement_method"],
+    status={"const": "SUCCESS"},
+    transaction_id=_ID,
+    reference={"type": "string", "pattern": "^[0-9A-HJKMNP-TV-Z]{10}$"},
+    settlement_method=_TEXT,
+)
+_PENDING = _object(["status", "transaction_id"], status={"const": "PENDING"}, transaction_id=_ID)
+_OTP_REQUIRED = _object(
+    ["status", "message", "expires_in"],
+    status={"const": "OTP_REQUIRED"},
+    message=_TEXT,
+    expires_in={"type": "integer", "description": "Seconds left."},
+)
+_DECLINED = _object(
+    ["status", "transaction_id", "reason"],
+    status={"const": "DECLINED"},
+    transaction_id=_ID,
+    reason={"enum": ["insufficient_funds", "not_permitted", "otp_exhausted", "timed_out"]},
+)
+_ERROR = _object(["error"], error=_TEXT, details=_TEXT)
+_PAYMENT = _object(
+    ["transaction_id", "status", "settlement_status", "amount", "currency"],
+    transaction_id=_ID,
+    status={"enum": ["PENDING", "OTP_REQUIRED", "SUCCESS", "DECLINED"]},
+    reference={"type": ["string", "null"]},
+    settlement_method={"type": ["string", "null"]},
+    settlement_status={
+        "enum": ["NONE", "PENDING", "SENT", "SETTLED", "REJECTED", "UNKNOWN", "RECONCILE"]
+    },
+    amount=_TEXT,
+    currency=_TEXT,
+    from_account=_ID,
+    to_account=_ID,
+    reason={"type": ["string", "null"]},
+    created_at={"type": "string", "format": "date-time"},
+    updated_at={"type": "string", "format": "date-time"},
+)
+
+
+def _answer(description: str, *schemas: dict[str, Any]) -> dict[str, Any]:
+    schema = schemas[0] if len(schemas) == 1 else {"oneOf": list(schemas)}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+_REFUSALS = {
+    "400": _answer("A field is missing, wrong or unknown.", _ERROR),
+    "401": _answer("No token or a bad one; or the code does not match.", _ERROR),
+    "404": _answer("Unknown account, or another user's.", _ERROR),
+    "409": _answer("Still running, or known under another key.", _ERROR, _PENDING),
+    "413": _answer("Over 16 KiB.", _ERROR),
+    "415": _answer("Not application/json.", _ERROR),
+    "422": _answer("The key belongs to a different request.", _ERROR),
+    "429": _answer("Over the limit; see Retry-After.", _ERROR),
+    "503": _answer("Nothing was accepted; see Retry-After.", _ERROR),
+}
+
+
+def document(title: str) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of the edge."""
+    confirm = {
+        "summary": "Confirm a payment",
+        "operationId": "confirmPayment",
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": _BODY}},
+        },
+        "responses": {
+            "200": _answer("Confirmed.", _SUCCESS),
+            "202": _answer("Not decided yet; look at Location.", _PENDING),
+            "403": _answer("A code is asked for, or declined.", _OTP_REQUIRED, _DECLINED, _ERROR),
+            **_REFUSALS,
+        },
+    }
+    read = {
+        "summary": "How a payment stands",
+        "operationId": "readPayment",
+        "parameters": [{"name": "transaction_id", "in": "path", "required": True, "schema": _ID}],
+        "responses": {
+            "200": _answer("The payment.", _PAYMENT),
+            **{status: _REFUSALS[status] for status in ("401", "404", "429", "503")},
+        },
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": "1.0"},
+        "components": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
+        "security": [{"bearer": []}],
+        "paths": {
+            "/payment/confirm": {"post": confirm},
+            "/payment/{transaction_id}": {"get": read},
+        },
+    }
