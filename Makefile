@@ -1,6 +1,6 @@
 # Every command that people and CI use; the same ones, so that they agree.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status logs reset test check format generate
+.PHONY: help setup demo up restart down status logs reset test check format generate
 
 PYTHON := .venv/bin/python
 STACK_COMMAND := $(PYTHON) -m local_stack
@@ -17,6 +17,9 @@ demo: up ## start everything, confirm real payments and show what happened
 
 up: setup ## start the system, or only S="confirm risk", and wait until it is ready
 	@$(STACK_COMMAND) up $(S)
+
+restart: setup ## stop and start all services, or only S="confirm", after a change of code
+	@$(STACK_COMMAND) restart $(S)
 
 down: ## stop what `up` started, leaving no process behind
 	@$(STACK_COMMAND) down

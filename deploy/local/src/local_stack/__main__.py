@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from local_stack import kafka
+from local_stack import databases, kafka
 from local_stack.containers import ComposeStack
 from local_stack.credentials import Credentials
 from local_stack.engine import chosen_kind
@@ -14,7 +14,7 @@ from local_stack.errors import StackError
 from local_stack.generation import generate
 from local_stack.inventory import load_inventory
 from local_stack.layout import Layout, default_data_folder
-from local_stack.preparation import prepare
+from local_stack.preparation import prepare_broker, prepare_database
 from local_stack.readiness import last_lines
 from local_stack.stack import Stack
 from local_stack.waiting import elapsed_since, now_s
@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     def command(name: str, run: Callable[[argparse.Namespace], None], text: str) -> None:
         added = commands.add_parser(name, help=text)
         added.set_defaults(run=run)
-        if name in {"up", "logs"}:
+        if name in {"up", "restart", "logs"}:
             added.add_argument("services", nargs="*", help="only these (all)")
         if name == "logs":
             added.add_argument("--follow", action="store_true", help="go on as lines come")
@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     command("setup", _setup, "download what the native stack needs; make secrets")
     command("up", _up, "start everything, or the services named, and wait until it is ready")
     command("infra-up", _infra_up, "start Kafka, PostgreSQL and Redis only")
+    command("restart", _restart, "stop and start services again, as after a change of their code")
     command("down", _down, "stop what `up` started")
     command("status", _status, "list the processes")
     command("logs", _logs, "show the end of the logs")
@@ -96,6 +97,14 @@ def _up(options: argparse.Namespace) -> None:
     stack.start_infrastructure()
     stack.start_services(options.services or None)
     print(f"ready; secrets are in {stack.credentials.folder}")
+
+
+def _restart(options: argparse.Namespace) -> None:
+    if compose := _compose(options):
+        compose.restart(options.services)
+        return
+    stack = _native(options)
+    stack.restart(options.services or stack.instances)
 
 
 def _infra_up(options: argparse.Namespace) -> None:
@@ -159,7 +168,10 @@ def _generate(_: argparse.Namespace) -> None:
 
 
 def _prepare(options: argparse.Namespace) -> None:
-    prepare(options.kafka, options.postgres, Credentials(options.secrets))
+    inventory, credentials = load_inventory(), Credentials(options.secrets)
+    prepare_database(options.postgres, credentials, inventory, print)
+    databases.migrate(options.postgres, credentials, inventory.with_database)
+    prepare_broker(options.kafka, print)
 
 
 if __name__ == "__main__":

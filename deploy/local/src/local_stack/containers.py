@@ -47,6 +47,10 @@ class ComposeStack:
         self._compose("down", "--remove-orphans", "--volumes")
         shutil.rmtree(self.layout.root, ignore_errors=True)
 
+    def restart(self, services: Sequence[str]) -> None:
+        """Build the images again and replace the containers of these services (of all)."""
+        self._compose("up", "--detach", "--build", "--force-recreate", *services)
+
     def status(self) -> None:
         self._compose("ps", "--all")
 

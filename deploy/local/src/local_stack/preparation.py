@@ -1,22 +1,41 @@
 """Topics, roles, schemas and tables: what must be there before the first service starts."""
 
+from collections.abc import Callable
+
 from local_stack import databases
 from local_stack.credentials import Credentials
-from local_stack.inventory import load_inventory
+from local_stack.inventory import Inventory
+from local_stack.ports import is_listening
 from local_stack.topics import apply_topics_now, load_topics
 from local_stack.waiting import wait_until
 
-_WITHIN_S = 60
+READY_WITHIN_S = 60
 
 
-def prepare(kafka: str, postgres: str, credentials: Credentials) -> None:
-    """Bring a broker and a database (host:port) to what the inventory says. Repeatable."""
-    services = load_inventory().with_database
+def prepare_database(
+    postgres: str, credentials: Credentials, inventory: Inventory, tell: Callable[[str], None]
+) -> None:
+    """Wait for PostgreSQL (host:port) and make roles and schemas. Repeatable."""
     wait_until(
         lambda: databases.is_ready(postgres, credentials),
-        seconds=_WITHIN_S,
+        seconds=READY_WITHIN_S,
         otherwise=f"PostgreSQL at {postgres} is not ready",
     )
-    databases.make_roles(postgres, credentials, services)
-    databases.migrate(postgres, credentials, services)
-    apply_topics_now(kafka, load_topics())
+    databases.make_roles(postgres, credentials, inventory.with_database)
+    tell(f"postgres is ready at {postgres}")
+
+
+def prepare_broker(kafka: str, tell: Callable[[str], None]) -> None:
+    """Wait for Kafka (host:port) and make topics. Repeatable."""
+    topics = load_topics()
+    apply_topics_now(kafka, topics, within_s=READY_WITHIN_S)
+    tell(f"kafka is ready at {kafka} with {len(topics)} topics")
+
+
+def wait_for_port(name: str, port: int) -> None:
+    """Wait until a server on this machine accepts connections."""
+    wait_until(
+        lambda: is_listening(port),
+        seconds=READY_WITHIN_S,
+        otherwise=f"{name} does not listen at port {port}: see its log",
+    )

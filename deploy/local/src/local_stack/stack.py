@@ -21,15 +21,13 @@ from local_stack.environment import Environments, Place
 from local_stack.errors import StackError
 from local_stack.inventory import INFRASTRUCTURE, Inventory, Service, load_inventory
 from local_stack.layout import CHECKOUT, Layout, default_data_folder
-from local_stack.ports import Ports, is_listening, require_free
+from local_stack.ports import Ports, require_free
+from local_stack.preparation import prepare_broker, prepare_database, wait_for_port
 from local_stack.programs import Program
 from local_stack.settings import user_settings
 from local_stack.supervision import Supervisor
-from local_stack.topics import apply_topics_now, load_topics
-from local_stack.waiting import wait_until
 
-_INFRASTRUCTURE_WITHIN_S = 60
-_SERVICES_WITHIN_S = 60
+HIGHEST_INSTANCE = 9
 
 
 def silent(_: str) -> None:
@@ -49,12 +47,14 @@ class Stack:
         *,
         overrides: Mapping[str, Mapping[str, str]] | None = None,
         tell: Callable[[str], None] = silent,
+        inventory: Inventory | None = None,
     ) -> None:
-        self.inventory: Inventory = load_inventory()
+        self.inventory = inventory or load_inventory()
         self.ports = Ports(self.inventory, offset)
         self.layout = Layout(data_folder or default_data_folder(offset))
         self.credentials = Credentials(self.layout.secrets)
         self._overrides = overrides or {}
+        self.ready_within_s = 60.0
         self._tell = tell
         self._supervisor = Supervisor(self.layout)
         self.instances = self._started_before()
@@ -102,13 +102,16 @@ class Stack:
         self, names: Iterable[str] | None = None, instances: Mapping[str, int] | None = None
     ) -> None:
         """Migrate the databases, start services (all of them, or those named) and wait for each."""
+        if not self.is_running:
+            raise StackError("start the infrastructure first")
         counts = instances or {}
         services = [self.inventory.service(name) for name in names or self.inventory.services]
         with self._alone():
-            self.instances |= {one.name: counts.get(one.name, 1) for one in services}
+            self.instances |= {one.name: _count(counts, one.name) for one in services}
             self.migrate([one for one in services if one.database])
             programs = [program for one in services for program in self._programs(one)]
             self._require_free(programs)
+            self._remove_surplus(services)
             self._supervisor.apply(programs)
             discovery.describe(self.layout, self.description())
             self._wait_for(services)
@@ -150,6 +153,15 @@ class Stack:
     def start_process(self, name: str, instance: int = 0) -> None:
         """Start one process that was stopped; does not wait until it is ready."""
         self._supervisor.resume(program_name(name, instance))
+
+    def restart(self, names: Iterable[str]) -> None:
+        """Stop and start services (all their instances) and wait until they are ready."""
+        services = [self.inventory.service(name) for name in names]
+        programs = [one.name for service in services for one in self._programs(service)]
+        self._supervisor.stop(programs)
+        for name in programs:
+            self._supervisor.resume(name)
+        self._wait_for(services)
 
     def states(self) -> dict[str, tuple[str, str]]:
         """State and description (process id, time up) of every process, by name."""
@@ -201,27 +213,12 @@ class Stack:
 
     def _prepare_infrastructure(self) -> None:
         """Wait for each part; make topics, roles and schemas; write down where it all is."""
-        wait_until(
-            lambda: databases.is_ready(self.postgres, self.credentials),
-            seconds=_INFRASTRUCTURE_WITHIN_S,
-            otherwise=f"PostgreSQL is not ready: see {self.layout.logs}/postgres.log",
-        )
-        databases.make_roles(self.postgres, self.credentials, self.inventory.with_database)
-        self._tell(f"postgres is ready at {self.postgres}")
-        self._wait_for_port("redis", self.ports.redis)
+        prepare_database(self.postgres, self.credentials, self.inventory, self._tell)
+        wait_for_port("redis", self.ports.redis)
         self._tell(f"redis is ready at 127.0.0.1:{self.ports.redis}")
-        self._wait_for_port("kafka", self.ports.kafka)
-        topics = load_topics()
-        apply_topics_now(self.kafka, topics)
-        self._tell(f"kafka is ready at {self.kafka} with {len(topics)} topics")
+        wait_for_port("kafka", self.ports.kafka)
+        prepare_broker(self.kafka, self._tell)
         discovery.describe(self.layout, self.description())
-
-    def _wait_for_port(self, name: str, port: int) -> None:
-        wait_until(
-            lambda: is_listening(port),
-            seconds=_INFRASTRUCTURE_WITHIN_S,
-            otherwise=f"{name} is not ready: see {self.layout.logs}/{name}.log",
-        )
 
     def _wait_for(self, services: Iterable[Service]) -> None:
         urls = {
@@ -229,7 +226,16 @@ class Stack:
             for one in services
             for instance, url in enumerate(self._environments().urls(one.name))
         }
-        readiness.wait_for_all(urls, self.layout.logs, self._tell, seconds=_SERVICES_WITHIN_S)
+        readiness.wait_for_all(urls, self.layout.logs, self._tell, seconds=self.ready_within_s)
+
+    def _remove_surplus(self, services: Iterable[Service]) -> None:
+        """Stop the instances beyond what is now asked for."""
+        known = {
+            program_name(one.name, number)
+            for one in services
+            for number in range(self.instances[one.name], HIGHEST_INSTANCE + 1)
+        }
+        self._supervisor.remove(known & self._supervisor.processes().keys())
 
     def _programs(self, service: Service) -> Iterator[Program]:
         state = self.layout.state_of(service.name)
@@ -271,6 +277,13 @@ class Stack:
             port=lambda service, instance: ports.of(service.name, instance),
         )
         return Environments(self.inventory, place, self.instances)
+
+
+def _count(counts: Mapping[str, int], service: str) -> int:
+    count = counts.get(service, 1)
+    if not 1 <= count <= HIGHEST_INSTANCE + 1:
+        raise StackError(f"{service}: instances must be 1 to {HIGHEST_INSTANCE + 1}, not {count}")
+    return count
 
 
 def program_name(service: str, instance: int = 0) -> str:

@@ -145,6 +145,15 @@ class Supervisor:
         for name in (*added, *changed):
             self._call("addProcessGroup", name)
 
+    def remove(self, names: Iterable[str]) -> None:
+        """Stop programs and forget them."""
+        names = list(names)
+        self.stop(names)
+        for name in names:
+            (self._programs / f"{name}.conf").unlink()
+            self._call("removeProcessGroup", name)
+        self._call("reloadConfig")
+
     def processes(self) -> dict[str, Mapping[str, Any]]:
         """What supervisord says about each program, by name; empty where it does not run."""
         try:
