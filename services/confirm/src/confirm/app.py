@@ -1,0 +1,77 @@
+"""Confirm, wired: settings in, running service out."""
+
+from collections.abc import Callable
+from functools import partial
+
+from confirm import handlers
+from confirm.domain.payment import Payment, Policy
+from confirm.domain.requests import Drawn
+from confirm.routes import routes
+from confirm.settings import Settings
+from confirm.store.postgres import PostgresPayments, payment_of
+from payment_schemas.events.base import Event
+from payment_schemas.events.confirmation import (
+    ConfirmAnswered,
+    ConfirmRequested,
+    PaymentConfirmed,
+    PaymentDeclined,
+    ReviewOpened,
+)
+from payment_schemas.events.otp import (
+    Challenged,
+    ChallengeRequested,
+    VerificationRequested,
+    Verified,
+)
+from payment_schemas.events.risk import AssessmentRequested, RiskAssessed
+from payment_schemas.events.settlement import SettlementRequested, SettlementUpdated
+from payment_schemas.ids import Uetr
+from service_runtime.clock import CROCKFORD, Clock
+from service_runtime.consumer import Handle, Handler
+from service_runtime.process import Process
+from service_runtime.service import Service
+from service_runtime.work import Work
+from service_runtime.work_table import PostgresWorkTable
+
+REFERENCE_CHARACTERS = 10
+EMITS = (
+    AssessmentRequested,
+    ChallengeRequested,
+    VerificationRequested,
+    ConfirmAnswered,
+    PaymentConfirmed,
+    PaymentDeclined,
+    ReviewOpened,
+    SettlementRequested,
+)
+
+
+def build(settings: Settings) -> Process:
+    """Return the process to run."""
+    service = Service("confirm", settings)
+    policy = settings.policy()
+    table: PostgresWorkTable[Payment] = PostgresWorkTable("payment", payment_of)
+    deadlines = service.worker(Work(table, handlers.on_due_payments, PostgresPayments))
+    return service.process(
+        handlers=_handlers(partial(draw, service.clock), policy),
+        emits=EMITS,
+        workers=[deadlines],
+        routes=routes(service.database, service.credentials),
+    )
+
+
+def _handlers(drawn: Callable[[], Drawn], policy: Policy) -> list[Handler]:
+    """Results first: they finish payments that somebody waits for, commands begin new ones."""
+    by_event: list[tuple[type[Event], Handle]] = [
+        (SettlementUpdated, handlers.on_settlement_updated),
+        (Verified, partial(handlers.on_verified, policy=policy)),
+        (Challenged, partial(handlers.on_challenged, policy=policy)),
+        (RiskAssessed, partial(handlers.on_risk_assessed, policy=policy)),
+        (ConfirmRequested, partial(handlers.on_confirm_requested, policy=policy, draw=drawn)),
+    ]
+    return [Handler(event, handle, PostgresPayments) for event, handle in by_event]
+
+
+def draw(clock: Clock) -> Drawn:
+    """Draw what a new payment needs from chance."""
+    return Drawn(Uetr(clock.new_id()), clock.text(CROCKFORD, REFERENCE_CHARACTERS))

@@ -1,0 +1,1 @@
+"""Pure decisions about payments and the ledger: no clock, no ids, no chance, no I/O."""

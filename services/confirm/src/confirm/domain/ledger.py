@@ -1,0 +1,100 @@
+"""The double-entry ledger: journals that sum to zero, and balances folded over a batch."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+from uuid import UUID, uuid5
+
+from confirm.domain.payment import Payment
+
+JournalKind = Literal["HOLD", "SETTLE", "RETURN", "OPEN"]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A customer's account, or one of ours (`owner` is None)."""
+
+    id: str
+    owner: str | None
+    currency: str
+    balance_minor: int
+    minimum_minor: int | None = 0
+    """None: the balance may fall without bound (the opening's counterpart)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """A movement of money between two accounts, as one posting that sums to zero."""
+
+    id: UUID
+    payment_id: UUID
+    kind: JournalKind
+    debited: str
+    """Account that gives."""
+    credited: str
+    """Account that takes."""
+    amount_minor: int
+    currency: str
+
+
+def in_flight(currency: str) -> str:
+    """Return the account of money that is held and not yet settled."""
+    return f"in-flight:{currency}"
+
+
+def clearing(partner: str, currency: str) -> str:
+    """Return the account of what a partner bank has been given."""
+    return f"clearing:{partner}:{currency}"
+
+
+def hold(payment: Payment) -> Journal:
+    """Confirmed: customer → in flight."""
+    return _journal(payment, "HOLD", payment.from_account, in_flight(payment.currency))
+
+
+def settle(payment: Payment, partner: str) -> Journal:
+    """Settled: in flight → clearing."""
+    taken = clearing(partner, payment.currency)
+    return _journal(payment, "SETTLE", in_flight(payment.currency), taken)
+
+
+def give_back(payment: Payment) -> Journal:
+    """Rejected by the partner: in flight → customer."""
+    return _journal(payment, "RETURN", in_flight(payment.currency), payment.from_account)
+
+
+def _journal(payment: Payment, kind: JournalKind, debited: str, credited: str) -> Journal:
+    return Journal(
+        id=uuid5(payment.id, kind),
+        payment_id=payment.id,
+        kind=kind,
+        debited=debited,
+        credited=credited,
+        amount_minor=payment.amount_minor,
+        currency=payment.currency,
+    )
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Customers' accounts as locked, and what a batch posts; each payment sees what went before."""
+
+    accounts: Mapping[str, Account]
+    journals: list[Journal] = field(default_factory=list)
+    deltas: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """Change of each account's balance, in minor units."""
+
+    def covers(self, payment: Payment) -> bool:
+        """Say whether the payer's balance allows the payment now."""
+        account = self.accounts.get(payment.from_account)
+        if account is None or account.currency != payment.currency:
+            return False
+        left = account.balance_minor + self.deltas[account.id] - payment.amount_minor
+        return account.minimum_minor is None or left >= account.minimum_minor
+
+    def post(self, journal: Journal) -> None:
+        """Note a journal and what it does to both balances."""
+        self.journals.append(journal)
+        self.deltas[journal.debited] -= journal.amount_minor
+        self.deltas[journal.credited] += journal.amount_minor

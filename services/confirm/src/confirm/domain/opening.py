@@ -1,0 +1,47 @@
+"""Opening accounts: many at once, named alike, each by a journal."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import NAMESPACE_URL, uuid5
+
+from confirm.domain.ledger import Account, Journal
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """An order to open `count` accounts with one balance; with a count, names are numbered."""
+
+    name: str
+    owner: str
+    balance_minor: int
+    currency: str
+    count: int | None = None
+    first: int = 1
+    """Number of the first one, so that many can be opened in slices."""
+
+    def accounts(self) -> list[Account]:
+        """Return the accounts, still empty."""
+        if self.count is None:
+            return [Account(self.name, self.owner, self.currency, 0)]
+        return [
+            Account(f"{self.name}-{number:04}", f"{self.owner}-{number:04}", self.currency, 0)
+            for number in range(self.first, self.first + self.count)
+        ]
+
+    def journals(self, accounts: Sequence[Account]) -> list[Journal]:
+        """Return what fills the accounts: one OPEN each, against the opening's equity."""
+        if not self.balance_minor:
+            return []
+        return [self._journal(account) for account in accounts]
+
+    def _journal(self, account: Account) -> Journal:
+        opening_id = uuid5(NAMESPACE_URL, f"urn:countersign:opening:{account.id}")
+        return Journal(
+            id=uuid5(opening_id, "OPEN"),
+            payment_id=opening_id,
+            kind="OPEN",
+            debited=f"equity:opening:{self.currency}",
+            credited=account.id,
+            amount_minor=self.balance_minor,
+            currency=self.currency,
+        )

@@ -1,0 +1,148 @@
+"""A payment, its states, and the one way from one to the next."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Literal, assert_never
+
+from payment_schemas.answers import DeclineReason, PublicStatus
+from payment_schemas.events.base import ClientContext
+from payment_schemas.events.risk import RiskLevel
+from payment_schemas.ids import ChallengeId, PaymentId, RequestId, Uetr
+from payment_schemas.money import Money
+
+SettlementState = Literal[
+    "NONE", "PENDING", "SENT", "SETTLED", "REJECTED", "UNKNOWN", "RECONCILE"
+]
+
+
+class Status(StrEnum):
+    """Where a payment stands; CONFIRMED and DECLINED are final."""
+
+    AWAITING_RISK = "AWAITING_RISK"
+    CHALLENGING = "CHALLENGING"
+    AWAITING_CODE = "AWAITING_CODE"
+    VERIFYING = "VERIFYING"
+    CONFIRMED = "CONFIRMED"
+    DECLINED = "DECLINED"
+
+
+FINAL = frozenset({Status.CONFIRMED, Status.DECLINED})
+
+LEGAL: frozenset[tuple[Status, Status]] = frozenset(
+    {
+        (Status.AWAITING_RISK, Status.CHALLENGING),
+        (Status.AWAITING_RISK, Status.CONFIRMED),
+        (Status.AWAITING_RISK, Status.DECLINED),
+        (Status.CHALLENGING, Status.AWAITING_CODE),
+        (Status.CHALLENGING, Status.DECLINED),
+        (Status.AWAITING_CODE, Status.CHALLENGING),
+        (Status.AWAITING_CODE, Status.VERIFYING),
+        (Status.AWAITING_CODE, Status.DECLINED),
+        (Status.VERIFYING, Status.AWAITING_CODE),
+        (Status.VERIFYING, Status.CONFIRMED),
+        (Status.VERIFYING, Status.DECLINED),
+    }
+)
+"""The contract's table of states; the database's trigger repeats it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Figures of the contract that an operator may set."""
+
+    challenge_at: int = 70
+    """Score from which a code is asked for."""
+    decline_at: int | None = None
+    """Score from which a payment is declined; None: a score alone declines nothing."""
+    review_over_minor: int = 10_000_00
+    """USD cents; strictly more opens a review case."""
+    review_over_score: int = 90
+    """Strictly more opens a review case."""
+    challenges: int = 3
+    challenge_again_after: timedelta = timedelta(seconds=30)
+    patience: timedelta = timedelta(minutes=15)
+    """How long a state that waits for another service, or for a code that has ended, may last."""
+    replay_status: int | None = None
+    """Status of a replayed answer; None: the first answer's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """One payment; the fields are the table's columns."""
+
+    id: PaymentId
+    user_id: str
+    transaction_id: str
+    idempotency_key: str
+    amount_minor: int
+    currency: str
+    from_account: str
+    to_account: str
+    status: Status
+    version: int
+    """Grows by one with every change of status."""
+    request_id: RequestId
+    """The last request that moved the payment: whoever waits."""
+    reply_partition: int
+    due_at: datetime | None
+    """The state's deadline; None in a final state."""
+    uetr: Uetr
+    reference: str
+    created_at: datetime
+    updated_at: datetime
+    settlement_method: str = "ACH"
+    settlement_status: SettlementState = "NONE"
+    settlement_version: int = 0
+    ip_address: str | None = None
+    device_fingerprint: str | None = None
+    country: str | None = None
+    risk_score: int | None = None
+    risk_level: RiskLevel | None = None
+    challenge_id: ChallengeId | None = None
+    challenge_number: int = 0
+    challenged_at: datetime | None = None
+    challenge_ends_at: datetime | None = None
+    challenge_over: bool = False
+    tag_under_test: str | None = None
+    accepted_tag: str | None = None
+    """Tag of the code that was accepted; compared, never turned back into a code."""
+    reason: DeclineReason | None = None
+    answer_status: int | None = None
+    answer_body: str | None = None
+    """The final answer, kept so that every replay repeats it byte for byte."""
+
+    @property
+    def money(self) -> Money:
+        """The amount."""
+        return Money(self.amount_minor, self.currency)
+
+    @property
+    def context(self) -> ClientContext:
+        """Where the first request came from."""
+        return ClientContext(
+            ip_address=self.ip_address,
+            device_fingerprint=self.device_fingerprint,
+            country=self.country,
+        )
+
+    @property
+    def public_status(self) -> PublicStatus:
+        """The status as clients know it."""
+        match self.status:
+            case Status.AWAITING_RISK | Status.CHALLENGING | Status.VERIFYING:
+                return "PENDING"
+            case Status.AWAITING_CODE:
+                return "OTP_REQUIRED"
+            case Status.CONFIRMED:
+                return "SUCCESS"
+            case Status.DECLINED:
+                return "DECLINED"
+            case _:
+                assert_never(self.status)
+
+    def moved(self, status: Status, now: datetime, **changes: Any) -> "Payment":
+        """Return the payment one legal step on; raise ValueError for any other step."""
+        if (self.status, status) not in LEGAL:
+            raise ValueError(f"no way from {self.status} to {status}")
+        return replace(self, status=status, version=self.version + 1, updated_at=now, **changes)

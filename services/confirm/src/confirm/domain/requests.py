@@ -1,0 +1,215 @@
+"""What a client's request does: create a payment, move a stored one, or get an answer."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from math import ceil
+from typing import assert_never
+
+from confirm.domain.decision import Decision, answered, final_answer
+from confirm.domain.ledger import Account
+from confirm.domain.payment import Payment, Policy, Status
+from confirm.domain.steps import challenge, decline, declined_event, with_waiter
+from payment_schemas import answers
+from payment_schemas.answers import Answer
+from payment_schemas.events.base import Event
+from payment_schemas.events.confirmation import ConfirmRequested
+from payment_schemas.events.otp import VerificationRequested
+from payment_schemas.events.risk import AssessmentRequested
+from payment_schemas.ids import Uetr, payment_id_of
+from payment_schemas.money import DEFAULT_CURRENCY, minor_units
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What a new payment needs from chance: drawn outside, unique."""
+
+    uetr: Uetr
+    reference: str
+
+
+def refusal(request: ConfirmRequested, account: Account | None) -> Answer | None:
+    """Return why a request cannot create a payment, or None where it can."""
+    for name in ("amount", "from_account", "to_account"):
+        if getattr(request, name) is None:
+            return answers.missing_field(name)
+    if account is None or account.owner != request.user_id:
+        return answers.unknown_account(str(request.from_account))
+    if account.currency != (request.currency or DEFAULT_CURRENCY):
+        return answers.invalid_field("currency", "must be the account's currency")
+    return None
+
+
+def create(
+    request: ConfirmRequested, account: Account, drawn: Drawn, policy: Policy, now: datetime
+) -> Decision:
+    """Return the new payment of a request that `refusal` lets pass.
+
+    Funds are looked at here to decline early, before a code is asked for; they are decided when
+    they are held.
+    """
+    payment = _new_payment(request, account, drawn, policy, now)
+    left = account.balance_minor - payment.amount_minor
+    if account.minimum_minor is not None and left < account.minimum_minor:
+        return _declined_at_once(payment, request)
+    return Decision(payment, (_assessment_request(payment, now),))
+
+
+def on_request(
+    payment: Payment, request: ConfirmRequested, policy: Policy, now: datetime
+) -> Decision:
+    """Decide what a further request does to a stored payment of the same user."""
+    if payment.idempotency_key != request.idempotency_key:
+        other = answers.other_key(payment.public_status, payment.transaction_id)
+        return _only(payment, request, other)
+    if not _same_request(payment, request):
+        return _only(payment, request, answers.key_reused())
+    match payment.status:
+        case Status.AWAITING_RISK | Status.CHALLENGING | Status.VERIFYING:
+            return _only(payment, request, answers.in_progress())
+        case Status.AWAITING_CODE if request.code_tag is None:
+            return _ask_again(payment, request, policy, now)
+        case Status.AWAITING_CODE:
+            return _verify(payment, request, policy, now)
+        case Status.CONFIRMED if request.code_tag not in (None, payment.accepted_tag):
+            return _other_code(payment, request, policy)
+        case Status.CONFIRMED | Status.DECLINED:
+            return _only(payment, request, replay(payment, policy))
+        case _:
+            assert_never(payment.status)
+
+
+def replay(payment: Payment, policy: Policy) -> Answer:
+    """Return the first final answer again, marked as a repeat."""
+    if payment.answer_status is None or payment.answer_body is None:
+        raise ValueError("a final payment has a stored answer")
+    status = policy.replay_status or payment.answer_status
+    return Answer(status, payment.answer_body).with_headers(Idempotent_Replayed="true")
+
+
+def _only(payment: Payment, request: ConfirmRequested, answer: Answer) -> Decision:
+    return Decision(payment, (answered(request, answer),))
+
+
+def _other_code(payment: Payment, request: ConfirmRequested, policy: Policy) -> Decision:
+    """A confirmed payment with another code: refused, unless it never needed one."""
+    if payment.accepted_tag is None:
+        return _only(payment, request, replay(payment, policy))
+    return _only(payment, request, answers.invalid_otp())
+
+
+def _same_request(payment: Payment, request: ConfirmRequested) -> bool:
+    """Compare what is given with what is stored; an omitted field is no mismatch, a code neither."""
+    return (
+        payment.transaction_id == request.transaction_id
+        and request.from_account in (None, payment.from_account)
+        and request.to_account in (None, payment.to_account)
+        and request.currency in (None, payment.currency)
+        and (request.amount is None or _same_amount(payment, request.amount))
+    )
+
+
+def _same_amount(payment: Payment, amount: str) -> bool:
+    return minor_units(Decimal(amount), payment.currency) == payment.amount_minor
+
+
+def _ask_again(
+    payment: Payment, request: ConfirmRequested, policy: Policy, now: datetime
+) -> Decision:
+    """A request without a code while one is asked for: what is left of it, or a new one."""
+    if payment.challenge_ends_at is None or payment.challenged_at is None:
+        raise ValueError("a payment that awaits a code has a challenge")
+    left = payment.challenge_ends_at - now
+    if not payment.challenge_over and left > timedelta(0):
+        return _only(payment, request, answers.otp_required(ceil(left.total_seconds())))
+    waiting = with_waiter(payment, request.request_id, request.reply_partition)
+    if payment.challenge_number >= policy.challenges:
+        return decline(waiting, "otp_exhausted", now)
+    too_soon = payment.challenged_at + policy.challenge_again_after - now
+    if too_soon > timedelta(0):
+        retry_after_s = ceil(too_soon.total_seconds())
+        return _only(payment, request, answers.too_many_requests(retry_after_s))
+    return challenge(waiting, policy, now)
+
+
+def _verify(
+    payment: Payment, request: ConfirmRequested, policy: Policy, now: datetime
+) -> Decision:
+    """A code was given: otp judges it; whoever gave it waits."""
+    if payment.challenge_id is None or request.sealed_code is None:
+        raise ValueError("a code comes sealed, and for a challenge")
+    waiting = with_waiter(payment, request.request_id, request.reply_partition)
+    state = waiting.moved(
+        Status.VERIFYING, now, due_at=now + policy.patience, tag_under_test=request.code_tag
+    )
+    event = VerificationRequested(
+        payment_id=state.id,
+        user_id=state.user_id,
+        transaction_id=state.transaction_id,
+        version=state.version,
+        challenge_id=payment.challenge_id,
+        request_id=request.request_id,
+        sealed_code=request.sealed_code,
+        expires_at=now + policy.patience,
+    )
+    return Decision(state, (event,))
+
+
+def _new_payment(
+    request: ConfirmRequested, account: Account, drawn: Drawn, policy: Policy, now: datetime
+) -> Payment:
+    amount_minor = minor_units(Decimal(request.amount or "0"), account.currency)
+    if amount_minor is None or request.to_account is None:
+        raise ValueError("a request that creates a payment is complete")
+    return Payment(
+        id=payment_id_of(request.user_id, request.transaction_id),
+        user_id=request.user_id,
+        transaction_id=request.transaction_id,
+        idempotency_key=request.idempotency_key,
+        amount_minor=amount_minor,
+        currency=account.currency,
+        from_account=account.id,
+        to_account=request.to_account,
+        status=Status.AWAITING_RISK,
+        version=1,
+        request_id=request.request_id,
+        reply_partition=request.reply_partition,
+        due_at=now + policy.patience,
+        uetr=drawn.uetr,
+        reference=drawn.reference,
+        created_at=now,
+        updated_at=now,
+        ip_address=request.context.ip_address,
+        device_fingerprint=request.context.device_fingerprint,
+        country=request.context.country,
+    )
+
+
+def _declined_at_once(payment: Payment, request: ConfirmRequested) -> Decision:
+    answer = final_answer(payment, Status.DECLINED, "insufficient_funds")
+    state = replace(
+        payment,
+        status=Status.DECLINED,
+        due_at=None,
+        reason="insufficient_funds",
+        answer_status=answer.status,
+        answer_body=answer.body,
+    )
+    event = declined_event(state, "insufficient_funds")
+    return Decision(state, (answered(request, answer), event))
+
+
+def _assessment_request(payment: Payment, now: datetime) -> Event:
+    return AssessmentRequested(
+        payment_id=payment.id,
+        user_id=payment.user_id,
+        transaction_id=payment.transaction_id,
+        version=payment.version,
+        amount_minor=payment.amount_minor,
+        currency=payment.currency,
+        from_account=payment.from_account,
+        to_account=payment.to_account,
+        requested_at=now,
+        expires_at=payment.due_at or now,
+        context=payment.context,
+    )

@@ -1,0 +1,133 @@
+"""What the results of other services, and the passing of time, do to a payment.
+
+An input in a state that does not wait for it is ignored: a late result moves nothing.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+from math import ceil
+
+from confirm.domain.decision import Decision, ReviewReason, ignore, review_case, told
+from confirm.domain.ledger import give_back, settle
+from confirm.domain.payment import FINAL, Payment, Policy, Status
+from confirm.domain.steps import challenge, confirm, decline
+from payment_schemas import answers
+from payment_schemas.events.confirmation import ReviewOpened
+from payment_schemas.events.otp import Challenged, Verified
+from payment_schemas.events.risk import RiskAssessed
+from payment_schemas.events.settlement import SettlementUpdated
+
+
+def after_risk(
+    payment: Payment, risk: RiskAssessed, policy: Policy, now: datetime, *, funds: bool
+) -> Decision:
+    """Decide what a scored payment does next. A refusal is a decision, too."""
+    if payment.status is not Status.AWAITING_RISK:
+        return ignore(payment)
+    scored = replace(payment, risk_score=risk.score, risk_level=risk.level)
+    return _reviewed(_next_after_risk(scored, risk, policy, now, funds=funds), risk, policy)
+
+
+def _next_after_risk(
+    payment: Payment, risk: RiskAssessed, policy: Policy, now: datetime, *, funds: bool
+) -> Decision:
+    if risk.sanctions == "hit" or risk.kyc == "rejected":
+        return decline(payment, "not_permitted", now)
+    if policy.decline_at is not None and risk.score >= policy.decline_at:
+        return decline(payment, "not_permitted", now)
+    if risk.score >= policy.challenge_at:
+        return challenge(payment, policy, now)
+    return confirm(payment, now, funds=funds)
+
+
+def _reviewed(decision: Decision, risk: RiskAssessed, policy: Policy) -> Decision:
+    """Open a case where the figures call for a person; the payment goes on."""
+    payment = decision.state
+    reasons: tuple[ReviewReason, ...] = ()
+    if risk.amount_usd_minor > policy.review_over_minor:
+        reasons += ("amount",)
+    if risk.score > policy.review_over_score:
+        reasons += ("risk",)
+    if not reasons:
+        return decision
+    event = ReviewOpened(
+        payment_id=payment.id,
+        user_id=payment.user_id,
+        transaction_id=payment.transaction_id,
+        reasons=reasons,
+        amount_minor=payment.amount_minor,
+        currency=payment.currency,
+        risk_score=risk.score,
+    )
+    return replace(
+        decision, events=(*decision.events, event), review=review_case(payment, reasons)
+    )
+
+
+def after_challenge(
+    payment: Payment, issued: Challenged, policy: Policy, now: datetime
+) -> Decision:
+    """A code was issued: ask whoever waits for it."""
+    if payment.status is not Status.CHALLENGING:
+        return ignore(payment)
+    if issued.challenge_number != payment.challenge_number:
+        return ignore(payment)
+    state = payment.moved(
+        Status.AWAITING_CODE,
+        now,
+        due_at=issued.code_expires_at + policy.patience,
+        challenge_id=issued.challenge_id,
+        challenged_at=now,
+        challenge_ends_at=issued.code_expires_at,
+    )
+    left_s = max(0, ceil((issued.code_expires_at - now).total_seconds()))
+    return Decision(state, (told(payment, answers.otp_required(left_s)),))
+
+
+def after_verification(
+    payment: Payment, judged: Verified, policy: Policy, now: datetime, *, funds: bool
+) -> Decision:
+    """A code was judged: confirm, or ask again, or give up after the last challenge."""
+    if payment.status is not Status.VERIFYING or judged.request_id != payment.request_id:
+        return ignore(payment)
+    if judged.result == "valid":
+        return confirm(replace(payment, accepted_tag=payment.tag_under_test), now, funds=funds)
+    if judged.challenge_over and payment.challenge_number >= policy.challenges:
+        return decline(payment, "otp_exhausted", now)
+    state = payment.moved(
+        Status.AWAITING_CODE,
+        now,
+        due_at=(payment.challenge_ends_at or now) + policy.patience,
+        challenge_over=judged.challenge_over,
+        tag_under_test=None,
+    )
+    return Decision(state, (told(payment, answers.invalid_otp()),))
+
+
+def after_settlement(payment: Payment, update: SettlementUpdated, now: datetime) -> Decision:
+    """The settlement has moved: money goes to clearing, or back to the customer, once."""
+    late = update.version <= payment.settlement_version
+    if payment.status is not Status.CONFIRMED or late or _is_settled(payment):
+        return ignore(payment)
+    state = replace(
+        payment,
+        settlement_status=update.status,
+        settlement_version=update.version,
+        updated_at=now,
+    )
+    if update.status == "SETTLED":
+        return Decision(state, journal=settle(state, update.partner))
+    if update.status == "REJECTED":
+        return Decision(state, journal=give_back(state))
+    return Decision(state)
+
+
+def _is_settled(payment: Payment) -> bool:
+    return payment.settlement_status in ("SETTLED", "REJECTED")
+
+
+def after_deadline(payment: Payment, now: datetime) -> Decision:
+    """A state has lasted too long: decline, rather than leave anybody waiting."""
+    if payment.status in FINAL or payment.due_at is None or payment.due_at > now:
+        return ignore(payment)
+    return decline(payment, "timed_out", now)

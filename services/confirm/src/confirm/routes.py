@@ -1,0 +1,137 @@
+"""What confirm tells the gateway and operators over HTTP."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from confirm.domain.opening import Opening
+from confirm.domain.payment import Payment
+from confirm.store.records import PostgresRecords
+from payment_schemas.ids import AccountId, UserId
+from payment_schemas.money import DEFAULT_CURRENCY, Currency, Money
+from service_runtime.postgres import PostgresDatabase
+from service_runtime.web import Credentials, JsonResponse
+
+UNFINISHED_AFTER_S = 60.0
+START = UUID(int=0)
+
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+class AccountsToOpen(BaseModel):
+    """An operator's order to open accounts."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: AccountId
+    owner: UserId
+    balance_minor: int = Field(ge=0, lt=10**16)
+    currency: Currency = DEFAULT_CURRENCY
+    count: int | None = Field(default=None, ge=1, le=1000)
+    first: int = Field(default=1, ge=1, le=1_000_000)
+
+
+def routes(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
+    """Return the routes: the gateway's read, and what operators ask."""
+    router = APIRouter()
+    router.include_router(_reads(database, credentials))
+    router.include_router(_admin(database, credentials), prefix="/admin")
+    return router
+
+
+def _reads(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
+    router = APIRouter(dependencies=[Depends(credentials.require("payment.read"))])
+
+    @router.get("/payments/{transaction_id}")
+    async def payment(transaction_id: str, user_id: str) -> Response:
+        async with database.transaction() as tx:
+            found = await PostgresRecords(tx).payment(user_id, transaction_id)
+        if found is None:
+            return JsonResponse({"error": f"Unknown payment: {transaction_id}"}, 404)
+        return JsonResponse(public_view(found))
+
+    return router
+
+
+def _admin(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
+    router = APIRouter(dependencies=[Depends(credentials.require("ops.read"))])
+
+    @router.get("/payments")
+    async def payments(transaction_id: str, user_id: str | None = None) -> Response:
+        async with database.transaction() as tx:
+            records = PostgresRecords(tx)
+            found = await records.matching(transaction_id, user_id)
+            views = [
+                {**operator_view(payment), "entries": await records.entries(payment.id)}
+                for payment in found
+            ]
+        return JsonResponse({"payments": views})
+
+    @router.get("/payments/export")
+    async def export(after: UUID = START, limit: Limit = 1000) -> Response:
+        async with database.transaction() as tx:
+            return JsonResponse({"payments": await PostgresRecords(tx).page(after, limit)})
+
+    @router.get("/accounts")
+    async def accounts(prefix: str = "", limit: Limit = 100) -> Response:
+        async with database.transaction() as tx:
+            return JsonResponse({"accounts": await PostgresRecords(tx).accounts(prefix, limit)})
+
+    @router.get("/check")
+    async def check(unfinished_after_s: float = UNFINISHED_AFTER_S) -> Response:
+        async with database.transaction() as tx:
+            return JsonResponse(await PostgresRecords(tx).check(unfinished_after_s))
+
+    @router.post("/accounts", dependencies=[Depends(credentials.require("ops.write"))])
+    async def open_accounts(order: AccountsToOpen) -> Response:
+        opening = Opening(**order.model_dump())
+        async with database.transaction() as tx:
+            records = PostgresRecords(tx)
+            opened = await records.open_accounts(opening)
+            owners = {account.id: account.owner for account in await records.owners(opening)}
+        foreign = [a.id for a in opening.accounts() if owners.get(a.id) != a.owner]
+        if foreign:
+            details = f"{foreign[0]} belongs to another owner"
+            return JsonResponse({"error": "Invalid field: name", "details": details}, 409)
+        return JsonResponse({"opened": opened, "existing": len(owners) - opened})
+
+    return router
+
+
+def public_view(payment: Payment) -> dict[str, Any]:
+    """Return a payment as its owner may see it (contract.md, GET /payment)."""
+    confirmed = payment.public_status == "SUCCESS"
+    return {
+        "transaction_id": payment.transaction_id,
+        "status": payment.public_status,
+        "reference": payment.reference if confirmed else None,
+        "settlement_method": payment.settlement_method if confirmed else None,
+        "settlement_status": payment.settlement_status,
+        "amount": Money(payment.amount_minor, payment.currency).major(),
+        "currency": payment.currency,
+        "from_account": payment.from_account,
+        "to_account": payment.to_account,
+        "reason": payment.reason,
+        "created_at": payment.created_at,
+        "updated_at": payment.updated_at,
+    }
+
+
+def operator_view(payment: Payment) -> dict[str, Any]:
+    """Return a payment as an operator may see it: no tag of a code."""
+    return {
+        **public_view(payment),
+        "payment_id": payment.id,
+        "user_id": payment.user_id,
+        "state": payment.status,
+        "version": payment.version,
+        "uetr": payment.uetr,
+        "risk_score": payment.risk_score,
+        "risk_level": payment.risk_level,
+        "challenge_number": payment.challenge_number,
+        "deadline": payment.due_at,
+        "settlement_version": payment.settlement_version,
+    }

@@ -1,0 +1,34 @@
+"""What the environment may say to confirm."""
+
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import Field
+
+from confirm.domain.payment import Policy
+from service_runtime.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """Confirm's settings; the defaults are the contract's figures."""
+
+    port: int = 3010
+    challenge_at: int = Field(default=70, ge=0, le=101)
+    decline_at: int | None = Field(default=None, ge=0, le=100)
+    review_over_minor: int = Field(default=10_000_00, ge=0)
+    review_over_score: int = Field(default=90, ge=0, le=100)
+    challenge_again_after_s: float = Field(default=30, ge=0)
+    patience_s: float = Field(default=900, gt=0)
+    replay_status: Literal[409] | None = None
+
+    def policy(self) -> Policy:
+        """Return the figures that decisions go by."""
+        return Policy(
+            challenge_at=self.challenge_at,
+            decline_at=self.decline_at,
+            review_over_minor=self.review_over_minor,
+            review_over_score=self.review_over_score,
+            challenge_again_after=timedelta(seconds=self.challenge_again_after_s),
+            patience=timedelta(seconds=self.patience_s),
+            replay_status=self.replay_status,
+        )

@@ -1,0 +1,87 @@
+"""The memory twin of confirm's tables; it passes the same contract as PostgreSQL."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from confirm.domain.decision import ReviewCase
+from confirm.domain.ledger import Account, Ledger
+from confirm.domain.payment import LEGAL, Payment
+from payment_schemas.events.confirmation import ConfirmRequested
+from payment_schemas.ids import PaymentId, payment_id_of
+
+
+class Tables(Protocol):
+    """A transaction on memory tables."""
+
+    @property
+    def own(self) -> defaultdict[str, dict[Any, Any]]:
+        """Tables by name."""
+        ...
+
+
+class MemoryPayments:
+    """Payments, accounts and the ledger in one transaction on memory tables."""
+
+    def __init__(self, tx: Tables) -> None:
+        self._payments: dict[PaymentId, Payment] = tx.own["payment"]
+        self._accounts: dict[str, Account] = tx.own["account"]
+        self._journals: dict[tuple[Any, str], Any] = tx.own["journal"]
+        self._reviews: dict[Any, ReviewCase] = tx.own["review_case"]
+
+    async def accounts(self, ids: Collection[str]) -> dict[str, Account]:
+        return {name: self._accounts[name] for name in ids if name in self._accounts}
+
+    async def lock_accounts(self, ids: Collection[str]) -> dict[str, Account]:
+        return await self.accounts(ids)
+
+    async def open(self, payments: Sequence[Payment]) -> None:
+        for payment in sorted(payments, key=lambda payment: payment.id):
+            if not any(_clash(payment, stored) for stored in self._payments.values()):
+                self._payments[payment.id] = payment
+
+    async def lock_known(self, requests: Sequence[ConfirmRequested]) -> list[Payment]:
+        ids = {payment_id_of(request.user_id, request.transaction_id) for request in requests}
+        keys = {(request.user_id, request.idempotency_key) for request in requests}
+        return [
+            payment
+            for name, payment in sorted(self._payments.items())
+            if name in ids or (payment.user_id, payment.idempotency_key) in keys
+        ]
+
+    async def lock(self, ids: Iterable[PaymentId]) -> dict[PaymentId, Payment]:
+        return {name: self._payments[name] for name in sorted(set(ids)) if name in self._payments}
+
+    async def save(self, payments: Collection[Payment]) -> None:
+        for payment in payments:
+            stored = self._payments[payment.id]
+            if stored.status is not payment.status and (stored.status, payment.status) not in LEGAL:
+                raise ValueError(f"no way from {stored.status} to {payment.status}")
+            self._payments[payment.id] = payment
+
+    async def post(self, ledger: Ledger) -> None:
+        for journal in ledger.journals:
+            if (journal.payment_id, journal.kind) in self._journals:
+                raise ValueError(f"journal {journal.kind} of {journal.payment_id} is posted")
+            self._journals[journal.payment_id, journal.kind] = journal
+            self._move(journal.debited, journal.currency, -journal.amount_minor)
+            self._move(journal.credited, journal.currency, journal.amount_minor)
+
+    def _move(self, name: str, currency: str, amount_minor: int) -> None:
+        account = self._accounts.get(name) or Account(name, None, currency, 0)
+        balance = account.balance_minor + amount_minor
+        self._accounts[name] = replace(account, balance_minor=balance)
+
+    async def open_reviews(self, cases: Sequence[ReviewCase]) -> None:
+        for case in cases:
+            self._reviews.setdefault(case.payment_id, case)
+
+
+def _clash(one: Payment, other: Payment) -> bool:
+    same_user = one.user_id == other.user_id
+    return (
+        one.id == other.id
+        or one.reference == other.reference
+        or (same_user and one.idempotency_key == other.idempotency_key)
+    )

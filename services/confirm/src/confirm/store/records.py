@@ -1,0 +1,146 @@
+"""What confirm's tables hold, for the gateway and for operators: reads, checks, openings."""
+
+from typing import Any, LiteralString
+from uuid import UUID
+
+from psycopg.rows import DictRow
+
+from confirm.domain.ledger import Account, Ledger
+from confirm.domain.opening import Opening
+from confirm.domain.payment import Payment
+from confirm.store.postgres import PostgresPayments, payment_of
+from payment_schemas.ids import payment_id_of
+from service_runtime.postgres import PostgresTransaction, json_rows
+
+MATCHES = 20
+
+_CHECKS: dict[str, LiteralString] = {
+    "I3 a journal does not sum to zero": """
+        select journal.payment_id from entry join journal on journal.id = entry.journal_id
+        group by journal.payment_id, journal.id, entry.currency
+        having sum(entry.amount_minor) <> 0 limit 20""",
+    "I3 a balance differs from its entries": """
+        select account.id as account from account
+        left join (select account_id, sum(amount_minor) as total from entry group by 1) as posted
+            on posted.account_id = account.id
+        where account.balance_minor <> coalesce(posted.total, 0) limit 20""",
+    "I3 in-flight differs from what is not yet settled or returned": """
+        select account.id as account from account
+        left join (select currency, sum(amount_minor) as total from payment
+                   where status = 'CONFIRMED' and settlement_status not in ('SETTLED', 'REJECTED')
+                   group by 1) as unsettled using (currency)
+        where account.id like 'in-flight:%%'
+          and account.balance_minor <> coalesce(unsettled.total, 0)""",
+    "I3 journals do not fit the payment's state": """
+        select payment.id as payment_id from payment
+        left join (select payment_id, array_agg(kind order by kind) as kinds
+                   from journal group by 1) as posted on posted.payment_id = payment.id
+        where coalesce(posted.kinds, '{}') <> case
+            when status <> 'CONFIRMED' then '{}'
+            when settlement_status = 'SETTLED' then '{HOLD,SETTLE}'::text[]
+            when settlement_status = 'REJECTED' then '{HOLD,RETURN}'
+            else '{HOLD}' end limit 20""",
+    "I12 confirmed without a risk result": """
+        select id as payment_id from payment
+        where status = 'CONFIRMED' and risk_score is null limit 20""",
+}
+
+_UNFINISHED: LiteralString = """
+select id as payment_id, status, settlement_status,
+       extract(epoch from now() - updated_at)::float8 as age_s
+from payment
+where (due_at is not null and status <> 'AWAITING_CODE'
+       or settlement_status in ('PENDING', 'SENT', 'UNKNOWN', 'RECONCILE'))
+  and updated_at < now() - make_interval(secs => %(age_s)s)
+order by updated_at limit 100"""
+
+
+class PostgresRecords:
+    """Reads over confirm's tables in one transaction; and the opening of accounts."""
+
+    def __init__(self, tx: PostgresTransaction) -> None:
+        self._tx = tx
+
+    async def payment(self, user_id: str, transaction_id: str) -> Payment | None:
+        """Return one user's payment."""
+        payment_id = payment_id_of(user_id, transaction_id)
+        rows = await self._tx.rows("select * from payment where id = %(id)s", id=payment_id)
+        return payment_of(rows[0]) if rows else None
+
+    async def matching(self, transaction_id: str, user_id: str | None) -> list[Payment]:
+        """Return the payments of that transaction id, whoever's they are."""
+        rows = await self._tx.rows(
+            """select * from payment where transaction_id = %(transaction_id)s
+               and (%(user_id)s::text is null or user_id = %(user_id)s)
+               order by created_at limit %(limit)s""",
+            transaction_id=transaction_id,
+            user_id=user_id,
+            limit=MATCHES,
+        )
+        return [payment_of(row) for row in rows]
+
+    async def entries(self, payment_id: UUID) -> list[DictRow]:
+        """Return the ledger entries of a payment, in the order of posting."""
+        return await self._tx.rows(
+            """select kind, account_id, entry.amount_minor, entry.currency, posted_at
+               from journal join entry on entry.journal_id = journal.id
+               where payment_id = %(payment_id)s order by posted_at, kind, entry.amount_minor""",
+            payment_id=payment_id,
+        )
+
+    async def accounts(self, prefix: str, limit: int) -> list[DictRow]:
+        """Return accounts whose name begins with the prefix, by name."""
+        return await self._tx.rows(
+            """select id, owner, currency, balance_minor from account
+               where starts_with(id, %(prefix)s) order by id limit %(limit)s""",
+            prefix=prefix,
+            limit=limit,
+        )
+
+    async def page(self, after: UUID, limit: int) -> list[DictRow]:
+        """Return payments in the order of their ids, for checks across services."""
+        return await self._tx.rows(
+            """select id as payment_id, user_id, transaction_id, status, version,
+                      settlement_status, uetr, amount_minor, currency, updated_at
+               from payment where id > %(after)s order by id limit %(limit)s""",
+            after=after,
+            limit=limit,
+        )
+
+    async def check(self, unfinished_after_s: float) -> dict[str, Any]:
+        """Hold the tables against the invariants, on one snapshot."""
+        await self._tx.rows("set transaction isolation level repeatable read read only")
+        await self._tx.rows("set local statement_timeout = '60s'")
+        violations = [
+            {"invariant": name.split()[0], "details": name.partition(" ")[2], **row}
+            for name, statement in _CHECKS.items()
+            for row in await self._tx.rows(statement, none=None)
+        ]
+        counts = await self._tx.rows(
+            """select (select count(*) from payment where parked_at is not null) as parked,
+                      (select count(*) from dead_letter) as dead_letters"""
+        )
+        unfinished = await self._tx.rows(_UNFINISHED, age_s=unfinished_after_s)
+        return {"violations": violations, "unfinished": unfinished, **counts[0]}
+
+    async def open_accounts(self, opening: Opening) -> int:
+        """Open what is not yet there; return how many were new."""
+        rows = await self._tx.rows(
+            """insert into account (id, owner, currency)
+               select id, owner, currency from json_to_recordset(%(rows)s::json)
+                   as opened (id text, owner text, currency text)
+               order by id on conflict do nothing returning id""",
+            rows=json_rows(opening.accounts()),
+        )
+        new = {row["id"] for row in rows}
+        opened = [account for account in opening.accounts() if account.id in new]
+        ledger = Ledger({account.id: account for account in opened})
+        for journal in opening.journals(opened):
+            ledger.post(journal)
+        await PostgresPayments(self._tx).post(ledger)
+        return len(new)
+
+    async def owners(self, opening: Opening) -> list[Account]:
+        """Return the accounts of those names as they are now."""
+        names = [account.id for account in opening.accounts()]
+        return list((await PostgresPayments(self._tx).accounts(names)).values())
