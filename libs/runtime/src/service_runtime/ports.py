@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from service_runtime.messages import Due, Outgoing, Record
+from service_runtime.messages import Due, Outgoing, Record, Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,18 @@ class DeadLetter:
     error_class: str
     attempts: int
     first_seen: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What a work table keeps beside a row's own columns; a store's memory twin writes it too."""
+
+    due_at: datetime | None
+    lease_until: datetime | None = None
+    epoch: int = 0
+    attempts: int = 0
+    parked: str | None = None
+    trace: Trace = ()
 
 
 class Transaction(Protocol):

@@ -12,7 +12,7 @@ from uuid import UUID
 from service_runtime.clock import Clock
 from service_runtime.messages import Cause, Due, Outgoing, Record
 from service_runtime.outbox import CLAIM_S
-from service_runtime.ports import DeadLetter, Stored
+from service_runtime.ports import DeadLetter, Lease, Stored
 
 
 @dataclass
@@ -100,18 +100,6 @@ class MemoryDatabase:
 
     async def count_outbox(self) -> int:
         return len(self.tables.outbox)
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """What a work table keeps beside a row's own columns."""
-
-    due_at: datetime | None
-    lease_until: datetime | None = None
-    epoch: int = 0
-    attempts: int = 0
-    parked: str | None = None
-    trace: tuple[tuple[str, str], ...] = ()
 
 
 class MemoryWorkTable:
