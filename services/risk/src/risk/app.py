@@ -1,0 +1,62 @@
+"""Wires the service."""
+
+from functools import partial
+
+from payment_schemas.events.confirmation import PaymentConfirmed
+from payment_schemas.events.risk import AssessmentRequested, RiskAssessed
+from risk.clients import Kyc, LookUps, Ofac
+from risk.handlers import (
+    Assessor,
+    on_assessment_requested,
+    on_due_assessments,
+    on_payment_confirmed,
+)
+from risk.routes import routes
+from risk.settings import Settings
+from risk.store import PostgresAssessments, assessment_table
+from service_runtime.backoff import delay_s
+from service_runtime.consumer import Handler
+from service_runtime.outside import OutsideClient
+from service_runtime.process import Process
+from service_runtime.service import Service
+from service_runtime.work import Work
+
+FIRST_RETRY_S = 0.5
+LATEST_RETRY_S = 10.0
+
+
+def build(settings: Settings) -> Process:
+    """Return the service, ready to run."""
+    service = Service("risk", settings)
+    ofac = OutsideClient("ofac", str(settings.ofac_url), settings.look_up_timeout_s)
+    kyc = OutsideClient("kyc", str(settings.kyc_url), settings.look_up_timeout_s)
+    look_ups = LookUps(Ofac(ofac), Kyc(kyc))
+    policy = settings.policy()
+    later = partial(delay_s, clock=service.clock, first_s=FIRST_RETRY_S, most_s=LATEST_RETRY_S)
+    assessor = Assessor(policy, later)
+    due = Work(
+        assessment_table(),
+        partial(on_due_assessments, assessor=assessor),
+        PostgresAssessments,
+        look_ups.for_due,
+    )
+    return service.process(
+        # What was paid before a question of the same poll counts for it.
+        handlers=[
+            Handler(
+                PaymentConfirmed,
+                partial(on_payment_confirmed, window=policy.velocity_window),
+                PostgresAssessments,
+            ),
+            Handler(
+                AssessmentRequested,
+                partial(on_assessment_requested, assessor=assessor),
+                PostgresAssessments,
+                look_ups.for_requests,
+            ),
+        ],
+        emits=[RiskAssessed],
+        workers=[service.worker(due)],
+        routes=routes(service.database, service.credentials, service.clock),
+        resources=[ofac, kyc],
+    )

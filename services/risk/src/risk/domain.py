@@ -1,0 +1,205 @@
+"""What risk decides: the score of a payment, every contribution named. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import ROUND_UP, Decimal
+
+from payment_schemas.events.risk import Factor, KycStatus, RiskLevel, Screening
+from payment_schemas.ids import PaymentId
+from payment_schemas.money import DECIMALS
+
+MAX_SCORE = 100
+CENTS_PLACES = 2
+Trace = tuple[tuple[str, str], ...]
+
+
+class UnknownRateError(ValueError):
+    """An amount cannot be valued in USD: its currency is not in the table of rates."""
+
+    def __init__(self, currency: str) -> None:
+        super().__init__(f"currency: no USD rate for {currency}")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A payment whose risk is asked for."""
+
+    payment_id: PaymentId
+    user_id: str
+    transaction_id: str
+    amount_minor: int
+    currency: str
+    from_account: str
+    to_account: str
+    country: str | None
+    """ISO 3166-1 alpha-2 of the client; None where the edge does not know it."""
+    requested_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the outside says: both parties held against the list, the customer's documents."""
+
+    screenings: tuple[Screening, Screening]
+    """Debtor's and creditor's."""
+    kyc: KycStatus
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What a user's successful payments say about a new one."""
+
+    payee_known: bool
+    country_known: bool
+    recent_payments: int
+    """Distinct payments within the policy's window."""
+
+
+@dataclass(frozen=True, slots=True)
+class AmountBand:
+    """Points for amounts from a threshold on."""
+
+    from_usd_minor: int
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Points for what is unusual. Source: contract.md, risk score."""
+
+    amounts: Sequence[AmountBand]
+    new_payee: int
+    new_country: int
+    velocity: int
+    kyc: Mapping[KycStatus, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """The scores from which a level begins; below `medium` it is low."""
+
+    medium: int
+    high: int
+    critical: int
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """All figures that a score depends on."""
+
+    usd_rates: Mapping[str, Decimal]
+    """USD for one major unit of a currency."""
+    points: Points
+    levels: Levels
+    velocity_payments: int
+    """More than so many successful payments within the window are unusual."""
+    velocity_window: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A scored payment, with everything that the score came from."""
+
+    score: int
+    level: RiskLevel
+    amount_usd_minor: int
+    factors: tuple[Factor, ...]
+    evidence: Evidence
+
+    @property
+    def sanctions_hit(self) -> bool:
+        """Whether either party is on the list."""
+        return any(screening.hit for screening in self.evidence.screenings)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A question that the outside has not answered yet."""
+
+    question: Question
+    due_at: datetime
+    """When the outside is asked again."""
+    trace: Trace = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Assessed:
+    """A question with its answer; final."""
+
+    question: Question
+    result: Result
+    assessed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """A question that nobody waits for any more; final."""
+
+    question: Question
+
+
+Assessment = Waiting | Assessed | Expired
+
+
+def is_over(question: Question, now: datetime) -> bool:
+    """Say whether nobody waits for the answer any more."""
+    return now >= question.expires_at
+
+
+def assess(question: Question, evidence: Evidence, history: History, policy: Policy) -> Result:
+    """Score a payment. Raises UnknownRateError where its currency has no rate."""
+    usd_minor = usd_minor_of(question.amount_minor, question.currency, policy.usd_rates)
+    found = [
+        *_amount_factors(usd_minor, policy.points.amounts),
+        *_history_factors(question, history, policy),
+        *_kyc_factors(evidence.kyc, policy.points.kyc),
+    ]
+    factors = tuple(sorted(found, key=lambda factor: (-factor.points, factor.name)))
+    score = min(MAX_SCORE, sum(factor.points for factor in factors))
+    return Result(score, level_of(score, policy.levels), usd_minor, factors, evidence)
+
+
+def usd_minor_of(amount_minor: int, currency: str, rates: Mapping[str, Decimal]) -> int:
+    """Return the amount in US cents, rounded up so that no limit is missed by a fraction.
+
+    Raises UnknownRateError where the currency has no rate.
+    """
+    if currency not in rates:
+        raise UnknownRateError(currency)
+    major = Decimal(amount_minor).scaleb(-DECIMALS[currency])
+    cents = (major * rates[currency]).scaleb(CENTS_PLACES)
+    return int(cents.to_integral_value(ROUND_UP))
+
+
+def level_of(score: int, levels: Levels) -> RiskLevel:
+    """Return the level that a score lies in."""
+    if score >= levels.critical:
+        return "critical"
+    if score >= levels.high:
+        return "high"
+    return "medium" if score >= levels.medium else "low"
+
+
+def _amount_factors(usd_minor: int, bands: Sequence[AmountBand]) -> Iterator[Factor]:
+    """Name the highest band that the amount reaches, and only that one."""
+    reached = [band for band in bands if usd_minor >= band.from_usd_minor]
+    if reached:
+        band = max(reached, key=lambda one: one.from_usd_minor)
+        name = f"amount_from_{band.from_usd_minor // 10**CENTS_PLACES}_usd"
+        yield Factor(name=name, points=band.points)
+
+
+def _history_factors(question: Question, history: History, policy: Policy) -> Iterator[Factor]:
+    if not history.payee_known:
+        yield Factor(name="new_payee", points=policy.points.new_payee)
+    if question.country is not None and not history.country_known:
+        yield Factor(name="new_country", points=policy.points.new_country)
+    if history.recent_payments > policy.velocity_payments:
+        yield Factor(name="velocity", points=policy.points.velocity)
+
+
+def _kyc_factors(status: KycStatus, points: Mapping[KycStatus, int]) -> Iterator[Factor]:
+    if status in points:
+        yield Factor(name=f"kyc_{status}", points=points[status])

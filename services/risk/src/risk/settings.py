@@ -1,0 +1,75 @@
+"""What risk is told by its environment, and the policy that this makes."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated, Self
+
+from pydantic import Field, HttpUrl, model_validator
+
+from payment_schemas.money import Currency
+from risk.domain import AmountBand, Levels, Points, Policy
+from service_runtime.settings import ServiceSettings
+
+RatePerUnit = Annotated[Decimal, Field(gt=0, lt=1_000_000)]
+FactorPoints = Annotated[int, Field(ge=0, le=100)]
+Score = Annotated[int, Field(ge=0, le=101)]
+
+# Indicative, for the bands of the score only; money is never converted by them.
+USD_RATES: dict[str, Decimal] = {
+    "USD": Decimal(1),
+    "EUR": Decimal("1.10"),
+    "GBP": Decimal("1.30"),
+    "CHF": Decimal("1.15"),
+    "JPY": Decimal("0.0070"),
+    "CAD": Decimal("0.75"),
+    "AUD": Decimal("0.67"),
+}
+AMOUNT_POINTS = {1_000: 20, 5_000: 45, 10_000: 50}
+
+
+class Settings(ServiceSettings):
+    """Settings of the risk service. Points and thresholds: contract.md, risk score."""
+
+    ofac_url: HttpUrl
+    kyc_url: HttpUrl
+    look_up_timeout_s: float = Field(default=3.0, gt=0, le=5)
+    """For one call; a slice of retries must fit its lease."""
+    usd_rates: dict[Currency, RatePerUnit] = USD_RATES
+    """USD for one major unit of each currency that payments are made in."""
+    amount_points: dict[Annotated[int, Field(ge=1)], FactorPoints] = AMOUNT_POINTS
+    """Points by the whole USD from which they are given; the highest one reached counts."""
+    new_payee_points: FactorPoints = 40
+    new_country_points: FactorPoints = 15
+    velocity_points: FactorPoints = 10
+    velocity_payments: int = Field(default=5, ge=0, le=1000)
+    velocity_window_s: int = Field(default=600, ge=1, le=86_400)
+    kyc_pending_points: FactorPoints = 30
+    kyc_expired_points: FactorPoints = 20
+    medium_from: Score = 40
+    high_from: Score = 70
+    critical_from: Score = 95
+
+    @model_validator(mode="after")
+    def _levels_rise(self) -> Self:
+        if not self.medium_from <= self.high_from <= self.critical_from:
+            raise ValueError("MEDIUM_FROM, HIGH_FROM and CRITICAL_FROM must rise in this order")
+        return self
+
+    def policy(self) -> Policy:
+        """Return the figures that scores depend on."""
+        return Policy(
+            usd_rates=self.usd_rates,
+            points=self._points(),
+            levels=Levels(self.medium_from, self.high_from, self.critical_from),
+            velocity_payments=self.velocity_payments,
+            velocity_window=timedelta(seconds=self.velocity_window_s),
+        )
+
+    def _points(self) -> Points:
+        return Points(
+            amounts=[AmountBand(usd * 100, points) for usd, points in self.amount_points.items()],
+            new_payee=self.new_payee_points,
+            new_country=self.new_country_points,
+            velocity=self.velocity_points,
+            kyc={"pending": self.kyc_pending_points, "expired": self.kyc_expired_points},
+        )

@@ -1,0 +1,91 @@
+"""The memory twin of risk's tables."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from payment_schemas.ids import PaymentId
+from risk.domain import Assessment, History, Question, Waiting
+from risk.store.port import FORGOTTEN, LISTED, OVERDUE, TABLE, Learned, Window, findings
+from service_runtime.ports import Lease
+
+
+class MemoryAssessments:
+    """The twin: `own["assessment"]` holds questions as the work table does, results beside them."""
+
+    def __init__(self, tx: Any) -> None:
+        self._tx = tx
+        self._own = tx.own
+
+    async def add(self, assessments: Sequence[Assessment]) -> set[PaymentId]:
+        new = {}
+        for one in assessments:
+            if one.question.payment_id not in self._own[TABLE]:
+                new[one.question.payment_id] = one
+                self._write(one, Lease(None))
+        return set(new)
+
+    async def save(self, assessments: Sequence[Assessment]) -> None:
+        for one in assessments:
+            self._write(one, self._own[f"{TABLE}/lease"][one.question.payment_id])
+
+    def _write(self, one: Assessment, lease: Lease) -> None:
+        payment_id = one.question.payment_id
+        due_at = one.due_at if isinstance(one, Waiting) else None
+        trace = one.trace if isinstance(one, Waiting) else lease.trace
+        self._own[TABLE][payment_id] = one.question
+        self._own["assessed"][payment_id] = one
+        self._own[f"{TABLE}/lease"][payment_id] = Lease(
+            due_at, None, lease.epoch, lease.attempts, lease.parked, trace
+        )
+
+    async def histories(
+        self, questions: Sequence[Question], window: Window
+    ) -> Mapping[PaymentId, History]:
+        return {one.payment_id: self._history(one, window) for one in questions}
+
+    def _history(self, question: Question, window: Window) -> History:
+        user = question.user_id
+        recent = [
+            one
+            for one in self._own["recent_payment"].values()
+            if one.user_id == user and one.confirmed_at > window.since
+        ]
+        return History(
+            (user, question.to_account) in self._own["known_payee"],
+            (user, question.country) in self._own["known_country"],
+            min(len(recent), window.at_most),
+        )
+
+    async def learn(self, payments: Sequence[Learned]) -> None:
+        for one in payments:
+            self._own["known_payee"].setdefault((one.user_id, one.payee), one.confirmed_at)
+            self._own["recent_payment"].setdefault(one.payment_id, one)
+            if one.country is not None:
+                self._own["known_country"].setdefault((one.user_id, one.country), one.confirmed_at)
+
+    async def forget(self, before: datetime) -> None:
+        old = [
+            name for name, one in self._own["recent_payment"].items() if one.confirmed_at <= before
+        ]
+        for name in old[:FORGOTTEN]:
+            del self._own["recent_payment"][name]
+
+    async def check(self, now: datetime) -> dict[str, Any]:
+        leases: dict[UUID, Lease] = self._own[f"{TABLE}/lease"]
+        waiting = {
+            name: self._own[TABLE][name] for name, one in leases.items() if one.due_at is not None
+        }
+        overdue = [
+            {"payment_id": name, "details": f"waits past its end since {one.expires_at}"}
+            for name, one in waiting.items()
+            if one.expires_at < now - OVERDUE
+        ]
+        unfinished = [
+            {"payment_id": name, "age_s": (now - one.requested_at).total_seconds()}
+            for name, one in waiting.items()
+        ]
+        parked = sum(lease.parked is not None for lease in leases.values())
+        counts = {"parked": parked, "dead_letters": len(self._tx.tables.dead_letters)}
+        return findings(overdue[:LISTED], unfinished[:LISTED], counts)

@@ -1,0 +1,198 @@
+"""Risk's tables in PostgreSQL."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from payment_schemas.ids import PaymentId
+from risk.domain import Assessed, Assessment, Expired, History, Question, Result, Waiting
+from risk.store.port import (
+    COUNTED,
+    FORGOTTEN,
+    LISTED,
+    OVERDUE,
+    TABLE,
+    Learned,
+    Window,
+    findings,
+)
+from service_runtime.postgres import PostgresTransaction, json_rows
+from service_runtime.work_table import PostgresWorkTable
+
+
+def assessment_table() -> PostgresWorkTable[Question]:
+    """Return the work table of questions that wait for an answer."""
+    return PostgresWorkTable(TABLE, _question)
+
+
+def _question(row: Mapping[str, Any]) -> Question:
+    return Question(
+        PaymentId(row["id"]),
+        row["user_id"],
+        row["transaction_id"],
+        row["amount_minor"],
+        row["currency"],
+        row["from_account"],
+        row["to_account"],
+        row["country"],
+        row["requested_at"],
+        row["expires_at"],
+    )
+
+
+def _row(assessment: Assessment) -> dict[str, Any]:
+    question = assessment.question
+    row = {name: getattr(question, name) for name in Question.__slots__}
+    row["id"] = row.pop("payment_id")
+    match assessment:
+        case Waiting(_, due_at, trace):
+            return row | {"status": "WAITING", "due_at": due_at, "trace": trace or None}
+        case Assessed(_, result, assessed_at):
+            columns = _result_columns(result)
+            return row | columns | {"status": "ASSESSED", "assessed_at": assessed_at}
+        case Expired():
+            return row | {"status": "EXPIRED"}
+
+
+def _result_columns(result: Result) -> dict[str, Any]:
+    return {
+        "score": result.score,
+        "level": result.level,
+        "amount_usd_minor": result.amount_usd_minor,
+        "factors": [factor.model_dump() for factor in result.factors],
+        "sanctions": "hit" if result.sanctions_hit else "clear",
+        "screenings": [one.model_dump() for one in result.evidence.screenings],
+        "kyc": result.evidence.kyc,
+    }
+
+
+def _sorted_rows(assessments: Iterable[Assessment]) -> str:
+    """One order for all writers: two batches that meet wait for each other, never in a circle."""
+    return json_rows(sorted(map(_row, assessments), key=lambda row: str(row["id"])))
+
+
+class PostgresAssessments:
+    """Assessments and histories in PostgreSQL."""
+
+    def __init__(self, tx: PostgresTransaction) -> None:
+        self._tx = tx
+
+    async def add(self, assessments: Sequence[Assessment]) -> set[PaymentId]:
+        found = await self._tx.rows(
+            """insert into assessment
+                      (id, user_id, transaction_id, amount_minor, currency, from_account,
+                       to_account, country, requested_at, expires_at, status, score, level,
+                       amount_usd_minor, factors, sanctions, screenings, kyc, assessed_at, due_at,
+                       trace)
+               select id, user_id, transaction_id, amount_minor, currency, from_account,
+                      to_account, country, requested_at, expires_at, status, score, level,
+                      amount_usd_minor, factors, sanctions, screenings, kyc, assessed_at, due_at,
+                      trace
+               from json_populate_recordset(null::assessment, %(rows)s::json)
+               on conflict do nothing returning id""",
+            rows=_sorted_rows(assessments),
+        )
+        return {PaymentId(row["id"]) for row in found}
+
+    async def save(self, assessments: Sequence[Assessment]) -> None:
+        await self._tx.rows(
+            """update assessment as kept
+               set status = new.status, score = new.score, level = new.level,
+                   amount_usd_minor = new.amount_usd_minor, factors = new.factors,
+                   sanctions = new.sanctions, screenings = new.screenings, kyc = new.kyc,
+                   assessed_at = new.assessed_at, due_at = new.due_at, lease_until = null
+               from json_populate_recordset(null::assessment, %(rows)s::json) as new
+               where kept.id = new.id""",
+            rows=_sorted_rows(assessments),
+        )
+
+    async def histories(
+        self, questions: Sequence[Question], window: Window
+    ) -> Mapping[PaymentId, History]:
+        found = await self._tx.rows(
+            """select asked.id,
+                      exists (select from known_payee as known
+                              where known.user_id = asked.user_id and known.payee = asked.payee)
+                          as payee_known,
+                      exists (select from known_country as known
+                              where known.user_id = asked.user_id
+                                and known.country = asked.country) as country_known,
+                      (select count(*) from (select from recent_payment as paid
+                                             where paid.user_id = asked.user_id
+                                               and paid.confirmed_at > %(since)s
+                                             limit %(at_most)s) as counted) as recent
+               from json_to_recordset(%(rows)s::json)
+                    as asked (id uuid, user_id text, payee text, country text)""",
+            rows=json_rows(
+                [
+                    {
+                        "id": one.payment_id,
+                        "user_id": one.user_id,
+                        "payee": one.to_account,
+                        "country": one.country,
+                    }
+                    for one in questions
+                ]
+            ),
+            since=window.since,
+            at_most=window.at_most,
+        )
+        return {
+            PaymentId(row["id"]): History(row["payee_known"], row["country_known"], row["recent"])
+            for row in found
+        }
+
+    async def learn(self, payments: Sequence[Learned]) -> None:
+        rows = json_rows([{name: getattr(one, name) for name in one.__slots__} for one in payments])
+        await self._tx.rows(
+            """with learned as (
+                   select * from json_to_recordset(%(rows)s::json)
+                       as paid (payment_id uuid, user_id text, payee text, country text,
+                                confirmed_at timestamptz)),
+               payees as (
+                   insert into known_payee (user_id, payee, first_paid_at)
+                   select user_id, payee, min(confirmed_at) from learned
+                   group by user_id, payee order by user_id, payee on conflict do nothing),
+               countries as (
+                   insert into known_country (user_id, country, first_paid_at)
+                   select user_id, country, min(confirmed_at) from learned
+                   where country is not null
+                   group by user_id, country order by user_id, country on conflict do nothing)
+               insert into recent_payment (payment_id, user_id, confirmed_at)
+               select payment_id, user_id, confirmed_at from learned order by payment_id
+               on conflict do nothing""",
+            rows=rows,
+        )
+
+    async def forget(self, before: datetime) -> None:
+        await self._tx.rows(
+            """delete from recent_payment where payment_id in
+                   (select payment_id from recent_payment where confirmed_at <= %(before)s
+                    order by confirmed_at limit %(most)s for update skip locked)""",
+            before=before,
+            most=FORGOTTEN,
+        )
+
+    async def check(self, now: datetime) -> dict[str, Any]:
+        overdue = await self._tx.rows(
+            """select id as payment_id, 'waits past its end since ' || expires_at as details
+               from assessment where due_at < %(late)s and expires_at < %(late)s
+               order by due_at limit %(listed)s""",
+            late=now - OVERDUE,
+            listed=LISTED,
+        )
+        unfinished = await self._tx.rows(
+            """select id as payment_id,
+                      extract(epoch from %(now)s - requested_at)::float8 as age_s
+               from assessment where due_at is not null order by due_at limit %(listed)s""",
+            now=now,
+            listed=LISTED,
+        )
+        counts = await self._tx.rows(
+            """select (select count(*) from (select from assessment where parked_at is not null
+                                             limit %(most)s) as p) as parked,
+                      (select count(*) from (select from dead_letter limit %(most)s) as d)
+                          as dead_letters""",
+            most=COUNTED,
+        )
+        return findings(overdue, unfinished, counts[0])
