@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -194,6 +194,7 @@ class MemorySource:
         self._position = dict.fromkeys(topics, 0)
         self.committed = dict.fromkeys(topics, 0)
         self.idled: list[float] = []
+        self._dry: asyncio.Event | None = None
 
     async def poll(self, limit: int, timeout_s: float) -> list[Record]:
         found: list[Record] = []
@@ -201,9 +202,17 @@ class MemorySource:
             new = self._broker.topics[topic][position:][: limit - len(found)]
             self._position[topic] = position + len(new)
             found += new
-        if not found:
+        if not found and self._dry is not None:
+            self._dry.set()
+        elif not found:
             await asyncio.sleep(timeout_s)
         return found
+
+    async def drain(self, consume: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+        """Run a consumer's loop until nothing is left to read."""
+        self._dry = asyncio.Event()
+        await consume(self._dry)
+        self._dry = None
 
     def done(self, records: Sequence[Record]) -> None:
         for record in records:

@@ -32,6 +32,7 @@ create table dead_letter (
     primary key (topic, "partition", "offset")
 );
 
+grant usage on schema {service} to {service};
 grant select, insert, delete on inbox to {service};
 grant select, insert, update, delete on outbox to {service};
 grant usage on sequence outbox_id_seq to {service};

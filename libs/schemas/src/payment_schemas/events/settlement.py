@@ -11,7 +11,7 @@ SettlementStatus = Literal["SENT", "SETTLED", "REJECTED", "UNKNOWN", "RECONCILE"
 
 
 class SettlementRequested(PaymentEvent):
-    """A confirmed payment is to be settled. Emitted by confirm; read by settlement."""
+    """A confirmed payment is to be settled. Emitted by confirm; read by settlement and audit."""
 
     topic: ClassVar = "settlement-queue"
     ce_type: ClassVar = "settlement.requested.v1"

@@ -1,0 +1,79 @@
+"""A database of a test's own: one service's schema in it, nobody else's rows."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from local_stack.credentials import owner_password_name, password_name
+from local_stack.discovery import RunningStack
+from service_runtime.migrations import migrate
+
+_numbers = count()
+
+
+@dataclass(frozen=True, slots=True)
+class FreshDatabase:
+    """Connection strings, passwords included: of the service's role, its owner, the superuser."""
+
+    dsn: str
+    owner_dsn: str
+    admin_dsn: str
+
+
+@contextmanager
+def fresh_database(
+    infrastructure: RunningStack, service: str, folders: Sequence[Path] = ()
+) -> Iterator[FreshDatabase]:
+    """Make a database with the service's schema, migrated; drop it at the end."""
+    name = f"test_{service}_{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(infrastructure.admin_dsn, autocommit=True) as server:
+        server.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        try:
+            yield _furnished(server, infrastructure, service, folders, name)
+        finally:
+            drop = sql.SQL("drop database {} with (force)")
+            server.execute(drop.format(sql.Identifier(name)))
+
+
+def _furnished(
+    server: psycopg.Connection,
+    infrastructure: RunningStack,
+    service: str,
+    folders: Sequence[Path],
+    name: str,
+) -> FreshDatabase:
+    owner = f"{service}_owner"
+    passwords = [
+        _role(server, infrastructure, service, password_name(service)),
+        _role(server, infrastructure, owner, owner_password_name(service)),
+    ]
+    address = f"{infrastructure.postgres}/{name}"
+    found = FreshDatabase(
+        f"postgresql://{service}:{passwords[0]}@{address}",
+        f"postgresql://{owner}:{passwords[1]}@{address}",
+        infrastructure.admin_dsn.rpartition("/")[0] + f"/{name}",
+    )
+    schema = sql.SQL("create schema {} authorization {}")
+    with psycopg.connect(found.admin_dsn) as admin:
+        admin.execute(schema.format(sql.Identifier(service), sql.Identifier(owner)))
+    migrate(found.owner_dsn, service, folders)
+    return found
+
+
+def _role(server: psycopg.Connection, infrastructure: RunningStack, role: str, secret: str) -> str:
+    """Return the role's password; a role that no service has is made, with its name as password."""
+    if infrastructure.credentials.path(secret).exists():
+        return infrastructure.credentials.read(secret)
+    names = {"role": sql.Identifier(role), "password": sql.Literal(role)}
+    if server.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone() is None:
+        server.execute(sql.SQL("create role {role} login password {password}").format(**names))
+    home = role.removesuffix("_owner")
+    path = sql.SQL("alter role {} set search_path = {}")
+    server.execute(path.format(sql.Identifier(role), sql.Identifier(home)))
+    return role

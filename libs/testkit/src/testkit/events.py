@@ -1,0 +1,195 @@
+"""Events for tests: each valid as it stands, so that a test shows only the fields that decide."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+from payment_schemas.cloudevents import Attributes, headers_of
+from payment_schemas.events.base import Event
+from payment_schemas.events.confirmation import (
+    ConfirmAnswered,
+    ConfirmRequested,
+    PaymentConfirmed,
+    PaymentDeclined,
+    ReviewOpened,
+)
+from payment_schemas.events.otp import (
+    Challenged,
+    ChallengeRequested,
+    VerificationRequested,
+    Verified,
+)
+from payment_schemas.events.record import AuditRecorded, NotificationDelivered
+from payment_schemas.events.risk import AssessmentRequested, RiskAssessed
+from payment_schemas.events.settlement import SettlementRequested, SettlementUpdated
+from payment_schemas.ids import EventId
+from service_runtime.messages import Cause, Outgoing, Received, Record
+
+E = TypeVar("E", bound=Event)
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+PAYMENT = UUID("8f0d6a5e-2f0c-5b7e-9d3b-0a6a8f7f1c11")
+REQUEST = UUID("3e0f7a54-6a3c-4d57-8a3e-9a2fd1a5b001")
+CHALLENGE = UUID("3e0f7a54-6a3c-4d57-8a3e-9a2fd1a5b002")
+UETR = UUID("3e0f7a54-6a3c-4d57-8a3e-9a2fd1a5b003")
+DELIVERY = UUID("3e0f7a54-6a3c-4d57-8a3e-9a2fd1a5b004")
+SEALED_CODE = "0a1b2c3d.c2VhbGVkLWNhbmFyeQ=="
+"""Looks like a sealed value and is none: a canary that must never be written down."""
+
+_PAYMENT = {"payment_id": PAYMENT, "user_id": "usr-456", "transaction_id": "tx-987"}
+_MONEY = {"amount_minor": 520_000, "currency": "USD"}
+_ACCOUNTS = {"from_account": "acc-1", "to_account": "payee-xyz"}
+_CONTEXT = {"context": {"ip_address": "192.0.2.7", "device_fingerprint": "dev-1", "country": "US"}}
+_LATER = {"expires_at": NOON + timedelta(minutes=15)}
+
+_FIELDS: dict[type[Event], dict[str, Any]] = {
+    ConfirmRequested: {
+        "request_id": REQUEST,
+        "reply_partition": 0,
+        "user_id": "usr-456",
+        "transaction_id": "tx-987",
+        "idempotency_key": "abc-123",
+        "amount": "5200",
+        **_ACCOUNTS,
+        "sealed_code": SEALED_CODE,
+    },
+    ConfirmAnswered: {"request_id": REQUEST, "reply_partition": 0, "status": 200, "body": "{}"},
+    AssessmentRequested: {
+        **_PAYMENT,
+        "version": 1,
+        **_MONEY,
+        **_ACCOUNTS,
+        "requested_at": NOON,
+        **_LATER,
+        **_CONTEXT,
+    },
+    RiskAssessed: {
+        **_PAYMENT,
+        "score": 85,
+        "level": "high",
+        "factors": ({"name": "amount", "points": 45}, {"name": "new_payee", "points": 40}),
+        "amount_usd_minor": 520_000,
+        "sanctions": "clear",
+        "kyc": "verified",
+        "screenings": (
+            {"party": "debtor", "hit": False, "list_version": "2026-03-01", "match_score": 0},
+            {"party": "creditor", "hit": False, "list_version": "2026-03-01", "match_score": 12},
+        ),
+    },
+    ChallengeRequested: {
+        **_PAYMENT,
+        "version": 2,
+        "challenge_number": 1,
+        **_MONEY,
+        "to_account": "payee-xyz",
+        **_LATER,
+    },
+    Challenged: {
+        **_PAYMENT,
+        "challenge_id": CHALLENGE,
+        "challenge_number": 1,
+        "sealed_code": SEALED_CODE,
+        "code_expires_at": NOON + timedelta(minutes=5),
+        **_MONEY,
+        "to_account": "payee-xyz",
+    },
+    VerificationRequested: {
+        **_PAYMENT,
+        "version": 4,
+        "challenge_id": CHALLENGE,
+        "request_id": REQUEST,
+        "sealed_code": SEALED_CODE,
+        **_LATER,
+    },
+    Verified: {
+        **_PAYMENT,
+        "challenge_id": CHALLENGE,
+        "request_id": REQUEST,
+        "result": "valid",
+        "challenge_over": True,
+    },
+    PaymentConfirmed: {
+        **_PAYMENT,
+        "version": 5,
+        **_MONEY,
+        **_ACCOUNTS,
+        "reference": "7K2M9QX4TD",
+        "settlement_method": "ACH",
+        "risk_score": 85,
+        "confirmed_at": NOON,
+        **_CONTEXT,
+    },
+    PaymentDeclined: {
+        **_PAYMENT,
+        "version": 2,
+        **_MONEY,
+        **_ACCOUNTS,
+        "reason": "not_permitted",
+        "risk_score": 85,
+        **_CONTEXT,
+    },
+    ReviewOpened: {**_PAYMENT, "reasons": ("amount",), **_MONEY, "risk_score": 85},
+    SettlementRequested: {
+        **_PAYMENT,
+        "uetr": UETR,
+        **_MONEY,
+        "debtor_account": "acc-1",
+        "creditor_account": "payee-xyz",
+        "confirmed_at": NOON,
+    },
+    SettlementUpdated: {
+        **_PAYMENT,
+        "uetr": UETR,
+        "partner": "first-bank",
+        "status": "SETTLED",
+        "version": 2,
+        **_MONEY,
+        "to_account": "payee-xyz",
+        "confirmed_at": NOON,
+    },
+    NotificationDelivered: {
+        **_PAYMENT,
+        "delivery_id": DELIVERY,
+        "channel": "sms",
+        "template": "code",
+        "result": "delivered",
+    },
+    AuditRecorded: {
+        "actor": "ops",
+        "action": "DEAD_LETTER_REDRIVEN",
+        "about": "settlement-queue-dlq/0/7",
+        "metadata": {"note": "after the fix"},
+    },
+}
+
+
+def event_of(event_class: type[E], **fields: Any) -> E:
+    """Return a valid event; `fields` are those that the test is about."""
+    return event_class.model_validate({**_FIELDS[event_class], **fields})
+
+
+def record_of(outgoing: Outgoing, offset: int = 0, timestamp_ms: int = 0) -> Record:
+    """Return the record that a topic would hold."""
+    return Record(
+        outgoing.topic,
+        outgoing.partition or 0,
+        offset,
+        timestamp_ms,
+        outgoing.key,
+        outgoing.value,
+        outgoing.headers,
+    )
+
+
+def outgoing_of(event: Event, event_id: UUID, time: datetime = NOON) -> Outgoing:
+    """Return the record of an event, as a service called `test` would publish it."""
+    headers = headers_of(event, Attributes(EventId(event_id), time), "test")
+    return Outgoing(
+        event.topic, event.key.encode(), event.model_dump_json().encode(), headers, event.partition
+    )
+
+
+def received(event: E, event_id: UUID, time: datetime = NOON, offset: int = 0) -> Received[E]:
+    """Return an event as a handler gets it."""
+    record = record_of(outgoing_of(event, event_id, time), offset)
+    return Received(event, Cause(event_id), time, record)

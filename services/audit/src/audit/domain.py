@@ -1,0 +1,197 @@
+"""What an event says in the audit log, and what a payment's entries must never say. Pure."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any, get_args
+from uuid import UUID
+
+from payment_schemas.events.base import Event, PaymentEvent
+from payment_schemas.events.confirmation import (
+    ConfirmAnswered,
+    ConfirmRequested,
+    PaymentConfirmed,
+    PaymentDeclined,
+    ReviewOpened,
+)
+from payment_schemas.events.otp import (
+    Challenged,
+    ChallengeRequested,
+    VerificationRequested,
+    Verified,
+)
+from payment_schemas.events.record import AuditRecorded, NotificationDelivered
+from payment_schemas.events.risk import AssessmentRequested, RiskAssessed
+from payment_schemas.events.settlement import SettlementRequested, SettlementUpdated
+from payment_schemas.registry import EVENTS
+from payment_schemas.sealed import Personal, Sealed
+
+AUDITED = tuple(event for event in EVENTS if event not in (ConfirmRequested, ConfirmAnswered))
+"""Commands and answers of the edge are no transitions: what they bring about is an event."""
+
+TRANSITIONS = (
+    "PAYMENT_REQUESTED",
+    "OTP_REQUESTED",
+    "OTP_SUBMITTED",
+    "PAYMENT_CONFIRMED",
+    "PAYMENT_DECLINED",
+)
+"""Entries that carry the payment's own version."""
+FINAL = ("PAYMENT_DECLINED", "SETTLEMENT_SETTLED", "SETTLEMENT_REJECTED")
+QUIET = timedelta(seconds=60)
+"""An entry that is missing may still be on its way; past this silence it is missed."""
+
+_NAMES: dict[type[Event], str] = {
+    AssessmentRequested: "PAYMENT_REQUESTED",
+    RiskAssessed: "RISK_ASSESSED",
+    ChallengeRequested: "OTP_REQUESTED",
+    Challenged: "OTP_CHALLENGED",
+    VerificationRequested: "OTP_SUBMITTED",
+    Verified: "OTP_VERIFIED",
+    PaymentConfirmed: "PAYMENT_CONFIRMED",
+    PaymentDeclined: "PAYMENT_DECLINED",
+    ReviewOpened: "REVIEW_OPENED",
+    SettlementRequested: "SETTLEMENT_REQUESTED",
+}
+_COLUMNS = frozenset({"payment_id", "user_id", "transaction_id", "reference"})
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an event lies, what its id is and when it happened (`ce_time`)."""
+
+    event_id: UUID
+    time: datetime
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the audit log. `metadata` is JSON and holds no secret."""
+
+    event: str
+    origin: Origin
+    metadata: dict[str, Any]
+    payment_id: UUID | None = None
+    tx_id: str | None = None
+    user_id: str | None = None
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """A payment's entries by time: names, and beside each the version that it carries, if any."""
+
+    payment_id: UUID
+    events: tuple[str, ...]
+    versions: tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """An invariant that a payment's entries break."""
+
+    invariant: str
+    payment_id: UUID
+    details: str
+
+
+def entry_of(event: Event, origin: Origin) -> Entry:
+    """Return the entry for an event."""
+    entry = Entry(_name_of(event), origin, _metadata_of(event))
+    if not isinstance(event, PaymentEvent):
+        return entry
+    return Entry(
+        entry.event,
+        origin,
+        entry.metadata,
+        payment_id=event.payment_id,
+        tx_id=event.transaction_id,
+        user_id=event.user_id,
+        reference=event.reference if isinstance(event, PaymentConfirmed) else None,
+    )
+
+
+def _name_of(event: Event) -> str:
+    match event:
+        case AuditRecorded():
+            return event.action
+        case SettlementUpdated():
+            return f"SETTLEMENT_{event.status}"
+        case NotificationDelivered():
+            return f"NOTIFICATION_{event.result.upper()}"
+        case _:
+            return _NAMES[type(event)]
+
+
+def _metadata_of(event: Event) -> dict[str, Any]:
+    """Return all that the event says, but for columns of their own and sealed values."""
+    fields = event.model_dump(
+        mode="json", include=set(_open_fields(type(event))), exclude_none=True
+    )
+    if isinstance(event, RiskAssessed):
+        fields["risk_score"] = fields.pop("score")
+    more: dict[str, Any] = fields.pop("context", {}) | fields.pop("metadata", {})
+    return more | fields
+
+
+@cache
+def _open_fields(event: type[Event]) -> frozenset[str]:
+    """Name the fields that may be written down: a sealed one stays out by its type."""
+    fields = event.model_fields.items()
+    return frozenset(
+        name for name, field in fields if name not in _COLUMNS and not _is_secret(field.annotation)
+    )
+
+
+def _is_secret(annotation: Any) -> bool:
+    return annotation in (Sealed, Personal) or any(map(_is_secret, get_args(annotation)))
+
+
+def violations_of(timeline: Timeline, *, is_quiet: bool) -> list[Violation]:
+    """Say which invariants a payment's entries break.
+
+    `is_quiet`: nothing has come in for QUIET, so that what is missing is not on its way.
+    """
+    names = set(timeline.events)
+    broken = _contradictions(timeline, names)
+    if is_quiet:
+        broken += _gaps(names)
+    return [Violation(invariant, timeline.payment_id, details) for invariant, details in broken]
+
+
+def _contradictions(timeline: Timeline, names: set[str]) -> list[tuple[str, str]]:
+    broken = []
+    if {"PAYMENT_CONFIRMED", "PAYMENT_DECLINED"} <= names:
+        broken.append(("I4", "confirmed and declined"))
+    if {"SETTLEMENT_SETTLED", "SETTLEMENT_REJECTED"} <= names:
+        broken.append(("I2", "settled and rejected"))
+    if _repeats(timeline):
+        broken.append(("I9", "two transitions share a version"))
+    return broken
+
+
+def _repeats(timeline: Timeline) -> bool:
+    pairs = zip(timeline.events, timeline.versions, strict=True)
+    seen = Counter(version for name, version in pairs if name in TRANSITIONS)
+    return any(count > 1 for count in seen.values())
+
+
+def _gaps(names: set[str]) -> list[tuple[str, str]]:
+    broken = []
+    if "PAYMENT_REQUESTED" not in names:
+        broken.append(("I9", "no entry of the request"))
+    if "PAYMENT_CONFIRMED" in names and "RISK_ASSESSED" not in names:
+        broken.append(("I12", "confirmed without a risk result"))
+    if "PAYMENT_CONFIRMED" in names and "SETTLEMENT_REQUESTED" not in names:
+        broken.append(("I9", "confirmed, and its settlement was not asked for"))
+    return broken
+
+
+def is_finished(events: Sequence[str]) -> bool:
+    """Say whether a payment with these entries has come to its end."""
+    return any(name in FINAL for name in events)

@@ -1,0 +1,12 @@
+"""What the environment may say to audit."""
+
+from pydantic import Field
+
+from service_runtime.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """Settings of the audit service."""
+
+    batch_records: int = Field(default=2000, ge=1, le=5000)
+    """Larger than elsewhere: nobody waits for a line of the log, and fewer commits cost less."""

@@ -1,0 +1,40 @@
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from audit.store import MemoryAuditLog, PostgresAuditLog
+from service_runtime.postgres import PostgresTransaction
+from testkit.database import FreshDatabase, fresh_database
+from testkit.events import NOON
+from testkit.memory import MemoryDatabase, SteadyClock
+
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
+
+
+@pytest.fixture(scope="session")
+def audit_database(infrastructure) -> Iterator[FreshDatabase]:
+    with fresh_database(infrastructure, "audit", [MIGRATIONS]) as database:
+        yield database
+
+
+@pytest.fixture
+async def postgres_log(audit_database) -> AsyncIterator[PostgresAuditLog]:
+    """The real log, whose rows are forgotten at the end: nothing can delete them."""
+    connection = await psycopg.AsyncConnection.connect(audit_database.dsn, row_factory=dict_row)
+    async with connection:
+        yield PostgresAuditLog(PostgresTransaction(connection, "audit.0"))
+        await connection.rollback()
+
+
+@pytest.fixture
+async def memory_log() -> AsyncIterator[MemoryAuditLog]:
+    async with MemoryDatabase(SteadyClock(NOON)).transaction() as tx:
+        yield MemoryAuditLog(tx)
+
+
+@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.stack)])
+def log(request):
+    return request.getfixturevalue(f"{request.param}_log")

@@ -1,0 +1,187 @@
+"""The handler in the real runtime loop over the twins, and the admin routes over HTTP."""
+
+import hashlib
+import json
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from audit.domain import AUDITED
+from audit.handlers import on_event
+from audit.routes import routes
+from audit.store import MemoryAuditLog
+from payment_schemas.events.confirmation import PaymentDeclined
+from payment_schemas.events.risk import AssessmentRequested
+from service_runtime.consumer import Consumer, Handler
+from service_runtime.relay import Relay
+from service_runtime.unit_of_work import UnitOfWork
+from service_runtime.web import Credentials, create_app
+from testkit.events import NOON, PAYMENT, event_of, outgoing_of
+from testkit.memory import MemoryBroker, MemoryDatabase, MemorySource, SteadyClock
+
+SECRET = "ops secret"
+CREDENTIALS = Credentials(
+    json.dumps(
+        {"ops": {"sha256": hashlib.sha256(SECRET.encode()).hexdigest(), "scopes": ["ops.read"]}}
+    )
+)
+
+
+class Audit:
+    """The service on the twins."""
+
+    def __init__(self):
+        self.clock = SteadyClock(NOON)
+        self.database = MemoryDatabase(self.clock)
+        self.broker = MemoryBroker(self.clock)
+        handlers = [Handler(event, on_event, MemoryAuditLog) for event in AUDITED]
+        unit = UnitOfWork(self.database, Relay(self.database, self.broker), "audit", self.clock)
+        topics = [event.topic for event in AUDITED]
+        self.source = MemorySource(self.broker, topics)
+        self.consumer = Consumer("audit", self.source, unit, handlers, self.clock)
+
+    async def publish(self, event, event_id=None):
+        await self.broker.send(outgoing_of(event, event_id or uuid4()))
+
+    async def read_all(self):
+        """Consume until nothing is left."""
+        await self.source.drain(self.consumer.run)
+
+    def lines(self):
+        return list(self.database.tables.own["audit_log"].values())
+
+    def http(self, secret=SECRET):
+        app = create_app("audit", {}, self.clock)
+        app.include_router(routes(self.database, MemoryAuditLog, self.clock, CREDENTIALS))
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(app),
+            base_url="http://audit",
+            headers={"Authorization": f"Bearer {secret}"},
+        )
+
+
+@pytest.fixture
+def audit():
+    return Audit()
+
+
+async def test_every_event_topic_ends_up_in_the_log_once(audit):
+    for number, event in enumerate(AUDITED):
+        await audit.publish(event_of(event), UUID(int=number))
+        await audit.publish(event_of(event), UUID(int=number))
+
+    await audit.read_all()
+
+    assert len(audit.lines()) == len(AUDITED)
+    assert {line.entry.origin.topic for line in audit.lines()} == {one.topic for one in AUDITED}
+
+
+async def test_an_entry_says_where_its_event_lies_and_when_it_happened(audit):
+    await audit.publish(event_of(AssessmentRequested), UUID(int=1))
+    await audit.publish(event_of(AssessmentRequested), UUID(int=2))
+
+    await audit.read_all()
+
+    origins = [line.entry.origin for line in audit.lines()]
+    assert [(one.event_id, one.offset, one.time) for one in origins] == [
+        (UUID(int=1), 0, NOON),
+        (UUID(int=2), 1, NOON),
+    ]
+
+
+async def test_even_a_purged_inbox_doubles_no_entry(audit):
+    await audit.publish(event_of(AssessmentRequested), UUID(int=1))
+    await audit.read_all()
+    audit.database.tables.inbox.clear()
+    await audit.publish(event_of(AssessmentRequested), UUID(int=1))
+
+    await audit.read_all()
+
+    assert len(audit.lines()) == 1
+
+
+async def test_audit_emits_nothing(audit):
+    await audit.publish(event_of(AssessmentRequested))
+
+    await audit.read_all()
+
+    assert not audit.database.tables.outbox
+
+
+async def test_the_timeline_of_a_payment_is_shown_by_time(audit):
+    await audit.publish(event_of(PaymentDeclined), UUID(int=2))
+    await audit.publish(event_of(AssessmentRequested), UUID(int=1))
+    await audit.read_all()
+
+    async with audit.http() as http:
+        answer = await http.get("/admin/timeline", params={"payment_id": str(PAYMENT)})
+
+    rows = answer.json()["rows"]
+    assert [row["event"] for row in rows] == ["PAYMENT_REQUESTED", "PAYMENT_DECLINED"]
+    assert rows[1]["metadata"]["reason"] == "not_permitted"
+    assert rows[1]["topic"] == "payment.declined.v1"
+
+
+async def test_timelines_are_shown_in_pages(audit):
+    for number in (1, 2, 3):
+        await audit.publish(event_of(AssessmentRequested, payment_id=UUID(int=number)))
+    await audit.read_all()
+
+    async with audit.http() as http:
+        answer = await http.get("/admin/timelines", params={"after": str(UUID(int=1)), "limit": 1})
+
+    assert answer.json() == {
+        "timelines": [
+            {"payment_id": str(UUID(int=2)), "events": ["PAYMENT_REQUESTED"], "versions": [1]}
+        ]
+    }
+
+
+async def test_the_check_names_what_is_broken_and_what_is_unfinished(audit):
+    await audit.publish(event_of(AssessmentRequested, version=2), UUID(int=1))
+    await audit.publish(event_of(PaymentDeclined, version=2), UUID(int=2))
+    await audit.publish(event_of(AssessmentRequested, payment_id=UUID(int=9)), UUID(int=3))
+    await audit.read_all()
+    audit.clock.pass_time(minutes=5)
+
+    async with audit.http() as http:
+        answer = await http.get("/admin/check")
+
+    assert answer.json() == {
+        "violations": [
+            {
+                "invariant": "I9",
+                "payment_id": str(PAYMENT),
+                "details": "two transitions share a version",
+            }
+        ],
+        "unfinished": [{"payment_id": str(UUID(int=9)), "age_s": 300}],
+        "parked": 0,
+        "dead_letters": 0,
+    }
+
+
+@pytest.mark.parametrize("path", ["/admin/timeline", "/admin/timelines", "/admin/check"])
+async def test_a_caller_without_the_scope_is_refused(audit, path):
+    async with audit.http("wrong") as http:
+        answer = await http.get(path, params={"payment_id": str(PAYMENT)})
+
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("timeline?payment_id=nonsense", "payment_id"),
+        ("timeline", "payment_id"),
+        ("timelines?limit=501", "limit"),
+        ("timelines?after=1", "after"),
+        ("check?hours=0", "hours"),
+    ],
+)
+async def test_a_wrong_parameter_is_named(audit, query, field):
+    async with audit.http() as http:
+        answer = await http.get(f"/admin/{query}")
+
+    assert (answer.status_code, answer.json()["error"]) == (400, f"Invalid field: {field}")

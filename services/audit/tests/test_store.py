@@ -1,0 +1,213 @@
+"""One contract for the log in memory and in PostgreSQL."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4, uuid5
+
+import pytest
+
+from audit.domain import Origin, Timeline, entry_of
+from audit.store import MOST_FINDINGS, Unfinished
+from payment_schemas.events.confirmation import PaymentConfirmed, PaymentDeclined
+from payment_schemas.events.otp import ChallengeRequested
+from payment_schemas.events.record import AuditRecorded
+from payment_schemas.events.risk import AssessmentRequested, RiskAssessed
+from payment_schemas.events.settlement import SettlementRequested, SettlementUpdated
+from testkit.events import NOON, event_of
+
+
+def entry(event, payment=None, seconds=0, **fields):
+    """An entry whose event happened so many seconds after noon."""
+    made = event_of(event, **({"payment_id": payment} if payment else {}), **fields)
+    event_id = uuid5(payment or uuid4(), f"{event.__name__}{seconds}{fields}")
+    return entry_of(
+        made, Origin(event_id, NOON + timedelta(seconds=seconds), event.topic, 1, seconds)
+    )
+
+
+async def names(log, payment):
+    return [line.entry.event for line in await log.timeline(payment)]
+
+
+async def test_what_was_appended_is_read_back_unchanged(log):
+    payment = uuid4()
+    written = entry(PaymentConfirmed, payment)
+
+    await log.append([written])
+
+    (line,) = await log.timeline(payment)
+    assert line.entry == written
+
+
+async def test_a_timeline_is_ordered_by_time_and_then_by_arrival(log):
+    payment = uuid4()
+    await log.append(
+        [
+            entry(PaymentConfirmed, payment, seconds=2),
+            entry(SettlementRequested, payment, seconds=2),
+            entry(AssessmentRequested, payment, seconds=0),
+        ]
+    )
+    await log.append([entry(RiskAssessed, payment, seconds=1)])
+
+    assert await names(log, payment) == [
+        "PAYMENT_REQUESTED",
+        "RISK_ASSESSED",
+        "PAYMENT_CONFIRMED",
+        "SETTLEMENT_REQUESTED",
+    ]
+
+
+async def test_an_event_is_entered_once_however_often_it_comes(log):
+    payment = uuid4()
+    first = entry(AssessmentRequested, payment)
+    await log.append([first, entry(RiskAssessed, payment, seconds=1), first])
+    await log.append([replace(first, metadata={"version": 9}), first])
+
+    lines = await log.timeline(payment)
+
+    assert [line.entry.event for line in lines] == ["PAYMENT_REQUESTED", "RISK_ASSESSED"]
+    assert lines[0].entry.metadata["version"] == 1
+
+
+async def test_another_payments_entries_are_not_shown(log):
+    await log.append([entry(AssessmentRequested, uuid4())])
+
+    assert await log.timeline(uuid4()) == []
+
+
+async def test_an_action_without_a_payment_is_kept_and_stands_in_no_timeline(log):
+    await log.append([entry(AuditRecorded)])
+
+    assert await log.timelines(None, 500) == []
+
+
+async def test_timelines_come_in_pages_by_payment(log):
+    payments = sorted(uuid4() for _ in range(5))
+    for payment in payments:
+        await log.append([entry(AssessmentRequested, payment), entry(RiskAssessed, payment, 1)])
+
+    pages = [await log.timelines(None, 2)]
+    while pages[-1]:
+        pages.append(await log.timelines(pages[-1][-1].payment_id, 2))
+
+    assert [one.payment_id for page in pages for one in page] == payments
+    assert [len(page) for page in pages] == [2, 2, 1, 0]
+    assert pages[0][0] == Timeline(payments[0], ("PAYMENT_REQUESTED", "RISK_ASSESSED"), (1, None))
+
+
+LATER = timedelta(days=3650)
+
+
+async def checked(log, now=None):
+    """What the check finds among all entries, long after the last of them."""
+    return await log.check(NOON - LATER, now or datetime.now(UTC) + LATER)
+
+
+async def found(log, now=None):
+    findings = await checked(log, now)
+    return [(one.invariant, one.payment_id, one.details) for one in findings.violations]
+
+
+async def test_a_payment_that_went_its_whole_way_is_no_finding(log):
+    payment = uuid4()
+    await log.append(
+        [
+            entry(AssessmentRequested, payment, version=1),
+            entry(RiskAssessed, payment),
+            entry(PaymentConfirmed, payment, version=2),
+            entry(SettlementRequested, payment),
+            entry(SettlementUpdated, payment, status="SENT", version=1),
+            entry(SettlementUpdated, payment, status="SETTLED", version=2),
+        ]
+    )
+
+    findings = await checked(log)
+
+    assert (findings.violations, findings.unfinished, findings.dead_letters) == ([], [], 0)
+
+
+@pytest.mark.parametrize(
+    ("entries", "broken"),
+    [
+        (
+            [
+                (AssessmentRequested, {}),
+                (RiskAssessed, {}),
+                (SettlementRequested, {}),
+                (PaymentConfirmed, {"version": 2}),
+                (PaymentDeclined, {"version": 3}),
+            ],
+            ("I4", "confirmed and declined"),
+        ),
+        (
+            [
+                (AssessmentRequested, {}),
+                (SettlementUpdated, {"status": "SETTLED"}),
+                (SettlementUpdated, {"status": "REJECTED"}),
+            ],
+            ("I2", "settled and rejected"),
+        ),
+        (
+            [(AssessmentRequested, {"version": 1}), (ChallengeRequested, {"version": 1})],
+            ("I9", "two transitions share a version"),
+        ),
+        ([(RiskAssessed, {})], ("I9", "no entry of the request")),
+        (
+            [
+                (AssessmentRequested, {}),
+                (PaymentConfirmed, {"version": 2}),
+                (SettlementRequested, {}),
+            ],
+            ("I12", "confirmed without a risk result"),
+        ),
+        (
+            [(AssessmentRequested, {}), (RiskAssessed, {}), (PaymentConfirmed, {"version": 2})],
+            ("I9", "confirmed, and its settlement was not asked for"),
+        ),
+    ],
+)
+async def test_each_broken_invariant_is_found_with_its_payment(log, entries, broken):
+    payment = uuid4()
+    await log.append([entry(event, payment, **fields) for event, fields in entries])
+
+    assert await found(log) == [(broken[0], payment, broken[1])]
+
+
+async def test_what_came_in_a_moment_ago_is_not_missed_yet(log):
+    await log.append([entry(RiskAssessed, uuid4())])
+
+    assert await found(log, now=NOON) == []
+
+
+async def test_only_payments_with_entries_since_then_are_looked_at(log):
+    await log.append([entry(RiskAssessed, uuid4())])
+    now = datetime.now(UTC) + LATER
+
+    findings = await log.check(now - timedelta(hours=24), now)
+
+    assert (findings.violations, findings.unfinished) == ([], [])
+
+
+async def test_the_oldest_unfinished_payments_come_first(log):
+    old, young, done = uuid4(), uuid4(), uuid4()
+    await log.append(
+        [
+            entry(AssessmentRequested, young, seconds=30),
+            entry(AssessmentRequested, old, seconds=0),
+            entry(AssessmentRequested, done, seconds=10),
+            entry(PaymentDeclined, done, seconds=20),
+        ]
+    )
+
+    findings = await checked(log, now=NOON + timedelta(seconds=90))
+
+    assert findings.unfinished == [Unfinished(old, 90), Unfinished(young, 60)]
+
+
+async def test_findings_are_bounded(log):
+    await log.append([entry(RiskAssessed, UUID(int=number)) for number in range(1, 121)])
+
+    findings = await checked(log)
+
+    assert len(findings.violations) == len(findings.unfinished) == MOST_FINDINGS
