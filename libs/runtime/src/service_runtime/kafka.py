@@ -69,7 +69,7 @@ class KafkaProducer:
             outgoing.topic,
             value=outgoing.value,
             key=outgoing.key,
-            headers=outgoing.headers,
+            headers=list(outgoing.headers),
             partition=outgoing.partition,
         )
         return future

@@ -3,8 +3,11 @@
 import json
 import logging
 import sys
+import traceback
 from datetime import UTC, datetime
+from pathlib import Path
 
+FRAMES = 8
 ALLOWED = frozenset(
     {
         "attempts", "caller", "consequence", "consumer", "count", "delay_s", "error_class", "field",
@@ -31,6 +34,9 @@ class _JsonLine(logging.Formatter):
         }
         if record.exc_info and record.exc_info[0]:
             line["error_class"] = record.exc_info[0].__qualname__
+            # Where it happened, never what it said: an exception's text may quote a customer.
+            frames = traceback.extract_tb(record.exc_info[2])[-FRAMES:]
+            line["frames"] = [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in frames]
         return json.dumps(line, default=str)
 
 

@@ -9,12 +9,15 @@ from pydantic_settings import NoDecode
 from service_runtime.settings import KafkaSettings, SecretKey, SecretText
 
 
-def _listed(text: object) -> list[str]:
-    return [part.strip() for part in str(text).split(",") if part.strip()]
+def _listed(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _networks(text: object) -> list[IPv4Network | IPv6Network]:
-    return [ip_network(part) for part in _listed(text)]
+def _networks(text: object) -> object:
+    listed = _listed(text)
+    return [ip_network(part) for part in listed] if isinstance(listed, list) else listed
 
 
 class Settings(KafkaSettings):
