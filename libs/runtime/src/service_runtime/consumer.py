@@ -143,7 +143,7 @@ class Consumer:
                 attempt += 1
                 wait_s = delay_s(attempt, self._clock)
                 _log.warning("waiting", reason=str(error), attempts=attempt, delay_s=wait_s)
-                await self._source.idle(wait_s)
+                await self._source.idle(wait_s, stopping)
             else:
                 return True
         return False

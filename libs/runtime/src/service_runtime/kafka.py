@@ -26,6 +26,7 @@ CONSUMER_REQUEST_TIMEOUT_MS = 10_000
 START_WITHIN_S = 60
 START_RETRY_S = 0.5
 STOP_WITHIN_S = 2
+IDLE_POLL_S = 0.5
 COMMIT_EVERY_S = 0.1
 """Offsets follow this much later; what a crash repeats meanwhile, the inbox drops."""
 
@@ -137,14 +138,16 @@ class KafkaSource:
             partition = TopicPartition(record.topic, record.partition)
             self._handled[partition] = record.offset + 1
 
-    async def idle(self, seconds: float) -> None:
+    async def idle(self, seconds: float, stopping: asyncio.Event) -> None:
         """Stay a member of the group without taking records: who does not poll is thrown out."""
         consumer = self._client
         paused = consumer.assignment()
         consumer.pause(*paused)
         deadline = asyncio.get_running_loop().time() + seconds
         while (left_s := deadline - asyncio.get_running_loop().time()) > 0:
-            timeout_ms = max(1, int(min(left_s, 1.0) * 1000))
+            if stopping.is_set():
+                return
+            timeout_ms = max(1, int(min(left_s, IDLE_POLL_S) * 1000))
             for partition, records in (await consumer.getmany(timeout_ms=timeout_ms)).items():
                 # Newly assigned while we wait: put back what came, it is not its turn.
                 consumer.seek(partition, records[0].offset)

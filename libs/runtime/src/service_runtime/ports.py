@@ -1,6 +1,6 @@
 """The ports that the runtime's loops stand on: real adapters here, memory twins in testkit."""
 
-from asyncio import Future
+from asyncio import Event, Future
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -97,8 +97,8 @@ class Source(Protocol):
         """Note that everything up to these records is handled; offsets follow soon."""
         ...
 
-    async def idle(self, seconds: float) -> None:
-        """Stay a member of the group without taking records."""
+    async def idle(self, seconds: float, stopping: Event) -> None:
+        """Stay a member of the group without taking records, for so long or until the stop."""
         ...
 
 

@@ -13,6 +13,7 @@ from service_runtime.clock import Clock
 from service_runtime.messages import Cause, Due, Outgoing, Record
 from service_runtime.outbox import CLAIM_S
 from service_runtime.ports import DeadLetter, Lease, Stored
+from service_runtime.relay import pause
 
 
 @dataclass
@@ -218,9 +219,9 @@ class MemorySource:
         for record in records:
             self.committed[record.topic] = record.offset + 1
 
-    async def idle(self, seconds: float) -> None:
+    async def idle(self, seconds: float, stopping: asyncio.Event) -> None:
         self.idled.append(seconds)
-        await asyncio.sleep(seconds)
+        await pause(stopping, seconds)
 
     def crash(self) -> None:
         """Forget what was not committed, as a new process would."""

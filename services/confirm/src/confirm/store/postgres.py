@@ -75,7 +75,7 @@ select id, payment_id, kind from json_to_recordset(%(rows)s::json)
 
 _ENTRIES: LiteralString = """
 insert into entry (journal_id, account_id, amount_minor, currency)
-select id, account_id, amount_minor, currency
+select id, account_id, side.amount_minor, currency
 from json_to_recordset(%(rows)s::json)
          as posted (id uuid, debited text, credited text, amount_minor bigint, currency text),
      lateral (values (debited, -posted.amount_minor), (credited, posted.amount_minor))
