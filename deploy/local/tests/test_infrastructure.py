@@ -235,7 +235,9 @@ def test_a_program_gets_its_environment_to_the_letter(empty_layout):
 @pytest.mark.parametrize("value", ["it's", "two\nlines", "cut ;here", "cut #here"])
 def test_a_setting_that_supervisord_would_cut_is_refused(empty_layout, value):
     with pytest.raises(StackError, match="may hold no quote"):
-        Supervisor(empty_layout).apply([Program("odd", ("true",), empty_layout.root, {"ODD": value})])
+        Supervisor(empty_layout).apply(
+            [Program("odd", ("true",), empty_layout.root, {"ODD": value})]
+        )
 
 
 def test_status_of_a_stack_that_does_not_run_says_what_to_do():
