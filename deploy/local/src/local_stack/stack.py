@@ -129,7 +129,6 @@ class Stack:
         with self._alone():
             running = self._supervisor.processes()
             self._supervisor.stop(name for name in running if name not in INFRASTRUCTURE)
-            self._supervisor.stop(INFRASTRUCTURE)
             self._supervisor.shut_down()
             leftovers.end(self.layout)
             discovery.forget(self.layout)

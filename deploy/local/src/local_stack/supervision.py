@@ -20,6 +20,7 @@ MARK = "COUNTERSIGN_STACK"
 _START_WITHIN_S = 15
 _CALL_WITHIN_S = 10
 _INHERITED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "JAVA_HOME")
+_RESTARTER = "restarter"
 _STOPPED = {"STOPPED", "EXITED", "FATAL"}
 _WAIT = False  # the last argument of startProcess and stopProcess: we wait for many at once
 
@@ -150,17 +151,12 @@ class Supervisor:
         names = list(names)
         self.stop(names)
         for name in names:
-            (self._programs / f"{name}.conf").unlink()
+            (self._programs / f"{name}.conf").unlink(missing_ok=True)
             self._call("removeProcessGroup", name)
-        self._call("reloadConfig")
 
     def processes(self) -> dict[str, Mapping[str, Any]]:
         """What supervisord says about each program, by name; empty where it does not run."""
-        try:
-            found = self._call("getAllProcessInfo")
-        except OSError:
-            return {}
-        return {one["name"]: one for one in found if one["name"] != "restarter"}
+        return {name: one for name, one in self._all().items() if name != _RESTARTER}
 
     def stop(self, names: Iterable[str], *, within_s: float = 40) -> None:
         """Stop programs at once, each with its own signal, and wait until they have ended."""
@@ -181,6 +177,9 @@ class Supervisor:
     def shut_down(self, *, within_s: float = 60) -> None:
         """End the supervisor and all that it still runs."""
         if self.pid is not None:
+            # Left to itself, its end takes a second for each program that it knows.
+            self.remove([_RESTARTER])
+            self.remove(self.processes())
             self._call("shutdown")
             wait_until(
                 lambda: not self._layout.supervisor_socket.exists(),
@@ -194,8 +193,15 @@ class Supervisor:
         with xmlrpc.client.ServerProxy("http://supervisor", transport=transport) as server:
             return getattr(server.supervisor, method)(*arguments)
 
+    def _all(self) -> dict[str, Mapping[str, Any]]:
+        try:
+            found = self._call("getAllProcessInfo")
+        except (OSError, xmlrpc.client.Fault):  # not there, or ending
+            return {}
+        return {one["name"]: one for one in found}
+
     def _state(self, name: str) -> str:
-        return str(self.processes().get(name, {"statename": "STOPPED"})["statename"])
+        return str(self._all().get(name, {"statename": "STOPPED"})["statename"])
 
     def _environment(self) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}

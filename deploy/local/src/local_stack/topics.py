@@ -127,6 +127,9 @@ async def _apply_once(bootstrap: str, topics: Sequence[Topic]) -> None:
         if old:
             await _correct_partitions(admin, old)
             await _correct_settings(admin, old)
+        # The first question makes the topic of the groups' offsets, which takes a moment: better
+        # now than while every service waits for its partitions.
+        await admin.find_coordinator("countersign")
     finally:
         await admin.close()
 
