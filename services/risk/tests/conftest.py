@@ -1,32 +1,34 @@
 """Builders that show only the deciding fields, and the stores that the suites run on."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 import psycopg
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
-from local_stack.databases import DATABASE, admin_dsn, owner_of
+from local_stack.discovery import RunningStack
 from local_stack.stack import Stack
-from payment_schemas.cloudevents import Attributes, headers_of
 from payment_schemas.events.base import Event
 from payment_schemas.events.confirmation import PaymentConfirmed
 from payment_schemas.events.risk import AssessmentRequested, Screening
 from payment_schemas.ids import payment_id_of
 from risk.domain import AmountBand, Evidence, History, Levels, Points, Policy, Question
-from risk.settings import USD_RATES
+from risk.settings import USD_RATES, Settings
 from risk.store import MemoryAssessments, PostgresAssessments, assessment_table
-from service_runtime.messages import Cause, Received, Record
-from service_runtime.migrations import migrate
+from service_runtime.messages import Received
 from service_runtime.postgres import PostgresDatabase
-from service_runtime.settings import ServiceSettings
+from testkit.database import FreshDatabase, fresh_database
+from testkit.events import NOON, received
 from testkit.memory import MemoryDatabase, MemoryWorkTable, SteadyClock
 
 SERVICE = Path(__file__).parents[1]
-NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+NOW = NOON
 TABLES = "assessment, known_payee, known_country, recent_payment, inbox, outbox, dead_letter"
 
 
@@ -97,14 +99,7 @@ class Build:
         return PaymentConfirmed(**{**defaults, **fields})
 
     def received(self, event: Event, event_id: UUID | None = None) -> Received[Any]:
-        cause = Cause(event_id or uuid5(NAMESPACE_OID, event.model_dump_json()))
-        return Received(event, cause, NOW, self.record(event, cause.id))
-
-    def record(self, event: Event, event_id: UUID) -> Record:
-        headers = headers_of(event, Attributes(event_id, NOW, ()), "confirm")
-        value = event.model_dump_json().encode()
-        at_ms = int(NOW.timestamp() * 1000)
-        return Record(event.topic, 0, 0, at_ms, event.key.encode(), value, headers)
+        return received(event, event_id or uuid5(NAMESPACE_OID, event.model_dump_json()))
 
 
 @pytest.fixture(scope="session")
@@ -118,29 +113,62 @@ def clock() -> SteadyClock:
 
 
 @pytest.fixture(scope="session")
-def migrated(stack: Stack) -> Stack:
-    password = stack.credentials.read("database-risk-owner")
-    conninfo = f"postgresql://{owner_of('risk')}:{password}@{stack.postgres}/{DATABASE}"
-    migrate(conninfo, "risk", [SERVICE / "migrations", SERVICE / "development"])
-    return stack
+def risk_database(infrastructure: RunningStack) -> Iterator[FreshDatabase]:
+    with fresh_database(infrastructure, "risk", [SERVICE / "migrations"]) as database:
+        yield database
 
 
 @pytest.fixture
-def as_owner(migrated: Stack) -> Iterator[psycopg.Connection]:
-    dsn = admin_dsn(migrated.postgres, migrated.credentials)
-    with psycopg.connect(dsn, autocommit=True, options="-c search_path=risk") as connection:
+def as_owner(risk_database: FreshDatabase) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(risk_database.owner_dsn, autocommit=True) as connection:
         yield connection
 
 
 @pytest.fixture
+def settings(
+    risk_database: FreshDatabase, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> Settings:
+    environment = stack.environment_of("risk") | {"DATABASE_URL": risk_database.dsn}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return Settings()
+
+
+@pytest.fixture
 async def postgres(
-    migrated: Stack, as_owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, as_owner: psycopg.Connection
 ) -> AsyncIterator[PostgresDatabase]:
     as_owner.execute(f"truncate {TABLES}".encode())
-    for name, value in migrated.environment_of("risk").items():
-        monkeypatch.setenv(name, value)
-    async with PostgresDatabase(ServiceSettings(), "risk.test") as database:
+    async with PostgresDatabase(settings, "risk.test") as database:
         yield database
+
+
+class Outside:
+    """A remote service whose answer a test decides; remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.answer: Callable[[Any], Any] = lambda body: {}
+        self.status: Callable[[Any], int] = lambda body: 200
+        self.slow_s = 0.0
+        self.url = ""
+
+    async def serve(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        self.asked.append(body)
+        await asyncio.sleep(self.slow_s)
+        return web.json_response(self.answer(body), status=self.status(body))
+
+
+@pytest.fixture
+async def outside() -> AsyncIterator[Outside]:
+    outside = Outside()
+    app = web.Application()
+    app.router.add_post("/screenings:batch", outside.serve)
+    app.router.add_post("/customers:batch", outside.serve)
+    async with TestServer(app) as server:
+        outside.url = str(server.make_url("/"))
+        yield outside
 
 
 class Backend:
