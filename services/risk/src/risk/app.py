@@ -35,10 +35,11 @@ def build(settings: Settings) -> Process:
     later = partial(delay_s, clock=service.clock, first_s=FIRST_RETRY_S, most_s=LATEST_RETRY_S)
     assessor = Assessor(policy, later)
     due = Work(
-        assessment_table(),
-        partial(on_due_assessments, assessor=assessor),
-        PostgresAssessments,
-        look_ups.for_due,
+        table=assessment_table(),
+        handle=partial(on_due_assessments, assessor=assessor),
+        store=PostgresAssessments,
+        gather=look_ups.for_due,
+        may_start=lambda: not (ofac.shut or kyc.shut),
     )
     return service.process(
         # What was paid before a question of the same poll counts for it.

@@ -68,7 +68,8 @@ def _result_columns(result: Result) -> dict[str, Any]:
 
 def _sorted_rows(assessments: Iterable[Assessment]) -> str:
     """One order for all writers: two batches that meet wait for each other, never in a circle."""
-    return json_rows(sorted(map(_row, assessments), key=lambda row: str(row["id"])))
+    ordered = sorted(assessments, key=lambda one: str(one.question.payment_id))
+    return json_rows([_row(one) for one in ordered])
 
 
 class PostgresAssessments:
@@ -143,7 +144,6 @@ class PostgresAssessments:
         }
 
     async def learn(self, payments: Sequence[Learned]) -> None:
-        rows = json_rows([{name: getattr(one, name) for name in one.__slots__} for one in payments])
         await self._tx.rows(
             """with learned as (
                    select * from json_to_recordset(%(rows)s::json)
@@ -161,7 +161,7 @@ class PostgresAssessments:
                insert into recent_payment (payment_id, user_id, confirmed_at)
                select payment_id, user_id, confirmed_at from learned order by payment_id
                on conflict do nothing""",
-            rows=rows,
+            rows=json_rows(payments),
         )
 
     async def forget(self, before: datetime) -> None:
