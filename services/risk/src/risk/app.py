@@ -38,7 +38,7 @@ def build(settings: Settings) -> Process:
         assessment_table(),
         partial(on_due_assessments, assessor=assessor),
         PostgresAssessments,
-        look_ups.for_due,
+        gather=look_ups.for_due,
     )
     return service.process(
         # What was paid before a question of the same poll counts for it.
