@@ -32,26 +32,28 @@ class Breaker:
         self._failures_in_a_row = 0
         self._successes = 0
         self._opened_s = 0.0
-        self._probing = False
+        self._in_flight = 0
 
     def admits(self, now_s: float) -> bool:
         """Say whether a call may go out; one that may must be followed by `ended`."""
         if self.state is State.OPEN and now_s - self._opened_s >= self._open_s:
-            self.state, self._successes, self._probing = State.HALF_OPEN, 0, False
-        if self.state is State.HALF_OPEN:
-            admitted, self._probing = not self._probing, True
-            return admitted
-        return self.state is State.CLOSED
+            self.state, self._successes = State.HALF_OPEN, 0
+        # Half open, a call that went out before the breaker opened must not pass for the probe.
+        admitted = self.state is State.CLOSED or (
+            self.state is State.HALF_OPEN and self._in_flight == 0
+        )
+        self._in_flight += admitted
+        return admitted
 
     def is_shut(self, now_s: float) -> bool:
         """Say whether `admits` would refuse, without asking for the probe."""
         if self.state is State.OPEN:
             return now_s - self._opened_s < self._open_s
-        return self.state is State.HALF_OPEN and self._probing
+        return self.state is State.HALF_OPEN and self._in_flight > 0
 
     def ended(self, now_s: float, *, ok: bool | None) -> None:
         """Note how a call ended; None where it says nothing (cancelled)."""
-        self._probing = False
+        self._in_flight -= 1
         if ok is None:
             return
         self._failures_in_a_row = 0 if ok else self._failures_in_a_row + 1

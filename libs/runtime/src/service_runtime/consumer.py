@@ -1,10 +1,9 @@
 """The consumer: poll, decode each, gather once, one transaction a topic, offset last."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from payment_schemas.cloudevents import MalformedRecordError, read_attributes, read_event
 from payment_schemas.events.base import Event
@@ -13,6 +12,7 @@ from service_runtime.backoff import delay_s
 from service_runtime.clock import Clock
 from service_runtime.dead_letters import outgoing_of
 from service_runtime.errors import ServiceError, Unavailable
+from service_runtime.gathering import Gather, Gathered, gather_for
 from service_runtime.logs import Log
 from service_runtime.messages import Batch, Cause, Events, Outgoing, Received, Record
 from service_runtime.ports import DeadLetter, Source
@@ -27,7 +27,6 @@ _sizes = metrics.histogram(
 _ages = metrics.histogram("event_age", "Produced to handled, oldest of a batch.")
 _dead = metrics.counter("dead_letter", "Records that were set aside.")
 
-Gather = Callable[[Batch[Any, Any]], Awaitable[Mapping[UUID, Any]]]
 Handle = Callable[[Batch[Any, Any], Any], Awaitable[Events]]
 
 
@@ -53,6 +52,7 @@ class _InboxStep:
     consumer: str
     handler: Handler
     clock: Clock
+    gathered: Gathered
 
     async def claim(self, tx: Any, items: Sequence[Received[Any]]) -> list[Received[Any]]:
         new = await tx.claim_inbox(self.consumer, [item.cause.id for item in items])
@@ -60,6 +60,7 @@ class _InboxStep:
         return [item for item in items if item.cause.id in new and not new.discard(item.cause.id)]
 
     async def handle(self, tx: Any, batch: Batch[Any, Any]) -> Events:
+        self.gathered.require(batch)
         return await self.handler.handle(batch, self.handler.store(tx))
 
     async def set_aside(
@@ -70,6 +71,15 @@ class _InboxStep:
             item.record, reason, type(error).__qualname__, attempts, self.clock.now()
         )
         return await _bury(tx, self.consumer, [letter])
+
+
+@dataclass(slots=True)
+class _Group:
+    """The records of one topic in one poll, decoded; what was asked outside is asked once."""
+
+    received: Sequence[Received[Any]]
+    letters: Sequence[DeadLetter]
+    gathered: Gathered | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +146,10 @@ class Consumer:
     ) -> bool:
         """Try the same records, in order, for as long as something else is down."""
         attempt = 0
+        group = self._decode(records)
         while not stopping.is_set():
             try:
-                await self._handle(handler, records)
+                await self._handle(handler, group)
             except Unavailable as error:
                 attempt += 1
                 wait_s = delay_s(attempt, self._clock)
@@ -148,20 +159,22 @@ class Consumer:
                 return True
         return False
 
-    async def _handle(self, handler: Handler, records: Sequence[Record]) -> None:
-        received, letters = self._decode(records)
-        if letters:
-            await self._unit.keep(_Burial(self._name, letters))
-        if not received:
+    async def _handle(self, handler: Handler, group: _Group) -> None:
+        if group.letters:
+            await self._unit.keep(_Burial(self._name, group.letters))
+            group.letters = ()
+        if not group.received:
             return
-        self._observe(received)
-        found = await handler.gather(Batch(received, self._clock.now())) if handler.gather else {}
-        step = _InboxStep(self._name, handler, self._clock)
-        await self._unit.carry_out(step, received, found)
+        if group.gathered is None:
+            self._observe(group.received)
+            batch: Batch[Any, Any] = Batch(group.received, self._clock.now())
+            group.gathered = await gather_for(handler.gather, batch)
+        step = _InboxStep(self._name, handler, self._clock, group.gathered)
+        await self._unit.carry_out(step, group.received, group.gathered.found)
         for wake in handler.wakes:
             wake()
 
-    def _decode(self, records: Sequence[Record]) -> tuple[list[Received[Any]], list[DeadLetter]]:
+    def _decode(self, records: Sequence[Record]) -> _Group:
         """Validate each record alone: a bad one takes no other down."""
         received, letters = [], []
         for record in records:
@@ -175,7 +188,7 @@ class Consumer:
             else:
                 cause = Cause(attributes.id, attributes.trace)
                 received.append(Received(event, cause, attributes.time, record))
-        return received, letters
+        return _Group(received, letters)
 
     def _observe(self, received: Sequence[Received[Any]]) -> None:
         topic = {"topic": received[0].record.topic}

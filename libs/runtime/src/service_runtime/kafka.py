@@ -6,14 +6,20 @@ carry the null and non-UTF-8 headers of a dead letter and its subscriber sleeps 
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError, KafkaError
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    KafkaConnectionError,
+    KafkaError,
+    MessageSizeTooLargeError,
+)
 
-from service_runtime.errors import Unavailable
+from service_runtime.errors import Rejected, Unavailable
 from service_runtime.logs import Log
 from service_runtime.messages import Outgoing, Record
 from service_runtime.relay import pause
@@ -63,16 +69,22 @@ class KafkaProducer:
                     await self._producer.stop()
 
     async def send(self, outgoing: Outgoing) -> asyncio.Future[Any]:
-        """Hand a record to the producer; the future ends when all replicas have it."""
+        """Hand a record to the producer; the future ends when all replicas have it.
+
+        Raises Rejected where the record is larger than MAX_REQUEST_BYTES.
+        """
         if self._producer is None:
             raise Unavailable("producer is not started")
-        future: asyncio.Future[Any] = await self._producer.send(
-            outgoing.topic,
-            value=outgoing.value,
-            key=outgoing.key,
-            headers=list(outgoing.headers),
-            partition=outgoing.partition,
-        )
+        try:
+            future: asyncio.Future[Any] = await self._producer.send(
+                outgoing.topic,
+                value=outgoing.value,
+                key=outgoing.key,
+                headers=list(outgoing.headers),
+                partition=outgoing.partition,
+            )
+        except MessageSizeTooLargeError:
+            raise Rejected(f"{outgoing.topic}: record too large") from None
         return future
 
     async def connected(self) -> bool:
@@ -156,10 +168,13 @@ class KafkaSource:
         consumer.resume(*(paused & consumer.assignment()))
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Commit offsets now and then until told to stop."""
+        """Commit offsets now and then until told to stop.
+
+        A commit waits for a broker that is away; a stop must not wait for the commit.
+        """
         while not stopping.is_set():
             await pause(stopping, COMMIT_EVERY_S)
-            await self.commit()
+            await _unless(stopping, self.commit())
 
     async def commit(self) -> None:
         """Commit what is handled; what cannot be committed now is handled again, without effect."""
@@ -203,6 +218,18 @@ class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         self._source.joined(len(assigned))
+
+
+async def _unless(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Do the work to its end, or until told to stop."""
+    working, stopped = asyncio.create_task(work), asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+    finally:
+        for task in (working, stopped):
+            task.cancel()
 
 
 def _record(record: Any) -> Record:

@@ -29,13 +29,15 @@ def _row(outgoing: Outgoing) -> dict[str, Any]:
         "partition": outgoing.partition,
         "key": _encoded(outgoing.key),
         "value": _encoded(outgoing.value),
-        "headers": [[name, _encoded(value)] for name, value in outgoing.headers],
+        # Names too: JSON in PostgreSQL takes no NUL, and a name may hold one.
+        "headers": [[_encoded(name.encode()), _encoded(value)] for name, value in outgoing.headers],
     }
 
 
 def _stored(row: DictRow) -> Stored:
     headers = tuple(
-        (name, None if value is None else base64.b64decode(value)) for name, value in row["headers"]
+        (base64.b64decode(name).decode(), None if value is None else base64.b64decode(value))
+        for name, value in row["headers"]
     )
     return Stored(
         row["id"], Outgoing(row["topic"], row["key"], row["value"], headers, row["partition"])

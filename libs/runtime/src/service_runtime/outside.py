@@ -15,6 +15,8 @@ from service_runtime.errors import Unavailable
 CONNECT_S = 1.0
 MAX_ANSWER_BYTES = 1024 * 1024
 MAX_CONNECTIONS = 32
+REDIRECTION = 300
+CLIENT_ERROR = 400
 SERVER_ERROR = 500
 
 
@@ -32,7 +34,7 @@ class NotAsked(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class OutsideAnswer:
-    """A status below 500 and the JSON that came with it."""
+    """A status that is neither a redirection nor a fault of theirs, and the JSON with it."""
 
     status: int
     body: Any
@@ -118,7 +120,7 @@ class OutsideClient:
             raise NoAnswer(f"{self._name}: {type(error).__name__}") from None
 
     async def _read(self, response: aiohttp.ClientResponse) -> Any:
-        if response.status >= SERVER_ERROR:
+        if response.status >= SERVER_ERROR or REDIRECTION <= response.status < CLIENT_ERROR:
             raise NoAnswer(f"{self._name}: status {response.status}")
         raw = await response.content.read(MAX_ANSWER_BYTES + 1)
         while len(raw) <= MAX_ANSWER_BYTES and not response.content.at_eof():

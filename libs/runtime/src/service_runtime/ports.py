@@ -82,7 +82,10 @@ class Publisher(Protocol):
     """The way to the broker."""
 
     async def send(self, outgoing: Outgoing) -> Future[Any]:
-        """Hand a record to the producer; the future ends when the broker has it."""
+        """Hand a record to the producer; the future ends when the broker has it.
+
+        Raises Rejected where the record can never be sent.
+        """
         ...
 
 

@@ -44,13 +44,37 @@ async def _live(process: Process, settings: HttpSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with AsyncExitStack() as stack:
-        for resource in process.resources:
-            await stack.enter_async_context(resource)
+        if not await _opened(process.resources, stack, stopping):
+            _log.info("stopped")
+            return
         # What was made at start lives as long as the process: the collector need not walk it.
         gc.freeze()
         _log.info("started", port=settings.port)
         await _serve(process, settings, stopping)
     _log.info("stopped")
+
+
+async def _opened(
+    resources: Sequence[AbstractAsyncContextManager[object]],
+    stack: AsyncExitStack,
+    stopping: asyncio.Event,
+) -> bool:
+    """Open the resources in order; return False where the stop came first."""
+
+    async def open_all() -> None:
+        for resource in resources:
+            await stack.enter_async_context(resource)
+
+    # A broker that is awaited at start must not keep a process from stopping.
+    opening, stopped = asyncio.create_task(open_all()), asyncio.create_task(stopping.wait())
+    await asyncio.wait({opening, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if opening.done():
+        opening.result()
+        return True
+    opening.cancel()
+    await asyncio.wait({opening})
+    return False
 
 
 async def _serve(process: Process, settings: HttpSettings, stopping: asyncio.Event) -> None:

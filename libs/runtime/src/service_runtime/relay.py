@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from service_runtime import metrics
-from service_runtime.errors import Consequence, consequence_of
+from service_runtime.errors import Consequence, Rejected, consequence_of
 from service_runtime.logs import Log
 from service_runtime.messages import Outgoing
 from service_runtime.ports import Database, Publisher, Stored
@@ -87,11 +87,20 @@ class Relay:
         self._in_flight.update(ids)
         try:
             for record in records:
-                futures.append(await self._publisher.send(record))  # noqa: PERF401 - kept on failure
+                futures.append(await self._send(record))  # noqa: PERF401 - kept on failure
         finally:
             self._in_flight.difference_update(ids[len(futures) :])
             if futures:
                 self._confirm(ids[: len(futures)], futures)
+
+    async def _send(self, record: Outgoing) -> asyncio.Future[Any]:
+        try:
+            return await self._publisher.send(record)
+        except Rejected as error:
+            # Its row stays for a person to see; the rows behind it must not wait for that.
+            refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            refused.set_exception(error)
+            return refused
 
     def _confirm(self, ids: list[int], futures: list[asyncio.Future[Any]]) -> None:
         self._make_room()
@@ -103,9 +112,13 @@ class Relay:
         results = await asyncio.gather(*futures, return_exceptions=True)
         self._in_flight.difference_update(ids)
         self._make_room()
+        refused = [result for result in results if isinstance(result, BaseException)]
+        if refused:
+            error_class = type(refused[0]).__qualname__
+            _log.error("not_published", count=len(refused), error_class=error_class)
         # Answers have no row, so there are more results than ids.
         pairs = zip(ids, results, strict=False)
-        self._acknowledged += [row for row, result in pairs if not isinstance(result, Exception)]
+        self._acknowledged += [id_ for id_, one in pairs if not isinstance(one, BaseException)]
 
     def _make_room(self) -> None:
         if len(self._in_flight) < MOST_IN_FLIGHT:

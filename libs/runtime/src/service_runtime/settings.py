@@ -9,10 +9,20 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 KEY_BYTES = 32
+
+
+class _Caller(BaseModel):
+    """Who may call internal routes: the hash of its secret, and for what."""
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    scopes: list[str]
+
+
+_CALLERS = TypeAdapter(dict[str, _Caller])
 
 
 def _read_text(path: object) -> str:
@@ -41,6 +51,15 @@ SecretKey = Annotated[bytes, BeforeValidator(_read_key), Field(repr=False)]
 """The 32 bytes behind the base64 in the file that the variable names."""
 
 
+def _read_callers(path: object) -> str:
+    text = _read_text(path)
+    try:
+        _CALLERS.validate_json(text)
+    except ValidationError:
+        raise ValueError('must hold JSON: {caller: {"sha256": hex, "scopes": [...]}}') from None
+    return text
+
+
 class HttpSettings(BaseSettings):
     """Settings of every process that serves HTTP."""
 
@@ -55,7 +74,7 @@ class HttpSettings(BaseSettings):
     otlp_endpoint: str = ""
     """Address of the OpenTelemetry collector (gRPC); empty: no telemetry leaves the process."""
     trace_sample: float = Field(default=1.0, ge=0, le=1)
-    internal_credentials: SecretText = Field(
+    internal_credentials: Annotated[str, BeforeValidator(_read_callers), Field(repr=False)] = Field(
         default="{}", validation_alias="INTERNAL_CREDENTIALS_FILE", validate_default=False
     )
     """JSON: caller → {"sha256": hex of its secret, "scopes": [...]}."""

@@ -1,25 +1,32 @@
 """HTTP plumbing that every process shares: health, readiness, metrics, request ids, body limits."""
 
+import asyncio
 import hashlib
 import hmac
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from uuid import UUID
 
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service_runtime.clock import Clock
+from service_runtime.logs import Log
 from service_runtime.metrics import exposition
+
+_log = Log("web")
 
 Check = Callable[[], Awaitable[bool]]
 """Says whether one dependency can be reached now."""
 
 MAX_BODY_BYTES = 1024 * 1024
+CHECK_WITHIN_S = 3.0
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -39,13 +46,13 @@ def create_app(
     app = FastAPI(title=f"Countersign {name}", version="1.0", default_response_class=JsonResponse)
     app.add_middleware(RequestFrame, clock=clock, max_body_bytes=max_body_bytes)
     app.add_exception_handler(RequestValidationError, _refuse_invalid)
-    app.add_exception_handler(HTTPException, _refuse)
+    app.add_exception_handler(StarletteHTTPException, _refuse)
 
     async def health(_request: Request) -> Response:
         return JsonResponse({"status": "alive", "service": name})
 
     async def ready(_request: Request) -> Response:
-        missing = [dependency for dependency, check in checks.items() if not await check()]
+        missing = [dependency for dependency, check in checks.items() if not await _passes(check)]
         status = {"status": "not ready" if missing else "ready", "missing": missing}
         return JsonResponse(status, 503 if missing else 200)
 
@@ -58,10 +65,19 @@ def create_app(
     return app
 
 
+async def _passes(check: Check) -> bool:
+    try:
+        async with asyncio.timeout(CHECK_WITHIN_S):
+            return await check()
+    except Exception as error:  # noqa: BLE001 - whatever a check raises, its dependency is missing
+        _log.warning("not_ready", error_class=type(error).__qualname__)
+        return False
+
+
 async def _refuse(_request: Request, error: Exception) -> Response:
     """Answer every refusal in one shape."""
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
-    return JsonResponse({"error": error.detail}, error.status_code)
+    assert isinstance(error, StarletteHTTPException)  # noqa: S101 - registered for it alone
+    return JsonResponse({"error": error.detail}, error.status_code, headers=error.headers)
 
 
 async def _refuse_invalid(_request: Request, error: Exception) -> Response:
@@ -86,22 +102,37 @@ class RequestFrame:
             return
         request_id = self._clock.new_id()
         scope.setdefault("state", {})["request_id"] = request_id
-        header = (b"x-request-id", str(request_id).encode())
-
-        async def send_framed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), header]
-            await send(message)
-
+        framed = _Framed(send, request_id)
         if self._declared_length(scope) > self._max_body_bytes:
-            await JsonResponse({"error": "Body too large"}, 413)(scope, receive, send_framed)
+            await JsonResponse({"error": "Body too large"}, 413)(scope, receive, framed)
             return
-        await self._app(scope, _Bounded(receive, self._max_body_bytes), send_framed)
+        try:
+            await self._app(scope, _Bounded(receive, self._max_body_bytes), framed)
+        except Exception as error:
+            _log.error("failed", request_id=request_id, error_class=type(error).__qualname__)
+            if framed.begun:
+                raise
+            await JsonResponse({"error": "Internal error"}, 500)(scope, receive, framed)
 
     @staticmethod
     def _declared_length(scope: Scope) -> int:
         lengths = [value for name, value in scope["headers"] if name == b"content-length"]
         return int(lengths[0]) if lengths and lengths[0].isdigit() else 0
+
+
+class _Framed:
+    """A send channel that puts the request's id on the answer."""
+
+    def __init__(self, send: Send, request_id: UUID) -> None:
+        self._send = send
+        self._header = (b"x-request-id", str(request_id).encode())
+        self.begun = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.begun = True
+            message["headers"] = [*message.get("headers", ()), self._header]
+        await self._send(message)
 
 
 class _Bounded:
@@ -145,7 +176,8 @@ class Credentials:
         def caller(request: Request) -> str:
             found = self.caller_with(scope, request.headers.get("authorization", ""))
             if found is None:
-                raise HTTPException(401, f"A credential with scope {scope} is required")
+                details = f"A credential with scope {scope} is required"
+                raise HTTPException(401, details, {"WWW-Authenticate": "Bearer"})
             return found
 
         return caller

@@ -1,16 +1,16 @@
 """Work that is due at a time, kept in a table: claim, commit, act, write back under the epoch."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from service_runtime import metrics
 from service_runtime.backoff import delay_s
 from service_runtime.clock import Clock
-from service_runtime.consumer import Gather, Handle
+from service_runtime.consumer import Handle
 from service_runtime.errors import Consequence, consequence_of
+from service_runtime.gathering import Gather, Gathered, gather_for
 from service_runtime.logs import Log
 from service_runtime.messages import Batch, Due, Events
 from service_runtime.ports import Database, WorkTable
@@ -52,12 +52,14 @@ class _LeaseStep:
     """A handler's work on due rows, claimed by the epoch."""
 
     work: Work
+    gathered: Gathered
 
     async def claim(self, tx: Any, items: Sequence[Due[Any]]) -> list[Due[Any]]:
         mine = await self.work.table.still_mine(tx, items)
         return [item for item in items if item.cause.id in mine]
 
     async def handle(self, tx: Any, batch: Batch[Any, Any]) -> Events:
+        self.gathered.require(batch)
         return await self.work.handle(batch, self.work.store(tx))
 
     async def set_aside(
@@ -119,14 +121,9 @@ class Worker:
             if due and work.begin is not None:
                 await work.begin(Batch(due, self._clock.now()), work.store(tx))
         if due:
-            found = await self._gather(due)
-            await self._unit.carry_out(_LeaseStep(work), due, found)
+            gathered = await gather_for(work.gather, Batch(due, self._clock.now()))
+            await self._unit.carry_out(_LeaseStep(work, gathered), due, gathered.found)
         return len(due)
-
-    async def _gather(self, due: Sequence[Due[Any]]) -> Mapping[UUID, Any]:
-        if self._work.gather is None:
-            return {}
-        return await self._work.gather(Batch(due, self._clock.now()))
 
     async def _rest(self, seconds: float) -> None:
         try:

@@ -1,7 +1,7 @@
 """Money as a type: integer minor units and a currency. Never a float."""
 
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -27,6 +27,8 @@ DECIMALS: dict[str, int] = {
 }
 DEFAULT_CURRENCY = "USD"
 MAX_INTEGER_DIGITS = 12
+# Python's usual 28 digits would round the 40th decimal of an amount away and accept it.
+_EXACT = Context(prec=200)
 
 
 def _known_currency(code: str) -> str:
@@ -68,6 +70,6 @@ def decimal_of(amount: str) -> Decimal:
 
 def minor_units(number: Decimal, currency: str) -> int | None:
     """Return the amount in minor units, or None where the currency has too few decimals."""
-    scaled = number.scaleb(DECIMALS[currency])
+    scaled = number.scaleb(DECIMALS[currency], context=_EXACT)
     whole = scaled.to_integral_value()
     return int(whole) if whole == scaled else None
