@@ -1,0 +1,126 @@
+"""The system's edge as its clients use it: pay, follow, and what operators look up."""
+
+import asyncio
+import hashlib
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from local_stack.discovery import RunningStack
+
+FINAL_SETTLEMENT = ("SETTLED", "REJECTED")
+CODE = "789012"
+"""The one-time code of the development profile."""
+
+
+@dataclass
+class Customer:
+    """Somebody with an account and a token."""
+
+    user_id: str
+    account: str
+    token: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the customer's app sends."""
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+@dataclass
+class Outcome:
+    """One operation as its client saw it: ok, fail or unknown, as in Jepsen."""
+
+    transaction_id: str
+    customer: Customer
+    answers: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def acknowledged(self) -> bool:
+        """The client was told SUCCESS, or that the payment goes on."""
+        return any(status in (200, 202) for status, _ in self.answers)
+
+
+class Edge:
+    """A running system, spoken to over HTTP."""
+
+    def __init__(self, stack: RunningStack, gateway: int = 0) -> None:
+        self._stack = stack
+        self.http = httpx.AsyncClient(base_url=stack.url("gateway", gateway), timeout=20)
+        secret = stack.credentials.read("internal-credential-ops")
+        self._operator = httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {secret}"}, timeout=20
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.http.aclose()
+        await self._operator.aclose()
+
+    async def admin(self, owner: str, path: str, **query: Any) -> Any:
+        """Ask an owner's admin route."""
+        answer = await self._operator.get(self._stack.url(owner) + "/admin" + path, params=query)
+        answer.raise_for_status()
+        return answer.json()
+
+    async def statement(self) -> list[dict[str, Any]]:
+        """Return what the partner banks booked today and yesterday, in UTC."""
+        days = {time.strftime("%Y-%m-%d", time.gmtime(time.time() - back)) for back in (0, 86400)}
+        entries: list[dict[str, Any]] = []
+        for day in days:
+            url = self._stack.url("partner_bank") + "/statement"
+            answer = await self._operator.get(url, params={"date": day})
+            entries += answer.raise_for_status().json()["entries"]
+        return entries
+
+    async def open_customers(self, name: str, count: int, balance_minor: int) -> list[Customer]:
+        """Open accounts NAME-0001 … and fetch a token for each owner."""
+        order = {"name": name, "owner": f"usr-{name}", "balance_minor": balance_minor}
+        url = self._stack.url("confirm") + "/admin/accounts"
+        opened = await self._operator.post(url, json={**order, "count": count})
+        opened.raise_for_status()
+        numbers = [f"{number:04}" for number in range(1, count + 1)]
+        return [await self._customer(f"usr-{name}-{n}", f"{name}-{n}") for n in numbers]
+
+    async def _customer(self, user_id: str, account: str) -> Customer:
+        answer = await self._operator.post(
+            self._stack.url("issuer") + "/token",
+            json={"sub": user_id, "scope": "payment.confirm"},
+        )
+        return Customer(user_id, account, answer.raise_for_status().json()["access_token"])
+
+    async def confirm(self, customer: Customer | None, **body: Any) -> httpx.Response:
+        """Send one `POST /payment/confirm`; without a customer, without a token."""
+        headers = customer.headers if customer else {}
+        return await self.http.post("/payment/confirm", json=body, headers=headers)
+
+    async def pay(self, customer: Customer, transaction_id: str, **body: Any) -> httpx.Response:
+        """Confirm a payment under a key that follows from the transaction."""
+        key = hashlib.sha256(transaction_id.encode()).hexdigest()
+        return await self.confirm(
+            customer,
+            transaction_id=transaction_id,
+            idempotency_key=key,
+            from_account=customer.account,
+            **{"amount": "50.00", "to_account": "payee-known", **body},
+        )
+
+    async def payment(self, customer: Customer, transaction_id: str) -> dict[str, Any]:
+        """Return how a payment stands."""
+        answer = await self.http.get(f"/payment/{transaction_id}", headers=customer.headers)
+        found: dict[str, Any] = answer.json() if answer.status_code == httpx.codes.OK else {}
+        return found
+
+    async def until(
+        self, customer: Customer, transaction_id: str, *settlement: str, within_s: float = 60
+    ) -> dict[str, Any]:
+        """Follow a payment until it settled so, or is declined; return its last state."""
+        deadline = time.monotonic() + within_s
+        while True:
+            found = await self.payment(customer, transaction_id)
+            done = found.get("settlement_status") in (settlement or FINAL_SETTLEMENT)
+            if done or found.get("status") == "DECLINED" or time.monotonic() > deadline:
+                return found
+            await asyncio.sleep(0.1)
