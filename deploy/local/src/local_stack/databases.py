@@ -122,8 +122,9 @@ def _migrate(address: str, credentials: Credentials, service: str) -> None:
 def _folders(service: str) -> list[Path]:
     """Where a service's SQL files are: its migrations, in development its seeds too."""
     home = CHECKOUT / "services" / service
-    seeds = (
-        user_settings(["PROFILE"]).get("PROFILE", "dev") == "dev"
-        and (home / "development").exists()
-    )
-    return [home / "migrations", *([home / "development"] if seeds else [])]
+    names = ["migrations", "development"] if _in_development() else ["migrations"]
+    return [home / name for name in names if (home / name).exists() or name == "migrations"]
+
+
+def _in_development() -> bool:
+    return user_settings(["PROFILE"]).get("PROFILE", "dev") == "dev"
