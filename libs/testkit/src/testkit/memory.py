@@ -4,13 +4,13 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from service_runtime.clock import Clock
-from service_runtime.messages import Cause, Due, Outgoing, Record
+from service_runtime.messages import Cause, Due, Outgoing, Record, Trace
 from service_runtime.outbox import CLAIM_S
 from service_runtime.ports import DeadLetter, Lease, Stored
 from service_runtime.relay import pause
@@ -46,6 +46,14 @@ class MemoryTransaction:
     def own(self) -> defaultdict[str, dict[Any, Any]]:
         """The store's tables."""
         return self.tables.own
+
+    def schedule(
+        self, table: str, row_id: UUID, due_at: datetime | None, trace: Trace | None = None
+    ) -> None:
+        """Set when a work table's row is due, and end its lease. For the stores' twins."""
+        leases = self.tables.own[f"{table}/lease"]
+        lease: Lease = leases.get(row_id, Lease(due_at, trace=trace or ()))
+        leases[row_id] = replace(lease, due_at=due_at, lease_until=None)
 
     async def claim_inbox(self, consumer: str, event_ids: Sequence[UUID]) -> set[UUID]:
         new = {event_id for event_id in event_ids if (consumer, event_id) not in self.tables.inbox}

@@ -1,0 +1,83 @@
+"""Wires settlement."""
+
+from functools import partial
+
+from payment_schemas.events.settlement import SettlementRequested, SettlementUpdated
+from service_runtime.consumer import Handler
+from service_runtime.outside import OutsideClient
+from service_runtime.process import Process
+from service_runtime.service import Service
+from service_runtime.work import Work, Worker
+from service_runtime.work_table import PostgresWorkTable
+from settlement import handlers
+from settlement.clients import HttpPartnerBank, PartnerBank
+from settlement.domain import BATCH_ROWS, NextStep, Policy
+from settlement.routes import routes
+from settlement.settings import Settings
+from settlement.store import SIZED_BY, TABLE, PostgresInstructions, instruction_of
+
+
+def build(settings: Settings) -> Process:
+    """Return settlement, ready to run."""
+    service = Service("settlement", settings)
+    clients = [_client(settings, partner) for partner in settings.partners]
+    banks = {
+        partner: HttpPartnerBank(client)
+        for partner, client in zip(settings.partners, clients, strict=True)
+    }
+    works = _works(settings, banks)
+    senders = [service.worker(work) for work in works[NextStep.SEND]]
+    enquirers = [service.worker(work) for work in works[NextStep.ENQUIRE]]
+    return service.process(
+        handlers=[_handler(settings, senders)],
+        emits=[SettlementUpdated],
+        workers=[*senders, *enquirers],
+        routes=routes(
+            service.database, PostgresInstructions, service.credentials.require("ops.read")
+        ),
+        resources=clients,
+    )
+
+
+def _client(settings: Settings, partner: str) -> OutsideClient:
+    secret = settings.secrets_by_partner[partner]
+    return OutsideClient(
+        partner,
+        f"{settings.partner_bank_url.rstrip('/')}/banks/{partner}",
+        settings.partner_timeout_s,
+        {"Authorization": f"Bearer {secret}"},
+    )
+
+
+def _handler(settings: Settings, senders: list[Worker]) -> Handler:
+    routing = handlers.Routing(settings.partner_routes, settings.default_partner)
+    return Handler(
+        event=SettlementRequested,
+        handle=partial(handlers.on_settlement_requested, routing=routing),
+        store=PostgresInstructions,
+        wakes=[sender.wake for sender in senders],
+    )
+
+
+def _works(settings: Settings, banks: dict[str, HttpPartnerBank]) -> dict[NextStep, list[Work]]:
+    """Give each partner lanes of its own to send and to enquire: none waits for another's bank."""
+    policy = Policy(settings.enquiry_first_s, settings.enquiry_most_s)
+    return {
+        step: [_work(partner, step, bank, policy, lanes) for partner, bank in banks.items()]
+        for step, lanes in ((NextStep.SEND, settings.partner_lanes), (NextStep.ENQUIRE, 1))
+    }
+
+
+def _work(partner: str, step: NextStep, bank: PartnerBank, policy: Policy, lanes: int) -> Work:
+    ask = {NextStep.SEND: handlers.send, NextStep.ENQUIRE: handlers.enquire}[step]
+    only = {"partner": partner, "next_step": step.value}
+    return Work(
+        table=PostgresWorkTable(TABLE, instruction_of, only, SIZED_BY),
+        handle=partial(handlers.on_due_instructions, policy=policy),
+        store=PostgresInstructions,
+        begin=handlers.on_due_instructions_claimed,
+        gather=partial(ask, bank=bank),
+        may_start=lambda: not bank.is_shut,
+        slice_rows=BATCH_ROWS,
+        lanes=lanes,
+    )

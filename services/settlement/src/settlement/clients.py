@@ -1,0 +1,199 @@
+"""The partner banks' interface: transfers and enquiries in batches, answers matched by UETR."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from uuid import UUID
+
+from payment_schemas.ids import Uetr
+from service_runtime.errors import Unavailable
+from service_runtime.logs import Log
+from service_runtime.outside import NotAsked, OutsideAnswer, OutsideClient
+from settlement.domain import Answer, Instruction, Kind, bank_code
+
+Answers = Mapping[Uetr, Answer]
+
+# Not about what stands in the message: credentials, an unknown address, a limit, patience.
+# Halving it would help nobody.
+_NOT_ADMITTED = frozenset({401, 403, 404, 405, 408, 425, 429})
+_OK = frozenset({200, 201})
+_CLIENT_ERRORS = range(400, 500)
+_SENT_KINDS = frozenset({Kind.ACCEPTED, Kind.REJECTED, Kind.PENDING})
+_ENQUIRED_KINDS = _SENT_KINDS | {Kind.NOT_FOUND}
+
+_log = Log("bank")
+
+
+class PartnerBank(Protocol):
+    """One partner bank. Never raises: whatever happens is an answer for each transfer."""
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether nothing would be sent now, because the bank is known to be down."""
+        ...
+
+    async def send(self, instructions: Sequence[Instruction]) -> Answers:
+        """Send up to 100 transfers in one message; repeats of a UETR are one transfer."""
+        ...
+
+    async def enquire(self, instructions: Sequence[Instruction]) -> Answers:
+        """Ask how up to 100 transfers stand."""
+        ...
+
+
+class HttpPartnerBank:
+    """A partner bank over HTTP."""
+
+    def __init__(self, client: OutsideClient) -> None:
+        self._client = client
+
+    @property
+    def is_shut(self) -> bool:
+        return self._client.shut
+
+    async def send(self, instructions: Sequence[Instruction]) -> Answers:
+        body = {"transfers": [_transfer(instruction) for instruction in instructions]}
+        return await self._ask("/transfers:batch", body, instructions, _SENT_KINDS)
+
+    async def enquire(self, instructions: Sequence[Instruction]) -> Answers:
+        body = {"uetrs": [str(instruction.uetr) for instruction in instructions]}
+        return await self._ask("/transfers:query", body, instructions, _ENQUIRED_KINDS)
+
+    async def _ask(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        instructions: Sequence[Instruction],
+        kinds: frozenset[Kind],
+    ) -> Answers:
+        asked = [instruction.uetr for instruction in instructions]
+        try:
+            answer = await self._client.post(path, body)
+        except NotAsked as error:
+            return _all(asked, Kind.NOT_ASKED, str(error))
+        except Unavailable as error:
+            return _all(asked, Kind.NO_ANSWER, str(error))
+        return answers_of(asked, answer, kinds)
+
+
+def answers_of(asked: Sequence[Uetr], answer: OutsideAnswer, kinds: frozenset[Kind]) -> Answers:
+    """Return what an answer says of each transfer that was asked about."""
+    if answer.status in _NOT_ADMITTED:
+        return _all(asked, Kind.NOT_ASKED, f"status {answer.status}")
+    if answer.status in _CLIENT_ERRORS:
+        return _all(asked, Kind.REFUSED, f"status {answer.status}")
+    results = answer.body.get("results") if isinstance(answer.body, dict) else None
+    if answer.status not in _OK or not isinstance(results, list):
+        return _all(asked, Kind.NO_ANSWER, f"status {answer.status}, no results")
+    return _matched(asked, results, kinds)
+
+
+def _matched(asked: Sequence[Uetr], results: list[Any], kinds: frozenset[Kind]) -> Answers:
+    """Match by UETR, not by order: who is missing or named twice has no answer."""
+    named = [(_uetr(result), result) for result in results if isinstance(result, dict)]
+    times = Counter(uetr for uetr, _ in named)
+    found = {uetr: _answer(result, kinds) for uetr, result in named if times[uetr] == 1}
+    nothing = Answer(Kind.NO_ANSWER, together=len(asked))
+    answers = {uetr: found.get(uetr, nothing) for uetr in asked}
+    unclear = sum(answer.kind is Kind.NO_ANSWER for answer in answers.values())
+    if unclear:
+        _log.warning("answer_unclear", count=unclear)
+    return answers
+
+
+def _answer(result: dict[str, Any], kinds: frozenset[Kind]) -> Answer:
+    status = result.get("status")
+    if not isinstance(status, str) or status not in kinds:
+        return Answer(Kind.NO_ANSWER)
+    return Answer(
+        Kind(status), bank_code(result.get("reason")), bank_code(result.get("bank_reference"))
+    )
+
+
+def _uetr(result: dict[str, Any]) -> UUID | None:
+    try:
+        return UUID(result.get("uetr"))
+    except (TypeError, ValueError, AttributeError):
+        return None
+
+
+def _all(asked: Sequence[Uetr], kind: Kind, reason: str) -> Answers:
+    _log.warning("bank_did_not_do", status=kind, reason=reason, count=len(asked))
+    return dict.fromkeys(asked, Answer(kind, together=len(asked)))
+
+
+def _transfer(instruction: Instruction) -> dict[str, str]:
+    return {
+        "uetr": str(instruction.uetr),
+        "end_to_end_id": instruction.transaction_id,
+        "amount": instruction.money.major(),
+        "currency": instruction.money.currency,
+        "debtor_account": instruction.debtor_account,
+        "creditor_account": instruction.creditor_account,
+    }
+
+
+@dataclass
+class MemoryPartnerBank:
+    """The twin: a book that books each UETR once, and faults that a test switches on.
+
+    Payees behave as the development banks' do: `rejected`, `late` (until `is_late` is lifted) and
+    `malformed`, with which no message is taken.
+    """
+
+    booked: Counter[Uetr] = field(default_factory=Counter)
+    rejected: set[Uetr] = field(default_factory=set)
+    messages: list[tuple[str, list[Uetr]]] = field(default_factory=list)
+    is_down: bool = False
+    is_shut: bool = False
+    is_late: bool = True
+    loses_requests: bool = False
+    loses_answers: bool = False
+
+    async def send(self, instructions: Sequence[Instruction]) -> Answers:
+        asked = [instruction.uetr for instruction in instructions]
+        if self.is_down:
+            return _all(asked, Kind.NOT_ASKED, "down")
+        self.messages.append(("send", asked))
+        if self.loses_requests:
+            return _all(asked, Kind.NO_ANSWER, "request lost")
+        if any(_is(instruction, "malformed") for instruction in instructions):
+            return _all(asked, Kind.REFUSED, "status 422")
+        for instruction in instructions:
+            self._enter(instruction)
+        return self._answered(instructions)
+
+    async def enquire(self, instructions: Sequence[Instruction]) -> Answers:
+        asked = [instruction.uetr for instruction in instructions]
+        if self.is_down:
+            return _all(asked, Kind.NOT_ASKED, "down")
+        self.messages.append(("enquire", asked))
+        if self.loses_requests:
+            return _all(asked, Kind.NO_ANSWER, "request lost")
+        return self._answered(instructions)
+
+    def _enter(self, instruction: Instruction) -> None:
+        if _is(instruction, "rejected"):
+            self.rejected.add(instruction.uetr)
+        elif instruction.uetr not in self.booked:
+            self.booked[instruction.uetr] += 1
+
+    def _answered(self, instructions: Sequence[Instruction]) -> Answers:
+        if self.loses_answers:
+            asked = [instruction.uetr for instruction in instructions]
+            return _all(asked, Kind.NO_ANSWER, "answer lost")
+        return {instruction.uetr: self._says(instruction) for instruction in instructions}
+
+    def _says(self, instruction: Instruction) -> Answer:
+        if instruction.uetr in self.rejected:
+            return Answer(Kind.REJECTED, "account_closed", f"B-{instruction.uetr.hex[:8]}")
+        if instruction.uetr not in self.booked:
+            return Answer(Kind.NOT_FOUND)
+        if _is(instruction, "late") and self.is_late:
+            return Answer(Kind.PENDING)
+        return Answer(Kind.ACCEPTED, None, f"B-{instruction.uetr.hex[:8]}")
+
+
+def _is(instruction: Instruction, behaviour: str) -> bool:
+    return instruction.creditor_account.endswith(f"payee-{behaviour}")

@@ -1,0 +1,274 @@
+"""What becomes of an instruction when its partner bank answers, or does not. Pure."""
+
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import assert_never
+
+from payment_schemas.events.settlement import SettlementRequested, SettlementUpdated
+from payment_schemas.ids import PaymentId, Uetr
+from payment_schemas.money import Money
+
+BATCH_ROWS = 100
+"""Transfers in one message at most. Source: the partner banks' interface."""
+
+# What a bank writes goes into topics and logs: codes and references only, never prose with names.
+_CODE = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
+
+
+class Status(StrEnum):
+    """Where an instruction stands. QUEUED and SENDING are nobody's business but ours."""
+
+    QUEUED = "QUEUED"
+    SENDING = "SENDING"
+    SENT = "SENT"
+    UNKNOWN = "UNKNOWN"
+    SETTLED = "SETTLED"
+    REJECTED = "REJECTED"
+
+
+FINAL = frozenset({Status.SETTLED, Status.REJECTED})
+
+
+class NextStep(StrEnum):
+    """What is asked of the bank when the instruction is due."""
+
+    SEND = "SEND"
+    ENQUIRE = "ENQUIRE"
+
+
+class Kind(StrEnum):
+    """What a bank's answer to one transfer amounts to."""
+
+    ACCEPTED = "ACCEPTED"
+    REJECTED = "REJECTED"
+    PENDING = "PENDING"
+    NOT_FOUND = "NOT_FOUND"
+    NO_ANSWER = "NO_ANSWER"
+    """A time-out, a reset, a server's error or nonsense: it may have been done or not."""
+    NOT_ASKED = "NOT_ASKED"
+    """Nothing was sent, or nobody was let in."""
+    REFUSED = "REFUSED"
+    """The whole message was refused for what stood in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A bank's answer to one transfer."""
+
+    kind: Kind
+    reason: str | None = None
+    bank_reference: str | None = None
+    together: int = 1
+    """How many transfers stood in the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long to wait before a bank is asked again, in seconds: doubling, bounded.
+
+    Without jitter: one lane asks for all, in batches, and rows due together share a message.
+    """
+
+    first_s: float = 1.0
+    most_s: float = 30.0
+
+    def after(self, tries: int, now: datetime) -> datetime:
+        """Return when to ask again after so many tries (1, 2, …) without an outcome."""
+        return now + timedelta(seconds=min(self.most_s, self.first_s * 2.0 ** min(tries - 1, 30)))
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """One transfer to one partner bank, under one UETR for ever."""
+
+    payment_id: PaymentId
+    user_id: str
+    transaction_id: str
+    uetr: Uetr
+    partner: str
+    money: Money
+    debtor_account: str
+    creditor_account: str
+    confirmed_at: datetime
+    due_at: datetime | None
+    """When to do the next step; None where the outcome is known."""
+    status: Status = Status.QUEUED
+    next_step: NextStep = NextStep.SEND
+    batch_rows: int = BATCH_ROWS
+    """Into how large a message it may go; halved whenever one that held it was refused."""
+    tries: int = 0
+    """Questions since the last change of status."""
+    version: int = 1
+    reason: str | None = None
+    bank_reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The next state, the events that tell of it, and whether the answer contradicts an outcome."""
+
+    state: Instruction
+    events: tuple[SettlementUpdated, ...] = ()
+    is_late: bool = False
+
+
+def partner_of(account: str, routes: dict[str, str], otherwise: str) -> str:
+    """Return the partner that keeps the account: the longest prefix in the routing table wins."""
+    prefixes = [prefix for prefix in routes if account.startswith(prefix)]
+    return routes[max(prefixes, key=len)] if prefixes else otherwise
+
+
+def instruct(event: SettlementRequested, partner: str, now: datetime) -> Instruction:
+    """Return the instruction that a confirmed payment asks for, due at once."""
+    return Instruction(
+        payment_id=event.payment_id,
+        user_id=event.user_id,
+        transaction_id=event.transaction_id,
+        uetr=event.uetr,
+        partner=partner,
+        money=Money(event.amount_minor, event.currency),
+        debtor_account=event.debtor_account,
+        creditor_account=event.creditor_account,
+        confirmed_at=event.confirmed_at,
+        due_at=now,
+    )
+
+
+def begin(instruction: Instruction) -> Instruction:
+    """Return what must be committed before the bank is called.
+
+    Whoever begins to send leaves an enquiry behind: if he is never heard of again, the next one
+    asks before he sends.
+    """
+    if instruction.next_step is NextStep.ENQUIRE:
+        return instruction
+    asked = replace(instruction, next_step=NextStep.ENQUIRE)
+    return _moved(asked, Status.SENDING) if instruction.status is Status.QUEUED else asked
+
+
+def after_answer(before: Instruction, answer: Answer, now: datetime, policy: Policy) -> Decision:
+    """Decide what the bank's answer makes of an instruction.
+
+    `before` is the instruction as it was before `begin`; the table names it as it was after.
+
+    | answer | SENDING | SENT | UNKNOWN | SETTLED, REJECTED |
+    |---|---|---|---|---|
+    | ACCEPTED | SETTLED | SETTLED | SETTLED | ignored; late if it contradicts |
+    | REJECTED | REJECTED | REJECTED | REJECTED | ignored; late if it contradicts |
+    | PENDING | SENT, enquire later | enquire later | SENT, enquire later | ignored |
+    | NOT_FOUND | send again | UNKNOWN, send again | send again | ignored |
+    | NO_ANSWER | UNKNOWN, enquire later | enquire later | enquire later | ignored |
+    | NOT_ASKED | as before it, later | the same, later | the same, later | ignored |
+    | REFUSED, several | the same, in halves | the same, in halves | the same, in halves | ignored |
+    | REFUSED, alone | UNKNOWN, enquire later | enquire later | enquire later | ignored |
+
+    "Not found" is no rejection: the message may still be on its way, so it is sent again under
+    the same UETR. Nothing is ever given back from UNKNOWN.
+    """
+    if before.status in FINAL:
+        return Decision(before, is_late=_contradicts(before, answer))
+    instruction = begin(before)
+    match answer.kind:
+        case Kind.ACCEPTED:
+            decision = _ended(instruction, answer, Status.SETTLED)
+        case Kind.REJECTED:
+            decision = _ended(instruction, answer, Status.REJECTED)
+        case Kind.PENDING:
+            decision = _enquire_later(instruction, Status.SENT, now, policy)
+        case Kind.NOT_FOUND:
+            decision = _send_again(instruction, now)
+        case Kind.NO_ANSWER:
+            decision = _in_doubt(instruction, now, policy)
+        case Kind.NOT_ASKED:
+            decision = Decision(_undone(before, instruction, now, policy))
+        case Kind.REFUSED if answer.together > 1:
+            decision = Decision(_halved(before, instruction, answer, now))
+        case Kind.REFUSED:
+            decision = _in_doubt(instruction, now, policy)
+        case _:  # pragma: no cover - mypy proves that nothing is left
+            assert_never(answer.kind)
+    return decision
+
+
+def bank_code(text: object) -> str | None:
+    """Return a bank's code or reference, or None where it is not one: prose goes no further."""
+    return text if isinstance(text, str) and _CODE.fullmatch(text) else None
+
+
+def _moved(instruction: Instruction, status: Status, tries: int = 0) -> Instruction:
+    return replace(instruction, status=status, tries=tries, version=instruction.version + 1)
+
+
+def _ended(instruction: Instruction, answer: Answer, status: Status) -> Decision:
+    moved = replace(
+        _moved(instruction, status),
+        due_at=None,
+        reason=answer.reason,
+        bank_reference=answer.bank_reference,
+    )
+    return Decision(moved, (_told(moved),))
+
+
+def _enquire_later(
+    instruction: Instruction, status: Status, now: datetime, policy: Policy
+) -> Decision:
+    if instruction.status is status:
+        return Decision(_later(instruction, now, policy))
+    moved = _later(_moved(instruction, status), now, policy)
+    return Decision(moved, (_told(moved),))
+
+
+def _in_doubt(instruction: Instruction, now: datetime, policy: Policy) -> Decision:
+    """Without an answer nothing new is known of a transfer that the bank has said it has."""
+    status = Status.SENT if instruction.status is Status.SENT else Status.UNKNOWN
+    return _enquire_later(instruction, status, now, policy)
+
+
+def _send_again(instruction: Instruction, now: datetime) -> Decision:
+    again = replace(instruction, next_step=NextStep.SEND, due_at=now, tries=instruction.tries + 1)
+    if instruction.status is not Status.SENT:
+        return Decision(again)
+    moved = _moved(again, Status.UNKNOWN, tries=again.tries)
+    return Decision(moved, (_told(moved),))
+
+
+def _undone(before: Instruction, begun: Instruction, now: datetime, policy: Policy) -> Instruction:
+    """Take back that the instruction was begun: the bank has not heard of it."""
+    back = _later(replace(before, version=begun.version), now, policy)
+    return back if begun.status is before.status else _moved(back, before.status, tries=back.tries)
+
+
+def _halved(before: Instruction, begun: Instruction, answer: Answer, now: datetime) -> Instruction:
+    """Ask the same again in a message half as large."""
+    rows = max(1, answer.together // 2)
+    return replace(begun, next_step=before.next_step, batch_rows=rows, due_at=now)
+
+
+def _later(instruction: Instruction, now: datetime, policy: Policy) -> Instruction:
+    tries = instruction.tries + 1
+    return replace(instruction, tries=tries, due_at=policy.after(tries, now))
+
+
+def _contradicts(instruction: Instruction, answer: Answer) -> bool:
+    definite = {Kind.ACCEPTED: Status.SETTLED, Kind.REJECTED: Status.REJECTED}
+    return definite.get(answer.kind, instruction.status) is not instruction.status
+
+
+def _told(instruction: Instruction) -> SettlementUpdated:
+    return SettlementUpdated(
+        payment_id=instruction.payment_id,
+        user_id=instruction.user_id,
+        transaction_id=instruction.transaction_id,
+        uetr=instruction.uetr,
+        partner=instruction.partner,
+        status=instruction.status.value,
+        version=instruction.version,
+        amount_minor=instruction.money.amount_minor,
+        currency=instruction.money.currency,
+        to_account=instruction.creditor_account,
+        confirmed_at=instruction.confirmed_at,
+        reason=instruction.reason,
+        bank_reference=instruction.bank_reference,
+    )

@@ -1,0 +1,88 @@
+"""What settlement does with requests, and with instructions whose time has come."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from payment_schemas.events.settlement import SettlementRequested
+from service_runtime import metrics
+from service_runtime.errors import Rejected
+from service_runtime.logs import Log
+from service_runtime.messages import Batch, Due, Emit, Events, Received
+from settlement.clients import PartnerBank
+from settlement.domain import Answer, Decision, Instruction, Policy, after_answer, begin, instruct
+from settlement.domain import partner_of as route
+from settlement.store import Instructions, New
+
+_log = Log("settlement")
+_moved = metrics.counter("settlement", "Steps of settlements that were told.")
+_durations = metrics.histogram("payment_settlement_duration", "Confirmed to settled.")
+_late = metrics.counter("late_answers", "Definite answers that contradict an outcome.")
+
+Requests = Batch[Received[SettlementRequested]]
+DueInstructions = Batch[Due[Instruction], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """Which partner keeps which accounts."""
+
+    by_prefix: dict[str, str]
+    otherwise: str
+
+
+async def on_settlement_requested(
+    batch: Requests, instructions: Instructions, routing: Routing
+) -> Events:
+    """Keep an instruction for each confirmed payment, due at once. Emits nothing."""
+    new = []
+    for item in batch:
+        partner = route(item.event.creditor_account, routing.by_prefix, routing.otherwise)
+        new.append(New(instruct(item.event, partner, batch.now), item.cause.trace))
+    if await instructions.add(new):
+        raise Rejected("uetr: belongs to another payment")
+    return ()
+
+
+async def on_due_instructions_claimed(batch: DueInstructions, instructions: Instructions) -> None:
+    """Note, before the bank is called, which transfers may have reached it."""
+    begun = [(item.row, begin(item.row)) for item in batch]
+    if changed := [after for before, after in begun if after is not before]:
+        await instructions.begin(changed)
+
+
+async def send(batch: DueInstructions, bank: PartnerBank) -> Mapping[UUID, Answer]:
+    """Send what is due to one partner."""
+    answers = await bank.send([item.row for item in batch])
+    return {item.cause.id: answers[item.row.uetr] for item in batch}
+
+
+async def enquire(batch: DueInstructions, bank: PartnerBank) -> Mapping[UUID, Answer]:
+    """Ask one partner how transfers stand."""
+    answers = await bank.enquire([item.row for item in batch])
+    return {item.cause.id: answers[item.row.uetr] for item in batch}
+
+
+async def on_due_instructions(
+    batch: DueInstructions, instructions: Instructions, policy: Policy
+) -> Events:
+    """Decide what the bank's answers make of the instructions, and tell of each step."""
+    events: list[Emit] = []
+    changed: list[Instruction] = []
+    for item in batch:
+        decision = after_answer(item.row, batch.found[item.cause.id], batch.now, policy)
+        _observe(decision, batch)
+        changed.append(decision.state)
+        events.extend(Emit(event, item.cause) for event in decision.events)
+    await instructions.save(changed)
+    return events
+
+
+def _observe(decision: Decision, batch: DueInstructions) -> None:
+    if decision.is_late:
+        _late.add(1, {"partner": decision.state.partner})
+        _log.warning("late_answer", uetr=decision.state.uetr, status=decision.state.status)
+    for event in decision.events:
+        _moved.add(1, {"status": event.status, "partner": event.partner})
+        if event.status == "SETTLED":
+            _durations.record((batch.now - event.confirmed_at).total_seconds())

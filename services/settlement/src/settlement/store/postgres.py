@@ -1,0 +1,176 @@
+"""Instructions in PostgreSQL."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import DictRow
+
+from payment_schemas.ids import PaymentId
+from payment_schemas.money import Money
+from service_runtime.postgres import PostgresTransaction, json_rows
+from settlement.domain import Instruction, NextStep, Status
+from settlement.store.port import LEAST_VERSION, MAX_UNFINISHED, MAX_VIOLATIONS, Health, New
+
+
+class PostgresInstructions:
+    """Instructions in PostgreSQL."""
+
+    def __init__(self, tx: PostgresTransaction) -> None:
+        self._tx = tx
+
+    async def add(self, new: Sequence[New]) -> set[PaymentId]:
+        rows = json_rows([_added(one) for one in _by_id(new)])
+        await self._tx.rows(
+            """insert into instruction (id, user_id, transaction_id, uetr, partner, amount_minor,
+                   currency, debtor_account, creditor_account, confirmed_at, status, next_step,
+                   batch_rows, version, due_at, trace)
+               select id, user_id, transaction_id, uetr, partner, amount_minor, currency,
+                   debtor_account, creditor_account, confirmed_at, status, next_step,
+                   batch_rows, version, due_at, trace
+               from json_populate_recordset(null::instruction, %(rows)s::json)
+               order by id on conflict do nothing""",
+            rows=rows,
+        )
+        # One statement later, so that the winner of a race is seen.
+        lost = await self._tx.rows(
+            """select new.id from json_to_recordset(%(rows)s::json) as new (id uuid, uetr uuid)
+               left join instruction as old on old.id = new.id
+               where old.uetr is distinct from new.uetr""",
+            rows=rows,
+        )
+        return {row["id"] for row in lost}
+
+    async def begin(self, instructions: Iterable[Instruction]) -> None:
+        await self._tx.rows(
+            """update instruction as old
+               set status = new.status, next_step = new.next_step, version = new.version,
+                   updated_at = case when old.version = new.version then old.updated_at
+                                     else clock_timestamp() end
+               from json_to_recordset(%(rows)s::json) as new
+                   (id uuid, status text, next_step text, version int)
+               where old.id = new.id""",
+            rows=json_rows([_changed(one) for one in instructions]),
+        )
+
+    async def save(self, instructions: Iterable[Instruction]) -> None:
+        await self._tx.rows(
+            """update instruction as old
+               set status = new.status, next_step = new.next_step, batch_rows = new.batch_rows,
+                   tries = new.tries, version = new.version, reason = new.reason,
+                   bank_reference = new.bank_reference, due_at = new.due_at, lease_until = null,
+                   updated_at = case when old.version = new.version then old.updated_at
+                                     else clock_timestamp() end
+               from json_to_recordset(%(rows)s::json) as new
+                   (id uuid, status text, next_step text, batch_rows smallint, tries int,
+                    version int, reason text, bank_reference text, due_at timestamptz)
+               where old.id = new.id""",
+            rows=json_rows([_changed(one) for one in instructions]),
+        )
+
+    async def find(
+        self, payment_id: UUID | None = None, uetr: UUID | None = None
+    ) -> list[dict[str, Any]]:
+        return await self._tx.rows(
+            """select id as payment_id, uetr, transaction_id, user_id, partner, status, next_step,
+                   batch_rows, version, tries, amount_minor, currency, debtor_account,
+                   creditor_account, reason, bank_reference, confirmed_at, created_at, updated_at,
+                   due_at, parked_at, last_error
+               from instruction where id = %(payment_id)s or uetr = %(uetr)s
+               order by id limit 2""",
+            payment_id=payment_id,
+            uetr=uetr,
+        )
+
+    async def export(self, after: UUID, limit: int) -> list[dict[str, Any]]:
+        return await self._tx.rows(
+            """select id as payment_id, uetr, partner, status, version, amount_minor, currency,
+                   updated_at
+               from instruction where id > %(after)s order by id limit %(limit)s""",
+            after=after,
+            limit=limit,
+        )
+
+    async def health(self) -> Health:
+        counts = await self._tx.rows(
+            """select (select count(*) from instruction where parked_at is not null) as parked,
+                      (select count(*) from dead_letter) as dead_letters"""
+        )
+        return Health(await self._violations(), await self._unfinished(), **counts[0])
+
+    async def _violations(self) -> list[dict[str, Any]]:
+        least = [{"status": name, "version": least} for name, least in LEAST_VERSION.items()]
+        return await self._tx.rows(
+            """select 'I4' as invariant, id as payment_id,
+                   status || ' at version ' || instruction.version as details
+               from instruction join json_to_recordset(%(least)s::json)
+                   as least (status text, version int) using (status)
+               where instruction.version < least.version order by id limit %(limit)s""",
+            least=json_rows(least),
+            limit=MAX_VIOLATIONS,
+        )
+
+    async def _unfinished(self) -> list[dict[str, Any]]:
+        return await self._tx.rows(
+            """select id as payment_id,
+                   extract(epoch from clock_timestamp() - created_at)::float8 as age_s
+               from instruction where due_at is not null order by created_at limit %(limit)s""",
+            limit=MAX_UNFINISHED,
+        )
+
+
+def instruction_of(row: DictRow) -> Instruction:
+    """Return the instruction in a row of the table."""
+    return Instruction(
+        payment_id=row["id"],
+        user_id=row["user_id"],
+        transaction_id=row["transaction_id"],
+        uetr=row["uetr"],
+        partner=row["partner"],
+        money=Money(row["amount_minor"], row["currency"]),
+        debtor_account=row["debtor_account"],
+        creditor_account=row["creditor_account"],
+        confirmed_at=row["confirmed_at"],
+        due_at=row["due_at"],
+        status=Status(row["status"]),
+        next_step=NextStep(row["next_step"]),
+        batch_rows=row["batch_rows"],
+        tries=row["tries"],
+        version=row["version"],
+        reason=row["reason"],
+        bank_reference=row["bank_reference"],
+    )
+
+
+def _by_id(new: Sequence[New]) -> list[New]:
+    return sorted(new, key=lambda one: one.instruction.payment_id)
+
+
+def _added(new: New) -> dict[str, Any]:
+    instruction = new.instruction
+    return _changed(instruction) | {
+        "user_id": instruction.user_id,
+        "transaction_id": instruction.transaction_id,
+        "uetr": instruction.uetr,
+        "partner": instruction.partner,
+        "amount_minor": instruction.money.amount_minor,
+        "currency": instruction.money.currency,
+        "debtor_account": instruction.debtor_account,
+        "creditor_account": instruction.creditor_account,
+        "confirmed_at": instruction.confirmed_at,
+        "trace": new.trace,
+    }
+
+
+def _changed(instruction: Instruction) -> dict[str, Any]:
+    return {
+        "id": instruction.payment_id,
+        "status": instruction.status,
+        "next_step": instruction.next_step,
+        "batch_rows": instruction.batch_rows,
+        "tries": instruction.tries,
+        "version": instruction.version,
+        "reason": instruction.reason,
+        "bank_reference": instruction.bank_reference,
+        "due_at": instruction.due_at,
+    }

@@ -1,0 +1,163 @@
+"""Settlement around its tables: stores, workers and what a broker was given."""
+
+from abc import ABC, abstractmethod
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import orjson
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from service_runtime.messages import Batch
+from service_runtime.postgres import PostgresDatabase
+from service_runtime.relay import Relay
+from service_runtime.settings import ServiceSettings
+from service_runtime.unit_of_work import UnitOfWork
+from service_runtime.work import Work, Worker
+from service_runtime.work_table import PostgresWorkTable
+from settlement import handlers
+from settlement.clients import MemoryPartnerBank
+from settlement.domain import BATCH_ROWS, Instruction, NextStep, Policy
+from settlement.store import (
+    SIZED_BY,
+    TABLE,
+    MemoryInstructions,
+    PostgresInstructions,
+    instruction_of,
+)
+from testkit.events import received
+from testkit.memory import MemoryBroker, MemoryDatabase, MemoryWorkTable, SteadyClock
+
+ROUTING = handlers.Routing({"north-": "north-bank"}, "first-bank")
+
+
+@asynccontextmanager
+async def database_of(dsn: str, folder):
+    """Open the database as the service does, with its role."""
+    password = folder / "password"
+    password.write_text(conninfo_to_dict(dsn)["password"])
+    settings = ServiceSettings(
+        port=1, kafka_bootstrap_servers="", database_url=dsn, DATABASE_PASSWORD_FILE=str(password)
+    )
+    async with PostgresDatabase(settings, "settlement.0") as database:
+        yield database
+
+
+@dataclass
+class World(ABC):
+    clock: SteadyClock
+    database: Any
+    owner_dsn: str = ""
+    bank: MemoryPartnerBank = field(default_factory=MemoryPartnerBank)
+    north: MemoryPartnerBank = field(default_factory=MemoryPartnerBank)
+
+    def __post_init__(self):
+        self.broker = MemoryBroker(self.clock)
+        relay = Relay(self.database, self.broker)
+        self.unit = UnitOfWork(self.database, relay, "settlement", self.clock)
+
+    @abstractmethod
+    def table(self, only=None, sized_by=""): ...
+
+    @abstractmethod
+    def store(self, tx): ...
+
+    @abstractmethod
+    async def later(self):
+        """Let every lease run out and every row that is to be asked about again be due."""
+
+    async def request(self, *events):
+        """Take in requests as the consumer does, without the inbox."""
+        items = [received(event, self.clock.new_id()) for event in events]
+        async with self.database.transaction() as tx:
+            batch = Batch(items, self.clock.now())
+            await handlers.on_settlement_requested(batch, self.store(tx), ROUTING)
+
+    def worker(self, step: NextStep, partner="first-bank", **changes) -> Worker:
+        bank = self.bank if partner == "first-bank" else self.north
+        ask = handlers.send if step is NextStep.SEND else handlers.enquire
+        work = Work(
+            table=self.table({"partner": partner, "next_step": step.value}, SIZED_BY),
+            handle=partial(handlers.on_due_instructions, policy=Policy()),
+            store=self.store,
+            begin=handlers.on_due_instructions_claimed,
+            gather=changes.get("gather", partial(ask, bank=bank)),
+            may_start=lambda: not bank.is_shut,
+            slice_rows=BATCH_ROWS,
+        )
+        return Worker(work, self.database, self.unit, self.clock)
+
+    async def send(self, **changes) -> int:
+        return await self.worker(NextStep.SEND, **changes).work_slice()
+
+    async def enquire(self, **changes) -> int:
+        return await self.worker(NextStep.ENQUIRE, **changes).work_slice()
+
+    async def until_settled(self, rounds=60):
+        """Send and enquire, time passing, until nothing is left to do."""
+        for _ in range(rounds):
+            await self.send()
+            await self.enquire()
+            await self.later()
+            if not (await self.health()).unfinished:
+                return
+        raise AssertionError("something is never finished")
+
+    async def health(self):
+        async with self.database.transaction() as tx:
+            return await self.store(tx).health()
+
+    async def found(self, instruction: Instruction) -> dict[str, Any]:
+        async with self.database.transaction() as tx:
+            (row,) = await self.store(tx).find(payment_id=instruction.payment_id)
+        return row
+
+    def told(self):
+        """(status, version) of every event that went out, in order."""
+        records = self.broker.topics["settlement.updated.v1"]
+        events = [orjson.loads(record.value) for record in records]
+        return [(event["status"], event["version"]) for event in events]
+
+    def event_ids(self):
+        records = self.broker.topics["settlement.updated.v1"]
+        return [dict(record.headers)["ce_id"] for record in records]
+
+
+@dataclass
+class MemoryWorld(World):
+    database: MemoryDatabase
+
+    def table(self, only=None, sized_by=""):
+        return MemoryWorkTable(TABLE, only, sized_by)
+
+    def store(self, tx):
+        return MemoryInstructions(tx)
+
+    async def later(self):
+        self.clock.pass_time(seconds=60)
+
+
+@dataclass
+class PostgresWorld(World):
+    database: PostgresDatabase
+
+    def table(self, only=None, sized_by=""):
+        return PostgresWorkTable(TABLE, instruction_of, only, sized_by)
+
+    def store(self, tx):
+        return PostgresInstructions(tx)
+
+    async def later(self):
+        await self.execute(
+            "update instruction set lease_until = lease_until - interval '60 s',"
+            " due_at = due_at - interval '1 year'"
+        )
+
+    async def clear(self):
+        await self.execute("truncate instruction, inbox, outbox, dead_letter")
+
+    async def execute(self, statement):
+        async with await psycopg.AsyncConnection.connect(self.owner_dsn) as connection:
+            await connection.execute(statement)

@@ -1,0 +1,127 @@
+"""Settings at start, the wiring, and what operators may ask."""
+
+import hashlib
+import json
+
+import pytest
+from fastapi import FastAPI
+from httpx import ASGITransport, AsyncClient
+from settlement_builders import instruction, requested
+
+from service_runtime.settings import load
+from service_runtime.web import Credentials, create_app
+from settlement.app import build
+from settlement.routes import routes
+from settlement.settings import Settings
+
+SECRETS = {"first-bank": "a", "north-bank": "b", "south-bank": "c"}
+OPS = {"Authorization": "Bearer let-me-in"}
+
+
+@pytest.fixture
+def environment(tmp_path, monkeypatch):
+    def write(name, text):
+        path = tmp_path / name
+        path.write_text(text)
+        monkeypatch.setenv(name, str(path))
+
+    for name, value in {
+        "PORT": "3013",
+        "KAFKA_BOOTSTRAP_SERVERS": "localhost:1",
+        "DATABASE_URL": "postgresql://settlement@localhost:1/countersign",
+        "PARTNER_BANK_URL": "http://localhost:1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    write("DATABASE_PASSWORD_FILE", "x")
+    write("PARTNER_CREDENTIALS_FILE", json.dumps(SECRETS))
+    return write
+
+
+async def test_settlement_is_wired_with_lanes_of_its_own_for_each_partner(environment):
+    process = build(load(Settings))
+    # The consumer, three partners to send to and to enquire at, the relay and the offsets.
+    assert len(process.loops) == 1 + 3 + 3 + 2
+    paths = set(process.app.openapi()["paths"])
+    assert {"/admin/instructions", "/admin/instructions/export", "/admin/check"} <= paths
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        ("PARTNER_BANK_URL", "bank.example"),
+        ("PARTNER_TIMEOUT_S", "30"),
+        ("PARTNER_LANES", "0"),
+        ("PARTNER_ROUTES", '{"x-": "No Bank"}'),
+        ("DEFAULT_PARTNER", "../other"),
+        ("ENQUIRY_FIRST_S", "0"),
+    ],
+)
+async def test_a_bad_setting_stops_the_start_and_is_named(environment, monkeypatch, capsys, fault):
+    name, value = fault
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        load(Settings)
+    assert name in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["not json", "[]", '{"first-bank": 7}', '{"first-bank": "a"}'])
+async def test_every_partner_needs_a_secret(environment, capsys, text):
+    environment("PARTNER_CREDENTIALS_FILE", text)
+    with pytest.raises(SystemExit):
+        load(Settings)
+    assert "PARTNER_CREDENTIALS_FILE" in capsys.readouterr().err
+
+
+@pytest.fixture
+async def client(world):
+    hashed = hashlib.sha256(b"let-me-in").hexdigest()
+    credentials = Credentials(json.dumps({"ops": {"sha256": hashed, "scopes": ["ops.read"]}}))
+    app: FastAPI = create_app("settlement", {}, world.clock)
+    app.include_router(routes(world.database, world.store, credentials.require("ops.read")))
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+        yield client
+
+
+@pytest.mark.parametrize("path", ["instructions", "instructions/export", "check"])
+async def test_nobody_reads_without_a_credential(client, path):
+    assert (await client.get(f"/admin/{path}")).status_code == 401
+
+
+async def test_an_operator_finds_an_instruction_by_payment_or_uetr(client, world):
+    await world.request(requested())
+    for query in (f"payment_id={instruction().payment_id}", f"uetr={instruction().uetr}"):
+        found = await client.get(f"/admin/instructions?{query}", headers=OPS)
+        (row,) = found.json()["instructions"]
+        assert (row["status"], row["uetr"]) == ("QUEUED", str(instruction().uetr))
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("instructions", "payment_id"),
+        ("instructions?payment_id=1", "payment_id"),
+        ("instructions?uetr=x", "uetr"),
+        ("instructions/export?limit=1001", "limit"),
+        ("instructions/export?after=x", "after"),
+    ],
+)
+async def test_a_bad_question_is_refused_by_the_name_of_the_field(client, path, field):
+    answer = await client.get(f"/admin/{path}", headers=OPS)
+    assert answer.status_code == 400
+    assert answer.json()["error"] == f"Invalid field: {field}"
+
+
+async def test_an_export_lists_what_there_is(client, world):
+    await world.request(requested(1), requested(2))
+    found = await client.get("/admin/instructions/export?limit=1", headers=OPS)
+    (row,) = found.json()["instructions"]
+    rest = await client.get(f"/admin/instructions/export?after={row['payment_id']}", headers=OPS)
+    assert len(rest.json()["instructions"]) == 1
+
+
+async def test_the_check_answers_with_its_four_parts(client, world):
+    await world.request(requested())
+    found = (await client.get("/admin/check", headers=OPS)).json()
+    assert found["violations"] == []
+    assert found["unfinished"][0]["payment_id"] == str(instruction().payment_id)
+    assert (found["parked"], found["dead_letters"]) == (0, 0)

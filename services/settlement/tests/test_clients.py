@@ -1,0 +1,191 @@
+"""What a bank answers over HTTP, and what is made of it."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from settlement_builders import instruction
+
+from service_runtime.outside import OutsideAnswer, OutsideClient
+from settlement.clients import HttpPartnerBank, MemoryPartnerBank, answers_of
+from settlement.domain import Answer, Kind
+
+ONE, TWO = instruction(1), instruction(2)
+SENT = frozenset({Kind.ACCEPTED, Kind.REJECTED, Kind.PENDING})
+
+
+def result(one=ONE, status="ACCEPTED", **fields):
+    return {"uetr": str(one.uetr), "status": status, **fields}
+
+
+def kinds(answer, asked=(ONE, TWO)):
+    answers = answers_of([one.uetr for one in asked], answer, SENT)
+    return [answers[one.uetr].kind for one in asked]
+
+
+def answer(*results, status=200):
+    return OutsideAnswer(status, {"results": list(results)})
+
+
+def test_answers_are_matched_by_uetr_and_not_by_order():
+    found = kinds(answer(result(TWO, "REJECTED"), result(ONE)))
+    assert found == [Kind.ACCEPTED, Kind.REJECTED]
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        pytest.param([result(TWO)], id="missing"),
+        pytest.param([result(TWO), result(), result()], id="repeated"),
+        pytest.param([result(TWO), result(status="NOT_FOUND")], id="not an answer to a transfer"),
+        pytest.param([result(TWO), result(status="MAYBE")], id="unknown status"),
+        pytest.param([result(TWO), result(status=None)], id="no status"),
+        pytest.param([result(TWO), result(status=["ACCEPTED"])], id="a list for a status"),
+        pytest.param([result(TWO), {"uetr": "1", "status": "ACCEPTED"}], id="not a uetr"),
+        pytest.param([result(TWO), {"uetr": 7, "status": "ACCEPTED"}], id="a number for a uetr"),
+        pytest.param([result(TWO), {"status": "ACCEPTED"}], id="no uetr"),
+        pytest.param([result(TWO), "ACCEPTED"], id="no object"),
+    ],
+)
+def test_only_the_transfer_without_a_clear_answer_is_in_doubt(results):
+    assert kinds(answer(*results)) == [Kind.NO_ANSWER, Kind.ACCEPTED]
+
+
+@pytest.mark.parametrize(
+    ("found", "kind"),
+    [
+        (OutsideAnswer(200, []), Kind.NO_ANSWER),
+        (OutsideAnswer(200, {"results": "all"}), Kind.NO_ANSWER),
+        (OutsideAnswer(204, {"results": []}), Kind.NO_ANSWER),
+        (OutsideAnswer(302, {}), Kind.NO_ANSWER),
+        (OutsideAnswer(400, {}), Kind.REFUSED),
+        (OutsideAnswer(413, {}), Kind.REFUSED),
+        (OutsideAnswer(422, {}), Kind.REFUSED),
+        (OutsideAnswer(401, {}), Kind.NOT_ASKED),
+        (OutsideAnswer(404, {}), Kind.NOT_ASKED),
+        (OutsideAnswer(429, {}), Kind.NOT_ASKED),
+    ],
+)
+def test_a_whole_answer_speaks_for_every_transfer(found, kind):
+    assert kinds(found) == [kind, kind]
+
+
+def test_a_refused_message_says_how_many_stood_in_it():
+    (refused,) = set(answers_of([ONE.uetr, TWO.uetr], OutsideAnswer(400, {}), SENT).values())
+    assert refused.together == 2
+
+
+def test_reason_and_reference_are_codes_or_nothing():
+    told = result(status="REJECTED", reason="Mr Smith is dead", bank_reference="B-1")
+    found = answers_of([ONE.uetr], answer(told), SENT)
+    assert found[ONE.uetr] == Answer(Kind.REJECTED, None, "B-1")
+
+
+@asynccontextmanager
+async def bank_with(handle: Callable, timeout_s=3.0):
+    app = web.Application()
+    app.router.add_post("/banks/first-bank/{call}", handle)
+    async with TestServer(app) as server:
+        url = str(server.make_url("/banks/first-bank"))
+        headers = {"Authorization": "Bearer s3cret"}
+        async with OutsideClient("test-bank", url, timeout_s, headers) as client:
+            yield HttpPartnerBank(client)
+
+
+async def test_a_transfer_is_written_as_the_banks_read_it():
+    seen = []
+
+    async def handle(request):
+        seen.append((request.path, request.headers["Authorization"], await request.json()))
+        return web.json_response({"results": [result()]})
+
+    async with bank_with(handle) as bank:
+        answers = await bank.send([ONE])
+        assert not bank.is_shut
+    assert answers[ONE.uetr].kind is Kind.ACCEPTED
+    ((path, authorization, body),) = seen
+    assert (path, authorization) == ("/banks/first-bank/transfers:batch", "Bearer s3cret")
+    assert body == {
+        "transfers": [
+            {
+                "uetr": str(ONE.uetr),
+                "end_to_end_id": "tx-1",
+                "amount": "5200.00",
+                "currency": "USD",
+                "debtor_account": "acc-1",
+                "creditor_account": "payee-xyz",
+            }
+        ]
+    }
+
+
+async def test_an_enquiry_names_uetrs_and_may_find_nothing():
+    seen = []
+
+    async def handle(request):
+        seen.append((request.path, await request.json()))
+        return web.json_response({"results": [result(status="NOT_FOUND")]})
+
+    async with bank_with(handle) as bank:
+        answers = await bank.enquire([ONE])
+    assert answers[ONE.uetr].kind is Kind.NOT_FOUND
+    assert seen == [("/banks/first-bank/transfers:query", {"uetrs": [str(ONE.uetr)]})]
+
+
+async def _error(_request):
+    return web.Response(status=500)
+
+
+async def _reset(request):
+    request.transport.close()
+    return web.Response()
+
+
+async def _nonsense(_request):
+    return web.Response(text="<html>")
+
+
+@pytest.mark.parametrize("handle", [_error, _reset, _nonsense])
+async def test_what_may_have_been_done_is_in_doubt(handle):
+    async with bank_with(handle) as bank:
+        answers = await bank.send([ONE])
+    assert answers[ONE.uetr].kind is Kind.NO_ANSWER
+
+
+async def test_a_bank_that_says_nothing_is_not_waited_for():
+    over = asyncio.Event()
+
+    async def wait(_request):
+        await over.wait()
+        return web.Response()
+
+    async with bank_with(wait, timeout_s=0.2) as bank:
+        answers = await bank.send([ONE])
+        over.set()
+    assert answers[ONE.uetr].kind is Kind.NO_ANSWER
+
+
+async def test_a_bank_that_cannot_be_reached_was_not_asked_and_is_shut_after_five():
+    async with OutsideClient("gone-bank", "http://127.0.0.1:1", 3.0) as client:
+        bank = HttpPartnerBank(client)
+        for _ in range(5):
+            answers = await bank.send([ONE])
+            assert answers[ONE.uetr].kind is Kind.NOT_ASKED
+        assert bank.is_shut
+
+
+async def test_the_twin_books_a_uetr_once():
+    bank = MemoryPartnerBank()
+    await bank.send([ONE, TWO])
+    await bank.send([ONE])
+    assert bank.booked == {ONE.uetr: 1, TWO.uetr: 1}
+
+
+async def test_the_twin_loses_requests_and_answers_and_can_be_down():
+    bank = MemoryPartnerBank(loses_requests=True)
+    assert (await bank.enquire([ONE]))[ONE.uetr].kind is Kind.NO_ANSWER
+    bank = MemoryPartnerBank(is_down=True)
+    assert (await bank.enquire([ONE]))[ONE.uetr].kind is Kind.NOT_ASKED

@@ -1,0 +1,241 @@
+"""What becomes of an instruction: the table of states and answers, and what holds for any run."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from settlement_builders import NOW, instruction, requested
+
+from settlement.domain import (
+    BATCH_ROWS,
+    FINAL,
+    Answer,
+    Instruction,
+    Kind,
+    NextStep,
+    Policy,
+    Status,
+    after_answer,
+    bank_code,
+    begin,
+    instruct,
+    partner_of,
+)
+
+POLICY = Policy(first_s=1, most_s=30)
+ROUTES = {"north-": "north-bank", "south-": "south-bank", "north-sea-": "sea-bank"}
+
+OPEN = [Status.QUEUED, Status.SENDING, Status.SENT, Status.UNKNOWN]
+SEND, ENQUIRE = NextStep.SEND, NextStep.ENQUIRE
+
+
+def later(seconds: float):
+    return NOW + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("account", "partner"),
+    [
+        pytest.param("north-77", "north-bank", id="a prefix names its bank"),
+        pytest.param("north-sea-1", "sea-bank", id="the longest prefix wins"),
+        pytest.param("payee-xyz", "first-bank", id="everyone else is at the default bank"),
+        pytest.param("my-north-77", "first-bank", id="only the beginning counts"),
+    ],
+)
+def test_the_payees_account_says_which_bank_keeps_it(account, partner):
+    assert partner_of(account, ROUTES, "first-bank") == partner
+
+
+def test_a_request_becomes_an_instruction_that_is_due_at_once():
+    made = instruct(requested(), "first-bank", NOW)
+    assert (made.status, made.next_step, made.due_at) == (Status.QUEUED, SEND, NOW)
+    assert (made.version, made.tries, made.batch_rows) == (1, 0, BATCH_ROWS)
+    assert made.money.major() == "5200.00"
+
+
+def test_whoever_begins_to_send_leaves_an_enquiry_behind():
+    begun = begin(instruction())
+    assert (begun.status, begun.next_step, begun.version) == (Status.SENDING, ENQUIRE, 2)
+
+
+def test_a_second_sending_from_doubt_stays_in_doubt_and_tells_nobody():
+    doubtful = instruction(status=Status.UNKNOWN, next_step=SEND)
+    begun = begin(doubtful)
+    assert (begun.status, begun.next_step, begun.version) == (Status.UNKNOWN, ENQUIRE, 3)
+
+
+def test_an_enquiry_begins_without_a_trace():
+    lost = instruction(status=Status.SENDING)
+    assert begin(lost) is lost
+
+
+# (before, answer) → (status, next step, seconds until due or None, what is told)
+TABLE = [
+    (Status.QUEUED, Kind.ACCEPTED, Status.SETTLED, ENQUIRE, None, "SETTLED"),
+    (Status.QUEUED, Kind.REJECTED, Status.REJECTED, ENQUIRE, None, "REJECTED"),
+    (Status.QUEUED, Kind.PENDING, Status.SENT, ENQUIRE, 1, "SENT"),
+    (Status.QUEUED, Kind.NO_ANSWER, Status.UNKNOWN, ENQUIRE, 1, "UNKNOWN"),
+    (Status.QUEUED, Kind.NOT_ASKED, Status.QUEUED, SEND, 1, None),
+    (Status.QUEUED, Kind.REFUSED, Status.UNKNOWN, ENQUIRE, 1, "UNKNOWN"),
+    (Status.SENDING, Kind.ACCEPTED, Status.SETTLED, ENQUIRE, None, "SETTLED"),
+    (Status.SENDING, Kind.REJECTED, Status.REJECTED, ENQUIRE, None, "REJECTED"),
+    (Status.SENDING, Kind.PENDING, Status.SENT, ENQUIRE, 1, "SENT"),
+    (Status.SENDING, Kind.NOT_FOUND, Status.SENDING, SEND, 0, None),
+    (Status.SENDING, Kind.NO_ANSWER, Status.UNKNOWN, ENQUIRE, 1, "UNKNOWN"),
+    (Status.SENDING, Kind.NOT_ASKED, Status.SENDING, ENQUIRE, 1, None),
+    (Status.SENDING, Kind.REFUSED, Status.UNKNOWN, ENQUIRE, 1, "UNKNOWN"),
+    (Status.SENT, Kind.ACCEPTED, Status.SETTLED, ENQUIRE, None, "SETTLED"),
+    (Status.SENT, Kind.REJECTED, Status.REJECTED, ENQUIRE, None, "REJECTED"),
+    (Status.SENT, Kind.PENDING, Status.SENT, ENQUIRE, 1, None),
+    (Status.SENT, Kind.NOT_FOUND, Status.UNKNOWN, SEND, 0, "UNKNOWN"),
+    (Status.SENT, Kind.NO_ANSWER, Status.SENT, ENQUIRE, 1, None),
+    (Status.SENT, Kind.NOT_ASKED, Status.SENT, ENQUIRE, 1, None),
+    (Status.SENT, Kind.REFUSED, Status.SENT, ENQUIRE, 1, None),
+    (Status.UNKNOWN, Kind.ACCEPTED, Status.SETTLED, ENQUIRE, None, "SETTLED"),
+    (Status.UNKNOWN, Kind.REJECTED, Status.REJECTED, ENQUIRE, None, "REJECTED"),
+    (Status.UNKNOWN, Kind.PENDING, Status.SENT, ENQUIRE, 1, "SENT"),
+    (Status.UNKNOWN, Kind.NOT_FOUND, Status.UNKNOWN, SEND, 0, None),
+    (Status.UNKNOWN, Kind.NO_ANSWER, Status.UNKNOWN, ENQUIRE, 1, None),
+    (Status.UNKNOWN, Kind.NOT_ASKED, Status.UNKNOWN, ENQUIRE, 1, None),
+    (Status.UNKNOWN, Kind.REFUSED, Status.UNKNOWN, ENQUIRE, 1, None),
+]
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, id=f"{row[0]} and {row[1]}") for row in TABLE])
+def test_every_answer_in_every_state_has_one_outcome(row):
+    status, kind, next_status, step, due_s, told = row
+    decision = after_answer(instruction(status=status), Answer(kind), NOW, POLICY)
+    after = decision.state
+    assert (after.status, after.next_step) == (next_status, step)
+    assert after.due_at == (None if due_s is None else later(due_s))
+    assert [event.status for event in decision.events] == ([told] if told else [])
+    assert all(event.version == after.version for event in decision.events)
+
+
+@pytest.mark.parametrize("status", OPEN)
+def test_a_refused_message_is_asked_again_in_halves_and_tells_nobody(status):
+    before = instruction(status=status)
+    decision = after_answer(before, Answer(Kind.REFUSED, together=7), NOW, POLICY)
+    assert decision.state.batch_rows == 3
+    assert (decision.state.due_at, decision.state.next_step) == (NOW, before.next_step)
+    assert not decision.events
+
+
+def test_a_message_of_two_is_halved_to_one():
+    answer = Answer(Kind.REFUSED, together=2)
+    assert after_answer(instruction(), answer, NOW, POLICY).state.batch_rows == 1
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("status", sorted(FINAL))
+def test_no_answer_moves_an_outcome(status, kind):
+    before = instruction(status=status)
+    decision = after_answer(before, Answer(kind), NOW, POLICY)
+    assert decision.state is before
+    assert not decision.events
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "is_late"),
+    [
+        pytest.param(Status.SETTLED, Kind.REJECTED, True, id="rejected after settled"),
+        pytest.param(Status.REJECTED, Kind.ACCEPTED, True, id="accepted after rejected"),
+        pytest.param(Status.SETTLED, Kind.ACCEPTED, False, id="a repeat"),
+        pytest.param(Status.SETTLED, Kind.PENDING, False, id="nothing definite"),
+    ],
+)
+def test_only_a_definite_answer_that_contradicts_an_outcome_is_late(status, kind, is_late):
+    assert after_answer(instruction(status=status), Answer(kind), NOW, POLICY).is_late is is_late
+
+
+def test_an_outcome_carries_the_banks_reason_and_reference():
+    answer = Answer(Kind.REJECTED, "account_closed", "B-1")
+    (event,) = after_answer(instruction(), answer, NOW, POLICY).events
+    assert (event.reason, event.bank_reference) == ("account_closed", "B-1")
+    assert (event.uetr, event.amount_minor, event.to_account) == (
+        instruction().uetr,
+        520_000,
+        "payee-xyz",
+    )
+
+
+@pytest.mark.parametrize(("tries", "seconds"), [(1, 1), (2, 2), (5, 16), (6, 30), (1000, 30)])
+def test_the_bank_is_asked_ever_more_seldom_up_to_a_bound(tries, seconds):
+    assert POLICY.after(tries, NOW) == later(seconds)
+
+
+def test_a_call_that_never_went_out_is_one_more_try_and_no_new_state():
+    after = after_answer(instruction(tries=2), Answer(Kind.NOT_ASKED), NOW, POLICY).state
+    assert (after.status, after.tries, after.due_at) == (Status.QUEUED, 3, later(4))
+
+
+@pytest.mark.parametrize("text", ["John Smith", "", "x" * 65, None, 7, "a\n"])
+def test_prose_from_a_bank_goes_no_further(text):
+    assert bank_code(text) is None
+
+
+def test_a_banks_code_is_kept():
+    assert bank_code("AC04") == "AC04"
+
+
+answers = st.builds(
+    Answer, st.sampled_from(Kind), together=st.integers(min_value=1, max_value=BATCH_ROWS)
+)
+
+
+def run(script: list[Answer]) -> list[tuple[Instruction, list[str]]]:
+    """Each state, and what was told of it."""
+    steps, state = [(instruction(), [])], instruction()
+    for answer in script:
+        decision = after_answer(state, answer, NOW, POLICY)
+        steps.append((decision.state, [event.status for event in decision.events]))
+        state = decision.state
+    return steps
+
+
+@given(st.lists(answers, max_size=30))
+def test_versions_grow_and_each_told_status_is_a_new_one(script):
+    last_told, last_version = None, 0
+    for state, told in run(script):
+        assert state.version >= last_version
+        last_version = state.version
+        for status in told:
+            assert status != last_told
+            last_told = status
+
+
+@given(st.lists(answers, max_size=30))
+def test_an_outcome_is_for_ever_and_everything_else_stays_due(script):
+    outcome = None
+    for state, _ in run(script):
+        assert (state.due_at is None) == (state.status in FINAL)
+        assert outcome in (None, state)
+        outcome = state if state.status in FINAL else None
+
+
+@given(st.lists(answers, max_size=30))
+def test_one_transfer_keeps_its_uetr_amount_and_payee(script):
+    first = instruction()
+    for state, _ in run(script):
+        assert replace(
+            first,
+            status=state.status,
+            next_step=state.next_step,
+            due_at=state.due_at,
+            tries=state.tries,
+            version=state.version,
+            batch_rows=state.batch_rows,
+        ) == replace(state, reason=None, bank_reference=None)
+
+
+@given(st.lists(answers.filter(lambda one: one.kind is not Kind.REJECTED), max_size=30))
+def test_only_the_banks_own_word_rejects(script):
+    assert all(state.status is not Status.REJECTED for state, _ in run(script))
+
+
+@given(st.lists(answers, max_size=30))
+def test_a_message_never_grows_back(script):
+    sizes = [state.batch_rows for state, _ in run(script)]
+    assert all(1 <= size <= BATCH_ROWS for size in sizes)

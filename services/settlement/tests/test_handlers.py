@@ -1,0 +1,198 @@
+"""From the request to the outcome, with a bank that fails in every way."""
+
+import pytest
+from settlement_builders import NOW, instruction, requested
+
+from payment_schemas.events.settlement import SettlementUpdated
+from service_runtime.errors import Rejected
+from service_runtime.messages import Batch, Cause, Due
+from settlement.domain import Answer, Kind, Policy, Status
+from settlement.handlers import on_due_instructions
+from settlement.store import New
+
+
+async def test_an_accepted_transfer_settles_and_is_told_once(world):
+    await world.request(requested())
+    assert await world.send() == 1
+    assert world.told() == [("SETTLED", 3)]
+    assert world.bank.booked == {instruction().uetr: 1}
+    row = await world.found(instruction())
+    assert (row["status"], row["bank_reference"]) == ("SETTLED", f"B-{instruction().uetr.hex[:8]}")
+
+
+async def test_a_rejected_transfer_is_told_with_its_reason(world):
+    await world.request(requested(payee="payee-rejected"))
+    await world.send()
+    (record,) = world.broker.topics["settlement.updated.v1"]
+    event = SettlementUpdated.model_validate_json(record.value)
+    assert (event.status, event.reason) == ("REJECTED", "account_closed")
+    assert not world.bank.booked
+
+
+async def test_the_payees_account_chooses_the_bank(world):
+    await world.request(requested(1), requested(2, payee="north-1"))
+    await world.send(partner="north-bank")
+    assert list(world.north.booked) == [instruction(2).uetr]
+    assert not world.bank.messages
+
+
+async def test_sending_is_committed_before_the_bank_is_called(world):
+    seen = []
+
+    async def look(batch):
+        seen.append((await world.found(instruction()))["status"])
+        return {item.cause.id: Answer(Kind.ACCEPTED) for item in batch}
+
+    await world.request(requested())
+    await world.send(gather=look)
+    assert seen == ["SENDING"]
+
+
+async def test_a_hundred_transfers_are_one_message(world):
+    await world.request(*[requested(number) for number in range(1, 121)])
+    assert await world.send() == 100
+    assert [len(uetrs) for _, uetrs in world.bank.messages] == [100]
+    assert await world.send() == 20
+
+
+async def test_a_late_payee_is_sent_once_told_as_sent_once_and_settles_in_the_end(world):
+    await world.request(requested(payee="payee-late"))
+    await world.send()
+    for _ in range(3):
+        await world.later()
+        await world.enquire()
+    assert world.told() == [("SENT", 3)]
+    world.bank.is_late = False
+    await world.later()
+    await world.enquire()
+    assert world.told() == [("SENT", 3), ("SETTLED", 4)]
+    assert [kind for kind, _ in world.bank.messages] == ["send", *["enquire"] * 4]
+
+
+async def test_a_lost_answer_is_in_doubt_and_an_enquiry_settles_it(world):
+    world.bank.loses_answers = True
+    await world.request(requested())
+    await world.send()
+    assert world.told() == [("UNKNOWN", 3)]
+    world.bank.loses_answers = False
+    await world.later()
+    await world.enquire()
+    assert world.told() == [("UNKNOWN", 3), ("SETTLED", 4)]
+    assert world.bank.booked[instruction().uetr] == 1
+
+
+async def test_a_lost_request_is_not_found_and_sent_again_under_the_same_uetr(world):
+    world.bank.loses_requests = True
+    await world.request(requested())
+    await world.send()
+    world.bank.loses_requests = False
+    await world.later()
+    await world.enquire()
+    assert (await world.found(instruction()))["status"] == "UNKNOWN"
+    await world.send()
+    assert world.told() == [("UNKNOWN", 3), ("SETTLED", 4)]
+    assert {uetr for _, uetrs in world.bank.messages for uetr in uetrs} == {instruction().uetr}
+
+
+async def test_a_worker_that_died_while_sending_is_followed_by_an_enquiry(world):
+    async def die(_batch):
+        raise MemoryError
+
+    await world.request(requested())
+    with pytest.raises(MemoryError):
+        await world.send(gather=die)
+    await world.later()
+    assert await world.send() == 0
+    assert await world.enquire() == 1
+    await world.send()
+    assert [kind for kind, _ in world.bank.messages] == ["enquire", "send"]
+    assert world.told() == [("SETTLED", 3)]
+
+
+async def test_a_bank_that_cannot_be_reached_leaves_everything_as_it_was(world):
+    world.bank.is_down = True
+    await world.request(requested())
+    await world.send()
+    row = await world.found(instruction())
+    assert (row["status"], row["next_step"], row["tries"]) == ("QUEUED", "SEND", 1)
+    assert not world.told()
+    world.bank.is_down = False
+    await world.later()
+    await world.send()
+    assert [status for status, _ in world.told()] == ["SETTLED"]
+
+
+async def test_nothing_is_claimed_while_the_breaker_is_open(world):
+    world.bank.is_shut = True
+    await world.request(requested())
+    assert await world.send() == 0
+    assert (await world.found(instruction()))["status"] == "QUEUED"
+
+
+async def test_one_bad_transfer_is_found_by_halving_and_loses_nobody(world):
+    payees = ["payee-malformed" if number == 13 else "payee-xyz" for number in range(30)]
+    await world.request(*[requested(number, payee) for number, payee in enumerate(payees, start=1)])
+    for _ in range(40):
+        await world.send()
+    bad = instruction(14, "payee-malformed")
+    assert len(world.bank.booked) == 29
+    assert max(world.bank.booked.values()) == 1
+    row = await world.found(bad)
+    assert (row["status"], row["batch_rows"], row["next_step"]) == ("UNKNOWN", 1, "ENQUIRE")
+    assert world.told().count(("UNKNOWN", 3)) == 1
+    # It is asked for, sent again alone, and stays: never lost, never in anyone's way.
+    await world.later()
+    await world.enquire()
+    await world.send()
+    assert (await world.found(bad))["status"] == "UNKNOWN"
+
+
+async def test_a_worker_whose_lease_passed_on_writes_nothing(world):
+    async def be_overtaken(batch):
+        await world.later()
+        assert await world.enquire() == 1
+        return {item.cause.id: Answer(Kind.REJECTED, "too_late") for item in batch}
+
+    await world.request(requested())
+    world.bank.booked[instruction().uetr] = 1
+    await world.send(gather=be_overtaken)
+    assert world.told() == [("SETTLED", 3)]
+
+
+async def test_each_step_of_a_row_is_an_event_of_its_own(world):
+    world.bank.loses_answers = True
+    await world.request(requested(payee="payee-late"))
+    await world.send()
+    world.bank.loses_answers = False
+    await world.later()
+    await world.enquire()
+    world.bank.is_late = False
+    await world.later()
+    await world.enquire()
+    assert [status for status, _ in world.told()] == ["UNKNOWN", "SENT", "SETTLED"]
+    assert len(set(world.event_ids())) == 3
+
+
+async def test_a_repeated_request_makes_no_second_transfer(world):
+    await world.request(requested(), requested())
+    await world.request(requested())
+    await world.until_settled()
+    assert world.bank.booked == {instruction().uetr: 1}
+    assert len(world.told()) == 1
+
+
+async def test_a_request_with_another_payments_uetr_is_refused_by_name(world):
+    await world.request(requested(1))
+    with pytest.raises(Rejected, match="uetr"):
+        await world.request(requested(2, uetr=requested(1).uetr))
+
+
+async def test_a_late_answer_that_contradicts_the_outcome_is_noted_and_ignored(world, caplog):
+    settled = instruction(status=Status.SETTLED)
+    due = Due(settled, Cause(settled.payment_id), epoch=1, attempts=1)
+    batch = Batch([due], NOW, {settled.payment_id: Answer(Kind.REJECTED)})
+    async with world.database.transaction() as tx:
+        await world.store(tx).add([New(settled)])
+        assert await on_due_instructions(batch, world.store(tx), Policy()) == []
+    assert "late_answer" in caplog.text
+    assert (await world.found(settled))["status"] == "SETTLED"

@@ -1,0 +1,198 @@
+"""One contract for the instructions in memory and in PostgreSQL."""
+
+import asyncio
+from dataclasses import replace
+from uuid import UUID
+
+import psycopg
+import pytest
+from settlement_builders import NOW, instruction
+
+from settlement.domain import NextStep, Status, begin
+from settlement.routes import FIRST
+from settlement.store import New
+
+TRACE = (("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),)
+
+
+async def add(world, *instructions, trace=()):
+    async with world.database.transaction() as tx:
+        return await world.store(tx).add([New(one, trace) for one in instructions])
+
+
+async def save(world, *instructions):
+    async with world.database.transaction() as tx:
+        await world.store(tx).save(instructions)
+
+
+async def claim(world, limit=100, only=None, sized_by="", lease_s=10.0):
+    async with world.database.transaction() as tx:
+        return await world.table(only, sized_by).claim(tx, limit, lease_s)
+
+
+async def test_an_instruction_comes_back_as_it_was_added(world):
+    await add(world, instruction(), trace=TRACE)
+    (due,) = await claim(world)
+    assert due.row == instruction()
+    assert due.cause.id == instruction().payment_id
+    assert due.cause.trace == TRACE
+
+
+async def test_a_purged_inbox_doubles_nothing(world):
+    await add(world, instruction())
+    await save(world, instruction(status=Status.SETTLED))
+    assert await add(world, instruction(), instruction()) == set()
+    assert (await world.found(instruction()))["status"] == "SETTLED"
+
+
+async def test_a_uetr_belongs_to_one_payment(world):
+    await add(world, instruction(1))
+    stolen = instruction(2, uetr=instruction(1).uetr)
+    assert await add(world, instruction(3), stolen) == {stolen.payment_id}
+
+
+async def test_a_payment_keeps_its_first_uetr(world):
+    await add(world, instruction(1))
+    changed = instruction(1, uetr=instruction(9).uetr)
+    assert await add(world, changed) == {changed.payment_id}
+    assert (await world.found(changed))["uetr"] == instruction(1).uetr
+
+
+async def test_what_is_begun_stays_leased(world):
+    await add(world, instruction())
+    (due,) = await claim(world)
+    async with world.database.transaction() as tx:
+        await world.store(tx).begin([begin(due.row)])
+    assert await claim(world) == []
+    row = await world.found(instruction())
+    assert (row["status"], row["next_step"], row["version"]) == ("SENDING", "ENQUIRE", 2)
+
+
+async def test_everything_that_a_step_changes_is_saved(world):
+    await add(world, instruction())
+    await claim(world)
+    changed = instruction(
+        status=Status.UNKNOWN,
+        next_step=NextStep.SEND,
+        batch_rows=12,
+        tries=4,
+        reason="AC04",
+        bank_reference="B-1",
+    )
+    await save(world, changed)
+    (due,) = await claim(world)
+    assert due.row == changed
+    assert (due.epoch, due.attempts) == (2, 2)
+
+
+async def test_what_has_an_outcome_is_never_due(world):
+    await add(world, instruction())
+    await save(world, instruction(status=Status.SETTLED))
+    await world.later()
+    assert await claim(world) == []
+
+
+async def test_an_outcome_is_for_ever(world):
+    await add(world, instruction())
+    await save(world, instruction(status=Status.REJECTED))
+    with pytest.raises((ValueError, psycopg.errors.RaiseException)):
+        await save(world, instruction(status=Status.SETTLED, version=4))
+
+
+async def test_a_lane_takes_only_its_partners_rows_of_its_step(world):
+    await add(
+        world,
+        instruction(1),
+        instruction(2, partner="north-bank"),
+        instruction(3, status=Status.UNKNOWN),
+    )
+    only = {"partner": "first-bank", "next_step": "SEND"}
+    assert [due.row for due in await claim(world, only=only)] == [instruction(1)]
+
+
+async def test_a_slice_holds_rows_of_the_size_of_the_oldest_and_no_more_than_that(world):
+    old = NOW.replace(hour=8)
+    suspects = [instruction(number, batch_rows=2, due_at=old) for number in (1, 2, 3)]
+    await add(world, *suspects, instruction(4), instruction(5))
+    first = await claim(world, sized_by="batch_rows")
+    second = await claim(world, sized_by="batch_rows")
+    third = await claim(world, sized_by="batch_rows")
+    assert [len(first), len(second), len(third)] == [2, 1, 2]
+    assert {due.row.batch_rows for due in (*first, *second)} == {2}
+    assert await claim(world, sized_by="batch_rows") == []
+
+
+async def test_two_workers_never_hold_the_same_row(world):
+    await add(world, *[instruction(number) for number in range(1, 41)])
+    slices = await asyncio.gather(*[claim(world, 10, sized_by="batch_rows") for _ in range(4)])
+    taken = [due.cause.id for part in slices for due in part]
+    assert len(taken) == len(set(taken))
+    left = await claim(world, 100)
+    assert len(taken) + len(left) == 40
+
+
+async def test_a_row_whose_lease_ran_out_belongs_to_its_next_worker_alone(world):
+    await add(world, instruction())
+    stale = await claim(world)
+    await world.later()
+    fresh = await claim(world)
+    async with world.database.transaction() as tx:
+        assert await world.table().still_mine(tx, stale) == set()
+        assert await world.table().still_mine(tx, fresh) == {instruction().payment_id}
+
+
+async def test_an_instruction_is_found_by_payment_and_by_uetr(world):
+    await add(world, instruction(1), instruction(2))
+    async with world.database.transaction() as tx:
+        by_payment = await world.store(tx).find(payment_id=instruction(1).payment_id)
+        by_uetr = await world.store(tx).find(uetr=instruction(1).uetr)
+        assert await world.store(tx).find(uetr=UUID(int=77)) == []
+    assert by_payment == by_uetr
+    row = by_payment[0]
+    assert {"status": "QUEUED", "version": 1, "amount_minor": 520_000}.items() <= row.items()
+    assert row["parked_at"] is None
+
+
+async def test_an_export_goes_on_where_it_stopped(world):
+    ids = sorted(instruction(number).payment_id for number in range(1, 6))
+    await add(world, *[instruction(number) for number in range(1, 6)])
+    async with world.database.transaction() as tx:
+        first = await world.store(tx).export(FIRST, 3)
+        rest = await world.store(tx).export(first[-1]["payment_id"], 3)
+    assert [row["payment_id"] for row in (*first, *rest)] == ids
+    assert set(first[0]) == {
+        "payment_id", "uetr", "partner", "status", "version", "amount_minor", "currency",
+        "updated_at",
+    }  # fmt: skip
+
+
+async def test_the_check_lists_what_is_unfinished_parked_and_impossible(world):
+    await add(world, *[instruction(number) for number in (1, 2, 3)])
+    await save(world, instruction(1, status=Status.SETTLED))
+    await save(world, instruction(2, status=Status.SENT, version=2))
+    (due,) = await claim(world, only={"next_step": "SEND"})
+    async with world.database.transaction() as tx:
+        await world.table().park(tx, due, "Invariant")
+    found = await world.health()
+    assert {row["payment_id"] for row in found.unfinished} == {
+        instruction(2).payment_id,
+        instruction(3).payment_id,
+    }
+    assert all(row["age_s"] >= 0 for row in found.unfinished)
+    assert (found.parked, found.dead_letters) == (1, 0)
+    assert found.violations == [
+        {
+            "invariant": "I4",
+            "payment_id": instruction(2).payment_id,
+            "details": "SENT at version 2",
+        }
+    ]
+    assert (await world.found(instruction(3)))["last_error"] == "Invariant"
+
+
+async def test_only_a_change_of_status_counts_as_an_update(world):
+    await add(world, instruction())
+    before = (await world.found(instruction()))["updated_at"]
+    await world.later()
+    await save(world, replace(instruction(), tries=1))
+    assert (await world.found(instruction()))["updated_at"] == before
