@@ -21,8 +21,27 @@ from service_runtime.settings import ServiceSettings
 
 Connection = psycopg.AsyncConnection[DictRow]
 
-# A frozen process must not freeze the rest: whoever waits gives up, whoever holds is cut off.
-_TIMEOUTS = "-c lock_timeout=3s -c statement_timeout=10s -c idle_in_transaction_session_timeout=10s"
+_OPTIONS = " ".join(
+    f"-c {setting}"
+    for setting in (
+        # A frozen process must not freeze the rest: who waits gives up, who holds is cut off.
+        "lock_timeout=3s",
+        "statement_timeout=10s",
+        "idle_in_transaction_session_timeout=10s",
+        # Every hot statement looks up a few keys. A plan that is made while a table is empty would
+        # scan it for ever; planning anew each time costs more than the look-up.
+        "plan_cache_mode=force_generic_plan",
+        "enable_seqscan=off",
+        "enable_hashjoin=off",
+        "enable_mergejoin=off",
+        "jit=off",
+    )
+)
+WHOLE_TABLES = (
+    "set local enable_seqscan = on; set local enable_hashjoin = on;"
+    " set local enable_mergejoin = on; set local statement_timeout = '60s'"
+)
+"""For a transaction that reads whole tables."""
 POOL_WAIT_S = 3.0
 
 
@@ -53,7 +72,7 @@ class PostgresDatabase:
             make_conninfo(
                 settings.database_url,
                 password=settings.database_password,
-                options=_TIMEOUTS,
+                options=_OPTIONS,
                 connect_timeout=3,
                 application_name=owner,
             ),

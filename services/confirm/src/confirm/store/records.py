@@ -10,7 +10,7 @@ from confirm.domain.opening import Opening
 from confirm.domain.payment import Payment
 from confirm.store.postgres import PostgresPayments, payment_of
 from payment_schemas.ids import payment_id_of
-from service_runtime.postgres import PostgresTransaction, json_rows
+from service_runtime.postgres import WHOLE_TABLES, PostgresTransaction, json_rows
 
 MATCHES = 20
 
@@ -110,7 +110,7 @@ class PostgresRecords:
     async def check(self, unfinished_after_s: float) -> dict[str, Any]:
         """Hold the tables against the invariants, on one snapshot."""
         await self._tx.rows("set transaction isolation level repeatable read read only")
-        await self._tx.rows("set local statement_timeout = '60s'")
+        await self._tx.connection.execute(WHOLE_TABLES)
         violations = [
             {"invariant": name.split()[0], "details": name.partition(" ")[2], **row}
             for name, statement in _CHECKS.items()
