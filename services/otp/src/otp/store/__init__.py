@@ -1,0 +1,7 @@
+"""Otp's tables: challenges, and what was judged of them."""
+
+from otp.store.memory import MemoryChallenges
+from otp.store.port import Challenges, Verification
+from otp.store.postgres import PostgresChallenges
+
+__all__ = ["Challenges", "MemoryChallenges", "PostgresChallenges", "Verification"]

@@ -1,0 +1,66 @@
+"""The memory twin of otp's tables."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from otp.domain import Challenge, Question, State, Verdict
+from otp.store.port import CHECKED_FOR, LISTED, Verification, findings
+from payment_schemas.ids import ChallengeId
+
+
+class MemoryChallenges:
+    """The twin: `own["challenge"]` by id, `own["verification"]` by question."""
+
+    def __init__(self, tx: Any) -> None:
+        self._tx = tx
+        self._challenges: dict[ChallengeId, Challenge] = tx.own["challenge"]
+        self._verifications: dict[Question, Verification] = tx.own["verification"]
+
+    async def add(self, challenges: Sequence[Challenge]) -> set[ChallengeId]:
+        new = {one.id: one for one in reversed(challenges) if one.id not in self._challenges}
+        self._challenges.update(new)
+        return {name for name, one in new.items() if not self._superseded(one)}
+
+    def _superseded(self, challenge: Challenge) -> bool:
+        return any(
+            one.payment.payment_id == challenge.payment.payment_id and one.number > challenge.number
+            for one in self._challenges.values()
+        )
+
+    async def lock(self, ids: Collection[ChallengeId]) -> Mapping[ChallengeId, Challenge]:
+        known = [self._challenges[name] for name in ids if name in self._challenges]
+        return {one.id: replace(one, superseded=self._superseded(one)) for one in known}
+
+    async def save(self, challenges: Sequence[Challenge]) -> None:
+        self._challenges.update({one.id: one for one in challenges})
+
+    async def verdicts(self, questions: Collection[Question]) -> Mapping[Question, Verdict]:
+        known = [one for one in questions if one in self._verifications]
+        return {one: self._verifications[one].verdict for one in known}
+
+    async def note(self, verifications: Sequence[Verification]) -> None:
+        for one in verifications:
+            self._verifications.setdefault(one.question, one)
+
+    async def check(self, now: datetime) -> dict[str, Any]:
+        violations = list(self._violations(now))[:LISTED]
+        return findings(violations, len(self._tx.tables.dead_letters))
+
+    def _violations(self, now: datetime) -> Iterator[dict[str, Any]]:
+        for one in self._challenges.values():
+            verdicts = [
+                kept.verdict
+                for question, kept in self._verifications.items()
+                if question.challenge_id == one.id and kept.verdict.counted
+            ]
+            counted = len(verdicts)
+            accepted = sum(verdict.result == "valid" for verdict in verdicts)
+            wrong = one.attempts != counted or (one.state is State.ACCEPTED) != accepted
+            if wrong and one.expires_at > now - CHECKED_FOR:
+                details = (
+                    f"challenge {one.number}: {one.attempts} attempts and {one.state},"
+                    f" but {counted} counted and {accepted} accepted"
+                )
+                yield {"payment_id": one.payment.payment_id, "details": details}

@@ -1,0 +1,65 @@
+"""What otp asks of its tables."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from otp.domain import Challenge, Question, Verdict
+from payment_schemas.ids import ChallengeId
+
+LISTED = 100
+"""Violations that a check names at most."""
+CHECKED = 1000
+"""Challenges that a check looks at: the latest ones."""
+COUNTED = 10_000
+"""Past it a check stops counting."""
+CHECKED_FOR = timedelta(days=1)
+"""How long after its end a challenge is still checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """A question, its answer, and when it was given."""
+
+    question: Question
+    verdict: Verdict
+    judged_at: datetime
+
+
+class Challenges(Protocol):
+    """Challenges and verifications within one transaction."""
+
+    async def add(self, challenges: Sequence[Challenge]) -> set[ChallengeId]:
+        """Keep new challenges; return those of them that are the latest of their payments."""
+        ...
+
+    async def lock(self, ids: Collection[ChallengeId]) -> Mapping[ChallengeId, Challenge]:
+        """Lock and return the challenges that there are."""
+        ...
+
+    async def save(self, challenges: Sequence[Challenge]) -> None:
+        """Write back the attempts and states of locked challenges."""
+        ...
+
+    async def verdicts(self, questions: Collection[Question]) -> Mapping[Question, Verdict]:
+        """Return the answers that were given before."""
+        ...
+
+    async def note(self, verifications: Sequence[Verification]) -> None:
+        """Keep answers, each once."""
+        ...
+
+    async def check(self, now: datetime) -> dict[str, Any]:
+        """Return what is wrong and what was set aside, bounded."""
+        ...
+
+
+def findings(violations: Sequence[Mapping[str, Any]], dead_letters: int) -> dict[str, Any]:
+    """Return what a check found, in the shape that operators read.
+
+    Otp answers every request in the transaction that reads it and has no work table: nothing can
+    be unfinished or parked.
+    """
+    named = [{"invariant": "I10", **row} for row in violations]
+    return {"violations": named, "unfinished": [], "parked": 0, "dead_letters": dead_letters}

@@ -1,0 +1,203 @@
+"""Builders that show only the deciding fields, the service on the twins, and real stores."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from local_stack.discovery import RunningStack
+from local_stack.stack import Stack
+from otp.domain import Challenge, Payment, SecretHash
+from otp.handlers import Codes, Rules, on_challenge_requested, on_verification_requested
+from otp.settings import Settings
+from otp.store import MemoryChallenges, PostgresChallenges
+from payment_schemas.events.base import Event
+from payment_schemas.events.otp import (
+    Challenged,
+    ChallengeRequested,
+    VerificationRequested,
+    Verified,
+)
+from payment_schemas.ids import payment_id_of
+from service_runtime.consumer import Consumer, Handler
+from service_runtime.postgres import PostgresDatabase
+from service_runtime.relay import Relay
+from service_runtime.sealing import Sealer
+from service_runtime.unit_of_work import UnitOfWork
+from testkit.database import FreshDatabase, fresh_database
+from testkit.events import NOON, event_of, outgoing_of
+from testkit.memory import MemoryBroker, MemoryDatabase, MemorySource, SteadyClock
+
+SERVICE = Path(__file__).parents[1]
+GATEWAY, NOTIFICATION = Sealer(b"g" * 32), Sealer(b"n" * 32)
+CODE_KEY = b"c" * 32
+
+
+class Build:
+    """Builds what a test needs; everything has a default but what the test decides."""
+
+    now = NOON
+    gateway, notification, code_key = GATEWAY, NOTIFICATION, CODE_KEY
+
+    def payment(self, transaction_id: str = "tx-1", **fields: Any) -> Payment:
+        defaults = {
+            "payment_id": payment_id_of("usr-1", transaction_id),
+            "user_id": "usr-1",
+            "amount_minor": 520_000,
+            "currency": "USD",
+            "payee": "payee-xyz",
+        }
+        return Payment(**{**defaults, **fields})
+
+    def challenge(self, transaction_id: str = "tx-1", number: int = 1, **fields: Any) -> Challenge:
+        secret = SecretHash("0" * 32, "f" * 64)
+        expires_at = fields.pop("expires_at", NOON + timedelta(seconds=300))
+        return Challenge(self.payment(transaction_id), number, secret, expires_at, **fields)
+
+    def requested(
+        self, transaction_id: str = "tx-1", number: int = 1, **fields: Any
+    ) -> ChallengeRequested:
+        payment_id = payment_id_of("usr-1", transaction_id)
+        names = {"user_id": "usr-1", "transaction_id": transaction_id, "payment_id": payment_id}
+        return event_of(ChallengeRequested, **names, challenge_number=number, **fields)
+
+    def tried(self, code: str, challenge: Challenged, **fields: Any) -> VerificationRequested:
+        payment_id = fields.get("payment_id", challenge.payment_id)
+        defaults = {
+            "payment_id": payment_id,
+            "user_id": challenge.user_id,
+            "transaction_id": challenge.transaction_id,
+            "challenge_id": challenge.challenge_id,
+            "request_id": uuid4(),
+            "sealed_code": GATEWAY.seal(code, payment_id).reveal(),
+        }
+        return event_of(VerificationRequested, **{**defaults, **fields})
+
+    def code_of(self, challenge: Challenged) -> str:
+        return NOTIFICATION.open(challenge.sealed_code, challenge.payment_id).reveal()
+
+    def wrong_code_of(self, challenge: Challenged) -> str:
+        return f"{(int(self.code_of(challenge)) + 1) % 10**6:06}"
+
+    def handlers(self, clock: Any, store: Callable[[Any], Any], fixed: str = "") -> list[Handler]:
+        codes, rules = Codes(CODE_KEY, clock, fixed), Rules(timedelta(seconds=300), 5)
+        issue = partial(on_challenge_requested, notification=NOTIFICATION)
+        verify = partial(on_verification_requested, gateway=GATEWAY)
+        return [
+            Handler(ChallengeRequested, partial(issue, codes=codes, rules=rules), store),
+            Handler(VerificationRequested, partial(verify, codes=codes, rules=rules), store),
+        ]
+
+
+class Otp:
+    """The service on the twins, in the real runtime loop."""
+
+    def __init__(self, build: Build, clock: SteadyClock, fixed: str = "") -> None:
+        self.clock = clock
+        self.database = MemoryDatabase(clock)
+        self.broker = MemoryBroker(clock)
+        unit = UnitOfWork(self.database, Relay(self.database, self.broker), "otp", clock)
+        handlers = build.handlers(clock, MemoryChallenges, fixed)
+        self.source = MemorySource(self.broker, [one.event.topic for one in handlers])
+        self.consumer = Consumer("otp", self.source, unit, handlers, clock)
+
+    async def read(self, *events: Event, ids: tuple[UUID, ...] = ()) -> None:
+        """Handle events that arrive together."""
+        for number, event in enumerate(events):
+            await self.broker.send(outgoing_of(event, ids[number] if ids else uuid4()))
+        await self.source.drain(self.consumer.run)
+
+    async def challenged(self, request: ChallengeRequested) -> Challenged:
+        """Ask for a challenge and return it."""
+        await self.read(request)
+        return self.challenges[-1]
+
+    async def verdicts(self, *events: VerificationRequested) -> list[tuple[str, bool]]:
+        """Try codes that arrive together; return each result and whether its challenge is over."""
+        before = len(self.verified)
+        await self.read(*events)
+        return [(one.result, one.challenge_over) for one in self.verified[before:]]
+
+    @property
+    def challenges(self) -> list[Challenged]:
+        topic = self.broker.topics[Challenged.topic]
+        return [Challenged.model_validate_json(record.value or b"") for record in topic]
+
+    @property
+    def verified(self) -> list[Verified]:
+        topic = self.broker.topics[Verified.topic]
+        return [Verified.model_validate_json(record.value or b"") for record in topic]
+
+
+@pytest.fixture(scope="session")
+def build() -> Build:
+    return Build()
+
+
+@pytest.fixture
+def clock() -> SteadyClock:
+    return SteadyClock(NOON)
+
+
+@pytest.fixture
+def otp(build: Build, clock: SteadyClock) -> Otp:
+    return Otp(build, clock)
+
+
+@pytest.fixture(scope="session")
+def otp_database(infrastructure: RunningStack) -> Iterator[FreshDatabase]:
+    with fresh_database(infrastructure, "otp", [SERVICE / "migrations"]) as database:
+        yield database
+
+
+@pytest.fixture
+def as_owner(otp_database: FreshDatabase) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(otp_database.owner_dsn, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def settings(
+    otp_database: FreshDatabase, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> Settings:
+    environment = stack.environment_of("otp") | {"DATABASE_URL": otp_database.dsn}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return Settings()
+
+
+@pytest.fixture
+async def postgres(
+    settings: Settings, as_owner: psycopg.Connection
+) -> AsyncIterator[PostgresDatabase]:
+    as_owner.execute("truncate challenge, verification, inbox, outbox, dead_letter")
+    async with PostgresDatabase(settings, "otp.test") as database:
+        yield database
+
+
+class Backend:
+    """One of the two databases with its store."""
+
+    def __init__(self, database: Any, store: Callable[[Any], Any]) -> None:
+        self.database = database
+        self.store = store
+
+
+@pytest.fixture
+def memory(clock: SteadyClock) -> Backend:
+    return Backend(MemoryDatabase(clock), MemoryChallenges)
+
+
+@pytest.fixture
+def real(postgres: PostgresDatabase) -> Backend:
+    return Backend(postgres, PostgresChallenges)
+
+
+@pytest.fixture(params=["memory", pytest.param("real", marks=pytest.mark.stack)])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    return request.getfixturevalue(request.param)

@@ -1,0 +1,161 @@
+"""The whole service in this process, on real Kafka and PostgreSQL."""
+
+import asyncio
+import hashlib
+import json
+from collections import Counter
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from uuid import uuid4
+
+import httpx
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from otp.app import build as build_service
+from otp.store import PostgresChallenges
+from payment_schemas.events.otp import Challenged, Verified
+from service_runtime.clock import SystemClock
+from service_runtime.kafka import KafkaProducer
+from service_runtime.messages import Batch
+from service_runtime.sealing import Sealer
+from testkit.events import outgoing_of, received
+
+pytestmark = pytest.mark.stack
+SECRET = "ops secret"
+
+
+@asynccontextmanager
+async def running(process):
+    """Run a process's resources and loops as the runtime does, without its port."""
+    stopping = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        for resource in process.resources:
+            await stack.enter_async_context(resource)
+        loops = [asyncio.create_task(loop(stopping)) for loop in process.loops]
+        try:
+            yield process
+        finally:
+            stopping.set()
+            await asyncio.wait_for(asyncio.gather(*loops), 10)
+
+
+@pytest.fixture
+def here(settings):
+    """Settings of an instance of this test's own."""
+    digest = hashlib.sha256(SECRET.encode()).hexdigest()
+    callers = {"ops": {"sha256": digest, "scopes": ["ops.read"]}}
+    changes = {"instance": 900, "internal_credentials": json.dumps(callers)}
+    return settings.model_copy(update=changes)
+
+
+async def publish(settings, *events):
+    async with KafkaProducer(settings.kafka_bootstrap_servers, "otp-test") as producer:
+        for event in events:
+            await (await producer.send(outgoing_of(event, uuid4(), SystemClock().now())))
+
+
+async def next_answers(settings, answer, payment_id, count=1):
+    async with AIOKafkaConsumer(
+        answer.topic,
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        auto_offset_reset="earliest",
+    ) as consumer:
+        found = []
+        while len(found) < count:
+            record = await asyncio.wait_for(consumer.getone(), 30)
+            if record.key == str(payment_id).encode():
+                found.append(answer.model_validate_json(record.value))
+        return found
+
+
+def client(process):
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(process.app),
+        base_url="http://otp",
+        headers={"Authorization": f"Bearer {SECRET}"},
+    )
+
+
+@pytest.mark.usefixtures("postgres")
+async def test_a_code_is_issued_sealed_and_accepted_once_over_the_topics(build, here):
+    later = SystemClock().now() + timedelta(hours=1)
+    request = build.requested(f"tx-{uuid4()}", expires_at=later)
+    gateway = Sealer(here.otp_sealing_key)
+    async with running(build_service(here)) as process:
+        await publish(here, request)
+        (challenge,) = await next_answers(here, Challenged, request.payment_id)
+        notification = Sealer(here.notification_sealing_key)
+        code = notification.open(challenge.sealed_code, request.payment_id).reveal()
+        sealed = [gateway.seal(one, request.payment_id).reveal() for one in ("000000", code, code)]
+        tries = [build.tried("", challenge, sealed_code=one, expires_at=later) for one in sealed]
+        await publish(here, *tries)
+        verified = await next_answers(here, Verified, request.payment_id, 3)
+        async with client(process) as http:
+            report = (await http.get("/admin/check")).json()
+            refused = await http.get("/admin/check", headers={"Authorization": "Bearer guess"})
+    assert code == "789012"
+    assert [one.result for one in verified] == ["invalid", "valid", "expired"]
+    assert report == {"violations": [], "unfinished": [], "parked": 0, "dead_letters": 0}
+    assert refused.status_code == 401
+
+
+async def at_once(database, handler, events):
+    """Handle each event in a transaction of its own, all at the same time."""
+
+    async def one(event):
+        async with database.transaction() as tx:
+            batch = Batch([received(event, uuid4())], this_moment())
+            (emit,) = await handler.handle(batch, handler.store(tx))
+            return emit.event.result
+
+    return Counter(await asyncio.gather(*(one(event) for event in events)))
+
+
+def this_moment():
+    return SystemClock().now()
+
+
+@pytest.fixture
+async def live_challenge(postgres, build):
+    """A challenge that lives now, and the handler of codes."""
+    issue, verify = build.handlers(SystemClock(), PostgresChallenges)
+    request = build.requested(expires_at=this_moment() + timedelta(hours=1))
+    async with postgres.transaction() as tx:
+        batch = Batch([received(request, uuid4())], this_moment())
+        (emit,) = await issue.handle(batch, issue.store(tx))
+    return emit.event, verify
+
+
+async def test_fifty_right_codes_in_fifty_transactions_are_accepted_once(
+    postgres, build, live_challenge
+):
+    challenge, verify = live_challenge
+    later = this_moment() + timedelta(hours=1)
+    code = build.code_of(challenge)
+    tries = [build.tried(code, challenge, expires_at=later) for _ in range(50)]
+    assert await at_once(postgres, verify, tries) == {"valid": 1, "expired": 49}
+
+
+async def test_fifty_wrong_codes_in_fifty_transactions_count_one_by_one(
+    postgres, build, live_challenge
+):
+    challenge, verify = live_challenge
+    later = this_moment() + timedelta(hours=1)
+    code = build.wrong_code_of(challenge)
+    tries = [build.tried(code, challenge, expires_at=later) for _ in range(50)]
+    assert await at_once(postgres, verify, tries) == {"invalid": 4, "locked": 46}
+
+
+@pytest.mark.parametrize(
+    "tampering",
+    ["set amount_minor = 1", "set payee = 'mallory'", "set user_id = 'usr-2'"],
+)
+async def test_a_row_that_was_tampered_with_accepts_no_code(
+    postgres, as_owner, build, live_challenge, tampering
+):
+    challenge, verify = live_challenge
+    as_owner.execute("update challenge " + tampering)
+    later = this_moment() + timedelta(hours=1)
+    right = build.tried(build.code_of(challenge), challenge, expires_at=later)
+    assert await at_once(postgres, verify, [right]) == {"invalid": 1}

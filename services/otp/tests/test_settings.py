@@ -1,0 +1,86 @@
+"""What the environment may say."""
+
+import base64
+
+import pytest
+
+from otp.settings import Settings
+from service_runtime.settings import load
+
+
+@pytest.fixture
+def environment(tmp_path, monkeypatch):
+    def key(name, letter):
+        path = tmp_path / name
+        path.write_text(base64.b64encode(letter * 32).decode())
+        return str(path)
+
+    names = {
+        "PROFILE": "dev",
+        "PORT": "3012",
+        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9092",
+        "DATABASE_URL": "postgresql://otp@127.0.0.1/countersign",
+        "DATABASE_PASSWORD_FILE": key("password", b"p"),
+        "OTP_SEALING_KEY_FILE": key("otp", b"o"),
+        "NOTIFICATION_SEALING_KEY_FILE": key("notification", b"n"),
+        "CODE_KEY_FILE": key("code", b"c"),
+    }
+    for name, value in names.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("profile", "fixed_code", "code"),
+    [
+        pytest.param("dev", None, "789012", id="development has a code for everyone"),
+        pytest.param("dev", "123456", "123456", id="development may have another"),
+        pytest.param("dev", "", "", id="development may have real ones"),
+        pytest.param("prod", None, "", id="production has real ones"),
+        pytest.param("prod", "", "", id="production may say so"),
+    ],
+)
+def test_codes_are_fixed_in_development_only(environment, profile, fixed_code, code):
+    environment.setenv("PROFILE", profile)
+    if fixed_code is not None:
+        environment.setenv("FIXED_CODE", fixed_code)
+    assert load(Settings).code_for_everyone == code
+
+
+def refusal(capsys):
+    with pytest.raises(SystemExit) as left:
+        load(Settings)
+    assert left.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_production_refuses_to_start_with_a_fixed_code(environment, capsys):
+    environment.setenv("PROFILE", "prod")
+    environment.setenv("FIXED_CODE", "789012")
+    said = refusal(capsys)
+    assert "FIXED_CODE" in said
+    assert "must not be set with PROFILE=prod" in said
+
+
+@pytest.mark.parametrize("code", ["12345", "1234567", "abcdef", "12345\n"])
+def test_a_fixed_code_has_six_digits(environment, capsys, code):
+    environment.setenv("FIXED_CODE", code)
+    assert "FIXED_CODE" in refusal(capsys)
+
+
+@pytest.mark.parametrize("name", ["OTP_SEALING_KEY_FILE", "CODE_KEY_FILE"])
+def test_keys_of_different_readers_differ(environment, capsys, tmp_path, name):
+    environment.setenv(name, str(tmp_path / "notification"))
+    assert "different keys" in refusal(capsys)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("CODE_LIFE_S", "0"), ("CODE_ATTEMPTS", "6"), ("CODE_KEY_FILE", "/nowhere")]
+)
+def test_a_bad_setting_is_named(environment, capsys, name, value):
+    environment.setenv(name, value)
+    assert name in refusal(capsys)
+
+
+def test_no_key_stands_in_the_settings_text(environment):
+    assert "cccc" not in repr(load(Settings))

@@ -1,0 +1,199 @@
+"""One suite for the memory twin and for PostgreSQL."""
+
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from otp.domain import Question, State, Verdict
+from otp.store import Verification
+
+INVALID = Verdict("invalid", challenge_over=False, counted=True)
+VALID = Verdict("valid", challenge_over=True, counted=True)
+EXPIRED = Verdict("expired", challenge_over=True, counted=False)
+
+
+async def add(backend, *challenges):
+    async with backend.database.transaction() as tx:
+        return await backend.store(tx).add(challenges)
+
+
+async def lock(backend, *challenges):
+    async with backend.database.transaction() as tx:
+        return await backend.store(tx).lock({one.id for one in challenges})
+
+
+async def save(backend, *challenges):
+    async with backend.database.transaction() as tx:
+        await backend.store(tx).save(challenges)
+
+
+async def note(backend, build, challenge, verdict, request_id=None):
+    question = Question(request_id or uuid4(), challenge.id, challenge.payment.payment_id)
+    async with backend.database.transaction() as tx:
+        await backend.store(tx).note([Verification(question, verdict, build.now)])
+    return question
+
+
+async def verdicts(backend, *questions):
+    async with backend.database.transaction() as tx:
+        return await backend.store(tx).verdicts(questions)
+
+
+async def check(backend, now):
+    async with backend.database.transaction() as tx:
+        return await backend.store(tx).check(now)
+
+
+async def test_a_challenge_comes_back_whole(backend, build):
+    challenge = build.challenge()
+    assert await add(backend, challenge) == {challenge.id}
+    assert await lock(backend, challenge) == {challenge.id: challenge}
+
+
+async def test_a_challenge_is_kept_once_and_keeps_its_first_code(backend, build):
+    first = build.challenge()
+    other = replace(first, secret=replace(first.secret, digest="e" * 64))
+    await add(backend, first)
+    assert await add(backend, other) == set()
+    assert (await lock(backend, first))[first.id] == first
+
+
+async def test_a_later_challenge_ends_the_earlier_ones_of_its_payment_only(backend, build):
+    first, second = build.challenge(number=1), build.challenge(number=2)
+    other = build.challenge("tx-2")
+    await add(backend, first, other)
+    assert await add(backend, second) == {second.id}
+    found = await lock(backend, first, second, other)
+    assert {name for name, one in found.items() if one.superseded} == {first.id}
+
+
+async def test_only_the_latest_of_several_new_challenges_is_told(backend, build):
+    challenges = [build.challenge(number=number) for number in (1, 2, 3)]
+    assert await add(backend, *challenges) == {challenges[2].id}
+
+
+async def test_a_challenge_that_comes_after_its_successor_is_kept_and_not_told(backend, build):
+    first, second = build.challenge(number=1), build.challenge(number=2)
+    await add(backend, second)
+    assert await add(backend, first) == set()
+    assert (await lock(backend, first))[first.id].superseded
+
+
+async def test_what_is_unknown_is_not_found(backend, build):
+    assert await lock(backend, build.challenge()) == {}
+    assert await lock(backend) == {}
+    assert await verdicts(backend) == {}
+
+
+@pytest.mark.parametrize(
+    ("attempts", "state"), [(1, State.LIVE), (2, State.ACCEPTED), (5, State.LOCKED)]
+)
+async def test_attempts_and_state_are_saved(backend, build, attempts, state):
+    challenge = build.challenge()
+    await add(backend, challenge)
+    after = replace(challenge, attempts=attempts, state=state)
+    await save(backend, after)
+    assert await lock(backend, challenge) == {challenge.id: after}
+
+
+async def test_the_same_question_has_the_same_answer_for_ever(backend, build):
+    challenge, request_id = build.challenge(), UUID(int=7)
+    question = await note(backend, build, challenge, INVALID, request_id)
+    await note(backend, build, challenge, VALID, request_id)
+    assert await verdicts(backend, question) == {question: INVALID}
+
+
+async def test_a_question_about_another_challenge_is_another_question(backend, build):
+    question = await note(backend, build, build.challenge(), INVALID, UUID(int=7))
+    other = replace(question, challenge_id=build.challenge(number=2).id)
+    assert await verdicts(backend, question, other) == {question: INVALID}
+
+
+async def test_a_check_of_sound_challenges_finds_nothing(backend, build):
+    challenge = build.challenge()
+    await add(backend, challenge)
+    await save(backend, replace(challenge, attempts=2, state=State.ACCEPTED))
+    for verdict in (INVALID, VALID, EXPIRED):
+        await note(backend, build, challenge, verdict)
+    found = await check(backend, build.now)
+    assert found == {"violations": [], "unfinished": [], "parked": 0, "dead_letters": 0}
+
+
+@pytest.mark.parametrize(
+    ("attempts", "state", "verdict"),
+    [
+        pytest.param(2, State.LIVE, INVALID, id="an attempt that was not noted"),
+        pytest.param(1, State.LIVE, VALID, id="accepted and still live"),
+        pytest.param(1, State.ACCEPTED, INVALID, id="accepted without a right code"),
+    ],
+)
+async def test_a_check_finds_challenges_that_do_not_fit_their_verdicts(
+    backend, build, attempts, state, verdict
+):
+    challenge = build.challenge()
+    await add(backend, challenge)
+    await save(backend, replace(challenge, attempts=attempts, state=state))
+    await note(backend, build, challenge, verdict)
+    (violation,) = (await check(backend, build.now))["violations"]
+    assert violation["invariant"] == "I10"
+    assert violation["payment_id"] == challenge.payment.payment_id
+    assert f"{attempts} attempts and {state}" in violation["details"]
+
+
+async def test_a_check_leaves_old_challenges_alone(backend, build):
+    challenge = build.challenge()
+    await add(backend, challenge)
+    await save(backend, replace(challenge, attempts=1))
+    assert (await check(backend, build.now + timedelta(days=2)))["violations"] == []
+
+
+async def test_a_check_names_a_hundred_at_most(backend, build):
+    challenges = [build.challenge(f"tx-{number}") for number in range(120)]
+    await add(backend, *challenges)
+    await save(backend, *(replace(one, attempts=1) for one in challenges))
+    assert len((await check(backend, build.now))["violations"]) == 100
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param("update challenge set attempts = 6", id="a sixth attempt"),
+        pytest.param("update challenge set attempts = 5", id="live after five attempts"),
+        pytest.param("update challenge set state = 'ACCEPTED'", id="accepted without an attempt"),
+        pytest.param("update challenge set number = 4", id="a fourth challenge"),
+        pytest.param("update challenge set digest = '789012'", id="a code where its hash belongs"),
+    ],
+)
+async def test_the_database_refuses_challenges_that_cannot_be(real, as_owner, build, change):
+    await add(real, build.challenge())
+    with pytest.raises(psycopg.errors.CheckViolation):
+        as_owner.execute(change)
+
+
+@pytest.mark.stack
+async def test_the_database_refuses_a_second_acceptance(real, build):
+    await note(real, build, build.challenge(), VALID)
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        await note(real, build, build.challenge(), VALID)
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update challenge set amount_minor = 1",
+        "update challenge set digest = repeat('0', 64)",
+        "update verification set result = 'valid'",
+        "delete from verification",
+        "delete from challenge",
+    ],
+)
+async def test_the_service_cannot_rewrite_what_happened(real, build, statement):
+    await add(real, build.challenge())
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        async with real.database.transaction() as tx:
+            await tx.rows(statement)
