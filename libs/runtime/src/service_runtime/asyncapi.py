@@ -5,6 +5,8 @@ from typing import Any
 
 from payment_schemas.events.base import Event
 
+_SETS = ("channels", "operations", "messages", "schemas")
+
 
 def asyncapi_document(
     title: str, reads: Sequence[type[Event]], emits: Sequence[type[Event]]
@@ -26,6 +28,9 @@ def asyncapi_document(
     document: dict[str, Any] = (
         AsyncAPI(broker, title=title, version="1.0").to_specification().to_jsonable()
     )
+    # FastStream keeps its publishers in a set: without an order, each run writes another file.
+    for part in (document, document["components"]):
+        part |= {name: dict(sorted(part[name].items())) for name in _SETS if name in part}
     return document
 
 

@@ -1,0 +1,87 @@
+"""Writes the descriptions that follow from the code: `python -m testkit.generate`.
+
+docs/events/<ce_type>.json  JSON Schema of every event, with its topic, key, emitter and readers
+docs/asyncapi.yaml          every topic of the system
+docs/openapi.json           the HTTP edge
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gateway.routes.description import document
+from local_stack.layout import CHECKOUT
+from local_stack.topics import Topic, load_topics
+from payment_schemas.events.base import Event
+from payment_schemas.registry import EVENTS
+from service_runtime.asyncapi import asyncapi_document
+
+DOCS = CHECKOUT / "docs"
+
+
+def generated_files() -> Mapping[Path, str]:
+    """Return what each generated file should hold."""
+    topics = {topic.name: topic for topic in load_topics()}
+    schemas = {
+        DOCS / "events" / f"{event.ce_type}.json": _json(event_schema(event, topics[event.topic]))
+        for event in EVENTS
+    }
+    return {
+        **schemas,
+        DOCS / "asyncapi.yaml": _yaml(asyncapi_document("Countersign", (), EVENTS)),
+        DOCS / "openapi.json": _json(document("Countersign gateway")),
+    }
+
+
+def event_schema(event: type[Event], topic: Topic) -> dict[str, Any]:
+    """Return the JSON Schema of an event's data, and where it travels."""
+    schema = event.model_json_schema(mode="validation")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:countersign:event:{event.ce_type}",
+        "x-topic": topic.name,
+        "x-key": topic.key,
+        "x-owner": topic.owner,
+        "x-readers": list(topic.readers),
+        **schema,
+    }
+
+
+def stale_files() -> Iterator[Path]:
+    """Name the files that are not what they should be; a schema of no event is one of them."""
+    wanted = generated_files()
+    for path, text in wanted.items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            yield path
+    yield from sorted(set((DOCS / "events").glob("*.json")) - set(wanted))
+
+
+def generate() -> list[Path]:
+    """Write them all; return those that changed."""
+    wanted = generated_files()
+    changed = list(stale_files())
+    for path in changed:
+        if path in wanted:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(wanted[path], encoding="utf-8")
+        else:
+            path.unlink()
+    return changed
+
+
+def _json(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _yaml(document: Mapping[str, Any]) -> str:
+    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
+    return text
+
+
+if __name__ == "__main__":
+    for path in generate():
+        sys.stdout.write(f"wrote {path.relative_to(CHECKOUT)}\n")

@@ -1,0 +1,56 @@
+import json
+import re
+
+import jsonschema
+import pytest
+import yaml
+
+from local_stack.topics import load_topics
+from payment_schemas.registry import EVENTS
+from testkit.events import event_of
+from testkit.generate import DOCS, event_schema, stale_files
+
+TOPICS = {topic.name: topic for topic in load_topics()}
+
+
+def test_every_generated_file_is_up_to_date():
+    assert list(stale_files()) == [], "run `make generate`"
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_every_event_has_a_topic_that_names_its_schema(event):
+    assert TOPICS[event.topic].schema == event.ce_type
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_an_event_names_the_readers_that_its_topic_has(event):
+    told = re.search(r"[Rr]ead by ([^.]*)\.", " ".join(event.__doc__.split()))[1]
+    known = {"gateway", "confirm", "risk", "otp", "settlement", "notification", "audit"}
+
+    assert set(re.findall(r"\w+", told)) & known == set(TOPICS[event.topic].readers)
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_a_real_event_satisfies_its_schema(event):
+    schema = event_schema(event, TOPICS[event.topic])
+    jsonschema.Draft202012Validator.check_schema(schema)
+
+    jsonschema.validate(json.loads(event_of(event).model_dump_json()), schema)
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_a_field_that_is_missing_breaks_the_schema(event):
+    schema = event_schema(event, TOPICS[event.topic])
+    for name in schema["required"]:
+        data = json.loads(event_of(event).model_dump_json())
+        del data[name]
+        with pytest.raises(jsonschema.ValidationError, match=name):
+            jsonschema.validate(data, schema)
+
+
+def test_the_system_is_described_with_every_topic():
+    document = yaml.safe_load((DOCS / "asyncapi.yaml").read_text(encoding="utf-8"))
+
+    described = {channel["address"] for channel in document["channels"].values()}
+
+    assert described == {event.topic for event in EVENTS}
