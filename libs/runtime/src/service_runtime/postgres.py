@@ -37,9 +37,11 @@ _OPTIONS = " ".join(
         "jit=off",
     )
 )
-WHOLE_TABLES = (
-    "set local enable_seqscan = on; set local enable_hashjoin = on;"
-    " set local enable_mergejoin = on; set local statement_timeout = '60s'"
+WHOLE_TABLES: tuple[LiteralString, ...] = (
+    "set local enable_seqscan = on",
+    "set local enable_hashjoin = on",
+    "set local enable_mergejoin = on",
+    "set local statement_timeout = '60s'",
 )
 """For a transaction that reads whole tables."""
 POOL_WAIT_S = 3.0
@@ -60,7 +62,11 @@ class PostgresTransaction(PostgresInbox, PostgresOutbox):
     async def rows(self, statement: LiteralString, **parameters: Any) -> list[DictRow]:
         """Run a statement and return its rows."""
         cursor = await self.connection.execute(statement, parameters)
-        return await cursor.fetchall() if cursor.description else []
+        return await cursor.fetchall()
+
+    async def run(self, statement: LiteralString, **parameters: Any) -> None:
+        """Send a statement without waiting for it: it fails the transaction where it fails."""
+        await self.connection.execute(statement, parameters)
 
 
 class PostgresDatabase:
@@ -93,9 +99,15 @@ class PostgresDatabase:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresTransaction]:
-        """Open a transaction: committed at the end of the block, rolled back on an error."""
+        """Open a transaction: committed at the end of the block, rolled back on an error.
+
+        Statements go out as a pipeline: only one whose rows are asked for is waited for, and the
+        last ones share their round trip with the commit.
+        """
         async with self._pool.connection() as connection:
-            yield PostgresTransaction(connection, self._owner)
+            async with connection.pipeline():
+                yield PostgresTransaction(connection, self._owner)
+                await connection.commit()
 
     async def claim_outbox(self, limit: int) -> list[Stored]:
         """Claim outbox rows whose claim has run out."""

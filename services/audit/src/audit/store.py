@@ -79,7 +79,7 @@ class PostgresAuditLog:
 
     async def append(self, entries: Sequence[Entry]) -> None:
         rows = json_rows([_columns(entry) for entry in entries])
-        await self._tx.rows("select append_entries(%(rows)s::json)", rows=rows)
+        await self._tx.run("select append_entries(%(rows)s::json)", rows=rows)
 
     async def timeline(self, payment_id: UUID) -> list[Recorded]:
         rows = await self._tx.rows(

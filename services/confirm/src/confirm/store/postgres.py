@@ -131,7 +131,7 @@ class PostgresPayments:
         if payments:
             # Sorted, so that two instances which open the same payments wait in one order.
             ordered = sorted(payments, key=lambda payment: payment.id)
-            await self._tx.rows(_OPEN, rows=json_rows(ordered))
+            await self._tx.run(_OPEN, rows=json_rows(ordered))
 
     async def lock_known(self, requests: Sequence[ConfirmRequested]) -> list[Payment]:
         asked = [
@@ -151,7 +151,7 @@ class PostgresPayments:
 
     async def save(self, payments: Collection[Payment]) -> None:
         if payments:
-            await self._tx.rows(_SAVE, rows=json_rows(list(payments)))
+            await self._tx.run(_SAVE, rows=json_rows(list(payments)))
 
     async def post(self, ledger: Ledger) -> None:
         if not ledger.journals:
@@ -166,9 +166,9 @@ class PostgresPayments:
         moved = {name: delta for name, delta in ledger.deltas.items() if delta}
         customers = [name for name in moved if name in ledger.accounts]
         system = [name for name in moved if name not in ledger.accounts]
-        await self._tx.rows(_JOURNALS, rows=journals)
+        await self._tx.run(_JOURNALS, rows=journals)
         await self._open_system_accounts(ours)
-        await self._tx.rows(_ENTRIES, rows=journals)
+        await self._tx.run(_ENTRIES, rows=journals)
         # Ours come last: every instance shares them, so they are held for the shortest time.
         for names in (customers, system):
             await self._move(names, moved)
@@ -177,15 +177,15 @@ class PostgresPayments:
         known = await self.accounts({account["id"] for account in ours})
         new = {account["id"]: account for account in ours if account["id"] not in known}
         if new:
-            await self._tx.rows(_NEW_SYSTEM_ACCOUNTS, rows=json_rows(list(new.values())))
+            await self._tx.run(_NEW_SYSTEM_ACCOUNTS, rows=json_rows(list(new.values())))
 
     async def _move(self, names: Collection[str], deltas: dict[str, int]) -> None:
         if names:
             rows: list[dict[str, Any]] = [
                 {"id": name, "amount_minor": deltas[name]} for name in sorted(names)
             ]
-            await self._tx.rows(_BALANCES, rows=json_rows(rows))
+            await self._tx.run(_BALANCES, rows=json_rows(rows))
 
     async def open_reviews(self, cases: Sequence[ReviewCase]) -> None:
         if cases:
-            await self._tx.rows(_REVIEWS, rows=json_rows(list(cases)))
+            await self._tx.run(_REVIEWS, rows=json_rows(list(cases)))

@@ -109,8 +109,9 @@ class PostgresRecords:
 
     async def check(self, unfinished_after_s: float) -> dict[str, Any]:
         """Hold the tables against the invariants, on one snapshot."""
-        await self._tx.rows("set transaction isolation level repeatable read read only")
-        await self._tx.connection.execute(WHOLE_TABLES)
+        await self._tx.run("set transaction isolation level repeatable read read only")
+        for statement in WHOLE_TABLES:
+            await self._tx.run(statement)
         violations = [
             {"invariant": name.split()[0], "details": name.partition(" ")[2], **row}
             for name, statement in _CHECKS.items()

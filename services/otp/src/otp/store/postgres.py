@@ -92,7 +92,7 @@ class PostgresChallenges:
         return {ChallengeId(row["id"]): _challenge(row) for row in found}
 
     async def save(self, challenges: Sequence[Challenge]) -> None:
-        await self._tx.rows(
+        await self._tx.run(
             """update challenge as kept set attempts = new.attempts, state = new.state
                from json_to_recordset(%(rows)s::json) as new (id uuid, attempts int, state text)
                where kept.id = new.id""",
@@ -117,7 +117,7 @@ class PostgresChallenges:
         }
 
     async def note(self, verifications: Sequence[Verification]) -> None:
-        await self._tx.rows(
+        await self._tx.run(
             """insert into verification (request_id, challenge_id, payment_id, result,
                                          challenge_over, counted, judged_at)
                select (question->>'request_id')::uuid, (question->>'challenge_id')::uuid,

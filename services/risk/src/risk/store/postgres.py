@@ -96,7 +96,7 @@ class PostgresAssessments:
         return {PaymentId(row["id"]) for row in found}
 
     async def save(self, assessments: Sequence[Assessment]) -> None:
-        await self._tx.rows(
+        await self._tx.run(
             """update assessment as kept
                set status = new.status, score = new.score, level = new.level,
                    amount_usd_minor = new.amount_usd_minor, factors = new.factors,
@@ -144,7 +144,7 @@ class PostgresAssessments:
         }
 
     async def learn(self, payments: Sequence[Learned]) -> None:
-        await self._tx.rows(
+        await self._tx.run(
             """with learned as (
                    select * from json_to_recordset(%(rows)s::json)
                        as paid (payment_id uuid, user_id text, payee text, country text,
@@ -165,7 +165,7 @@ class PostgresAssessments:
         )
 
     async def forget(self, before: datetime) -> None:
-        await self._tx.rows(
+        await self._tx.run(
             """delete from recent_payment where payment_id in
                    (select payment_id from recent_payment where confirmed_at <= %(before)s
                     order by confirmed_at limit %(most)s for update skip locked)""",

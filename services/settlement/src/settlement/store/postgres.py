@@ -21,7 +21,7 @@ class PostgresInstructions:
 
     async def add(self, new: Sequence[New]) -> set[PaymentId]:
         rows = json_rows([_added(one) for one in _by_id(new)])
-        await self._tx.rows(
+        await self._tx.run(
             """insert into instruction (id, user_id, transaction_id, uetr, partner, amount_minor,
                    currency, debtor_account, creditor_account, confirmed_at, status, next_step,
                    batch_rows, version, due_at, trace)
@@ -42,7 +42,7 @@ class PostgresInstructions:
         return {row["id"] for row in lost}
 
     async def begin(self, instructions: Iterable[Instruction]) -> None:
-        await self._tx.rows(
+        await self._tx.run(
             """update instruction as old
                set status = new.status, next_step = new.next_step, version = new.version,
                    updated_at = case when old.version = new.version then old.updated_at
@@ -54,7 +54,7 @@ class PostgresInstructions:
         )
 
     async def save(self, instructions: Iterable[Instruction]) -> None:
-        await self._tx.rows(
+        await self._tx.run(
             """update instruction as old
                set status = new.status, next_step = new.next_step, batch_rows = new.batch_rows,
                    tries = new.tries, version = new.version, reason = new.reason,
