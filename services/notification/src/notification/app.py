@@ -1,0 +1,96 @@
+"""Wires notification."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+
+from notification import handlers
+from notification.clients import (
+    Messenger,
+    SendgridMail,
+    ThreadedMessenger,
+    TwilioAccount,
+    TwilioSms,
+    Wire,
+)
+from notification.domain import Contact, Policy
+from notification.routes import routes
+from notification.settings import Settings
+from notification.store import TABLE, PostgresDeliveries, delivery_of
+from payment_schemas.events.confirmation import PaymentConfirmed, PaymentDeclined
+from payment_schemas.events.otp import Challenged
+from payment_schemas.events.record import Channel, NotificationDelivered
+from payment_schemas.events.settlement import SettlementUpdated
+from service_runtime.consumer import Handler
+from service_runtime.process import Process
+from service_runtime.sealing import Sealer
+from service_runtime.service import Service
+from service_runtime.work import Work
+from service_runtime.work_table import PostgresWorkTable
+
+
+def build(settings: Settings) -> Process:
+    """Return notification, ready to run."""
+    service = Service("notification", settings)
+    sms, email = _sms(settings), _email(settings)
+    texts = service.worker(_work(service, settings, "sms", sms))
+    mails = service.worker(_work(service, settings, "email", email))
+    outcomes = (PaymentConfirmed, PaymentDeclined, SettlementUpdated)
+    return service.process(
+        handlers=[
+            Handler(Challenged, handlers.on_challenged, PostgresDeliveries, wakes=[texts.wake]),
+            *[
+                Handler(outcome, handlers.on_outcome, PostgresDeliveries, wakes=[mails.wake])
+                for outcome in outcomes
+            ],
+        ],
+        emits=[NotificationDelivered],
+        workers=[texts, mails],
+        routes=routes(service.database, PostgresDeliveries, service.credentials),
+        resources=[sms, email],
+    )
+
+
+def _threads(settings: Settings) -> int:
+    """Each provider has half of the threads: one that hangs holds up its own messages only."""
+    return settings.provider_threads // 2
+
+
+def _sms(settings: Settings) -> ThreadedMessenger:
+    account = TwilioAccount(
+        settings.twilio_url,
+        settings.twilio_account_sid,
+        settings.twilio_auth_token,
+        settings.twilio_from,
+        settings.twilio_callback_url,
+    )
+    wire = Wire(_threads(settings), settings.provider_timeout_s)
+    return ThreadedMessenger("twilio", TwilioSms(account, wire), _threads(settings))
+
+
+def _email(settings: Settings) -> ThreadedMessenger:
+    wire = Wire(_threads(settings), settings.provider_timeout_s)
+    mail = SendgridMail(
+        settings.sendgrid_url, settings.sendgrid_api_key, settings.sendgrid_from, wire
+    )
+    return ThreadedMessenger("sendgrid", mail, _threads(settings))
+
+
+def _work(service: Service, settings: Settings, channel: Channel, messenger: Messenger) -> Work:
+    policy = Policy(settings.retry_first_s, settings.retry_most_s)
+
+    @asynccontextmanager
+    async def contacts(user_ids: Iterable[str]) -> AsyncIterator[Mapping[str, Contact]]:
+        async with service.database.transaction() as tx:
+            found = await PostgresDeliveries(tx).contacts(user_ids)
+        yield found
+
+    sealer = Sealer(settings.notification_sealing_key)
+    return Work(
+        table=PostgresWorkTable(TABLE, delivery_of, {"channel": channel}),
+        handle=partial(handlers.on_due_deliveries, policy=policy),
+        store=PostgresDeliveries,
+        gather=handlers.Sender(messenger, contacts, sealer),
+        may_start=lambda: not messenger.is_shut,
+        slice_rows=_threads(settings),
+    )

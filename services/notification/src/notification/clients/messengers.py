@@ -1,0 +1,97 @@
+"""The port to a provider, the pool of threads in which an SDK may block, and the twin."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol, Self
+
+from notification.domain import Attempt, Kind, Message
+from payment_schemas.ids import DeliveryId
+from service_runtime import metrics
+from service_runtime.breaker import Breaker
+
+Attempts = Mapping[DeliveryId, Attempt]
+
+DEADLINE_S = 6.0
+"""Of a whole call, its wait for a thread included; a slice must fit its lease of ten seconds."""
+
+
+class Messenger(Protocol):
+    """One provider. Never raises: whatever happens is an attempt for each message."""
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether nothing would be tried now, because the provider is known to be down."""
+        ...
+
+    async def deliver(self, messages: Sequence[Message]) -> Attempts:
+        """Hand the messages to the provider, at once."""
+        ...
+
+
+class ThreadedMessenger:
+    """A provider whose SDK blocks, in a bounded pool of threads, behind a breaker."""
+
+    def __init__(self, name: str, send: Callable[[Message], Attempt], threads: int) -> None:
+        self._send = send
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._breaker = Breaker()
+        metrics.gauge(
+            f"breaker_state_{name}",
+            "0 closed, 1 half open, 2 open.",
+            lambda: float(self._breaker.state),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def is_shut(self) -> bool:
+        return self._breaker.is_shut(asyncio.get_running_loop().time())
+
+    async def deliver(self, messages: Sequence[Message]) -> Attempts:
+        attempts = await asyncio.gather(*[self._guarded(message) for message in messages])
+        return {one.delivery_id: tried for one, tried in zip(messages, attempts, strict=True)}
+
+    async def _guarded(self, message: Message) -> Attempt:
+        loop = asyncio.get_running_loop()
+        if not self._breaker.admits(loop.time()):
+            return Attempt(Kind.NOT_TAKEN, "breaker_open")
+        ok: bool | None = None
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                attempt = await loop.run_in_executor(self._threads, self._send, message)
+            ok = attempt.kind is not Kind.NOT_TAKEN
+        except TimeoutError:
+            ok = False
+            return Attempt(Kind.NOT_TAKEN, "TimeoutError")
+        finally:
+            self._breaker.ended(loop.time(), ok=ok)
+        return attempt
+
+
+@dataclass
+class MemoryMessenger:
+    """The twin: keeps a delivery once, refuses recipients and is down when told to."""
+
+    kept: dict[DeliveryId, Message] = field(default_factory=dict)
+    given: list[DeliveryId] = field(default_factory=list)
+    refuses: set[str] = field(default_factory=set)
+    is_down: bool = False
+    is_shut: bool = False
+
+    async def deliver(self, messages: Sequence[Message]) -> Attempts:
+        return {message.delivery_id: self._deliver(message) for message in messages}
+
+    def _deliver(self, message: Message) -> Attempt:
+        if self.is_down:
+            return Attempt(Kind.NOT_TAKEN, "down")
+        if message.to.reveal() in self.refuses:
+            return Attempt(Kind.REFUSED, "provider_21211")
+        self.given.append(message.delivery_id)
+        self.kept.setdefault(message.delivery_id, message)
+        return Attempt(Kind.TAKEN, provider_id=f"SM{message.delivery_id.hex}")

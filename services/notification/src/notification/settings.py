@@ -1,0 +1,41 @@
+"""What the environment may say to notification."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from service_runtime.settings import SecretKey, SecretText, ServiceSettings
+
+DEVELOPMENT_ACCOUNT = "AC" + "0" * 32
+URL = r"^https?://"
+
+
+class Settings(ServiceSettings):
+    """Settings of notification."""
+
+    twilio_url: str = Field(pattern=URL)
+    """The SMS provider's API."""
+    twilio_auth_token: SecretText = Field(validation_alias="TWILIO_AUTH_TOKEN_FILE")
+    twilio_account_sid: str = Field(default=DEVELOPMENT_ACCOUNT, pattern=r"^AC[0-9a-f]{32}$")
+    twilio_from: str = Field(default="+15005550006", pattern=r"^\+[1-9]\d{6,14}$")
+    """The number that messages come from. The default is Twilio's own for tests."""
+    twilio_callback_url: str = Field(default="https://countersign.example/deliveries", pattern=URL)
+    """Where Twilio reports; the delivery's id is appended as the last part of the path."""
+    sendgrid_url: str = Field(pattern=URL)
+    """The e-mail provider's API."""
+    sendgrid_api_key: SecretText = Field(validation_alias="SENDGRID_API_KEY_FILE")
+    sendgrid_from: str = Field(default="payments@countersign.example", pattern=r"^[^@\s]+@[^@\s]+$")
+    notification_sealing_key: SecretKey = Field(validation_alias="NOTIFICATION_SEALING_KEY_FILE")
+    """Opens the codes that otp seals."""
+    provider_threads: int = Field(default=16, ge=2, le=64)
+    """Messages on their way at once, half of them to each provider."""
+    provider_timeout_s: float = Field(default=3.0, gt=0, le=3)
+    """Of one call. The bound keeps a slice within its lease of ten seconds."""
+    retry_first_s: float = Field(default=1.0, gt=0, le=60)
+    retry_most_s: float = Field(default=300.0, gt=0, le=3600)
+
+    @model_validator(mode="after")
+    def _no_development_account_in_production(self) -> Self:
+        if self.profile == "prod" and self.twilio_account_sid == DEVELOPMENT_ACCOUNT:
+            raise ValueError("TWILIO_ACCOUNT_SID must be set with PROFILE=prod")
+        return self

@@ -1,0 +1,109 @@
+"""The twin: deliveries and contacts in memory, for tests and simulations."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from notification.domain import Contact, Delivery, Status
+from notification.store.port import MAX_LISTED, TABLE, Health, New
+from payment_schemas.ids import DeliveryId
+
+
+@dataclass(frozen=True, slots=True)
+class _Times:
+    created_at: datetime
+    updated_at: datetime
+
+
+class MemoryDeliveries:
+    """Deliveries and contacts in one transaction of a memory database."""
+
+    def __init__(self, tx: Any) -> None:
+        self._tx = tx
+        self._rows: dict[DeliveryId, Delivery] = tx.own[TABLE]
+        self._times: dict[DeliveryId, _Times] = tx.own[f"{TABLE}/times"]
+        self._contacts: dict[str, Contact] = tx.own["contact"]
+
+    async def add(self, new: Sequence[New]) -> None:
+        now = self._tx.clock.now()
+        for one in new:
+            name = one.delivery.id
+            if name not in self._rows:
+                self._rows[name] = one.delivery
+                self._times[name] = _Times(now, now)
+                self._tx.schedule(TABLE, name, one.delivery.due_at, one.trace)
+
+    async def save(self, deliveries: Iterable[Delivery]) -> None:
+        for delivery in deliveries:
+            self._save(delivery)
+
+    def _save(self, delivery: Delivery) -> None:
+        name, before = delivery.id, self._rows[delivery.id]
+        if before.status is not Status.QUEUED and delivery.status is not before.status:
+            raise ValueError(f"delivery {name}: what has ended does not change")
+        self._rows[name] = delivery
+        self._times[name] = replace(self._times[name], updated_at=self._tx.clock.now())
+        self._tx.schedule(TABLE, name, delivery.due_at)
+
+    async def contacts(self, user_ids: Iterable[str]) -> Mapping[str, Contact]:
+        return {name: self._contacts[name] for name in user_ids if name in self._contacts}
+
+    async def put_contacts(self, contacts: Iterable[Contact]) -> None:
+        self._contacts.update({contact.user_id: contact for contact in contacts})
+
+    async def of_payment(self, payment_id: UUID) -> list[dict[str, Any]]:
+        found = [row for row in self._rows.values() if row.payment_id == payment_id]
+        found.sort(key=lambda row: (self._times[row.id].created_at, row.id))
+        return [self._shown(row) for row in found[:MAX_LISTED]]
+
+    async def health(self) -> Health:
+        leases = self._tx.own[f"{TABLE}/lease"].values()
+        untold = [
+            row
+            for _, row in sorted(self._rows.items())
+            if row.status is Status.EXPIRED and row.template != "code"
+        ]
+        return Health(
+            [_untold(row) for row in untold[:MAX_LISTED]],
+            self._unfinished(),
+            sum(lease.parked is not None for lease in leases),
+            len(self._tx.tables.dead_letters),
+        )
+
+    def _unfinished(self) -> list[dict[str, Any]]:
+        now = self._tx.clock.now()
+        waiting = [row for row in self._rows.values() if row.due_at is not None]
+        waiting.sort(key=lambda row: self._times[row.id].created_at)
+        return [
+            {
+                "payment_id": row.payment_id,
+                "age_s": (now - self._times[row.id].created_at).total_seconds(),
+            }
+            for row in waiting[:MAX_LISTED]
+        ]
+
+    def _shown(self, row: Delivery) -> dict[str, Any]:
+        times, lease = self._times[row.id], self._tx.own[f"{TABLE}/lease"][row.id]
+        return {
+            "delivery_id": row.id,
+            "payment_id": row.payment_id,
+            "channel": row.channel,
+            "template": row.template,
+            "status": row.status.value,
+            "reason": row.reason,
+            "provider_id": row.provider_id,
+            "tries": row.tries,
+            "created_at": times.created_at,
+            "updated_at": times.updated_at,
+            "due_at": row.due_at,
+            "expires_at": row.expires_at,
+            "parked_at": None if lease.parked is None else times.updated_at,
+            "last_error": lease.parked,
+        }
+
+
+def _untold(row: Delivery) -> dict[str, Any]:
+    details = f"{row.template} by {row.channel} expired"
+    return {"invariant": "I13", "payment_id": row.payment_id, "details": details}

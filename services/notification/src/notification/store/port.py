@@ -1,0 +1,58 @@
+"""The port: what may be asked of deliveries and contacts, within one transaction."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from notification.domain import Contact, Delivery
+from service_runtime.messages import Trace
+
+TABLE = "delivery"
+MAX_LISTED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """A delivery to be added, with the trace that its work continues."""
+
+    delivery: Delivery
+    trace: Trace = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What an operator should know of the table."""
+
+    violations: list[dict[str, Any]]
+    unfinished: list[dict[str, Any]]
+    parked: int
+    dead_letters: int
+
+
+class Deliveries(Protocol):
+    """Deliveries and contacts, within one transaction."""
+
+    async def add(self, new: Sequence[New]) -> None:
+        """Add deliveries; one that is there already is left as it is."""
+        ...
+
+    async def save(self, deliveries: Iterable[Delivery]) -> None:
+        """Save what attempts have made of deliveries, and end their lease."""
+        ...
+
+    async def contacts(self, user_ids: Iterable[str]) -> Mapping[str, Contact]:
+        """Return the contacts of those users who have one."""
+        ...
+
+    async def put_contacts(self, contacts: Iterable[Contact]) -> None:
+        """Add contacts, or replace them; of one user's, the last counts."""
+        ...
+
+    async def of_payment(self, payment_id: UUID) -> list[dict[str, Any]]:
+        """Return a payment's deliveries as operators see them: no text, no number, no address."""
+        ...
+
+    async def health(self) -> Health:
+        """Return what an operator should know; bounded. I13: each outcome is told."""
+        ...

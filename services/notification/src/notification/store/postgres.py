@@ -1,0 +1,160 @@
+"""Deliveries and contacts in PostgreSQL."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import DictRow
+
+from notification.domain import Contact, Delivery, Status
+from notification.store.port import MAX_LISTED, Health, New
+from payment_schemas.money import Money
+from payment_schemas.sealed import Personal, Sealed
+from service_runtime.postgres import PostgresTransaction, json_rows
+
+
+class PostgresDeliveries:
+    """Deliveries and contacts in PostgreSQL."""
+
+    def __init__(self, tx: PostgresTransaction) -> None:
+        self._tx = tx
+
+    async def add(self, new: Sequence[New]) -> None:
+        await self._tx.rows(
+            """insert into delivery (id, payment_id, user_id, transaction_id, channel, template,
+                   amount_minor, currency, to_account, sealed_code, expires_at, due_at, trace)
+               select id, payment_id, user_id, transaction_id, channel, template,
+                   amount_minor, currency, to_account, sealed_code, expires_at, due_at, trace
+               from json_populate_recordset(null::delivery, %(rows)s::json)
+               order by id on conflict do nothing""",
+            rows=json_rows([_added(one) for one in new]),
+        )
+
+    async def save(self, deliveries: Iterable[Delivery]) -> None:
+        await self._tx.rows(
+            """update delivery as old
+               set status = new.status, reason = new.reason, provider_id = new.provider_id,
+                   tries = new.tries, due_at = new.due_at, sealed_code = new.sealed_code,
+                   lease_until = null, updated_at = clock_timestamp()
+               from json_to_recordset(%(rows)s::json) as new
+                   (id uuid, status text, reason text, provider_id text, tries int,
+                    due_at timestamptz, sealed_code text)
+               where old.id = new.id""",
+            rows=json_rows([_changed(one) for one in deliveries]),
+        )
+
+    async def contacts(self, user_ids: Iterable[str]) -> Mapping[str, Contact]:
+        rows = await self._tx.rows(
+            """select user_id, phone, email from contact
+               where user_id in (select value from json_array_elements_text(%(ids)s::json))""",
+            ids=json_rows(sorted(set(user_ids))),
+        )
+        return {row["user_id"]: _contact_of(row) for row in rows}
+
+    async def put_contacts(self, contacts: Iterable[Contact]) -> None:
+        rows = {
+            one.user_id: {
+                "user_id": one.user_id,
+                "phone": one.phone.reveal(),
+                "email": one.email.reveal(),
+            }
+            for one in contacts
+        }
+        await self._tx.rows(
+            """insert into contact (user_id, phone, email)
+               select user_id, phone, email from json_to_recordset(%(rows)s::json)
+                   as new (user_id text, phone text, email text)
+               order by user_id
+               on conflict (user_id) do update
+               set phone = excluded.phone, email = excluded.email, updated_at = now()""",
+            rows=json_rows(list(rows.values())),
+        )
+
+    async def of_payment(self, payment_id: UUID) -> list[dict[str, Any]]:
+        return await self._tx.rows(
+            """select id as delivery_id, payment_id, channel, template, status, reason,
+                   provider_id, tries, created_at, updated_at, due_at, expires_at,
+                   parked_at, last_error
+               from delivery where payment_id = %(payment_id)s
+               order by created_at, id limit %(limit)s""",
+            payment_id=payment_id,
+            limit=MAX_LISTED,
+        )
+
+    async def health(self) -> Health:
+        counts = await self._tx.rows(
+            """select (select count(*) from delivery where parked_at is not null) as parked,
+                      (select count(*) from dead_letter) as dead_letters"""
+        )
+        return Health(await self._untold(), await self._unfinished(), **counts[0])
+
+    async def _untold(self) -> list[dict[str, Any]]:
+        return await self._tx.rows(
+            """select 'I13' as invariant, payment_id,
+                   template || ' by ' || channel || ' expired' as details
+               from delivery where status = 'EXPIRED' and template <> 'code'
+               order by id limit %(limit)s""",
+            limit=MAX_LISTED,
+        )
+
+    async def _unfinished(self) -> list[dict[str, Any]]:
+        return await self._tx.rows(
+            """select payment_id,
+                   extract(epoch from clock_timestamp() - created_at)::float8 as age_s
+               from delivery where due_at is not null order by created_at limit %(limit)s""",
+            limit=MAX_LISTED,
+        )
+
+
+def delivery_of(row: DictRow) -> Delivery:
+    """Return the delivery in a row of the table."""
+    return Delivery(
+        id=row["id"],
+        payment_id=row["payment_id"],
+        user_id=row["user_id"],
+        transaction_id=row["transaction_id"],
+        channel=row["channel"],
+        template=row["template"],
+        money=Money(row["amount_minor"], row["currency"]),
+        to_account=row["to_account"],
+        expires_at=row["expires_at"],
+        due_at=row["due_at"],
+        sealed_code=None if row["sealed_code"] is None else Sealed(row["sealed_code"]),
+        status=Status(row["status"]),
+        reason=row["reason"],
+        provider_id=row["provider_id"],
+        tries=row["tries"],
+    )
+
+
+def _contact_of(row: DictRow) -> Contact:
+    return Contact(row["user_id"], Personal(row["phone"]), Personal(row["email"]))
+
+
+def _added(new: New) -> dict[str, Any]:
+    delivery = new.delivery
+    return _changed(delivery) | {
+        "payment_id": delivery.payment_id,
+        "user_id": delivery.user_id,
+        "transaction_id": delivery.transaction_id,
+        "channel": delivery.channel,
+        "template": delivery.template,
+        "amount_minor": delivery.money.amount_minor,
+        "currency": delivery.money.currency,
+        "to_account": delivery.to_account,
+        "expires_at": delivery.expires_at,
+        "trace": new.trace,
+    }
+
+
+def _changed(delivery: Delivery) -> dict[str, Any]:
+    code = delivery.sealed_code
+    return {
+        "id": delivery.id,
+        "status": delivery.status,
+        "reason": delivery.reason,
+        "provider_id": delivery.provider_id,
+        "tries": delivery.tries,
+        "due_at": delivery.due_at,
+        "sealed_code": None if code is None else code.reveal(),
+    }

@@ -1,0 +1,44 @@
+"""What notification's tests share: its tables and its workers, in memory and in PostgreSQL."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from testkit.database import fresh_database
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+# The world lies beside this file, not in a package: the path must be known first.
+from notification_world import MemoryWorld, PostgresWorld, database_of  # noqa: E402
+
+from testkit.events import NOON  # noqa: E402
+from testkit.memory import MemoryDatabase, SteadyClock  # noqa: E402
+
+FOLDERS = [HERE.parent / "migrations", HERE.parent / "development"]
+
+
+@pytest.fixture(scope="session")
+def notification_database(infrastructure):
+    with fresh_database(infrastructure, "notification", FOLDERS) as database:
+        yield database
+
+
+@pytest.fixture
+async def postgres_world(notification_database, tmp_path):
+    async with database_of(notification_database.dsn, tmp_path) as database:
+        world = PostgresWorld(SteadyClock(NOON), database, notification_database.owner_dsn)
+        await world.clear()
+        yield world
+
+
+@pytest.fixture
+async def memory_world():
+    clock = SteadyClock(NOON)
+    return MemoryWorld(clock, MemoryDatabase(clock))
+
+
+@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.stack)])
+def world(request):
+    return request.getfixturevalue(f"{request.param}_world")

@@ -1,0 +1,160 @@
+"""Notification around its tables: stores, workers, providers and what a broker was given."""
+
+from abc import ABC, abstractmethod
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import orjson
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from notification import handlers
+from notification.clients import MemoryMessenger
+from notification.domain import Contact, Policy
+from notification.store import TABLE, MemoryDeliveries, PostgresDeliveries, delivery_of
+from payment_schemas.events.otp import Challenged
+from payment_schemas.sealed import Personal
+from service_runtime.messages import Batch
+from service_runtime.postgres import PostgresDatabase
+from service_runtime.relay import Relay
+from service_runtime.sealing import Sealer
+from service_runtime.settings import ServiceSettings
+from service_runtime.unit_of_work import UnitOfWork
+from service_runtime.work import Work, Worker
+from service_runtime.work_table import PostgresWorkTable
+from testkit.events import event_of, received
+from testkit.memory import MemoryBroker, MemoryDatabase, MemoryWorkTable, SteadyClock
+
+SEALER = Sealer(bytes(32))
+CONTACT = Contact("usr-456", Personal("+15550100456"), Personal("usr-456@example.com"))
+
+
+def challenged(code="789012", **fields):
+    event = event_of(Challenged, **fields)
+    return event.model_copy(update={"sealed_code": SEALER.seal(code, event.payment_id)})
+
+
+@asynccontextmanager
+async def database_of(dsn, folder):
+    """Open the database as the service does, with its role."""
+    password = folder / "password"
+    password.write_text(conninfo_to_dict(dsn)["password"])
+    settings = ServiceSettings(
+        port=1, kafka_bootstrap_servers="", database_url=dsn, DATABASE_PASSWORD_FILE=str(password)
+    )
+    async with PostgresDatabase(settings, "notification.0") as database:
+        yield database
+
+
+@dataclass
+class World(ABC):
+    clock: SteadyClock
+    database: Any
+    owner_dsn: str = ""
+    texts: MemoryMessenger = field(default_factory=MemoryMessenger)
+    mails: MemoryMessenger = field(default_factory=MemoryMessenger)
+
+    def __post_init__(self):
+        self.broker = MemoryBroker(self.clock)
+        relay = Relay(self.database, self.broker)
+        self.unit = UnitOfWork(self.database, relay, "notification", self.clock)
+
+    @abstractmethod
+    def table(self, only=None): ...
+
+    @abstractmethod
+    def store(self, tx): ...
+
+    @abstractmethod
+    async def later(self):
+        """Let every lease run out and every row that is to be tried again be due."""
+
+    async def take(self, handler, *events):
+        """Take in events as the consumer does, without the inbox; return their ids."""
+        items = [received(event, self.clock.new_id()) for event in events]
+        async with self.database.transaction() as tx:
+            await handler(Batch(items, self.clock.now()), self.store(tx))
+        return [item.cause.id for item in items]
+
+    async def challenge(self, *events):
+        return await self.take(handlers.on_challenged, *events)
+
+    async def tell(self, *events):
+        return await self.take(handlers.on_outcome, *events)
+
+    async def put_contacts(self, *contacts):
+        async with self.database.transaction() as tx:
+            await self.store(tx).put_contacts(contacts or [CONTACT])
+
+    @asynccontextmanager
+    async def contacts(self, user_ids):
+        async with self.database.transaction() as tx:
+            found = await self.store(tx).contacts(user_ids)
+        yield found
+
+    async def deliver(self, channel, gather=None) -> int:
+        messenger = self.texts if channel == "sms" else self.mails
+        work = Work(
+            table=self.table({"channel": channel}),
+            handle=partial(handlers.on_due_deliveries, policy=Policy()),
+            store=self.store,
+            gather=gather or handlers.Sender(messenger, self.contacts, SEALER),
+            may_start=lambda: not messenger.is_shut,
+            slice_rows=8,
+        )
+        return await Worker(work, self.database, self.unit, self.clock).work_slice()
+
+    async def rows(self, payment_id):
+        async with self.database.transaction() as tx:
+            return await self.store(tx).of_payment(payment_id)
+
+    async def health(self):
+        async with self.database.transaction() as tx:
+            return await self.store(tx).health()
+
+    def told(self):
+        """(channel, template, result) of every event that went out, in order."""
+        records = self.broker.topics["notification.delivered.v1"]
+        events = [orjson.loads(record.value) for record in records]
+        return [(event["channel"], event["template"], event["result"]) for event in events]
+
+
+@dataclass
+class MemoryWorld(World):
+    database: MemoryDatabase
+
+    def table(self, only=None):
+        return MemoryWorkTable(TABLE, only)
+
+    def store(self, tx):
+        return MemoryDeliveries(tx)
+
+    async def later(self):
+        self.clock.pass_time(seconds=60)
+
+
+@dataclass
+class PostgresWorld(World):
+    database: PostgresDatabase
+
+    def table(self, only=None):
+        return PostgresWorkTable(TABLE, delivery_of, only)
+
+    def store(self, tx):
+        return PostgresDeliveries(tx)
+
+    async def later(self):
+        self.clock.pass_time(seconds=60)
+        await self.execute(
+            "update delivery set lease_until = lease_until - interval '60 s',"
+            " due_at = due_at - interval '1 year'"
+        )
+
+    async def clear(self):
+        await self.execute("truncate delivery, contact, inbox, outbox, dead_letter")
+
+    async def execute(self, statement):
+        async with await psycopg.AsyncConnection.connect(self.owner_dsn) as connection:
+            await connection.execute(statement)

@@ -1,0 +1,114 @@
+"""One contract for deliveries and contacts in memory and in PostgreSQL."""
+
+from dataclasses import replace
+from uuid import UUID
+
+import psycopg
+import pytest
+from notification_world import CONTACT, challenged
+
+from notification.domain import Contact, Status, code_delivery, outcome_delivery
+from notification.store import New
+from payment_schemas.events.confirmation import PaymentConfirmed
+from payment_schemas.sealed import Personal
+from testkit.events import NOON, PAYMENT, event_of
+
+TRACE = (("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),)
+TEXT = code_delivery(challenged(), UUID(int=1), NOON)
+MAIL = outcome_delivery(event_of(PaymentConfirmed), UUID(int=2), NOON)
+EXPIRED = replace(MAIL, status=Status.EXPIRED, due_at=None, reason="status_503")
+
+
+async def add(world, *deliveries):
+    async with world.database.transaction() as tx:
+        await world.store(tx).add([New(one, TRACE) for one in deliveries])
+
+
+async def save(world, *deliveries):
+    async with world.database.transaction() as tx:
+        await world.store(tx).save(deliveries)
+
+
+async def claim(world, only=None):
+    async with world.database.transaction() as tx:
+        return await world.table(only).claim(tx, 100, 10.0)
+
+
+async def test_a_delivery_comes_back_as_it_was_added(world):
+    await add(world, TEXT)
+    (due,) = await claim(world)
+    assert due.row == TEXT
+    assert due.row.sealed_code.reveal() == TEXT.sealed_code.reveal()
+    assert due.cause.trace == TRACE
+
+
+async def test_each_channel_is_worked_off_by_itself(world):
+    await add(world, TEXT, MAIL)
+    assert [due.row for due in await claim(world, {"channel": "email"})] == [MAIL]
+
+
+async def test_a_purged_inbox_doubles_nothing(world):
+    await add(world, MAIL, MAIL)
+    await save(world, replace(MAIL, status=Status.DELIVERED, due_at=None))
+    await add(world, MAIL)
+    await world.later()
+    assert await claim(world) == []
+
+
+async def test_everything_that_an_attempt_changes_is_saved(world):
+    await add(world, TEXT)
+    await claim(world)
+    changed = replace(TEXT, tries=3, reason="status_503", provider_id="SM1")
+    await save(world, changed)
+    (due,) = await claim(world)
+    assert (due.row, due.epoch) == (changed, 2)
+
+
+async def test_an_end_is_for_ever(world):
+    await add(world, MAIL)
+    await save(world, EXPIRED)
+    with pytest.raises((ValueError, psycopg.errors.RaiseException)):
+        await save(world, replace(EXPIRED, status=Status.DELIVERED))
+
+
+async def test_contacts_are_found_by_user_and_replaced_by_the_last(world):
+    other = Contact("usr-457", Personal("+15550100457"), Personal("usr-457@example.com"))
+    moved = replace(CONTACT, phone=Personal("+15550100999"))
+    await world.put_contacts(CONTACT, other, moved)
+    async with world.contacts(["usr-456", "usr-457", "usr-458", "usr-456"]) as found:
+        assert {name: one.phone.reveal() for name, one in found.items()} == {
+            "usr-456": "+15550100999",
+            "usr-457": "+15550100457",
+        }
+
+
+async def test_operators_see_no_text_no_number_and_no_address(world):
+    await add(world, TEXT, MAIL)
+    rows = await world.rows(PAYMENT)
+    assert [row["template"] for row in rows] in (["code", "confirmed"], ["confirmed", "code"])
+    assert set(rows[0]) == {
+        "delivery_id", "payment_id", "channel", "template", "status", "reason", "provider_id",
+        "tries", "created_at", "updated_at", "due_at", "expires_at", "parked_at", "last_error",
+    }  # fmt: skip
+    assert await world.rows(UUID(int=99)) == []
+
+
+async def test_the_check_lists_what_was_never_told_unfinished_and_parked(world):
+    await add(world, TEXT, MAIL)
+    await save(world, EXPIRED)
+    (due,) = await claim(world)
+    async with world.database.transaction() as tx:
+        await world.table().park(tx, due, "Invariant")
+    found = await world.health()
+    assert found.violations == [
+        {"invariant": "I13", "payment_id": PAYMENT, "details": "confirmed by email expired"}
+    ]
+    assert [row["payment_id"] for row in found.unfinished] == [PAYMENT]
+    assert (found.parked, found.dead_letters) == (1, 0)
+
+
+@pytest.mark.stack
+async def test_a_code_is_not_kept_behind_its_end(postgres_world):
+    await add(postgres_world, TEXT)
+    with pytest.raises(psycopg.errors.CheckViolation):
+        await save(postgres_world, replace(TEXT, status=Status.DELIVERED, due_at=None))
