@@ -19,26 +19,17 @@ class MemoryAssessments:
         self._own = tx.own
 
     async def add(self, assessments: Sequence[Assessment]) -> set[PaymentId]:
-        new = {}
-        for one in assessments:
-            if one.question.payment_id not in self._own[TABLE]:
-                new[one.question.payment_id] = one
-                self._write(one, Lease(None))
-        return set(new)
+        new = [one for one in assessments if one.question.payment_id not in self._own[TABLE]]
+        await self.save(new)
+        return {one.question.payment_id for one in new}
 
     async def save(self, assessments: Sequence[Assessment]) -> None:
         for one in assessments:
-            self._write(one, self._own[f"{TABLE}/lease"][one.question.payment_id])
-
-    def _write(self, one: Assessment, lease: Lease) -> None:
-        payment_id = one.question.payment_id
-        due_at = one.due_at if isinstance(one, Waiting) else None
-        trace = one.trace if isinstance(one, Waiting) else lease.trace
-        self._own[TABLE][payment_id] = one.question
-        self._own["assessed"][payment_id] = one
-        self._own[f"{TABLE}/lease"][payment_id] = Lease(
-            due_at, None, lease.epoch, lease.attempts, lease.parked, trace
-        )
+            payment_id = one.question.payment_id
+            self._own[TABLE][payment_id] = one.question
+            self._own["assessed"][payment_id] = one
+            due_at, trace = (one.due_at, one.trace) if isinstance(one, Waiting) else (None, None)
+            self._tx.schedule(TABLE, payment_id, due_at, trace)
 
     async def histories(
         self, questions: Sequence[Question], window: Window
