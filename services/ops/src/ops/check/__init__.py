@@ -1,0 +1,1 @@
+"""The invariants, held against the running system. Pure: rules, timeline, joining."""

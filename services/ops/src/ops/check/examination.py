@@ -1,0 +1,180 @@
+"""A check of the running system: every owner's own, and one across them all."""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from ops.addresses import OWNERS
+from ops.check.findings import Findings, Violation
+from ops.check.joining import DisorderError
+from ops.check.movements import Movements
+from ops.check.rules import Seen, faults_of
+from ops.check.sources import FIRST, LAST, Sources, Span, span_of
+from ops.check.timeline import Fault
+from ops.errors import NotAskedError, OpsError
+from service_runtime.clock import Clock
+
+MOST_SUSPECTS = 1000
+"""Payments that are looked at again; under load many are in motion while they are read."""
+LOOK_AGAIN_S = 1.0
+ACROSS = ("I1", "I4", "I9")
+TELLS_LIVENESS = frozenset(OWNERS) - {"audit"}
+"""Audit cannot tell a payment that waits for its customer from one that is stuck."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How far a check goes."""
+
+    unfinished_after_s: float = 60.0
+    """Older unfinished work is a violation (I8)."""
+    grace_s: float = 10.0
+    """What does not fit is looked at again for so long: services tell one another with a delay."""
+    days: int = 7
+    """Days, today included, whose statements are compared."""
+
+
+class Examination:
+    """One run of the check."""
+
+    def __init__(self, sources: Sources, clock: Clock, limits: Limits) -> None:
+        self._sources = sources
+        self._clock = clock
+        self._limits = limits
+        self._started_at = clock.now()
+        self._suspects: dict[str, list[Fault]] = {}
+        self.findings = Findings()
+
+    def whole(self) -> Findings:
+        """Check everything."""
+        self.ask_owners()
+        try:
+            # First the statements: a payment whose money has moved is then surely exported.
+            with self._statements() as movements:
+                self._compare(Span(), movements)
+                self._unwanted(movements)
+            self._look_again(with_statements=True)
+        except OpsError as error:
+            self.findings.not_asked(str(error))
+        self._settle_suspects()
+        return self.findings
+
+    def slice(self, after: str) -> str:
+        """Check one page of payments across services; return where the next slice begins."""
+        until = self._sources.last_of_page(after)
+        self._compare(Span(after, until), None)
+        self._look_again(with_statements=False)
+        self._settle_suspects()
+        return FIRST if until == LAST else until
+
+    def ask_owners(self) -> None:
+        """Ask every owner for what it has found by itself."""
+        for owner in OWNERS:
+            query = {}
+            if owner == "confirm":
+                query["unfinished_after_s"] = self._limits.unfinished_after_s
+            try:
+                self._note(owner, self._sources.owner_findings(owner, **query))
+            except OpsError as error:
+                self.findings.not_asked(str(error))
+
+    def _note(self, owner: str, found: Mapping[str, Any]) -> None:
+        findings = self.findings
+        findings.dead_letters += found["dead_letters"]
+        findings.parked += found["parked"]
+        for row in found["violations"]:
+            findings.add(_violation_of(owner, row))
+        if owner == "confirm":
+            findings.checked["I3"] += 1
+        if owner in TELLS_LIVENESS:
+            findings.checked["I8"] += 1
+            self._note_unfinished(owner, found["unfinished"])
+
+    def _note_unfinished(self, owner: str, unfinished: Iterable[Mapping[str, Any]]) -> None:
+        for row in unfinished:
+            if row["age_s"] >= self._limits.unfinished_after_s:
+                self.findings.unfinished += 1
+                details = f"unfinished at {owner} for {row['age_s']:.0f} s"
+                self.findings.add(Violation("I8", row["payment_id"], details))
+
+    def _statements(self) -> Movements:
+        return self._sources.movements(self._started_at.date(), self._limits.days)
+
+    def _compare(self, span: Span, movements: Movements | None) -> None:
+        """Hold every payment of a span against the rules; what does not fit is a suspect."""
+        for payment_id, seen in self._seen(span, movements):
+            self._count(seen)
+            faults = faults_of(seen)
+            if faults:
+                self._suspect(payment_id, faults, seen)
+
+    def _seen(self, span: Span, movements: Movements | None) -> Iterable[tuple[str, Seen]]:
+        try:
+            for payment_id, (payment, instruction, timeline) in self._sources.joined(span):
+                moved = movements.of(payment.uetr) if movements and payment else None
+                if payment and moved == [] and self._is_before_statements(payment.updated_at):
+                    moved = None
+                yield payment_id, Seen(payment, instruction, timeline, moved)
+        except DisorderError as error:
+            raise NotAskedError(f"an export is out of order: {error}") from None
+
+    def _is_before_statements(self, moment: datetime) -> bool:
+        return moment.date() <= self._started_at.date() - timedelta(days=self._limits.days)
+
+    def _count(self, seen: Seen) -> None:
+        self.findings.payments += seen.payment is not None
+        for invariant in ACROSS:
+            self.findings.checked[invariant] += 1
+        self.findings.checked["I2"] += seen.movements is not None
+
+    def _suspect(self, payment_id: str, faults: list[Fault], seen: Seen) -> None:
+        if len(self._suspects) < MOST_SUSPECTS:
+            self._suspects[payment_id] = faults
+        elif seen.payment and seen.payment.updated_at > self._started_at - self._grace:
+            self.findings.in_motion += 1
+        else:
+            self._convict(payment_id, faults)
+
+    @property
+    def _grace(self) -> timedelta:
+        return timedelta(seconds=self._limits.grace_s)
+
+    def _unwanted(self, movements: Movements) -> None:
+        """Money that moved for nobody's payment."""
+        for one in movements.unwanted():
+            details = f"{one.partner} moved {one.amount} {one.currency} for no payment"
+            self.findings.add(Violation("I2", one.uetr, details))
+
+    def _look_again(self, *, with_statements: bool) -> None:
+        """Look at suspects again until they fit or the grace is over."""
+        deadline = time.monotonic() + self._limits.grace_s
+        while self._suspects and time.monotonic() < deadline:
+            time.sleep(LOOK_AGAIN_S)
+            if with_statements:
+                with self._statements() as movements:
+                    self._review(movements)
+            else:
+                self._review(None)
+
+    def _review(self, movements: Movements | None) -> None:
+        for payment_id in list(self._suspects):
+            for _, seen in self._seen(span_of(payment_id), movements):
+                self._suspects[payment_id] = faults_of(seen)
+            if not self._suspects[payment_id]:
+                del self._suspects[payment_id]
+
+    def _settle_suspects(self) -> None:
+        for payment_id, faults in self._suspects.items():
+            self._convict(payment_id, faults)
+        self._suspects = {}
+
+    def _convict(self, payment_id: str, faults: Iterable[Fault]) -> None:
+        for fault in faults:
+            self.findings.add(Violation(fault.invariant, payment_id, fault.details))
+
+
+def _violation_of(owner: str, row: Mapping[str, Any]) -> Violation:
+    about = row.get("payment_id") or row.get("account") or owner
+    return Violation(row["invariant"], str(about), f"{owner}: {row['details']}")

@@ -1,0 +1,70 @@
+"""What the banks' statements say, by UETR, in a private file that goes with the check.
+
+A statement is ordered by time and payments by id, so one of them has to be looked up in; a day may
+hold a million entries, so that is done on disk.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from types import TracebackType
+from typing import Self
+
+from ops.check.rows import Movement
+
+_BATCH = 5000
+_CREATE = """create table movement (
+    uetr text not null, partner text not null, end_to_end_id text not null,
+    amount text not null, currency text not null, wanted integer not null default 0)"""
+_COLUMNS = "uetr, partner, end_to_end_id, amount, currency"
+
+
+class Movements:
+    """Movements of money, to be found by UETR."""
+
+    def __init__(self) -> None:
+        # No name: SQLite keeps it in memory while it is small, else in a file of its own.
+        self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._db.execute("pragma journal_mode = off")
+        self._db.execute(_CREATE)
+        self._db.execute("create index by_uetr on movement (uetr)")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._db.close()
+
+    def add(self, movements: Iterable[Movement]) -> None:
+        """Keep movements."""
+        source = iter(movements)
+        while batch := list(islice(source, _BATCH)):
+            self._db.execute("begin")
+            self._db.executemany(
+                f"insert into movement ({_COLUMNS}) values (?, ?, ?, ?, ?)",  # noqa: S608 - a constant
+                [
+                    (one.uetr, one.partner, one.end_to_end_id, one.amount, one.currency)
+                    for one in batch
+                ],
+            )
+            self._db.execute("commit")
+
+    def of(self, uetr: str) -> list[Movement]:
+        """Return the movements of a UETR; they are then known to belong to a payment."""
+        rows = self._db.execute(
+            f"select {_COLUMNS} from movement where uetr = ?",  # noqa: S608 - a constant
+            (uetr,),
+        ).fetchall()
+        if rows:
+            self._db.execute("update movement set wanted = 1 where uetr = ?", (uetr,))
+        return [Movement(*row) for row in rows]
+
+    def unwanted(self) -> Iterator[Movement]:
+        """Yield the movements that belong to no payment that was asked about."""
+        rows = self._db.execute(f"select {_COLUMNS} from movement where wanted = 0")  # noqa: S608 - a constant
+        return (Movement(*row) for row in rows)

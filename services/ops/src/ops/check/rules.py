@@ -1,0 +1,88 @@
+"""What must hold for one payment across the services that know it. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ops.check import timeline
+from ops.check.rows import Instruction, Movement, Payment, Timeline, major
+from ops.check.timeline import Fault
+
+MOST_MOVEMENTS = {"SETTLED": 1, "PENDING": 1, "SENT": 1, "UNKNOWN": 1, "RECONCILE": 1}
+"""By settlement status; any other (REJECTED, or nothing to settle) moves none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One payment id, and what each owner has for it."""
+
+    payment: Payment | None
+    instruction: Instruction | None
+    timeline: Timeline | None
+    movements: Sequence[Movement] | None = None
+    """None: the statement was not asked for, or does not reach back to it."""
+
+
+def faults_of(seen: Seen) -> list[Fault]:
+    """Say which invariants do not hold."""
+    payment = seen.payment
+    if payment is None:
+        return _without_payment(seen)
+    faults = [*_instruction(payment, seen.instruction), *timeline.faults_of(seen.timeline, payment)]
+    if seen.movements is not None:
+        faults += _movements(payment, seen.movements)
+    return faults
+
+
+def _without_payment(seen: Seen) -> list[Fault]:
+    """Others know a payment that confirm does not."""
+    known_to = [
+        name
+        for name, found in (("settlement", seen.instruction), ("audit", seen.timeline))
+        if found is not None
+    ]
+    return [Fault("I1", f"known to {' and '.join(known_to)}, but not to confirm")]
+
+
+def _instruction(payment: Payment, instruction: Instruction | None) -> list[Fault]:
+    """Compare the payment with its settlement instruction."""
+    if payment.status != "CONFIRMED":
+        if instruction is None:
+            return []
+        return [Fault("I2", f"{payment.status}, and yet settlement has an instruction")]
+    if instruction is None:
+        return [Fault("I1", "CONFIRMED, and settlement has no instruction")]
+    faults = []
+    if instruction.uetr != payment.uetr:
+        faults.append(Fault("I2", "settlement has another UETR"))
+    if (instruction.amount_minor, instruction.currency) != (payment.amount_minor, payment.currency):
+        faults.append(Fault("I2", "settlement has another amount"))
+    if _outcome(instruction.status) != _outcome(payment.settlement_status):
+        both = f"{instruction.status} at settlement, {payment.settlement_status} at confirm"
+        faults.append(Fault("I1", both))
+    return faults
+
+
+def _outcome(status: str) -> str:
+    return status if status in ("SETTLED", "REJECTED") else "open"
+
+
+def _movements(payment: Payment, movements: Sequence[Movement]) -> list[Fault]:
+    """Compare the payment with what the banks moved for its UETR."""
+    count = len(movements)
+    state = payment.settlement_status if payment.status == "CONFIRMED" else payment.status
+    most = MOST_MOVEMENTS.get(state, 0)
+    if count > most:
+        return [Fault("I2", f"{state}, and the bank moved money {count} times")]
+    if state == "SETTLED" and not count:
+        return [Fault("I2", "SETTLED, and no bank moved money")]
+    return [fault for one in movements for fault in _movement(payment, one)]
+
+
+def _movement(payment: Payment, movement: Movement) -> list[Fault]:
+    faults = []
+    expected = (major(payment.amount_minor, payment.currency), payment.currency)
+    if (movement.amount, movement.currency) != expected:
+        faults.append(Fault("I2", f"{movement.partner} moved another amount"))
+    if movement.end_to_end_id != payment.transaction_id:
+        faults.append(Fault("I2", f"{movement.partner} has another end-to-end id"))
+    return faults

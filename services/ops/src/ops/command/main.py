@@ -1,0 +1,58 @@
+"""The commands, put together; errors become one sentence and an exit code."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from ops.command import accounts, check, dlq, pay, show
+from ops.command.session import OFFSET_VARIABLE
+from ops.errors import OpsError
+
+EXIT_CODES = """\b
+Exit codes: 0 done; 1 refused, or a violation was found; 2 wrong usage, or somebody could not be
+asked; 3 a one-time code is asked for; 4 not decided yet; 5 several payments match."""
+
+app = typer.Typer(
+    name="countersign",
+    help="Confirm payments, and see what became of them, on the running system.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("pay", help=pay.HELP)(pay.pay)
+app.command("token", help=pay.TOKEN_HELP)(pay.token)
+app.command("show", help=show.HELP)(show.show)
+app.add_typer(accounts.app, name="accounts")
+app.add_typer(dlq.app, name="dlq")
+app.command("check", help=check.HELP)(check.check)
+
+
+@app.callback()
+def found(
+    context: typer.Context,
+    offset: Annotated[
+        int,
+        typer.Option(
+            envvar=OFFSET_VARIABLE, min=0, help="Speak to the stack whose ports were moved by this."
+        ),
+    ] = 0,
+) -> None:
+    """Remember which stack is meant."""
+    context.obj = offset
+
+
+def main() -> None:
+    """Run one command; leave with its exit code."""
+    try:
+        app()
+    except OpsError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output, such as `head`, has had enough.
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,63 @@
+"""How answers are shown: tables and colours to people, JSON to scripts."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from payment_schemas.money import DECIMALS, Money
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+NARROWEST = 100
+"""Where output is no terminal its width is not known; ids need room."""
+
+
+def console() -> Console:
+    """Return the console; output that goes to a file is not squeezed into 80 columns."""
+    found = Console(highlight=False)
+    if not found.is_terminal:
+        found.width = max(found.width, 2 * NARROWEST)
+    return found
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON; what JSON does not know is printed as text."""
+    print(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+
+
+def table_of(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+    """Return a table; None shows as a dash, and no text is taken for markup."""
+    table = Table(title=title or None, title_justify="left", header_style="bold", box=None)
+    table.show_header = any(columns)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(cell(value) for value in row))
+    return table
+
+
+def cell(value: Any) -> str:
+    """Return a value as the text of a table's cell."""
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, Mapping):
+        return escape(", ".join(f"{name} {shown}" for name, shown in value.items()))
+    return escape(str(value))
+
+
+def money(amount_minor: int, currency: str) -> str:
+    """Return an amount with its currency; one in an unknown currency in minor units."""
+    if currency not in DECIMALS:
+        return f"{amount_minor} minor units of {currency}"
+    return str(Money(amount_minor, currency))
+
+
+def clock_time(text: str | None) -> str:
+    """Return the time of day of an RFC 3339 time, to the millisecond."""
+    if not text:
+        return "-"
+    return text[11:23]

@@ -1,0 +1,117 @@
+"""`countersign pay` and `countersign token`: what a client does."""
+
+from typing import Annotated, Any
+
+import typer
+
+from ops.command.output import AsJson, cell, console, print_json, table_of
+from ops.command.session import open_system
+from ops.confirmation import SHOWN_HEADERS, authorization, confirm, exit_code_of, token_of
+from ops.errors import NotAskedError
+from ops.system import Reply
+from service_runtime.clock import SystemClock
+
+HELP = """Confirm a payment by POST /payment/confirm, and print the answer.
+
+Without --tx or --key new ones are made and printed; give them again to repeat the request or to add
+the code. Without --user or --token the request is anonymous (in development: usr-456).
+
+\b
+Examples:
+  countersign pay --amount 50 --from acc-1 --to payee-xyz
+  countersign pay --tx tx-1 --key k-1 --amount 5200 --from acc-1 --to payee-xyz
+  countersign pay --tx tx-1 --key k-1 --otp 789012
+  countersign pay --user usr-457 --amount 5 --from acc-2 --to payee-known --json
+
+\b
+Exit codes: 0 confirmed (200); 3 a one-time code is asked for; 4 not decided yet (202, or the same
+request is still running); 1 refused (any other 4xx, declined, wrong code); 2 not taken in (5xx), or
+the gateway could not be asked."""
+
+TOKEN_HELP = """Print an access token for a user, from the development issuer.
+
+\b
+Examples:
+  countersign token --user usr-457
+  curl -H "Authorization: Bearer $(countersign token --user usr-457)" …"""  # noqa: S105 - words about a token
+
+Tx = Annotated[str | None, typer.Option(help="Transaction id [default: a new one].")]
+Key = Annotated[str | None, typer.Option(help="Idempotency key [default: a new UUID].")]
+Amount = Annotated[str | None, typer.Option(help="In major units, such as 5200.00.")]
+Currency = Annotated[str | None, typer.Option(help="ISO 4217 [default: USD].")]
+From = Annotated[str | None, typer.Option("--from", help="Account that pays.")]
+To = Annotated[str | None, typer.Option("--to", help="Account that is paid.")]
+Otp = Annotated[str | None, typer.Option(help="One-time code, 6 digits.")]
+User = Annotated[str | None, typer.Option(help="Act as this user, with a token from the issuer.")]
+Token = Annotated[str | None, typer.Option(help="Access token to present.")]
+Country = Annotated[str | None, typer.Option(help="X-Client-Country, ISO 3166-1 alpha-2.")]
+Device = Annotated[str | None, typer.Option(help="X-Device-Fingerprint.")]
+
+
+def pay(  # noqa: PLR0913 - one parameter an option
+    context: typer.Context,
+    *,
+    tx: Tx = None,
+    key: Key = None,
+    amount: Amount = None,
+    currency: Currency = None,
+    from_account: From = None,
+    to_account: To = None,
+    otp: Otp = None,
+    user: User = None,
+    token: Token = None,
+    country: Country = None,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Confirm a payment."""
+    if user and token:
+        raise NotAskedError("--user and --token exclude one another: give one of them")
+    body = {
+        "transaction_id": tx or f"tx-{SystemClock().new_id()}",
+        "idempotency_key": key or str(SystemClock().new_id()),
+        "amount": amount,
+        "currency": currency,
+        "from_account": from_account,
+        "to_account": to_account,
+        "otp_code": otp,
+    }
+    system = open_system(context)
+    bearer = token_of(system, user) if user else token
+    headers = authorization(bearer) | _client_headers(country, device)
+    reply = confirm(system, body, headers)
+    _print_reply(body, reply, as_json=as_json)
+    raise typer.Exit(exit_code_of(reply.status, reply.body))
+
+
+def _client_headers(country: str | None, device: str | None) -> dict[str, str]:
+    given = {"X-Client-Country": country, "X-Device-Fingerprint": device}
+    return {name: value for name, value in given.items() if value}
+
+
+def _print_reply(body: dict[str, Any], reply: Reply, *, as_json: bool) -> None:
+    shown = {name: reply.headers[name] for name in SHOWN_HEADERS if name in reply.headers}
+    ids = {name: body[name] for name in ("transaction_id", "idempotency_key")}
+    answer = reply.text if reply.body is None else reply.body
+    if as_json:
+        print_json({**ids, "status": reply.status, "headers": shown, "body": answer})
+        return
+    screen = console()
+    rows = [*ids.items(), ("status", reply.status), ("took", f"{reply.took_ms:.0f} ms")]
+    screen.print(table_of("", ("", ""), [*rows, *shown.items()]))
+    screen.print(cell(reply.text))
+
+
+def token(
+    context: typer.Context,
+    *,
+    user: Annotated[str, typer.Option(help="Whose token: its subject.")],
+    scope: Annotated[str, typer.Option(help="What it permits.")] = "payment.confirm",
+    as_json: AsJson = False,
+) -> None:
+    """Print an access token."""
+    found = token_of(open_system(context), user, scope)
+    if as_json:
+        print_json({"access_token": found, "sub": user, "scope": scope})
+    else:
+        print(found)

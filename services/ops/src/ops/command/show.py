@@ -1,0 +1,155 @@
+"""`countersign show`: everything that the services know of one payment."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from ops.command.output import AsJson, cell, clock_time, console, money, print_json, table_of
+from ops.command.session import open_system
+from ops.errors import NOT_ASKED, AmbiguousError, RefusedError
+from ops.payments import Known, find_payments, known_of
+
+HELP = """Show one payment: its state, ledger entries, settlement, codes, messages and timeline.
+
+TX is the client's transaction id. Several users may use the same one; then all are listed, and
+--user says which one is meant.
+
+\b
+Examples:
+  countersign show tx-987
+  countersign show tx-987 --user usr-456
+  countersign show tx-987 --json | jq .payment.state
+
+\b
+Exit codes: 0 shown; 1 no such payment; 5 several match: give --user; 2 somebody could not be
+asked (what is known is shown all the same)."""
+
+_FIELDS = (
+    "payment_id",
+    "user_id",
+    "status",
+    "state",
+    "version",
+    "reason",
+    "reference",
+    "settlement_method",
+    "settlement_status",
+    "uetr",
+    "from_account",
+    "to_account",
+    "risk_score",
+    "risk_level",
+    "challenge_number",
+    "deadline",
+    "created_at",
+    "updated_at",
+)
+_HIDDEN = frozenset({"payment_id", "user_id", "transaction_id", "tx_id"})
+_TIMELINE_QUIET = frozenset({"amount_minor", "currency", "expires_at", "requested_at"})
+
+
+def show(
+    context: typer.Context,
+    tx: Annotated[str, typer.Argument(metavar="TX", help="Transaction id.")],
+    *,
+    user: Annotated[str | None, typer.Option(help="Whose payment.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one payment."""
+    system = open_system(context)
+    found = find_payments(system, tx, user)
+    if not found:
+        whose = f" of {user}" if user else ""
+        raise RefusedError(f"no payment{whose} has the transaction id {tx}: check the spelling")
+    if len(found) > 1:
+        _list_matches(found, as_json=as_json)
+        raise AmbiguousError(f"{len(found)} payments match {tx}: add --user")
+    known = known_of(system, found[0])
+    if as_json:
+        print_json(known.as_dict())
+    else:
+        show_payment(console(), known)
+    if known.missing:
+        raise typer.Exit(NOT_ASKED)
+
+
+def _list_matches(found: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"matches": found})
+        return
+    columns = ("user_id", "transaction_id", "state", "settlement_status", "amount", "created_at")
+    rows = ([one[name] for name in columns] for one in found)
+    console().print(table_of("", columns, rows))
+
+
+def show_payment(screen: Console, known: Known) -> None:
+    """Print all that is known of a payment."""
+    payment = known.payment
+    amount = ("amount", f"{payment['amount']} {payment['currency']}")
+    rows = [(name, payment.get(name)) for name in _FIELDS if payment.get(name) is not None]
+    screen.print(table_of(f"Payment {payment['transaction_id']}", ("", ""), [amount, *rows]))
+    _show_ledger(screen, payment["entries"])
+    for title, lines in (
+        ("Settlement", known.instructions),
+        ("One-time codes", known.challenges),
+        ("Messages", known.deliveries),
+    ):
+        _show_rows(screen, title, lines)
+    show_timeline(screen, known.timeline)
+    for sentence in known.missing:
+        screen.print(f"[yellow]not shown:[/] {cell(sentence)}")
+
+
+def _show_ledger(screen: Console, entries: Sequence[Mapping[str, Any]]) -> None:
+    if not entries:
+        return
+    rows = (
+        (one["kind"], one["account_id"], money(one["amount_minor"], one["currency"]))
+        for one in entries
+    )
+    screen.print()
+    screen.print(table_of("Ledger", ("journal", "account", "amount"), rows))
+
+
+def _show_rows(screen: Console, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows of a service, whatever columns it shows to operators."""
+    if not rows:
+        return
+    columns = [name for name in rows[0] if name not in _HIDDEN and any(row[name] for row in rows)]
+    screen.print()
+    if len(rows) == 1:
+        screen.print(table_of(title, ("", ""), [(name, rows[0][name]) for name in columns]))
+        return
+    screen.print(table_of(title, columns, ([row[name] for name in columns] for row in rows)))
+
+
+def show_timeline(screen: Console, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print a payment's entries of the audit log, by time."""
+    if not rows:
+        return
+    lines = (
+        (clock_time(row["created_at"]), row["event"], row["topic"], _details(row["metadata"]))
+        for row in rows
+    )
+    screen.print()
+    screen.print(table_of("Timeline", ("time (UTC)", "event", "topic", "details"), lines))
+
+
+def _details(metadata: Mapping[str, Any]) -> str:
+    """Return what an entry says, short: plain values, and a list's names."""
+    shown = {
+        name: _short(value)
+        for name, value in metadata.items()
+        if name not in _TIMELINE_QUIET and not name.endswith("_account")
+    }
+    return ", ".join(f"{name} {value}" for name, value in shown.items())
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(_short(one) for one in value) + "]"
+    if isinstance(value, dict):
+        return "/".join(str(one) for one in value.values())
+    return str(value)

@@ -1,0 +1,53 @@
+"""Confirming a payment as a client does: token, request, and what the answer means."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ops.errors import NOT_ASKED, REFUSED
+from ops.system import Reply, System
+
+SUCCESS = 0
+CODE_ASKED = 3
+PENDING = 4
+SHOWN_HEADERS = (
+    "idempotent-replayed",
+    "retry-after",
+    "location",
+    "ratelimit",
+    "ratelimit-policy",
+    "www-authenticate",
+    "x-request-id",
+)
+"""Headers that say something about the payment or the caller."""
+
+
+def token_of(system: System, user: str, scope: str = "payment.confirm") -> str:
+    """Return an access token of a user from the development issuer."""
+    issued = system.post("issuer", "/token", {"sub": user, "scope": scope})
+    return str(issued["access_token"])
+
+
+def authorization(token: str | None) -> dict[str, str]:
+    """Return the header for a token; none where the caller stays anonymous."""
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def confirm(system: System, body: Mapping[str, Any], headers: Mapping[str, str]) -> Reply:
+    """Send `POST /payment/confirm`; fields that are None are left out."""
+    given = {name: value for name, value in body.items() if value is not None}
+    return system.ask("POST", "/payment/confirm", given, headers)
+
+
+def exit_code_of(status: int, body: Any) -> int:
+    """Return what a script should make of an answer.
+
+    0 confirmed, 3 a code is asked for, 4 not decided yet, 1 refused, 2 nothing was taken in.
+    """
+    told = body if isinstance(body, dict) else {}
+    if status == 200:
+        return SUCCESS
+    if status == 202 or told.get("error") == "Request in progress":
+        return PENDING
+    if told.get("status") == "OTP_REQUIRED":
+        return CODE_ASKED
+    return NOT_ASKED if status >= 500 else REFUSED

@@ -1,0 +1,141 @@
+"""What becomes of the payments after their answers: settlement, messages, balances, the log."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ops.command.output import money
+from ops.command.show import show_timeline
+from ops.demo.requests import Run
+from ops.demo.scenarios import Scenario
+from ops.openings import contact_of
+from ops.payments import find_payments
+
+SETTLED_WITHIN_S = 60.0
+TOLD_WITHIN_S = 15.0
+POLL_S = 0.25
+ENDS = ("SETTLED", "REJECTED")
+
+Open = dict[str, tuple[Scenario, int]]
+
+
+def follow(run: Run, scenarios: Sequence[Scenario]) -> None:
+    """Follow every confirmed payment until it is settled or returned."""
+    run.screen.part("Settlement: each payment until it is settled or returned")
+    waiting: Open = {
+        run.cast.transaction(scenario, payment): (scenario, payment)
+        for scenario in scenarios
+        for payment in scenario.outcomes
+    }
+    seen: dict[str, str] = {}
+    started = time.monotonic()
+    while waiting and time.monotonic() - started < SETTLED_WITHIN_S:
+        for transaction in list(waiting):
+            _look(run, transaction, waiting, seen, started)
+        time.sleep(POLL_S if waiting else 0)
+    for transaction in waiting:
+        last = seen.get(transaction, "unknown")
+        run.faults.append(f"{transaction} is {last} after {SETTLED_WITHIN_S:.0f} s")
+
+
+def _look(run: Run, transaction: str, waiting: Open, seen: dict[str, str], started: float) -> None:
+    """Ask for one payment as its customer; show it when it has moved."""
+    scenario, payment = waiting[transaction]
+    reply = run.system.ask("GET", f"/payment/{transaction}", None, run.token(scenario))
+    status = reply.body.get("settlement_status") if isinstance(reply.body, dict) else None
+    if status is None or status == seen.get(transaction):
+        return
+    seen[transaction] = status
+    is_end = status in ENDS
+    expected = scenario.outcomes[payment]
+    run.screen.progress(time.monotonic() - started, transaction, status, is_good=is_end)
+    if is_end:
+        del waiting[transaction]
+        run.expect(
+            holds=status == expected, sentence=f"{transaction} is {status}, expected {expected}"
+        )
+
+
+def until(find: Callable[[], Any], is_enough: Callable[[Any], bool]) -> Any:
+    """Look again until there is enough, at most 15 s; return what there is."""
+    deadline = time.monotonic() + TOLD_WITHIN_S
+    while True:
+        found = find()
+        if is_enough(found) or time.monotonic() > deadline:
+            return found
+        time.sleep(POLL_S)
+
+
+def show_messages(run: Run, scenarios: Sequence[Scenario]) -> None:
+    """Print the SMS and e-mails that the providers' stand-ins got."""
+    run.screen.part("Messages that the customers got")
+    rows = []
+    for scenario in scenarios:
+        contact = contact_of(run.cast.user(scenario))
+        for provider, to, count in (
+            ("twilio", contact["phone"], scenario.sms),
+            ("sendgrid", contact["email"], scenario.emails),
+        ):
+            if count:
+                messages = _messages(run, provider, to, count)
+                rows += [(to, one.get("subject", "SMS"), one["body"]) for one in messages]
+    run.screen.table("", ("to", "subject", "text"), rows)
+
+
+def _messages(run: Run, provider: str, to: str, count: int) -> Sequence[Mapping[str, Any]]:
+    def find() -> list[Mapping[str, Any]]:
+        found: list[Mapping[str, Any]] = run.system.get(provider, "/messages", to=to)["messages"]
+        return found
+
+    messages: list[Mapping[str, Any]] = until(find, lambda found: len(found) >= count)
+    sentence = f"{to} got {len(messages)} messages from {provider}, expected {count}"
+    run.expect(holds=len(messages) == count, sentence=sentence)
+    return messages
+
+
+def show_balances(run: Run, scenarios: Sequence[Scenario]) -> None:
+    """Print what is in the customers' accounts now, and in our own."""
+    run.screen.part("The ledger")
+    ours = _accounts(run, "in-flight:") + _accounts(run, "clearing:")
+    theirs = {one["id"]: one for one in _accounts(run, f"demo-{run.cast.run}-")}
+    for scenario in scenarios:
+        account = theirs.get(run.cast.user(scenario), {})
+        if scenario.has_account:
+            held, expected = account.get("balance_minor"), scenario.closing_minor
+            sentence = f"{run.cast.user(scenario)} holds {held}, expected {expected} (cents)"
+            run.expect(holds=held == expected, sentence=sentence)
+    rows = [
+        (one["id"], one["owner"], money(one["balance_minor"], one["currency"]))
+        for one in [*theirs.values(), *ours]
+    ]
+    run.screen.table("", ("account", "owner", "balance"), rows)
+
+
+def _accounts(run: Run, prefix: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = run.system.get("confirm", "/admin/accounts", prefix=prefix)[
+        "accounts"
+    ]
+    return found
+
+
+def show_log(run: Run, scenario: Scenario) -> None:
+    """Print one payment's entries of the audit log, from all services."""
+    transaction = run.cast.transaction(scenario)
+    run.screen.part(f"The audit log of {transaction}")
+    matches = find_payments(run.system, transaction, run.cast.user(scenario))
+    if not run.expect(holds=len(matches) == 1, sentence=f"{len(matches)} payments {transaction}"):
+        return
+    payment_id = matches[0]["payment_id"]
+    wanted = {"PAYMENT_REQUESTED", "RISK_ASSESSED", "OTP_CHALLENGED", "OTP_VERIFIED"}
+    wanted |= {"PAYMENT_CONFIRMED", "SETTLEMENT_SETTLED", "NOTIFICATION_DELIVERED"}
+
+    def find() -> list[Mapping[str, Any]]:
+        rows: list[Mapping[str, Any]] = run.system.get(
+            "audit", "/admin/timeline", payment_id=payment_id
+        )["rows"]
+        return rows
+
+    rows = until(find, lambda found: not wanted - {row["event"] for row in found})
+    show_timeline(run.screen.console, rows)
+    missing = sorted(wanted - {row["event"] for row in rows})
+    run.expect(holds=not missing, sentence=f"the log lacks {', '.join(missing)}")
