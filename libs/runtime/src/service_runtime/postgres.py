@@ -104,10 +104,9 @@ class PostgresDatabase:
         Statements go out as a pipeline: only one whose rows are asked for is waited for, and the
         last ones share their round trip with the commit.
         """
-        async with self._pool.connection() as connection:
-            async with connection.pipeline():
-                yield PostgresTransaction(connection, self._owner)
-                await connection.commit()
+        async with self._pool.connection() as connection, connection.pipeline():
+            yield PostgresTransaction(connection, self._owner)
+            await connection.commit()
 
     async def claim_outbox(self, limit: int) -> list[Stored]:
         """Claim outbox rows whose claim has run out."""

@@ -20,7 +20,7 @@ class PostgresDeliveries:
         self._tx = tx
 
     async def add(self, new: Sequence[New]) -> None:
-        await self._tx.rows(
+        await self._tx.run(
             """insert into delivery (id, payment_id, user_id, transaction_id, channel, template,
                    amount_minor, currency, to_account, sealed_code, expires_at, due_at, trace)
                select id, payment_id, user_id, transaction_id, channel, template,
@@ -31,7 +31,7 @@ class PostgresDeliveries:
         )
 
     async def save(self, deliveries: Iterable[Delivery]) -> None:
-        await self._tx.rows(
+        await self._tx.run(
             """update delivery as old
                set status = new.status, reason = new.reason, provider_id = new.provider_id,
                    tries = new.tries, due_at = new.due_at, sealed_code = new.sealed_code,
@@ -60,7 +60,7 @@ class PostgresDeliveries:
             }
             for one in contacts
         }
-        await self._tx.rows(
+        await self._tx.run(
             """insert into contact (user_id, phone, email)
                select user_id, phone, email from json_to_recordset(%(rows)s::json)
                    as new (user_id text, phone text, email text)
