@@ -93,4 +93,6 @@ def _work(service: Service, settings: Settings, channel: Channel, messenger: Mes
         gather=handlers.Sender(messenger, contacts, sealer),
         may_start=lambda: not messenger.is_shut,
         slice_rows=_threads(settings),
+        # One slice is written back while the next one is sent; two turns of a thread fit the lease.
+        lanes=2,
     )

@@ -1,0 +1,146 @@
+"""Settings at start, the wiring, and what operators may ask and keep."""
+
+import base64
+import hashlib
+import json
+
+import pytest
+from httpx import ASGITransport, AsyncClient
+
+from notification.app import build
+from notification.routes import routes
+from notification.settings import Settings
+from payment_schemas.events.confirmation import PaymentConfirmed
+from service_runtime.settings import load
+from service_runtime.web import Credentials, create_app
+from testkit.events import PAYMENT, event_of
+
+READ = {"Authorization": "Bearer reader"}
+WRITE = {"Authorization": "Bearer writer"}
+ONE = {"user_id": "usr-500", "phone": "+15550100500", "email": "usr-500@example.com"}
+
+
+@pytest.fixture
+def environment(tmp_path, monkeypatch):
+    values = {
+        "PROFILE": "dev",
+        "PORT": "3014",
+        "KAFKA_BOOTSTRAP_SERVERS": "localhost:1",
+        "DATABASE_URL": "postgresql://notification@localhost:1/countersign",
+        "TWILIO_URL": "http://localhost:1",
+        "SENDGRID_URL": "http://localhost:1",
+    }
+    files = {
+        "DATABASE_PASSWORD_FILE": "x",
+        "TWILIO_AUTH_TOKEN_FILE": "t",
+        "SENDGRID_API_KEY_FILE": "s",
+        "NOTIFICATION_SEALING_KEY_FILE": base64.b64encode(bytes(32)).decode(),
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+        values[name] = str(tmp_path / name)
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+async def test_notification_is_wired_with_a_lane_for_each_channel(environment):
+    process = build(load(Settings))
+    # The consumer, text messages, mails, the relay and the offsets.
+    assert len(process.loops) == 1 + 2 + 2
+    assert {"/admin/deliveries", "/admin/contacts", "/admin/check"} <= set(
+        process.app.openapi()["paths"]
+    )
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        ("TWILIO_URL", "twilio"),
+        ("SENDGRID_URL", ""),
+        ("TWILIO_ACCOUNT_SID", "me"),
+        ("TWILIO_FROM", "15550100"),
+        ("SENDGRID_FROM", "nobody"),
+        ("PROVIDER_THREADS", "1000"),
+        ("PROVIDER_TIMEOUT_S", "10"),
+        ("NOTIFICATION_SEALING_KEY_FILE", "/nowhere"),
+    ],
+)
+async def test_a_bad_setting_stops_the_start_and_is_named(environment, capsys, fault):
+    environment.setenv(*fault)
+    with pytest.raises(SystemExit):
+        load(Settings)
+    assert fault[0] in capsys.readouterr().err
+
+
+async def test_production_needs_an_account_of_its_own(environment, capsys):
+    environment.setenv("PROFILE", "prod")
+    with pytest.raises(SystemExit):
+        load(Settings)
+    assert "TWILIO_ACCOUNT_SID" in capsys.readouterr().err
+    environment.setenv("TWILIO_ACCOUNT_SID", "AC" + "1" * 32)
+    assert load(Settings).profile == "prod"
+
+
+@pytest.fixture
+async def client(world):
+    def entry(secret, *scopes):
+        return {"sha256": hashlib.sha256(secret.encode()).hexdigest(), "scopes": scopes}
+
+    callers = {"reader": entry("reader", "ops.read"), "writer": entry("writer", "ops.write")}
+    app = create_app("notification", {}, world.clock)
+    app.include_router(routes(world.database, world.store, Credentials(json.dumps(callers))))
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+        yield client
+
+
+async def test_each_route_needs_its_scope(client):
+    assert (await client.get("/admin/check", headers=WRITE)).status_code == 401
+    assert (await client.get(f"/admin/deliveries?payment_id={PAYMENT}")).status_code == 401
+    body = {"contacts": [ONE]}
+    assert (await client.post("/admin/contacts", json=body, headers=READ)).status_code == 401
+
+
+async def test_a_contact_that_is_put_is_written_to(client, world):
+    found = await client.post("/admin/contacts", json={"contacts": [ONE]}, headers=WRITE)
+    assert found.json() == {"contacts": 1}
+    await world.tell(event_of(PaymentConfirmed, user_id="usr-500"))
+    await world.deliver("email")
+    (message,) = world.mails.kept.values()
+    assert message.to.reveal() == "usr-500@example.com"
+
+
+@pytest.mark.parametrize(
+    ("contacts", "field"),
+    [
+        ([], "contacts"),
+        ([ONE] * 1001, "contacts"),
+        ([{**ONE, "phone": "555-canary"}], "contacts.0.phone"),
+        ([{**ONE, "email": "canary"}], "contacts.0.email"),
+        ([{**ONE, "user_id": ""}], "contacts.0.user_id"),
+        ([{**ONE, "name": "canary"}], "contacts.0.name"),
+        ([{"user_id": "usr-1", "phone": "+15550100500"}], "contacts.0.email"),
+    ],
+)
+async def test_a_bad_contact_is_refused_by_field_and_never_repeated(client, contacts, field):
+    found = await client.post("/admin/contacts", json={"contacts": contacts}, headers=WRITE)
+    assert found.status_code == 400
+    assert found.json()["error"] == f"Invalid field: {field}"
+    assert "canary" not in found.text
+
+
+async def test_operators_see_how_a_payments_messages_stand(client, world):
+    await world.put_contacts()
+    await world.tell(event_of(PaymentConfirmed))
+    await world.deliver("email")
+    found = await client.get(f"/admin/deliveries?payment_id={PAYMENT}", headers=READ)
+    (row,) = found.json()["deliveries"]
+    assert (row["channel"], row["status"]) == ("email", "DELIVERED")
+    assert "usr-456@example.com" not in found.text
+    check = (await client.get("/admin/check", headers=READ)).json()
+    assert check == {"violations": [], "unfinished": [], "parked": 0, "dead_letters": 0}
+
+
+async def test_a_payment_id_that_is_none_is_refused_by_name(client):
+    found = await client.get("/admin/deliveries?payment_id=1", headers=READ)
+    assert (found.status_code, found.json()["error"]) == (400, "Invalid field: payment_id")
