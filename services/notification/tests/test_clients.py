@@ -196,7 +196,7 @@ async def test_threads_are_never_told_each_others_outcome(hasty_threads):
 
 
 async def test_nothing_of_one_message_is_kept_where_the_next_threads_see_it():
-    """With twilio's own transport this fails: it keeps the last answer, and returns it from there."""
+    """Twilio's own transport fails this: it keeps the last answer and returns it from there."""
 
     async def handle(_request):
         return web.json_response({"sid": "SM1"}, status=201)
