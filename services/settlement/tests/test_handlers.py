@@ -1,5 +1,7 @@
 """From the request to the outcome, with a bank that fails in every way."""
 
+import asyncio
+
 import pytest
 from settlement_builders import NOW, instruction, requested
 
@@ -96,10 +98,10 @@ async def test_a_lost_request_is_not_found_and_sent_again_under_the_same_uetr(wo
 
 async def test_a_worker_that_died_while_sending_is_followed_by_an_enquiry(world):
     async def die(_batch):
-        raise MemoryError
+        raise asyncio.CancelledError
 
     await world.request(requested())
-    with pytest.raises(MemoryError):
+    with pytest.raises(asyncio.CancelledError):
         await world.send(gather=die)
     await world.later()
     assert await world.send() == 0
