@@ -6,6 +6,7 @@ from uuid import UUID, uuid5
 
 import pytest
 
+from risk import clients
 from risk.clients import Kyc, LookUps, Match, MemoryIdentities, MemorySanctionsList, Ofac
 from service_runtime.messages import Batch, Cause, Due
 from service_runtime.outside import OutsideClient
@@ -126,6 +127,14 @@ async def test_a_slow_answer_is_no_answer(ofac, outside):
     started = asyncio.get_running_loop().time()
     assert await ofac.screen({"acc"}) == {}
     assert asyncio.get_running_loop().time() - started < 2
+
+
+async def test_a_chunk_with_all_its_halves_has_one_deadline(ofac, outside, monkeypatch):
+    monkeypatch.setattr(clients, "CHUNK_WITHIN_S", 0.2)
+    outside.slow_s, outside.status = 0.15, lambda body: 422
+    started = asyncio.get_running_loop().time()
+    assert await ofac.screen({f"acc-{number}" for number in range(100)}) == {}
+    assert asyncio.get_running_loop().time() - started < 0.4
 
 
 async def test_a_service_that_is_gone_is_no_answer():

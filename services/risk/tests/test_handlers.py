@@ -169,6 +169,14 @@ async def test_a_request_past_its_end_is_dropped(risk, build):
     assert late.payment_id not in risk.database.tables.own["assessment"]
 
 
+async def test_a_batch_that_nobody_waits_for_asks_nobody(risk, build):
+    await risk.read(
+        build.requested(expires_at=build.now), build.requested("b", expires_at=build.now)
+    )
+    assert risk.answers == []
+    assert not any(risk.sanctions.asked)
+
+
 @pytest.mark.parametrize("silent", ["acc-1", "payee-1", "usr-1"])
 async def test_a_payment_whose_look_up_fails_waits_and_holds_up_no_other(risk, build, silent):
     risk.sanctions.silent.add(silent)
