@@ -36,20 +36,20 @@ class Breaker:
 
     def admits(self, now_s: float) -> bool:
         """Say whether a call may go out; one that may must be followed by `ended`."""
-        if self.state is State.OPEN and now_s - self._opened_s >= self._open_s:
+        admitted = not self.is_shut(now_s)
+        if admitted and self.state is State.OPEN:
             self.state, self._successes = State.HALF_OPEN, 0
-        # Half open, a call that went out before the breaker opened must not pass for the probe.
-        admitted = self.state is State.CLOSED or (
-            self.state is State.HALF_OPEN and self._in_flight == 0
-        )
         self._in_flight += admitted
         return admitted
 
     def is_shut(self, now_s: float) -> bool:
         """Say whether `admits` would refuse, without asking for the probe."""
-        if self.state is State.OPEN:
-            return now_s - self._opened_s < self._open_s
-        return self.state is State.HALF_OPEN and self._in_flight > 0
+        if self.state is State.CLOSED:
+            return False
+        # A call that went out before the breaker opened must not pass for the probe.
+        return self._in_flight > 0 or (
+            self.state is State.OPEN and now_s - self._opened_s < self._open_s
+        )
 
     def ended(self, now_s: float, *, ok: bool | None) -> None:
         """Note how a call ended; None where it says nothing (cancelled)."""

@@ -1,0 +1,186 @@
+"""One bad record takes no other down; a repeat has no effect; outside is asked once."""
+
+import asyncio
+from uuid import UUID
+
+import pytest
+
+from service_runtime.errors import Rejected, Unavailable
+from service_runtime.messages import Outgoing
+from testkit.probe import Numbered, Tallied
+
+DL = ["consumer", "topic", "partition", "offset", "reason", "error_class", "attempts", "first_seen"]
+
+
+async def test_a_repeat_is_dropped_also_within_one_batch(rig):
+    await rig.publish(1, 2, 1, 2, 3)
+    await rig.consume()
+    await rig.publish(2, 3, 4)
+
+    await rig.consume()
+
+    assert rig.tallied == [1, 2, 3, 4]
+    assert len(rig.broker.topics[Tallied.topic]) == 4
+
+
+async def test_a_crash_before_the_offset_repeats_the_batch_without_effect(rig):
+    await rig.publish(1, 2)
+    await rig.consume()
+    rig.source.committed = dict.fromkeys(rig.source.committed, 0)
+    rig.source.crash()
+    await rig.publish(3)
+
+    await rig.consume()
+
+    assert rig.tallied == [1, 2, 3]
+
+
+def bad(record, **changed):
+    value = changed.pop("value", b"same")
+    good = record(13, event_id=UUID(int=13), **changed)
+    return good if value == b"same" else Outgoing(good.topic, good.key, value, good.headers)
+
+
+POISON = {
+    "bytes": ({"value": b"\x00\xff\xfe"}, b"schema"),
+    "schema": ({"value": b'{"lane":"a"}'}, b"schema"),
+    "null value": ({"value": None}, b"schema"),
+    "wrong type": ({"ce_type": b"probe.other.v1"}, b"type"),
+    "unknown version": ({"ce_type": b"probe.numbered.v2"}, b"type"),
+    "non-UTF-8 header": ({"ce_id": b"\xff\xfe"}, b"header"),
+    "id is no UUID": ({"ce_id": b"13"}, b"header"),
+    "no headers of ours": ({"ce_id": None, "ce_type": None}, b"header"),
+    "900 KB": ({"value": b"x" * 900_000}, b"schema"),
+}
+
+
+@pytest.mark.parametrize("poison", POISON)
+async def test_a_poison_record_among_500_becomes_one_whole_dead_letter(rig, record, poison):
+    changed, reason = POISON[poison]
+    sent = bad(record, **dict(changed))
+    await rig.publish(*range(100, 350))
+    await rig.broker.send(sent)
+    await rig.publish(*range(350, 599))
+
+    await rig.consume()
+
+    assert rig.tallied == list(range(100, 599))
+    (letter,) = rig.letters
+    assert (letter.key, letter.value) == (sent.key, sent.value)
+    assert letter.headers[: len(sent.headers)] == sent.headers
+    why = dict(letter.headers[len(sent.headers) :])
+    assert list(why) == [f"dl_{name}" for name in DL]
+    assert (why["dl_topic"], why["dl_offset"]) == (Numbered.topic.encode(), b"250")
+    assert (why["dl_consumer"], why["dl_reason"]) == (b"probe", reason)
+
+
+async def test_a_dead_letter_is_written_once_however_often_its_record_is_read(rig, record):
+    await rig.broker.send(bad(record, value=b"nonsense"))
+    await rig.consume()
+    rig.source.committed = dict.fromkeys(rig.source.committed, 0)
+    rig.source.crash()
+
+    await rig.consume()
+
+    assert len(rig.letters) == 1
+
+
+async def test_a_redriven_record_is_handled_by_the_consumer_that_refused_it(rig, record):
+    rig.count.always[1] = Rejected("until mended")
+    await rig.publish(1, 2)
+    await rig.consume()
+    del rig.count.always[1]
+
+    await rig.publish(1, 2)
+    await rig.consume()
+
+    assert rig.tallied == [2, 1]
+    assert len(rig.letters) == 1
+
+
+async def test_poison_and_a_failing_record_in_one_batch_are_both_set_aside(rig, record):
+    rig.count.always[2] = Rejected("never")
+    await rig.broker.send(bad(record, value=b"nonsense"))
+    await rig.publish(1, 2, 3)
+
+    await rig.consume()
+
+    assert (rig.tallied, len(rig.letters)) == ([1, 3], 2)
+
+
+class LookUp:
+    """An outside look-up that fails as told."""
+
+    def __init__(self):
+        self.asked = []
+        self.faults = []
+        self.stumbles_over = set()
+
+    async def __call__(self, batch):
+        numbers = [item.event.number for item in batch]
+        self.asked.append(numbers)
+        if self.faults:
+            raise self.faults.pop()
+        if self.stumbles_over & set(numbers):
+            raise KeyError("not foreseen")
+        return {item.cause.id: item.event.number * 10 for item in batch}
+
+
+async def test_outside_is_asked_once_a_batch_whatever_its_transaction_does(make_rig):
+    look_up = LookUp()
+    rig = make_rig(gather=look_up)
+    rig.count.faults[1] = [Unavailable("down")] * 3
+    await rig.publish(1, 2)
+
+    await rig.consume()
+
+    assert look_up.asked == [[1, 2]]
+    assert rig.count.found == [{UUID(int=1): 10, UUID(int=2): 20}] * 4
+
+
+async def test_a_look_up_that_is_down_is_asked_again(make_rig):
+    look_up = LookUp()
+    look_up.faults = [TimeoutError(), Unavailable("down")]
+    rig = make_rig(gather=look_up)
+    await rig.publish(1)
+
+    await rig.consume()
+
+    assert (look_up.asked, rig.tallied, len(rig.source.idled)) == ([[1]] * 3, [1], 2)
+
+
+async def test_a_record_that_no_look_up_can_take_stops_no_other(make_rig):
+    look_up = LookUp()
+    look_up.stumbles_over = {2}
+    rig = make_rig(gather=look_up)
+    await rig.publish(1, 2, 3)
+
+    await rig.consume()
+
+    assert rig.tallied == [1, 3]
+    assert dict(rig.letters[0].headers)["dl_error_class"] == b"KeyError"
+
+
+async def test_workers_are_woken_after_the_commit(make_rig):
+    seen = []
+    rig = make_rig(wakes=[lambda: seen.append(list(rig.tallied))])
+    await rig.publish(1, 2)
+
+    await rig.consume()
+
+    assert seen == [[1, 2]]
+
+
+async def test_a_stop_during_an_outage_leaves_the_records_for_the_next_start(rig):
+    rig.count.always[1] = Unavailable("for ever")
+    await rig.publish(1)
+    stopping = asyncio.Event()
+    running = asyncio.create_task(rig.consumer.run(stopping))
+    await asyncio.sleep(0.05)
+
+    stopping.set()
+    async with asyncio.timeout(2):
+        await running
+
+    assert len(rig.source.idled) >= 1
+    assert rig.source.committed[Numbered.topic] == 0

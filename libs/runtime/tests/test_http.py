@@ -1,0 +1,297 @@
+"""HTTP in (frame, limits, readiness, credentials) and HTTP out (deadlines, refusals, breaker)."""
+
+import asyncio
+import hashlib
+import json
+import socket
+from typing import Annotated
+from uuid import UUID
+
+import aiohttp.web
+import httpx
+import pytest
+from fastapi import Body, Depends, Query, Request
+
+from service_runtime.breaker import IN_A_ROW
+from service_runtime.outside import MAX_ANSWER_BYTES, NoAnswer, NotAsked, OutsideClient
+from service_runtime.web import Credentials, JsonResponse, create_app
+from testkit.events import NOON
+from testkit.memory import SteadyClock
+
+SECRET = "secret"
+CREDENTIALS = Credentials(
+    json.dumps(
+        {
+            "ops": {
+                "sha256": hashlib.sha256(SECRET.encode()).hexdigest(),
+                "scopes": ["ops.read"],
+            }
+        }
+    )
+)
+
+
+async def up():
+    return True
+
+
+async def down():
+    return False
+
+
+async def broken():
+    raise ConnectionError("no broker")
+
+
+async def silent():
+    await asyncio.sleep(60)
+    return True
+
+
+def app_with(**checks):
+    app = create_app("probe", checks, SteadyClock(NOON), max_body_bytes=1000)
+
+    @app.post("/echo")
+    async def echo(body: Annotated[dict[str, int], Body()]) -> dict[str, int]:
+        return body
+
+    @app.get("/count")
+    async def count(limit: Annotated[int, Query(ge=1)]) -> int:
+        return limit
+
+    @app.get("/fault")
+    async def fault() -> None:
+        raise KeyError("+15550100456")
+
+    @app.get("/secret")
+    async def secret(caller: Annotated[str, Depends(CREDENTIALS.require("ops.read"))]) -> str:
+        return caller
+
+    @app.get("/more")
+    async def more(caller: Annotated[str, Depends(CREDENTIALS.require("ops.write"))]) -> str:
+        return caller
+
+    async def raw(request: Request) -> JsonResponse:
+        return JsonResponse({"length": len(await request.body())})
+
+    app.add_route("/raw", raw, methods=["POST"])
+    return app
+
+
+@pytest.fixture
+async def http():
+    async with client(app_with(database=up)) as found:
+        yield found
+
+
+def client(app):
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://probe")
+
+
+async def streamed(size):
+    for _ in range(size // 100):
+        yield b"x" * 100
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/health", 200),
+        ("GET", "/ready", 200),
+        ("GET", "/metrics", 200),
+        ("GET", "/nowhere", 404),
+        ("PUT", "/echo", 405),
+        ("GET", "/count", 400),
+        ("GET", "/secret", 401),
+        ("GET", "/fault", 500),
+    ],
+)
+async def test_every_answer_carries_a_request_id(http, method, path, status):
+    answer = await http.request(method, path)
+
+    assert answer.status_code == status
+    assert UUID(answer.headers["x-request-id"])
+
+
+async def test_a_fault_of_ours_says_nothing_of_itself(http):
+    answer = await http.get("/fault")
+
+    assert answer.json() == {"error": "Internal error"}
+
+
+@pytest.mark.parametrize("path", ["/echo", "/raw"])
+async def test_a_body_that_says_it_is_too_large_is_not_read(http, path):
+    answer = await http.post(path, content=b"x" * 1001)
+
+    assert (answer.status_code, answer.json()) == (413, {"error": "Body too large"})
+    assert "x-request-id" in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/echo", "/raw"])
+async def test_a_body_that_turns_out_too_large_is_broken_off(http, path):
+    answer = await http.post(path, content=streamed(5000))
+
+    assert (answer.status_code, answer.json()) == (413, {"error": "Body too large"})
+    assert "x-request-id" in answer.headers
+
+
+async def test_a_body_of_just_the_limit_is_taken(http):
+    assert (await http.post("/raw", content=b"x" * 1000)).json() == {"length": 1000}
+    assert (await http.post("/raw", content=streamed(1000))).json() == {"length": 1000}
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        (("GET", "/count?limit=0", None), "Invalid field: limit"),
+        (("GET", "/count?limit=many", None), "Invalid field: limit"),
+        (("POST", "/echo", {"a": "secret-canary"}), "Invalid field: a"),
+    ],
+)
+async def test_a_bad_input_is_named_by_field_and_not_quoted(http, request_, error):
+    method, path, body = request_
+    answer = await http.request(method, path, json=body)
+
+    assert (answer.status_code, answer.json()["error"]) == (400, error)
+    assert "secret-canary" not in answer.text
+
+
+async def test_readiness_names_what_is_missing():
+    async with client(app_with(database=up, kafka=down, partitions=broken)) as http:
+        answer = await http.get("/ready")
+
+    assert answer.status_code == 503
+    assert answer.json() == {"status": "not ready", "missing": ["kafka", "partitions"]}
+
+
+async def test_readiness_does_not_wait_for_ever():
+    async with client(app_with(database=silent)) as http, asyncio.timeout(5):
+        answer = await http.get("/ready")
+
+    assert answer.json()["missing"] == ["database"]
+
+
+@pytest.mark.parametrize(
+    ("path", "secret", "status"),
+    [
+        ("/secret", SECRET, 200),
+        ("/secret", "wrong", 401),
+        ("/secret", "", 401),
+        ("/more", SECRET, 401),
+    ],
+)
+async def test_a_route_is_open_to_callers_with_its_scope_alone(http, path, secret, status):
+    answer = await http.get(path, headers={"Authorization": f"Bearer {secret}"})
+
+    assert answer.status_code == status
+    if status == 401:
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert "scope ops." in answer.json()["error"]
+
+
+class Elsewhere:
+    """A real HTTP server that answers as told."""
+
+    def __init__(self):
+        self.status, self.body, self.delay_s = 200, b'{"ok":true}', 0.0
+        self.headers = {}
+        self.asked = 0
+
+    async def answer(self, request):
+        self.asked += 1
+        self.received = await request.read()
+        await asyncio.sleep(self.delay_s)
+        return aiohttp.web.Response(status=self.status, body=self.body, headers=self.headers)
+
+
+@pytest.fixture
+async def elsewhere():
+    there = Elsewhere()
+    app = aiohttp.web.Application()
+    app.router.add_route("*", "/{path:.*}", there.answer)
+    runner = aiohttp.web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    there.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
+    yield there
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def outside(elsewhere):
+    async with OutsideClient("elsewhere", elsewhere.url, timeout_s=0.5) as found:
+        yield found
+
+
+@pytest.mark.parametrize("status", [200, 201, 404, 422])
+async def test_what_they_decide_is_an_answer(elsewhere, outside, status):
+    elsewhere.status = status
+
+    answer = await outside.post("/transfers", {"amount": "1.00"})
+
+    assert (answer.status, answer.body) == (status, {"ok": True})
+    assert json.loads(elsewhere.received) == {"amount": "1.00"}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        pytest.param({"status": 500}, id="their fault"),
+        pytest.param({"status": 503, "body": b"busy"}, id="busy"),
+        pytest.param({"body": b"<html>"}, id="not JSON"),
+        pytest.param({"body": b""}, id="nothing"),
+        pytest.param({"body": b"1" * (MAX_ANSWER_BYTES + 1)}, id="too large"),
+        pytest.param({"delay_s": 3.0}, id="too late"),
+        pytest.param({"status": 302, "headers": {"Location": "/"}}, id="elsewhere again"),
+    ],
+)
+async def test_what_is_no_usable_answer_leaves_open_whether_they_did_it(elsewhere, outside, told):
+    vars(elsewhere).update(told)
+
+    with pytest.raises(NoAnswer):
+        await outside.get("/")
+
+    assert elsewhere.asked == 1
+
+
+async def test_where_nobody_listens_nothing_was_asked():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        async with OutsideClient("nobody", url) as outside:
+            with pytest.raises(NotAsked):
+                await outside.get("/")
+
+
+async def test_a_client_that_was_not_started_asks_nobody():
+    with pytest.raises(NotAsked):
+        await OutsideClient("early", "http://127.0.0.1:1").get("/")
+
+
+async def test_after_failures_in_a_row_nothing_is_asked_any_more(elsewhere, outside):
+    elsewhere.status = 500
+    for _ in range(IN_A_ROW):
+        with pytest.raises(NoAnswer):
+            await outside.get("/")
+
+    with pytest.raises(NotAsked, match="breaker open"):
+        await outside.get("/")
+
+    assert elsewhere.asked == IN_A_ROW
+    assert outside.shut
+
+
+async def test_refusals_and_cancellations_do_not_open_the_breaker(elsewhere, outside):
+    elsewhere.status = 422
+    for _ in range(30):
+        await outside.get("/")
+    elsewhere.delay_s = 5
+    for _ in range(IN_A_ROW):
+        asking = asyncio.create_task(outside.get("/"))
+        await asyncio.sleep(0.02)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    assert not outside.shut

@@ -1,0 +1,329 @@
+"""The runtime's promises on real Kafka and PostgreSQL, with a consumer in a process of its own."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from payment_schemas.registry import BY_TYPE
+from service_runtime.kafka import KafkaProducer
+from service_runtime.messages import Outgoing
+from testkit.probe import DIES_AFTER_COMMIT, DIES_BEFORE_COMMIT, Tallied, numbered_on
+
+pytestmark = pytest.mark.stack
+
+PARTITIONS = 2
+
+
+async def make_topics(bootstrap, *names):
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        there = set(await admin.list_topics())
+        large = {"max.message.bytes": str(2 * 1024 * 1024)}
+        await admin.create_topics(
+            [NewTopic(n, PARTITIONS, 1, topic_configs=large) for n in names if n not in there]
+        )
+    finally:
+        await admin.close()
+
+
+@pytest.fixture
+async def topic(infrastructure, postgres):
+    """A topic of the test's own, with its dead letters; the tables are empty."""
+    name = f"probe.{uuid4().hex}.v1"
+    await make_topics(infrastructure.kafka, name, f"{name}-dlq", Tallied.topic)
+    yield name
+    BY_TYPE.pop(name, None)
+
+
+class Probe:
+    """The probe's processes on one topic."""
+
+    def __init__(self, infrastructure, settings, topic):
+        self.kafka, self.topic = infrastructure.kafka, topic
+        self.event = numbered_on(topic)
+        self._settings = settings
+        self._processes = []
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+
+    def start(self, password_file, **environment):
+        process = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", "testkit.probe", self.topic],
+            env=os.environ
+            | {
+                "PORT": str(self.port),
+                "KAFKA_BOOTSTRAP_SERVERS": self.kafka,
+                # A static member that comes back at once gets what it had: groups are not shared.
+                "PROBE_NAME": self.topic,
+                "DATABASE_URL": self._settings.database_url,
+                "DATABASE_PASSWORD_FILE": password_file,
+            }
+            | environment,
+            stdout=subprocess.DEVNULL,
+        )
+        self._processes.append(process)
+        return process
+
+    def end(self):
+        for process in self._processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait(10)
+
+    async def publish(self, records):
+        async with KafkaProducer(self.kafka, "test") as producer:
+            futures = [await producer.send(record) for record in records]
+            return await asyncio.gather(*futures)
+
+    async def ready(self):
+        async with httpx.AsyncClient(timeout=2) as http, asyncio.timeout(30):
+            while True:
+                try:
+                    answer = await http.get(f"http://127.0.0.1:{self.port}/ready")
+                except httpx.TransportError:
+                    await asyncio.sleep(0.05)
+                    continue
+                if answer.status_code == 200:
+                    return
+                await asyncio.sleep(0.05)
+
+    async def read(self, topic, count):
+        """Read so many records of a topic from its beginning, and see that no more come."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka, auto_offset_reset="earliest")
+        await consumer.start()
+        try:
+            consumer.assign([TopicPartition(topic, number) for number in range(PARTITIONS)])
+            found = []
+            deadline = time.monotonic() + 20
+            while len(found) < count and time.monotonic() < deadline:
+                for records in (await consumer.getmany(timeout_ms=200)).values():
+                    found += records
+            for records in (await consumer.getmany(timeout_ms=500)).values():
+                found += records
+            return found
+        finally:
+            await consumer.stop()
+
+
+@pytest.fixture
+def password_file(tmp_path):
+    file = tmp_path / "password"
+    file.write_text("probe")
+    return str(file)
+
+
+@pytest.fixture
+def probe(infrastructure, probe_settings, topic):
+    found = Probe(infrastructure, probe_settings, topic)
+    yield found
+    found.end()
+
+
+async def tallied(rows, count, within_s=30):
+    """Wait until so many numbers are tallied; return all of them, in the order of their writing."""
+    async with asyncio.timeout(within_s):
+        while True:
+            found = [row["number"] for row in rows("select number from tally order by place")]
+            if len(found) >= count:
+                return found
+            await asyncio.sleep(0.05)
+
+
+async def outbox_empty(rows):
+    async with asyncio.timeout(20):
+        while rows("select id from outbox"):
+            await asyncio.sleep(0.1)
+
+
+def outgoing(record, probe, number, **changed):
+    made = record(number, event=probe.event, event_id=changed.pop("event_id", None) or uuid4(),
+                  lane=changed.pop("lane", f"lane-{number % 5}"), **changed)  # fmt: skip
+    return made
+
+
+@pytest.mark.parametrize("where", [DIES_BEFORE_COMMIT, DIES_AFTER_COMMIT])
+async def test_a_consumer_killed_at_the_commit_loses_and_doubles_nothing(
+    probe, password_file, record, rows, where
+):
+    numbers = list(range(300))
+    sent = [outgoing(record, probe, number) for number in numbers]
+    await probe.publish(sent[:150])
+    dying = probe.start(password_file, PROBE_DIES_AT="149", PROBE_DIES=where)
+    assert await asyncio.to_thread(dying.wait, 30) == -signal.SIGKILL
+
+    probe.start(password_file)
+    await probe.publish(sent[150:])
+    found = await tallied(rows, len(numbers))
+    await outbox_empty(rows)
+
+    assert sorted(found) == numbers
+    ids = {row["event_id"] for row in rows("select event_id from tally")}
+    told = await probe.read(Tallied.topic, 0)
+    causes = [record for record in told if record.value is not None]
+    assert len(ids) == len(numbers)
+    assert {_number(one) for one in causes} >= set(numbers)
+
+
+def _number(record):
+    return Tallied.model_validate_json(record.value).number
+
+
+async def test_a_killed_consumer_is_back_and_handles_its_first_record_in_three_seconds(
+    probe, password_file, record, rows
+):
+    first = probe.start(password_file)
+    await probe.ready()
+    await probe.publish([outgoing(record, probe, 1)])
+    await tallied(rows, 1)
+    first.kill()
+    await asyncio.to_thread(first.wait, 10)
+    await probe.publish([outgoing(record, probe, 2)])
+
+    begin = time.monotonic()
+    probe.start(password_file)
+    found = await tallied(rows, 2, within_s=20)
+
+    assert time.monotonic() - begin < 3.0
+    assert found == [1, 2]
+
+
+def poison(record, probe):
+    """One record of each kind that no consumer can handle."""
+    good = [outgoing(record, probe, 10_000 + number) for number in range(9)]
+
+    def value(number, raw):
+        one = good[number]
+        return Outgoing(one.topic, one.key, raw, one.headers)
+
+    def header(number, name, raw):
+        one = good[number]
+        kept = tuple(pair for pair in one.headers if pair[0] != name)
+        return Outgoing(one.topic, one.key, one.value, (*kept, (name, raw)))
+
+    return {
+        "bytes": value(0, b"\x00\xff\xfe"),
+        "schema": value(1, b'{"lane":"a"}'),
+        "null value": value(2, None),
+        "900 KB": value(3, os.urandom(900_000)),
+        "wrong type": header(4, "ce_type", b"probe.other.v1"),
+        "unknown version": header(5, "ce_type", b"probe.numbered.v2"),
+        "non-UTF-8 header": header(6, "ce_id", b"\xff\xfe"),
+        "null header": header(7, "ce_id", None),
+        "NUL in a header's name": header(8, "ce_time", b"nonsense"),
+    }
+
+
+async def test_every_poison_among_500_becomes_one_whole_dead_letter(
+    probe, password_file, record, rows
+):
+    bad = list(poison(record, probe).values())
+    odd = bad[-1]
+    bad[-1] = Outgoing(odd.topic, odd.key, odd.value, (*odd.headers, ("n\x00me", b"\xff\x00")))
+    good = [outgoing(record, probe, number) for number in range(500)]
+    mixed = [*good[:250], *bad, *good[250:]]
+    begin = time.monotonic()
+    await probe.publish(mixed)
+    probe.start(password_file)
+
+    assert sorted(await tallied(rows, 500)) == list(range(500))
+    letters = await probe.read(f"{probe.topic}-dlq", len(bad))
+
+    assert time.monotonic() - begin < 20
+    assert len(letters) == len(bad)
+    whole = {(letter.key, letter.value, tuple(letter.headers)[:-8]) for letter in letters}
+    assert whole == {(one.key, one.value, one.headers) for one in bad}
+    for letter in letters:
+        names = [name for name, _ in letter.headers[-8:]]
+        assert names == [
+            "dl_consumer",
+            "dl_topic",
+            "dl_partition",
+            "dl_offset",
+            "dl_reason",
+            "dl_error_class",
+            "dl_attempts",
+            "dl_first_seen",
+        ]
+
+
+async def test_an_outage_of_a_table_loses_nothing_and_keeps_the_member_in_its_group(
+    probe, password_file, record, rows
+):
+    probe.start(password_file)
+    await probe.ready()
+    rows("alter table inbox rename to elsewhere")
+    try:
+        await probe.publish([outgoing(record, probe, number, lane="a") for number in range(50)])
+        await asyncio.sleep(8)
+        assert rows("select * from tally") == []
+    finally:
+        rows("alter table elsewhere rename to inbox")
+    await probe.publish([outgoing(record, probe, number, lane="a") for number in range(50, 60)])
+
+    assert await tallied(rows, 60, within_s=20) == list(range(60))
+    assert rows("select * from dead_letter") == []
+
+
+async def test_a_redriven_record_is_handled_by_the_consumer_that_refused_it(
+    probe, password_file, record, rows
+):
+    rows("alter table tally add constraint small check (number < 100)")
+    try:
+        probe.start(password_file)
+        refused = outgoing(record, probe, 100)
+        await probe.publish([refused, outgoing(record, probe, 1)])
+        (letter,) = await probe.read(f"{probe.topic}-dlq", 1)
+        assert dict(letter.headers)["dl_error_class"] == b"CheckViolation"
+    finally:
+        rows("alter table tally drop constraint small")
+    original = Outgoing(probe.topic, letter.key, letter.value, tuple(letter.headers)[:-8])
+    await probe.publish([original, original])
+
+    assert sorted(await tallied(rows, 2)) == [1, 100]
+    await asyncio.sleep(0.5)
+    assert len(rows("select * from tally")) == 2
+    assert UUID(dict(original.headers)["ce_id"].decode()) in {
+        row["event_id"] for row in rows("select event_id from tally")
+    }
+
+
+async def test_a_stop_ends_within_ten_seconds_and_hands_over_cleanly(
+    probe, password_file, record, rows
+):
+    process = probe.start(password_file)
+    await probe.ready()
+    await probe.publish([outgoing(record, probe, number) for number in range(20)])
+    await tallied(rows, 20)
+
+    begin = time.monotonic()
+    process.terminate()
+
+    assert await asyncio.to_thread(process.wait, 12) == 0
+    assert time.monotonic() - begin < 10
+    assert rows("select * from outbox") == []
+
+
+async def test_a_process_whose_broker_never_came_stops_when_told(
+    probe, password_file, probe_settings
+):
+    process = probe.start(password_file, KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
+    await asyncio.sleep(3)
+    assert process.poll() is None
+
+    begin = time.monotonic()
+    process.terminate()
+
+    assert await asyncio.to_thread(process.wait, 12) == 0
+    assert time.monotonic() - begin < 10

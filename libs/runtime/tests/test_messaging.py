@@ -1,0 +1,178 @@
+"""Inbox, outbox and dead letters: one contract for the twin and for PostgreSQL."""
+
+import asyncio
+from uuid import UUID, uuid4
+
+import pytest
+
+from service_runtime.messages import Outgoing, Record
+from service_runtime.ports import DeadLetter
+from service_runtime.postgres import PostgresDatabase
+from testkit.events import NOON
+from testkit.memory import MemoryDatabase
+
+IDS = [UUID(int=number) for number in range(1, 6)]
+ANYTHING = Outgoing(
+    "probe.tallied.v1",
+    b"\x00\xffkey",
+    b"\x00\xfe value",
+    (("ce_id", b"1"), ("null", None), ("bytes", b"\xff\x00"), ("n\x00me", b""), ("ce_id", b"2")),
+    3,
+)
+EMPTY = Outgoing("probe.tallied.v1", None, None, ())
+
+
+async def put(database, *records):
+    async with database.transaction() as tx:
+        return await tx.add_to_outbox(records)
+
+
+async def run_out(database, rows):
+    """Let every claim on the outbox run out."""
+    if isinstance(database, MemoryDatabase):
+        database._clock.pass_time(seconds=11)
+    else:
+        rows("update outbox set claimed_until = now() - interval '1 second'")
+
+
+async def test_an_id_is_claimed_once_per_consumer(database):
+    async with database.transaction() as tx:
+        assert await tx.claim_inbox("a", IDS[:3]) == set(IDS[:3])
+    async with database.transaction() as tx:
+        assert await tx.claim_inbox("a", IDS) == set(IDS[3:])
+        assert await tx.claim_inbox("b", IDS) == set(IDS)
+
+
+async def test_an_id_that_stands_twice_is_claimed_once(database):
+    async with database.transaction() as tx:
+        assert await tx.claim_inbox("a", [IDS[0], IDS[0]]) == {IDS[0]}
+
+
+async def test_a_claim_that_is_rolled_back_is_none(database):
+    async def claim_and_fail():
+        async with database.transaction() as tx:
+            await tx.claim_inbox("a", IDS)
+            await tx.add_to_outbox([EMPTY])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await claim_and_fail()
+    async with database.transaction() as tx:
+        assert await tx.claim_inbox("a", IDS) == set(IDS)
+    assert await database.count_outbox() == 0
+
+
+async def test_what_is_kept_is_claimed_by_its_writer(database):
+    stored = await put(database, ANYTHING, EMPTY)
+
+    assert [one.outgoing for one in stored] == [ANYTHING, EMPTY]
+    assert await database.claim_outbox(10) == []
+    assert await database.count_outbox() == 2
+
+
+async def test_any_record_comes_back_as_it_was_kept_once_its_claim_has_run_out(database, rows):
+    stored = await put(database, ANYTHING, EMPTY)
+    await run_out(database, rows)
+
+    assert await database.claim_outbox(10) == stored
+
+
+async def test_a_row_that_was_taken_over_is_claimed_again(database, rows):
+    await put(database, ANYTHING)
+    await run_out(database, rows)
+    await database.claim_outbox(10)
+
+    assert await database.claim_outbox(10) == []
+
+
+async def test_the_oldest_rows_are_taken_first_and_no_more_than_asked_for(database, rows):
+    stored = await put(database, *[EMPTY] * 5)
+    await run_out(database, rows)
+
+    assert [await database.claim_outbox(2) for _ in range(3)] == [
+        stored[:2],
+        stored[2:4],
+        stored[4:],
+    ]
+
+
+async def test_what_was_deleted_is_gone(database, rows):
+    stored = await put(database, ANYTHING, EMPTY)
+    await database.delete_outbox([stored[0].id])
+    await database.delete_outbox([stored[0].id])
+    await run_out(database, rows)
+
+    assert await database.claim_outbox(10) == stored[1:]
+
+
+async def test_nothing_to_keep_is_nothing_kept(database):
+    assert await put(database) == []
+    assert await database.count_outbox() == 0
+
+
+def letter(offset, headers=(("ce_id", b"1"),)):
+    record = Record("probe.numbered.v1", 2, offset, 0, b"k", b"v", headers)
+    return DeadLetter(record, "schema", "MalformedRecordError", 1, NOON)
+
+
+async def test_a_dead_letter_is_known_by_topic_partition_and_offset(database):
+    first, second = letter(1), letter(2)
+    async with database.transaction() as tx:
+        assert await tx.bury("probe", [first]) == [first]
+    async with database.transaction() as tx:
+        assert await tx.bury("probe", [first, second]) == [second]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (),
+        (("ce_id", None),),
+        (("ce_id", b"\xff\xfe"),),
+        (("ce_id", b"a\x00b"),),
+        (("ce_id", b"x" * 5000),),
+        (("ce_id", "ü€".encode() * 100),),
+    ],
+)
+async def test_a_letter_with_any_id_can_be_buried(database, headers):
+    one = letter(1, headers)
+    async with database.transaction() as tx:
+        assert await tx.bury("probe", [one]) == [one]
+
+
+@pytest.mark.stack
+async def test_two_sweepers_never_take_one_row_in_one_claim(postgres, probe_settings, rows):
+    async with PostgresDatabase(probe_settings, "probe.1") as other:
+        stored = await put(postgres, *[EMPTY] * 400)
+        await run_out(postgres, rows)
+
+        taken = await asyncio.gather(
+            *(base.claim_outbox(50) for _ in range(6) for base in (postgres, other))
+        )
+
+    ids = [one.id for some in taken for one in some]
+    assert len(ids) == len(set(ids))
+    assert sorted(ids) == [one.id for one in stored]
+
+
+@pytest.mark.stack
+async def test_two_consumers_that_claim_the_same_ids_wait_for_each_other(postgres):
+    ids = [uuid4() for _ in range(200)]
+
+    async def claim(order):
+        async with postgres.transaction() as tx:
+            return await tx.claim_inbox("probe", order)
+
+    claimed = await asyncio.gather(claim(ids), claim(ids[::-1]), claim(ids[50:] + ids[:50]))
+
+    assert sorted(len(some) for some in claimed) == [0, 0, 200]
+
+
+@pytest.mark.stack
+async def test_the_database_says_whether_it_can_be_reached(postgres, probe_settings):
+    assert await postgres.reachable()
+    elsewhere = probe_settings.model_copy(
+        update={"database_url": "postgresql://probe@127.0.0.1:1/x"}
+    )
+    async with PostgresDatabase(elsewhere, "probe.9") as gone:
+        assert not await gone.reachable()

@@ -1,0 +1,227 @@
+"""What was committed is published; only what the broker has is deleted."""
+
+import asyncio
+
+import pytest
+
+from service_runtime.errors import Rejected
+from service_runtime.messages import Outgoing
+from service_runtime.relay import MOST_IN_FLIGHT, Relay
+from testkit.events import NOON
+from testkit.memory import MemoryBroker, MemoryDatabase, SteadyClock
+
+
+def numbered(*numbers):
+    return [Outgoing("t", b"k", str(number).encode(), ()) for number in numbers]
+
+
+class Broker(MemoryBroker):
+    """Acknowledges when told to; refuses and fails by value."""
+
+    def __init__(self, clock):
+        super().__init__(clock)
+        self.unanswered = []
+        self.refused = set()
+        self.down = False
+        self.holds_back = False
+
+    async def send(self, outgoing):
+        if self.down:
+            raise ConnectionError("no broker")
+        if outgoing.value in self.refused:
+            raise Rejected("too large")
+        await super().send(outgoing)
+        future = asyncio.get_running_loop().create_future()
+        if self.holds_back:
+            self.unanswered.append(future)
+        else:
+            future.set_result(None)
+        return future
+
+    @property
+    def values(self):
+        return [int(record.value) for record in self.topics["t"]]
+
+
+class Outbox:
+    """A relay between the twins."""
+
+    def __init__(self):
+        self.clock = SteadyClock(NOON)
+        self.database = MemoryDatabase(self.clock)
+        self.broker = Broker(self.clock)
+        self.relay = Relay(self.database, self.broker)
+
+    async def keep(self, *numbers):
+        async with self.database.transaction() as tx:
+            return await tx.add_to_outbox(numbered(*numbers))
+
+    async def sweep_later(self):
+        self.clock.pass_time(seconds=11)
+        await self.relay.sweep()
+        await self.relay.flush()
+
+    @property
+    def left(self):
+        return [int(row.outgoing.value) for row, _ in self.database.tables.outbox.values()]
+
+
+@pytest.fixture
+async def outbox():
+    return Outbox()
+
+
+async def test_what_was_committed_is_published_in_order_and_deleted(outbox):
+    await outbox.relay.publish(await outbox.keep(1, 2, 3))
+    await outbox.relay.flush()
+
+    assert (outbox.broker.values, outbox.left) == ([1, 2, 3], [])
+
+
+async def test_rows_whose_writer_died_are_swept_once_its_claim_has_run_out(outbox):
+    await outbox.keep(1, 2)
+    await outbox.relay.sweep()
+    assert outbox.broker.values == []
+
+    await outbox.sweep_later()
+
+    assert (outbox.broker.values, outbox.left) == ([1, 2], [])
+
+
+async def test_a_broker_that_is_away_costs_no_row(outbox):
+    outbox.broker.down = True
+    await outbox.relay.publish(await outbox.keep(1, 2))
+    await outbox.relay.flush()
+    assert outbox.left == [1, 2]
+
+    outbox.broker.down = False
+    await outbox.sweep_later()
+
+    assert (outbox.broker.values, outbox.left) == ([1, 2], [])
+
+
+async def test_only_what_the_broker_acknowledged_is_deleted(outbox):
+    outbox.broker.holds_back = True
+    await outbox.relay.publish(await outbox.keep(1, 2, 3))
+    done, failed, cancelled = outbox.broker.unanswered
+    done.set_result(None)
+    failed.set_exception(ConnectionError("not replicated"))
+    cancelled.cancel()
+
+    await outbox.relay.flush()
+
+    assert outbox.left == [2, 3]
+
+
+async def test_a_row_in_flight_is_not_published_a_second_time(outbox):
+    outbox.broker.holds_back = True
+    await outbox.relay.publish(await outbox.keep(1))
+
+    outbox.clock.pass_time(seconds=11)
+    await outbox.relay.sweep()
+
+    assert outbox.broker.values == [1]
+    outbox.broker.unanswered[0].set_exception(ConnectionError("gave up"))
+    await outbox.relay.flush()
+    outbox.broker.holds_back = False
+    await outbox.sweep_later()
+    assert (outbox.broker.values, outbox.left) == ([1, 1], [])
+
+
+async def test_a_record_that_can_never_be_sent_holds_up_no_other(outbox):
+    outbox.broker.refused = {b"2"}
+    await outbox.relay.publish(await outbox.keep(1, 2, 3))
+    await outbox.relay.flush()
+    assert (outbox.broker.values, outbox.left) == ([1, 3], [2])
+
+    await outbox.keep(4)
+    await outbox.sweep_later()
+
+    assert (outbox.broker.values, outbox.left) == ([1, 3, 4], [2])
+
+
+async def test_answers_go_before_rows_and_need_no_acknowledgement(outbox):
+    await outbox.relay.publish(await outbox.keep(1), numbered(9))
+    await outbox.relay.flush()
+
+    assert (outbox.broker.values, outbox.left) == ([9, 1], [])
+
+
+async def test_a_lost_answer_is_nobodys_failure(outbox):
+    outbox.broker.down = True
+
+    await outbox.relay.publish([], numbered(9))
+
+    assert outbox.broker.values == []
+
+
+async def test_a_delete_that_fails_is_made_up_for(outbox, monkeypatch):
+    await outbox.relay.publish(await outbox.keep(1))
+    await asyncio.sleep(0.01)
+    real = outbox.database.delete_outbox
+    monkeypatch.setattr(outbox.database, "delete_outbox", _refuse)
+    with pytest.raises(ConnectionError):
+        await outbox.relay.delete()
+    monkeypatch.setattr(outbox.database, "delete_outbox", real)
+
+    await outbox.relay.delete()
+
+    assert outbox.left == []
+
+
+async def _refuse(_ids):
+    raise ConnectionError("no database")
+
+
+async def test_a_cancelled_publish_forgets_nothing(outbox):
+    outbox.broker.holds_back = True
+    stored = await outbox.keep(*range(5))
+    publishing = asyncio.create_task(outbox.relay.publish(stored))
+    publishing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await publishing
+    outbox.broker.holds_back = False
+
+    await outbox.sweep_later()
+
+    assert sorted(set(outbox.broker.values)) == [0, 1, 2, 3, 4]
+    assert outbox.left == []
+
+
+async def test_past_the_bound_of_rows_in_flight_the_consumers_wait(outbox):
+    outbox.broker.holds_back = True
+    await outbox.relay.publish(await outbox.keep(*range(MOST_IN_FLIGHT)))
+    more = asyncio.create_task(outbox.relay.publish(await outbox.keep(-1)))
+    await asyncio.sleep(0.05)
+    assert len(outbox.broker.values) == MOST_IN_FLIGHT
+
+    for future in outbox.broker.unanswered:
+        future.set_result(None)
+    async with asyncio.timeout(5):
+        await more
+
+    assert len(outbox.broker.values) == MOST_IN_FLIGHT + 1
+
+
+async def test_a_stop_flushes_what_is_on_its_way(outbox):
+    stopping = asyncio.Event()
+    running = asyncio.create_task(outbox.relay.run(stopping))
+    await outbox.relay.publish(await outbox.keep(1))
+    stopping.set()
+
+    async with asyncio.timeout(5):
+        await running
+
+    assert outbox.left == []
+
+
+async def test_a_stop_waits_for_a_silent_broker_only_so_long(outbox):
+    outbox.broker.holds_back = True
+    await outbox.relay.publish(await outbox.keep(1))
+    stopping = asyncio.Event()
+    stopping.set()
+
+    async with asyncio.timeout(4):
+        await outbox.relay.run(stopping)
+
+    assert outbox.left == [1]

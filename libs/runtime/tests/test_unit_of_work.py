@@ -1,0 +1,217 @@
+"""What failures do: narrowed down, tried again, set aside or waited for; never half done."""
+
+import psycopg
+import pytest
+
+from service_runtime.errors import (
+    Consequence,
+    Invariant,
+    Rejected,
+    ServiceError,
+    Unavailable,
+    consequence_of,
+)
+from service_runtime.unit_of_work import RACES, TRIES
+from testkit.probe import Echoed, Tallied
+
+
+async def test_a_batch_is_done_in_order_and_told_of(rig):
+    await rig.publish(1, 2, 3)
+
+    await rig.consume()
+
+    assert rig.tallied == [1, 2, 3]
+    assert rig.count.batches == [[1, 2, 3]]
+    assert len(rig.broker.topics[Tallied.topic]) == 3
+    assert rig.database.tables.outbox == {}
+
+
+async def test_a_rejected_record_is_a_dead_letter_at_once_and_the_others_go_on_in_order(rig):
+    rig.count.always[5] = Rejected("never")
+    await rig.publish(*range(10))
+
+    await rig.consume()
+
+    assert rig.tallied == [0, 1, 2, 3, 4, 6, 7, 8, 9]
+    assert sum(batch == [5] for batch in rig.count.batches) == 1
+    (letter,) = rig.letters
+    assert dict(letter.headers)["dl_attempts"] == b"1"
+    assert dict(letter.headers)["dl_reason"] == b"rejected"
+
+
+async def test_a_failing_record_is_found_by_halves(rig):
+    rig.count.always[77] = Rejected("never")
+    await rig.publish(*range(500))
+
+    await rig.consume()
+
+    assert len(rig.tallied) == 499
+    assert rig.tallied == sorted(rig.tallied)
+    assert len(rig.count.batches) < 25
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (Invariant("we are wrong"), b"invariant"),
+        (KeyError("unknown"), b"failed"),
+        (psycopg.DataError("bad data"), b"failed"),
+        (psycopg.errors.CheckViolation("check"), b"failed"),
+        (psycopg.errors.RaiseException("trigger"), b"failed"),
+    ],
+)
+async def test_a_fault_of_ours_is_tried_three_times_and_then_set_aside(rig, fault, reason):
+    rig.count.always[2] = fault
+    await rig.publish(1, 2, 3)
+
+    await rig.consume()
+
+    assert rig.tallied == [1, 3]
+    assert sum(batch == [2] for batch in rig.count.batches) == TRIES
+    headers = dict(rig.letters[0].headers)
+    assert (headers["dl_reason"], headers["dl_attempts"]) == (reason, b"3")
+    assert headers["dl_error_class"] == type(fault).__qualname__.encode()
+
+
+async def test_a_fault_that_passes_leaves_no_dead_letter(rig):
+    rig.count.faults[1] = [Invariant("once"), Invariant("twice")]
+    await rig.publish(1)
+
+    await rig.consume()
+
+    assert (rig.tallied, rig.letters) == ([1], [])
+
+
+async def test_a_fault_that_turns_into_an_outage_is_waited_for(rig):
+    rig.count.faults[1] = [Invariant("once"), Unavailable("then down"), Invariant("and again")]
+    await rig.publish(1)
+
+    await rig.consume()
+
+    assert (rig.tallied, rig.letters) == ([1], [])
+    assert len(rig.source.idled) == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Unavailable("down"),
+        psycopg.OperationalError("connection lost"),
+        psycopg.errors.DeadlockDetected("deadlock"),
+        psycopg.errors.SerializationFailure("serialization"),
+        psycopg.errors.LockNotAvailable("lock time-out"),
+        psycopg.errors.UndefinedTable("inbox is missing"),
+        psycopg.errors.DiskFull("disk"),
+        psycopg.errors.ReadOnlySqlTransaction("standby"),
+        psycopg.errors.AdminShutdown("shutdown"),
+        ConnectionResetError("reset"),
+        TimeoutError("late"),
+    ],
+)
+async def test_an_outage_commits_nothing_counts_nothing_and_repeats_the_same_records(rig, fault):
+    rig.count.faults[2] = [fault] * 2
+    await rig.publish(1, 2, 3)
+
+    await rig.consume()
+
+    assert rig.count.batches == [[1, 2, 3]] * 3
+    assert (rig.tallied, rig.letters) == ([1, 2, 3], [])
+    assert rig.source.idled == sorted(rig.source.idled)
+    assert len(rig.source.idled) == 2
+
+
+async def test_what_was_committed_before_an_outage_is_not_done_again(rig):
+    rig.count.always[3] = Invariant("alone")
+    rig.count.faults[2] = [Invariant("halve"), Unavailable("down")]
+    await rig.publish(0, 1, 2, 3)
+
+    await rig.consume()
+
+    assert sorted(rig.tallied) == [0, 1, 2]
+    assert len(rig.broker.topics[Tallied.topic]) == 3
+    assert len(rig.letters) == 1
+
+
+async def test_whoever_loses_a_race_tries_again_and_sees_the_winners_row(rig):
+    rig.count.faults[1] = [psycopg.errors.UniqueViolation("race")] * (RACES - 1)
+    await rig.publish(1, 2)
+
+    await rig.consume()
+
+    assert rig.count.batches == [[1, 2]] * RACES
+    assert (rig.tallied, rig.letters, rig.source.idled) == ([1, 2], [], [])
+
+
+async def test_a_unique_violation_that_never_ends_is_no_race_but_a_fault_of_ours(rig):
+    rig.count.always[1] = psycopg.errors.UniqueViolation("always")
+    await rig.publish(1, 2)
+
+    await rig.consume()
+
+    assert (rig.tallied, len(rig.letters)) == ([2], 1)
+
+
+async def test_an_event_that_cannot_be_told_takes_back_its_effect(rig):
+    rig.count.tells = lambda **_fields: object()
+    await rig.publish(1)
+
+    await rig.consume()
+
+    assert (rig.tallied, len(rig.letters)) == ([], 1)
+
+
+async def test_an_answer_goes_out_after_the_commit_and_never_through_the_outbox(rig):
+    rig.count.tells = Echoed
+    await rig.publish(1)
+
+    await rig.consume()
+
+    assert len(rig.broker.topics[Echoed.topic]) == 1
+    assert rig.database.tables.next_outbox_id == 1
+
+
+async def test_no_answer_goes_out_for_what_was_not_committed(rig):
+    rig.count.tells = Echoed
+    rig.count.always[1] = Rejected("never")
+    await rig.publish(1)
+
+    await rig.consume()
+
+    assert rig.broker.topics[Echoed.topic] == []
+
+
+async def test_a_dead_letter_waits_for_a_database_that_is_down(rig, record):
+    rig.database.faults = [psycopg.OperationalError("down")] * 2
+    await rig.broker.send(record(1, ce_id=b"nonsense"))
+
+    await rig.consume()
+
+    assert (len(rig.letters), len(rig.source.idled)) == (1, 2)
+
+
+async def test_setting_aside_waits_for_a_database_that_is_down(rig):
+    rig.count.always[1] = Rejected("never")
+    rig.database.faults = [None, psycopg.OperationalError("down"), None, None]
+    await rig.publish(1)
+
+    await rig.consume()
+
+    assert (len(rig.letters), len(rig.source.idled)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("error", "consequence"),
+    [
+        (Rejected(), Consequence.BURY),
+        (Unavailable(), Consequence.WAIT),
+        (Invariant(), Consequence.TRY_AGAIN),
+        (ServiceError(), Consequence.TRY_AGAIN),
+        (ZeroDivisionError(), Consequence.TRY_AGAIN),
+        (psycopg.errors.UniqueViolation(), Consequence.RACE),
+        (psycopg.errors.ForeignKeyViolation(), Consequence.TRY_AGAIN),
+        (psycopg.errors.NumericValueOutOfRange(), Consequence.TRY_AGAIN),
+        (psycopg.InterfaceError(), Consequence.WAIT),
+    ],
+)
+def test_an_error_says_what_happens_next(error, consequence):
+    assert consequence_of(error) is consequence

@@ -1,0 +1,322 @@
+"""Work that is due: leased, guarded by its epoch, parked alone; one contract for both tables."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import orjson
+import pytest
+
+from service_runtime.clock import SystemClock
+from service_runtime.errors import Invariant, Rejected, Unavailable
+from service_runtime.ports import Lease
+from service_runtime.relay import Relay
+from service_runtime.unit_of_work import UnitOfWork
+from service_runtime.work import Work, Worker
+from service_runtime.work_table import PostgresWorkTable
+from testkit.memory import MemoryBroker, MemoryDatabase, MemoryWorkTable
+
+TASKS = [UUID(int=number) for number in range(1, 9)]
+
+
+@dataclass(frozen=True)
+class Task:
+    id: UUID
+    note: str = ""
+
+
+class MemoryTasks:
+    """The store of tasks on the twin."""
+
+    def __init__(self, tx):
+        self._tx = tx
+
+    async def add(self, *tasks, seconds=0):
+        due_at = self._tx.clock.now() + timedelta(seconds=seconds)
+        for task in tasks:
+            self._tx.own["task"][task] = Task(task)
+            self._tx.own["task/lease"][task] = Lease(due_at)
+
+    async def finish(self, due, note):
+        for item in due:
+            row_id = item.cause.id
+            self._tx.own["task"][row_id] = Task(row_id, note)
+            self._tx.own["task/lease"][row_id] = Lease(None, None, item.epoch, item.attempts)
+
+    async def notes(self):
+        return {row.id: row.note for row in self._tx.own["task"].values()}
+
+    async def parked(self):
+        leases = self._tx.own["task/lease"].items()
+        return {row_id: lease.parked for row_id, lease in leases if lease.parked}
+
+
+class PostgresTasks:
+    """The store of tasks in PostgreSQL."""
+
+    def __init__(self, tx):
+        self._tx = tx
+
+    async def add(self, *tasks, seconds=0):
+        await self._tx.rows(
+            """insert into task (id, due_at)
+               select value::uuid, clock_timestamp() + make_interval(secs => %(seconds)s)
+               from json_array_elements_text(%(ids)s::json)""",
+            ids=orjson.dumps(tasks).decode(),
+            seconds=seconds,
+        )
+
+    async def finish(self, due, note):
+        await self._tx.rows(
+            """update task set note = %(note)s, due_at = null, lease_until = null
+               where id in (select value::uuid from json_array_elements_text(%(ids)s::json))""",
+            ids=orjson.dumps([item.cause.id for item in due]).decode(),
+            note=note,
+        )
+
+    async def notes(self):
+        return {row["id"]: row["note"] for row in await self._tx.rows("select * from task")}
+
+    async def parked(self):
+        rows = await self._tx.rows("select * from task where parked_at is not null")
+        return {row["id"]: row["last_error"] for row in rows}
+
+
+class Bench:
+    """A table of tasks and a worker on it."""
+
+    def __init__(self, database):
+        self.is_memory = isinstance(database, MemoryDatabase)
+        self.database = database
+        self.clock = database._clock if self.is_memory else SystemClock()
+        row = lambda found: Task(found["id"], found["note"])  # noqa: E731
+        self.table = MemoryWorkTable("task") if self.is_memory else PostgresWorkTable("task", row)
+        self.store = MemoryTasks if self.is_memory else PostgresTasks
+        relay = Relay(database, MemoryBroker(SystemClock()))
+        self.unit = UnitOfWork(database, relay, "probe", self.clock)
+        self.faults = {}
+        self.done = []
+
+    async def handle(self, batch, tasks):
+        for item in batch:
+            if item.cause.id in self.faults:
+                raise self.faults[item.cause.id]
+        self.done += [item.cause.id for item in batch]
+        await tasks.finish(batch, "done")
+        return ()
+
+    def worker(self, **fields):
+        work = Work(self.table, self.handle, self.store, **fields)
+        return Worker(work, self.database, self.unit, self.clock)
+
+    async def claim(self, limit=10, lease_s=10.0):
+        async with self.database.transaction() as tx:
+            return await self.table.claim(tx, limit, lease_s)
+
+    async def still_mine(self, due):
+        async with self.database.transaction() as tx:
+            return await self.table.still_mine(tx, due)
+
+    async def add(self, *tasks, seconds=0):
+        async with self.database.transaction() as tx:
+            await self.store(tx).add(*tasks, seconds=seconds)
+
+    async def notes(self):
+        async with self.database.transaction() as tx:
+            return await self.store(tx).notes()
+
+    async def parked(self):
+        async with self.database.transaction() as tx:
+            return await self.store(tx).parked()
+
+    async def pass_time(self, seconds):
+        if self.is_memory:
+            self.clock.pass_time(seconds=seconds)
+        else:
+            await asyncio.sleep(seconds)
+
+
+@pytest.fixture
+def bench(database):
+    return Bench(database)
+
+
+async def test_due_rows_are_leased_oldest_first_and_to_one_worker(bench):
+    await bench.add(TASKS[0], seconds=-1)
+    await bench.add(TASKS[1], seconds=-3)
+    await bench.add(TASKS[2], seconds=60)
+
+    first = await bench.claim()
+
+    assert [item.row.id for item in first] == [TASKS[1], TASKS[0]]
+    assert [(item.epoch, item.attempts, item.cause.discriminator) for item in first] == [
+        (1, 1, "1")
+    ] * 2
+    assert await bench.claim() == []
+
+
+async def test_a_claim_takes_no_more_than_a_slice(bench):
+    await bench.add(*TASKS)
+
+    assert [len(await bench.claim(3)) for _ in range(4)] == [3, 3, 2, 0]
+
+
+async def test_a_lease_that_ran_out_passes_on_under_a_new_epoch(bench):
+    await bench.add(TASKS[0])
+    (before,) = await bench.claim(lease_s=0.05)
+    await bench.pass_time(0.1)
+
+    (after,) = await bench.claim()
+
+    assert (after.epoch, after.attempts) == (2, 2)
+    assert await bench.still_mine([before]) == set()
+    assert await bench.still_mine([after]) == {TASKS[0]}
+
+
+async def test_a_worker_whose_lease_passed_on_writes_nothing(bench):
+    await bench.add(TASKS[0])
+
+    async def overtaken(batch):
+        await bench.pass_time(0.1)
+        assert [item.epoch for item in await bench.claim()] == [2]
+        return {}
+
+    await bench.worker(gather=overtaken, lease_s=0.05).work_slice()
+
+    assert (await bench.notes(), bench.done) == ({TASKS[0]: ""}, [])
+
+
+async def test_a_row_that_was_done_is_not_due_again(bench):
+    await bench.add(*TASKS[:2])
+
+    assert await bench.worker().work_slice() == 2
+    assert await bench.worker().work_slice() == 0
+    assert await bench.notes() == dict.fromkeys(TASKS[:2], "done")
+
+
+@pytest.mark.parametrize("fault", [Rejected("never"), Invariant("wrong"), KeyError("unknown")])
+async def test_a_row_that_cannot_be_done_is_parked_alone(bench, fault):
+    await bench.add(*TASKS[:4])
+    bench.faults[TASKS[2]] = fault
+
+    await bench.worker().work_slice()
+
+    assert await bench.parked() == {TASKS[2]: type(fault).__qualname__}
+    assert sorted(bench.done) == [TASKS[0], TASKS[1], TASKS[3]]
+    await bench.pass_time(0.01)
+    assert await bench.claim() == []
+
+
+async def test_a_row_whose_outside_work_fails_is_parked_alone(bench):
+    await bench.add(*TASKS[:3])
+
+    async def stumble(batch):
+        if any(item.cause.id == TASKS[1] for item in batch):
+            raise KeyError("not foreseen")
+        return {}
+
+    await bench.worker(gather=stumble).work_slice()
+
+    assert await bench.parked() == {TASKS[1]: "KeyError"}
+    assert sorted(bench.done) == [TASKS[0], TASKS[2]]
+
+
+async def test_an_outage_parks_nothing_and_the_row_is_due_again(bench):
+    await bench.add(TASKS[0])
+    bench.faults[TASKS[0]] = Unavailable("down")
+    with pytest.raises(Unavailable):
+        await bench.worker(lease_s=0.05).work_slice()
+    del bench.faults[TASKS[0]]
+    await bench.pass_time(0.1)
+
+    await bench.worker().work_slice()
+
+    assert (await bench.parked(), bench.done) == ({}, [TASKS[0]])
+
+
+async def test_what_begins_is_committed_before_anything_is_done_outside(bench):
+    await bench.add(TASKS[0])
+    seen = []
+
+    async def begin(batch, tasks):
+        await tasks.finish(batch, "begun")
+
+    async def look(_batch):
+        seen.append(await bench.notes())
+        return {}
+
+    await bench.worker(begin=begin, gather=look).work_slice()
+
+    assert seen == [{TASKS[0]: "begun"}]
+
+
+async def test_nothing_is_claimed_while_it_may_not_start(bench):
+    await bench.add(TASKS[0])
+
+    assert await bench.worker(may_start=lambda: False).work_slice() == 0
+    assert len(await bench.claim()) == 1
+
+
+class Running:
+    """A worker's loop, for the length of a block."""
+
+    def __init__(self, worker):
+        self.worker = worker
+        self._stopping = asyncio.Event()
+
+    async def __aenter__(self):
+        self._loop = asyncio.create_task(self.worker.run(self._stopping))
+        await asyncio.sleep(0.05)
+        return self
+
+    async def __aexit__(self, *_error):
+        self._stopping.set()
+        async with asyncio.timeout(3):
+            await self._loop
+
+
+async def until(condition):
+    async with asyncio.timeout(3):
+        while not condition():  # noqa: ASYNC110 - what a table holds sets no event
+            await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+async def test_a_woken_worker_takes_new_rows_in_milliseconds(bench, lanes):
+    waits = []
+    async with Running(bench.worker(lanes=lanes, slice_rows=2)) as running:
+        for number in range(100, 110):
+            task = UUID(int=number)
+            await bench.add(task)
+            begin = time.perf_counter()
+            running.worker.wake()
+            await until(lambda task=task: task in bench.done)
+            waits.append(time.perf_counter() - begin)
+
+    assert sorted(waits)[len(waits) // 2] < 0.1
+    assert max(waits) < 0.9
+
+
+async def test_no_wake_up_is_lost_between_lanes(bench):
+    async with Running(bench.worker(lanes=4, slice_rows=1)) as running:
+        for number in range(200, 260):
+            await bench.add(UUID(int=number))
+            running.worker.wake()
+        begin = time.perf_counter()
+        await until(lambda: len(set(bench.done)) == 60)
+
+    assert time.perf_counter() - begin < 0.9
+    assert len(bench.done) == 60
+
+
+async def test_a_worker_outlives_an_outage(bench):
+    bench.faults[TASKS[0]] = Unavailable("down")
+    await bench.add(*TASKS[:2])
+    async with Running(bench.worker(lease_s=0.5, slice_rows=1)) as running:
+        await until(lambda: TASKS[1] in bench.done)
+        del bench.faults[TASKS[0]]
+        await bench.pass_time(0.6)
+        running.worker.wake()
+        await until(lambda: TASKS[0] in bench.done)
