@@ -146,6 +146,12 @@ SETTLED = ("SETTLEMENT_SETTLED", 2)
         pytest.param((REQUESTED,), [], id="a payment that waits breaks nothing"),
         pytest.param((REQUESTED, SCORED, CONFIRMED, ASKED, SETTLED), [], id="a whole life"),
         pytest.param((REQUESTED, SCORED, ("PAYMENT_DECLINED", 2)), [], id="declined"),
+        pytest.param((("PAYMENT_DECLINED", 1),), [], id="declined at once, for want of funds"),
+        pytest.param(
+            (SCORED, CONFIRMED, ASKED),
+            [("I9", "no entry of the first version")],
+            id="the first step is missing",
+        ),
         pytest.param(
             (REQUESTED, SCORED, CONFIRMED, ASKED, DECLINED),
             [("I4", "confirmed and declined")],
@@ -161,7 +167,7 @@ SETTLED = ("SETTLEMENT_SETTLED", 2)
             [("I9", "two transitions share a version")],
             id="one version twice",
         ),
-        pytest.param((SCORED,), [("I9", "no entry of the request")], id="no beginning"),
+        pytest.param((SCORED,), [("I9", "no entry of the first version")], id="no beginning"),
         pytest.param(
             (REQUESTED, CONFIRMED, ASKED),
             [("I12", "confirmed without a risk result")],

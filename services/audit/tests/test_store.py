@@ -152,7 +152,7 @@ async def test_a_payment_that_went_its_whole_way_is_no_finding(log):
             [(AssessmentRequested, {"version": 1}), (ChallengeRequested, {"version": 1})],
             ("I9", "two transitions share a version"),
         ),
-        ([(RiskAssessed, {})], ("I9", "no entry of the request")),
+        ([(RiskAssessed, {})], ("I9", "no entry of the first version")),
         (
             [
                 (AssessmentRequested, {}),
@@ -172,6 +172,12 @@ async def test_each_broken_invariant_is_found_with_its_payment(log, entries, bro
     await log.append([entry(event, payment, **fields) for event, fields in entries])
 
     assert await found(log) == [(broken[0], payment, broken[1])]
+
+
+async def test_a_payment_declined_at_once_was_never_requested_of_risk(log):
+    await log.append([entry(PaymentDeclined, uuid4(), version=1)])
+
+    assert await found(log) == []
 
 
 async def test_what_came_in_a_moment_ago_is_not_missed_yet(log):

@@ -160,7 +160,7 @@ def violations_of(timeline: Timeline, *, is_quiet: bool) -> list[Violation]:
     names = set(timeline.events)
     broken = _contradictions(timeline, names)
     if is_quiet:
-        broken += _gaps(names)
+        broken += _gaps(timeline, names)
     return [Violation(invariant, timeline.payment_id, details) for invariant, details in broken]
 
 
@@ -176,15 +176,20 @@ def _contradictions(timeline: Timeline, names: set[str]) -> list[tuple[str, str]
 
 
 def _repeats(timeline: Timeline) -> bool:
+    return any(count > 1 for count in _transition_versions(timeline).values())
+
+
+def _transition_versions(timeline: Timeline) -> Counter[int | None]:
+    """Count the entries of transitions by the payment's version that they carry."""
     pairs = zip(timeline.events, timeline.versions, strict=True)
-    seen = Counter(version for name, version in pairs if name in TRANSITIONS)
-    return any(count > 1 for count in seen.values())
+    return Counter(version for name, version in pairs if name in TRANSITIONS)
 
 
-def _gaps(names: set[str]) -> list[tuple[str, str]]:
+def _gaps(timeline: Timeline, names: set[str]) -> list[tuple[str, str]]:
     broken = []
-    if "PAYMENT_REQUESTED" not in names:
-        broken.append(("I9", "no entry of the request"))
+    # The request, or, where funds were missing from the start, its refusal.
+    if 1 not in _transition_versions(timeline):
+        broken.append(("I9", "no entry of the first version"))
     if "PAYMENT_CONFIRMED" in names and "RISK_ASSESSED" not in names:
         broken.append(("I12", "confirmed without a risk result"))
     if "PAYMENT_CONFIRMED" in names and "SETTLEMENT_REQUESTED" not in names:

@@ -135,7 +135,9 @@ _FACTS = """
                max(recorded_at) < %(quiet_since)s as is_quiet,
                count(*) filter (where event = any (%(transitions)s)) as transitions,
                count(distinct coalesce(metadata->>'version', ''))
-                   filter (where event = any (%(transitions)s)) as versions
+                   filter (where event = any (%(transitions)s)) as versions,
+               min((metadata->>'version')::bigint)
+                   filter (where event = any (%(transitions)s)) as first_version
         from audit_log join recent using (payment_id) group by payment_id
     )"""
 _VIOLATIONS = """
@@ -147,8 +149,8 @@ _VIOLATIONS = """
          events @> '{SETTLEMENT_SETTLED,SETTLEMENT_REJECTED}'),
         ('I9', 'two transitions share a version',
          versions < transitions),
-        ('I9', 'no entry of the request',
-         is_quiet and not events @> '{PAYMENT_REQUESTED}'),
+        ('I9', 'no entry of the first version',
+         is_quiet and first_version is distinct from 1),
         ('I12', 'confirmed without a risk result',
          is_quiet and events @> '{PAYMENT_CONFIRMED}' and not events @> '{RISK_ASSESSED}'),
         ('I9', 'confirmed, and its settlement was not asked for',

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from ops.errors import NotAskedError
@@ -72,7 +73,7 @@ async def _read(brokers: str, wanted: Wanted, most: int) -> Found:
     newest: deque[DeadLetter] = deque(maxlen=most)
     total = 0
     async with asyncio.timeout(READ_WITHIN_S), _consumer(brokers) as consumer:
-        async for letter in _letters(consumer):
+        async for letter in _letters(consumer, brokers):
             if wanted(letter):
                 total += 1
                 newest.append(letter)
@@ -95,14 +96,9 @@ async def _consumer(brokers: str) -> AsyncIterator[AIOKafkaConsumer]:
         await consumer.stop()
 
 
-async def _letters(consumer: AIOKafkaConsumer) -> AsyncIterator[DeadLetter]:
+async def _letters(consumer: AIOKafkaConsumer, brokers: str) -> AsyncIterator[DeadLetter]:
     """Yield what lies between the present beginnings and ends of all dead-letter topics."""
-    topics = [topic for topic in await consumer.topics() if topic.endswith(SUFFIX)]
-    partitions = [
-        TopicPartition(topic, number)
-        for topic in sorted(topics)
-        for number in sorted(consumer.partitions_for_topic(topic) or ())
-    ]
+    partitions = await _partitions(brokers)
     first = await consumer.beginning_offsets(partitions) if partitions else {}
     ends = await consumer.end_offsets(partitions) if partitions else {}
     left = {one for one in partitions if first[one] < ends[one]}
@@ -115,6 +111,24 @@ async def _letters(consumer: AIOKafkaConsumer) -> AsyncIterator[DeadLetter]:
             yield letter
         # By position and not by record: the last offsets may hold no record that is ours to read.
         left = {one for one in left if await consumer.position(one) < ends[one]}
+
+
+async def _partitions(brokers: str) -> list[TopicPartition]:
+    """Return all partitions of all dead-letter topics."""
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=brokers, client_id="ops", request_timeout_ms=REQUEST_TIMEOUT_MS
+    )
+    try:
+        await admin.start()
+        topics = [topic for topic in await admin.list_topics() if topic.endswith(SUFFIX)]
+        described = await admin.describe_topics(sorted(topics)) if topics else []
+    finally:
+        await admin.close()
+    return [
+        TopicPartition(topic["topic"], partition["partition"])
+        for topic in described
+        for partition in topic["partitions"]
+    ]
 
 
 def _before(polled: dict[TopicPartition, Any], ends: dict[Any, int]) -> Iterator[DeadLetter]:

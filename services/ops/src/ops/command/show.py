@@ -47,7 +47,24 @@ _FIELDS = (
     "updated_at",
 )
 _HIDDEN = frozenset({"payment_id", "user_id", "transaction_id", "tx_id"})
-_TIMELINE_QUIET = frozenset({"amount_minor", "currency", "expires_at", "requested_at"})
+_TIMELINE_QUIET = frozenset(
+    {
+        "amount_minor",
+        "amount_usd_minor",
+        "currency",
+        "expires_at",
+        "code_expires_at",
+        "requested_at",
+        "confirmed_at",
+        "request_id",
+        "challenge_id",
+        "delivery_id",
+        "provider_id",
+        "uetr",
+        "screenings",
+    }
+)
+"""Left out of a timeline's lines, for their length; `--json` has them."""
 
 
 def show(

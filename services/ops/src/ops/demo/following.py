@@ -78,7 +78,10 @@ def show_messages(run: Run, scenarios: Sequence[Scenario]) -> None:
         ):
             if count:
                 messages = _messages(run, provider, to, count)
-                rows += [(to, one.get("subject", "SMS"), one["body"]) for one in messages]
+                rows += [
+                    (to, one.get("subject", "SMS"), " ".join(one["body"].split()))
+                    for one in messages
+                ]
     run.screen.table("", ("to", "subject", "text"), rows)
 
 

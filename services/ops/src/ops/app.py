@@ -1,0 +1,23 @@
+"""Wires the server of ops."""
+
+from ops.addresses import Addresses
+from ops.check.sources import Sources
+from ops.settings import Settings
+from ops.system import System
+from ops.watch import Watch
+from service_runtime.clock import SystemClock
+from service_runtime.process import Process
+from service_runtime.web import create_app
+
+
+def build(settings: Settings) -> Process:
+    """Return the server, ready to run."""
+    clock = SystemClock()
+    addresses = Addresses(
+        settings.admin_urls, credential_file=str(settings.internal_credential_file)
+    )
+    watch = Watch(
+        Sources(System(addresses)), clock, settings.limits(), every_s=settings.check_every_s
+    )
+    # No dependency makes it unready: an owner that does not answer is what it is there to tell.
+    return Process("ops", create_app("ops", {}, clock), loops=[watch.run])
