@@ -1,12 +1,14 @@
 """What confirm does with each event, batch by batch."""
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any
 
+from confirm.domain.conversation import Conversation
 from confirm.domain.decision import Decision, ReviewCase, answered, outcome_of
-from confirm.domain.ledger import Account, Ledger
+from confirm.domain.ledger import Ledger
 from confirm.domain.payment import Payment, Policy
-from confirm.domain.requests import Drawn, create, on_request, refusal
+from confirm.domain.requests import Drawn
 from confirm.domain.results import (
     after_challenge,
     after_deadline,
@@ -19,103 +21,63 @@ from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequeste
 from payment_schemas.events.otp import Challenged, Verified
 from payment_schemas.events.risk import RiskAssessed
 from payment_schemas.events.settlement import SettlementUpdated
-from payment_schemas.ids import PaymentId, payment_id_of
+from payment_schemas.ids import PaymentId
 from service_runtime import metrics
 from service_runtime.errors import Unavailable
 from service_runtime.messages import Batch, Due, Emit, Events, Item, Received, fold
 
-_confirms = metrics.counter("payment_confirm", "Answers decided, by outcome and risk level.")
+ROUNDS = 3
+"""Of opening and looking; what is still not stored then met a taken reference, again and again."""
 
-Requests = Batch[Received[ConfirmRequested]]
+_confirms = metrics.counter("payment_confirm", "Answers decided, by outcome and risk level.")
+_codes = metrics.counter("otp_validation", "One-time codes judged, by result.")
+
+Request = Received[ConfirmRequested]
+Requests = Batch[Request]
 
 
 async def on_confirm_requested(
     batch: Requests, payments: Payments, policy: Policy, draw: Callable[[], Drawn]
 ) -> Events:
     """Create what is new, move or answer what is known, request after request."""
-    requests = [item.event for item in batch]
-    accounts = await payments.accounts({r.from_account for r in requests if r.from_account})
-    created = _create_new(batch, accounts, policy, draw)
-    await payments.open([decision.state for decision in created.values()])
-    known = _Known(await payments.lock_known(requests), created, accounts)
-    decisions = [(item, known.decide(item.event, policy, batch)) for item in batch]
-    await payments.save(known.changed.values())
-    return [Emit(event, item.cause) for item, decision in decisions for event in decision.events]
+    named = {item.event.from_account for item in batch if item.event.from_account}
+    talk = Conversation(await payments.accounts(named), policy, batch.now)
+    events: list[Emit] = []
+    waiting = list(batch)
+    for _ in range(ROUNDS):
+        requests = [item.event for item in waiting]
+        candidates = talk.candidates(requests, draw)
+        await payments.open([decision.state for decision in candidates])
+        talk.learn(await payments.lock_known(requests), candidates)
+        answered_ones = _answer_in_turn(talk, waiting)
+        events += chain.from_iterable(answered_ones)
+        waiting = waiting[len(answered_ones) :]
+        if not waiting:
+            await payments.save(talk.changed.values())
+            return events
+    raise Unavailable("reference taken")
 
 
-def _create_new(
-    batch: Requests, accounts: dict[str, Account], policy: Policy, draw: Callable[[], Drawn]
-) -> dict[PaymentId, Decision]:
-    """Decide what each request would create if its transaction and key were new.
-
-    Of a batch's requests for one transaction, or under one key, the first one counts.
-    """
-    created: dict[PaymentId, Decision] = {}
-    keys = set()
-    for request in (item.event for item in batch):
-        account = accounts.get(request.from_account or "")
-        payment_id = payment_id_of(request.user_id, request.transaction_id)
-        key = (request.user_id, request.idempotency_key)
-        if payment_id in created or key in keys or refusal(request, account) or account is None:
-            continue
-        created[payment_id] = create(request, account, draw(), policy, batch.now)
-        keys.add(key)
-    return created
+def _answer_in_turn(talk: Conversation, waiting: Sequence[Request]) -> list[list[Emit]]:
+    """Answer up to the first request whose payment is yet to be opened."""
+    answers: list[list[Emit]] = []
+    for item in waiting:
+        events = _answer(talk, item)
+        if events is None:
+            break
+        answers.append(events)
+    return answers
 
 
-class _Known:
-    """The stored payments of a batch, found by transaction and by key, as they change."""
-
-    def __init__(
-        self,
-        stored: Sequence[Payment],
-        created: dict[PaymentId, Decision],
-        accounts: dict[str, Account],
-    ) -> None:
-        self._by_id = {payment.id: payment for payment in stored}
-        self._by_key = {
-            (payment.user_id, payment.idempotency_key): payment.id for payment in stored
-        }
-        self._created = created
-        self._accounts = accounts
-        self.changed: dict[PaymentId, Payment] = {}
-
-    def decide(self, request: ConfirmRequested, policy: Policy, batch: Requests) -> Decision:
-        """Decide one request on what the ones before it left."""
-        payment = self._find(request)
-        if payment is None:
-            return self._refuse(request)
-        decision = self._creation(payment, request) or on_request(
-            payment, request, policy, batch.now
-        )
-        if decision.state is not payment:
-            self._by_id[payment.id] = self.changed[payment.id] = decision.state
+def _answer(talk: Conversation, item: Request) -> list[Emit] | None:
+    """Return what a request leads to, or None where its payment is yet to be opened."""
+    decision = talk.decide(item.event)
+    if decision is not None:
         _count(decision)
-        return decision
-
-    def _find(self, request: ConfirmRequested) -> Payment | None:
-        by_key = self._by_key.get((request.user_id, request.idempotency_key))
-        payment_id = by_key or payment_id_of(request.user_id, request.transaction_id)
-        return self._by_id.get(payment_id)
-
-    def _creation(self, payment: Payment, request: ConfirmRequested) -> Decision | None:
-        """Return how the request created the payment, if it was this one that did."""
-        created = self._created.get(payment.id)
-        if created is None or payment.request_id != request.request_id or payment.version != 1:
-            return None
-        del self._created[payment.id]
-        return Decision(payment, created.events)
-
-    def _refuse(self, request: ConfirmRequested) -> Decision:
-        answer = refusal(request, self._accounts.get(request.from_account or ""))
-        if answer is None:
-            # Nothing of its own is stored under its transaction or key: its reference was taken.
-            raise Unavailable("reference taken")
-        # A refusal binds neither key nor transaction, so there is no payment to speak of.
-        return Decision(_NO_PAYMENT, (answered(request, answer),))
-
-
-_NO_PAYMENT: Any = None
+        _count_code(decision.state, item.event)
+        return [Emit(event, item.cause) for event in decision.events]
+    refused = talk.refusal(item.event)
+    return None if refused is None else [Emit(answered(item.event, refused), item.cause)]
 
 
 async def on_risk_assessed(
@@ -224,3 +186,10 @@ def _count(decision: Decision) -> None:
         if outcome is not None:
             level = decision.state.risk_level or "unknown"
             _confirms.add(1, {"status": outcome, "risk": level})
+
+
+def _count_code(payment: Payment, request: ConfirmRequested) -> None:
+    """Count a code that confirm itself compares: otp has judged the one that was accepted."""
+    if request.code_tag is not None and payment.accepted_tag is not None:
+        same = request.code_tag == payment.accepted_tag
+        _codes.add(1, {"result": "valid" if same else "invalid"})

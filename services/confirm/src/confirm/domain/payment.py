@@ -9,7 +9,6 @@ from payment_schemas.answers import DeclineReason, PublicStatus
 from payment_schemas.events.base import ClientContext
 from payment_schemas.events.risk import RiskLevel
 from payment_schemas.ids import ChallengeId, PaymentId, RequestId, Uetr
-from payment_schemas.money import Money
 
 SettlementState = Literal["NONE", "PENDING", "SENT", "SETTLED", "REJECTED", "UNKNOWN", "RECONCILE"]
 
@@ -109,11 +108,6 @@ class Payment:
     answer_status: int | None = None
     answer_body: str | None = None
     """The final answer, kept so that every replay repeats it byte for byte."""
-
-    @property
-    def money(self) -> Money:
-        """The amount."""
-        return Money(self.amount_minor, self.currency)
 
     @property
     def context(self) -> ClientContext:

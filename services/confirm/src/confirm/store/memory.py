@@ -3,7 +3,9 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Protocol
+from uuid import UUID
 
 from confirm.domain.decision import ReviewCase
 from confirm.domain.ledger import Account, Ledger
@@ -20,11 +22,16 @@ class Tables(Protocol):
         """Tables by name."""
         ...
 
+    def schedule(self, table: str, row_id: UUID, due_at: datetime | None) -> None:
+        """Set when a row is due, and end its lease."""
+        ...
+
 
 class MemoryPayments:
     """Payments, accounts and the ledger in one transaction on memory tables."""
 
     def __init__(self, tx: Tables) -> None:
+        self._tx = tx
         self._payments: dict[PaymentId, Payment] = tx.own["payment"]
         self._accounts: dict[str, Account] = tx.own["account"]
         self._journals: dict[tuple[Any, str], Any] = tx.own["journal"]
@@ -39,7 +46,11 @@ class MemoryPayments:
     async def open(self, payments: Sequence[Payment]) -> None:
         for payment in sorted(payments, key=lambda payment: payment.id):
             if not any(_clash(payment, stored) for stored in self._payments.values()):
-                self._payments[payment.id] = payment
+                self._write(payment)
+
+    def _write(self, payment: Payment) -> None:
+        self._payments[payment.id] = payment
+        self._tx.schedule("payment", payment.id, payment.due_at)
 
     async def lock_known(self, requests: Sequence[ConfirmRequested]) -> list[Payment]:
         ids = {payment_id_of(request.user_id, request.transaction_id) for request in requests}
@@ -55,27 +66,39 @@ class MemoryPayments:
 
     async def save(self, payments: Collection[Payment]) -> None:
         for payment in payments:
-            stored = self._payments[payment.id]
-            if stored.status is not payment.status and (stored.status, payment.status) not in LEGAL:
-                raise ValueError(f"no way from {stored.status} to {payment.status}")
-            self._payments[payment.id] = payment
+            if not _is_step(self._payments[payment.id], payment):
+                raise ValueError(f"no way from {self._payments[payment.id].status}")
+            self._write(payment)
 
     async def post(self, ledger: Ledger) -> None:
         for journal in ledger.journals:
             if (journal.payment_id, journal.kind) in self._journals:
                 raise ValueError(f"journal {journal.kind} of {journal.payment_id} is posted")
             self._journals[journal.payment_id, journal.kind] = journal
-            self._move(journal.debited, journal.currency, -journal.amount_minor)
-            self._move(journal.credited, journal.currency, journal.amount_minor)
+            self._know(journal.debited, journal.currency)
+            self._know(journal.credited, journal.currency)
+        for name, delta in ledger.deltas.items():
+            self._move(self._accounts[name], delta)
 
-    def _move(self, name: str, currency: str, amount_minor: int) -> None:
-        account = self._accounts.get(name) or Account(name, None, currency, 0)
-        balance = account.balance_minor + amount_minor
-        self._accounts[name] = replace(account, balance_minor=balance)
+    def _know(self, name: str, currency: str) -> None:
+        minimum = None if name.startswith("equity:") else 0
+        self._accounts.setdefault(name, Account(name, None, currency, 0, minimum))
+
+    def _move(self, account: Account, delta: int) -> None:
+        balance = account.balance_minor + delta
+        if account.minimum_minor is not None and balance < account.minimum_minor:
+            raise ValueError(f"{account.id}: balance below its minimum")
+        self._accounts[account.id] = replace(account, balance_minor=balance)
 
     async def open_reviews(self, cases: Sequence[ReviewCase]) -> None:
         for case in cases:
             self._reviews.setdefault(case.payment_id, case)
+
+
+def _is_step(one: Payment, other: Payment) -> bool:
+    if one.status is other.status:
+        return one.version == other.version
+    return (one.status, other.status) in LEGAL and other.version == one.version + 1
 
 
 def _clash(one: Payment, other: Payment) -> bool:
@@ -83,5 +106,6 @@ def _clash(one: Payment, other: Payment) -> bool:
     return (
         one.id == other.id
         or one.reference == other.reference
+        or one.uetr == other.uetr
         or (same_user and one.idempotency_key == other.idempotency_key)
     )

@@ -68,6 +68,10 @@ _ACCOUNTS: LiteralString = """
 select id, owner, currency, balance_minor, minimum_minor from account
 where id in (select value from json_array_elements_text(%(ids)s::json))"""
 
+# Not `for update`: every new payment and entry holds its account's key (a foreign key does that),
+# two of them on in-flight would wait for each other for ever.
+_LOCK_ACCOUNTS = _ACCOUNTS + " order by id for no key update"
+
 _JOURNALS: LiteralString = """
 insert into journal (id, payment_id, kind)
 select id, payment_id, kind from json_to_recordset(%(rows)s::json)
@@ -85,13 +89,13 @@ _NEW_SYSTEM_ACCOUNTS: LiteralString = """
 insert into account (id, owner, currency, minimum_minor)
 select id, null, currency, case when id like 'equity:%%' then null else 0 end
 from json_to_recordset(%(rows)s::json) as ours (id text, currency text)
-on conflict do nothing"""
+order by id on conflict do nothing"""
 
 _BALANCES: LiteralString = """
 with delta as materialized (
     select * from json_to_recordset(%(rows)s::json) as delta (id text, amount_minor bigint)),
 locked as materialized (
-    select id from account where id in (select id from delta) order by id for update)
+    select id from account where id in (select id from delta) order by id for no key update)
 update account set balance_minor = balance_minor + delta.amount_minor
 from delta join locked using (id) where account.id = delta.id
 returning account.id"""
@@ -119,7 +123,7 @@ class PostgresPayments:
         return await self._accounts(_ACCOUNTS, ids)
 
     async def lock_accounts(self, ids: Collection[str]) -> dict[str, Account]:
-        return await self._accounts(_ACCOUNTS + " order by id for update", ids)
+        return await self._accounts(_LOCK_ACCOUNTS, ids)
 
     async def _accounts(self, statement: LiteralString, ids: Collection[str]) -> dict[str, Account]:
         if not ids:

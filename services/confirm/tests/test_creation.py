@@ -1,0 +1,126 @@
+"""What a first request does: refused without a trace, declined at once, or a new payment."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from confirm_builders import (
+    ACCOUNT,
+    POLICY,
+    answer_in,
+    created,
+    drawn,
+    first_request,
+    kinds,
+)
+
+from confirm.domain.payment import Status
+from confirm.domain.requests import create, refusal
+from payment_schemas.ids import payment_id_of
+from testkit.events import NOON
+
+UNKNOWN = '{"error":"Unknown account: acc-1"}'
+
+
+@pytest.mark.parametrize(
+    ("fields", "account", "status", "body"),
+    [
+        ({"amount": None}, ACCOUNT, 400, '{"error":"Missing field: amount"}'),
+        ({"from_account": None}, ACCOUNT, 400, '{"error":"Missing field: from_account"}'),
+        ({"to_account": None}, ACCOUNT, 400, '{"error":"Missing field: to_account"}'),
+        (
+            {"amount": None, "from_account": None, "to_account": None},
+            ACCOUNT,
+            400,
+            '{"error":"Missing field: amount"}',
+        ),
+        ({"to_account": None}, None, 400, '{"error":"Missing field: to_account"}'),
+        ({}, None, 404, UNKNOWN),
+        ({}, replace(ACCOUNT, owner="usr-457"), 404, UNKNOWN),
+        ({}, replace(ACCOUNT, owner=None), 404, UNKNOWN),
+        ({"currency": "EUR"}, replace(ACCOUNT, owner="usr-457"), 404, UNKNOWN),
+        (
+            {"currency": "EUR"},
+            ACCOUNT,
+            400,
+            '{"error":"Invalid field: currency","details":"must be the account\'s currency"}',
+        ),
+        (
+            {},
+            replace(ACCOUNT, currency="EUR"),
+            400,
+            '{"error":"Invalid field: currency","details":"must be the account\'s currency"}',
+        ),
+    ],
+)
+def test_a_request_that_cannot_create_a_payment_is_told_why_in_order(fields, account, status, body):
+    answer = refusal(first_request(**fields), account)
+
+    assert (answer.status, answer.body) == (status, body)
+
+
+@pytest.mark.parametrize("currency", [None, "USD"])
+def test_a_complete_request_on_the_users_own_account_is_not_refused(currency):
+    assert refusal(first_request(currency=currency), ACCOUNT) is None
+
+
+def test_a_new_payment_waits_for_its_risk():
+    request = first_request(
+        amount="5200.01",
+        context={"ip_address": "192.0.2.7", "device_fingerprint": "dev-1", "country": "US"},
+    )
+
+    decision = create(request, ACCOUNT, drawn(7), POLICY, NOON)
+
+    payment = decision.state
+    assert payment.status is Status.AWAITING_RISK
+    assert payment.id == payment_id_of("usr-456", "tx-987")
+    assert (payment.version, payment.amount_minor, payment.currency) == (1, 520_001, "USD")
+    assert payment.due_at == NOON + timedelta(minutes=15)
+    assert (payment.uetr, payment.reference) == (drawn(7).uetr, drawn(7).reference)
+    (event,) = decision.events
+    assert type(event).__name__ == "AssessmentRequested"
+    assert (event.amount_minor, event.expires_at) == (520_001, payment.due_at)
+    assert event.context == payment.context == request.context
+
+
+def test_a_code_on_a_first_request_is_not_remembered():
+    payment = create(first_request(code_tag="tag-1"), ACCOUNT, drawn(), POLICY, NOON).state
+
+    assert (payment.tag_under_test, payment.accepted_tag) == (None, None)
+
+
+def test_another_users_equal_transaction_is_another_payment():
+    assert created().id != created(user_id="usr-457").id
+
+
+@pytest.mark.parametrize(
+    ("account", "declined"),
+    [
+        pytest.param(replace(ACCOUNT, balance_minor=519_999), True, id="a cent short"),
+        pytest.param(replace(ACCOUNT, balance_minor=520_000), False, id="exactly enough"),
+        pytest.param(
+            replace(ACCOUNT, balance_minor=0, minimum_minor=-520_000), False, id="an overdraft"
+        ),
+        pytest.param(
+            replace(ACCOUNT, balance_minor=600_000, minimum_minor=80_001), True, id="a reserve"
+        ),
+        pytest.param(replace(ACCOUNT, balance_minor=0, minimum_minor=None), False, id="unbounded"),
+    ],
+)
+def test_a_payment_without_funds_is_declined_before_a_code_is_asked_for(account, declined):
+    decision = create(first_request(), account, drawn(), POLICY, NOON)
+
+    assert (decision.state.status is Status.DECLINED) is declined
+    if declined:
+        body = '{"status":"DECLINED","transaction_id":"tx-987","reason":"insufficient_funds"}'
+        assert (answer_in(decision).status, answer_in(decision).body) == (403, body)
+        assert (decision.state.answer_status, decision.state.answer_body) == (403, body)
+        assert decision.state.due_at is None
+        assert kinds(decision) == ["PaymentDeclined"]
+
+
+@pytest.mark.parametrize("fields", [{"amount": "1.234"}, {"to_account": None}])
+def test_what_refusal_should_have_stopped_is_a_fault(fields):
+    with pytest.raises(ValueError, match="is complete"):
+        create(first_request(**fields), ACCOUNT, drawn(), POLICY, NOON)

@@ -1,0 +1,293 @@
+"""What confirm does with batches of requests and results, on both stores."""
+
+import pytest
+from confirm_builders import (
+    INVALID_OTP,
+    LATER_REQUEST,
+    assessed,
+    challenged,
+    declined,
+    first_request,
+    payment_in,
+    settled,
+    verified,
+)
+from confirm_world import answers
+
+from confirm.domain.payment import Policy, Status
+from service_runtime.errors import Unavailable
+
+
+def request(number=1, transaction="tx-1", key="key-1", code=None, **fields):
+    """A request from its own HTTP request; by default the same one again and again."""
+    made = {"transaction_id": transaction, "idempotency_key": key, "code_tag": code, **fields}
+    return first_request(request_id=f"00000000-0000-4000-8000-{number:012}", **made)
+
+
+@pytest.fixture
+async def funded(world):
+    await world.open_account("acc-1", "usr-456", 1_000_000)
+    await world.open_account("acc-2", "usr-457", 1_000_000)
+    return world
+
+
+def statuses(events):
+    return [answer.status for answer in answers(events)]
+
+
+async def only(world):
+    (payment,) = await world.payments()
+    return payment
+
+
+async def test_a_first_request_is_stored_and_asks_for_its_risk(funded):
+    (event,) = await funded.take(request())
+
+    payment = await only(funded)
+    assert type(event).__name__ == "AssessmentRequested"
+    assert (event.payment_id, event.version) == (payment.id, 1)
+    assert payment.status is Status.AWAITING_RISK
+
+
+async def test_duplicates_in_one_batch_make_one_payment(funded):
+    events = await funded.take(request(1), request(2), request(3))
+
+    assert statuses(events) == [409, 409]
+    assert {answer.request_id.int & 0xF for answer in answers(events)} == {2, 3}
+    assert len(await funded.payments()) == 1
+
+
+async def test_one_key_for_two_transactions_makes_one_payment(funded):
+    events = await funded.take(request(1, "tx-1"), request(2, "tx-2"))
+
+    assert statuses(events) == [422]
+    assert (await only(funded)).transaction_id == "tx-1"
+
+
+async def test_one_transaction_under_two_keys_makes_one_payment(funded):
+    events = await funded.take(request(1, key="key-1"), request(2, key="key-2"))
+
+    (answer,) = answers(events)
+    assert (answer.status, answer.body) == (409, '{"status":"PENDING","transaction_id":"tx-1"}')
+    assert (await only(funded)).idempotency_key == "key-1"
+
+
+async def test_two_users_may_use_the_same_transaction_and_key(funded):
+    await funded.take(request(1), request(2, user_id="usr-457", from_account="acc-2"))
+
+    assert len(await funded.payments()) == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [({"from_account": "acc-2"}, 404), ({"from_account": "acc-9"}, 404), ({"amount": None}, 400)],
+)
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_refusal_binds_neither_key_nor_transaction(funded, fields, status, together):
+    refused, corrected = request(1, **fields), request(2)
+
+    if together:
+        events = await funded.take(refused, corrected)
+    else:
+        events = [*await funded.take(refused), *await funded.take(corrected)]
+
+    assert [type(event).__name__ for event in events] == ["ConfirmAnswered", "AssessmentRequested"]
+    assert statuses(events) == [status]
+    assert (await only(funded)).request_id == corrected.request_id
+
+
+async def test_a_key_that_is_taken_does_not_keep_the_next_one_from_the_transaction(funded):
+    await funded.take(request(1, "tx-1", "key-1"))
+
+    events = await funded.take(request(2, "tx-2", "key-1"), request(3, "tx-2", "key-2"))
+
+    assert statuses(events) == [422]
+    assert len(await funded.payments()) == 2
+
+
+async def test_a_transaction_that_is_taken_does_not_keep_its_key_from_the_next_one(funded):
+    await funded.take(request(1, "tx-1", "key-1"))
+
+    events = await funded.take(request(2, "tx-1", "key-2"), request(3, "tx-2", "key-2"))
+
+    assert statuses(events) == [409]
+    assert {payment.idempotency_key for payment in await funded.payments()} == {"key-1", "key-2"}
+
+
+async def test_one_batch_of_everything_is_answered_request_by_request(funded):
+    await funded.take(request(1, "tx-old", "key-old"))
+    batch = [
+        request(2, "tx-1", "key-1"),
+        request(3, "tx-1", "key-1"),
+        request(4, "tx-2", "key-1"),
+        request(5, "tx-1", "key-2"),
+        request(6, "tx-3", "key-3", from_account="acc-9"),
+        request(7, "tx-3", "key-3", currency="EUR"),
+        request(8, "tx-3", "key-3", to_account=None),
+        request(9, "tx-old", "key-old"),
+        request(10, "tx-4", "key-4", amount="10000.01"),
+    ]
+
+    events = await funded.take(*batch)
+
+    told = {int(answer.request_id.hex[-2:]): answer.status for answer in answers(events)}
+    assert told == {3: 409, 4: 422, 5: 409, 6: 404, 7: 400, 8: 400, 9: 409, 10: 403}
+    assert {payment.transaction_id for payment in await funded.payments()} == {
+        "tx-old",
+        "tx-1",
+        "tx-4",
+    }
+
+
+async def test_a_reference_that_is_taken_is_drawn_anew_and_the_payment_is_not_lost(funded):
+    await funded.take(request(1, "tx-1", "key-1"))
+    taken = (await only(funded)).reference
+    funded.clock.drawn -= 1
+    texts = iter([taken, taken, "FREE000000"])
+    funded.clock.text = lambda _alphabet, _length: next(texts)
+
+    await funded.take(request(2, "tx-2", "key-2"))
+
+    assert {payment.reference for payment in await funded.payments()} == {taken, "FREE000000"}
+
+
+async def test_references_that_are_always_taken_leave_the_batch_for_later(funded):
+    await funded.take(request(1, "tx-1", "key-1"))
+    taken = (await only(funded)).reference
+    funded.clock.text = lambda _alphabet, _length: taken
+
+    with pytest.raises(Unavailable):
+        await funded.take(request(2, "tx-2", "key-2"))
+
+
+async def challenged_payment(world):
+    await world.take(request(1))
+    await world.take(assessed(await only(world), 85, amount_usd_minor=1))
+    await world.take(challenged(await only(world)))
+    return await only(world)
+
+
+async def test_the_way_with_a_code(funded):
+    payment = await challenged_payment(funded)
+    assert payment.status is Status.AWAITING_CODE
+
+    await funded.take(request(2, code="wrong"))
+    wrong = await funded.take(verified(await only(funded), "invalid"))
+    await funded.take(request(3, code="right"))
+    right = await funded.take(verified(await only(funded), "valid", challenge_over=True))
+    replay = await funded.ask(request(4, code="right"), request(5), request(6, code="wrong"))
+
+    assert [a.body for a in answers(wrong)] == [INVALID_OTP]
+    assert statuses(right) == [200]
+    assert [answer.status for answer in replay] == [200, 200, 401]
+    assert replay[0].body == replay[1].body == answers(right)[0].body
+    assert await funded.journals() == [(payment.id, "HOLD")]
+
+
+async def test_two_codes_at_once_are_judged_one_after_the_other(funded):
+    await challenged_payment(funded)
+
+    events = await funded.take(request(2, code="one"), request(3, code="two"))
+
+    assert [type(event).__name__ for event in events] == [
+        "VerificationRequested",
+        "ConfirmAnswered",
+    ]
+    assert statuses(events) == [409]
+    assert (await only(funded)).tag_under_test == "one"
+
+
+async def test_where_funds_suffice_for_one_of_two_the_first_one_has_them(funded):
+    await funded.take(request(1, "tx-1", "key-1", amount="6000"))
+    await funded.take(request(2, "tx-2", "key-2", amount="6000"))
+    first, second = sorted(await funded.payments(), key=lambda payment: payment.transaction_id)
+
+    events = await funded.take(assessed(first), assessed(second))
+
+    assert statuses(events) == [200, 403]
+    balances = await funded.balances()
+    assert (balances["acc-1"], balances["in-flight:USD"]) == (400_000, 600_000)
+    assert await funded.journals() == [(first.id, "HOLD")]
+
+
+@pytest.mark.parametrize(
+    ("told", "kind", "balances"),
+    [
+        (
+            "SETTLED",
+            "SETTLE",
+            {"acc-1": 480_000, "in-flight:USD": 0, "clearing:first-bank:USD": 520_000},
+        ),
+        ("REJECTED", "RETURN", {"acc-1": 1_000_000, "in-flight:USD": 0}),
+    ],
+)
+async def test_money_moves_once_however_often_settlement_says_so(funded, told, kind, balances):
+    await funded.take(request())
+    await funded.take(assessed(await only(funded)))
+    payment = await only(funded)
+    update = settled(payment, told)
+
+    await funded.take(settled(payment, "SENT", 1), update, update)
+    await funded.take(update, settled(payment, "UNKNOWN", 3))
+
+    assert (await only(funded)).settlement_status == told
+    assert await funded.journals() == sorted([(payment.id, "HOLD"), (payment.id, kind)])
+    assert {name: (await funded.balances())[name] for name in balances} == balances
+
+
+@pytest.mark.parametrize("event", [assessed, challenged, verified, settled])
+async def test_results_for_payments_that_nobody_knows_do_nothing(funded, event):
+    assert await funded.take(event(payment_in(Status.CONFIRMED))) == []
+    assert await funded.payments() == []
+
+
+async def test_late_results_leave_a_declined_payment_as_it_is(funded):
+    funded.policy = Policy(decline_at=1)
+    await funded.take(request())
+    await funded.take(assessed(await only(funded)))
+    declined_one = await only(funded)
+
+    for event in (
+        assessed(declined_one, 0),
+        challenged(declined_one),
+        verified(declined_one),
+        settled(declined_one),
+    ):
+        assert await funded.take(event) == []
+
+    assert await only(funded) == declined_one
+    assert await funded.journals() == []
+
+
+async def test_a_review_case_is_opened_once(funded):
+    await funded.take(request())
+    payment = await only(funded)
+
+    await funded.take(assessed(payment, 91), assessed(payment, 91))
+
+    assert await funded.reviews() == [payment.id]
+
+
+async def test_what_waited_too_long_is_declined_and_whoever_waits_is_told(funded):
+    await funded.take(request(1, "tx-1", "key-1"), request(2, "tx-2", "key-2"))
+    assert await funded.deadlines().work_slice() == 0
+
+    await funded.later(minutes=15, seconds=1)
+    assert await funded.deadlines().work_slice() == 2
+
+    assert {payment.reason for payment in await funded.payments()} == {"timed_out"}
+    told = funded.broker.topics["payment.confirm-answered.v1"]
+    assert len(told) == 2
+    assert declined("timed_out").replace("tx-987", "tx-1") in str(told[0].value).replace("\\", "")
+    assert await funded.deadlines().work_slice() == 0
+
+
+async def test_a_payment_that_was_decided_meanwhile_is_not_timed_out(funded):
+    await funded.take(request())
+    payment = await only(funded)
+    await funded.later(minutes=15, seconds=1)
+    await funded.take(assessed(payment))
+
+    assert await funded.deadlines().work_slice() == 0
+    assert (await only(funded)).status is Status.CONFIRMED
+    assert (await only(funded)).request_id != LATER_REQUEST

@@ -1,0 +1,125 @@
+"""The double-entry ledger, the opening of accounts, and what answers are called in the metrics."""
+
+from dataclasses import replace
+
+import pytest
+from confirm_builders import (
+    ACCOUNT,
+    created,
+    payment_in,
+    settled,
+)
+
+from confirm.domain.decision import outcome_of
+from confirm.domain.ledger import Ledger, give_back, hold, settle
+from confirm.domain.opening import Opening
+from confirm.domain.payment import Status
+from payment_schemas.events.confirmation import ConfirmAnswered
+from testkit.events import event_of
+
+
+@pytest.mark.parametrize(
+    ("journal", "debited", "credited"),
+    [
+        (hold(created()), "acc-1", "in-flight:USD"),
+        (settle(created(), "north-bank"), "in-flight:USD", "clearing:north-bank:USD"),
+        (give_back(created()), "in-flight:USD", "acc-1"),
+    ],
+)
+def test_each_moment_has_its_journal(journal, debited, credited):
+    assert (journal.debited, journal.credited) == (debited, credited)
+    assert (journal.amount_minor, journal.currency) == (520_000, "USD")
+    assert journal.payment_id == created().id
+
+
+def test_a_moments_journal_has_one_id_however_often_it_is_made():
+    assert hold(created()).id == hold(created()).id
+    assert len({hold(created()).id, give_back(created()).id, settle(created(), "b").id}) == 3
+
+
+def test_each_payment_of_a_batch_sees_what_the_ones_before_it_took():
+    ledger = Ledger({"acc-1": replace(ACCOUNT, balance_minor=520_000)})
+    assert ledger.covers(created())
+
+    ledger.post(hold(created()))
+
+    assert not ledger.covers(created(transaction_id="tx-988"))
+
+
+@pytest.mark.parametrize(
+    "accounts",
+    [
+        pytest.param({}, id="unknown"),
+        pytest.param({"acc-1": replace(ACCOUNT, currency="EUR")}, id="another currency"),
+    ],
+)
+def test_an_account_that_is_not_there_covers_nothing(accounts):
+    assert not Ledger(accounts).covers(created())
+
+
+def test_an_unbounded_account_covers_everything():
+    ledger = Ledger({"acc-1": replace(ACCOUNT, balance_minor=0, minimum_minor=None)})
+
+    assert ledger.covers(created())
+
+
+def test_one_account_keeps_its_name():
+    opening = Opening("acc-9", "usr-9", 100, "USD")
+
+    (account,) = opening.accounts()
+
+    assert (account.id, account.owner, account.balance_minor) == ("acc-9", "usr-9", 0)
+
+
+def test_many_accounts_are_numbered_from_the_first_on():
+    opening = Opening("load", "user", 100, "USD", count=2, first=9999)
+
+    names = [(account.id, account.owner) for account in opening.accounts()]
+
+    assert names == [("load-9999", "user-9999"), ("load-10000", "user-10000")]
+
+
+def test_a_slice_opens_the_same_accounts_as_the_whole():
+    whole = Opening("load", "user", 100, "USD", count=4)
+    slices = [Opening("load", "user", 100, "USD", count=2, first=first) for first in (1, 3)]
+
+    assert whole.accounts() == [account for part in slices for account in part.accounts()]
+
+
+def test_an_opening_balance_is_a_journal_against_the_equity():
+    opening = Opening("acc-9", "usr-9", 100, "USD")
+
+    (journal,) = opening.journals(opening.accounts())
+
+    assert (journal.debited, journal.credited) == ("equity:opening:USD", "acc-9")
+    assert (journal.kind, journal.amount_minor) == ("OPEN", 100)
+    assert [journal] == opening.journals(opening.accounts())
+
+
+def test_an_empty_opening_moves_nothing():
+    opening = Opening("acc-9", "usr-9", 0, "USD")
+
+    assert opening.journals(opening.accounts()) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"status": 200}, "success"),
+        ({"status": 200, "headers": (("Idempotent-Replayed", "true"),)}, "replayed"),
+        ({"status": 401}, "otp_invalid"),
+        ({"status": 403, "body": '{"status":"OTP_REQUIRED"}'}, "otp_required"),
+        ({"status": 403, "body": '{"status":"DECLINED","reason":"timed_out"}'}, "failed"),
+        ({"status": 403, "body": '{"status":"DECLINED","reason":"not_permitted"}'}, "declined"),
+        ({"status": 409}, None),
+        ({"status": 404}, None),
+    ],
+)
+def test_every_answer_that_decides_has_a_name(fields, name):
+    assert outcome_of(event_of(ConfirmAnswered, **fields)) == name
+
+
+def test_a_settlement_result_names_the_partner_in_the_ledger():
+    payment = payment_in(Status.CONFIRMED)
+
+    assert settle(payment, settled(payment).partner).credited == "clearing:first-bank:USD"

@@ -1,0 +1,179 @@
+"""The way from state to state: deadlines, settlement, and what can never be built."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from confirm_builders import (
+    ENDS,
+    POLICY,
+    again,
+    answer_in,
+    declined,
+    kinds,
+    payment_in,
+    settled,
+    verified,
+)
+
+from confirm.domain.payment import FINAL, LEGAL, Payment, Status
+from confirm.domain.requests import on_request
+from confirm.domain.results import (
+    after_deadline,
+    after_settlement,
+    after_verification,
+)
+from testkit.events import NOON, REQUEST
+
+RUNNING = [Status.AWAITING_RISK, Status.CHALLENGING, Status.VERIFYING]
+DONE = [Status.CONFIRMED, Status.DECLINED]
+OPEN = [*RUNNING, Status.AWAITING_CODE]
+ENDED = ENDS + timedelta(seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("told", "journal"),
+    [
+        ("SENT", None),
+        ("UNKNOWN", None),
+        ("RECONCILE", None),
+        ("SETTLED", "SETTLE"),
+        ("REJECTED", "RETURN"),
+    ],
+)
+def test_a_settlement_result_sets_the_settlement_status_and_the_status_stays(told, journal):
+    payment = payment_in(Status.CONFIRMED)
+
+    decision = after_settlement(payment, settled(payment, told), NOON)
+
+    assert decision.state == replace(payment, settlement_status=told, settlement_version=2)
+    assert (decision.journal and decision.journal.kind) == journal
+    assert decision.events == ()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_settlement_result_that_is_older_or_repeated_is_ignored(version):
+    payment = payment_in(Status.CONFIRMED, settlement_status="SENT", settlement_version=2)
+
+    assert after_settlement(payment, settled(payment, "SETTLED", version), NOON).state is payment
+
+
+@pytest.mark.parametrize("was", ["SETTLED", "REJECTED"])
+@pytest.mark.parametrize("told", ["SENT", "SETTLED", "REJECTED", "UNKNOWN", "RECONCILE"])
+def test_money_that_has_moved_on_is_not_moved_again(was, told):
+    payment = payment_in(Status.CONFIRMED, settlement_status=was, settlement_version=2)
+
+    decision = after_settlement(payment, settled(payment, told, 3), NOON)
+
+    assert decision.state is payment
+    assert decision.journal is None
+
+
+@pytest.mark.parametrize("status", [*OPEN, Status.DECLINED])
+@pytest.mark.parametrize("told", ["SENT", "SETTLED", "REJECTED"])
+def test_a_settlement_result_for_what_was_never_confirmed_is_ignored(status, told):
+    payment = payment_in(status)
+
+    decision = after_settlement(payment, settled(payment, told), NOON)
+
+    assert decision.state is payment
+    assert decision.journal is None
+
+
+@pytest.mark.parametrize("status", OPEN)
+@pytest.mark.parametrize("late_s", [0, 1])
+def test_a_state_that_lasts_past_its_deadline_is_declined(status, late_s):
+    payment = payment_in(status, due_at=NOON)
+
+    decision = after_deadline(payment, NOON + timedelta(seconds=late_s))
+
+    assert answer_in(decision).body == declined("timed_out")
+    assert answer_in(decision).request_id == REQUEST
+    assert kinds(decision) == ["PaymentDeclined"]
+    assert decision.state.status is Status.DECLINED
+
+
+@pytest.mark.parametrize("status", OPEN)
+def test_a_state_within_its_deadline_goes_on(status):
+    payment = payment_in(status, due_at=NOON)
+
+    assert after_deadline(payment, NOON - timedelta(microseconds=1)).state is payment
+
+
+@pytest.mark.parametrize("status", DONE)
+def test_a_final_state_has_no_deadline(status):
+    payment = payment_in(status)
+
+    assert after_deadline(payment, NOON + timedelta(days=365)).state is payment
+
+
+def asked(payment, request, now=NOON, policy=POLICY):
+    """The decision on a request, and its answer as status, body, headers."""
+    decision = on_request(payment, request, policy, now)
+    answer = answer_in(decision)
+    return decision, answer and (answer.status, answer.body, answer.headers)
+
+
+@pytest.mark.parametrize("start", list(Status))
+@pytest.mark.parametrize("end", list(Status))
+def test_only_legal_steps_can_be_built_and_each_counts_one_version(start, end):
+    payment = payment_in(start)
+
+    if (start, end) in LEGAL:
+        assert payment.moved(end, NOON).version == payment.version + 1
+    else:
+        with pytest.raises(ValueError, match=f"no way from {start} to {end}"):
+            payment.moved(end, NOON)
+
+
+def test_nothing_leads_out_of_a_final_state():
+    assert not [step for step in LEGAL if step[0] in FINAL]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param(payment_in(Status.AWAITING_CODE, challenge_ends_at=None), id="no end"),
+        pytest.param(payment_in(Status.AWAITING_CODE, challenged_at=None), id="no beginning"),
+    ],
+)
+def test_a_payment_that_awaits_a_code_without_a_challenge_is_a_fault(broken: Payment):
+    with pytest.raises(ValueError, match="has a challenge"):
+        on_request(broken, again(), POLICY, NOON)
+
+
+@pytest.mark.parametrize(
+    ("fields", "request_fields"),
+    [
+        pytest.param({"challenge_id": None}, {}, id="for no challenge"),
+        pytest.param({}, {"sealed_code": None}, id="unsealed"),
+    ],
+)
+def test_a_code_that_cannot_be_judged_is_a_fault(fields, request_fields):
+    with pytest.raises(ValueError, match="a code comes sealed, and for a challenge"):
+        on_request(
+            payment_in(Status.AWAITING_CODE, **fields), again("tag", **request_fields), POLICY, NOON
+        )
+
+
+@pytest.mark.parametrize("missing", ["answer_status", "answer_body"])
+def test_a_final_payment_without_its_answer_is_a_fault(missing):
+    payment = replace(payment_in(Status.CONFIRMED), **{missing: None})
+
+    with pytest.raises(ValueError, match="has a stored answer"):
+        on_request(payment, again(), POLICY, NOON)
+
+
+def test_a_payment_without_a_score_cannot_be_confirmed():
+    unscored = payment_in(Status.VERIFYING, risk_score=None)
+
+    with pytest.raises(ValueError, match="without a risk score"):
+        after_verification(unscored, verified(unscored), POLICY, NOON, funds=True)
+
+
+@pytest.mark.parametrize("ask", [lambda p: p.public_status, lambda p: asked(p, again())])
+def test_a_status_that_nobody_knows_is_a_fault_and_never_a_guess(ask):
+    unknown = replace(payment_in(Status.AWAITING_RISK), status="SOMEWHERE")
+
+    with pytest.raises(AssertionError, match="SOMEWHERE"):
+        ask(unknown)

@@ -1,0 +1,236 @@
+"""The contract's table of states: what risk, otp and the passing of time do, one case a cell."""
+
+from datetime import timedelta
+
+import pytest
+from confirm_builders import (
+    ENDS,
+    INVALID_OTP,
+    LATER_REQUEST,
+    POLICY,
+    SUCCESS,
+    answer_in,
+    assessed,
+    challenged,
+    declined,
+    kinds,
+    otp_required,
+    payment_in,
+    verified,
+)
+
+from confirm.domain.payment import Policy, Status
+from confirm.domain.results import (
+    after_challenge,
+    after_risk,
+    after_verification,
+)
+from testkit.events import CHALLENGE, NOON, REQUEST
+
+RUNNING = [Status.AWAITING_RISK, Status.CHALLENGING, Status.VERIFYING]
+DONE = [Status.CONFIRMED, Status.DECLINED]
+OPEN = [*RUNNING, Status.AWAITING_CODE]
+ENDED = ENDS + timedelta(seconds=60)
+
+
+def risk(payment, score=10, policy=POLICY, *, funds=True, **fields):
+    return after_risk(payment, assessed(payment, score, **fields), policy, NOON, funds=funds)
+
+
+@pytest.mark.parametrize("score", [0, 69])
+def test_below_the_threshold_the_funds_are_held_and_the_payment_confirmed(score):
+    payment = payment_in(Status.AWAITING_RISK)
+
+    decision = risk(payment, score)
+
+    state, answer = decision.state, answer_in(decision)
+    assert state.status is Status.CONFIRMED
+    assert (state.settlement_status, state.due_at) == ("PENDING", None)
+    assert (state.risk_score, state.answer_status, state.answer_body) == (score, 200, SUCCESS)
+    assert (answer.request_id, answer.status, answer.body) == (REQUEST, 200, SUCCESS)
+    assert decision.journal.kind == "HOLD"
+    assert kinds(decision) == ["PaymentConfirmed", "SettlementRequested"]
+
+
+@pytest.mark.parametrize("score", [70, 100])
+def test_from_the_threshold_on_a_code_is_asked_for(score):
+    decision = risk(payment_in(Status.AWAITING_RISK), score, amount_usd_minor=1)
+
+    assert decision.state.status is Status.CHALLENGING
+    assert decision.state.challenge_number == 1
+    assert kinds(decision)[0] == "ChallengeRequested"
+    assert answer_in(decision) is None
+    assert decision.journal is None
+
+
+@pytest.mark.parametrize(
+    ("policy", "fields"),
+    [
+        pytest.param(POLICY, {"sanctions": "hit"}, id="sanctions"),
+        pytest.param(POLICY, {"kyc": "rejected"}, id="kyc"),
+        pytest.param(Policy(decline_at=10), {}, id="at the score that an operator set"),
+    ],
+)
+def test_what_is_not_permitted_is_declined_without_saying_why(policy, fields):
+    decision = risk(payment_in(Status.AWAITING_RISK), policy=policy, **fields)
+
+    assert decision.state.status is Status.DECLINED
+    assert answer_in(decision).body == declined("not_permitted")
+    assert decision.journal is None
+    assert kinds(decision) == ["PaymentDeclined"]
+
+
+def test_a_score_below_the_operators_own_limit_declines_nothing():
+    decision = risk(payment_in(Status.AWAITING_RISK), policy=Policy(decline_at=11))
+
+    assert decision.state.status is Status.CONFIRMED
+
+
+@pytest.mark.parametrize("kyc", ["pending", "expired"])
+def test_a_document_that_is_late_is_a_matter_of_the_score_alone(kyc):
+    assert risk(payment_in(Status.AWAITING_RISK), kyc=kyc).state.status is Status.CONFIRMED
+
+
+def test_without_funds_the_payment_is_declined_when_they_should_be_held():
+    decision = risk(payment_in(Status.AWAITING_RISK), funds=False)
+
+    assert answer_in(decision).body == declined("insufficient_funds")
+    assert decision.journal is None
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status != "AWAITING_RISK"])
+def test_a_late_risk_result_never_moves_a_payment(status):
+    payment = payment_in(status)
+
+    decision = risk(payment, 0)
+
+    assert decision.state is payment
+    assert (decision.events, decision.journal, decision.review) == ((), None, None)
+
+
+@pytest.mark.parametrize(
+    ("score", "usd_minor", "reasons"),
+    [
+        pytest.param(90, 1_000_000, None, id="at both limits"),
+        pytest.param(91, 1_000_000, ("risk",), id="over the score"),
+        pytest.param(90, 1_000_001, ("amount",), id="a cent over the amount"),
+        pytest.param(91, 1_000_001, ("amount", "risk"), id="over both"),
+    ],
+)
+def test_strictly_over_a_limit_a_person_looks_and_the_payment_goes_on(score, usd_minor, reasons):
+    payment = payment_in(Status.AWAITING_RISK)
+
+    decision = risk(payment, score, amount_usd_minor=usd_minor)
+
+    assert decision.state.status is Status.CHALLENGING
+    assert (decision.review and decision.review.reasons) == reasons
+    opened = [event for event in decision.events if type(event).__name__ == "ReviewOpened"]
+    assert [event.reasons for event in opened] == ([reasons] if reasons else [])
+
+
+def test_an_issued_challenge_asks_whoever_waits():
+    payment = payment_in(Status.CHALLENGING)
+
+    decision = after_challenge(payment, challenged(payment), POLICY, NOON)
+
+    assert decision.state.status is Status.AWAITING_CODE
+    assert decision.state.due_at == ENDS + POLICY.patience
+    assert decision.state.challenge_id == CHALLENGE
+    answer = answer_in(decision)
+    assert (answer.request_id, answer.status, answer.body) == (REQUEST, 403, otp_required(300))
+
+
+def test_a_challenge_that_has_ended_on_its_way_says_no_negative_seconds():
+    payment = payment_in(Status.CHALLENGING)
+
+    decision = after_challenge(payment, challenged(payment), POLICY, ENDED)
+
+    assert answer_in(decision).body == otp_required(0)
+
+
+def test_an_earlier_challenge_is_not_taken_for_the_one_that_is_waited_for():
+    payment = payment_in(Status.CHALLENGING, challenge_number=2)
+
+    late = challenged(payment, challenge_number=1)
+
+    assert after_challenge(payment, late, POLICY, NOON).state is payment
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status != "CHALLENGING"])
+def test_a_late_challenge_never_moves_a_payment(status):
+    payment = payment_in(status)
+
+    decision = after_challenge(payment, challenged(payment), POLICY, NOON)
+
+    assert decision.state is payment
+    assert decision.events == ()
+
+
+def judged(payment, *args, funds=True, **fields):
+    return after_verification(
+        payment, verified(payment, *args, **fields), POLICY, NOON, funds=funds
+    )
+
+
+def test_the_right_code_holds_the_funds_and_confirms():
+    decision = judged(payment_in(Status.VERIFYING), challenge_over=True)
+
+    assert decision.state.status is Status.CONFIRMED
+    assert decision.state.accepted_tag == "tag-1"
+    assert answer_in(decision).body == SUCCESS
+    assert decision.journal.kind == "HOLD"
+
+
+def test_the_right_code_without_funds_declines():
+    decision = judged(payment_in(Status.VERIFYING), funds=False)
+
+    assert answer_in(decision).body == declined("insufficient_funds")
+    assert decision.journal is None
+
+
+@pytest.mark.parametrize("result", ["invalid", "expired", "locked"])
+@pytest.mark.parametrize(
+    ("number", "over"),
+    [
+        pytest.param(1, False, id="attempts are left"),
+        pytest.param(2, True, id="the second challenge is over"),
+        pytest.param(3, False, id="the third challenge goes on"),
+    ],
+)
+def test_a_wrong_code_is_401_and_may_be_tried_again(result, number, over):
+    payment = payment_in(Status.VERIFYING, challenge_number=number)
+
+    decision = judged(payment, result, challenge_over=over)
+
+    answer = answer_in(decision)
+    assert (answer.status, answer.body) == (401, INVALID_OTP)
+    assert decision.state.status is Status.AWAITING_CODE
+    assert decision.state.challenge_over is over
+    assert decision.state.due_at == ENDS + POLICY.patience
+    assert (decision.state.tag_under_test, decision.state.answer_body) == (None, None)
+
+
+@pytest.mark.parametrize("result", ["invalid", "expired", "locked"])
+def test_the_end_of_the_third_challenge_declines(result):
+    payment = payment_in(Status.VERIFYING, challenge_number=3)
+
+    decision = judged(payment, result, challenge_over=True)
+
+    assert answer_in(decision).body == declined("otp_exhausted")
+
+
+def test_the_judgement_on_an_earlier_code_is_not_taken_for_this_one():
+    payment = payment_in(Status.VERIFYING)
+
+    assert judged(payment, request_id=LATER_REQUEST).state is payment
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status != "VERIFYING"])
+@pytest.mark.parametrize("result", ["valid", "invalid", "expired", "locked"])
+def test_a_late_judgement_never_moves_a_payment(status, result):
+    payment = payment_in(status)
+
+    decision = judged(payment, result, challenge_over=True)
+
+    assert decision.state is payment
+    assert (decision.events, decision.journal) == ((), None)
