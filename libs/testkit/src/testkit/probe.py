@@ -91,7 +91,7 @@ class PostgresTally:
         rows = json_rows(
             [{"event_id": one.event_id, "lane": one.lane, "number": one.number} for one in lines]
         )
-        await self._tx.rows(
+        await self._tx.run(
             """insert into tally (event_id, lane, number)
                select event_id, lane, number from json_to_recordset(%(rows)s::json)
                as line (event_id uuid, lane text, number int)""",
