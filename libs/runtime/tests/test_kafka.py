@@ -14,6 +14,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from payment_schemas.ids import event_id_of
 from payment_schemas.registry import BY_TYPE
 from service_runtime.kafka import KafkaProducer
 from service_runtime.messages import Outgoing
@@ -41,7 +42,7 @@ async def make_topics(bootstrap, *names):
 async def topic(infrastructure, postgres):
     """A topic of the test's own, with its dead letters; the tables are empty."""
     name = f"probe.{uuid4().hex}.v1"
-    await make_topics(infrastructure.kafka, name, f"{name}-dlq", Tallied.topic)
+    await make_topics(infrastructure.kafka, name, f"{name}-dlq", f"{name}.tallied")
     yield name
     BY_TYPE.pop(name, None)
 
@@ -51,7 +52,7 @@ class Probe:
 
     def __init__(self, infrastructure, settings, topic):
         self.kafka, self.topic = infrastructure.kafka, topic
-        self.event = numbered_on(topic)
+        self.event, self.tells = numbered_on(topic), f"{topic}.tallied"
         self._settings = settings
         self._processes = []
         with socket.socket() as free:
@@ -134,23 +135,20 @@ def probe(infrastructure, probe_settings, topic):
 async def tallied(rows, count, within_s=30):
     """Wait until so many numbers are tallied; return all of them, in the order of their writing."""
     async with asyncio.timeout(within_s):
-        while True:
-            found = [row["number"] for row in rows("select number from tally order by place")]
-            if len(found) >= count:
-                return found
+        while len(rows("select * from tally")) < count:  # noqa: ASYNC110 - the same
             await asyncio.sleep(0.05)
+    return [row["number"] for row in rows("select number from tally order by place")]
 
 
 async def outbox_empty(rows):
     async with asyncio.timeout(20):
-        while rows("select id from outbox"):
+        while rows("select id from outbox"):  # noqa: ASYNC110 - a table sets no event
             await asyncio.sleep(0.1)
 
 
-def outgoing(record, probe, number, **changed):
-    made = record(number, event=probe.event, event_id=changed.pop("event_id", None) or uuid4(),
-                  lane=changed.pop("lane", f"lane-{number % 5}"), **changed)  # fmt: skip
-    return made
+def outgoing(record, probe, number, lane=None):
+    lane = lane or f"lane-{number % 5}"
+    return record(number, event=probe.event, event_id=uuid4(), lane=lane)
 
 
 @pytest.mark.parametrize("where", [DIES_BEFORE_COMMIT, DIES_AFTER_COMMIT])
@@ -169,34 +167,31 @@ async def test_a_consumer_killed_at_the_commit_loses_and_doubles_nothing(
     await outbox_empty(rows)
 
     assert sorted(found) == numbers
-    ids = {row["event_id"] for row in rows("select event_id from tally")}
-    told = await probe.read(Tallied.topic, 0)
-    causes = [record for record in told if record.value is not None]
-    assert len(ids) == len(numbers)
-    assert {_number(one) for one in causes} >= set(numbers)
-
-
-def _number(record):
-    return Tallied.model_validate_json(record.value).number
+    ids = {UUID(dict(one.headers)["ce_id"].decode()) for one in sent}
+    assert {row["event_id"] for row in rows("select event_id from tally")} == ids
+    told = await probe.read(probe.tells, len(numbers))
+    assert {dict(one.headers)["ce_id"].decode() for one in told} == {
+        str(event_id_of(cause, Tallied.ce_type)) for cause in ids
+    }
 
 
 async def test_a_killed_consumer_is_back_and_handles_its_first_record_in_three_seconds(
     probe, password_file, record, rows
 ):
-    first = probe.start(password_file)
+    running = probe.start(password_file)
     await probe.ready()
-    await probe.publish([outgoing(record, probe, 1)])
-    await tallied(rows, 1)
-    first.kill()
-    await asyncio.to_thread(first.wait, 10)
-    await probe.publish([outgoing(record, probe, 2)])
+    waits = []
+    for number in (1, 2, 3):
+        running.kill()
+        await asyncio.to_thread(running.wait, 10)
+        await probe.publish([outgoing(record, probe, number)])
+        begin = time.monotonic()
+        running = probe.start(password_file)
+        assert await tallied(rows, number) == list(range(1, number + 1))
+        waits.append(time.monotonic() - begin)
 
-    begin = time.monotonic()
-    probe.start(password_file)
-    found = await tallied(rows, 2, within_s=20)
-
-    assert time.monotonic() - begin < 3.0
-    assert found == [1, 2]
+    # A busy machine may slow one down; a member that is not static waits six seconds every time.
+    assert min(waits) < 3.0
 
 
 def poison(record, probe):
@@ -327,3 +322,36 @@ async def test_a_process_whose_broker_never_came_stops_when_told(
 
     assert await asyncio.to_thread(process.wait, 12) == 0
     assert time.monotonic() - begin < 10
+
+
+async def test_a_stop_does_not_wait_for_a_broker_that_is_gone(
+    probe, password_file, record, rows, stack
+):
+    process = probe.start(password_file)
+    await probe.ready()
+    await probe.publish([outgoing(record, probe, number) for number in range(20)])
+    await tallied(rows, 20)
+    await asyncio.to_thread(stack.stop_process, "kafka")
+    try:
+        await asyncio.sleep(1)
+        async with httpx.AsyncClient(timeout=10) as http:
+            answer = await http.get(f"http://127.0.0.1:{probe.port}/ready")
+        assert "kafka" in answer.json()["missing"]
+        begin = time.monotonic()
+        process.terminate()
+
+        assert await asyncio.to_thread(process.wait, 20) == 0
+        assert time.monotonic() - begin < 10
+    finally:
+        await asyncio.to_thread(stack.start_process, "kafka")
+        await _broker_is_back(probe.kafka)
+
+
+async def _broker_is_back(bootstrap):
+    async with asyncio.timeout(60):
+        while True:
+            producer = KafkaProducer(bootstrap, "test")
+            async with producer:
+                if await producer.connected():
+                    return
+            await asyncio.sleep(0.2)

@@ -5,7 +5,6 @@ carry the null and non-UTF-8 headers of a dead letter and its subscriber sleeps 
 """
 
 import asyncio
-import contextlib
 from collections.abc import Collection, Coroutine, Sequence
 from typing import Any, Self
 
@@ -64,9 +63,7 @@ class KafkaProducer:
     async def __aexit__(self, *_error: object) -> None:
         if self._producer is not None:
             # An idempotent producer waits for ever for a broker that is gone; a stop must not.
-            with contextlib.suppress(TimeoutError, KafkaError):
-                async with asyncio.timeout(STOP_WITHIN_S):
-                    await self._producer.stop()
+            await _ended(self._producer.stop())
 
     async def send(self, outgoing: Outgoing) -> asyncio.Future[Any]:
         """Hand a record to the producer; the future ends when all replicas have it.
@@ -126,12 +123,8 @@ class KafkaSource:
 
     async def __aexit__(self, *_error: object) -> None:
         if self._consumer is not None:
-            with contextlib.suppress(TimeoutError, KafkaError):
-                async with asyncio.timeout(STOP_WITHIN_S):
-                    await self.commit()
-            with contextlib.suppress(TimeoutError, KafkaError):
-                async with asyncio.timeout(STOP_WITHIN_S):
-                    await self._consumer.stop()
+            await _ended(self.commit())
+            await _ended(self._consumer.stop())
 
     @property
     def _client(self) -> AIOKafkaConsumer:
@@ -218,6 +211,22 @@ class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         self._source.joined(len(assigned))
+
+
+async def _ended(work: Coroutine[Any, Any, None]) -> None:
+    """Do a step of the end, bounded, apart from the task that stops.
+
+    aiokafka cancels tasks of its own and awaits them: without a broker that cancellation comes out
+    of its `stop` as if we were the one who is cancelled.
+    """
+    task = asyncio.create_task(work)
+    await asyncio.wait({task}, timeout=STOP_WITHIN_S)
+    if not task.done():
+        task.cancel()
+        return
+    error = None if task.cancelled() else task.exception()
+    if error is not None and not isinstance(error, TimeoutError | KafkaError):
+        raise error
 
 
 async def _unless(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

@@ -157,6 +157,7 @@ class ProbeSettings(ServiceSettings):
 def build(settings: ProbeSettings, topic: str) -> Process:
     """Return the probe as a process of its own."""
     service = Service(settings.probe_name, settings)
+    Tallied.topic = f"{topic}.tallied"
     count = Count()
     due_to_die = asyncio.Event()
 
