@@ -53,6 +53,25 @@ async def test_a_challenge_comes_back_whole(backend, build):
     assert await lock(backend, challenge) == {challenge.id: challenge}
 
 
+async def test_an_operator_sees_a_payments_challenges_without_their_secrets(backend, build):
+    first = replace(build.challenge(number=1), attempts=5, state=State.LOCKED)
+    second, other = build.challenge(number=2), build.challenge("tx-2")
+    await add(backend, second, other, build.challenge(number=1))
+    await save(backend, first)
+    async with backend.database.transaction() as tx:
+        found = await backend.store(tx).of_payment(first.payment.payment_id)
+    assert [dict(one) for one in found] == [
+        {
+            "challenge_id": one.id,
+            "number": one.number,
+            "state": one.state,
+            "attempts": one.attempts,
+            "expires_at": one.expires_at,
+        }
+        for one in (first, second)
+    ]
+
+
 async def test_a_challenge_is_kept_once_and_keeps_its_first_code(backend, build):
     first = build.challenge()
     other = replace(first, secret=replace(first.secret, digest="e" * 64))

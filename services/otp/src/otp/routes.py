@@ -1,6 +1,7 @@
 """What operators ask of otp."""
 
 from typing import Any
+from uuid import UUID
 
 from fastapi import APIRouter, Depends
 
@@ -13,6 +14,12 @@ from service_runtime.web import Credentials
 def routes(database: Database, credentials: Credentials, clock: Clock) -> APIRouter:
     """Return the routes under `/admin`."""
     router = APIRouter(prefix="/admin", dependencies=[Depends(credentials.require("ops.read"))])
+
+    @router.get("/challenges")
+    async def challenges(payment_id: UUID) -> dict[str, Any]:
+        """Return a payment's challenges: how often each was tried, and what became of it."""
+        async with database.transaction() as tx:
+            return {"challenges": await PostgresChallenges(tx).of_payment(payment_id)}
 
     @router.get("/check")
     async def check() -> dict[str, Any]:

@@ -46,7 +46,10 @@ _FIELDS = (
     "created_at",
     "updated_at",
 )
-_HIDDEN = frozenset({"payment_id", "user_id", "transaction_id", "tx_id"})
+_HIDDEN = frozenset(
+    {"payment_id", "user_id", "transaction_id", "next_step", "batch_rows", "created_at"}
+)
+"""Known from above, or of use to the service alone; `--json` has all."""
 _TIMELINE_QUIET = frozenset(
     {
         "amount_minor",

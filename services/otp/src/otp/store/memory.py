@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from otp.domain import Challenge, Question, State, Verdict
 from otp.store.port import CHECKED_FOR, LISTED, Verification, findings
@@ -43,6 +44,19 @@ class MemoryChallenges:
     async def note(self, verifications: Sequence[Verification]) -> None:
         for one in verifications:
             self._verifications.setdefault(one.question, one)
+
+    async def of_payment(self, payment_id: UUID) -> list[dict[str, Any]]:
+        mine = [one for one in self._challenges.values() if one.payment.payment_id == payment_id]
+        return [
+            {
+                "challenge_id": one.id,
+                "number": one.number,
+                "state": one.state,
+                "attempts": one.attempts,
+                "expires_at": one.expires_at,
+            }
+            for one in sorted(mine, key=lambda one: one.number)
+        ]
 
     async def check(self, now: datetime) -> dict[str, Any]:
         violations = list(self._violations(now))[:LISTED]

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
+from uuid import UUID
 
 from otp.domain import Challenge, Question, Verdict
 from payment_schemas.ids import ChallengeId
@@ -48,6 +49,10 @@ class Challenges(Protocol):
 
     async def note(self, verifications: Sequence[Verification]) -> None:
         """Keep answers, each once."""
+        ...
+
+    async def of_payment(self, payment_id: UUID) -> list[dict[str, Any]]:
+        """Return a payment's challenges as operators see them: no salt, no digest."""
         ...
 
     async def check(self, now: datetime) -> dict[str, Any]:

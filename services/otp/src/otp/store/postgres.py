@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from otp.domain import Challenge, Payment, Question, SecretHash, State, Verdict
 from otp.store.port import CHECKED, CHECKED_FOR, COUNTED, LISTED, Verification, findings
@@ -129,6 +130,13 @@ class PostgresChallenges:
                order by 1, 2, 3
                on conflict (request_id, challenge_id, payment_id) do nothing""",
             rows=json_rows(verifications),
+        )
+
+    async def of_payment(self, payment_id: UUID) -> list[dict[str, Any]]:
+        return await self._tx.rows(
+            """select id as challenge_id, number, state, attempts, expires_at
+               from challenge where payment_id = %(payment_id)s order by number""",
+            payment_id=payment_id,
         )
 
     async def check(self, now: datetime) -> dict[str, Any]:
