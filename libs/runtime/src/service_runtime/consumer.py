@@ -7,7 +7,7 @@ from typing import Any
 
 from payment_schemas.cloudevents import MalformedRecordError, read_attributes, read_event
 from payment_schemas.events.base import Event
-from service_runtime import metrics
+from service_runtime import metrics, tracing
 from service_runtime.backoff import delay_s
 from service_runtime.clock import Clock
 from service_runtime.dead_letters import outgoing_of
@@ -56,6 +56,9 @@ class _InboxStep:
 
     async def claim(self, tx: Any, items: Sequence[Received[Any]]) -> list[Received[Any]]:
         new = await tx.claim_inbox(self.consumer, [item.cause.id for item in items])
+        for item in items:
+            if item.cause.id not in new:
+                tracing.mark(item.cause.id, duplicate=True)
         # A record may stand twice in one batch: the first one is it.
         return [item for item in items if item.cause.id in new and not new.discard(item.cause.id)]
 
@@ -67,6 +70,7 @@ class _InboxStep:
         self, tx: Any, item: Received[Any], error: Exception, attempts: int
     ) -> list[Outgoing]:
         reason = error.reason if isinstance(error, ServiceError) else "failed"
+        tracing.mark_failed(item.cause.id, type(error).__qualname__, f"dead letter: {reason}")
         letter = DeadLetter(
             item.record, reason, type(error).__qualname__, attempts, self.clock.now()
         )
@@ -149,7 +153,7 @@ class Consumer:
         group = self._decode(records)
         while not stopping.is_set():
             try:
-                await self._handle(handler, group)
+                await self._handle(handler, group, attempt)
             except Unavailable as error:
                 attempt += 1
                 wait_s = delay_s(attempt, self._clock)
@@ -159,18 +163,21 @@ class Consumer:
                 return True
         return False
 
-    async def _handle(self, handler: Handler, group: _Group) -> None:
+    async def _handle(self, handler: Handler, group: _Group, attempt: int) -> None:
         if group.letters:
             await self._unit.keep(_Burial(self._name, group.letters))
             group.letters = ()
         if not group.received:
             return
-        if group.gathered is None:
-            self._observe(group.received)
-            batch: Batch[Any, Any] = Batch(group.received, self._clock.now())
-            group.gathered = await gather_for(handler.gather, batch)
-        step = _InboxStep(self._name, handler, self._clock, group.gathered)
-        await self._unit.carry_out(step, group.received, group.gathered.found)
+        now = self._clock.now()
+        with tracing.processing(group.received, now.timestamp()) as received:
+            for item in received if attempt else ():
+                tracing.mark(item.cause.id, attempt=attempt)
+            if group.gathered is None:
+                self._observe(received)
+                group.gathered = await gather_for(handler.gather, Batch(received, now))
+            step = _InboxStep(self._name, handler, self._clock, group.gathered)
+            await self._unit.carry_out(step, received, group.gathered.found)
         for wake in handler.wakes:
             wake()
 

@@ -7,6 +7,8 @@ import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
+from opentelemetry.trace import format_trace_id, get_current_span
+
 FRAMES = 8
 ALLOWED = frozenset(
     {
@@ -60,6 +62,9 @@ class Log:
 
     def _write(self, level: int, event: str, fields: dict[str, object]) -> None:
         allowed = {name: value for name, value in fields.items() if name in ALLOWED}
+        context = get_current_span().get_span_context()
+        if context.is_valid:
+            allowed["trace_id"] = format_trace_id(context.trace_id)
         self._logger.log(level, event, extra={"fields": allowed})
 
 

@@ -1,14 +1,18 @@
 """Metrics: one meter a process, read on `/metrics` and, where a collector is set, sent by OTLP."""
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter, Observation
 from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from prometheus_client import REGISTRY, generate_latest
 
+EXPORT_EVERY_S = 10
+EXPORT_WITHIN_S = 2
 LATENCY_BUCKETS_S = (
     0.005, 0.01, 0.015, 0.025, 0.04, 0.06, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30, 60, 120,
 )  # fmt: skip
@@ -17,9 +21,27 @@ SIZE_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 @cache
 def _meter() -> Meter:
-    reader = PrometheusMetricReader()
-    provider = MeterProvider([reader], Resource.create(), shutdown_on_exit=False)
+    # Instruments are made while modules are imported, before any settings are read.
+    endpoint = os.environ.get("OTLP_ENDPOINT", "")
+    readers = [PrometheusMetricReader(), *([_otlp_reader(endpoint)] if endpoint else [])]
+    # Its name comes from OTEL_SERVICE_NAME, which the SDK reads itself.
+    resource = Resource.create({"service.instance.id": os.environ.get("INSTANCE", "0")})
+    provider = MeterProvider(readers, resource, shutdown_on_exit=False)
     return provider.get_meter("countersign")
+
+
+def _otlp_reader(endpoint: str) -> MetricReader:
+    # gRPC costs 30 MiB and a third of a second: only whoever exports pays.
+    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (  # noqa: PLC0415
+        OTLPMetricExporter,
+    )
+
+    exporter = OTLPMetricExporter(endpoint, insecure=True, timeout=EXPORT_WITHIN_S)
+    return PeriodicExportingMetricReader(
+        exporter,
+        export_interval_millis=EXPORT_EVERY_S * 1000,
+        export_timeout_millis=EXPORT_WITHIN_S * 1000,
+    )
 
 
 def counter(name: str, description: str) -> Counter:

@@ -39,9 +39,8 @@ def _stored(row: DictRow) -> Stored:
         (base64.b64decode(name).decode(), None if value is None else base64.b64decode(value))
         for name, value in row["headers"]
     )
-    return Stored(
-        row["id"], Outgoing(row["topic"], row["key"], row["value"], headers, row["partition"])
-    )
+    outgoing = Outgoing(row["topic"], row["key"], row["value"], headers, row["partition"])
+    return Stored(row["id"], outgoing, row["waited_s"])
 
 
 class PostgresOutbox:
@@ -75,7 +74,8 @@ class PostgresOutbox:
                from (select id from outbox where claimed_until < clock_timestamp()
                      order by id limit %s for update skip locked) as late
                where o.id = late.id
-               returning o.id, o.topic, o."partition", o.key, o.value, o.headers""",
+               returning o.id, o.topic, o."partition", o.key, o.value, o.headers,
+                   extract(epoch from clock_timestamp() - o.created_at)::float8 as waited_s""",
             (self.owner, claim_s, limit),
         )
         return sorted(map(_stored, await cursor.fetchall()), key=lambda stored: stored.id)

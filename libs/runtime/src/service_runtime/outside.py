@@ -8,7 +8,7 @@ from typing import Any, Self
 import aiohttp
 import orjson
 
-from service_runtime import metrics
+from service_runtime import metrics, tracing
 from service_runtime.breaker import Breaker
 from service_runtime.errors import Unavailable
 
@@ -110,10 +110,15 @@ class OutsideClient:
         if self._session is None:
             raise NotAsked(f"{self._name}: not started")
         try:
-            async with self._session.request(
-                method, self._base_url + path, data=body, headers=headers, allow_redirects=False
-            ) as response:
-                return OutsideAnswer(response.status, await self._read(response))
+            with tracing.calling(f"{method} {self._name}", **{"server.name": self._name}) as trace:
+                async with self._session.request(
+                    method,
+                    self._base_url + path,
+                    data=body,
+                    headers={**(headers or {}), **trace},
+                    allow_redirects=False,
+                ) as response:
+                    return OutsideAnswer(response.status, await self._read(response))
         except aiohttp.ClientConnectorError as error:
             raise NotAsked(f"{self._name}: {type(error).__name__}") from None
         except (TimeoutError, aiohttp.ClientError) as error:

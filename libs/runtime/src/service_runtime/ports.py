@@ -17,6 +17,8 @@ class Stored:
 
     id: int
     outgoing: Outgoing
+    waited_s: float | None = None
+    """How long it had waited when it was swept; None where its writer publishes it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from service_runtime import tracing
 from service_runtime.inbox import PostgresInbox
 from service_runtime.outbox import CLAIM_S, PostgresOutbox
 from service_runtime.ports import Stored
@@ -104,9 +105,10 @@ class PostgresDatabase:
         Statements go out as a pipeline: only one whose rows are asked for is waited for, and the
         last ones share their round trip with the commit.
         """
-        async with self._pool.connection() as connection, connection.pipeline():
-            yield PostgresTransaction(connection, self._owner)
-            await connection.commit()
+        with tracing.calling("transaction", **{"db.system.name": "postgresql"}):
+            async with self._pool.connection() as connection, connection.pipeline():
+                yield PostgresTransaction(connection, self._owner)
+                await connection.commit()
 
     async def claim_outbox(self, limit: int) -> list[Stored]:
         """Claim outbox rows whose claim has run out."""

@@ -12,7 +12,7 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
-from service_runtime import logs
+from service_runtime import logs, tracing
 from service_runtime.settings import HttpSettings
 
 Loop = Callable[[asyncio.Event], Awaitable[None]]
@@ -36,7 +36,13 @@ class Process:
 def run(process: Process, settings: HttpSettings) -> None:
     """Run a process until SIGTERM or SIGINT, or until one of its loops fails."""
     logs.configure(process.name, settings.instance, settings.log_level)
-    uvloop.run(_live(process, settings))
+    tracing.configure(
+        process.name, settings.instance, settings.otlp_endpoint, settings.trace_sample
+    )
+    try:
+        uvloop.run(_live(process, settings))
+    finally:
+        tracing.shutdown()
 
 
 async def _live(process: Process, settings: HttpSettings) -> None:

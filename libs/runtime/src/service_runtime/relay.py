@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from service_runtime import metrics
+from service_runtime import metrics, tracing
 from service_runtime.errors import Consequence, Rejected, consequence_of
 from service_runtime.logs import Log
 from service_runtime.messages import Outgoing
@@ -17,6 +17,8 @@ MOST_IN_FLIGHT = 10_000
 """Rows that the broker has not acknowledged yet; past it the consumers wait (back-pressure)."""
 SEND_WITHIN_S = 8.0
 FLUSH_WITHIN_S = 3.0
+NO_ROW = 0
+"""Stands for the row of an answer, which has none."""
 
 _log = Log("relay")
 
@@ -43,8 +45,8 @@ class Relay:
         try:
             async with asyncio.timeout(SEND_WITHIN_S):
                 await self._room.wait()
-                await self._hand_over([], answers)
-                await self._hand_over([row.id for row in stored], [row.outgoing for row in stored])
+                await self._hand_over([], [Stored(NO_ROW, answer) for answer in answers])
+                await self._hand_over([row.id for row in stored], stored)
         except Exception as error:  # noqa: BLE001 - the rows are committed: nothing is lost by going on
             _log.warning("publish_delayed", count=len(stored), error_class=type(error).__qualname__)
 
@@ -82,18 +84,24 @@ class Relay:
             self._acknowledged += ids
             raise
 
-    async def _hand_over(self, ids: list[int], records: Sequence[Outgoing]) -> None:
+    async def _hand_over(self, ids: list[int], rows: Sequence[Stored]) -> None:
         futures: list[asyncio.Future[Any]] = []
         self._in_flight.update(ids)
         try:
-            for record in records:
-                futures.append(await self._send(record))  # noqa: PERF401 - kept on failure
+            for row in rows:
+                futures.append(await self._send(row))  # noqa: PERF401 - kept on failure
         finally:
             self._in_flight.difference_update(ids[len(futures) :])
             if futures:
                 self._confirm(ids[: len(futures)], futures)
 
-    async def _send(self, record: Outgoing) -> asyncio.Future[Any]:
+    async def _send(self, row: Stored) -> asyncio.Future[Any]:
+        outgoing, span = tracing.sending(row.outgoing, row.waited_s)
+        future = await self._handed(outgoing)
+        future.add_done_callback(lambda _: span.end())
+        return future
+
+    async def _handed(self, record: Outgoing) -> asyncio.Future[Any]:
         try:
             return await self._publisher.send(record)
         except Rejected as error:

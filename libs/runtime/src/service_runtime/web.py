@@ -12,10 +12,12 @@ import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from opentelemetry.trace import Span, StatusCode
 from starlette.exceptions import HTTPException
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service_runtime import tracing
 from service_runtime.clock import Clock
 from service_runtime.logs import Log
 from service_runtime.metrics import exposition
@@ -26,6 +28,8 @@ Check = Callable[[], Awaitable[bool]]
 """Says whether one dependency can be reached now."""
 
 MAX_BODY_BYTES = 1024 * 1024
+PROBES = ("/health", "/ready", "/metrics")
+SERVER_ERROR = 500
 CHECK_WITHIN_S = 3.0
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -40,11 +44,21 @@ class JsonResponse(Response):
 
 
 def create_app(
-    name: str, checks: Mapping[str, Check], clock: Clock, max_body_bytes: int = MAX_BODY_BYTES
+    name: str,
+    checks: Mapping[str, Check],
+    clock: Clock,
+    max_body_bytes: int = MAX_BODY_BYTES,
+    *,
+    begins_traces: bool = False,
 ) -> FastAPI:
-    """Return an app with `/health`, `/ready` and `/metrics`; a service adds its routes."""
+    """Return an app with `/health`, `/ready` and `/metrics`; a service adds its routes.
+
+    Only the edge begins traces; everyone else continues what a caller records.
+    """
     app = FastAPI(title=f"Countersign {name}", version="1.0", default_response_class=JsonResponse)
-    app.add_middleware(RequestFrame, clock=clock, max_body_bytes=max_body_bytes)
+    app.add_middleware(
+        RequestFrame, clock=clock, max_body_bytes=max_body_bytes, begins_traces=begins_traces
+    )
     app.add_exception_handler(RequestValidationError, _refuse_invalid)
     app.add_exception_handler(StarletteHTTPException, _refuse)
 
@@ -91,10 +105,13 @@ async def _refuse_invalid(_request: Request, error: Exception) -> Response:
 class RequestFrame:
     """Puts `X-Request-Id` on every answer and refuses bodies over the limit with 413."""
 
-    def __init__(self, app: ASGIApp, clock: Clock, max_body_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, clock: Clock, max_body_bytes: int, *, begins_traces: bool
+    ) -> None:
         self._app = app
         self._clock = clock
         self._max_body_bytes = max_body_bytes
+        self._begins_traces = begins_traces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -102,17 +119,31 @@ class RequestFrame:
             return
         request_id = self._clock.new_id()
         scope.setdefault("state", {})["request_id"] = request_id
-        framed = _Framed(send, request_id)
+        with tracing.serving(
+            scope["method"], _headers(scope), may_begin=self._begins(scope)
+        ) as span:
+            await self._framed(scope, receive, _Framed(send, request_id, span))
+            route = getattr(scope.get("route"), "path", "")
+            span.update_name(f"{scope['method']} {route}".strip())
+
+    async def _framed(self, scope: Scope, receive: Receive, framed: "_Framed") -> None:
         if self._declared_length(scope) > self._max_body_bytes:
             await JsonResponse({"error": "Body too large"}, 413)(scope, receive, framed)
             return
         try:
             await self._app(scope, _Bounded(receive, self._max_body_bytes), framed)
         except Exception as error:
-            _log.error("failed", request_id=request_id, error_class=type(error).__qualname__)
+            _log.error(
+                "failed",
+                request_id=scope["state"]["request_id"],
+                error_class=type(error).__qualname__,
+            )
             if framed.begun:
                 raise
             await JsonResponse({"error": "Internal error"}, 500)(scope, receive, framed)
+
+    def _begins(self, scope: Scope) -> bool:
+        return self._begins_traces and scope["path"] not in PROBES
 
     @staticmethod
     def _declared_length(scope: Scope) -> int:
@@ -123,16 +154,32 @@ class RequestFrame:
 class _Framed:
     """A send channel that puts the request's id on the answer."""
 
-    def __init__(self, send: Send, request_id: UUID) -> None:
+    def __init__(self, send: Send, request_id: UUID, span: Span) -> None:
         self._send = send
-        self._header = (b"x-request-id", str(request_id).encode())
+        self._span = span
+        self._headers = [(b"x-request-id", str(request_id).encode())]
+        trace_id = tracing.current_trace_id()
+        if trace_id is not None:
+            self._headers.append((b"x-trace-id", trace_id.encode()))
         self.begun = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.begun = True
-            message["headers"] = [*message.get("headers", ()), self._header]
+            message["headers"] = [*message.get("headers", ()), *self._headers]
+            self._span.set_attribute("http.response.status_code", message["status"])
+            if message["status"] >= SERVER_ERROR:
+                self._span.set_status(StatusCode.ERROR)
         await self._send(message)
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    """Return the headers that carry a trace."""
+    return {
+        name.decode(): value.decode("latin-1")
+        for name, value in scope["headers"]
+        if name in (b"traceparent", b"tracestate")
+    }
 
 
 class _Bounded:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from service_runtime import metrics
+from service_runtime import metrics, tracing
 from service_runtime.backoff import delay_s
 from service_runtime.clock import Clock
 from service_runtime.consumer import Handle
@@ -65,6 +65,7 @@ class _LeaseStep:
     async def set_aside(
         self, tx: Any, item: Due[Any], error: Exception, _attempts: int
     ) -> Sequence[Any]:
+        tracing.mark_failed(item.cause.id, type(error).__qualname__, "parked")
         await self.work.table.park(tx, item, type(error).__qualname__)
         _parked.add(1, {"table": self.work.table.name})
         return ()
@@ -121,9 +122,14 @@ class Worker:
             if due and work.begin is not None:
                 await work.begin(Batch(due, self._clock.now()), work.store(tx))
         if due:
-            gathered = await gather_for(work.gather, Batch(due, self._clock.now()))
-            await self._unit.carry_out(_LeaseStep(work, gathered), due, gathered.found)
+            await self._do(due)
         return len(due)
+
+    async def _do(self, due: Sequence[Due[Any]]) -> None:
+        now = self._clock.now()
+        with tracing.processing(due, now.timestamp()) as traced:
+            gathered = await gather_for(self._work.gather, Batch(traced, now))
+            await self._unit.carry_out(_LeaseStep(self._work, gathered), traced, gathered.found)
 
     async def _rest(self, seconds: float) -> None:
         try:

@@ -43,7 +43,8 @@ def build(settings: Settings) -> Process:
         trusted_proxies=settings.trusted_proxies,
         anyone_trusted=settings.profile == "dev",
     )
-    app = create_app("gateway", {"kafka": producer.connected, "answers": answers.ready}, clock)
+    checks = {"kafka": producer.connected, "answers": answers.ready}
+    app = create_app("gateway", checks, clock, begins_traces=True)
     add_routes(app, confirm, ReadRoute(admission, reads))
     return Process(
         name="gateway",

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 from payment_schemas.answers import Answer
 from payment_schemas.cloudevents import MalformedRecordError, read_event
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
+from service_runtime import tracing
 from service_runtime.clock import Clock
 from service_runtime.errors import Unavailable
 from service_runtime.kafka import STOP_WITHIN_S, KafkaProducer, start_within
@@ -144,6 +145,8 @@ class KafkaConfirmation:
             async with asyncio.timeout(HAND_OVER_WITHIN_S):
                 if not await self._producer.connected():
                     raise Unavailable("no broker")
-                await self._producer.send(emit.outgoing("gateway", self._clock.now()))
+                outgoing, span = tracing.sending(emit.outgoing("gateway", self._clock.now()))
+                sent = await self._producer.send(outgoing)
+                sent.add_done_callback(lambda _: span.end())
         except (TimeoutError, KafkaError) as error:
             raise Unavailable("the broker takes nothing now") from error

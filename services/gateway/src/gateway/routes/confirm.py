@@ -12,6 +12,7 @@ from gateway.routes.admission import Admission, RefusedError
 from payment_schemas import answers
 from payment_schemas.answers import Answer
 from payment_schemas.confirm_body import MAX_BODY_BYTES, InvalidBodyError, parse_confirm_body
+from service_runtime import tracing
 from service_runtime.errors import Unavailable
 
 Seal = Callable[[str, str, str], SealedCode]
@@ -56,7 +57,7 @@ class ConfirmRoute:
             request.headers, peer, self.trusted_proxies, anyone=self.anyone_trusted
         )
         asked = command(request.state.request_id, user_id, body, code, context)
-        trace = trace_of(request.headers)
+        trace = tracing.current_trace() or trace_of(request.headers)
         answer = await self.confirmation.ask(asked, trace, self.answer_within_s)
         return answer or answers.pending(body.transaction_id)
 

@@ -1,0 +1,281 @@
+"""Spans through HTTP, Kafka, the outbox and work tables: one payment, one trace.
+
+A record carries its sender's span in `traceparent`; whoever handles it continues there, so that the
+chain never breaks at a topic. What is unsampled costs nothing but a look at the header's flag.
+Spans hold ids and counts only: never a key, a payload, a query's parameters or an error's text.
+Names: OpenTelemetry semantic conventions 1.44 for messaging, HTTP and databases.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, TypeVar
+from uuid import UUID
+
+from opentelemetry import context as otel
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    Link,
+    Span,
+    SpanKind,
+    StatusCode,
+    Tracer,
+    format_trace_id,
+    get_current_span,
+    set_span_in_context,
+)
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from payment_schemas.cloudevents import TRACE_HEADERS
+from service_runtime.messages import Due, Outgoing, Received, Trace
+
+STALE_AFTER_S = 300
+"""A record that is older starts a trace with a link back: tail sampling has long ended."""
+LATE_ATTEMPTS = 5
+"""A due row that is tried more often than that likewise."""
+EXPORT_WITHIN_S = 2
+SHUTDOWN_WITHIN_S = 3
+QUEUE_SPANS = 8192
+REDRIVEN = "redriven_at"
+"""Header of a record that an operator has sent again."""
+
+_propagator = TraceContextTextMapPropagator()
+_spans: ContextVar[Mapping[UUID, Span]] = ContextVar("spans", default=MappingProxyType({}))
+ItemT = TypeVar("ItemT", Received[Any], Due[Any])
+
+
+class _Tracing:
+    """The process' tracing: off until it is configured."""
+
+    provider: TracerProvider | None = None
+    tracer: Tracer | None = None
+
+
+def configure(service: str, instance: int, endpoint: str, sample: float) -> None:
+    """Send spans to a collector; without an endpoint, leave tracing off."""
+    if endpoint:
+        # gRPC costs 30 MiB and a third of a second: only whoever exports pays.
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
+            OTLPSpanExporter,
+        )
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+
+        exporter = OTLPSpanExporter(endpoint, insecure=True, timeout=EXPORT_WITHIN_S)
+        processor = BatchSpanProcessor(exporter, max_queue_size=QUEUE_SPANS)
+        configure_with(processor, service, instance, sample)
+
+
+def configure_with(processor: SpanProcessor, service: str, instance: int, sample: float) -> None:
+    """Hand spans to a processor; tests hand in one that keeps them."""
+    resource = Resource.create({"service.name": service, "service.instance.id": str(instance)})
+    sampler = ParentBased(TraceIdRatioBased(sample))
+    _Tracing.provider = TracerProvider(sampler, resource, shutdown_on_exit=False)
+    _Tracing.provider.add_span_processor(processor)
+    _Tracing.tracer = _Tracing.provider.get_tracer("countersign")
+
+
+def shutdown() -> None:
+    """Flush, bounded: with the collector down the SDK's own way out takes half a minute."""
+    provider, _Tracing.provider, _Tracing.tracer = _Tracing.provider, None, None
+    if provider is not None:
+        flushing = threading.Thread(target=provider.shutdown, daemon=True)
+        flushing.start()
+        flushing.join(SHUTDOWN_WITHIN_S)
+
+
+def is_sampled(trace: Trace) -> bool:
+    """Say whether somebody upstream records the trace. Source: W3C Trace Context, 3.2.2.5."""
+    return any(name == "traceparent" and value[-1:] in "13579bdf" for name, value in trace)
+
+
+def current_trace() -> Trace:
+    """Return the running span as what a record or a row carries."""
+    carrier: dict[str, str] = {}
+    _propagator.inject(carrier)
+    return tuple(carrier.items())
+
+
+def current_trace_id() -> str | None:
+    """Return the running trace's id, for logs and answers."""
+    context = get_current_span().get_span_context()
+    return format_trace_id(context.trace_id) if context.is_valid else None
+
+
+@contextmanager
+def processing(items: Sequence[ItemT], now_s: float) -> Iterator[Sequence[ItemT]]:
+    """Give each sampled item a span, and yield the items with their traces moved on to it.
+
+    What is asked outside or in the database meanwhile hangs under the first of them.
+    """
+    tracer = _Tracing.tracer
+    if tracer is None or not any(is_sampled(item.cause.trace) for item in items):
+        yield items
+        return
+    spans = {
+        item.cause.id: _started(tracer, item, now_s)
+        for item in items
+        if is_sampled(item.cause.trace)
+    }
+    token = otel.attach(set_span_in_context(next(iter(spans.values()))))
+    known = _spans.set(spans)
+    try:
+        yield [_moved_on(item, spans.get(item.cause.id)) for item in items]
+    except Exception as error:
+        for span in spans.values():
+            _failed(span, type(error).__qualname__)
+        raise
+    finally:
+        _spans.reset(known)
+        otel.detach(token)
+        for span in spans.values():
+            span.end()
+
+
+def mark(cause_id: UUID, **attributes: str | int | bool) -> None:
+    """Say on the item's span, if it has one, what became of it."""
+    _spans.get().get(cause_id, INVALID_SPAN).set_attributes(attributes)
+
+
+def mark_failed(cause_id: UUID, error_class: str, reason: str) -> None:
+    """Say on the item's span that it was set aside."""
+    span = _spans.get().get(cause_id, INVALID_SPAN)
+    span.set_attribute("countersign.set_aside", reason)
+    _failed(span, error_class)
+
+
+def link(cause_id: UUID, trace: Trace) -> None:
+    """Link the item's span to another trace of the same payment."""
+    context = get_current_span(_propagator.extract(dict(trace))).get_span_context()
+    if context.is_valid:
+        _spans.get().get(cause_id, INVALID_SPAN).add_link(context)
+
+
+@contextmanager
+def serving(name: str, headers: Mapping[str, str], *, may_begin: bool) -> Iterator[Span]:
+    """Run a request in a span of its own; only the edge begins traces."""
+    parent = _propagator.extract(headers, context=otel.Context())
+    known = get_current_span(parent).get_span_context().is_valid
+    tracer = _Tracing.tracer
+    if tracer is None or not (known or may_begin):
+        yield INVALID_SPAN
+        return
+    with tracer.start_as_current_span(
+        name, parent, SpanKind.SERVER, record_exception=False, set_status_on_exception=False
+    ) as span:
+        yield span
+
+
+@contextmanager
+def calling(name: str, **attributes: str | int) -> Iterator[dict[str, str]]:
+    """Run a call in a span under the running one, if that is recorded; yield what to send along."""
+    tracer = _Tracing.tracer
+    if tracer is None or not get_current_span().is_recording():
+        yield {}
+        return
+    with tracer.start_as_current_span(
+        name,
+        kind=SpanKind.CLIENT,
+        attributes=attributes,
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as span:
+        try:
+            yield dict(current_trace())
+        except Exception as error:
+            _failed(span, type(error).__qualname__)
+            raise
+
+
+def sending(outgoing: Outgoing, swept_after_s: float | None = None) -> tuple[Outgoing, Span]:
+    """Return the record with a producer's span in its headers, and that span, to be ended."""
+    trace = tuple(
+        (name, value.decode("ascii", "replace"))
+        for name, value in outgoing.headers
+        if name in TRACE_HEADERS and value is not None
+    )
+    tracer = _Tracing.tracer
+    if tracer is None or not is_sampled(trace):
+        return outgoing, INVALID_SPAN
+    attributes = _messaging(outgoing.topic, "send")
+    swept = swept_after_s is not None
+    plan = _Plan(f"send {outgoing.topic}", SpanKind.PRODUCER, attributes, stale=swept)
+    span = _under(tracer, trace, plan)
+    if swept_after_s is not None:
+        span.set_attribute("outbox.wait_s", round(swept_after_s, 3))
+    headers = tuple(
+        pair for pair in outgoing.headers if pair[0] not in ("traceparent", "tracestate")
+    )
+    moved = tuple((name, value.encode()) for name, value in _trace_of(span))
+    return replace(outgoing, headers=headers + moved), span
+
+
+def _messaging(topic: str, operation: str) -> dict[str, str | int]:
+    return {
+        "messaging.system": "kafka",
+        "messaging.destination.name": topic,
+        "messaging.operation.name": operation,
+        "messaging.operation.type": operation,
+    }
+
+
+def _started(tracer: Tracer, item: Received[Any] | Due[Any], now_s: float) -> Span:
+    if isinstance(item, Due):
+        late = item.attempts > LATE_ATTEMPTS
+        attributes: dict[str, str | int] = {"countersign.attempt": item.attempts}
+        name = f"work {type(item.row).__name__.lower()}"
+        plan = _Plan(name, SpanKind.INTERNAL, attributes, stale=late)
+        return _under(tracer, item.cause.trace, plan)
+    record = item.record
+    attributes = _messaging(record.topic, "process") | {
+        "messaging.destination.partition.id": str(record.partition),
+        "messaging.kafka.offset": record.offset,
+    }
+    redriven = any(name == REDRIVEN for name, _ in record.headers)
+    stale = redriven or now_s - record.timestamp_ms / 1000 > STALE_AFTER_S
+    if stale:
+        attributes["countersign.late"] = "redriven" if redriven else "old"
+    plan = _Plan(f"process {record.topic}", SpanKind.CONSUMER, attributes, stale=stale)
+    return _under(tracer, item.cause.trace, plan)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A span to be started."""
+
+    name: str
+    kind: SpanKind
+    attributes: Mapping[str, str | int]
+    stale: bool = False
+
+
+def _under(tracer: Tracer, trace: Trace, plan: _Plan) -> Span:
+    """Start a span under and linked to the one that a record or row carries; a root where stale."""
+    parent = _propagator.extract(dict(trace), context=otel.Context())
+    links = [Link(get_current_span(parent).get_span_context())]
+    context = otel.Context() if plan.stale else parent
+    return tracer.start_span(
+        plan.name, context, plan.kind, plan.attributes, links, record_exception=False
+    )
+
+
+def _moved_on(item: ItemT, span: Span | None) -> ItemT:
+    if span is None:
+        return item
+    return replace(item, cause=replace(item.cause, trace=_trace_of(span)))
+
+
+def _trace_of(span: Span) -> Trace:
+    carrier: dict[str, str] = {}
+    _propagator.inject(carrier, set_span_in_context(span, otel.Context()))
+    return tuple(carrier.items())
+
+
+def _failed(span: Span, error_class: str) -> None:
+    span.set_attribute("error.type", error_class)
+    span.set_status(StatusCode.ERROR)
