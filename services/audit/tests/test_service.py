@@ -139,8 +139,8 @@ async def test_timelines_are_shown_in_pages(audit):
 
 
 async def test_the_check_names_what_is_broken_and_what_is_unfinished(audit):
-    await audit.publish(event_of(AssessmentRequested, version=2), UUID(int=1))
-    await audit.publish(event_of(PaymentDeclined, version=2), UUID(int=2))
+    await audit.publish(event_of(AssessmentRequested, version=1), UUID(int=1))
+    await audit.publish(event_of(PaymentDeclined, version=1), UUID(int=2))
     await audit.publish(event_of(AssessmentRequested, payment_id=UUID(int=9)), UUID(int=3))
     await audit.read_all()
     audit.clock.pass_time(minutes=5)

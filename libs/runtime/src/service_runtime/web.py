@@ -57,7 +57,10 @@ def create_app(
     """
     app = FastAPI(title=f"Countersign {name}", version="1.0", default_response_class=JsonResponse)
     app.add_middleware(
-        RequestFrame, clock=clock, max_body_bytes=max_body_bytes, begins_traces=begins_traces
+        RequestFrame,
+        clock=clock,
+        max_body_bytes=max_body_bytes,
+        begins_traces=begins_traces,
     )
     app.add_exception_handler(RequestValidationError, _refuse_invalid)
     app.add_exception_handler(StarletteHTTPException, _refuse)
@@ -119,12 +122,10 @@ class RequestFrame:
             return
         request_id = self._clock.new_id()
         scope.setdefault("state", {})["request_id"] = request_id
-        with tracing.serving(
-            scope["method"], _headers(scope), may_begin=self._begins(scope)
-        ) as span:
+        begins = self._begins_traces and scope["path"] not in PROBES
+        with tracing.serving(scope["method"], _headers(scope), may_begin=begins) as span:
             await self._framed(scope, receive, _Framed(send, request_id, span))
-            route = getattr(scope.get("route"), "path", "")
-            span.update_name(f"{scope['method']} {route}".strip())
+            span.update_name(f"{scope['method']} {_template(scope)}".strip())
 
     async def _framed(self, scope: Scope, receive: Receive, framed: "_Framed") -> None:
         if self._declared_length(scope) > self._max_body_bytes:
@@ -141,9 +142,6 @@ class RequestFrame:
             if framed.begun:
                 raise
             await JsonResponse({"error": "Internal error"}, 500)(scope, receive, framed)
-
-    def _begins(self, scope: Scope) -> bool:
-        return self._begins_traces and scope["path"] not in PROBES
 
     @staticmethod
     def _declared_length(scope: Scope) -> int:
@@ -180,6 +178,16 @@ def _headers(scope: Scope) -> dict[str, str]:
         for name, value in scope["headers"]
         if name in (b"traceparent", b"tracestate")
     }
+
+
+def _template(scope: Scope) -> str:
+    """Return the path as its route names it, without ids; nothing where no route took it."""
+    if "endpoint" not in scope:
+        return ""
+    path: str = scope["path"]
+    for name, value in scope.get("path_params", {}).items():
+        path = path.replace(f"/{value}", f"/{{{name}}}")
+    return path
 
 
 class _Bounded:

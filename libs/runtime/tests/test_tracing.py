@@ -1,0 +1,244 @@
+"""One payment, one trace: through HTTP, a topic, the outbox, a handler and a work table."""
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+import httpx
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from payment_schemas.events.record import AuditRecorded, NotificationDelivered
+from service_runtime import tracing
+from service_runtime.clock import SystemClock
+from service_runtime.consumer import Consumer, Handler
+from service_runtime.errors import Rejected
+from service_runtime.messages import Cause, Due, Emit
+from service_runtime.ports import Stored
+from service_runtime.relay import Relay
+from service_runtime.unit_of_work import UnitOfWork
+from service_runtime.web import create_app
+from testkit.events import event_of
+from testkit.memory import MemoryBroker, MemoryDatabase, MemorySource, SteadyClock
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+ROOT = UUID(int=1)
+
+
+@pytest.fixture
+def spans() -> Iterator[InMemorySpanExporter]:
+    exporter = InMemorySpanExporter()
+    tracing.configure_with(SimpleSpanProcessor(exporter), "test", 0, 1.0)
+    yield exporter
+    tracing.shutdown()
+
+
+@dataclass
+class System:
+    """Two services on twins: the first reads one topic and writes another, the second reads it."""
+
+    clock: SteadyClock
+    broker: MemoryBroker
+    first: Consumer
+    second: Consumer
+    database: MemoryDatabase
+
+    async def run(self, seconds: float = 0.3) -> None:
+        stopping = asyncio.Event()
+        running = [asyncio.create_task(one.run(stopping)) for one in (self.first, self.second)]
+        await asyncio.sleep(seconds)
+        stopping.set()
+        await asyncio.gather(*running)
+
+
+async def forward(batch, _store):
+    return [Emit(event_of(NotificationDelivered), item.cause) for item in batch]
+
+
+async def take(_batch, _store):
+    return ()
+
+
+def system(handle=forward) -> System:
+    clock = SteadyClock(NOW)
+    broker, database = MemoryBroker(clock), MemoryDatabase(clock)
+    other = MemoryDatabase(clock)
+
+    def consumer(name, db, event, handler):
+        unit = UnitOfWork(db, Relay(db, broker), name, clock)
+        source = MemorySource(broker, [event.topic])
+        return Consumer(name, source, unit, [Handler(event, handler, lambda tx: tx)], clock)
+
+    first = consumer("first", database, AuditRecorded, handle)
+    second = consumer("second", other, NotificationDelivered, take)
+    return System(clock, broker, first, second, database)
+
+
+async def post(system: System, headers: dict[str, str] | None = None) -> httpx.Response:
+    """Send one request to an edge that publishes one event."""
+    app = create_app("edge", {}, SystemClock(), begins_traces=True)
+
+    async def publish(_request):
+        emit = Emit(event_of(AuditRecorded), Cause(ROOT, tracing.current_trace()))
+        outgoing, span = tracing.sending(emit.outgoing("edge", NOW))
+        await system.broker.send(outgoing)
+        span.end()
+        return httpx_response()
+
+    app.add_route("/publish", publish, methods=["POST"])
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://edge") as http:
+        return await http.post("/publish", headers=headers)
+
+
+def httpx_response():
+    from starlette.responses import Response  # noqa: PLC0415
+
+    return Response(status_code=204)
+
+
+def named(exporter: InMemorySpanExporter) -> dict[str, ReadableSpan]:
+    return {span.name: span for span in exporter.get_finished_spans()}
+
+
+async def test_one_trace_from_the_request_through_every_hop(spans):
+    twins = system()
+    answer = await post(twins)
+    await twins.run()
+    found = named(spans)
+    chain = [
+        "POST /publish",
+        "send audit.recorded.v1",
+        "process audit.recorded.v1",
+        "send notification.delivered.v1",
+        "process notification.delivered.v1",
+    ]
+    assert {found[name].context.trace_id for name in chain} == {
+        int(answer.headers["X-Trace-Id"], 16)
+    }
+    for up, down in itertools.pairwise(chain):
+        assert found[down].parent.span_id == found[up].context.span_id, (up, down)
+    process = found["process audit.recorded.v1"]
+    assert process.links[0].context.span_id == found["send audit.recorded.v1"].context.span_id
+    assert process.attributes["messaging.destination.name"] == "audit.recorded.v1"
+    assert not any("key" in name for span in found.values() for name in span.attributes)
+
+
+async def test_a_caller_that_records_nothing_is_believed(spans):
+    twins = system()
+    unsampled = "00-" + "1" * 32 + "-" + "2" * 16 + "-00"
+    await post(twins, {"traceparent": unsampled})
+    await twins.run()
+    assert spans.get_finished_spans() == ()
+    [record] = twins.broker.topics["notification.delivered.v1"]
+    assert dict(record.headers)["traceparent"].decode().endswith("-00")
+
+
+async def test_a_repeated_record_shows_as_a_duplicate(spans):
+    twins = system()
+    await post(twins)
+    await twins.run()
+    [record] = twins.broker.topics["audit.recorded.v1"]
+    twins.broker.topics["audit.recorded.v1"].append(replace(record, offset=1))
+    await twins.run()
+    marks = [
+        span.attributes.get("duplicate", False)
+        for span in spans.get_finished_spans()
+        if span.name == "process audit.recorded.v1"
+    ]
+    assert marks == [False, True]
+
+
+async def test_a_dead_letter_shows_as_an_error_without_its_text(spans):
+    async def refuse(_batch, _store):
+        raise Rejected("account 1234567890")
+
+    twins = system(refuse)
+    await post(twins)
+    await twins.run()
+    span = named(spans)["process audit.recorded.v1"]
+    assert span.attributes["error.type"] == "Rejected"
+    assert span.attributes["countersign.set_aside"] == "dead letter: rejected"
+    assert not span.events
+    assert "1234567890" not in span.to_json()
+
+
+@pytest.mark.parametrize("late", ["old", "redriven"])
+async def test_a_late_record_starts_a_trace_that_links_back(spans, late):
+    twins = system()
+    await post(twins)
+    [record] = twins.broker.topics["audit.recorded.v1"]
+    if late == "old":
+        changed = replace(record, timestamp_ms=record.timestamp_ms - 301_000)
+    else:
+        changed = replace(record, headers=(*record.headers, (tracing.REDRIVEN, b"now")))
+    twins.broker.topics["audit.recorded.v1"] = [changed]
+    await twins.run()
+    found = named(spans)
+    process = found["process audit.recorded.v1"]
+    assert process.parent is None
+    assert process.attributes["countersign.late"] == late
+    assert process.links[0].context.trace_id == found["POST /publish"].context.trace_id
+    assert process.context.trace_id != found["POST /publish"].context.trace_id
+
+
+async def test_a_swept_row_starts_a_trace_that_links_back(spans):
+    twins = system()
+    await post(twins)
+    [record] = twins.broker.topics["audit.recorded.v1"]
+    emit = Emit(event_of(AuditRecorded), Cause(ROOT, trace_in(record)))
+    relay = Relay(twins.database, twins.broker)
+    await relay.publish([Stored(7, emit.outgoing("first", NOW), waited_s=12.0)])
+    await relay.flush()
+    swept = spans.get_finished_spans()[-1]
+    assert swept.name == "send audit.recorded.v1"
+    assert swept.parent is None
+    assert swept.attributes["outbox.wait_s"] == 12.0
+    assert swept.links[0].context.trace_id == named(spans)["POST /publish"].context.trace_id
+
+
+def trace_in(record):
+    return tuple((n, v.decode()) for n, v in record.headers if n == "traceparent")
+
+
+async def test_due_work_continues_the_trace_and_a_late_try_links_back(spans):
+    twins = system()
+    await post(twins)
+    [record] = twins.broker.topics["audit.recorded.v1"]
+    cause = Cause(ROOT, trace_in(record))
+    for attempts in (1, tracing.LATE_ATTEMPTS + 1):
+        with tracing.processing([Due("row", cause, 1, attempts)], NOW.timestamp()) as [due]:
+            with tracing.calling("POST bank") as headers:
+                assert headers["traceparent"]
+            assert due.cause.trace != cause.trace
+    first, late = [span for span in spans.get_finished_spans() if span.name == "work str"]
+    root = named(spans)["POST /publish"].context.trace_id
+    assert first.context.trace_id == root
+    assert late.context.trace_id != root
+    assert late.links[0].context.trace_id == root
+    calls = [span for span in spans.get_finished_spans() if span.name == "POST bank"]
+    assert [call.parent.span_id for call in calls] == [
+        first.context.span_id,
+        late.context.span_id,
+    ]
+
+
+async def test_probes_begin_no_traces(spans):
+    app = create_app("edge", {}, SystemClock(), begins_traces=True)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://edge"
+    ) as http:
+        await http.get("/health")
+        await http.get("/ready")
+    assert spans.get_finished_spans() == ()
+
+
+def test_without_an_endpoint_nothing_is_configured():
+    tracing.configure("test", 0, "", 1.0)
+    with tracing.calling("anything") as headers:
+        assert headers == {}
