@@ -1,0 +1,168 @@
+"""Arguments, exit codes and output of the command, as far as nobody needs to be asked."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from ops.check.findings import LISTED, Findings, Violation
+from ops.command import check as check_command
+from ops.command.dlq import age, place_of, wanted
+from ops.command.main import app
+from ops.command.output import console, table_of
+from ops.confirmation import exit_code_of
+from ops.dead_letters import letter_of
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (200, {"status": "SUCCESS"}, 0),
+        (403, {"status": "OTP_REQUIRED"}, 3),
+        (202, {"status": "PENDING"}, 4),
+        (409, {"error": "Request in progress"}, 4),
+        (409, {"status": "SUCCESS", "transaction_id": "tx-1"}, 1),
+        (403, {"status": "DECLINED"}, 1),
+        (401, {"error": "Invalid OTP"}, 1),
+        (429, {"error": "Too many requests"}, 1),
+        (400, None, 1),
+        (503, {"error": "Service unavailable"}, 2),
+        (502, None, 2),
+    ],
+)
+def test_an_answer_has_an_exit_code(status, body, expected):
+    assert exit_code_of(status, body) == expected
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [],
+        ["pay"],
+        ["token"],
+        ["show"],
+        ["accounts", "list"],
+        ["accounts", "open"],
+        ["dlq", "list"],
+        ["dlq", "show"],
+        ["check"],
+    ],
+    ids=" ".join,
+)
+def test_every_command_explains_itself(command):
+    told = CliRunner().invoke(app, [*command, "--help"])
+    assert told.exit_code == 0
+    assert "Exit codes" in told.stdout or command in (["token"], ["accounts", "list"])
+    if command:
+        assert "Examples:" in told.stdout
+        assert "--json" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["show"], "TX"),
+        (["accounts", "open", "a"], "--owner"),
+        (["accounts", "open", "a", "--owner", "u", "--count", "0"], "--count"),
+        (["check", "--days", "0"], "--days"),
+        (["--offset", "x", "check"], "--offset"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2_and_names_the_option(arguments, named):
+    told = CliRunner().invoke(app, arguments)
+    assert told.exit_code == 2
+    assert named in told.stderr
+
+
+def findings(*violations, missing=()):
+    found = Findings(missing=list(missing))
+    for violation in violations:
+        found.add(violation)
+    return found
+
+
+LOST = Violation("I1", "p", "gone")
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (findings(), 0),
+        (findings(LOST), 1),
+        (findings(missing=["audit"]), 2),
+        (findings(LOST, missing=["audit"]), 1),
+    ],
+    ids=["clean", "violated", "blind", "violated and blind"],
+)
+def test_a_check_has_an_exit_code(found, expected):
+    assert check_command.exit_code_of(found) == expected
+
+
+def test_violations_are_all_counted_and_the_first_are_named():
+    found = findings(*[LOST] * (LISTED + 5), Violation("I12", "p", "unscored"))
+    assert found.counts == {"I1": LISTED + 5, "I12": 1}
+    assert len(found.violations) == LISTED + 1
+    assert found.invariants() == ["I1", "I2", "I3", "I4", "I8", "I9", "I12"]
+    assert json.loads(json.dumps(found.as_dict()))["invariants"]["I1"]["violations"] == LISTED + 5
+
+
+def test_a_check_shows_each_violation_and_who_did_not_answer(capsys):
+    check_command.show_findings(console(), findings(LOST, missing=["audit [is] away"]))
+    shown = capsys.readouterr().out
+    for text in ("I1", "gone", "audit [is] away", "I9"):
+        assert text in shown
+
+
+@given(st.lists(st.text(st.characters(codec="ascii", exclude_categories=["C"])), max_size=4))
+def test_no_text_is_taken_for_markup(texts):
+    screen = console()
+    with screen.capture() as captured:
+        screen.print(table_of("", ("", ""), [(text, "[bold]") for text in texts]))
+    assert captured.get().count("[bold]") >= len(texts)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(-5, "0 s"), (0, "0 s"), (59, "59 s"), (60, "1 min"), (7200, "2 h"), (200_000, "2 d")],
+)
+def test_age_is_told_in_its_largest_unit(seconds, expected):
+    assert age(NOON, NOON + timedelta(seconds=seconds)) == expected
+
+
+def record(**headers):
+    return SimpleNamespace(
+        topic="settlement-queue-dlq",
+        partition=3,
+        offset=17,
+        timestamp=NOON.timestamp() * 1000,
+        headers=list(headers.items()),
+        value=b"{}",
+    )
+
+
+def test_a_dead_letter_is_read_whatever_its_headers_are():
+    letter = letter_of(record(ce_id=b"\xff", dl_reason=None))
+    assert (letter.topic, letter.reason, letter.time) == ("settlement-queue", "", NOON)
+    assert place_of(letter) == "settlement-queue/3/17"
+
+
+@pytest.mark.parametrize(
+    ("topic", "reason", "event_id", "expected"),
+    [
+        (None, None, None, True),
+        ("settlement-queue", None, None, True),
+        ("settlement-queue-dlq", "schema", "e-1", True),
+        ("risk.assessed.v1", None, None, False),
+        (None, "header", None, False),
+        (None, None, "e-2", False),
+    ],
+)
+def test_filters_narrow_down(topic, reason, event_id, expected):
+    letter = letter_of(record(ce_id=b"e-1", dl_reason=b"schema"))
+    assert wanted(topic, reason, event_id)(letter) is expected

@@ -1,0 +1,80 @@
+"""The demonstration's script holds together, and notices what is not as expected."""
+
+from decimal import Decimal
+
+import pytest
+
+from ops.confirmation import exit_code_of
+from ops.demo.requests import MOST_ASKED, body_of, faults_of
+from ops.demo.scenarios import CODE, SCENARIOS, SHOWN, Cast, Step
+from ops.system import Reply
+
+CAST = Cast("abcde")
+PRINTED = ("tx-987", "abc-123", "acc-1", "usr-456")
+
+
+def reply(status=200, text="", body=None, **headers):
+    return Reply(status, headers, body, text, 1.0)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
+def test_balances_follow_from_what_is_settled(scenario):
+    spent = sum(
+        Decimal(step.amount) * 100
+        for step in scenario.steps
+        if step.amount and scenario.outcomes.get(step.payment) == "SETTLED"
+    )
+    assert scenario.opening_minor - spent == scenario.closing_minor
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
+def test_no_customer_comes_near_ten_requests_a_minute(scenario):
+    assert len(scenario.steps) - 1 + MOST_ASKED < 10
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
+def test_every_confirmed_payment_is_followed(scenario):
+    confirmed = {step.payment for step in scenario.steps if step.status == 200}
+    assert confirmed == set(scenario.outcomes)
+
+
+def test_the_printed_calls_are_left_alone():
+    bodies = [body_of(CAST, scenario, step) for scenario in SCENARIOS for step in scenario.steps]
+    used = {value for body in bodies for value in body.values()}
+    used |= {CAST.user(scenario) for scenario in SCENARIOS}
+    assert not used & set(PRINTED)
+
+
+def test_two_runs_share_nothing():
+    other = Cast("vwxyz")
+    for scenario in SCENARIOS:
+        assert CAST.user(scenario) != other.user(scenario)
+        assert CAST.transaction(scenario) != other.transaction(scenario)
+
+
+def test_the_shown_payment_needs_a_code():
+    assert [exit_code_of(step.status, step.body) for step in SHOWN.steps] == [3, 1, 0, 0]
+    assert CODE in {step.code for step in SHOWN.steps}
+
+
+SUCCEEDS = Step("confirm", 200, {"status": "SUCCESS"})
+REPEATS = Step("again", 200, {"status": "SUCCESS"}, is_repeat=True)
+DONE = {"status": "SUCCESS", "reference": "R"}
+
+
+@pytest.mark.parametrize(
+    ("step", "answer", "before", "faults"),
+    [
+        (SUCCEEDS, reply(body=DONE), None, 0),
+        (SUCCEEDS, reply(status=202, body={"status": "PENDING"}), None, 2),
+        (SUCCEEDS, reply(body=None), None, 1),
+        (SUCCEEDS, reply(body=["SUCCESS"]), None, 1),
+        (REPEATS, reply(body=DONE, text="x", **{"idempotent-replayed": "true"}), "x", 0),
+        (REPEATS, reply(body=DONE, text="x"), "x", 1),
+        (REPEATS, reply(body=DONE, text="y", **{"idempotent-replayed": "true"}), "x", 1),
+        (REPEATS, reply(body=DONE, text="x", **{"idempotent-replayed": "true"}), None, 1),
+    ],
+)
+def test_an_answer_that_differs_is_noticed(step, answer, before, faults):
+    first = reply(text=before) if before else None
+    assert len(faults_of(step, answer, first)) == faults

@@ -1,0 +1,118 @@
+"""What must hold for one payment across confirm, settlement, audit and the bank."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from ops.check.movements import Movements
+from ops.check.rows import Instruction, Movement, Payment, Timeline
+from ops.check.rules import Seen, faults_of
+
+UETR = "ec4cfc77-37ae-4632-bb06-3a330f5b780a"
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+PAYMENT = Payment("p", "tx-1", "CONFIRMED", 2, "SETTLED", UETR, 5000, "USD", NOON)
+INSTRUCTION = Instruction("p", UETR, "first-bank", "SETTLED", 5000, "USD")
+MOVEMENT = Movement(UETR, "first-bank", "tx-1", "50.00", "USD")
+TIMELINE = Timeline(
+    "p",
+    ("PAYMENT_REQUESTED", "PAYMENT_CONFIRMED", "SETTLEMENT_REQUESTED", "SETTLEMENT_SETTLED"),
+    (1, 2, None, 3),
+)
+SETTLED = Seen(PAYMENT, INSTRUCTION, TIMELINE, [MOVEMENT])
+
+
+def with_settlement(status):
+    events = TIMELINE.events[:3]
+    versions = TIMELINE.versions[:3]
+    if status in ("SETTLED", "REJECTED"):
+        events, versions = (*events, f"SETTLEMENT_{status}"), (*versions, 3)
+    return replace(
+        SETTLED,
+        payment=replace(PAYMENT, settlement_status=status),
+        instruction=replace(INSTRUCTION, status=status),
+        timeline=Timeline("p", events, versions),
+    )
+
+
+def declined():
+    payment = replace(PAYMENT, status="DECLINED", settlement_status="NONE")
+    timeline = Timeline("p", ("PAYMENT_REQUESTED", "PAYMENT_DECLINED"), (1, 2))
+    return Seen(payment, None, timeline, [])
+
+
+def invariants(seen):
+    return [fault.invariant for fault in faults_of(seen)]
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        pytest.param(SETTLED, id="settled, moved once"),
+        pytest.param(replace(SETTLED, movements=None), id="statement not asked for"),
+        pytest.param(replace(with_settlement("REJECTED"), movements=[]), id="rejected"),
+        pytest.param(replace(with_settlement("UNKNOWN"), movements=[]), id="unknown, unmoved"),
+        pytest.param(with_settlement("UNKNOWN"), id="unknown, moved"),
+        pytest.param(declined(), id="declined"),
+    ],
+)
+def test_what_fits_is_no_fault(seen):
+    assert invariants(seen) == []
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        pytest.param(replace(SETTLED, movements=[]), ["I2"], id="settled, never moved"),
+        pytest.param(replace(SETTLED, movements=[MOVEMENT] * 2), ["I2"], id="moved twice"),
+        pytest.param(with_settlement("REJECTED"), ["I2"], id="rejected, and moved"),
+        pytest.param(
+            replace(with_settlement("UNKNOWN"), movements=[MOVEMENT] * 2),
+            ["I2"],
+            id="unknown, moved twice",
+        ),
+        pytest.param(replace(declined(), movements=[MOVEMENT]), ["I2"], id="declined, and moved"),
+        pytest.param(
+            replace(declined(), instruction=INSTRUCTION), ["I2"], id="declined, and instructed"
+        ),
+        pytest.param(replace(SETTLED, instruction=None), ["I1"], id="never instructed"),
+        pytest.param(
+            replace(SETTLED, instruction=replace(INSTRUCTION, status="SENT")),
+            ["I1"],
+            id="outcomes differ",
+        ),
+        pytest.param(
+            replace(SETTLED, instruction=replace(INSTRUCTION, uetr="other")),
+            ["I2"],
+            id="another UETR",
+        ),
+        pytest.param(
+            replace(SETTLED, instruction=replace(INSTRUCTION, amount_minor=4999)),
+            ["I2"],
+            id="another amount at settlement",
+        ),
+        pytest.param(
+            replace(SETTLED, movements=[replace(MOVEMENT, amount="49.99")]),
+            ["I2"],
+            id="another amount at the bank",
+        ),
+        pytest.param(
+            replace(SETTLED, movements=[replace(MOVEMENT, end_to_end_id="tx-2")]),
+            ["I2"],
+            id="another payment's id at the bank",
+        ),
+        pytest.param(replace(SETTLED, payment=None), ["I1"], id="unknown to confirm"),
+        pytest.param(replace(SETTLED, timeline=None), ["I9"], id="unknown to audit"),
+    ],
+)
+def test_what_does_not_fit_is_named(seen, expected):
+    assert invariants(seen) == expected
+
+
+def test_movements_are_found_by_uetr_and_what_nobody_asked_for_is_left():
+    other = replace(MOVEMENT, uetr="other")
+    with Movements() as movements:
+        movements.add([MOVEMENT, other, MOVEMENT])
+        assert movements.of(UETR) == [MOVEMENT, MOVEMENT]
+        assert movements.of("nobody's") == []
+        assert list(movements.unwanted()) == [other]

@@ -1,0 +1,185 @@
+"""The `countersign` command against the running system, as a script uses it."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from local_stack.stack import Stack
+from testkit.edge import CODE, Edge
+
+pytestmark = pytest.mark.stack
+
+COMMAND = Path(sys.executable).parent / "countersign"
+WITHIN_S = 60
+
+
+class Command:
+    """The command, spoken to as a program."""
+
+    def __init__(self, offset: int) -> None:
+        self._environment = {**os.environ, "COUNTERSIGN_OFFSET": str(offset)}
+
+    async def __call__(self, *arguments: str) -> tuple[int, str, str]:
+        process = await asyncio.create_subprocess_exec(
+            str(COMMAND),
+            *arguments,
+            env=self._environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, error = await asyncio.wait_for(process.communicate(), WITHIN_S)
+        assert process.returncode is not None
+        return process.returncode, out.decode(), error.decode()
+
+    async def json(self, *arguments: str):
+        status, out, error = await self(*arguments, "--json")
+        assert error == ""
+        return status, json.loads(out)
+
+
+@pytest.fixture
+def countersign(system: Stack) -> Command:
+    return Command(system.ports.offset)
+
+
+async def opened(countersign: Command, name: str) -> list[str]:
+    """Open an account and return the options of a payment from it."""
+    opening = ("accounts", "open", name, "--owner", name, "--balance", "10000.00")
+    assert await countersign.json(*opening) == (0, {"opened": 1, "existing": 0})
+    assert await countersign.json(*opening) == (0, {"opened": 0, "existing": 1})
+    return ["pay", "--tx", name, "--key", name, "--user", name]
+
+
+async def test_a_payment_with_a_code_is_made_and_shown(countersign, edge: Edge, name: str):
+    pay = await opened(countersign, name)
+    status, asked = await countersign.json(
+        *pay, "--amount", "5200", "--from", name, "--to", "payee-xyz"
+    )
+    assert (status, asked["status"], asked["body"]["status"]) == (3, 403, "OTP_REQUIRED")
+    status, wrong = await countersign.json(*pay, "--otp", "000000")
+    assert (status, wrong["status"]) == (1, 401)
+    status, paid = await countersign.json(*pay, "--otp", CODE)
+    assert (status, paid["status"]) == (0, 200)
+    status, again = await countersign.json(*pay, "--otp", CODE)
+    assert (status, again["body"]) == (0, paid["body"])
+    assert again["headers"]["idempotent-replayed"] == "true"
+
+    known = await settled(countersign, name)
+    assert [one["state"] for one in known["challenges"]] == ["ACCEPTED"]
+    assert known["challenges"][0]["attempts"] == 2
+    assert [one["status"] for one in known["instructions"]] == ["SETTLED"]
+    assert {one["kind"] for one in known["payment"]["entries"]} == {"HOLD", "SETTLE"}
+    assert CODE not in json.dumps(known["timeline"])
+
+    status, shown, _ = await countersign("show", name)
+    assert status == 0
+    for text in ("Ledger", "Settlement", "One-time codes", "Messages", "Timeline", "OTP_VERIFIED"):
+        assert text in shown
+
+
+async def settled(countersign: Command, name: str):
+    for _ in range(60):
+        status, known = await countersign.json("show", name)
+        events = {row["event"] for row in known["timeline"]}
+        if {"SETTLEMENT_SETTLED", "NOTIFICATION_DELIVERED"} <= events:
+            assert (status, known["missing"]) == (0, [])
+            return known
+        await asyncio.sleep(0.5)
+    raise AssertionError(f"{name} is not settled: {known}")
+
+
+async def test_one_transaction_id_of_two_users_has_to_be_told_apart(countersign, name: str):
+    for user in (f"{name}-a", f"{name}-b"):
+        await opened(countersign, user)
+        pay = ("pay", "--tx", name, "--user", user, "--amount", "5")
+        assert (await countersign(*pay, "--from", user, "--to", "payee-xyz"))[0] == 0
+    status, out, error = await countersign("show", name)
+    assert status == 5
+    assert f"{name}-a" in out
+    assert "--user" in error
+    status, known = await countersign.json("show", name, "--user", f"{name}-b")
+    assert (status, known["payment"]["user_id"]) == (0, f"{name}-b")
+
+
+async def test_what_is_not_there_is_refused_in_one_sentence(countersign, name: str):
+    for arguments in (
+        ("show", name),
+        ("dlq", "show", name),
+        ("accounts", "open", "acc-1", "--owner", name),
+    ):
+        status, out, error = await countersign(*arguments)
+        assert (status, out) == (1, "")
+        assert error.startswith("error: ")
+        assert error.count("\n") == 1
+
+
+async def test_a_dead_letter_is_listed_and_shown_masked(countersign, system: Stack):
+    event_id = uuid4()
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", str(event_id).encode()),
+        ("ce_type", b"settlement.requested.v1"),
+        ("ce_source", b"/test"),
+        ("ce_time", b"2026-11-20T00:00:00Z"),
+    ]
+    producer = AIOKafkaProducer(bootstrap_servers=system.kafka)
+    await producer.start()
+    await producer.send_and_wait(
+        "settlement-queue", b'{"amount_minor":55,"note":"canary-5f1"}', headers=headers
+    )
+    await producer.stop()
+    listed = await listed_letters(countersign, str(event_id))
+    assert {one["consumer"] for one in listed} == {"settlement", "audit"}
+    assert {(one["topic"], one["reason"]) for one in listed} == {("settlement-queue", "schema")}
+    for letter_id in (str(event_id), listed[0]["place"]):
+        status, out, _ = await countersign("dlq", "show", letter_id)
+        assert status == 0
+        assert "55" in out
+        assert "canary" not in out
+    assert (await countersign.json("dlq", "list", "--reason", "no-such"))[1]["total"] == 0
+
+
+async def listed_letters(countersign: Command, event_id: str):
+    for _ in range(20):
+        status, found = await countersign.json("dlq", "list", "--id", event_id)
+        assert status == 0
+        if found["total"] == 2:
+            break
+        await asyncio.sleep(0.5)
+    return found["letters"]
+
+
+async def test_a_check_finds_nothing_wrong_and_everything_asked(countersign, name: str):
+    pay = await opened(countersign, name)
+    assert (await countersign(*pay, "--amount", "5", "--from", name, "--to", "payee-xyz"))[0] == 0
+    status, found = await countersign.json("check", "--grace", "30", "--unfinished-after", "120")
+    assert (found["violations"], found["missing"]) == ([], [])
+    assert status == 0
+    assert found["payments"] > 0
+    for invariant in ("I1", "I2", "I3", "I4", "I8", "I9"):
+        assert found["invariants"][invariant]["checked"] > 0
+
+
+async def test_money_that_moved_for_no_payment_is_found(countersign, system: Stack, edge: Edge):
+    secret = json.loads(system.credentials.read("partner-credentials"))["first-bank"]
+    uetr = str(uuid4())
+    transfer = {
+        "uetr": uetr,
+        "end_to_end_id": "nobodys",
+        "amount": "5.00",
+        "currency": "USD",
+        "debtor_account": "acc-1",
+        "creditor_account": "payee-xyz",
+    }
+    url = system.description().url("partner_bank") + "/banks/first-bank/transfers"
+    headers = {"Authorization": f"Bearer {secret}", "Idempotency-Key": uetr}
+    assert (await edge.http.post(url, json=transfer, headers=headers)).status_code == 201
+    status, found = await countersign.json("check", "--grace", "30", "--unfinished-after", "120")
+    assert status == 1
+    assert [(one["invariant"], one["about"]) for one in found["violations"]] == [("I2", uetr)]
