@@ -17,8 +17,8 @@ from payment_schemas.ids import PaymentId, RequestId, payment_id_of
 class Conversation:
     """The payments that a batch speaks of, found by transaction and by key, as they change.
 
-    A payment that the batch itself creates is not to be seen before its own request is decided:
-    an earlier request for it was refused, and a refusal binds nothing.
+    A payment that the batch itself creates is hidden from earlier requests that are refused: a
+    refusal binds nothing, so there was nothing to see when they were made.
     """
 
     accounts: Mapping[str, Account]
@@ -81,7 +81,18 @@ class Conversation:
         return self.accounts.get(request.from_account or "")
 
     def _find(self, request: ConfirmRequested) -> Payment | None:
-        return self._by_id.get(self._by_key.get(_key_of(request), _id_of(request)))
+        stored = self._by_id.get(self._by_key.get(_key_of(request), _id_of(request)))
+        if stored is None and self.refusal(request) is None:
+            return self._hidden(request)
+        return stored
+
+    def _hidden(self, request: ConfirmRequested) -> Payment | None:
+        """Return what a later request has created in place of this one, whose key was taken."""
+        for payment in (decision.state for decision in self._new.values()):
+            key = payment.user_id, payment.idempotency_key
+            if payment.id == _id_of(request) or key == _key_of(request):
+                return payment
+        return None
 
     def _show(self, payment: Payment) -> None:
         self._by_id[payment.id] = payment

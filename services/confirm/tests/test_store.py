@@ -1,0 +1,186 @@
+"""One contract for the tables in memory and in PostgreSQL: what is kept and what is refused."""
+
+from dataclasses import replace
+
+import pytest
+from confirm_builders import ACCOUNT, created, drawn, first_request, payment_in
+
+from confirm.domain.decision import review_case
+from confirm.domain.ledger import Ledger, give_back, hold, settle
+from confirm.domain.payment import LEGAL, Status
+
+STEPS = [(one, other) for one in Status for other in Status]
+
+
+def other(number, **fields):
+    """Another payment than tx-987, with its own key and draw."""
+    made = {"transaction_id": f"tx-{number}", "idempotency_key": f"key-{number}", **fields}
+    payment = created(**made)
+    return replace(payment, uetr=drawn(number).uetr, reference=drawn(number).reference)
+
+
+@pytest.fixture
+async def funded(world):
+    await world.open_account("acc-1", "usr-456", 1_000_000)
+    return world
+
+
+async def opened(world, *payments):
+    async with world.stored() as store:
+        await store.open(payments)
+    return await world.payments()
+
+
+@pytest.mark.parametrize("status", list(Status))
+async def test_what_was_stored_is_read_back_unchanged(funded, status):
+    payment = payment_in(status)
+
+    assert await opened(funded, payment) == [payment]
+    async with funded.stored() as store:
+        assert await store.lock([payment.id, other(2).id]) == {payment.id: payment}
+
+
+@pytest.mark.parametrize(
+    "clash",
+    [
+        pytest.param({"transaction_id": "tx-987"}, id="transaction"),
+        pytest.param({"idempotency_key": "abc-123"}, id="key"),
+    ],
+)
+async def test_a_payment_whose_transaction_or_key_is_taken_is_left_out(funded, clash):
+    first = created()
+
+    assert await opened(funded, first) == [first]
+    assert await opened(funded, other(2, **clash)) == [first]
+
+
+@pytest.mark.parametrize("field", ["reference", "uetr"])
+async def test_a_payment_whose_reference_or_uetr_is_taken_is_left_out(funded, field):
+    first = created()
+    second = replace(other(2), **{field: getattr(first, field)})
+
+    assert await opened(funded, first) == [first]
+    assert await opened(funded, second) == [first]
+
+
+async def test_a_request_finds_payments_by_transaction_and_by_key(funded):
+    await opened(funded, other(1), other(2), other(3), other(4))
+
+    async with funded.stored() as store:
+        found = await store.lock_known(
+            [
+                first_request(transaction_id="tx-1", idempotency_key="key-2"),
+                first_request(transaction_id="tx-9", idempotency_key="key-3"),
+                first_request(user_id="usr-457", transaction_id="tx-4", idempotency_key="key-4"),
+            ]
+        )
+
+    assert {payment.transaction_id for payment in found} == {"tx-1", "tx-2", "tx-3"}
+    assert [payment.id for payment in found] == sorted(payment.id for payment in found)
+
+
+@pytest.mark.parametrize(("start", "end"), STEPS)
+async def test_only_legal_steps_can_be_stored(funded, start, end):
+    await opened(funded, payment_in(start, version=2))
+    legal = (start, end) in LEGAL
+    moved = payment_in(end, version=3 if start is not end else 2)
+
+    if legal or start is end:
+        async with funded.stored() as store:
+            await store.save([moved])
+        assert await funded.payments() == [moved]
+    else:
+        with pytest.raises(funded.refused):
+            async with funded.stored() as store:
+                await store.save([moved])
+        assert (await funded.payments())[0].status is start
+
+
+@pytest.mark.parametrize("version", [1, 2, 4])
+async def test_a_step_counts_one_version(funded, version):
+    await opened(funded, payment_in(Status.AWAITING_RISK, version=2))
+
+    with pytest.raises(funded.refused):
+        async with funded.stored() as store:
+            await store.save([payment_in(Status.CHALLENGING, version=version)])
+
+
+async def post(world, *journals):
+    async with world.stored() as store:
+        ledger = Ledger(await store.lock_accounts({"acc-1"}))
+        for journal in journals:
+            ledger.post(journal)
+        await store.post(ledger)
+
+
+async def test_journals_move_balances_and_make_our_accounts(funded):
+    payment = created()
+
+    await post(funded, hold(payment))
+    await post(funded, settle(payment, "north-bank"))
+
+    assert await funded.balances() == {
+        "acc-1": 480_000,
+        "clearing:north-bank:USD": 520_000,
+        "equity:opening:USD": -1_000_000,
+        "in-flight:USD": 0,
+    }
+
+
+async def test_many_journals_of_one_batch_are_one_change_a_balance(funded):
+    payments = [other(number, amount="10") for number in range(1, 4)]
+
+    await post(funded, *[hold(payment) for payment in payments], give_back(payments[0]))
+
+    balances = await funded.balances()
+    assert (balances["acc-1"], balances["in-flight:USD"]) == (998_000, 2_000)
+
+
+@pytest.mark.parametrize("make", [hold, give_back])
+async def test_a_payment_has_each_journal_once(funded, make):
+    await post(funded, hold(other(2, amount="10")), make(created()))
+
+    with pytest.raises(funded.refused):
+        await post(funded, hold(other(3, amount="10")), make(created()))
+
+    assert len(await funded.journals()) == 2
+
+
+async def test_a_balance_never_falls_below_its_minimum(funded):
+    before = await funded.balances()
+
+    with pytest.raises(funded.refused):
+        await post(funded, hold(other(2, amount="10000.01")))
+
+    assert await funded.balances() == before
+    assert await funded.journals() == []
+
+
+async def test_a_batch_that_posts_nothing_writes_nothing(funded):
+    async with funded.stored() as store:
+        await store.open([])
+        await store.save([])
+        await store.open_reviews([])
+        await store.post(Ledger({}))
+        assert await store.accounts([]) == {}
+
+    assert await funded.journals() == []
+
+
+async def test_accounts_are_found_by_name(funded):
+    async with funded.stored() as store:
+        found = await store.accounts(["acc-1", "acc-9"])
+
+    assert found == {"acc-1": replace(ACCOUNT, balance_minor=1_000_000)}
+
+
+async def test_a_payment_has_one_review_case(funded):
+    payment = created()
+    await opened(funded, payment)
+    case = review_case(payment, ("risk",))
+
+    for _ in range(2):
+        async with funded.stored() as store:
+            await store.open_reviews([case, case])
+
+    assert await funded.reviews() == [payment.id]
