@@ -50,3 +50,4 @@ format: setup ## format and repair what can be repaired by machine
 generate: setup ## write the files that follow from others
 	@$(STACK_COMMAND) generate
 	@$(PYTHON) -m testkit.generate
+	@$(PYTHON) -m observability.generate

@@ -1,0 +1,1 @@
+"""Dashboards and rules as code, and what holds them against a real Prometheus."""

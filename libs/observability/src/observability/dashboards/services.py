@@ -1,0 +1,119 @@
+"""Services: which one is slow, failing or short of something."""
+
+from grafana_foundation_sdk.builders import dashboard as builder
+from grafana_foundation_sdk.models import units
+
+from observability.dashboards.panels import RATE, Query, Told, dashboard, graph
+
+_DURATION = "http_server_request_duration_seconds"
+
+
+def services() -> builder.Dashboard:
+    """Every process, its requests, its spans, and what it uses."""
+    return dashboard(
+        "Services",
+        "services",
+        [
+            ("Requests", _requests()),
+            ("Spans", _spans()),
+            ("What they use", _use()),
+            ("The collector", _collector()),
+        ],
+    )
+
+
+def _requests() -> list[object]:
+    return [
+        graph(
+            Told("Answers", "1 where the process answers.", units.Short),
+            Query('up{job="services"}', "{{service_name}}"),
+        ),
+        graph(
+            Told("Requests", "A second, by service.", units.RequestsPerSecond),
+            Query(f"sum by (service_name) (rate({_DURATION}_count[{RATE}]))", "{{service_name}}"),
+        ),
+        graph(
+            Told("Duration", "p95 by service and route.", units.Seconds),
+            Query(
+                "histogram_quantile(0.95, sum by (le, service_name, http_route)"
+                f" (rate({_DURATION}_bucket[{RATE}])))",
+                "{{service_name}} {{http_route}}",
+                exemplars=True,
+            ),
+        ),
+        graph(
+            Told("Server errors", "Requests answered 5xx, a second.", units.RequestsPerSecond),
+            Query(
+                "sum by (service_name)"
+                f' (rate({_DURATION}_count{{http_response_status_code=~"5.."}}[{RATE}]))'
+                " or vector(0)",
+                "{{service_name}}",
+            ),
+        ),
+    ]
+
+
+def _spans() -> list[object]:
+    return [
+        graph(
+            Told("Slowest steps", "p95 of spans, before sampling.", units.Seconds),
+            Query(
+                "topk(10, histogram_quantile(0.95, sum by (le, service_name, span_name)"
+                f" (rate(traces_span_metrics_duration_seconds_bucket[{RATE}]))))",
+                "{{service_name}} {{span_name}}",
+                exemplars=True,
+            ),
+        ),
+        graph(
+            Told("Who calls whom", "Calls a second, Kafka's hops among them.", units.Short),
+            Query(
+                "sum by (client, server) (rate(traces_service_graph_request_total[5m]))",
+                "{{client}} → {{server}}",
+            ),
+        ),
+    ]
+
+
+def _use() -> list[object]:
+    return [
+        graph(
+            Told("CPU", "Cores in use, by process.", units.Short),
+            Query(
+                f"sum by (service_name) (rate(process_cpu_seconds_total[{RATE}]))",
+                "{{service_name}}",
+            ),
+        ),
+        graph(
+            Told("Memory", "Resident, by process.", units.BytesIEC),
+            Query(
+                'sum by (service_name) (process_resident_memory_bytes{job="services"})',
+                "{{service_name}}",
+            ),
+        ),
+        graph(
+            Told("Database connections", "In use, of PostgreSQL.", units.Short),
+            Query("sum(postgresql_backends)", "connections"),
+        ),
+        graph(
+            Told("Redis memory", "In use.", units.BytesIEC),
+            Query("max(redis_memory_used_bytes)", "used"),
+        ),
+    ]
+
+
+def _collector() -> list[object]:
+    received = '{__name__=~"otelcol_receiver_accepted_(spans|metric_points|log_records)(_total)?"}'
+    failed = (
+        '{__name__=~"otelcol_exporter_(send|enqueue)_failed_'
+        '(spans|metric_points|log_records)(_total)?"}'
+    )
+    return [
+        graph(
+            Told("Received", "Spans, points and lines a second.", units.Short),
+            Query(f"sum by (receiver) (rate({received}[{RATE}]))", "{{receiver}}"),
+        ),
+        graph(
+            Told("Lost", "What an exporter could not hand over, a second.", units.Short),
+            Query(f"sum by (exporter) (rate({failed}[{RATE}])) or vector(0)", "{{exporter}}"),
+        ),
+    ]

@@ -1,0 +1,61 @@
+"""Writes what follows from this package: `python -m observability.generate`."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from grafana_foundation_sdk.builders import dashboard as builder
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+
+from local_stack.layout import CHECKOUT
+from observability.dashboards.messaging import messaging
+from observability.dashboards.payments import payments
+from observability.dashboards.services import services
+from observability.dashboards.settlement import settlement
+from observability.notifications import NOTIFICATIONS_FILE, notifications_text
+from observability.rules import RULES_FOLDER, rule_files
+from observability.timing import Timing
+
+DASHBOARDS_FOLDER = CHECKOUT / "grafana-dashboards"
+DASHBOARDS: Mapping[str, Callable[[], builder.Dashboard]] = {
+    "payment-confirm": payments,
+    "settlement": settlement,
+    "messaging": messaging,
+    "services": services,
+}
+
+
+def generated_files() -> Mapping[Path, str]:
+    """What each generated file should hold."""
+    dashboards = {
+        DASHBOARDS_FOLDER / f"{name}.json": dashboard_text(made())
+        for name, made in DASHBOARDS.items()
+    }
+    rules = {RULES_FOLDER / name: text for name, text in rule_files(Timing()).items()}
+    return {**dashboards, **rules, NOTIFICATIONS_FILE: notifications_text()}
+
+
+def dashboard_text(made: builder.Dashboard) -> str:
+    """A dashboard as Grafana reads it."""
+    document = json.loads(JSONEncoder(sort_keys=True).encode(made.build()))
+    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def generate() -> list[Path]:
+    """Write them all. Returns those that changed."""
+    wanted = generated_files()
+    changed = [path for path, text in wanted.items() if not _holds(path, text)]
+    for path in changed:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(wanted[path], encoding="utf-8")
+    return changed
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.exists() and path.read_text(encoding="utf-8") == text
+
+
+if __name__ == "__main__":
+    for path in generate():
+        sys.stdout.write(f"wrote {path.relative_to(CHECKOUT)}\n")

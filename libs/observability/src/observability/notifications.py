@@ -1,0 +1,69 @@
+"""The same alerts for Grafana, which tells somebody: its provisioning file of alert rules.
+
+Source of the shape: Grafana's file provisioning of alerting. The query carries the threshold; the
+second node fires for whatever the query returns. `$` is doubled, because Grafana fills the
+environment into provisioning files.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from local_stack.layout import CHECKOUT
+from observability.alerts import Alert, alerts
+from observability.timing import Timing
+
+PROVISIONING_FILE = Path("deploy/observability/grafana/provisioning/alerting/rules.yaml")
+NOTIFICATIONS_FILE = CHECKOUT / PROVISIONING_FILE
+_HEADER = "# Generated from libs/observability: `make generate`.\n"
+
+
+def notifications_text() -> str:
+    """The whole file."""
+    group = {
+        "orgId": 1,
+        "name": "countersign",
+        "folder": "Countersign",
+        "interval": "30s",
+        "rules": [_rule(one) for one in alerts(Timing())],
+    }
+    document = {"apiVersion": 1, "groups": [group]}
+    text: str = yaml.safe_dump(document, sort_keys=False, width=100)
+    return _HEADER + text
+
+
+def _rule(one: Alert) -> dict[str, Any]:
+    summary = one.summary.replace("$value", "$values.value.Value")
+    return {
+        "uid": one.name,
+        "title": one.name,
+        "condition": "fires",
+        "for": one.hold,
+        "noDataState": "OK",
+        "execErrState": "Error",
+        "labels": {"severity": one.severity},
+        "annotations": {"summary": _doubled(summary), "runbook_url": one.runbook},
+        "data": [_query(one.expr), _whatever_is_returned()],
+    }
+
+
+def _query(expr: str) -> dict[str, Any]:
+    model = {"refId": "value", "expr": _doubled(expr), "instant": True, "range": False}
+    window = {"from": 600, "to": 0}
+    return {
+        "refId": "value",
+        "relativeTimeRange": window,
+        "datasourceUid": "prometheus",
+        "model": model,
+    }
+
+
+def _whatever_is_returned() -> dict[str, Any]:
+    expression = "is_number($$value) || is_nan($$value) || is_inf($$value)"
+    model = {"refId": "fires", "type": "math", "expression": expression}
+    return {"refId": "fires", "datasourceUid": "__expr__", "model": model}
+
+
+def _doubled(text: str) -> str:
+    return text.replace("$", "$$")
