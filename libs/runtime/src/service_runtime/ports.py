@@ -3,7 +3,7 @@
 from asyncio import Event, Future
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -17,7 +17,7 @@ class Stored:
 
     id: int
     outgoing: Outgoing
-    waited_s: float | None = None
+    waited_s: float | None = field(default=None, compare=False)
     """How long it had waited when it was swept; None where its writer publishes it."""
 
 
