@@ -60,7 +60,7 @@ class PostgresTasks:
         self._tx = tx
 
     async def add(self, *tasks, seconds=0):
-        await self._tx.rows(
+        await self._tx.run(
             """insert into task (id, due_at)
                select value::uuid, clock_timestamp() + make_interval(secs => %(seconds)s)
                from json_array_elements_text(%(ids)s::json)""",
@@ -69,7 +69,7 @@ class PostgresTasks:
         )
 
     async def finish(self, due, note):
-        await self._tx.rows(
+        await self._tx.run(
             """update task set note = %(note)s, due_at = null, lease_until = null
                where id in (select value::uuid from json_array_elements_text(%(ids)s::json))""",
             ids=orjson.dumps([item.cause.id for item in due]).decode(),
