@@ -3,39 +3,22 @@
 import asyncio
 import os
 import signal
-import socket
-import subprocess
-import sys
 import time
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from payment_schemas.ids import event_id_of
 from payment_schemas.registry import BY_TYPE
 from service_runtime.kafka import KafkaProducer
 from service_runtime.messages import Outgoing
-from testkit.probe import DIES_AFTER_COMMIT, DIES_BEFORE_COMMIT, Tallied, numbered_on
+from testkit.probe import DIES_AFTER_COMMIT, DIES_BEFORE_COMMIT, Tallied
+from testkit.probe_process import Probe, make_topics
 
 pytestmark = pytest.mark.stack
 
 PARTITIONS = 2
-
-
-async def make_topics(bootstrap, *names):
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        there = set(await admin.list_topics())
-        large = {"max.message.bytes": str(2 * 1024 * 1024)}
-        await admin.create_topics(
-            [NewTopic(n, PARTITIONS, 1, topic_configs=large) for n in names if n not in there]
-        )
-    finally:
-        await admin.close()
 
 
 @pytest.fixture
@@ -45,77 +28,6 @@ async def topic(infrastructure, postgres):
     await make_topics(infrastructure.kafka, name, f"{name}-dlq", f"{name}.tallied")
     yield name
     BY_TYPE.pop(name, None)
-
-
-class Probe:
-    """The probe's processes on one topic."""
-
-    def __init__(self, infrastructure, settings, topic):
-        self.kafka, self.topic = infrastructure.kafka, topic
-        self.event, self.tells = numbered_on(topic), f"{topic}.tallied"
-        self._settings = settings
-        self._processes = []
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-
-    def start(self, password_file, **environment):
-        process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", "testkit.probe", self.topic],
-            env=os.environ
-            | {
-                "PORT": str(self.port),
-                "KAFKA_BOOTSTRAP_SERVERS": self.kafka,
-                # A static member that comes back at once gets what it had: groups are not shared.
-                "PROBE_NAME": self.topic,
-                "DATABASE_URL": self._settings.database_url,
-                "DATABASE_PASSWORD_FILE": password_file,
-            }
-            | environment,
-            stdout=subprocess.DEVNULL,
-        )
-        self._processes.append(process)
-        return process
-
-    def end(self):
-        for process in self._processes:
-            if process.poll() is None:
-                process.kill()
-            process.wait(10)
-
-    async def publish(self, records):
-        async with KafkaProducer(self.kafka, "test") as producer:
-            futures = [await producer.send(record) for record in records]
-            return await asyncio.gather(*futures)
-
-    async def ready(self):
-        async with httpx.AsyncClient(timeout=2) as http, asyncio.timeout(30):
-            while True:
-                try:
-                    answer = await http.get(f"http://127.0.0.1:{self.port}/ready")
-                except httpx.TransportError:
-                    await asyncio.sleep(0.05)
-                    continue
-                if answer.status_code == 200:
-                    return
-                await asyncio.sleep(0.05)
-
-    async def read(self, topic, count):
-        """Read so many records of a topic from its beginning, and see that no more come."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka, auto_offset_reset="earliest")
-        await consumer.start()
-        try:
-            consumer.assign([TopicPartition(topic, number) for number in range(PARTITIONS)])
-            found = []
-            deadline = time.monotonic() + 20
-            while len(found) < count and time.monotonic() < deadline:
-                for records in (await consumer.getmany(timeout_ms=200)).values():
-                    found += records
-            for records in (await consumer.getmany(timeout_ms=500)).values():
-                found += records
-            return found
-        finally:
-            await consumer.stop()
 
 
 @pytest.fixture

@@ -2,86 +2,20 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID
 
-import orjson
 import pytest
 
 from service_runtime.clock import SystemClock
 from service_runtime.errors import Invariant, Rejected, Unavailable
-from service_runtime.ports import Lease
 from service_runtime.relay import Relay
 from service_runtime.unit_of_work import UnitOfWork
 from service_runtime.work import Work, Worker
 from service_runtime.work_table import PostgresWorkTable
 from testkit.memory import MemoryBroker, MemoryDatabase, MemoryWorkTable
+from testkit.tasks import MemoryTasks, PostgresTasks, Task
 
 TASKS = [UUID(int=number) for number in range(1, 9)]
-
-
-@dataclass(frozen=True)
-class Task:
-    id: UUID
-    note: str = ""
-
-
-class MemoryTasks:
-    """The store of tasks on the twin."""
-
-    def __init__(self, tx):
-        self._tx = tx
-
-    async def add(self, *tasks, seconds=0):
-        due_at = self._tx.clock.now() + timedelta(seconds=seconds)
-        for task in tasks:
-            self._tx.own["task"][task] = Task(task)
-            self._tx.own["task/lease"][task] = Lease(due_at)
-
-    async def finish(self, due, note):
-        for item in due:
-            row_id = item.cause.id
-            self._tx.own["task"][row_id] = Task(row_id, note)
-            self._tx.own["task/lease"][row_id] = Lease(None, None, item.epoch, item.attempts)
-
-    async def notes(self):
-        return {row.id: row.note for row in self._tx.own["task"].values()}
-
-    async def parked(self):
-        leases = self._tx.own["task/lease"].items()
-        return {row_id: lease.parked for row_id, lease in leases if lease.parked}
-
-
-class PostgresTasks:
-    """The store of tasks in PostgreSQL."""
-
-    def __init__(self, tx):
-        self._tx = tx
-
-    async def add(self, *tasks, seconds=0):
-        await self._tx.run(
-            """insert into task (id, due_at)
-               select value::uuid, clock_timestamp() + make_interval(secs => %(seconds)s)
-               from json_array_elements_text(%(ids)s::json)""",
-            ids=orjson.dumps(tasks).decode(),
-            seconds=seconds,
-        )
-
-    async def finish(self, due, note):
-        await self._tx.run(
-            """update task set note = %(note)s, due_at = null, lease_until = null
-               where id in (select value::uuid from json_array_elements_text(%(ids)s::json))""",
-            ids=orjson.dumps([item.cause.id for item in due]).decode(),
-            note=note,
-        )
-
-    async def notes(self):
-        return {row["id"]: row["note"] for row in await self._tx.rows("select * from task")}
-
-    async def parked(self):
-        rows = await self._tx.rows("select * from task where parked_at is not null")
-        return {row["id"]: row["last_error"] for row in rows}
 
 
 class Bench:

@@ -1,0 +1,111 @@
+"""The probe as a process of its own on topics of its own, and what a test does with it."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from local_stack.discovery import RunningStack
+from service_runtime.kafka import KafkaProducer
+from service_runtime.messages import Outgoing
+from service_runtime.settings import ServiceSettings
+from testkit.probe import numbered_on
+
+PARTITIONS = 2
+
+
+async def make_topics(bootstrap: str, *names: str) -> None:
+    """Make topics that take dead letters of any size."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        there = set(await admin.list_topics())
+        large = {"max.message.bytes": str(2 * 1024 * 1024)}
+        await admin.create_topics(
+            [NewTopic(n, PARTITIONS, 1, topic_configs=large) for n in names if n not in there]
+        )
+    finally:
+        await admin.close()
+
+
+class Probe:
+    """The probe's processes on one topic."""
+
+    def __init__(self, infrastructure: RunningStack, settings: ServiceSettings, topic: str) -> None:
+        self.kafka, self.topic = infrastructure.kafka, topic
+        self.event, self.tells = numbered_on(topic), f"{topic}.tallied"
+        self._settings = settings
+        self._processes: list[subprocess.Popen[bytes]] = []
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+
+    def start(self, password_file: str, **environment: str) -> subprocess.Popen[bytes]:
+        """Start the process, its environment changed as given."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "testkit.probe", self.topic],
+            env=os.environ
+            | {
+                "PORT": str(self.port),
+                "KAFKA_BOOTSTRAP_SERVERS": self.kafka,
+                # A static member that comes back at once gets what it had: groups are not shared.
+                "PROBE_NAME": self.topic,
+                "DATABASE_URL": self._settings.database_url,
+                "DATABASE_PASSWORD_FILE": password_file,
+            }
+            | environment,
+            stdout=subprocess.DEVNULL,
+        )
+        self._processes.append(process)
+        return process
+
+    def end(self) -> None:
+        """Kill what still runs."""
+        for process in self._processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait(10)
+
+    async def publish(self, records: Sequence[Outgoing]) -> None:
+        """Put records on topics, and wait until the broker has them."""
+        async with KafkaProducer(self.kafka, "test") as producer:
+            futures = [await producer.send(record) for record in records]
+            await asyncio.gather(*futures)
+
+    async def ready(self) -> None:
+        """Wait until the process is ready."""
+        async with httpx.AsyncClient(timeout=2) as http, asyncio.timeout(30):
+            while True:
+                try:
+                    answer = await http.get(f"http://127.0.0.1:{self.port}/ready")
+                except httpx.TransportError:
+                    await asyncio.sleep(0.05)
+                    continue
+                if answer.status_code == 200:
+                    return
+                await asyncio.sleep(0.05)
+
+    async def read(self, topic: str, count: int) -> list[Any]:
+        """Read so many records of a topic from its beginning, and see that no more come."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka, auto_offset_reset="earliest")
+        await consumer.start()
+        try:
+            consumer.assign([TopicPartition(topic, number) for number in range(PARTITIONS)])
+            found: list[Any] = []
+            deadline = time.monotonic() + 20
+            while len(found) < count and time.monotonic() < deadline:
+                for records in (await consumer.getmany(timeout_ms=200)).values():
+                    found += records
+            for records in (await consumer.getmany(timeout_ms=500)).values():
+                found += records
+            return found
+        finally:
+            await consumer.stop()
