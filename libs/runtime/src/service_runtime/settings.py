@@ -5,14 +5,16 @@ Secrets arrive as files (`NAME_FILE`), so that they stand in no environment and 
 
 import base64
 import binascii
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 KEY_BYTES = 32
+_FIELD_NAMED = re.compile(r'field "(\w+)"')
 
 
 class _Caller(BaseModel):
@@ -107,5 +109,9 @@ def load(settings: type[S]) -> S:
         for fault in error.errors(include_url=False, include_input=False):
             name = "_".join(str(part) for part in fault["loc"]).upper() or "SETTINGS"
             sys.stderr.write(f"{name}: {fault['msg']}\n")
-        sys.stderr.write("Set the variables above (see .env.example), then start again.\n")
-        raise SystemExit(2) from None
+    except SettingsError as error:
+        # Raised before validation: a setting that is a list or an object holds no JSON.
+        name = (_FIELD_NAMED.search(str(error)) or ["", "SETTINGS"])[1].upper()
+        sys.stderr.write(f"{name}: must be valid JSON\n")
+    sys.stderr.write("Set the variables above (see .env.example), then start again.\n")
+    raise SystemExit(2)

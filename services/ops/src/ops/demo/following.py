@@ -26,6 +26,7 @@ def follow(run: Run, scenarios: Sequence[Scenario]) -> None:
         run.cast.transaction(scenario, payment): (scenario, payment)
         for scenario in scenarios
         for payment in scenario.outcomes
+        if run.cast.transaction(scenario, payment) in run.confirmed
     }
     seen: dict[str, str] = {}
     started = time.monotonic()
@@ -56,12 +57,11 @@ def _look(run: Run, transaction: str, waiting: Open, seen: dict[str, str], start
         )
 
 
-def until(find: Callable[[], Any], is_enough: Callable[[Any], bool]) -> Any:
-    """Look again until there is enough, at most 15 s; return what there is."""
-    deadline = time.monotonic() + TOLD_WITHIN_S
+def until(find: Callable[[], Any], is_enough: Callable[[Any], bool], deadline_s: float) -> Any:
+    """Look again until there is enough or the time has come; return what there is."""
     while True:
         found = find()
-        if is_enough(found) or time.monotonic() > deadline:
+        if is_enough(found) or time.monotonic() > deadline_s:
             return found
         time.sleep(POLL_S)
 
@@ -70,6 +70,7 @@ def show_messages(run: Run, scenarios: Sequence[Scenario]) -> None:
     """Print the SMS and e-mails that the providers' stand-ins got."""
     run.screen.part("Messages that the customers got")
     rows = []
+    deadline_s = time.monotonic() + TOLD_WITHIN_S
     for scenario in scenarios:
         contact = contact_of(run.cast.user(scenario))
         for provider, to, count in (
@@ -77,7 +78,7 @@ def show_messages(run: Run, scenarios: Sequence[Scenario]) -> None:
             ("sendgrid", contact["email"], scenario.emails),
         ):
             if count:
-                messages = _messages(run, provider, to, count)
+                messages = _messages(run, (provider, to), count, deadline_s)
                 rows += [
                     (to, one.get("subject", "SMS"), " ".join(one["body"].split()))
                     for one in messages
@@ -85,12 +86,17 @@ def show_messages(run: Run, scenarios: Sequence[Scenario]) -> None:
     run.screen.table("", ("to", "subject", "text"), rows)
 
 
-def _messages(run: Run, provider: str, to: str, count: int) -> Sequence[Mapping[str, Any]]:
+def _messages(
+    run: Run, where: tuple[str, str], count: int, deadline_s: float
+) -> Sequence[Mapping[str, Any]]:
+    """Return what a provider got for a recipient, once it is enough."""
+    provider, to = where
+
     def find() -> list[Mapping[str, Any]]:
         found: list[Mapping[str, Any]] = run.system.get(provider, "/messages", to=to)["messages"]
         return found
 
-    messages: list[Mapping[str, Any]] = until(find, lambda found: len(found) >= count)
+    messages: list[Mapping[str, Any]] = until(find, lambda found: len(found) >= count, deadline_s)
     sentence = f"{to} got {len(messages)} messages from {provider}, expected {count}"
     run.expect(holds=len(messages) == count, sentence=sentence)
     return messages
@@ -138,7 +144,8 @@ def show_log(run: Run, scenario: Scenario) -> None:
         )["rows"]
         return rows
 
-    rows = until(find, lambda found: not wanted - {row["event"] for row in found})
+    deadline_s = time.monotonic() + TOLD_WITHIN_S
+    rows = until(find, lambda found: not wanted - {row["event"] for row in found}, deadline_s)
     show_timeline(run.screen.console, rows)
     missing = sorted(wanted - {row["event"] for row in rows})
     run.expect(holds=not missing, sentence=f"the log lacks {', '.join(missing)}")

@@ -25,6 +25,8 @@ class Run:
     cast: Cast
     tokens: dict[str, str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    confirmed: set[str] = field(default_factory=set)
+    """Transactions that were answered 200: what there is to follow."""
 
     def expect(self, *, holds: bool, sentence: str) -> bool:
         """Note what should be and is not; return whether it is."""
@@ -59,6 +61,8 @@ def play(run: Run, scenario: Scenario) -> None:
         run.screen.exchange(step.says, body, reply, faults)
         for fault in faults:
             run.faults.append(f"{scenario.name}: {step.says}: {fault}")
+        if reply.status == 200:
+            run.confirmed.add(body["transaction_id"])
         before = reply
 
 

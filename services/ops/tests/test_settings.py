@@ -1,0 +1,39 @@
+"""The server's settings are checked at start, and a fault is named."""
+
+import pytest
+
+from ops.settings import Settings
+from service_runtime.settings import load
+
+
+@pytest.fixture
+def environment(monkeypatch, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("s3cret")
+    monkeypatch.setenv("ADMIN_URLS", '{"confirm":"http://c:3010"}')
+    monkeypatch.setenv("INTERNAL_CREDENTIAL_FILE", str(secret))
+    return monkeypatch
+
+
+def test_the_defaults_are_those_of_the_readme(environment):
+    settings = load(Settings)
+    assert (settings.port, settings.check_every_s) == (3030, 60)
+    assert (settings.limits().unfinished_after_s, settings.limits().grace_s) == (60, 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("ADMIN_URLS", "confirm", id="no JSON"),
+        pytest.param("ADMIN_URLS", "{}", id="nobody to ask"),
+        pytest.param("ADMIN_URLS", '{"confirm":["a"]}', id="no address"),
+        pytest.param("INTERNAL_CREDENTIAL_FILE", "/no/such/file", id="no secret"),
+        pytest.param("CHECK_EVERY_S", "0", id="without a pause"),
+    ],
+)
+def test_a_wrong_setting_is_named_and_ends_the_start(environment, capsys, name, value):
+    environment.setenv(name, value)
+    with pytest.raises(SystemExit) as left:
+        load(Settings)
+    assert left.value.code == 2
+    assert capsys.readouterr().err.startswith(name)
