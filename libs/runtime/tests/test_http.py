@@ -9,6 +9,7 @@ from uuid import UUID
 
 import aiohttp.web
 import httpx
+import psycopg
 import pytest
 from fastapi import Body, Depends, Query, Request
 
@@ -117,6 +118,23 @@ async def test_a_fault_of_ours_says_nothing_of_itself(http):
     answer = await http.get("/fault")
 
     assert answer.json() == {"error": "Internal error"}
+
+
+async def test_something_else_being_down_is_no_fault_of_ours():
+    app = create_app("test", {}, SteadyClock(NOON))
+
+    async def read(_request):
+        raise psycopg.OperationalError("connection refused")
+
+    app.add_route("/read", read)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://test"
+    ) as http:
+        answer = await http.get("/read")
+
+    assert (answer.status_code, answer.json()) == (503, {"error": "Service unavailable"})
+    assert answer.headers["Retry-After"] == "1"
+    assert answer.headers["X-Request-Id"]
 
 
 @pytest.mark.parametrize("path", ["/echo", "/raw"])

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service_runtime import tracing
 from service_runtime.clock import Clock
+from service_runtime.errors import Consequence, consequence_of
 from service_runtime.logs import Log
 from service_runtime.metrics import exposition
 
@@ -105,6 +106,13 @@ async def _refuse_invalid(_request: Request, error: Exception) -> Response:
     return JsonResponse({"error": f"Invalid field: {name}", "details": fault["msg"]}, 400)
 
 
+def _failure(error: Exception) -> Response:
+    """Answer 503 where something else is down for now, 500 for a fault of ours; say no more."""
+    if consequence_of(error) is Consequence.WAIT:
+        return JsonResponse({"error": "Service unavailable"}, 503, headers={"Retry-After": "1"})
+    return JsonResponse({"error": "Internal error"}, 500)
+
+
 class RequestFrame:
     """Puts `X-Request-Id` on every answer and refuses bodies over the limit with 413."""
 
@@ -141,7 +149,7 @@ class RequestFrame:
             )
             if framed.begun:
                 raise
-            await JsonResponse({"error": "Internal error"}, 500)(scope, receive, framed)
+            await _failure(error)(scope, receive, framed)
 
     @staticmethod
     def _declared_length(scope: Scope) -> int:
