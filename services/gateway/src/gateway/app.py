@@ -33,14 +33,14 @@ def build(settings: Settings) -> Process:
     answers = Answers(servers, settings.instance)
     keys = OutsideClient("issuer", settings.jwks_url)
     reads = ConfirmReads(settings.confirm_urls, settings.internal_credential)
-    admission = _admission(settings, keys)
+    limits = SharedLimits(settings.redis_url)
+    admission = _admission(settings, keys, limits)
     confirm = ConfirmRoute(
         admission=admission,
         confirmation=KafkaConfirmation(producer, answers, clock, settings.waiting_requests),
         seal=partial(seal, Sealer(settings.otp_sealing_key), settings.code_tag_key),
         answer_within_s=settings.answer_within_s,
         strict_keys=settings.strict_idempotency_keys,
-        trusted_proxies=settings.trusted_proxies,
         anyone_trusted=settings.profile == "dev",
     )
     checks = {"kafka": producer.connected, "answers": answers.ready}
@@ -49,12 +49,12 @@ def build(settings: Settings) -> Process:
     return Process(
         name="gateway",
         app=app,
-        resources=(producer, answers, keys, reads),
+        resources=(producer, answers, keys, reads, limits),
         loops=(answers.run,),
     )
 
 
-def _admission(settings: Settings, keys: OutsideClient) -> Admission:
+def _admission(settings: Settings, keys: OutsideClient, limits: SharedLimits) -> Admission:
     return Admission(
         tokens=TokenVerifier(
             keys,
@@ -62,10 +62,11 @@ def _admission(settings: Settings, keys: OutsideClient) -> Admission:
             settings.token_audience,
             allow_rs256=settings.allow_rs256,
         ),
-        limits=SharedLimits(settings.redis_url),
+        limits=limits,
         per_minute=settings.rate_limit_per_minute,
         failures_per_minute=settings.failed_authentications_per_minute,
         anonymous_user=settings.anonymous_user,
+        trusted_proxies=settings.trusted_proxies,
     )
 
 

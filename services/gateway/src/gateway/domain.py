@@ -55,6 +55,9 @@ def caller_of(claims: Mapping[str, Any], now: float) -> Caller:
     subject, expires_at = claims.get("sub"), claims.get("exp")
     if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT_CHARACTERS:
         raise BadTokenError("sub: must be 1 to 128 characters")
+    if not subject.isprintable():
+        # Neither a command nor a row can carry every control character or half of a surrogate.
+        raise BadTokenError("sub: must be printable")
     if not isinstance(expires_at, int | float):
         raise BadTokenError("exp: must be a number")
     if expires_at > now + MAX_TOKEN_LIFE_S + CLOCK_LEEWAY_S:
@@ -82,16 +85,26 @@ def over_limit(limit: int, reset_in_s: float) -> Answer:
     )
 
 
-def client_context(
-    headers: Mapping[str, str], peer: str, trusted: list[Network], *, anyone: bool
-) -> ClientContext:
-    """Return where a request came from; what a stranger claims about it is not believed."""
-    believed = anyone or _is_within(peer, trusted)
-    forwarded = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+def client_address(peer: str, forwarded: str, trusted: list[Network]) -> str:
+    """Return the address a request came from: the last one that no trusted proxy vouches for.
+
+    `forwarded` is X-Forwarded-For, whole. Its end was written by the proxy that speaks to us; what
+    stands left of the first stranger's address was written by that stranger.
+    """
+    address = peer
+    for claimed in reversed([part.strip() for part in forwarded.split(",")]):
+        if not is_within(address, trusted) or not _is_address(claimed):
+            return address
+        address = claimed
+    return address
+
+
+def client_context(headers: Mapping[str, str], address: str, *, believed: bool) -> ClientContext:
+    """Return where a request came from; a country is taken from who is believed alone."""
     country = headers.get("x-client-country", "")
     fingerprint = headers.get("x-device-fingerprint", "")
     return ClientContext(
-        ip_address=forwarded if _is_within(peer, trusted) and _is_address(forwarded) else peer,
+        ip_address=address,
         device_fingerprint=fingerprint if _FINGERPRINT.match(fingerprint) else None,
         country=country if believed and _COUNTRY.match(country) else None,
     )
@@ -135,9 +148,10 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _is_within(peer: str, networks: list[Network]) -> bool:
+def is_within(address: str, networks: list[Network]) -> bool:
+    """Say whether an address lies in one of the networks."""
     return (
         bool(networks)
-        and _is_address(peer)
-        and any(ip_address(peer) in network for network in networks)
+        and _is_address(address)
+        and any(ip_address(address) in network for network in networks)
     )

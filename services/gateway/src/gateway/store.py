@@ -2,11 +2,14 @@
 
 import asyncio
 import time
-from typing import Protocol
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any, Protocol, Self
 
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
+from redis.asyncio import BlockingConnectionPool
 from redis.exceptions import RedisError
 
 from service_runtime import metrics
@@ -16,6 +19,7 @@ from service_runtime.logs import Log
 REDIS_WITHIN_S = 0.25
 OPEN_S = 5.0
 CONNECTIONS = 64
+WINDOW_S = 60.0
 
 _log = Log("limits")
 _local = metrics.counter("rate_limit_local", "Requests limited without Redis.")
@@ -29,21 +33,47 @@ class Limits(Protocol):
         ...
 
 
+class MemoryLimits:
+    """The twin: windows in one process, by a time that is handed in."""
+
+    def __init__(self, now_s: Callable[[], float]) -> None:
+        self._now_s = now_s
+        self._hits: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+
+    async def admit(self, kind: str, who: str, limit: int) -> float | None:
+        now_s = self._now_s()
+        recent = [at for at in self._hits[kind, who] if at > now_s - WINDOW_S]
+        self._hits[kind, who] = recent
+        if len(recent) >= limit:
+            return recent[-limit] + WINDOW_S - now_s
+        recent.append(now_s)
+        return None
+
+
 class SharedLimits:
     """Moving windows in Redis, one script call a request; local ones while it does not answer."""
 
     def __init__(self, redis_url: str) -> None:
-        self._redis = MovingWindowRateLimiter(
-            RedisStorage(
-                f"async+{redis_url}",
-                implementation="redispy",
-                max_connections=CONNECTIONS,
-                socket_timeout=REDIS_WITHIN_S,
-                socket_connect_timeout=REDIS_WITHIN_S,
-            )
+        # Blocking: a pool that raises when it is empty would pass for a Redis that is gone.
+        self._pool = BlockingConnectionPool.from_url(
+            redis_url,
+            max_connections=CONNECTIONS,
+            timeout=REDIS_WITHIN_S,
+            socket_timeout=REDIS_WITHIN_S,
+            socket_connect_timeout=REDIS_WITHIN_S,
         )
+        # The pool goes through to redis-py, of which the storage's own types know nothing.
+        options: dict[str, Any] = {"connection_pool": self._pool}
+        storage = RedisStorage(f"async+{redis_url}", implementation="redispy", **options)
+        self._redis = MovingWindowRateLimiter(storage)
         self._memory = MovingWindowRateLimiter(MemoryStorage())
         self._breaker = Breaker(OPEN_S)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self._pool.aclose()
 
     async def admit(self, kind: str, who: str, limit: int) -> float | None:
         if self._breaker.admits(time.monotonic()):

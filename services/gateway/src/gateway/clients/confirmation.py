@@ -14,7 +14,7 @@ from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequeste
 from service_runtime import tracing
 from service_runtime.clock import Clock
 from service_runtime.errors import Unavailable
-from service_runtime.kafka import STOP_WITHIN_S, KafkaProducer, start_within
+from service_runtime.kafka import START_WITHIN_S, STOP_WITHIN_S, KafkaProducer, start_within
 from service_runtime.logs import Log
 from service_runtime.messages import Cause, Emit, Trace
 
@@ -55,9 +55,10 @@ class Answers:
         partition = TopicPartition(ConfirmAnswered.topic, self.partition)
         await start_within(consumer)
         consumer.assign([partition])
-        await consumer.seek_to_end(partition)
         # Ready only when the end is known: an answer before it would be missed.
-        await consumer.position(partition)
+        async with asyncio.timeout(START_WITHIN_S):
+            await consumer.seek_to_end(partition)
+            await consumer.position(partition)
         self._consumer = consumer
         return self
 
@@ -130,9 +131,10 @@ class KafkaConfirmation:
         addressed = command.model_copy(update={"reply_partition": self._answers.partition})
         emit = Emit(addressed, Cause(command.request_id, trace))
         future = self._answers.expect(command.request_id)
+        deadline_s = asyncio.get_running_loop().time() + within_s
         try:
             await self._hand_over(emit)
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout_at(deadline_s):
                 return await future
         except TimeoutError:
             return None

@@ -1,19 +1,26 @@
 """`POST /payment/confirm`: the contract's refusals in order, then confirm's answer."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import perf_counter
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from gateway.clients.confirmation import Confirmation
-from gateway.domain import Network, SealedCode, client_context, command, trace_of
-from gateway.routes.admission import Admission, RefusedError
+from gateway.domain import SealedCode, client_context, command, is_within, trace_of
+from gateway.routes.admission import Admission, RefusedError, peer_of
 from payment_schemas import answers
 from payment_schemas.answers import Answer
 from payment_schemas.confirm_body import MAX_BODY_BYTES, InvalidBodyError, parse_confirm_body
-from service_runtime import tracing
+from payment_schemas.events.base import ClientContext
+from service_runtime import metrics, tracing
 from service_runtime.errors import Unavailable
+
+BODY_WITHIN_S = 10.0
+
+_duration = metrics.histogram("payment_confirm_duration", "Confirmations, from wire to answer.")
 
 Seal = Callable[[str, str, str], SealedCode]
 """Seals a code: user, transaction, code."""
@@ -28,44 +35,60 @@ class ConfirmRoute:
     seal: Seal
     answer_within_s: float
     strict_keys: bool
-    trusted_proxies: list[Network]
     anyone_trusted: bool
+    """Whether a country is believed from anyone: in the development profile."""
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request, whatever it holds."""
-        try:
-            answer = await self._answer(request)
-        except RefusedError as refused:
-            answer = refused.answer
-        except InvalidBodyError as invalid:
-            answer = invalid.answer
-        except Unavailable:
-            answer = answers.unavailable()
+        started_s = perf_counter()
+        answer = await self._guarded(request)
+        _duration.record(perf_counter() - started_s, {"status": str(answer.status)})
         return response_of(answer)
+
+    async def _guarded(self, request: Request) -> Answer:
+        try:
+            return await self._answer(request)
+        except RefusedError as refused:
+            return refused.answer
+        except InvalidBodyError as invalid:
+            return invalid.answer
+        except Unavailable:
+            return answers.unavailable()
 
     async def _answer(self, request: Request) -> Answer:
         raw = await _body(request)
-        peer = request.client.host if request.client else "unknown"
-        user_id = await self.admission.user(request.headers, peer)
-        await self.admission.count(user_id)
+        user_id = await self.admission.writer(request)
         key = request.headers.get("idempotency-key")
         body = parse_confirm_body(raw, key, strict_keys=self.strict_keys)
         code = None
         if body.otp_code is not None:
             code = self.seal(user_id, body.transaction_id, body.otp_code)
-        context = client_context(
-            request.headers, peer, self.trusted_proxies, anyone=self.anyone_trusted
-        )
-        asked = command(request.state.request_id, user_id, body, code, context)
+        asked = command(request.state.request_id, user_id, body, code, self._context(request))
         trace = tracing.current_trace() or trace_of(request.headers)
         answer = await self.confirmation.ask(asked, trace, self.answer_within_s)
         return answer or answers.pending(body.transaction_id)
+
+    def _context(self, request: Request) -> ClientContext:
+        believed = self.anyone_trusted or is_within(
+            peer_of(request), self.admission.trusted_proxies
+        )
+        address = self.admission.address(request)
+        return client_context(request.headers, address, believed=believed)
 
 
 async def _body(request: Request) -> bytes:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise RefusedError(answers.unsupported_media_type())
+    try:
+        async with asyncio.timeout(BODY_WITHIN_S):
+            return await _bounded_body(request)
+    except (TimeoutError, ClientDisconnect):
+        # Nobody is left to read it, or nobody who sends: the connection is given up.
+        raise RefusedError(answers.malformed_json()) from None
+
+
+async def _bounded_body(request: Request) -> bytes:
     raw = b""
     async for chunk in request.stream():
         raw += chunk

@@ -23,9 +23,8 @@ class ReadRoute:
     async def __call__(self, request: Request) -> Response:
         """Answer one read."""
         transaction_id = request.path_params["transaction_id"]
-        peer = request.client.host if request.client else "unknown"
         try:
-            user_id = await self.admission.user(request.headers, peer)
+            user_id = await self.admission.reader(request)
             found = await self.reads.payment(user_id, transaction_id)
         except RefusedError as refused:
             return response_of(refused.answer)

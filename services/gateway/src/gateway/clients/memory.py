@@ -1,0 +1,58 @@
+"""The memory twins of confirm, as the gateway sees it: commands, answers, reads."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from payment_schemas.answers import Answer
+from payment_schemas.events.confirmation import ConfirmRequested
+from service_runtime.errors import Unavailable
+from service_runtime.messages import Trace
+from service_runtime.outside import OutsideAnswer
+
+
+class MemoryConfirmation:
+    """Answers commands by a function; `reachable` says whether there is a broker."""
+
+    def __init__(self, answer: Callable[[ConfirmRequested], Answer | None]) -> None:
+        self._answer = answer
+        self.reachable = True
+        self.asked: list[tuple[ConfirmRequested, Trace]] = []
+
+    async def ask(self, command: ConfirmRequested, trace: Trace, within_s: float) -> Answer | None:
+        if not self.reachable:
+            raise Unavailable("no broker")
+        self.asked.append((command, trace))
+        answer = self._answer(command)
+        if answer is None:
+            await asyncio.sleep(within_s)
+        return answer
+
+
+class MemoryReads:
+    """Payments by user and transaction; `reachable` says whether there is a confirm."""
+
+    def __init__(self) -> None:
+        self.payments: dict[tuple[str, str], dict[str, Any]] = {}
+        self.reachable = True
+
+    async def payment(self, user_id: str, transaction_id: str) -> dict[str, Any] | None:
+        if not self.reachable:
+            raise Unavailable("no confirm answers")
+        return self.payments.get((user_id, transaction_id))
+
+
+class MemoryKeys:
+    """An issuer's published keys, and how often they were fetched."""
+
+    def __init__(self, *keys: dict[str, Any]) -> None:
+        self.keys = list(keys)
+        self.reachable = True
+        self.status = 200
+        self.fetched = 0
+
+    async def get(self, _path: str) -> OutsideAnswer:
+        self.fetched += 1
+        if not self.reachable:
+            raise Unavailable("the issuer does not answer")
+        return OutsideAnswer(self.status, {"keys": self.keys})

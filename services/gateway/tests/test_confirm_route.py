@@ -1,0 +1,306 @@
+"""`POST /payment/confirm`: every refusal in its order, what is passed on, 202 and 503."""
+
+import pytest
+from gateway_edge import OK, SEALING_KEY, TAG_KEY, token
+
+from gateway.domain import SCOPE
+from payment_schemas.answers import Answer, in_progress
+from payment_schemas.ids import payment_id_of
+from service_runtime.sealing import Sealer, keyed_hash
+
+LARGE = b'{"transaction_id":"' + b"x" * 16 * 1024 + b'"}'
+NO_TOKEN = {"user": None}
+BAD_TOKEN = {"headers": {"Authorization": "Bearer not.a.token"}}
+NO_SCOPE = {"headers": {"Authorization": f"Bearer {token(scope='other')}"}}
+TEXT = {"headers": {"Content-Type": "text/plain"}}
+UNAUTHORIZED = '{"error":"Unauthorized","details":"A bearer token is required"}'
+
+ROWS = [
+    pytest.param({**TEXT, "body": LARGE, "user": None}, 415, '{"error":"Unsupported media type"}'),
+    pytest.param({"headers": {"Content-Type": ""}}, 415, '{"error":"Unsupported media type"}'),
+    pytest.param({"body": LARGE, "user": None}, 413, '{"error":"Body too large"}'),
+    pytest.param({"body": b"x" * 16 * 1024 + b"x"}, 413, '{"error":"Body too large"}'),
+    pytest.param({"body": b"x" * 16 * 1024}, 400, '{"error":"Malformed JSON"}'),
+    pytest.param({**NO_TOKEN, "body": b"{"}, 401, UNAUTHORIZED),
+    pytest.param(
+        {**BAD_TOKEN, "body": b"{"}, 401, '{"error":"Unauthorized","details":"token: malformed"}'
+    ),
+    pytest.param(
+        {**NO_SCOPE, "body": b"{"},
+        403,
+        '{"error":"Forbidden","details":"Scope payment.confirm required"}',
+    ),
+    pytest.param({"body": b"{"}, 400, '{"error":"Malformed JSON"}'),
+    pytest.param({"body": b"[1]"}, 400, '{"error":"Malformed JSON"}'),
+    pytest.param({"body": b""}, 400, '{"error":"Malformed JSON"}'),
+    pytest.param({"body": b"\xff{}"}, 400, '{"error":"Malformed JSON"}'),
+    pytest.param({"body": b"[" * 9000}, 400, '{"error":"Malformed JSON"}'),
+    pytest.param({"body": b'{"a":NaN}'}, 400, '{"error":"Malformed JSON"}'),
+    pytest.param({"body": b'{"foo":1,"amount":-1}'}, 400, '{"error":"Unknown field: foo"}'),
+    pytest.param({"body": b'{"amount":-1}'}, 400, '{"error":"Missing field: transaction_id"}'),
+    pytest.param(
+        {"idempotency_key": None, "amount": -1}, 400, '{"error":"Missing field: idempotency_key"}'
+    ),
+    pytest.param(
+        {"amount": -1},
+        400,
+        '{"error":"Invalid field: amount","details":"must be positive, with at most 2 decimals"}',
+    ),
+    pytest.param(
+        {"amount": "5.001"},
+        400,
+        '{"error":"Invalid field: amount","details":"must be positive, with at most 2 decimals"}',
+    ),
+    pytest.param(
+        {"headers": {"Idempotency-Key": "other"}},
+        400,
+        '{"error":"Invalid field: idempotency_key",'
+        '"details":"must agree with the Idempotency-Key header"}',
+    ),
+    pytest.param(
+        {"otp_code": "12345"},
+        400,
+        '{"error":"Invalid field: otp_code","details":"must be 6 digits"}',
+    ),
+    pytest.param(
+        {"to_account": "4111111111111111"},
+        400,
+        '{"error":"Invalid field: to_account","details":"must not be a card number"}',
+    ),
+]
+
+
+@pytest.mark.parametrize(("request_fields", "status", "body"), ROWS)
+async def test_what_is_refused_is_told_exactly_and_never_reaches_confirm(
+    edge, request_fields, status, body
+):
+    answer = await edge.post(**request_fields)
+
+    assert (answer.status_code, answer.text) == (status, body)
+    assert answer.headers["content-type"] == "application/json"
+    assert "x-request-id" in answer.headers
+    assert answer.headers.get("www-authenticate") == ("Bearer" if status == 401 else None)
+    assert edge.commands == []
+
+
+async def test_past_the_limit_429_comes_before_the_body_is_looked_at_and_after_the_scope(edge):
+    for _ in range(10):
+        assert (await edge.post()).status_code == 200
+    edge.clock.pass_time(seconds=37)
+
+    limited = await edge.post(b"{")
+
+    assert (limited.status_code, limited.text) == (429, '{"error":"Too many requests"}')
+    assert limited.headers["retry-after"] == "23"
+    assert limited.headers["ratelimit-policy"] == '"user";q=10;w=60'
+    assert limited.headers["ratelimit"] == '"user";r=0;t=23'
+    assert (await edge.post(**NO_SCOPE)).status_code == 403
+    assert (await edge.post(user="usr-457")).status_code == 200
+    edge.clock.pass_time(seconds=23)
+    assert (await edge.post()).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "counted",
+    [
+        pytest.param({"body": b"{"}, id="malformed"),
+        pytest.param({"amount": -1}, id="invalid"),
+        pytest.param(NO_SCOPE, id="without the scope"),
+    ],
+)
+async def test_every_authenticated_post_counts_whatever_its_answer(edge, counted):
+    for _ in range(10):
+        await edge.post(**counted)
+
+    assert (await edge.post()).status_code == 429
+
+
+@pytest.mark.parametrize("free", [NO_TOKEN, BAD_TOKEN, TEXT, {"body": LARGE}])
+async def test_what_is_not_authenticated_does_not_count_against_a_user(edge, free):
+    for _ in range(11):
+        await edge.post(**free)
+
+    assert (await edge.post()).status_code == 200
+
+
+async def test_reads_never_count(edge):
+    for _ in range(30):
+        assert (await edge.read()).status_code == 404
+
+    assert (await edge.post()).status_code == 200
+
+
+async def test_failed_authentications_are_limited_by_address_and_hold_back_no_good_token(make_edge):
+    edge = make_edge(failures=3)
+    told = [(await edge.post(**BAD_TOKEN)).status_code for _ in range(4)]
+
+    assert told == [401, 401, 401, 429]
+    limited = await edge.read(user=None)
+    assert (limited.status_code, limited.text) == (429, '{"error":"Too many requests"}')
+    assert int(limited.headers["retry-after"]) == 60
+    assert (await edge.post()).status_code == 200
+
+
+async def test_the_command_carries_what_the_client_said(edge):
+    answer = await edge.post(
+        amount="5200.00",
+        currency="USD",
+        headers={"X-Device-Fingerprint": "dev-1", "X-Client-Country": "US"},
+    )
+
+    (command,) = edge.commands
+    assert str(command.request_id) == answer.headers["x-request-id"]
+    assert (command.user_id, command.transaction_id) == ("usr-456", "tx-987")
+    assert (command.amount, command.currency) == ("5200.00", "USD")
+    assert (command.from_account, command.to_account) == ("acc-1", "payee-xyz")
+    assert command.context.ip_address == "192.0.2.7"
+    assert command.context.device_fingerprint == "dev-1"
+    assert command.context.country is None
+    assert (command.sealed_code, command.code_tag) == (None, None)
+
+
+async def test_a_code_goes_on_sealed_and_tagged_and_never_in_clear(edge):
+    await edge.post(otp_code="789012")
+
+    (command,) = edge.commands
+    payment_id = payment_id_of("usr-456", "tx-987")
+    assert Sealer(SEALING_KEY).open(command.sealed_code, payment_id).reveal() == "789012"
+    assert command.code_tag == keyed_hash(TAG_KEY, "usr-456", "tx-987", "789012")
+    assert "789012" not in command.model_dump_json()
+
+
+async def test_the_key_may_stand_in_the_header_alone(edge):
+    answer = await edge.post(idempotency_key=None, headers={"Idempotency-Key": "from-header"})
+
+    assert answer.status_code == 200
+    assert edge.commands[0].idempotency_key == "from-header"
+
+
+async def test_a_strict_edge_demands_uuids_as_keys(make_edge):
+    edge = make_edge(strict=True)
+
+    answer = await edge.post()
+
+    body = '{"error":"Invalid field: idempotency_key","details":"must be a UUIDv4"}'
+    assert (answer.status_code, answer.text) == (400, body)
+    assert (await edge.post(idempotency_key="8f0d6a5e-2f0c-4b7e-9d3b-0a6a8f7f1c11")).is_success
+
+
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (TRACE, (("traceparent", TRACE),)),
+        ("00-00000000000000000000000000000000-b7ad6b7169203331-01", ()),
+        ("nonsense", ()),
+    ],
+)
+async def test_a_well_formed_trace_goes_on(edge, given, kept):
+    await edge.post(headers={"traceparent": given})
+
+    assert edge.confirmation.asked[0][1] == kept
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        OK,
+        OK.with_headers(Idempotent_Replayed="true"),
+        in_progress(),
+        Answer(401, '{"error":"Invalid OTP","details":"Code does not match or expired"}'),
+    ],
+)
+async def test_confirms_answer_is_passed_on_byte_for_byte(make_edge, answer):
+    edge = make_edge(answer=answer)
+
+    got = await edge.post()
+
+    assert (got.status_code, got.text) == (answer.status, answer.body)
+    for name, value in answer.headers:
+        assert got.headers[name] == value
+    assert "x-request-id" in got.headers
+
+
+async def test_without_an_answer_in_time_the_client_is_told_where_to_look(make_edge):
+    edge = make_edge(answer=None)
+
+    got = await edge.post()
+
+    assert (got.status_code, got.text) == (202, '{"status":"PENDING","transaction_id":"tx-987"}')
+    assert got.headers["location"] == "/payment/tx-987"
+    assert got.headers["retry-after"] == "1"
+
+
+async def test_without_a_broker_nothing_was_accepted(edge):
+    edge.confirmation.reachable = False
+
+    got = await edge.post()
+
+    assert (got.status_code, got.text) == (503, '{"error":"Service unavailable"}')
+    assert got.headers["retry-after"] == "1"
+
+
+async def test_without_any_keys_nobody_is_let_in(edge):
+    edge.keys.reachable = False
+
+    assert (await edge.post()).status_code == 503
+    assert (await edge.read()).status_code == 503
+    assert edge.commands == []
+
+
+async def test_in_development_a_request_without_a_token_acts_as_the_demo_user(make_edge):
+    edge = make_edge(anonymous="usr-456")
+
+    assert (await edge.post(user=None)).status_code == 200
+    assert (await edge.post(**BAD_TOKEN)).status_code == 401
+    assert [command.user_id for command in edge.commands] == ["usr-456"]
+
+
+async def test_a_fault_of_ours_says_nothing_but_that(make_edge):
+    edge = make_edge()
+    edge.confirmation.ask = None
+
+    got = await edge.post()
+
+    assert (got.status_code, got.text) == (500, '{"error":"Internal error"}')
+    assert "x-request-id" in got.headers
+
+
+async def test_a_read_shows_the_callers_payment_and_no_one_elses(edge):
+    edge.reads.payments["usr-456", "tx-987"] = {"transaction_id": "tx-987", "status": "SUCCESS"}
+
+    mine, others = await edge.read(), await edge.read(user="usr-457")
+
+    assert (mine.status_code, mine.json()["status"]) == (200, "SUCCESS")
+    assert (others.status_code, others.text) == (404, '{"error":"Unknown payment: tx-987"}')
+    assert "x-request-id" in mine.headers
+
+
+@pytest.mark.parametrize(
+    ("user", "headers", "status"),
+    [
+        (None, {}, 401),
+        ("usr-456", {"Authorization": f"Bearer {token(scope='payment.read')}"}, 403),
+    ],
+)
+async def test_a_read_needs_a_token_with_the_scope(edge, user, headers, status):
+    assert (await edge.read(user=user, **headers)).status_code == status
+    assert SCOPE == "payment.confirm"
+
+
+async def test_a_read_without_confirm_is_503(edge):
+    edge.reads.reachable = False
+
+    got = await edge.read()
+
+    assert (got.status_code, got.headers["retry-after"]) == (503, "1")
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+async def test_other_methods_and_paths_are_refused_in_the_same_shape(edge, method):
+    got = await edge.http.request(method, "/payment/confirm/more")
+
+    assert (got.status_code, got.json()) == (404, {"error": "Not Found"})
+    assert "x-request-id" in got.headers
