@@ -138,10 +138,11 @@ async def test_many_journals_of_one_batch_are_one_change_a_balance(funded):
 
 @pytest.mark.parametrize("make", [hold, give_back])
 async def test_a_payment_has_each_journal_once(funded, make):
-    await post(funded, hold(other(2, amount="10")), make(created()))
+    payment = other(1, amount="10")
+    await post(funded, hold(other(2, amount="100")), make(payment))
 
     with pytest.raises(funded.refused):
-        await post(funded, hold(other(3, amount="10")), make(created()))
+        await post(funded, hold(other(3, amount="100")), make(payment))
 
     assert len(await funded.journals()) == 2
 

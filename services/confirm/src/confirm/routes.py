@@ -5,20 +5,27 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from confirm.domain.opening import Opening
 from confirm.domain.payment import Payment
-from confirm.store.records import PostgresRecords
+from confirm.store.records import ForeignAccountError, PostgresRecords
 from payment_schemas.ids import AccountId, UserId
 from payment_schemas.money import DEFAULT_CURRENCY, Currency, Money
 from service_runtime.postgres import PostgresDatabase
 from service_runtime.web import Credentials, JsonResponse
 
 UNFINISHED_AFTER_S = 60.0
+SYSTEM_ACCOUNTS = ("in-flight:", "clearing:", "equity:")
+MOST_CHARACTERS = 64
+NUMBER_CHARACTERS = 8
+"""A hyphen and up to seven digits, behind the name of each of many accounts."""
 START = UUID(int=0)
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
+Name = Annotated[str, Query(pattern=r"^[A-Za-z0-9._:\-]{0,64}$")]
+User = Annotated[str, Query(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f]+$")]
+Seconds = Annotated[float, Query(ge=0, le=10**9, allow_inf_nan=False)]
 
 
 class AccountsToOpen(BaseModel):
@@ -33,6 +40,28 @@ class AccountsToOpen(BaseModel):
     count: int | None = Field(default=None, ge=1, le=1000)
     first: int = Field(default=1, ge=1, le=1_000_000)
 
+    @field_validator("name")
+    @classmethod
+    def _not_ours(cls, name: str) -> str:
+        if name.startswith(SYSTEM_ACCOUNTS):
+            raise ValueError("must not be the name of one of our own accounts")
+        return name
+
+    @field_validator("owner")
+    @classmethod
+    def _printable(cls, owner: str) -> str:
+        if not owner.isprintable():
+            raise ValueError("must be printable")
+        return owner
+
+    @field_validator("count")
+    @classmethod
+    def _room_for_a_number(cls, count: int | None, info: ValidationInfo) -> int | None:
+        longest = max(len(info.data.get("name", "")), len(info.data.get("owner", "")) - 64)
+        if count is not None and longest + NUMBER_CHARACTERS > MOST_CHARACTERS:
+            raise ValueError("leaves no room for a number behind the name")
+        return count
+
 
 def routes(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
     """Return the routes: the gateway's read, and what operators ask."""
@@ -46,7 +75,7 @@ def _reads(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
     router = APIRouter(dependencies=[Depends(credentials.require("payment.read"))])
 
     @router.get("/payments/{transaction_id}")
-    async def payment(transaction_id: str, user_id: str) -> Response:
+    async def payment(transaction_id: str, user_id: User) -> Response:
         async with database.transaction() as tx:
             found = await PostgresRecords(tx).payment(user_id, transaction_id)
         if found is None:
@@ -60,7 +89,7 @@ def _admin(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
     router = APIRouter(dependencies=[Depends(credentials.require("ops.read"))])
 
     @router.get("/payments")
-    async def payments(transaction_id: str, user_id: str | None = None) -> Response:
+    async def payments(transaction_id: Name, user_id: User | None = None) -> Response:
         async with database.transaction() as tx:
             records = PostgresRecords(tx)
             found = await records.matching(transaction_id, user_id)
@@ -76,27 +105,27 @@ def _admin(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
             return JsonResponse({"payments": await PostgresRecords(tx).page(after, limit)})
 
     @router.get("/accounts")
-    async def accounts(prefix: str = "", limit: Limit = 100) -> Response:
+    async def accounts(prefix: Name = "", limit: Limit = 100) -> Response:
         async with database.transaction() as tx:
             return JsonResponse({"accounts": await PostgresRecords(tx).accounts(prefix, limit)})
 
     @router.get("/check")
-    async def check(unfinished_after_s: float = UNFINISHED_AFTER_S) -> Response:
+    async def check(unfinished_after_s: Seconds = UNFINISHED_AFTER_S) -> Response:
         async with database.transaction() as tx:
             return JsonResponse(await PostgresRecords(tx).check(unfinished_after_s))
 
     @router.post("/accounts", dependencies=[Depends(credentials.require("ops.write"))])
     async def open_accounts(order: AccountsToOpen) -> Response:
         opening = Opening(**order.model_dump())
-        async with database.transaction() as tx:
-            records = PostgresRecords(tx)
-            opened = await records.open_accounts(opening)
-            owners = {account.id: account.owner for account in await records.owners(opening)}
-        foreign = [a.id for a in opening.accounts() if owners.get(a.id) != a.owner]
-        if foreign:
-            details = f"{foreign[0]} belongs to another owner"
+        try:
+            async with database.transaction() as tx:
+                records = PostgresRecords(tx)
+                opened = await records.open_accounts(opening)
+                existing = len(opening.accounts()) - opened
+        except ForeignAccountError as foreign:
+            details = f"{foreign} is another account: of another owner or currency"
             return JsonResponse({"error": "Invalid field: name", "details": details}, 409)
-        return JsonResponse({"opened": opened, "existing": len(owners) - opened})
+        return JsonResponse({"opened": opened, "existing": existing})
 
     return router
 

@@ -12,7 +12,7 @@ from service_runtime.settings import ServiceSettings
 class Settings(ServiceSettings):
     """Confirm's settings; the defaults are the contract's figures."""
 
-    port: int = 3010
+    port: int = Field(default=3010, ge=1, le=65535)
     challenge_at: int = Field(default=70, ge=0, le=101)
     decline_at: int | None = Field(default=None, ge=0, le=100)
     review_over_minor: int = Field(default=10_000_00, ge=0)

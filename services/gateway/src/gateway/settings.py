@@ -23,7 +23,7 @@ def _networks(text: object) -> object:
 class Settings(KafkaSettings):
     """The gateway's settings; the defaults are the contract's figures."""
 
-    port: int = 3000
+    port: int = Field(default=3000, ge=1, le=65535)
     redis_url: str
     confirm_urls: Annotated[list[str], NoDecode, BeforeValidator(_listed)] = Field(min_length=1)
     jwks_url: str

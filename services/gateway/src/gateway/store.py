@@ -10,13 +10,17 @@ from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 from redis.asyncio import BlockingConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from service_runtime import metrics
 from service_runtime.breaker import Breaker
 from service_runtime.logs import Log
 
-REDIS_WITHIN_S = 0.25
+SOCKET_WITHIN_S = 0.5
+ADMIT_WITHIN_S = 1.0
+"""With the wait for a connection: a crowd must not pass for a Redis that is gone."""
 OPEN_S = 5.0
 CONNECTIONS = 64
 WINDOW_S = 60.0
@@ -58,9 +62,10 @@ class SharedLimits:
         self._pool = BlockingConnectionPool.from_url(
             redis_url,
             max_connections=CONNECTIONS,
-            timeout=REDIS_WITHIN_S,
-            socket_timeout=REDIS_WITHIN_S,
-            socket_connect_timeout=REDIS_WITHIN_S,
+            timeout=ADMIT_WITHIN_S,
+            socket_timeout=SOCKET_WITHIN_S,
+            socket_connect_timeout=SOCKET_WITHIN_S,
+            retry=Retry(NoBackoff(), 0),
         )
         # The pool goes through to redis-py, of which the storage's own types know nothing.
         options: dict[str, Any] = {"connection_pool": self._pool}
@@ -79,7 +84,7 @@ class SharedLimits:
         if self._breaker.admits(time.monotonic()):
             ok = False
             try:
-                async with asyncio.timeout(REDIS_WITHIN_S):
+                async with asyncio.timeout(ADMIT_WITHIN_S):
                     found = await _window(self._redis, kind, who, limit)
                 ok = True
             except (RedisError, OSError, TimeoutError) as error:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from psycopg.rows import DictRow
 
-from confirm.domain.ledger import Account, Ledger
+from confirm.domain.ledger import Ledger
 from confirm.domain.opening import Opening
 from confirm.domain.payment import Payment
 from confirm.store.postgres import PostgresPayments, payment_of
@@ -53,6 +53,10 @@ where (due_at is not null and status <> 'AWAITING_CODE'
        or settlement_status in ('PENDING', 'SENT', 'UNKNOWN', 'RECONCILE'))
   and updated_at < now() - make_interval(secs => %(age_s)s)
 order by updated_at limit 100"""
+
+
+class ForeignAccountError(ValueError):
+    """An account of that name is another owner's, or in another currency."""
 
 
 class PostgresRecords:
@@ -125,7 +129,10 @@ class PostgresRecords:
         return {"violations": violations, "unfinished": unfinished, **counts[0]}
 
     async def open_accounts(self, opening: Opening) -> int:
-        """Open what is not yet there; return how many were new."""
+        """Open what is not yet there; return how many were new.
+
+        Raises ForeignAccountError, naming the first account that is not what was ordered.
+        """
         rows = await self._tx.rows(
             """insert into account (id, owner, currency)
                select id, owner, currency from json_to_recordset(%(rows)s::json)
@@ -134,6 +141,7 @@ class PostgresRecords:
             rows=json_rows(opening.accounts()),
         )
         new = {row["id"] for row in rows}
+        await self._refuse_foreign(opening)
         opened = [account for account in opening.accounts() if account.id in new]
         ledger = Ledger({account.id: account for account in opened})
         for journal in opening.journals(opened):
@@ -141,7 +149,10 @@ class PostgresRecords:
         await PostgresPayments(self._tx).post(ledger)
         return len(new)
 
-    async def owners(self, opening: Opening) -> list[Account]:
-        """Return the accounts of those names as they are now."""
+    async def _refuse_foreign(self, opening: Opening) -> None:
         names = [account.id for account in opening.accounts()]
-        return list((await PostgresPayments(self._tx).accounts(names)).values())
+        found = await PostgresPayments(self._tx).accounts(names)
+        for ordered in opening.accounts():
+            there = found[ordered.id]
+            if (there.owner, there.currency) != (ordered.owner, ordered.currency):
+                raise ForeignAccountError(ordered.id)

@@ -80,15 +80,21 @@ def _answer(description: str, *schemas: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
+_OTHER_KEY = _object(
+    ["status", "transaction_id"],
+    status={"enum": ["PENDING", "OTP_REQUIRED", "SUCCESS", "DECLINED"]},
+    transaction_id=_ID,
+)
 _REFUSALS = {
     "400": _answer("A field is missing, wrong or unknown.", _ERROR),
     "401": _answer("No token or a bad one; or the code does not match.", _ERROR),
     "404": _answer("Unknown account, or another user's.", _ERROR),
-    "409": _answer("Still running, or known under another key.", _ERROR, _PENDING),
+    "409": _answer("Still running, or known under another key.", _ERROR, _OTHER_KEY),
     "413": _answer("Over 16 KiB.", _ERROR),
     "415": _answer("Not application/json.", _ERROR),
     "422": _answer("The key belongs to a different request.", _ERROR),
     "429": _answer("Over the limit; see Retry-After.", _ERROR),
+    "500": _answer("A fault of ours.", _ERROR),
     "503": _answer("Nothing was accepted; see Retry-After.", _ERROR),
 }
 
@@ -115,7 +121,8 @@ def document(title: str) -> dict[str, Any]:
         "parameters": [{"name": "transaction_id", "in": "path", "required": True, "schema": _ID}],
         "responses": {
             "200": _answer("The payment.", _PAYMENT),
-            **{status: _REFUSALS[status] for status in ("401", "404", "429", "503")},
+            "403": _answer("The token lacks the scope.", _ERROR),
+            **{status: _REFUSALS[status] for status in ("401", "404", "429", "500", "503")},
         },
     }
     return {

@@ -1,0 +1,188 @@
+"""Commands and answers on real Kafka: matched by request, bounded, 503 only before the send."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from gateway.clients.confirmation import Answers, KafkaConfirmation
+from payment_schemas.answers import Answer
+from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
+from service_runtime.clock import SystemClock
+from service_runtime.errors import Unavailable
+from service_runtime.kafka import KafkaProducer
+from service_runtime.messages import Cause, Emit, Outgoing
+from testkit.events import event_of
+
+pytestmark = pytest.mark.stack
+CLOCK = SystemClock()
+TRACE = (("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),)
+
+
+def command():
+    return event_of(ConfirmRequested, request_id=uuid4(), sealed_code=None)
+
+
+def answer_to(asked, partition, **fields):
+    made = {"request_id": asked.request_id, "reply_partition": partition, **fields}
+    event = event_of(ConfirmAnswered, **made)
+    return Emit(event, Cause(asked.request_id)).outgoing("confirm", CLOCK.now())
+
+
+@pytest.fixture
+async def producer(infrastructure):
+    async with KafkaProducer(infrastructure.kafka, "test") as made:
+        yield made
+
+
+@asynccontextmanager
+async def gateway(infrastructure, producer, instance=0, most_waiting=100):
+    """A gateway's way to confirm, its loop running."""
+    stopping = asyncio.Event()
+    async with Answers(infrastructure.kafka, instance) as answers:
+        loop = asyncio.create_task(answers.run(stopping))
+        yield KafkaConfirmation(producer, answers, CLOCK, most_waiting), answers
+        stopping.set()
+        await loop
+
+
+@asynccontextmanager
+async def commands(infrastructure):
+    """What stands in the topic from now on."""
+    topic = ConfirmRequested.topic
+    consumer = AIOKafkaConsumer(bootstrap_servers=infrastructure.kafka, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        partitions = [TopicPartition(topic, n) for n in consumer.partitions_for_topic(topic) or ()]
+        partitions = partitions or [TopicPartition(topic, n) for n in range(6)]
+        consumer.assign(partitions)
+        await consumer.seek_to_end()
+        for partition in partitions:
+            await consumer.position(partition)
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def until_waiting(answers, count=1):
+    async with asyncio.timeout(10):
+        while True:
+            if answers.waiting >= count:
+                return
+            await asyncio.sleep(0.01)
+
+
+async def sent(producer, *records):
+    for record in records:
+        await (await producer.send(record))
+
+
+async def test_an_answer_reaches_the_request_that_it_belongs_to(infrastructure, producer):
+    async with (
+        commands(infrastructure) as topic,
+        gateway(infrastructure, producer, instance=37) as (confirmation, answers),
+    ):
+        asked = command()
+        waiting = asyncio.create_task(confirmation.ask(asked, TRACE, 10))
+        record = await asyncio.wait_for(topic.getone(), 10)
+        read = ConfirmRequested.model_validate_json(record.value)
+        headers = dict(record.headers)
+
+        assert read == asked.model_copy(update={"reply_partition": 5})
+        assert headers["traceparent"].decode() == TRACE[0][1]
+        assert record.key == b"usr-456\x1fabc-123"
+
+        foreign = answer_to(command(), 5, body="another gateway's")
+        garbage = Outgoing(ConfirmAnswered.topic, b"k", b"\xff\xfe", (), 5)
+        empty = Outgoing(ConfirmAnswered.topic, b"k", None, (), 5)
+        mine = answer_to(asked, 5, status=403, body="{}", headers=(("Retry-After", "1"),))
+        again = answer_to(asked, 5, status=200)
+        await sent(producer, foreign, garbage, empty, mine, again)
+
+        assert await waiting == Answer(403, "{}", (("Retry-After", "1"),))
+        assert answers.waiting == 0
+
+
+async def test_answers_may_come_in_any_order(infrastructure, producer):
+    async with gateway(infrastructure, producer, instance=1) as (confirmation, answers):
+        asked = [command() for _ in range(20)]
+        waiting = [asyncio.create_task(confirmation.ask(one, (), 10)) for one in asked]
+        await until_waiting(answers, 20)
+        await sent(producer, *[answer_to(one, 1, body=str(one.request_id)) for one in asked[::-1]])
+
+        got = await asyncio.gather(*waiting)
+
+    assert [answer.body for answer in got] == [str(one.request_id) for one in asked]
+
+
+async def test_an_answer_on_another_partition_is_not_heard(infrastructure, producer):
+    async with gateway(infrastructure, producer, instance=2) as (confirmation, answers):
+        asked = command()
+        waiting = asyncio.create_task(confirmation.ask(asked, (), 1))
+        await until_waiting(answers)
+        await sent(producer, answer_to(asked, 3))
+
+        assert await waiting is None
+
+
+async def test_answers_of_before_the_start_are_not_heard(infrastructure, producer):
+    asked = command()
+    await sent(producer, answer_to(asked, 4, body="old"))
+
+    async with gateway(infrastructure, producer, instance=4) as (confirmation, _):
+        assert await confirmation.ask(asked, (), 0.5) is None
+
+
+async def test_past_the_deadline_nobody_waits_any_more(infrastructure, producer):
+    async with gateway(infrastructure, producer, instance=6) as (confirmation, answers):
+        started = asyncio.get_running_loop().time()
+
+        assert await confirmation.ask(command(), (), 0.3) is None
+
+        assert asyncio.get_running_loop().time() - started < 1
+        assert answers.waiting == 0
+
+
+async def test_only_so_many_wait_and_the_rest_is_told_before_anything_is_sent(
+    infrastructure, producer
+):
+    async with (
+        commands(infrastructure) as topic,
+        gateway(infrastructure, producer, 7, most_waiting=1) as (confirmation, answers),
+    ):
+        first, second = command(), command()
+        waiting = asyncio.create_task(confirmation.ask(first, (), 1))
+        await until_waiting(answers)
+
+        with pytest.raises(Unavailable):
+            await confirmation.ask(second, (), 1)
+        await waiting
+
+        found = await topic.getmany(timeout_ms=500)
+        read = [r.value for records in found.values() for r in records]
+        assert len(read) == 1
+        assert str(first.request_id).encode() in read[0]
+
+
+async def test_without_a_started_producer_nothing_was_sent(infrastructure):
+    idle = KafkaProducer(infrastructure.kafka, "idle")
+
+    async with gateway(infrastructure, idle, 8) as (confirmation, answers):
+        with pytest.raises(Unavailable, match="no broker"):
+            await confirmation.ask(command(), (), 1)
+        assert answers.waiting == 0
+
+
+async def test_it_is_ready_only_once_the_end_is_known(infrastructure):
+    answers = Answers(infrastructure.kafka, 9)
+    assert not await answers.ready()
+
+    async with answers:
+        assert await answers.ready()
+
+
+async def test_answers_cannot_be_read_before_the_start(infrastructure):
+    with pytest.raises(Unavailable):
+        await Answers(infrastructure.kafka, 10).run(asyncio.Event())

@@ -1,0 +1,84 @@
+"""The gateway's environment, checked at start."""
+
+import base64
+from ipaddress import ip_network
+
+import pytest
+
+from gateway.settings import Settings
+from service_runtime.settings import load
+
+
+@pytest.fixture
+def environment(monkeypatch, tmp_path):
+    """Everything that must be set; returns a function that sets more."""
+    key = tmp_path / "key"
+    key.write_text(base64.b64encode(bytes(32)).decode())
+    needed = {
+        "KAFKA_BOOTSTRAP_SERVERS": "localhost:9092",
+        "REDIS_URL": "redis://localhost",
+        "CONFIRM_URLS": "http://one:3010, http://two:4010",
+        "JWKS_URL": "http://issuer/keys",
+        "TOKEN_ISSUER": "https://issuer.test",
+        "TOKEN_AUDIENCE": "countersign",
+        "OTP_SEALING_KEY_FILE": str(key),
+        "CODE_TAG_KEY_FILE": str(key),
+        "INTERNAL_CREDENTIAL_FILE": str(key),
+    }
+    for name, value in needed.items():
+        monkeypatch.setenv(name, value)
+
+    def more(**values):
+        for name, value in values.items():
+            monkeypatch.setenv(name, value)
+
+    return more
+
+
+def test_lists_are_separated_by_commas(environment):
+    environment(TRUSTED_PROXIES="10.0.0.0/8, 192.0.2.1,fd00::/8,")
+
+    settings = load(Settings)
+
+    assert settings.confirm_urls == ["http://one:3010", "http://two:4010"]
+    expected = ["10.0.0.0/8", "192.0.2.1/32", "fd00::/8"]
+    assert settings.trusted_proxies == [ip_network(one) for one in expected]
+
+
+def test_nobody_is_trusted_by_default(environment):
+    assert load(Settings).trusted_proxies == []
+
+
+def test_production_demands_a_token(environment):
+    environment(PROFILE="prod")
+
+    assert load(Settings).anonymous_user is None
+
+
+@pytest.mark.parametrize(("given", "user"), [({}, "usr-456"), ({"DEV_USER": "usr-9"}, "usr-9")])
+def test_development_acts_as_the_demo_user(environment, given, user):
+    environment(PROFILE="dev", **given)
+
+    assert load(Settings).anonymous_user == user
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"PROFILE": "prod", "DEV_USER": "usr-9"}, "DEV_USER"),
+        ({"TRUSTED_PROXIES": "10.0.0.1/8"}, "TRUSTED_PROXIES"),
+        ({"TRUSTED_PROXIES": "everybody"}, "TRUSTED_PROXIES"),
+        ({"CONFIRM_URLS": " , "}, "CONFIRM_URLS"),
+        ({"RATE_LIMIT_PER_MINUTE": "0"}, "RATE_LIMIT_PER_MINUTE"),
+        ({"ANSWER_WITHIN_S": "0"}, "ANSWER_WITHIN_S"),
+        ({"OTP_SEALING_KEY_FILE": "/nowhere"}, "OTP_SEALING_KEY_FILE"),
+        ({"PORT": "0"}, "PORT"),
+    ],
+)
+def test_what_is_wrong_is_named_and_the_process_does_not_start(environment, capsys, given, named):
+    environment(**given)
+
+    with pytest.raises(SystemExit):
+        load(Settings)
+
+    assert named in capsys.readouterr().err

@@ -1,0 +1,266 @@
+"""Tokens under real keys: what passes, what never does, and when keys are fetched."""
+
+import time
+
+import jwt
+import orjson
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from gateway_edge import (
+    AUDIENCE,
+    ED25519,
+    ISSUER,
+    KEYS,
+    P256,
+    RSA,
+    claims,
+    jwk,
+    raw_token,
+    token,
+)
+
+from gateway.clients import tokens
+from gateway.clients.memory import MemoryKeys
+from gateway.clients.tokens import TokenVerifier
+from gateway.domain import BadTokenError
+from service_runtime.errors import Unavailable
+
+OTHER = ed25519.Ed25519PrivateKey.generate()
+
+
+@pytest.fixture
+def keys():
+    return MemoryKeys(*KEYS)
+
+
+@pytest.fixture
+def verifier(keys):
+    return TokenVerifier(keys, ISSUER, AUDIENCE)
+
+
+@pytest.mark.parametrize("algorithm", ["EdDSA", "ES256", "PS256"])
+async def test_a_token_under_a_published_key_speaks_for_its_subject(verifier, algorithm):
+    caller = await verifier.caller(token(algorithm, scope="openid payment.confirm"))
+
+    assert caller.user_id == "usr-456"
+    assert caller.scopes == {"openid", "payment.confirm"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        pytest.param({"exp": int(time.time()) - 1}, "exp: expired", id="expired"),
+        pytest.param({"exp": None}, "exp: missing", id="no end"),
+        pytest.param({"exp": int(time.time()) + 3600}, "exp: lives longer", id="too long"),
+        pytest.param({"exp": "soon"}, "token: not valid", id="an end that is no number"),
+        pytest.param({"exp": 10**400}, "exp: lives longer|token: not valid", id="endless"),
+        pytest.param({"nbf": int(time.time()) + 60}, "nbf: not yet valid", id="not yet"),
+        pytest.param({"aud": "another"}, "aud: not for this", id="another audience"),
+        pytest.param({"aud": None}, "aud: missing", id="no audience"),
+        pytest.param({"iss": "https://evil.test"}, "iss: not our", id="another issuer"),
+        pytest.param({"iss": None}, "iss: missing", id="no issuer"),
+        pytest.param({"sub": None}, "sub: missing", id="no subject"),
+        pytest.param({"sub": ""}, "sub: must be 1 to 128", id="an empty subject"),
+        pytest.param({"sub": "u" * 129}, "sub: must be 1 to 128", id="a long subject"),
+        pytest.param({"sub": "usr\x00"}, "sub: must be printable", id="a control character"),
+        pytest.param({"sub": "usr\ud800"}, "sub: must be printable", id="half a surrogate"),
+        pytest.param({"scope": ["payment.confirm"]}, "scope: must be a string", id="scopes"),
+    ],
+)
+async def test_a_signed_token_whose_claims_break_a_rule_is_refused(verifier, changes, reason):
+    with pytest.raises(BadTokenError, match=reason):
+        await verifier.caller(token(**changes))
+
+
+async def test_15_minutes_are_a_tokens_longest_life(verifier):
+    assert await verifier.caller(token(exp=int(time.time()) + 15 * 60))
+
+
+@pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "JWT"])
+async def test_access_tokens_are_of_these_types(verifier, typ):
+    assert await verifier.caller(token(headers={"typ": typ}))
+
+
+HEADER = {"alg": "EdDSA", "kid": "ed", "typ": "at+jwt"}
+PEM = ED25519.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+def resigned(header, key=ED25519):
+    """A token whose header is free to choose, properly signed under the key."""
+    unsigned = raw_token({**HEADER, **header}, claims()).rpartition(".")[0]
+    signature = key.sign(unsigned.encode())
+    return raw_token({**HEADER, **header}, claims(), signature)
+
+
+def hs256():
+    header = {"typ": "at+jwt", "kid": "ed"}
+    return jwt.encode(claims(), PEM, "HS256", header)
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        pytest.param(raw_token({**HEADER, "alg": "none"}, claims()), "alg", id="none"),
+        pytest.param(raw_token({**HEADER, "alg": "nOnE"}, claims()), "alg", id="none, disguised"),
+        pytest.param(hs256(), "alg", id="HS256 under the public key"),
+        pytest.param(token("RS256"), "alg", id="RS256, which is off"),
+        pytest.param(token("ES256", headers={"kid": "ed"}), "alg", id="another key's algorithm"),
+        pytest.param(token(headers={"kid": "nobody"}), "kid: unknown", id="an unknown key"),
+        pytest.param(token(headers={"kid": None}), "kid: missing", id="no key named"),
+        pytest.param(resigned({"kid": ["ed"]}), "token: malformed|kid", id="a key list"),
+        pytest.param(resigned({}, OTHER), "token: not valid", id="somebody else's signature"),
+        pytest.param(token(headers={"typ": "id+jwt"}), "typ", id="another type"),
+        pytest.param(resigned({"typ": None}), "typ", id="no type"),
+        pytest.param(resigned({"crit": ["x"], "x": 1}), "crit|token", id="critical and unknown"),
+        pytest.param(resigned({"b64": False, "crit": ["b64"]}), "crit|token", id="detached"),
+        pytest.param(raw_token(HEADER, claims()), "token: not valid", id="unsigned"),
+        pytest.param(raw_token(b"[" * 5000, b"{}"), "token: malformed", id="nested for ever"),
+        pytest.param(raw_token(b"[]", b"{}"), "token: malformed", id="a header that is a list"),
+        pytest.param("x" * 8193, "token: too long", id="too long"),
+        pytest.param("é.é.é", "token: malformed", id="not ASCII"),
+        pytest.param("a.b", "token: malformed", id="two parts"),
+        pytest.param("", "token: malformed", id="nothing"),
+    ],
+)
+async def test_a_token_that_proves_nothing_is_refused(verifier, bad, reason):
+    with pytest.raises(BadTokenError, match=reason):
+        await verifier.caller(bad)
+
+
+@pytest.mark.parametrize("name", ["jwk", "jku", "x5u"])
+async def test_a_key_that_a_token_brings_along_is_not_looked_at(verifier, name):
+    brought = jwk(OTHER, "ed") if name == "jwk" else "https://evil.test/keys"
+
+    with pytest.raises(BadTokenError):
+        await verifier.caller(resigned({name: brought}, OTHER))
+    assert await verifier.caller(resigned({name: brought}))
+
+
+async def test_rs256_is_taken_where_the_operator_says_so_and_from_no_other_kind_of_key(keys):
+    verifier = TokenVerifier(keys, ISSUER, AUDIENCE, allow_rs256=True)
+
+    assert await verifier.caller(token("RS256"))
+    with pytest.raises(BadTokenError, match="alg"):
+        await verifier.caller(token("PS256"))
+
+
+async def test_a_key_that_names_its_algorithm_keeps_to_it():
+    declared = MemoryKeys(jwk(RSA, "rsa", alg="PS256"))
+    verifier = TokenVerifier(declared, ISSUER, AUDIENCE, allow_rs256=True)
+
+    assert await verifier.caller(token("PS256"))
+    with pytest.raises(BadTokenError, match="alg"):
+        await verifier.caller(token("RS256"))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param(jwk(ED25519, "ed", use="enc"), id="for encryption"),
+        pytest.param(jwk(P256, "ed", alg="ES384"), id="of another algorithm"),
+        pytest.param({"kty": "oct", "kid": "ed", "k": "c2VjcmV0"}, id="a shared secret"),
+        pytest.param({"kty": "OKP", "crv": "Ed25519", "kid": "ed", "x": "AA"}, id="too short"),
+        pytest.param({"kid": "ed"}, id="of no kind"),
+        pytest.param("ed", id="no object"),
+        pytest.param(None, id="nothing"),
+    ],
+)
+async def test_a_key_that_cannot_verify_is_left_out_and_the_others_stay(entry):
+    verifier = TokenVerifier(MemoryKeys(entry, jwk(P256, "ec")), ISSUER, AUDIENCE)
+
+    with pytest.raises(BadTokenError, match="kid: unknown"):
+        await verifier.caller(token())
+    assert await verifier.caller(token("ES256"))
+
+
+async def test_unknown_keys_are_fetched_at_most_once_in_30_s(verifier, keys, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(tokens.time, "monotonic", lambda: now[0])
+    for number in range(50):
+        with pytest.raises(BadTokenError, match="kid: unknown"):
+            await verifier.caller(token(headers={"kid": f"new-{number}"}))
+    assert keys.fetched == 1
+
+    keys.keys.append(jwk(OTHER, "next"))
+    fresh = jwt.encode(claims(), OTHER, "EdDSA", {"typ": "at+jwt", "kid": "next"})
+    now[0] += 29.9
+    with pytest.raises(BadTokenError, match="kid: unknown"):
+        await verifier.caller(fresh)
+    now[0] += 0.2
+    assert await verifier.caller(fresh)
+    assert keys.fetched == 2
+
+
+async def test_a_key_that_is_gone_dies_with_its_last_token(verifier, keys, monkeypatch):
+    first, second, third = (token(sub=f"usr-{number}") for number in range(3))
+    unknown = token(headers={"kid": "makes it look again"})
+    clock = [time.time()]
+    monkeypatch.setattr(tokens.time, "time", lambda: clock[0])
+    monkeypatch.setattr(tokens.time, "monotonic", lambda: clock[0])
+    await verifier.caller(first)
+    keys.keys = [jwk(P256, "ec")]
+    clock[0] += 31
+    with pytest.raises(BadTokenError, match="kid: unknown"):
+        await verifier.caller(unknown)
+
+    assert await verifier.caller(second)
+    clock[0] += 15 * 60 + 31
+    with pytest.raises(BadTokenError, match="kid: unknown"):
+        await verifier.caller(third)
+
+
+async def test_an_issuer_that_is_away_is_no_reason_to_call_a_token_bad(keys, verifier):
+    keys.reachable = False
+    with pytest.raises(Unavailable):
+        await verifier.caller(token())
+
+    keys.reachable, keys.status = True, 404
+    with pytest.raises(Unavailable):
+        await verifier.caller(token())
+
+    keys.status = 200
+    assert await verifier.caller(token())
+
+
+async def test_known_keys_serve_on_while_the_issuer_is_away(keys, verifier, monkeypatch):
+    await verifier.caller(token())
+    keys.reachable = False
+    now = time.monotonic() + 31
+    monkeypatch.setattr(tokens.time, "monotonic", lambda: now)
+
+    with pytest.raises(BadTokenError, match="kid: unknown"):
+        await verifier.caller(token(headers={"kid": "new"}))
+    assert await verifier.caller(token(sub="usr-457"))
+
+
+async def test_a_remembered_token_is_forgotten_when_it_expires(verifier, monkeypatch):
+    short = token(exp=int(time.time()) + 60)
+    first = await verifier.caller(short)
+    assert await verifier.caller(short) is first
+
+    later = time.time() + 61
+    monkeypatch.setattr(tokens.time, "time", lambda: later)
+    assert await verifier.caller(short) is not first
+
+
+async def test_only_so_many_tokens_are_remembered(verifier, monkeypatch):
+    monkeypatch.setattr(tokens, "CACHED_TOKENS", 2)
+    made = [token(sub=f"usr-{number}") for number in range(3)]
+    first = await verifier.caller(made[0])
+
+    for one in made:
+        await verifier.caller(one)
+
+    assert await verifier.caller(made[0]) is not first
+
+
+async def test_a_token_is_remembered_by_its_hash_alone(verifier):
+    one = token()
+    await verifier.caller(one)
+
+    assert one not in repr(vars(verifier))
+
+
+def test_the_keys_are_published_without_their_private_half():
+    assert b'"d"' not in orjson.dumps(KEYS)
