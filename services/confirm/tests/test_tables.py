@@ -171,6 +171,28 @@ async def test_new_payments_do_not_wait_for_whoever_holds_the_account(world):
     assert len(await world.payments()) == 1
 
 
+async def test_posting_does_not_wait_for_entries_that_another_instance_has_not_committed(world):
+    await world.take(*[request(n, f"tx-{n}", f"key-{n}", amount="1") for n in (1, 2)])
+    first, second = await world.payments()
+    await world.take(assessed(first))
+
+    async with world.database.transaction() as tx:
+        # What another instance has written before it comes to the balances.
+        await tx.rows(
+            """with one as (insert into journal (id, payment_id, kind)
+                            values (gen_random_uuid(), gen_random_uuid(), 'HOLD') returning id)
+               insert into entry (journal_id, account_id, amount_minor, currency)
+               select id, account, amount, 'USD'
+               from one, (values ('acc-2', -5), ('in-flight:USD', 5)) as side (account, amount)
+               returning journal_id"""
+        )
+        async with asyncio.timeout(2):
+            events = await world.take(assessed(second))
+        await tx.connection.rollback()
+
+    assert [answer.status for answer in answers(events)] == [200]
+
+
 async def test_two_instances_that_post_to_in_flight_do_not_wait_for_each_other_for_ever(world):
     await world.take(
         *[request(n, f"tx-{n}", f"key-{n}", from_account=f"acc-{n % 2 + 1}") for n in range(40)]

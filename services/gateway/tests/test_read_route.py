@@ -1,0 +1,33 @@
+"""`GET /payment/{transaction_id}`: for its owner alone, with the scope, 503 without confirm."""
+
+import pytest
+from gateway_edge import token
+
+
+async def test_a_read_shows_the_callers_payment_and_no_one_elses(edge):
+    edge.reads.payments["usr-456", "tx-987"] = {"transaction_id": "tx-987", "status": "SUCCESS"}
+
+    mine, others = await edge.read(), await edge.read(user="usr-457")
+
+    assert (mine.status_code, mine.json()["status"]) == (200, "SUCCESS")
+    assert (others.status_code, others.text) == (404, '{"error":"Unknown payment: tx-987"}')
+    assert "x-request-id" in mine.headers
+
+
+@pytest.mark.parametrize(
+    ("user", "headers", "status"),
+    [
+        (None, {}, 401),
+        ("usr-456", {"Authorization": f"Bearer {token(scope='payment.read')}"}, 403),
+    ],
+)
+async def test_a_read_needs_a_token_with_the_scope(edge, user, headers, status):
+    assert (await edge.read(user=user, **headers)).status_code == status
+
+
+async def test_a_read_without_confirm_is_503(edge):
+    edge.reads.reachable = False
+
+    got = await edge.read()
+
+    assert (got.status_code, got.headers["retry-after"]) == (503, "1")
