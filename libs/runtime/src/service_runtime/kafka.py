@@ -22,6 +22,7 @@ from service_runtime.errors import Rejected, Unavailable
 from service_runtime.logs import Log
 from service_runtime.messages import Outgoing, Record
 from service_runtime.relay import pause
+from service_runtime.settings import ServiceSettings
 
 MAX_REQUEST_BYTES = 2 * 1024 * 1024
 REQUEST_TIMEOUT_MS = 5000
@@ -32,6 +33,9 @@ START_WITHIN_S = 60
 START_RETRY_S = 0.5
 STOP_WITHIN_S = 2
 IDLE_POLL_S = 0.5
+IDLE_FETCH_MS = 500
+"""How long a fetch waits at the broker for a first record."""
+PATIENT_BYTES = 1024 * 1024
 COMMIT_EVERY_S = 0.1
 """Offsets follow this much later; what a crash repeats meanwhile, the inbox drops."""
 
@@ -92,21 +96,22 @@ class KafkaProducer:
 class KafkaSource:
     """The service's one group member: static id, explicit offsets, no topic made by itself."""
 
-    def __init__(
-        self, bootstrap_servers: str, group: str, slot: int, topics: Sequence[str]
-    ) -> None:
-        self._bootstrap_servers = bootstrap_servers
+    def __init__(self, settings: ServiceSettings, group: str, topics: Sequence[str]) -> None:
+        self._settings = settings
         self._group = group
-        self._member = f"{group}.{slot}"
+        self._member = f"{group}.{settings.instance}"
         self._topics = topics
         self._consumer: AIOKafkaConsumer | None = None
         self._handled: dict[TopicPartition, int] = {}
         self._joined = False
 
     async def __aenter__(self) -> Self:
+        patience_ms = self._settings.fetch_patience_ms
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap_servers,
+            bootstrap_servers=self._settings.kafka_bootstrap_servers,
             client_id=self._member,
+            fetch_min_bytes=PATIENT_BYTES if patience_ms else 1,
+            fetch_max_wait_ms=patience_ms or IDLE_FETCH_MS,
             group_id=self._group,
             group_instance_id=self._member,
             enable_auto_commit=False,

@@ -50,12 +50,7 @@ class Service:
     ) -> Process:
         """Return the process to run; `emits` is for the description of the topics."""
         reads = [handler.event for handler in handlers]
-        source = KafkaSource(
-            self.settings.kafka_bootstrap_servers,
-            self.name,
-            self.settings.instance,
-            [event.topic for event in reads],
-        )
+        source = KafkaSource(self.settings, self.name, [event.topic for event in reads])
         consumer = Consumer(self.name, source, self._unit, handlers, self.clock)
         consumer.batch_records = self.settings.batch_records
         app = self._app(source)

@@ -13,6 +13,8 @@ URL = r"^https?://"
 class Settings(ServiceSettings):
     """Settings of notification."""
 
+    fetch_patience_ms: int = Field(default=50, ge=0, le=5000)
+    """Nobody feels so little, and every fetch looks at eighteen partitions."""
     twilio_url: str = Field(pattern=URL)
     """The SMS provider's API."""
     twilio_auth_token: SecretText = Field(validation_alias="TWILIO_AUTH_TOKEN_FILE")
