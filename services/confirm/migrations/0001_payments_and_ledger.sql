@@ -37,6 +37,7 @@ create table payment (
     ip_address         text,
     device_fingerprint text,
     country            text,
+    traceparent        text,
     risk_score         integer     check (risk_score between 0 and 100),
     risk_level         text,
     challenge_id       uuid,

@@ -22,7 +22,7 @@ from payment_schemas.events.otp import Challenged, Verified
 from payment_schemas.events.risk import RiskAssessed
 from payment_schemas.events.settlement import SettlementUpdated
 from payment_schemas.ids import PaymentId
-from service_runtime import metrics
+from service_runtime import metrics, tracing
 from service_runtime.errors import Unavailable
 from service_runtime.messages import Batch, Due, Emit, Events, Item, Received, fold
 
@@ -75,9 +75,17 @@ def _answer(talk: Conversation, item: Request) -> list[Emit] | None:
     if decision is not None:
         _count(decision)
         _count_code(decision.state, item.event)
+        _link_to_first(decision.state, item)
         return [Emit(event, item.cause) for event in decision.events]
     refused = talk.refusal(item.event)
     return None if refused is None else [Emit(answered(item.event, refused), item.cause)]
+
+
+def _link_to_first(payment: Payment, item: Request) -> None:
+    """Link a later request's trace to that of the request that made the payment."""
+    first = payment.traceparent
+    if first is not None and first != item.event.context.traceparent:
+        tracing.link(item.cause.id, (("traceparent", first),))
 
 
 async def on_risk_assessed(

@@ -161,6 +161,7 @@ def operator_view(payment: Payment) -> dict[str, Any]:
         "risk_score": payment.risk_score,
         "risk_level": payment.risk_level,
         "challenge_number": payment.challenge_number,
+        "trace_id": payment.traceparent.split("-")[1] if payment.traceparent else None,
         "deadline": payment.due_at,
         "settlement_version": payment.settlement_version,
     }

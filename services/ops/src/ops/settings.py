@@ -9,7 +9,7 @@ from service_runtime.settings import HttpSettings
 class Settings(HttpSettings):
     """Settings of the server; the command reads the same addresses by itself."""
 
-    port: int = 3030
+    port: int = Field(default=3030, ge=1, le=65535)
     admin_urls: dict[str, str] = Field(min_length=1)
     """Owner of state → address of its admin routes."""
     internal_credential_file: FilePath

@@ -61,3 +61,5 @@ class ClientContext(BaseModel):
     device_fingerprint: str | None = None
     country: str | None = None
     """ISO 3166-1 alpha-2, as a trusted proxy gave it."""
+    traceparent: str | None = None
+    """The request's trace, so that a payment's later requests can be linked to its first."""

@@ -94,6 +94,8 @@ class Payment:
     ip_address: str | None = None
     device_fingerprint: str | None = None
     country: str | None = None
+    traceparent: str | None = None
+    """The trace of the request that made the payment."""
     risk_score: int | None = None
     risk_level: RiskLevel | None = None
     challenge_id: ChallengeId | None = None
@@ -116,6 +118,7 @@ class Payment:
             ip_address=self.ip_address,
             device_fingerprint=self.device_fingerprint,
             country=self.country,
+            traceparent=self.traceparent,
         )
 
     @property

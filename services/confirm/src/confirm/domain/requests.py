@@ -180,6 +180,7 @@ def _new_payment(
         ip_address=request.context.ip_address,
         device_fingerprint=request.context.device_fingerprint,
         country=request.context.country,
+        traceparent=request.context.traceparent,
     )
 
 

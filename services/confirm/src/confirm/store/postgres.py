@@ -17,7 +17,7 @@ _FIELDS = [field.name for field in fields(Payment)]
 _FIXED = {
     "id", "user_id", "transaction_id", "idempotency_key", "amount_minor", "currency",
     "from_account", "to_account", "uetr", "reference", "created_at", "ip_address",
-    "device_fingerprint", "country", "settlement_method",
+    "device_fingerprint", "country", "traceparent", "settlement_method",
 }  # fmt: skip
 """Columns that never change once they are written."""
 

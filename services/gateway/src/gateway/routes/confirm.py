@@ -63,8 +63,11 @@ class ConfirmRoute:
         code = None
         if body.otp_code is not None:
             code = self.seal(user_id, body.transaction_id, body.otp_code)
-        asked = command(request.state.request_id, user_id, body, code, self._context(request))
         trace = tracing.current_trace() or trace_of(request.headers)
+        context = self._context(request).model_copy(
+            update={"traceparent": dict(trace).get("traceparent")}
+        )
+        asked = command(request.state.request_id, user_id, body, code, context)
         answer = await self.confirmation.ask(asked, trace, self.answer_within_s)
         return answer or answers.pending(body.transaction_id)
 

@@ -43,6 +43,7 @@ _FIELDS = (
     "risk_level",
     "challenge_number",
     "deadline",
+    "trace_id",
     "created_at",
     "updated_at",
 )
