@@ -28,6 +28,7 @@ from local_stack.settings import user_settings
 from local_stack.supervision import Supervisor
 
 HIGHEST_INSTANCE = 9
+COLLECTOR = "collector"
 
 
 def silent(_: str) -> None:
@@ -162,6 +163,14 @@ class Stack:
             self._supervisor.resume(name)
         self._wait_for(services)
 
+    def refresh(self) -> None:
+        """Restart the services that run and whose settings have changed, and wait for them."""
+        with self.alone():
+            running = self._supervisor.processes()
+            services = [self.inventory.service(name) for name in self.instances if name in running]
+            self._supervisor.apply(program for one in services for program in self._programs(one))
+            self._wait_for(services)
+
     def states(self) -> dict[str, tuple[str, str]]:
         """State and description (process id, time up) of every process, by name."""
         found = self._supervisor.processes()
@@ -263,13 +272,18 @@ class Stack:
             case _:
                 return (int(program.environment["PORT"]),)
 
+    def _collector(self) -> str:
+        """Where services send telemetry: nowhere while nothing observes, since sending costs."""
+        observed = COLLECTOR in self._supervisor.processes()
+        return f"127.0.0.1:{self.ports.at('collector_otlp')}" if observed else ""
+
     def _environments(self) -> Environments:
         ports = self.ports
         place = Place(
             kafka=self.kafka,
             postgres=self.postgres,
             redis=f"127.0.0.1:{ports.redis}",
-            collector=f"127.0.0.1:{ports.at('collector_otlp')}",
+            collector=self._collector(),
             host="127.0.0.1",
             url=lambda name, _, instance: f"http://127.0.0.1:{ports.of(name, instance)}",
             secret=lambda name: str(self.credentials.path(name)),

@@ -18,6 +18,8 @@ _READY_WITHIN_S = 90
 def observe(stack: Stack, tell: Tell, pace: Pace | None = None) -> Processes:
     """Build what is missing, start it beside the stack, running or not, and wait for it.
 
+    Services that run are started again, so that they send it what they have to tell.
+
     Raises StackError where something cannot be built, a port is taken, or one is not ready.
     """
     found = programs(tell)
@@ -30,6 +32,7 @@ def observe(stack: Stack, tell: Tell, pace: Pace | None = None) -> Processes:
         supervisor.start()
         supervisor.apply(processes.all())
     _wait(processes, stack.layout, tell)
+    stack.refresh()
     return processes
 
 
@@ -43,6 +46,7 @@ def stop_observing(stack: Stack) -> None:
         supervisor.remove(running)
         if not supervisor.processes():
             supervisor.shut_down()
+    stack.refresh()
 
 
 def addresses(processes: Processes) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The processes that see the system, described for the supervisor: settings, ports, limits."""
 
+import hashlib
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ class Processes:
             "GOMEMLIMIT": "320MiB",
         }
         command = (str(self.programs.collector), *settings)
-        return Program("collector", command, self.folder, environment)
+        return Program("collector", command, self.folder, environment | _read_now(*files))
 
     def _jaeger(self) -> Program:
         environment = {
@@ -117,8 +118,9 @@ class Processes:
             "OTEL_TRACES_SAMPLER": "always_off",
             "GOMEMLIMIT": "256MiB",
         }
-        command = (str(self.programs.jaeger), f"--config=file:{_FOLDER / 'jaeger.yaml'}")
-        return Program("jaeger", command, self.folder, environment)
+        settings = _FOLDER / "jaeger.yaml"
+        command = (str(self.programs.jaeger), f"--config=file:{settings}")
+        return Program("jaeger", command, self.folder, environment | _read_now(settings))
 
     def _prometheus(self) -> Program:
         settings = self.folder / "prometheus.yml"
@@ -137,7 +139,8 @@ class Processes:
             "--web.enable-otlp-receiver",
             "--web.enable-lifecycle",
         )
-        return Program("prometheus", command, self.folder, {"GOMEMLIMIT": "256MiB"})
+        read = _read_now(settings, *sorted(self.pace.rules.glob("*.rules.yml")))
+        return Program("prometheus", command, self.folder, read | {"GOMEMLIMIT": "256MiB"})
 
     def _prometheus_settings(self) -> dict[str, Any]:
         settings: dict[str, Any] = yaml.safe_load((CHECKOUT / "prometheus.yml").read_text())
@@ -192,6 +195,12 @@ class Processes:
         }
         switches = [f"-{name}={value}" for name, value in options.items()]
         return Program("dashboards", (str(self.programs.dashboards), *switches), self.folder)
+
+
+def _read_now(*files: Path) -> dict[str, str]:
+    """A variable that changes with what is read at start, so that a change starts it again."""
+    text = b"".join(file.read_bytes() for file in files)
+    return {"SETTINGS_SHA256": hashlib.sha256(text).hexdigest()}
 
 
 def _ours(inventory: Inventory) -> list[str]:
