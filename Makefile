@@ -43,6 +43,7 @@ test: setup ## run the tests on a stack of their own (ports + 10,000), so `up` m
 	@$(PYTHON) -m pytest $(T)
 
 test-observability: setup ## alert rules, dashboards and staged faults, on a stack that is observed
+	@$(STACK_COMMAND) observe-tools
 	@$(PYTHON) -m pytest -m observability tests/observability $(T)
 
 check: setup ## lint, format, types, import contracts, tidiness

@@ -59,6 +59,14 @@ class Prometheus:
                 fired.setdefault(alert["labels"]["alertname"], []).append(alert["labels"])
         return fired
 
+    def exemplars(self, metric: str, *, last_s: int = 300) -> list[str]:
+        """The trace ids that a histogram's dots lead to, oldest first."""
+        now_s = self._now_s()
+        series = self._get("/api/v1/query_exemplars", query=metric, start=now_s - last_s, end=now_s)
+        found = [dot for one in series for dot in one["exemplars"]]
+        found.sort(key=lambda dot: float(dot["timestamp"]))
+        return [dot["labels"]["trace_id"] for dot in found if "trace_id" in dot["labels"]]
+
     def _now_s(self) -> float:
         return float(self._get("/api/v1/query", query="time()")["result"][1])
 
