@@ -1,12 +1,12 @@
 # Every command that people and CI use; the same ones, so that they agree.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up restart down status logs reset test check format generate
+.PHONY: help setup demo up restart down status logs reset observe observe-down test test-observability check format generate
 
 PYTHON := .venv/bin/python
 STACK_COMMAND := $(PYTHON) -m local_stack
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install what is missing: .venv from the lock, programs, Kafka's jars, secrets
 	@deploy/local/bootstrap.sh
@@ -33,8 +33,18 @@ logs: ## show the logs, or only those of S="confirm"; F=1 follows them
 reset: ## stop, and remove all state
 	@$(STACK_COMMAND) reset
 
+observe: setup ## start collector, Jaeger, Prometheus and their pages beside the system; built once
+	@$(STACK_COMMAND) observe
+
+observe-down: ## stop what `observe` started; the system goes on
+	@$(STACK_COMMAND) observe-down
+
 test: setup ## run the tests on a stack of their own (ports + 10,000), so `up` may be running
 	@$(PYTHON) -m pytest $(T)
+
+test-observability: setup ## alert rules, dashboards and staged faults, on a stack that is observed
+	@$(STACK_COMMAND) observe-tools
+	@$(PYTHON) -m pytest -m observability tests/observability $(T)
 
 check: setup ## lint, format, types, import contracts, tidiness
 	@.venv/bin/ruff check

@@ -83,7 +83,7 @@ def test_only_a_services_own_options_reach_it(unstarted, monkeypatch):
 def test_an_unknown_placeholder_is_named_with_its_setting():
     inventory = load_inventory()
     inventory.services["ofac"].environment["HOST"] = "{hots}"
-    place = Place("k", "p", "r", "h", lambda *_: "u", lambda _: "s", lambda _: "s")
+    place = Place("k", "p", "r", "c", "h", lambda *_: "u", lambda _: "s", lambda _: "s")
     with pytest.raises(StackError, match=r"ofac: HOST: unknown placeholder \{hots\}"):
         Environments(inventory, place).of("ofac")
 

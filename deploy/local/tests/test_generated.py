@@ -18,6 +18,13 @@ from local_stack.layout import CHECKOUT
 from local_stack.locks import IMAGES_FILE, LOCK_FILE
 from local_stack.stack import Stack
 
+OBSERVABILITY = {
+    "otel-collector": "collector_otlp",
+    "jaeger": "jaeger_web",
+    "prometheus": "prometheus_web",
+    "grafana": "grafana_web",
+    "loki": None,
+}
 SCHEMA_FILE = Path(__file__).parent / "compose-spec" / "compose-spec.json"
 
 
@@ -29,7 +36,7 @@ def compose():
 @pytest.fixture(scope="module")
 def ours(compose):
     """The containers that run our own processes, by name."""
-    others = {*INFRASTRUCTURE, "prepare"}
+    others = {*INFRASTRUCTURE, *OBSERVABILITY, "prepare"}
     return {name: one for name, one in compose["services"].items() if name not in others}
 
 
@@ -64,6 +71,34 @@ def test_compose_publishes_the_same_ports(compose, ours, native):
     for name in INFRASTRUCTURE:
         (published,) = compose["services"][name]["ports"]
         assert published.split(":")[1] == str(native.inventory.ports[name])
+
+
+def test_compose_publishes_what_shows_the_system_at_the_ports_of_the_inventory(compose, native):
+    for name, port in OBSERVABILITY.items():
+        published = compose["services"][name].get("ports", [])
+        wanted = [f"127.0.0.1:{native.inventory.ports[port]}"] if port else []
+        assert [one.rpartition(":")[0] for one in published] == wanted
+
+
+def test_every_file_that_is_mounted_exists(compose):
+    for container in compose["services"].values():
+        for volume in container.get("volumes", []):
+            source = volume.partition(":")[0]
+            assert not source.startswith("./") or (CHECKOUT / source).exists(), volume
+
+
+def test_no_service_waits_for_what_shows_it(ours):
+    for container in ours.values():
+        assert not OBSERVABILITY.keys() & container.get("depends_on", {}).keys()
+
+
+def test_what_shows_the_system_is_limited_and_without_privileges(compose):
+    for name in OBSERVABILITY:
+        container = compose["services"][name]
+        assert container["restart"] == "unless-stopped"
+        assert container["read_only"] is True
+        assert container["cap_drop"] == ["ALL"]
+        assert set(container["deploy"]["resources"]["limits"]) == {"cpus", "memory"}
 
 
 def test_compose_gives_each_service_the_same_settings(ours, native):

@@ -17,6 +17,8 @@ from local_stack.layout import Layout, default_data_folder
 from local_stack.preparation import prepare_broker, prepare_database
 from local_stack.readiness import last_lines
 from local_stack.stack import Stack
+from local_stack.telemetry import observation
+from local_stack.telemetry.programs import programs
 from local_stack.waiting import elapsed_since, now_s
 
 _LOG_LINES = 100
@@ -61,6 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     command("logs", _logs, "show the end of the logs")
     command("reset", _reset, "stop, and remove all state")
     command("secrets", _secrets, "make the secrets that are missing and say where they are")
+    command("observe", _observe, "start collector, Jaeger, Prometheus and their pages beside it")
+    command("observe-tools", _observe_tools, "build what `observe` starts, and start nothing")
+    command("observe-down", _observe_down, "stop what `observe` started")
     command("generate", _generate, "write the files that follow from deploy/services.yaml")
     command("prepare", _prepare, "make topics, roles, schemas and tables (Compose's first job)")
     return parser
@@ -160,6 +165,26 @@ def _secrets(options: argparse.Namespace) -> None:
     credentials = Credentials(Layout(default_data_folder(options.offset)).secrets)
     credentials.make(load_inventory())
     print(f"secrets are in {credentials.folder}")
+
+
+def _observe(options: argparse.Namespace) -> None:
+    if _compose(options):
+        print("the containers of `make up` hold it: dashboards at http://127.0.0.1:3001")
+        return
+    stack = _native(options)
+    processes = observation.observe(stack, stack.tell)
+    for what, address in observation.addresses(processes).items():
+        print(f"{what:14} {address}")
+
+
+def _observe_tools(options: argparse.Namespace) -> None:
+    programs(_native(options).tell)
+
+
+def _observe_down(options: argparse.Namespace) -> None:
+    if _compose(options):
+        raise StackError("the containers stop with `make down`")
+    observation.stop_observing(_native(options))
 
 
 def _generate(_: argparse.Namespace) -> None:

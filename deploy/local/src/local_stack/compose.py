@@ -6,7 +6,12 @@ from typing import Any
 
 import yaml
 
-from local_stack.credentials import password_name, secret_names
+from local_stack.credentials import (
+    ADMIN_PASSWORD,
+    MONITOR_PASSWORD,
+    password_name,
+    secret_names,
+)
 from local_stack.environment import Environments, Place
 from local_stack.inventory import Inventory, Service
 from local_stack.layout import CHECKOUT
@@ -49,6 +54,7 @@ def compose_place() -> Place:
         kafka="kafka:9092",
         postgres="postgres:5432",
         redis="redis:6379",
+        collector="otel-collector:4317",
         host="0.0.0.0",  # noqa: S104 - inside a container of its own network
         url=_url,
         secret=_secret_path,
@@ -89,7 +95,7 @@ def _first_job(inventory: Inventory) -> dict[str, Any]:
         "command": ["python", "-m", "local_stack", "prepare", *places],
         "environment": {"PROFILE": "${PROFILE:-dev}"},
         "restart": "on-failure:5",
-        "secrets": ["database-admin", *(password_name(name) for name in passwords)],
+        "secrets": [ADMIN_PASSWORD, MONITOR_PASSWORD, *(password_name(name) for name in passwords)],
         "depends_on": {name: {"condition": "service_healthy"} for name in ("kafka", "postgres")},
         "deploy": _limits("1", "256M"),
     }

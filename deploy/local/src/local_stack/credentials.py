@@ -19,6 +19,7 @@ from local_stack.errors import StackError
 from local_stack.inventory import Inventory
 
 ADMIN_PASSWORD = "database-admin"  # noqa: S105 - the name of a file
+MONITOR_PASSWORD = "database-monitor"  # noqa: S105 - the name of a file
 PARTNERS = ("first-bank", "north-bank", "south-bank")
 SCOPES = {"gateway": ["payment.read"], "ops": ["ops.read", "ops.write"]}
 _KEY_BYTES = 32
@@ -81,6 +82,8 @@ def _recipes(inventory: Inventory) -> dict[str, Callable[[], str]]:
         "partner-credentials": lambda: json.dumps({name: _token() for name in PARTNERS}),
         "issuer-key": _private_key,
         ADMIN_PASSWORD: _token,
+        MONITOR_PASSWORD: _token,
+        "grafana-admin": _token,
     }
     recipes |= {f"internal-credential-{caller}": _token for caller in SCOPES}
     for service in inventory.with_database:

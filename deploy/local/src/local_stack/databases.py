@@ -17,6 +17,7 @@ from psycopg import sql
 
 from local_stack.credentials import (
     ADMIN_PASSWORD,
+    MONITOR_PASSWORD,
     Credentials,
     owner_password_name,
     password_name,
@@ -28,6 +29,8 @@ from local_stack.settings import user_settings
 
 DATABASE = "countersign"
 ADMIN = "postgres"
+MONITOR = "monitor"
+"""The role that the collector counts connections and transactions with; it reads no table."""
 _CONNECT_WITHIN_S = 5
 _MIGRATE_WITHIN_S = 120
 
@@ -60,6 +63,8 @@ def make_roles(address: str, credentials: Credentials, services: Iterable[Servic
     with psycopg.connect(admin_dsn(address, credentials), connect_timeout=wait) as connection:
         for service in services:
             _make_service(connection, service.name, credentials)
+        _make_role(connection, MONITOR, credentials.read(MONITOR_PASSWORD))
+        connection.execute(sql.SQL("grant pg_monitor to {}").format(sql.Identifier(MONITOR)))
 
 
 def _make_database(server: psycopg.Connection) -> None:

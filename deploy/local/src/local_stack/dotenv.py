@@ -62,6 +62,7 @@ def _local_place(inventory: Inventory) -> Place:
         kafka=f"127.0.0.1:{inventory.ports['kafka']}",
         postgres=f"127.0.0.1:{inventory.ports['postgres']}",
         redis=f"127.0.0.1:{inventory.ports['redis']}",
+        collector=f"127.0.0.1:{inventory.ports['collector_otlp']}",
         host="127.0.0.1",
         url=lambda _, port, __: f"http://127.0.0.1:{port}",
         secret=lambda name: f"/run/secrets/{name}",

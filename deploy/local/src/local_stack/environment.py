@@ -22,6 +22,7 @@ class Place:
     kafka: str
     postgres: str
     redis: str
+    collector: str
     host: str
     url: Callable[[str, int, int], str]
     secret: Callable[[str], str]
@@ -61,6 +62,7 @@ class Environments:
             "kafka": place.kafka,
             "postgres": place.postgres,
             "redis": place.redis,
+            "collector": place.collector,
             "host": place.host,
             "service": service.name,
             "instance": str(instance),

@@ -44,7 +44,10 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """Every process, the infrastructure's ports and images, and what each setting means.
+    """Every process, what each setting means, the ports and images of what is not ours.
+
+    `ports` holds the infrastructure's by name, the observability's by name and purpose:
+    `kafka`, `jaeger_web`.
 
     `options` are settings of every process that the user may change.
     """
@@ -78,8 +81,9 @@ def load_inventory(path: Path = INVENTORY_FILE) -> Inventory:
         services={
             name: _service(name, fields, document) for name, fields in document["services"].items()
         },
-        ports=_infrastructure_ports(document["infrastructure"]),
-        images={name: one["image"] for name, one in document["infrastructure"].items()},
+        ports=_infrastructure_ports(document["infrastructure"])
+        | _observability_ports(document["observability"]),
+        images=_images(document["infrastructure"] | document["observability"]),
         options=tuple(document["options"]),
         meanings=document["meanings"],
     )
@@ -124,6 +128,18 @@ def _check_fields(name: str, fields: Mapping[str, Any]) -> None:
 def _infrastructure_ports(infrastructure: Mapping[str, Any]) -> dict[str, int]:
     ports = {name: infrastructure[name]["port"] for name in INFRASTRUCTURE}
     return ports | {"kafka_controller": infrastructure["kafka"]["controller_port"]}
+
+
+def _observability_ports(observability: Mapping[str, Any]) -> dict[str, int]:
+    return {
+        f"{name}_{purpose}": port
+        for name, one in observability.items()
+        for purpose, port in one["ports"].items()
+    }
+
+
+def _images(parts: Mapping[str, Any]) -> dict[str, str]:
+    return {name: one["image"] for name, one in parts.items() if "image" in one}
 
 
 def _check_ports(inventory: Inventory) -> None:

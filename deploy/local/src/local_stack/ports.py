@@ -39,6 +39,10 @@ class Ports:
     def redis(self) -> int:
         return self.inventory.ports["redis"] + self.offset
 
+    def at(self, name: str) -> int:
+        """The port of a part of the observability, such as `jaeger_web`."""
+        return self.inventory.ports[name] + self.offset
+
     def of(self, service: str, instance: int = 0) -> int:
         return self.inventory.service(service).port_of(instance) + self.offset
 

@@ -18,11 +18,17 @@ def is_ready(url: str) -> bool:
     return _ask(url)[0] == http.client.OK
 
 
-def _ask(url: str) -> tuple[int, str]:
+def answers_ok(url: str) -> bool:
+    """Whether a GET of this very address answers 200."""
+    parts = urlsplit(url)
+    return _ask(f"{parts.scheme}://{parts.netloc}", parts.path)[0] == http.client.OK
+
+
+def _ask(url: str, path: str = "/ready") -> tuple[int, str]:
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=_ASK_WITHIN_S)
     try:
-        connection.request("GET", "/ready")
+        connection.request("GET", path)
         answer = connection.getresponse()
         return answer.status, answer.read(2000).decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:

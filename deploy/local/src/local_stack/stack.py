@@ -28,6 +28,7 @@ from local_stack.settings import user_settings
 from local_stack.supervision import Supervisor
 
 HIGHEST_INSTANCE = 9
+COLLECTOR = "collector"
 
 
 def silent(_: str) -> None:
@@ -55,7 +56,7 @@ class Stack:
         self.credentials = Credentials(self.layout.secrets)
         self._overrides = overrides or {}
         self.ready_within_s = 60.0
-        self._tell = tell
+        self.tell = tell
         self._supervisor = Supervisor(self.layout)
         self.instances = self._started_before()
 
@@ -95,7 +96,7 @@ class Stack:
 
     def start_infrastructure(self) -> None:
         """Start Kafka, PostgreSQL and Redis, wait for them, and make topics, roles and schemas."""
-        with self._alone():
+        with self.alone():
             self._start_infrastructure()
 
     def start_services(
@@ -106,7 +107,7 @@ class Stack:
             raise StackError("start the infrastructure first")
         counts = instances or {}
         services = [self.inventory.service(name) for name in names or self.inventory.services]
-        with self._alone():
+        with self.alone():
             self.instances |= {one.name: _count(counts, one.name) for one in services}
             self.migrate([one for one in services if one.database])
             programs = [program for one in services for program in self._programs(one)]
@@ -120,13 +121,13 @@ class Stack:
         """Bring the services' schemas up to date."""
         services = list(services)
         if services:
-            self._tell(f"migrations: {', '.join(one.name for one in services)}")
+            self.tell(f"migrations: {', '.join(one.name for one in services)}")
             databases.migrate(self.postgres, self.credentials, services)
 
     def stop(self) -> None:
         """Stop everything that belongs to the data folder and leave no process and no socket."""
         self.layout.root.mkdir(parents=True, exist_ok=True)
-        with self._alone():
+        with self.alone():
             running = self._supervisor.processes()
             self._supervisor.stop(name for name in running if name not in INFRASTRUCTURE)
             self._supervisor.shut_down()
@@ -162,6 +163,14 @@ class Stack:
             self._supervisor.resume(name)
         self._wait_for(services)
 
+    def refresh(self) -> None:
+        """Restart the services that run and whose settings have changed, and wait for them."""
+        with self.alone():
+            running = self._supervisor.processes()
+            services = [self.inventory.service(name) for name in self.instances if name in running]
+            self._supervisor.apply(program for one in services for program in self._programs(one))
+            self._wait_for(services)
+
     def states(self) -> dict[str, tuple[str, str]]:
         """State and description (process id, time up) of every process, by name."""
         found = self._supervisor.processes()
@@ -178,12 +187,12 @@ class Stack:
 
     def _started_before(self) -> dict[str, int]:
         """How many instances of each service another command has started."""
-        if not self.is_running:
+        if not (self.is_running and self.layout.description.exists()):
             return {}
         return {name: len(urls) for name, urls in find_stack(0, self.layout.root).urls.items()}
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def alone(self) -> Iterator[None]:
         """Hold the data folder's lock: two commands at once take turns."""
         self.layout.make()
         with self.layout.lock.open("w") as lock:
@@ -206,17 +215,17 @@ class Stack:
 
     def adopt_infrastructure(self) -> None:
         """Use what others (containers) have started at this stack's ports."""
-        with self._alone():
+        with self.alone():
             self._supervisor.start()
             self._prepare_infrastructure()
 
     def _prepare_infrastructure(self) -> None:
         """Wait for each part; make topics, roles and schemas; write down where it all is."""
-        prepare_database(self.postgres, self.credentials, self.inventory, self._tell)
+        prepare_database(self.postgres, self.credentials, self.inventory, self.tell)
         wait_for_port("redis", self.ports.redis)
-        self._tell(f"redis is ready at 127.0.0.1:{self.ports.redis}")
+        self.tell(f"redis is ready at 127.0.0.1:{self.ports.redis}")
         wait_for_port("kafka", self.ports.kafka)
-        prepare_broker(self.kafka, self._tell)
+        prepare_broker(self.kafka, self.tell)
         discovery.describe(self.layout, self.description())
 
     def _wait_for(self, services: Iterable[Service]) -> None:
@@ -225,7 +234,7 @@ class Stack:
             for one in services
             for instance, url in enumerate(self._environments().urls(one.name))
         }
-        readiness.wait_for_all(urls, self.layout.logs, self._tell, seconds=self.ready_within_s)
+        readiness.wait_for_all(urls, self.layout.logs, self.tell, seconds=self.ready_within_s)
 
     def _remove_surplus(self, services: Iterable[Service]) -> None:
         """Stop the instances beyond what is now asked for."""
@@ -263,12 +272,18 @@ class Stack:
             case _:
                 return (int(program.environment["PORT"]),)
 
+    def _collector(self) -> str:
+        """Where services send telemetry: nowhere while nothing observes, since sending costs."""
+        observed = COLLECTOR in self._supervisor.processes()
+        return f"127.0.0.1:{self.ports.at('collector_otlp')}" if observed else ""
+
     def _environments(self) -> Environments:
         ports = self.ports
         place = Place(
             kafka=self.kafka,
             postgres=self.postgres,
             redis=f"127.0.0.1:{ports.redis}",
+            collector=self._collector(),
             host="127.0.0.1",
             url=lambda name, _, instance: f"http://127.0.0.1:{ports.of(name, instance)}",
             secret=lambda name: str(self.credentials.path(name)),

@@ -140,8 +140,8 @@ class Supervisor:
         for program in programs:
             (self._programs / f"{program.name}.conf").write_text(self._section(program))
         added, changed, _ = self._call("reloadConfig")[0]
+        self.stop(changed)
         for name in changed:
-            self.stop([name])
             self._call("removeProcessGroup", name)
         for name in (*added, *changed):
             self._call("addProcessGroup", name)

@@ -10,6 +10,9 @@ from typing import Literal
 from observability.objectives import AVAILABILITY, FAST, LATENCY, SLOW, burning
 from observability.timing import Timing
 
+SIGNALS = ("spans", "metric_points", "log_records")
+COLLECTOR = '{job="otel-collector"}'
+
 
 @dataclass(frozen=True, slots=True)
 class Alert:
@@ -218,6 +221,17 @@ def _processes(timing: Timing) -> list[Alert]:
     ]
 
 
+def lost(window: str) -> str:
+    """PromQL of what the collector's exporters gave up, a second, by exporter and cause."""
+    causes = [(act, what) for act in ("send", "enqueue") for what in SIGNALS]
+    rates = [
+        f"label_replace(rate(otelcol_exporter_{act}_failed_{what}{COLLECTOR}[{window}]),"
+        f' "cause", "{act} {what}", "", "")'
+        for act, what in causes
+    ]
+    return "\nor ".join(rates)
+
+
 def _telemetry(timing: Timing) -> list[Alert]:
     return [
         Alert(
@@ -229,8 +243,7 @@ def _telemetry(timing: Timing) -> list[Alert]:
         ),
         Alert(
             "CollectorDropping",
-            'sum by (exporter) (rate({__name__=~"otelcol_exporter_(send|enqueue)_failed_'
-            f'(spans|metric_points|log_records)(_total)?"}}[{timing.window("5m")}])) > 0',
+            f"sum by (exporter) ({lost(timing.window('5m'))}) > 0",
             timing.hold("2m"),
             "ticket",
             "the collector loses what it should hand to {{ $labels.exporter }}",

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID
@@ -17,20 +18,24 @@ from starlette.exceptions import HTTPException
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service_runtime import tracing
+from service_runtime import metrics, tracing
 from service_runtime.clock import Clock
 from service_runtime.errors import Consequence, consequence_of
 from service_runtime.logs import Log
 from service_runtime.metrics import exposition
 
 _log = Log("web")
+_durations = metrics.histogram("http.server.request.duration", "Requests, from head to answer.")
 
 Check = Callable[[], Awaitable[bool]]
 """Says whether one dependency can be reached now."""
 
 MAX_BODY_BYTES = 1024 * 1024
+METHODS = {"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"}
 PROBES = ("/health", "/ready", "/metrics")
 SERVER_ERROR = 500
+CLIENT_GONE = 499
+"""What is counted where the client left before an answer began."""
 CHECK_WITHIN_S = 3.0
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -132,8 +137,13 @@ class RequestFrame:
         scope.setdefault("state", {})["request_id"] = request_id
         begins = self._begins_traces and scope["path"] not in PROBES
         with tracing.serving(scope["method"], _headers(scope), may_begin=begins) as span:
-            await self._framed(scope, receive, _Framed(send, request_id, span))
-            span.update_name(f"{scope['method']} {_template(scope)}".strip())
+            framed, start_s = _Framed(send, request_id, span), time.monotonic()
+            try:
+                await self._framed(scope, receive, framed)
+            finally:
+                route = _template(scope)
+                span.update_name(f"{scope['method']} {route}".strip())
+                _count(scope, route, framed.status, time.monotonic() - start_s)
 
     async def _framed(self, scope: Scope, receive: Receive, framed: "_Framed") -> None:
         if self._declared_length(scope) > self._max_body_bytes:
@@ -168,15 +178,30 @@ class _Framed:
         if trace_id is not None:
             self._headers.append((b"x-trace-id", trace_id.encode()))
         self.begun = False
+        self.status = CLIENT_GONE
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.begun = True
+            self.status = message["status"]
             message["headers"] = [*message.get("headers", ()), *self._headers]
             self._span.set_attribute("http.response.status_code", message["status"])
             if message["status"] >= SERVER_ERROR:
                 self._span.set_status(StatusCode.ERROR)
         await self._send(message)
+
+
+def _count(scope: Scope, route: str, status: int, seconds: float) -> None:
+    """Count a request, by what a client cannot make up: a route of ours, a method of HTTP's."""
+    if route in PROBES:
+        return
+    known = scope["method"] in METHODS
+    attributes = {
+        "http.request.method": scope["method"] if known else "_OTHER",
+        "http.route": route,
+        "http.response.status_code": status,
+    }
+    _durations.record(seconds, attributes)
 
 
 def _headers(scope: Scope) -> dict[str, str]:

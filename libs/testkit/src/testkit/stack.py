@@ -25,7 +25,7 @@ def stack() -> Iterator[Stack]:
     """A stack of this run's own, its infrastructure ready; `start_services` starts the rest."""
     offset = int(os.environ.get("COUNTERSIGN_TEST_OFFSET", DEFAULT_OFFSET))
     with ExitStack() as undo:
-        undo.enter_context(_only_run(offset))
+        undo.enter_context(only_run(offset))
         fresh = Stack(offset)
         fresh.reset()
         undo.callback(fresh.stop)
@@ -48,7 +48,7 @@ def infrastructure(stack: Stack) -> RunningStack:
 
 
 @contextmanager
-def _only_run(offset: int) -> Iterator[None]:
+def only_run(offset: int) -> Iterator[None]:
     """Refuse to take a stack from under another run of this checkout's tests."""
     folder = default_data_folder(offset)
     folder.parent.mkdir(parents=True, exist_ok=True)

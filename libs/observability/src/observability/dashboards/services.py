@@ -3,6 +3,7 @@
 from grafana_foundation_sdk.builders import dashboard as builder
 from grafana_foundation_sdk.models import units
 
+from observability.alerts import COLLECTOR, SIGNALS, lost
 from observability.dashboards.panels import RATE, Query, Told, dashboard, graph
 
 _DURATION = "http_server_request_duration_seconds"
@@ -79,7 +80,8 @@ def _use() -> list[object]:
         graph(
             Told("CPU", "Cores in use, by process.", units.Short),
             Query(
-                f"sum by (service_name) (rate(process_cpu_seconds_total[{RATE}]))",
+                'sum by (service_name) (rate(process_cpu_seconds_total{job="services"}'
+                f"[{RATE}]))",
                 "{{service_name}}",
             ),
         ),
@@ -102,18 +104,19 @@ def _use() -> list[object]:
 
 
 def _collector() -> list[object]:
-    received = '{__name__=~"otelcol_receiver_accepted_(spans|metric_points|log_records)(_total)?"}'
-    failed = (
-        '{__name__=~"otelcol_exporter_(send|enqueue)_failed_'
-        '(spans|metric_points|log_records)(_total)?"}'
-    )
     return [
         graph(
             Told("Received", "Spans, points and lines a second.", units.Short),
-            Query(f"sum by (receiver) (rate({received}[{RATE}]))", "{{receiver}}"),
+            *(
+                Query(
+                    f"sum(rate(otelcol_receiver_accepted_{what}{COLLECTOR}[{RATE}])) or vector(0)",
+                    what.replace("_", " "),
+                )
+                for what in SIGNALS
+            ),
         ),
         graph(
             Told("Lost", "What an exporter could not hand over, a second.", units.Short),
-            Query(f"sum by (exporter) (rate({failed}[{RATE}])) or vector(0)", "{{exporter}}"),
+            Query(f"sum by (exporter) ({lost(RATE)}) or vector(0)", "{{exporter}}"),
         ),
     ]

@@ -1,0 +1,207 @@
+"""The processes that see the system, described for the supervisor: settings, ports, limits."""
+
+import hashlib
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from local_stack.credentials import MONITOR_PASSWORD, Credentials
+from local_stack.errors import StackError
+from local_stack.inventory import Inventory
+from local_stack.layout import CHECKOUT, Layout
+from local_stack.ports import Ports
+from local_stack.programs import Program
+from local_stack.telemetry.programs import Programs
+from local_stack.telemetry.vmui import write_pages
+
+HERE = "127.0.0.1"
+_FOLDER = CHECKOUT / "deploy" / "observability"
+RULES = _FOLDER / "rules"
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often the pipeline looks, and by which rules it judges: shorter for staged faults."""
+
+    every_s: int = 15
+    rules: Path = RULES
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """The processes of one stack's observability, and where each says that it is well."""
+
+    layout: Layout
+    ports: Ports
+    programs: Programs
+    pace: Pace
+    instances: Mapping[str, int]
+
+    def all(self) -> list[Program]:
+        """Write their settings and describe them. Raises StackError where Java is missing."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return [
+            self._prometheus(),
+            self._jaeger(),
+            self._zipkin(),
+            self._dashboards(),
+            self._collector(),
+        ]
+
+    def health(self) -> dict[str, str]:
+        """Name → address that answers 200 once it is ready."""
+        return {
+            "prometheus": self.url("prometheus_web") + "/-/ready",
+            "jaeger": self.url("jaeger_health") + "/status",
+            "zipkin": self.url("zipkin_web") + "/health",
+            "dashboards": self.url("grafana_web") + "/health",
+            "collector": self.url("collector_health") + "/",
+        }
+
+    def ports_of(self) -> Iterator[tuple[str, int]]:
+        """(name, port) of everything that they listen at."""
+        for name in self.ports.inventory.ports:
+            part = name.partition("_")[0]
+            if part in {"collector", "jaeger", "prometheus", "grafana", "zipkin"}:
+                yield part.replace("grafana", "dashboards"), self.ports.at(name)
+
+    def url(self, name: str) -> str:
+        """The address of a part, such as `jaeger_web`."""
+        return f"http://{self._at(name)}"
+
+    @property
+    def folder(self) -> Path:
+        return self.layout.root / "telemetry"
+
+    def _at(self, name: str) -> str:
+        return f"{HERE}:{self.ports.at(name)}"
+
+    def _collector(self) -> Program:
+        files = (CHECKOUT / "otel-collector-config.yaml", _FOLDER / "collector-native.yaml")
+        settings = [part for file in files for part in ("--config", str(file))]
+        at, port = self._at, self.ports.at
+        environment = {
+            "COLLECTOR_BIND": HERE,
+            "COLLECTOR_PORT": str(port("collector_otlp")),
+            "COLLECTOR_HTTP_PORT": str(port("collector_http")),
+            "COLLECTOR_HEALTH_PORT": str(port("collector_health")),
+            "COLLECTOR_METRICS_PORT": str(port("collector_metrics")),
+            "COLLECTOR_LOGS_FILE": str(self.layout.logs / "otlp.jsonl"),
+            "KAFKA_BOOTSTRAP_SERVERS": f"{HERE}:{self.ports.kafka}",
+            "POSTGRES_ADDRESS": f"{HERE}:{self.ports.postgres}",
+            "MONITOR_PASSWORD_FILE": str(Credentials(self.layout.secrets).path(MONITOR_PASSWORD)),
+            "REDIS_ADDRESS": f"{HERE}:{self.ports.redis}",
+            "JAEGER_OTLP_ADDRESS": at("jaeger_otlp"),
+            "PROMETHEUS_OTLP_URL": self.url("prometheus_web") + "/api/v1/otlp",
+            "ZIPKIN_URL": self.url("zipkin_web"),
+            "SCRAPE_INTERVAL": f"{self.pace.every_s}s",
+            "GOMEMLIMIT": "320MiB",
+        }
+        command = (str(self.programs.collector), *settings)
+        return Program("collector", command, self.folder, environment | _read_now(*files))
+
+    def _jaeger(self) -> Program:
+        environment = {
+            "JAEGER_BIND": HERE,
+            "JAEGER_PORT": str(self.ports.at("jaeger_web")),
+            "JAEGER_GRPC_PORT": str(self.ports.at("jaeger_grpc")),
+            "JAEGER_OTLP_PORT": str(self.ports.at("jaeger_otlp")),
+            "JAEGER_HEALTH_PORT": str(self.ports.at("jaeger_health")),
+            "JAEGER_METRICS_PORT": str(self.ports.at("jaeger_metrics")),
+            "JAEGER_UI_FILE": str(_FOLDER / "jaeger-ui.json"),
+            "PROMETHEUS_URL": self.url("prometheus_web"),
+            # Else it traces itself, and its own spans stand among ours.
+            "OTEL_TRACES_SAMPLER": "always_off",
+            "GOMEMLIMIT": "256MiB",
+        }
+        settings = _FOLDER / "jaeger.yaml"
+        command = (str(self.programs.jaeger), f"--config=file:{settings}")
+        return Program("jaeger", command, self.folder, environment | _read_now(settings))
+
+    def _prometheus(self) -> Program:
+        settings = self.folder / "prometheus.yml"
+        settings.write_text(yaml.safe_dump(self._prometheus_settings(), sort_keys=False))
+        options = {
+            "config.file": str(settings),
+            "storage.tsdb.path": str(self.folder / "prometheus"),
+            "storage.tsdb.retention.time": "7d",
+            "web.listen-address": self._at("prometheus_web"),
+            "enable-feature": "exemplar-storage,created-timestamp-zero-ingestion",
+        }
+        switches = [f"--{name}={value}" for name, value in options.items()]
+        command = (
+            str(self.programs.prometheus),
+            *switches,
+            "--web.enable-otlp-receiver",
+            "--web.enable-lifecycle",
+        )
+        read = _read_now(settings, *sorted(self.pace.rules.glob("*.rules.yml")))
+        return Program("prometheus", command, self.folder, read | {"GOMEMLIMIT": "256MiB"})
+
+    def _prometheus_settings(self) -> dict[str, Any]:
+        settings: dict[str, Any] = yaml.safe_load((CHECKOUT / "prometheus.yml").read_text())
+        pace = f"{self.pace.every_s}s"
+        settings["global"] |= {"scrape_interval": pace, "evaluation_interval": pace}
+        settings["rule_files"] = [str(self.pace.rules / "*.rules.yml")]
+        for job in settings["scrape_configs"]:
+            job["static_configs"] = self._targets(job["job_name"])
+            job.pop("relabel_configs", None)
+        # The page with the dashboards has a store of its own.
+        settings["remote_write"] = [{"url": self.url("grafana_web") + "/api/v1/write"}]
+        return settings
+
+    def _targets(self, job: str) -> list[dict[str, Any]]:
+        if job == "services":
+            return [self._service_targets(name) for name in _ours(self.ports.inventory)]
+        part = {"otel-collector": "collector_metrics", "jaeger": "jaeger_metrics"}
+        return [{"targets": [self._at(part.get(job, "prometheus_web"))]}]
+
+    def _service_targets(self, name: str) -> dict[str, Any]:
+        numbers = range(self.instances.get(name, 1))
+        targets = [f"{HERE}:{self.ports.of(name, number)}" for number in numbers]
+        return {"targets": targets, "labels": {"service_name": name}}
+
+    def _zipkin(self) -> Program:
+        java = shutil.which("java")
+        if java is None:
+            raise StackError("java is missing: install openjdk-17-jre-headless, or use Docker")
+        environment = {
+            "MEM_MAX_SPANS": "100000",
+            "COLLECTOR_SAMPLE_RATE": "1.0",
+            "LOGGING_LEVEL_ROOT": "WARN",
+        }
+        heap = ("-Xms48m", "-Xmx192m", "-XX:+UseSerialGC")
+        # The first entry of a list: to name one field of it is to drop the others.
+        listen = {"ip": HERE, "port": self.ports.at("zipkin_web"), "protocols[0]": "http"}
+        switches = [f"--armeria.ports[0].{name}={value}" for name, value in listen.items()]
+        command = (java, *heap, "-jar", str(self.programs.zipkin), *switches)
+        return Program("zipkin", command, self.folder, environment)
+
+    def _dashboards(self) -> Program:
+        pages = self.folder / "pages"
+        write_pages(CHECKOUT / "grafana-dashboards", pages)
+        options = {
+            "httpListenAddr": self._at("grafana_web"),
+            "storageDataPath": str(self.folder / "dashboards"),
+            "retentionPeriod": "7d",
+            "memory.allowedBytes": "64MiB",
+            "vmui.customDashboardsPath": str(pages),
+            "vmalert.proxyURL": self.url("prometheus_web"),
+            "loggerLevel": "WARN",
+        }
+        switches = [f"-{name}={value}" for name, value in options.items()]
+        return Program("dashboards", (str(self.programs.dashboards), *switches), self.folder)
+
+
+def _read_now(*files: Path) -> dict[str, str]:
+    """A variable that changes with what is read at start, so that a change starts it again."""
+    text = b"".join(file.read_bytes() for file in files)
+    return {"SETTINGS_SHA256": hashlib.sha256(text).hexdigest()}
+
+
+def _ours(inventory: Inventory) -> list[str]:
+    return [one.name for one in inventory.services.values() if not one.module.startswith("mocks.")]

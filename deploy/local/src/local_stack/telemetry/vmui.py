@@ -1,0 +1,58 @@
+"""Grafana's dashboards as VictoriaMetrics' page reads them: PromQL panels, row by row."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+_WINDOWS = {"$__rate_interval": "1m", "$__interval": "15s", "$__range": "1h"}
+_VARIABLE = re.compile(r"\$\{?\w+\}?")
+_WIDTH = {8: 4, 12: 6, 24: 12, 4: 4}
+
+
+def write_pages(dashboards: Path, folder: Path) -> None:
+    """Convert every dashboard of a folder into one file each, and list them in index.js."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in folder.glob("*.json"):
+        stale.unlink()
+    for path in sorted(dashboards.glob("*.json")):
+        (folder / path.name).write_text(json.dumps(page(json.loads(path.read_text()))))
+
+
+def page(dashboard: Mapping[str, Any]) -> dict[str, Any]:
+    """One dashboard. Panels of anything but metrics are left out: there is no Loki here."""
+    rows: list[dict[str, Any]] = []
+    for panel in dashboard["panels"]:
+        if panel["type"] == "row":
+            rows.append({"title": panel["title"], "panels": []})
+        elif _source(panel) == "prometheus":
+            rows[-1]["panels"].append(_panel(panel))
+    return {"title": dashboard["title"], "rows": [row for row in rows if row["panels"]]}
+
+
+def _source(panel: Mapping[str, Any]) -> str:
+    return str(panel["datasource"]["type"])
+
+
+def _panel(panel: Mapping[str, Any]) -> dict[str, Any]:
+    targets: Sequence[Mapping[str, Any]] = panel["targets"]
+    return {
+        "title": panel["title"],
+        "description": panel["description"],
+        "unit": panel["fieldConfig"]["defaults"]["unit"],
+        "expr": [filled_in(target["expr"]) for target in targets],
+        "alias": [_alias(target["legendFormat"]) for target in targets],
+        "width": _WIDTH[panel["gridPos"]["w"]],
+    }
+
+
+def filled_in(expr: str) -> str:
+    """PromQL without Grafana's variables."""
+    for variable, value in _WINDOWS.items():
+        expr = expr.replace(variable, value)
+    return _VARIABLE.sub(".*", expr)
+
+
+def _alias(legend: str) -> str:
+    return "" if legend == "__auto" else legend

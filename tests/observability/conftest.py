@@ -1,0 +1,104 @@
+"""The whole system with everything that shows it, its rules hurried, and traffic to look at."""
+
+import os
+import sys
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from local_stack.stack import Stack
+from local_stack.telemetry.observation import observe
+from local_stack.telemetry.processes import Pace, Processes
+from local_stack.waiting import wait_until
+from observability.checking import Prometheus
+from observability.rules import write_rules
+from observability.timing import Timing
+from testkit.edge import Edge
+from testkit.stack import DEFAULT_OFFSET, only_run
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+# A twentieth of real time, and room for two of the services' reports, which come every 10 s.
+HURRIED = Timing(0.05, shortest_s=25)
+EVERY_S = 2
+# A payment that risk does not answer in time fails soon enough to be seen.
+OVERRIDES = {"confirm": {"PATIENCE_S": "20"}, "ops": {"CHECK_EVERY_S": "10"}}
+
+
+class Observed:
+    """A running system and what sees it."""
+
+    def __init__(self, stack: Stack, processes: Processes) -> None:
+        self.stack = stack
+        self.prometheus = Prometheus(processes.url("prometheus_web"))
+        self.jaeger = processes.url("jaeger_web")
+
+    def trace(self, trace_id: str) -> list[dict[str, Any]]:
+        """The spans of a trace as Jaeger's API gives them; none where it is unknown."""
+        answer = httpx.get(f"{self.jaeger}/api/traces/{trace_id}", timeout=10)
+        return list(answer.json()["data"][0]["spans"]) if answer.is_success else []
+
+    def traces(self, service: str, limit: int = 50) -> list[dict[str, Any]]:
+        """The latest traces in which a service took part, each with `spans` and `processes`."""
+        query = {"service": service, "limit": limit, "lookback": "1h"}
+        answer = httpx.get(f"{self.jaeger}/api/traces", params=query, timeout=20)
+        return list(answer.raise_for_status().json()["data"])
+
+    def fires(self, alert: str, **labels: str) -> bool:
+        """Whether the alert fires now with these labels among its own."""
+        fired = self.prometheus.firing().get(alert, [])
+        return any(labels.items() <= one.items() for one in fired)
+
+    def await_alert(self, alert: str, *, within_s: float = 120, **labels: str) -> None:
+        """Wait until it fires. Raises StackError past the deadline."""
+        wait_until(
+            lambda: self.fires(alert, **labels),
+            seconds=within_s,
+            otherwise=f"{alert} {labels} does not fire, but {self.prometheus.firing()}",
+            pause_s=1,
+        )
+
+    def await_calm(self, alert: str, *, within_s: float = 180, **labels: str) -> None:
+        """Wait until it fires no more. Raises StackError past the deadline."""
+        wait_until(
+            lambda: not self.fires(alert, **labels),
+            seconds=within_s,
+            otherwise=f"{alert} {labels} does not resolve",
+            pause_s=1,
+        )
+
+
+@pytest.fixture(scope="session")
+def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
+    """Everything, started once, with rules that need seconds where the real ones need minutes."""
+    offset = int(os.environ.get("COUNTERSIGN_TEST_OFFSET", DEFAULT_OFFSET))
+    rules = tmp_path_factory.mktemp("rules")
+    write_rules(rules, HURRIED)
+    with only_run(offset):
+        stack = Stack(offset, overrides=OVERRIDES)
+        stack.reset()
+        try:
+            stack.start_infrastructure()
+            processes = observe(stack, print, Pace(EVERY_S, rules))
+            stack.start_services()
+            yield Observed(stack, processes)
+        finally:
+            stack.stop()
+
+
+@pytest.fixture(scope="session")
+async def edge(observed: Observed) -> AsyncIterator[Edge]:
+    """The edge of the observed system."""
+    edge = Edge(observed.stack.description())
+    yield edge
+    await edge.close()
+
+
+@pytest.fixture
+def name() -> str:
+    """A name of this test's own, for accounts and transactions."""
+    return f"o{uuid.uuid4().hex[:8]}"

@@ -1,0 +1,54 @@
+"""What is driven through the system is seen: every panel has data, and nothing fires in calm."""
+
+import pytest
+from traffic import Traffic
+
+from local_stack.layout import CHECKOUT
+from local_stack.waiting import wait_until
+from observability.checking import without_data
+
+pytestmark = [pytest.mark.observability, pytest.mark.timeout(420)]
+
+DASHBOARDS = CHECKOUT / "grafana-dashboards"
+LOAD_S = 60
+
+
+@pytest.fixture(scope="module")
+async def loaded(observed, edge):
+    await Traffic(edge, "panels").drive(LOAD_S)
+    return observed
+
+
+def test_every_panel_shows_data_after_a_minute_of_mixed_payments(loaded):
+    prometheus = loaded.prometheus
+    wait_until(
+        lambda: not without_data(prometheus, DASHBOARDS),
+        seconds=60,
+        otherwise=f"no data: {[str(one) for one in without_data(prometheus, DASHBOARDS)]}",
+        pause_s=5,
+    )
+
+
+def test_a_renamed_metric_would_be_seen(loaded):
+    assert loaded.prometheus.has_data("sum(rate(payment_confirm_total[1m]))")
+    assert not loaded.prometheus.has_data("sum(rate(payment_confirmed_total[1m]))")
+
+
+def test_nothing_wakes_anybody_while_all_is_well(loaded):
+    fired = loaded.prometheus.firing()
+    pages = {name for name, all_ in fired.items() if all_[0]["severity"] == "page"}
+    assert pages == set()
+
+
+def test_a_durations_exemplar_leads_to_its_trace(loaded):
+    found = loaded.prometheus.exemplars("payment_confirm_duration_seconds_bucket")
+    assert found
+    assert any(loaded.trace(trace_id) for trace_id in found)
+
+
+def test_a_payment_is_one_trace_through_the_services(loaded):
+    def services(trace):
+        return {process["serviceName"] for process in trace["processes"].values()}
+
+    passed = {"gateway", "confirm", "risk", "settlement"}
+    assert any(passed <= services(trace) for trace in loaded.traces("settlement"))

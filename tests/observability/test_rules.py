@@ -1,0 +1,274 @@
+"""Prometheus' rules, held against made-up series by promtool: each branch of each alert alone.
+
+The series that recording rules would make are given as they are, so that one branch of a burn rate
+can be true while the others are not; the recording rules have cases of their own.
+"""
+
+import subprocess
+from dataclasses import dataclass, field
+
+import pytest
+import yaml
+
+from local_stack.telemetry.programs import promtool
+from observability.alerts import alerts
+from observability.objectives import FAST, OBJECTIVES, SLOW
+from observability.rules import GROUPS, RULES_FOLDER
+from observability.timing import Timing
+
+pytestmark = pytest.mark.observability
+
+SEVERITY = {alert.name: alert.severity for alert in alerts(Timing())}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Series by the minute, and with which labels an alert fires then."""
+
+    alert: str
+    series: dict[str, str]
+    fires: list[dict[str, str]] = field(default_factory=lambda: [{}])
+    minute: int = 40
+
+
+def _quiet(alert, series, minute=40):
+    return Case(alert, series, [], minute)
+
+
+def _burns():
+    for objective, kind in zip(OBJECTIVES, ("Error", "Latency"), strict=True):
+        for burns, speed in ((FAST, "Fast"), (SLOW, "Slow")):
+            for burn in burns:
+                name = f"Confirm{kind}BudgetBurn{speed}"
+                over = f"{1.1 * burn.factor * objective.budget:g}x60"
+                under = f"{0.9 * burn.factor * objective.budget:g}x60"
+                long, short = objective.record(burn.long), objective.record(burn.short)
+                where = f"{name} {burn.long}"
+                yield pytest.param(Case(name, {long: over, short: over}), id=f"{where} both")
+                yield pytest.param(_quiet(name, {long: over, short: under}), id=f"{where} short")
+                yield pytest.param(_quiet(name, {long: under, short: over}), id=f"{where} long")
+                yield pytest.param(_quiet(name, {long: over}), id=f"{where} alone")
+
+
+FAILED = 'payment_confirm_total{status="failed"}'
+SUCCESS = 'payment_confirm_total{status="success"}'
+SETTLED = 'settlement_total{status="SETTLED"}'
+REJECTED = 'settlement_total{status="REJECTED"}'
+CODES = "payments:otp_failure_ratio:rate5m"
+JUDGED = 'otp_validation_total{result="invalid"}'
+QUEUE = '{group="settlement",topic="settlement-queue"}'
+LAG, DRAIN = f"kafka:consumer_lag:sum{QUEUE}", f"kafka:consumer_drain_seconds{QUEUE}"
+MEMBERS = 'kafka_consumer_group_members{group="settlement"}'
+LETTERS = 'kafka_partition_current_offset{topic="settlement-queue-dlq",partition="0"}'
+PENDING = 'outbox_pending{service_name="confirm"}'
+READ = 'consumer_batch_size_sum{service_name="confirm"}'
+UP = 'up{job="services",service_name="confirm",instance="confirm:3010"}'
+SECOND = 'up{job="services",service_name="confirm",instance="confirm:4010"}'
+BREAKER = 'dependency:breaker_state{service_name="settlement",dependency="first_bank"}'
+NAMED = {"service_name": "settlement", "dependency": "first_bank"}
+SEEN = {"payment_confirm_total": "1x60", "kafka_consumer_group_lag": "0x60"}
+CHECKED = {'invariant_violations{kind="I1"}': "0x60"}
+GROUP = {"group": "settlement"}
+CONFIRM = {"service_name": "confirm"}
+
+CASES = {
+    "six failed in five minutes": Case(
+        "PaymentsFailing", {FAILED: "0x36 2 4 6 8 10 12 14"}, minute=42
+    ),
+    "five failed": _quiet("PaymentsFailing", {FAILED: "0x36 1 2 3 4 4"}),
+    "others than failed": _quiet("PaymentsFailing", {SUCCESS: "0+60x60"}),
+    "most codes refused": Case("CodesFailing", {CODES: "0.6x60", JUDGED: "0+5x60"}),
+    "few codes refused": _quiet("CodesFailing", {CODES: "0.4x60", JUDGED: "0+5x60"}),
+    "few codes at all": _quiet("CodesFailing", {CODES: "0.9x60", JUDGED: "0+1x60"}),
+    "an invariant": Case(
+        "InvariantViolated", {'invariant_violations{kind="I3"}': "0x30 1x30"}, [{"kind": "I3"}]
+    ),
+    "no violation": _quiet("InvariantViolated", {'invariant_violations{kind="I3"}': "0x60"}),
+    "an unfinished payment": Case("PaymentsUnfinished", {"payments_unfinished": "0x30 1x30"}),
+    "unfinished for a moment": _quiet("PaymentsUnfinished", {"payments_unfinished": "0x37 1x30"}),
+    "a parked row": Case(
+        "WorkParked",
+        {'work_parked_total{service_name="settlement",table="instruction"}': "0x30 1x30"},
+        [{"service_name": "settlement", "table": "instruction"}],
+    ),
+    "parked long ago": _quiet("WorkParked", {"work_parked_total": "0x10 1x50"}),
+    "nothing settles": Case("SettlementBacklog", {SUCCESS: "0+10x60"}),
+    "a third settles": Case("SettlementBacklog", {SUCCESS: "0+9x60", SETTLED: "0+3x60"}),
+    "settled and rejected": _quiet(
+        "SettlementBacklog", {SUCCESS: "0+9x60", SETTLED: "0+3x60", REJECTED: "0+4x60"}
+    ),
+    "few wait": _quiet("SettlementBacklog", {SUCCESS: "0+1x60"}),
+    "a breaker is open": Case("DependencyBreakerOpen", {BREAKER: "0x30 2x30"}, [NAMED]),
+    "a breaker tries again now and then": Case(
+        "DependencyBreakerOpen", {BREAKER: "0x30 2 1 2 1 2 1 2 1 2 1 2 1"}, [NAMED]
+    ),
+    "a breaker only tries": _quiet("DependencyBreakerOpen", {BREAKER: "0x30 1x30"}),
+    "a contradiction": Case(
+        "SettlementContradicted",
+        {'late_answers_total{partner="first-bank"}': "0x30 1x30"},
+        [{"partner": "first-bank"}],
+    ),
+    "no contradiction": _quiet(
+        "SettlementContradicted", {'late_answers_total{partner="first-bank"}': "1x60"}
+    ),
+    "far behind": Case(
+        "KafkaConsumerLag",
+        {LAG: "2000x60", DRAIN: "90x60"},
+        [{**GROUP, "topic": "settlement-queue"}],
+    ),
+    "much, but quickly read": _quiet("KafkaConsumerLag", {LAG: "2000x60", DRAIN: "5x60"}),
+    "slow, but little": _quiet("KafkaConsumerLag", {LAG: "900x60", DRAIN: "90x60"}),
+    "nobody reads": Case("KafkaConsumerGroupEmpty", {MEMBERS: "0x60", LAG: "1x60"}, [GROUP]),
+    "nobody reads nothing": _quiet("KafkaConsumerGroupEmpty", {MEMBERS: "0x60", LAG: "0x60"}),
+    "somebody reads": _quiet("KafkaConsumerGroupEmpty", {MEMBERS: "1x60", LAG: "1x60"}),
+    "a dead letter": Case(
+        "DeadLetters", {LETTERS: "7x35 8x25"}, [{"topic": "settlement-queue-dlq"}]
+    ),
+    "an old dead letter": _quiet("DeadLetters", {LETTERS: "7x10 8x50"}),
+    "another topic": _quiet(
+        "DeadLetters", {'kafka_partition_current_offset{topic="settlement-queue"}': "0+1x60"}
+    ),
+    "a full outbox": Case("OutboxBacklog", {PENDING: "0x30 501x30"}, [CONFIRM]),
+    "an outbox at its limit": _quiet("OutboxBacklog", {PENDING: "500x60"}),
+    "full for a moment": _quiet("OutboxBacklog", {PENDING: "0x39 900 0x20"}),
+    "a row that stays in a quiet service": Case(
+        "OutboxRowStuck", {PENDING: "1x60", READ: "0+1x60"}, [CONFIRM]
+    ),
+    "rows of a busy service": _quiet("OutboxRowStuck", {PENDING: "1x60", READ: "0+100x60"}),
+    "rows that come and go": _quiet("OutboxRowStuck", {PENDING: "1 0 1 0 1 0x60"}),
+    "no instance answers": Case("ServiceDown", {UP: "1x30 0x30", SECOND: "1x30 0x30"}, [CONFIRM]),
+    "one instance answers": _quiet("ServiceDown", {UP: "1x30 0x30", SECOND: "1x60"}),
+    "an instance is silent": Case(
+        "InstanceDown",
+        {UP: "1x30 0x30", SECOND: "1x60"},
+        [{"job": "services", **CONFIRM, "instance": "confirm:3010"}],
+    ),
+    "an instance restarts": _quiet("InstanceDown", {UP: "1x38 0 1x30"}),
+    "gateways count alone": Case(
+        "RateLimiterWithoutRedis", {"rate_limit_local_total": "0x30 0+1x30"}
+    ),
+    "gateways counted alone once": _quiet(
+        "RateLimiterWithoutRedis", {"rate_limit_local_total": "0x10 5x50"}
+    ),
+    "no collector": Case(
+        "CollectorDown",
+        {'up{job="otel-collector",instance="c"}': "1x30 0x30"},
+        [{"job": "otel-collector", "instance": "c"}],
+    ),
+    "a collector": _quiet("CollectorDown", {'up{job="otel-collector",instance="c"}': "1x60"}),
+    "a metric is missing: payments": Case(
+        "MetricsMissing", {"kafka_consumer_group_lag": "0x60", **CHECKED}
+    ),
+    "a metric is missing: lag": Case(
+        "MetricsMissing", {"payment_confirm_total": "1x60", **CHECKED}
+    ),
+    "a metric is missing: the check": Case("MetricsMissing", SEEN),
+    "no metric is missing": _quiet("MetricsMissing", SEEN | CHECKED),
+}
+
+
+def _lost():
+    for act in ("send", "enqueue"):
+        for what in ("spans", "metric_points", "log_records"):
+            name = f"otelcol_exporter_{act}_failed_{what}"
+            series = name + '{job="otel-collector",exporter="otlp_http/loki"}'
+            fires = [{"exporter": "otlp_http/loki"}]
+            yield pytest.param(Case("CollectorDropping", {series: "0+5x60"}, fires), id=name)
+            yield pytest.param(_quiet("CollectorDropping", {series: "5x60"}), id=f"{name} before")
+
+
+@pytest.fixture(scope="session")
+def tool():
+    return promtool(print)
+
+
+@pytest.mark.parametrize(
+    "case", [*(pytest.param(case, id=name) for name, case in CASES.items()), *_burns(), *_lost()]
+)
+def test_an_alert_fires_where_it_should_and_nowhere_else(case, tool, tmp_path):
+    expr = f'ALERTS{{alertname="{case.alert}",alertstate="firing"}}'
+    samples = [{"labels": _labelled(case.alert, labels), "value": 1} for labels in case.fires]
+    _run(tool, tmp_path, "alerts.rules.yml", case.series, (expr, case.minute, samples))
+
+
+def _labelled(alert, labels):
+    whole = {"alertname": alert, "alertstate": "firing", "severity": SEVERITY[alert], **labels}
+    return "ALERTS{" + ",".join(f'{name}="{value}"' for name, value in whole.items()) + "}"
+
+
+def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not():
+    cases = [*CASES.values(), *(one.values[0] for one in (*_burns(), *_lost()))]
+    for expected in (True, False):
+        assert {case.alert for case in cases if bool(case.fires) is expected} == set(SEVERITY)
+
+
+CONFIRMED = 'http_server_request_duration_seconds_count{service_name="gateway",'
+PATH = CONFIRMED + 'http_route="/payment/confirm",http_response_status_code='
+COUNT = "payment_confirm_duration_seconds_count"
+SECONDS = "payment_confirm_duration_seconds_bucket"
+RECORDED = [
+    pytest.param(
+        {f'{PATH}"200"}}': "0+98x60", f'{PATH}"503"}}': "0+2x60"},
+        "round(slo:confirm_errors:ratio_rate5m, 0.001)", 0.02, id="two of a hundred fail",
+    ),
+    pytest.param({f'{PATH}"200"}}': "0+98x60"}, "slo:confirm_errors:ratio_rate1h + 0", 0,
+                 id="none fails"),
+    pytest.param({f'{PATH}"403"}}': "0+98x60"}, "slo:confirm_errors:ratio_rate5m + 0", 0,
+                 id="a refusal is no error"),
+    pytest.param(
+        {COUNT: "0+100x60", SECONDS + '{le="1.0"}': "0+97x60"},
+        "round(slo:confirm_slow:ratio_rate5m, 0.001)", 0.03, id="three of a hundred are slow",
+    ),
+    pytest.param(
+        {COUNT: "0+100x60", SECONDS + '{le="1"}': "0+99x60"},
+        "round(slo:confirm_slow:ratio_rate30m, 0.001)", 0.01, id="the bound as OTLP spells it",
+    ),
+    pytest.param(
+        {SECONDS + '{le="1"}': "0+99x60", SECONDS + '{le="2"}': "0+100x60",
+         SECONDS + '{le="+Inf"}': "0+100x60"},
+        "round(payments:confirm_duration:p99_rate5m, 0.001)", 1, id="p99",
+    ),
+    pytest.param({FAILED: "0+1x60", SUCCESS: "0+3x60"},
+                 "round(payments:confirm_failed_ratio:rate5m, 0.01)", 0.25, id="failed"),
+    pytest.param({JUDGED: "0+1x60", 'otp_validation_total{result="valid"}': "0+1x60"},
+                 "round(payments:otp_failure_ratio:rate5m, 0.01)", 0.5, id="codes"),
+    pytest.param(
+        {'kafka_consumer_group_lag{group="g",topic="t",partition="0"}': "5x60",
+         'kafka_consumer_group_lag{group="g",topic="t",partition="1"}': "7x60"},
+        'sum(kafka:consumer_lag:sum{group="g",topic="t"})', 12, id="lag over partitions",
+    ),
+    pytest.param(
+        {'kafka_consumer_group_lag{group="g",topic="t",partition="0"}': "60x60",
+         'kafka_consumer_group_offset{group="g",topic="t",partition="0"}': "0+60x60"},
+        "round(sum(kafka:consumer_drain_seconds))", 60, id="time to drain",
+    ),
+    pytest.param({'breaker_state_first_bank{service_name="settlement"}': "2x60"},
+                 'sum(dependency:breaker_state{dependency="first_bank"})', 2, id="breakers"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("series", "expr", "value"), RECORDED)
+def test_a_recorded_series_says_what_its_name_says(series, expr, value, tool, tmp_path):
+    expected = (expr, 40, [{"labels": "{}", "value": value}])
+    _run(tool, tmp_path, "recording.rules.yml", series, expected)
+
+
+def _run(tool, folder, rules, series, expected):
+    expr, minute, samples = expected
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [{"expr": expr, "eval_time": f"{minute}m", "exp_samples": samples}],
+    }
+    document = {
+        "rule_files": [str(RULES_FOLDER / rules)],
+        "evaluation_interval": "1m",
+        "group_eval_order": list(GROUPS),
+        "tests": [test],
+    }
+    path = folder / "test.yml"
+    path.write_text(yaml.safe_dump(document))
+    done = subprocess.run(
+        [tool, "test", "rules", path], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
