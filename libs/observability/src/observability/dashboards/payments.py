@@ -104,6 +104,12 @@ def _service_level() -> list[object]:
             Told("Alerts that fire", "See the list of alerts for what to do.", units.Short),
             'count(ALERTS{alertstate="firing"}) or vector(0)',
         ),
+        *_answers(),
+    ]
+
+
+def _answers() -> list[object]:
+    return [
         graph(
             Told(
                 "Time to an answer",
