@@ -12,7 +12,7 @@ from service_runtime.ports import Database, Publisher, Stored
 
 SWEEP_EVERY_S = 1.0
 SWEEP_ROWS = 500
-DELETE_EVERY_S = 0.02
+DELETE_EVERY_S = 0.2
 MOST_IN_FLIGHT = 10_000
 """Rows that the broker has not acknowledged yet; past it the consumers wait (back-pressure)."""
 SEND_WITHIN_S = 8.0
