@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -39,6 +40,7 @@ def run(process: Process, settings: HttpSettings) -> None:
     tracing.configure(
         process.name, settings.instance, settings.otlp_endpoint, settings.trace_sample
     )
+    os.nice(settings.niceness)
     try:
         uvloop.run(_live(process, settings))
     finally:

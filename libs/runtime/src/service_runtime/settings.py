@@ -72,6 +72,8 @@ class HttpSettings(BaseSettings):
     """Which instance of the service this is; part of its Kafka identity."""
     host: str = "127.0.0.1"
     port: int = Field(ge=1, le=65535)
+    niceness: int = Field(default=0, ge=0, le=19)
+    """How far the process stands back for others on a machine whose processors are all busy."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     otlp_endpoint: str = ""
     """Address of the OpenTelemetry collector (gRPC); empty: no telemetry leaves the process."""
