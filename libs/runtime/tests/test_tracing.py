@@ -228,6 +228,26 @@ async def test_due_work_continues_the_trace_and_a_late_try_links_back(spans):
     ]
 
 
+async def test_a_call_for_a_batch_links_to_every_item_and_a_call_for_one_hangs_under_it(spans):
+    traces = [(("traceparent", f"00-{n * 32}-{n * 16}-01"),) for n in "123"]
+    due = [Due("row", Cause(UUID(int=n), trace), 1, 1) for n, trace in enumerate(traces)]
+    with tracing.processing(due, NOW.timestamp()):
+        with tracing.calling("POST bank"):
+            pass
+        with tracing.under(UUID(int=2)), tracing.calling("POST sms"):
+            pass
+    found = named(spans)
+    work = {f"{span.context.trace_id:032x}"[0]: span for span in spans.get_finished_spans()[2:]}
+    bank, sms = found["POST bank"], found["POST sms"]
+    assert bank.parent.span_id == work["1"].context.span_id
+    assert [link.context.span_id for link in bank.links] == [
+        work["2"].context.span_id,
+        work["3"].context.span_id,
+    ]
+    assert sms.parent.span_id == work["3"].context.span_id
+    assert not sms.links
+
+
 async def test_probes_begin_no_traces(spans):
     app = create_app("edge", {}, SystemClock(), begins_traces=True)
     async with httpx.AsyncClient(

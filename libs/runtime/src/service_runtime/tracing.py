@@ -47,6 +47,8 @@ REDRIVEN = "redriven_at"
 
 _propagator = TraceContextTextMapPropagator()
 _spans: ContextVar[Mapping[UUID, Span]] = ContextVar("spans", default=MappingProxyType({}))
+_together: ContextVar[tuple[Span, ...]] = ContextVar("together", default=())
+"""The spans of a batch, for calls that are made for all of it at once."""
 ItemT = TypeVar("ItemT", Received[Any], Due[Any])
 
 
@@ -123,7 +125,7 @@ def processing(items: Sequence[ItemT], now_s: float) -> Iterator[Sequence[ItemT]
         if is_sampled(item.cause.trace)
     }
     token = otel.attach(set_span_in_context(next(iter(spans.values()))))
-    known = _spans.set(spans)
+    known, together = _spans.set(spans), _together.set(tuple(spans.values()))
     try:
         yield [_moved_on(item, spans.get(item.cause.id)) for item in items]
     except Exception as error:
@@ -132,6 +134,7 @@ def processing(items: Sequence[ItemT], now_s: float) -> Iterator[Sequence[ItemT]
         raise
     finally:
         _spans.reset(known)
+        _together.reset(together)
         otel.detach(token)
         for span in spans.values():
             span.end()
@@ -157,6 +160,21 @@ def link(cause_id: UUID, trace: Trace) -> None:
 
 
 @contextmanager
+def under(cause_id: UUID) -> Iterator[None]:
+    """Hang what is called meanwhile under the item's own span, if it has one."""
+    span = _spans.get().get(cause_id)
+    if span is None:
+        yield
+        return
+    token, alone = otel.attach(set_span_in_context(span)), _together.set(())
+    try:
+        yield
+    finally:
+        _together.reset(alone)
+        otel.detach(token)
+
+
+@contextmanager
 def serving(name: str, headers: Mapping[str, str], *, may_begin: bool) -> Iterator[Span]:
     """Run a request in a span of its own; only the edge begins traces."""
     parent = _propagator.extract(headers, context=otel.Context())
@@ -173,7 +191,10 @@ def serving(name: str, headers: Mapping[str, str], *, may_begin: bool) -> Iterat
 
 @contextmanager
 def calling(name: str, **attributes: str | int) -> Iterator[dict[str, str]]:
-    """Run a call in a span under the running one, if that is recorded; yield what to send along."""
+    """Run a call in a span under the running one, if that is recorded; yield what to send along.
+
+    A call for a whole batch hangs under its first item and is linked to all others.
+    """
     tracer = _Tracing.tracer
     if tracer is None or not get_current_span().is_recording():
         yield {}
@@ -182,6 +203,7 @@ def calling(name: str, **attributes: str | int) -> Iterator[dict[str, str]]:
         name,
         kind=SpanKind.CLIENT,
         attributes=attributes,
+        links=_others(),
         record_exception=False,
         set_status_on_exception=False,
     ) as span:
@@ -190,6 +212,13 @@ def calling(name: str, **attributes: str | int) -> Iterator[dict[str, str]]:
         except Exception as error:
             _failed(span, type(error).__qualname__)
             raise
+
+
+def _others() -> list[Link]:
+    """Return links to the items that are handled together with the running one."""
+    running = get_current_span()
+    spans = _together.get()
+    return [Link(span.get_span_context()) for span in spans if span is not running]
 
 
 def sending(outgoing: Outgoing, swept_after_s: float | None = None) -> tuple[Outgoing, Span]:

@@ -8,7 +8,7 @@ from typing import Protocol, Self
 
 from notification.domain import Attempt, Kind, Message
 from payment_schemas.ids import DeliveryId
-from service_runtime import metrics
+from service_runtime import metrics, tracing
 from service_runtime.breaker import Breaker
 
 Attempts = Mapping[DeliveryId, Attempt]
@@ -34,6 +34,7 @@ class ThreadedMessenger:
     """A provider whose SDK blocks, in a bounded pool of threads, behind a breaker."""
 
     def __init__(self, name: str, send: Callable[[Message], Attempt], threads: int) -> None:
+        self._name = name
         self._send = send
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._breaker = Breaker()
@@ -63,8 +64,9 @@ class ThreadedMessenger:
             return Attempt(Kind.NOT_TAKEN, "breaker_open")
         ok: bool | None = None
         try:
-            async with asyncio.timeout(DEADLINE_S):
-                attempt = await loop.run_in_executor(self._threads, self._send, message)
+            with tracing.under(message.delivery_id), tracing.calling(f"POST {self._name}"):
+                async with asyncio.timeout(DEADLINE_S):
+                    attempt = await loop.run_in_executor(self._threads, self._send, message)
             ok = attempt.kind is not Kind.NOT_TAKEN
         except TimeoutError:
             ok = False
