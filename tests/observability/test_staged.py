@@ -47,6 +47,8 @@ def test_a_collector_that_is_away(observed):
 
 async def test_a_killed_service_and_the_lag_that_it_leaves(observed, edge, name):
     traffic = Traffic(edge, name)
+    # Lag is counted from where a group has last been; audit must have been somewhere.
+    await traffic.drive(5)
     observed.stack.stop_process("audit")
     observed.await_alert("ServiceDown", service_name="audit")
     await _until(observed, "KafkaConsumerGroupEmpty", traffic.round, group="audit")

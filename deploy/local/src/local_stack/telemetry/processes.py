@@ -189,6 +189,7 @@ class Processes:
             "storageDataPath": str(self.folder / "dashboards"),
             "retentionPeriod": "7d",
             "memory.allowedBytes": "64MiB",
+            "search.latencyOffset": "5s",
             "vmui.customDashboardsPath": str(pages),
             "vmalert.proxyURL": self.url("prometheus_web"),
             "loggerLevel": "WARN",

@@ -25,7 +25,7 @@ def payments() -> builder.Dashboard:
         "payment-confirm",
         [
             ("At a glance", _glance()),
-            ("Service level", _service_level()),
+            ("Service level", [*_service_level(), *_answers()]),
             ("What must never be", _invariants()),
             ("Logs", [_errors()]),
         ],
@@ -104,7 +104,6 @@ def _service_level() -> list[object]:
             Told("Alerts that fire", "See the list of alerts for what to do.", units.Short),
             'count(ALERTS{alertstate="firing"}) or vector(0)',
         ),
-        *_answers(),
     ]
 
 
