@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from ops.check.findings import LISTED, Findings, Violation
 from ops.command import check as check_command
-from ops.command.dlq import age, place_of, wanted
+from ops.command.dlq import age, wanted
 from ops.command.main import app
 from ops.command.output import console, table_of
 from ops.confirmation import exit_code_of
@@ -51,6 +51,7 @@ def test_an_answer_has_an_exit_code(status, body, expected):
         ["accounts", "open"],
         ["dlq", "list"],
         ["dlq", "show"],
+        ["dlq", "redrive"],
         ["check"],
     ],
     ids=" ".join,
@@ -71,6 +72,10 @@ def test_every_command_explains_itself(command):
         (["accounts", "open", "a"], "--owner"),
         (["accounts", "open", "a", "--owner", "u", "--count", "0"], "--count"),
         (["check", "--days", "0"], "--days"),
+        (["dlq", "redrive"], "--topic"),
+        (["dlq", "redrive", "--id", "e", "--rate", "0/s"], "--rate"),
+        (["dlq", "redrive", "--id", "e", "--rate", "fast"], "--rate"),
+        (["dlq", "redrive", "--id", "e", "--actor", "x" * 129], "--actor"),
         (["--offset", "x", "check"], "--offset"),
     ],
 )
@@ -141,6 +146,7 @@ def record(**headers):
         partition=3,
         offset=17,
         timestamp=NOON.timestamp() * 1000,
+        key=b"k",
         headers=list(headers.items()),
         value=b"{}",
     )
@@ -149,7 +155,11 @@ def record(**headers):
 def test_a_dead_letter_is_read_whatever_its_headers_are():
     letter = letter_of(record(ce_id=b"\xff", dl_reason=None))
     assert (letter.topic, letter.reason, letter.time) == ("settlement-queue", "", NOON)
-    assert place_of(letter) == "settlement-queue/3/17"
+    assert letter.place == "settlement-queue/3/17"
+
+
+def test_a_forged_header_sends_a_dead_letter_nowhere_else():
+    assert letter_of(record(dl_topic=b"payment.confirmed.v1")).topic == "settlement-queue"
 
 
 @pytest.mark.parametrize(

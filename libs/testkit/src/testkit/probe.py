@@ -16,6 +16,7 @@ from uuid import UUID
 from payment_schemas.events.base import Event
 from payment_schemas.registry import BY_TYPE
 from service_runtime.consumer import Handler
+from service_runtime.errors import Rejected
 from service_runtime.messages import Batch, Emit, Events, Received
 from service_runtime.postgres import PostgresTransaction, json_rows
 from service_runtime.process import Process, run
@@ -152,6 +153,8 @@ class ProbeSettings(ServiceSettings):
     """Name of the service, and so of its group."""
     probe_dies_at: int = -1
     probe_dies: str = ""
+    probe_refuses: bool = False
+    """Whether every number is refused for good, as before a repair."""
 
 
 def build(settings: ProbeSettings, topic: str) -> Process:
@@ -162,6 +165,8 @@ def build(settings: ProbeSettings, topic: str) -> Process:
     due_to_die = asyncio.Event()
 
     async def die_or_note(numbers: Sequence[int]) -> None:
+        if settings.probe_refuses:
+            raise Rejected("number: refused as told")
         if settings.probe_dies_at in numbers:
             due_to_die.set()
             if settings.probe_dies == DIES_BEFORE_COMMIT:

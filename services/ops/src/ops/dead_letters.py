@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from ops.errors import NotAskedError
+from payment_schemas.cloudevents import Headers
 from service_runtime.dead_letters import SUFFIX
 
 READ_WITHIN_S = 30.0
@@ -40,7 +41,15 @@ class DeadLetter:
     attempts: str
     source: str
     """Partition and offset that it was refused at."""
+    key: bytes | None
+    headers: Headers
+    """As they lie there: the record's own, and behind them why it was refused."""
     value: bytes | None
+
+    @property
+    def place(self) -> str:
+        """Where it lies: topic, and partition and offset of the dead-letter topic."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
 
 
 Wanted = Callable[[DeadLetter], bool]
@@ -142,7 +151,8 @@ def letter_of(record: Any) -> DeadLetter:
     """Return what a record of a dead-letter topic says; what it lacks is empty."""
     headers = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
     return DeadLetter(
-        topic=headers.get("dl_topic") or record.topic.removesuffix(SUFFIX),
+        # By where it lies, not by a header: a forged one must not send it to another topic.
+        topic=record.topic.removesuffix(SUFFIX),
         partition=record.partition,
         offset=record.offset,
         time=datetime.fromtimestamp(record.timestamp / 1000, UTC),
@@ -154,5 +164,7 @@ def letter_of(record: Any) -> DeadLetter:
         error_class=headers.get("dl_error_class", ""),
         attempts=headers.get("dl_attempts", ""),
         source=f"{headers.get('dl_partition', '?')}:{headers.get('dl_offset', '?')}",
+        key=record.key,
+        headers=tuple(record.headers),
         value=record.value,
     )

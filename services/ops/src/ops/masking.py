@@ -65,6 +65,11 @@ def masked(value: bytes | None) -> Any:
     return shown
 
 
+def masked_text(text: str) -> str:
+    """Return a word or an id as it is, and hide whatever else a header may hold."""
+    return text if _PLAIN.fullmatch(text) and not _CODE.fullmatch(text) else HIDDEN
+
+
 def _name(name: str) -> str:
     """A name may be made up to carry something, too."""
     return name if name in SHOWN or (name.isidentifier() and len(name) <= 32) else HIDDEN

@@ -1,5 +1,6 @@
 """`countersign dlq`: what consumers have refused for good."""
 
+import getpass
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ from ops.command.session import open_system
 from ops.dead_letters import DeadLetter, Found, Wanted, read
 from ops.errors import RefusedError
 from ops.masking import masked
+from ops.redriving import Order, each_once, redrive
 from service_runtime.clock import SystemClock
 from service_runtime.dead_letters import SUFFIX
 
@@ -39,7 +41,31 @@ Examples:
 \b
 Exit codes: 0 shown; 1 there is none; 2 Kafka could not be asked."""
 
-app = typer.Typer(help="Look at dead letters.", no_args_is_help=True, rich_markup_mode=None)
+REDRIVE_HELP = """Send dead letters once more to the topic that they were refused from.
+
+The record is the same: value, key, headers and id, beside a header that says when it was redriven.
+A consumer that has handled it passes over it, so running this twice has one effect. Dead letters
+stay where they are until their retention ends; one that is refused again lies there twice. Every
+message that is sent is written to the audit log first.
+
+\b
+Examples:
+  countersign dlq redrive --id 0b5c7b0e-5a0e-5d0a-9a63-3f2f5d1c7e11
+  countersign dlq redrive --topic settlement-queue --reason schema --dry-run
+  countersign dlq redrive --topic settlement-queue --reason schema --rate 50/s --yes
+
+\b
+Exit codes: 0 redriven, or shown by --dry-run; 1 there is none, or more than one without --yes;
+2 wrong usage, or Kafka did not take them: run it again."""
+
+app = typer.Typer(
+    help="Look at dead letters, and redrive them.", no_args_is_help=True, rich_markup_mode=None
+)
+
+MOST_REDRIVEN = 10_000
+MOST_PER_S = 1000
+MOST_ACTOR_CHARACTERS = 128
+"""Source: the event that tells of it."""
 
 Topic = Annotated[str | None, typer.Option(help="Only those of this topic.")]
 Reason = Annotated[str | None, typer.Option(help="Only those with this reason.")]
@@ -75,7 +101,7 @@ def show_letters(
     """Show dead letters."""
     brokers = open_system(context).addresses.brokers()
     is_it = wanted(topic, None, letter_id)
-    found = read(brokers, lambda one: is_it(one) or place_of(one) == letter_id, 100)
+    found = read(brokers, lambda one: is_it(one) or one.place == letter_id, 100)
     if not found.letters:
         raise RefusedError(f"no dead letter has the id {letter_id}: see `countersign dlq list`")
     shown = [_plain(one) | {"data": masked(one.value)} for one in found.letters]
@@ -84,6 +110,67 @@ def show_letters(
         return
     for one in shown:
         console().print(table_of("", ("", ""), _lines(one)))
+
+
+@app.command("redrive", help=REDRIVE_HELP)
+def redrive_letters(  # noqa: PLR0913 - one parameter an option
+    context: typer.Context,
+    *,
+    topic: Topic = None,
+    reason: Reason = None,
+    event_id: Annotated[str | None, typer.Option("--id", help="Only this event.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show, and send nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Send more than one message.")] = False,
+    rate: Annotated[str, typer.Option(metavar="N/s", help="Messages a second at most.")] = "100/s",
+    actor: Annotated[
+        str, typer.Option(help="Who does it, for the audit log; else the system's user.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Send dead letters again."""
+    if topic is reason is event_id is None:
+        raise typer.BadParameter("one of --topic, --reason and --id must be given")
+    order = Order(actor_of(actor), rate_of(rate))
+    brokers = open_system(context).addresses.brokers()
+    letters = _to_redrive(brokers, wanted(topic, reason, event_id))
+    if len(letters) > 1 and not (yes or dry_run):
+        raise RefusedError(f"{len(letters)} messages match: look with --dry-run, then add --yes")
+    sent = 0 if dry_run else redrive(brokers, letters, order, SystemClock())
+    _print_redriven(letters, sent, as_json=as_json)
+
+
+def actor_of(given: str) -> str:
+    """Return who acts: the name that was given, else the system's user."""
+    actor = given or getpass.getuser()
+    if len(actor) > MOST_ACTOR_CHARACTERS:
+        raise typer.BadParameter(f"--actor must have at most {MOST_ACTOR_CHARACTERS} characters")
+    return actor
+
+
+def rate_of(text: str) -> float:
+    """Return messages a second; raise BadParameter where the text is anything but N/s."""
+    number = text.removesuffix("/s")
+    if not (number.isascii() and number.isdigit() and 1 <= int(number) <= MOST_PER_S):
+        raise typer.BadParameter(f"--rate must be N/s, with N from 1 to {MOST_PER_S}")
+    return int(number)
+
+
+def _to_redrive(brokers: str, matches: Wanted) -> list[DeadLetter]:
+    found = read(brokers, matches, MOST_REDRIVEN)
+    if not found.letters:
+        raise RefusedError("no dead letter matches: see `countersign dlq list`")
+    if found.total > MOST_REDRIVEN:
+        raise RefusedError(f"{found.total} match, at most {MOST_REDRIVEN} go at once: say which")
+    return each_once(found.letters)
+
+
+def _print_redriven(letters: list[DeadLetter], sent: int, *, as_json: bool) -> None:
+    if as_json:
+        shown = [_plain(one) | {"data": masked(one.value)} for one in letters]
+        print_json({"matched": len(letters), "redriven": sent, "letters": shown})
+        return
+    _print_table(Found(letters, len(letters)))
+    console().print(f"{sent} of {len(letters)} redriven")
 
 
 def wanted(topic: str | None, reason: str | None, event_id: str | None) -> Wanted:
@@ -100,11 +187,6 @@ def wanted(topic: str | None, reason: str | None, event_id: str | None) -> Wante
     return matches
 
 
-def place_of(letter: DeadLetter) -> str:
-    """Return where a letter lies: topic, and partition and offset of the dead-letter topic."""
-    return f"{letter.topic}/{letter.partition}/{letter.offset}"
-
-
 def age(time: datetime, now: datetime) -> str:
     """Return how long ago something was, in its largest unit."""
     seconds = max(0, int((now - time).total_seconds()))
@@ -116,8 +198,9 @@ def age(time: datetime, now: datetime) -> str:
 
 def _plain(letter: DeadLetter) -> dict[str, Any]:
     fields = asdict(letter)
-    del fields["value"]
-    return fields | {"place": place_of(letter)}
+    for raw in ("key", "headers", "value"):
+        del fields[raw]
+    return fields | {"place": letter.place}
 
 
 def _lines(shown: dict[str, Any]) -> list[tuple[str, Any]]:
@@ -135,7 +218,7 @@ def _print_table(found: Found) -> None:
         return
     rows = (
         (
-            place_of(one),
+            one.place,
             one.consumer,
             one.reason,
             one.error_class,

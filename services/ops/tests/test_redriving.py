@@ -1,0 +1,155 @@
+"""Redriving dead letters: the record as it was, each once; and on real Kafka, run twice."""
+
+import asyncio
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from uuid import uuid4
+
+import psycopg
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from ops.dead_letters import letter_of
+from ops.redriving import each_once, original_of
+from payment_schemas.cloudevents import Attributes, headers_of
+from payment_schemas.registry import BY_TYPE
+from service_runtime.dead_letters import outgoing_of
+from service_runtime.messages import Outgoing, Record
+from service_runtime.ports import DeadLetter
+from service_runtime.settings import ServiceSettings
+from service_runtime.tracing import REDRIVEN
+from testkit.database import fresh_database
+from testkit.events import NOON
+from testkit.probe_process import Probe, make_topics
+
+ROOT = Path(__file__).parents[3]
+COMMAND = Path(sys.executable).parent / "countersign"
+MESSAGES = 1000
+HEADERS = (("ce_id", b"e-1"), ("traceparent", b"00-1"), ("odd", None), (REDRIVEN, b"once before"))
+
+
+def buried(consumer="settlement", *, offset=7, value=b"{}", headers=HEADERS):
+    """A dead letter as ops reads it, made by the runtime that makes them."""
+    record = Record("settlement-queue", 0, offset, 0, b"key", value, headers)
+    letter = DeadLetter(record, "schema", "MalformedRecordError", 1, NOON)
+    made = outgoing_of(letter, consumer)
+    lying = {"partition": 2, "offset": offset, "timestamp": 0}
+    return letter_of(SimpleNamespace(**lying, topic=made.topic, key=made.key, value=made.value,
+                                     headers=made.headers))  # fmt: skip
+
+
+def test_a_record_goes_back_as_it_was_with_the_time_of_its_redriving():
+    again = original_of(buried(), "2026-03-02T12:00:00+00:00")
+    assert (again.topic, again.key, again.value) == ("settlement-queue", b"key", b"{}")
+    assert again.partition is None
+    assert again.headers == (*HEADERS[:3], (REDRIVEN, b"2026-03-02T12:00:00+00:00"))
+
+
+def test_a_record_that_two_consumers_refused_goes_out_once():
+    first, second = buried("settlement"), buried("audit")
+    assert each_once([first, second]) == [first]
+
+
+def test_different_records_are_each_sent_even_under_one_id():
+    letters = [buried(value=b"{}"), buried(value=b"[]", offset=8)]
+    assert each_once(letters) == letters
+
+
+def test_records_without_an_id_are_told_apart_by_where_they_lay():
+    letters = [buried(headers=(), offset=7), buried(headers=(), offset=8)]
+    assert each_once(letters) == letters
+
+
+@pytest.fixture
+def database(infrastructure):
+    with fresh_database(infrastructure, "probe", [ROOT / "libs/runtime/tests/sql"]) as database:
+        yield database
+
+
+@pytest.fixture
+async def probe(infrastructure, database, tmp_path):
+    name = f"probe.{uuid4().hex}.v1"
+    await make_topics(infrastructure.kafka, name, f"{name}-dlq", f"{name}.tallied")
+    password = tmp_path / "password"
+    password.write_text("probe")
+    settings = ServiceSettings(
+        port=1,
+        kafka_bootstrap_servers=infrastructure.kafka,
+        database_url=database.dsn,
+        DATABASE_PASSWORD_FILE=str(password),
+    )
+    found = Probe(infrastructure, settings, name)
+    found.password_file = str(password)
+    yield found
+    found.end()
+    BY_TYPE.pop(name, None)
+
+
+def numbered(probe, number):
+    event = probe.event(lane=f"lane-{number % 5}", number=number)
+    attributes = Attributes(uuid4(), datetime.now(UTC))
+    headers = headers_of(event, attributes, "test")
+    return Outgoing(event.topic, event.key.encode(), event.model_dump_json().encode(), headers)
+
+
+def column(database, statement):
+    with psycopg.connect(database.owner_dsn) as connection:
+        return [row[0] for row in connection.execute(statement)]
+
+
+async def until(database, statement, count):
+    async with asyncio.timeout(60):
+        while len(column(database, statement)) < count:  # noqa: ASYNC110 - a table sets no event
+            await asyncio.sleep(0.2)
+
+
+async def countersign(brokers, *arguments):
+    environment = {"KAFKA_BOOTSTRAP_SERVERS": brokers, "COUNTERSIGN_OFFSET": "1", "PATH": "/bin"}
+    process = await asyncio.create_subprocess_exec(
+        str(COMMAND), *arguments, "--json", env=environment, stdout=-1, stderr=-1
+    )
+    out, error = await asyncio.wait_for(process.communicate(), 60)
+    return process.returncode, json.loads(out) if out else error.decode()
+
+
+async def end_of(brokers, topic):
+    """How many records a topic has taken, over all partitions."""
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=brokers, group_id=None)
+    await consumer.start()
+    try:
+        return sum((await consumer.end_offsets(consumer.assignment())).values())
+    finally:
+        await consumer.stop()
+
+
+@pytest.mark.stack
+async def test_a_thousand_dead_letters_redriven_twice_have_one_effect_each(probe, database):
+    refusing = probe.start(probe.password_file, PROBE_REFUSES="true")
+    await probe.publish([numbered(probe, number) for number in range(MESSAGES)])
+    await until(database, "select event_id from dead_letter", MESSAGES)
+    await probe.read(f"{probe.topic}-dlq", MESSAGES)
+    refusing.terminate()
+    await asyncio.to_thread(refusing.wait, 15)
+    audited = await end_of(probe.kafka, "audit.recorded.v1")
+
+    probe.start(probe.password_file)
+    order = ("dlq", "redrive", "--topic", probe.topic, "--rate", "1000/s", "--actor", "alice")
+    status, told = await countersign(probe.kafka, *order)
+    assert (status, "--yes" in told) == (1, True)
+    status, told = await countersign(probe.kafka, *order, "--dry-run")
+    assert (status, told["matched"], told["redriven"]) == (0, MESSAGES, 0)
+    assert {name for one in told["letters"] for name in one["data"]} == {"lane", "number"}
+    for _ in range(2):
+        status, told = await countersign(probe.kafka, *order, "--yes")
+        assert (status, told["matched"], told["redriven"]) == (0, MESSAGES, MESSAGES)
+
+    # The second round has gone by once a record behind it is handled in each partition.
+    await probe.publish([numbered(probe, MESSAGES + lane) for lane in range(5)])
+    await until(database, "select number from tally where number >= 1000", 5)
+    numbers = column(database, "select number from tally")
+    assert sorted(numbers) == list(range(MESSAGES + 5))
+    assert len(column(database, "select event_id from inbox")) == MESSAGES + 5
+    assert await end_of(probe.kafka, "audit.recorded.v1") == audited + 2 * MESSAGES
