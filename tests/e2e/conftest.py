@@ -1,19 +1,21 @@
 """The whole system, started once for all end-to-end tests, with two gateways and two confirms."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from local_stack.stack import Stack
 from testkit.edge import Edge
+from testkit.stack import WHOLE_SYSTEM_FURTHER, fresh_stack, offset_of_this_run
 
 
 @pytest.fixture(scope="session")
-def system(stack: Stack) -> Stack:
+def system() -> Iterator[Stack]:
     """The running system."""
-    stack.start_services(instances={"gateway": 2, "confirm": 2})
-    return stack
+    with fresh_stack(offset_of_this_run() + WHOLE_SYSTEM_FURTHER) as stack:
+        stack.start_services(instances={"gateway": 2, "confirm": 2})
+        yield stack
 
 
 @pytest.fixture(scope="session")

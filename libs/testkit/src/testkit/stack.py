@@ -20,10 +20,25 @@ from local_stack.stack import Stack
 DEFAULT_OFFSET = 10_000
 
 
+WHOLE_SYSTEM_FURTHER = 1_300
+"""The whole system has a stack of its own: what other tests leave in topics is not its business."""
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """A stack of this run's own, its infrastructure ready; `start_services` starts the rest."""
-    offset = int(os.environ.get("COUNTERSIGN_TEST_OFFSET", DEFAULT_OFFSET))
+    with fresh_stack(offset_of_this_run()) as fresh:
+        yield fresh
+
+
+def offset_of_this_run() -> int:
+    """Return how far this run's ports are moved."""
+    return int(os.environ.get("COUNTERSIGN_TEST_OFFSET", DEFAULT_OFFSET))
+
+
+@contextmanager
+def fresh_stack(offset: int) -> Iterator[Stack]:
+    """Start Kafka, PostgreSQL and Redis with nothing in them; stop them at the end."""
     with ExitStack() as undo:
         undo.enter_context(only_run(offset))
         fresh = Stack(offset)
