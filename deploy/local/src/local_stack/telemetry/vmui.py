@@ -8,16 +8,24 @@ from typing import Any
 
 _WINDOWS = {"$__rate_interval": "1m", "$__interval": "15s", "$__range": "1h"}
 _VARIABLE = re.compile(r"\$\{?\w+\}?")
+_FIRST = "payment-confirm"
+# Grafana's names of units that this page would print behind each number.
+_UNSPOKEN = {"short": "", "percentunit": "", "reqps": "/s"}
 _WIDTH = {8: 4, 12: 6, 24: 12, 4: 4}
 
 
 def write_pages(dashboards: Path, folder: Path) -> None:
-    """Convert every dashboard of a folder into one file each, and list them in index.js."""
+    """Convert every dashboard of a folder, one file each; the page shows them by file name.
+
+    What somebody on call opens first comes first.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob("*.json"):
         stale.unlink()
-    for path in sorted(dashboards.glob("*.json")):
-        (folder / path.name).write_text(json.dumps(page(json.loads(path.read_text()))))
+    in_order = sorted(dashboards.glob("*.json"), key=lambda path: (path.stem != _FIRST, path.stem))
+    for number, path in enumerate(in_order):
+        converted = json.dumps(page(json.loads(path.read_text())))
+        (folder / f"{number}-{path.name}").write_text(converted)
 
 
 def page(dashboard: Mapping[str, Any]) -> dict[str, Any]:
@@ -37,10 +45,11 @@ def _source(panel: Mapping[str, Any]) -> str:
 
 def _panel(panel: Mapping[str, Any]) -> dict[str, Any]:
     targets: Sequence[Mapping[str, Any]] = panel["targets"]
+    unit = panel["fieldConfig"]["defaults"]["unit"]
     return {
         "title": panel["title"],
         "description": panel["description"],
-        "unit": panel["fieldConfig"]["defaults"]["unit"],
+        "unit": _UNSPOKEN.get(unit, unit),
         "expr": [filled_in(target["expr"]) for target in targets],
         "alias": [_alias(target["legendFormat"]) for target in targets],
         "width": _WIDTH[panel["gridPos"]["w"]],
