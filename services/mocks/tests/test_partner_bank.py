@@ -285,3 +285,76 @@ async def test_a_lost_answer_has_moved_the_money_and_a_lost_request_has_not(bank
     await bank.delete("/faults")
     assert (await look_up(bank, asked)).json()["status"] == "ACCEPTED"
     assert len(await statement(bank)) == 1
+
+
+async def switch(client, kind, rate=1.0):
+    assert (await client.put("/faults", json={"kind": kind, "rate": rate})).status_code == 200
+
+
+async def pages(client, limit):
+    """All pages of the first bank's statement."""
+    found, after = [], {}
+    while True:
+        query = {"date": "2026-11-20", "limit": limit, **after}
+        answer = (await client.get("/banks/first-bank/statement", params=query)).json()
+        found.append(answer["entries"])
+        if answer["next"] is None:
+            return found
+        after = {"after": answer["next"]}
+
+
+async def test_a_statement_comes_in_pages_without_a_gap_or_a_repeat(bank):
+    await batch(bank, *[transfer() for _ in range(7)])
+    found = await pages(bank, 3)
+    assert [len(page) for page in found] == [3, 3, 1]
+    assert [one for page in found for one in page] == await statement(bank)
+
+
+@pytest.mark.parametrize(
+    ("question", "error"),
+    [
+        ("limit=0", "Invalid field: limit"),
+        ("limit=1001", "Invalid field: limit"),
+        ("limit=x", "Invalid field: limit"),
+        ("limit=1&after=x", "Invalid field: after"),
+        ("limit=1&after=", "Missing field: after"),
+    ],
+)
+async def test_a_page_that_cannot_be_is_refused_by_name(bank, question, error):
+    answer = await bank.get(f"/banks/first-bank/statement?date=2026-11-20&{question}")
+    assert (answer.status_code, answer.json()["error"]) == (400, error)
+
+
+async def test_a_bank_that_books_repeats_moves_money_each_time_it_is_asked(bank):
+    await switch(bank, "book_repeats")
+    once, twice, rejected = transfer(), transfer(), transfer("payee-rejected")
+    await batch(bank, once, twice, rejected)
+    await batch(bank, twice, rejected)
+    uetrs = [entry["uetr"] for entry in await statement(bank)]
+    assert sorted(uetrs) == sorted([once["uetr"], twice["uetr"], twice["uetr"]])
+    assert [len(page) for page in await pages(bank, 2)] == [2, 1]
+    await bank.delete("/faults")
+    await batch(bank, twice)
+    assert len(await statement(bank)) == 3
+
+
+async def test_a_bank_lies_on_its_own_statement_and_not_on_the_one_for_tests(bank):
+    asked = transfer()
+    await batch(bank, asked)
+    await switch(bank, "wrong_amount_on_statement")
+    assert [one["amount"] for one in (await pages(bank, 9))[0]] == ["5200.01"]
+    assert [one["amount"] for one in await statement(bank, "/banks/first-bank/statement")] == [
+        "5200.01"
+    ]
+    await switch(bank, "omit_from_statement")
+    assert await pages(bank, 9) == [[]]
+    assert await statement(bank, "/banks/first-bank/statement") == []
+    assert [one["amount"] for one in await statement(bank)] == ["5200.00"]
+
+
+async def test_a_lie_about_some_transfers_is_the_same_every_time(bank):
+    await batch(bank, *[transfer() for _ in range(100)])
+    await switch(bank, "omit_from_statement", 0.3)
+    (first,) = await pages(bank, 1000)
+    assert 50 < len(first) < 90
+    assert await pages(bank, 1000) == [first]

@@ -52,6 +52,7 @@ class World(ABC):
     owner_dsn: str = ""
     bank: MemoryPartnerBank = field(default_factory=MemoryPartnerBank)
     north: MemoryPartnerBank = field(default_factory=MemoryPartnerBank)
+    policy: Policy = field(default_factory=Policy)
 
     def __post_init__(self):
         self.broker = MemoryBroker(self.clock)
@@ -68,6 +69,10 @@ class World(ABC):
     async def later(self):
         """Let every lease run out and every row that is to be asked about again be due."""
 
+    @abstractmethod
+    async def later_within_window(self):
+        """The same, but for little time."""
+
     async def request(self, *events):
         """Take in requests as the consumer does, without the inbox."""
         items = [received(event, self.clock.new_id()) for event in events]
@@ -77,10 +82,11 @@ class World(ABC):
 
     def worker(self, step: NextStep, partner="first-bank", **changes) -> Worker:
         bank = self.bank if partner == "first-bank" else self.north
-        ask = handlers.send if step is NextStep.SEND else handlers.enquire
+        send = handlers.send if self.policy.is_idempotent else handlers.send_once
+        ask = send if step is NextStep.SEND else handlers.enquire
         work = Work(
             table=self.table({"partner": partner, "next_step": step.value}, SIZED_BY),
-            handle=partial(handlers.on_due_instructions, policy=Policy()),
+            handle=partial(handlers.on_due_instructions, policy=self.policy),
             store=self.store,
             begin=handlers.on_due_instructions_claimed,
             gather=changes.get("gather", partial(ask, bank=bank)),
@@ -138,6 +144,9 @@ class MemoryWorld(World):
     async def later(self):
         self.clock.pass_time(seconds=60)
 
+    async def later_within_window(self):
+        self.clock.pass_time(seconds=20)
+
 
 @dataclass
 class PostgresWorld(World):
@@ -154,6 +163,9 @@ class PostgresWorld(World):
             "update instruction set lease_until = lease_until - interval '60 s',"
             " due_at = due_at - interval '1 year'"
         )
+
+    async def later_within_window(self):
+        await self.later()
 
     async def clear(self):
         await self.execute("truncate instruction, inbox, outbox, dead_letter")

@@ -11,6 +11,7 @@ from settlement_builders import instruction, requested
 from service_runtime.settings import load
 from service_runtime.web import Credentials, create_app
 from settlement.app import build
+from settlement.domain import Policy
 from settlement.routes import routes
 from settlement.settings import Settings
 
@@ -54,6 +55,10 @@ async def test_settlement_is_wired_with_lanes_of_its_own_for_each_partner(enviro
         ("PARTNER_ROUTES", '{"x-": "No Bank"}'),
         ("DEFAULT_PARTNER", "../other"),
         ("ENQUIRY_FIRST_S", "0"),
+        ("PARTNER_PROFILES", '{"first-bank": {"idempotnt": false}}'),
+        ("PARTNER_PROFILES", '{"first-bank": {"in_flight_s": 0}}'),
+        ("PARTNER_PROFILES", '{"first-bank": {"batch_rows": 101}}'),
+        ("PARTNER_PROFILES", '{"no-bank": {}}'),
     ],
 )
 async def test_a_bad_setting_stops_the_start_and_is_named(environment, monkeypatch, capsys, fault):
@@ -62,6 +67,17 @@ async def test_a_bad_setting_stops_the_start_and_is_named(environment, monkeypat
     with pytest.raises(SystemExit):
         load(Settings)
     assert name in capsys.readouterr().err
+
+
+async def test_a_partners_profile_says_what_differs_there(environment, monkeypatch):
+    profile = {"idempotent": False, "in_flight_s": 90, "enquiry_first_s": 5, "lanes": 1}
+    monkeypatch.setenv("PARTNER_PROFILES", json.dumps({"north-bank": profile}))
+    settings = load(Settings)
+    assert settings.policy("north-bank") == Policy(
+        first_s=5, most_s=30, is_idempotent=False, in_flight_s=90
+    )
+    assert (settings.lanes("north-bank"), settings.lanes("first-bank")) == (1, 2)
+    assert settings.policy("first-bank") == Policy()
 
 
 @pytest.mark.parametrize("text", ["not json", "[]", '{"first-bank": 7}', '{"first-bank": "a"}'])

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -27,7 +28,7 @@ from settlement.domain import (
 POLICY = Policy(first_s=1, most_s=30)
 ROUTES = {"north-": "north-bank", "south-": "south-bank", "north-sea-": "sea-bank"}
 
-OPEN = [Status.QUEUED, Status.SENDING, Status.SENT, Status.UNKNOWN]
+OPEN = [Status.QUEUED, Status.SENDING, Status.SENT, Status.UNKNOWN, Status.RECONCILE]
 SEND, ENQUIRE = NextStep.SEND, NextStep.ENQUIRE
 
 
@@ -56,19 +57,20 @@ def test_a_request_becomes_an_instruction_that_is_due_at_once():
 
 
 def test_whoever_begins_to_send_leaves_an_enquiry_behind():
-    begun = begin(instruction())
+    begun = begin(instruction(), NOW)
     assert (begun.status, begun.next_step, begun.version) == (Status.SENDING, ENQUIRE, 2)
+    assert begun.sent_at == NOW
 
 
 def test_a_second_sending_from_doubt_stays_in_doubt_and_tells_nobody():
     doubtful = instruction(status=Status.UNKNOWN, next_step=SEND)
-    begun = begin(doubtful)
+    begun = begin(doubtful, NOW)
     assert (begun.status, begun.next_step, begun.version) == (Status.UNKNOWN, ENQUIRE, 3)
 
 
 def test_an_enquiry_begins_without_a_trace():
     lost = instruction(status=Status.SENDING)
-    assert begin(lost) is lost
+    assert begin(lost, NOW) is lost
 
 
 # (before, answer) → (status, next step, seconds until due or None, what is told)
@@ -100,6 +102,13 @@ TABLE = [
     (Status.UNKNOWN, Kind.NO_ANSWER, Status.UNKNOWN, ENQUIRE, 1, None),
     (Status.UNKNOWN, Kind.NOT_ASKED, Status.UNKNOWN, ENQUIRE, 1, None),
     (Status.UNKNOWN, Kind.REFUSED, Status.UNKNOWN, ENQUIRE, 1, None),
+    (Status.RECONCILE, Kind.ACCEPTED, Status.SETTLED, ENQUIRE, None, "SETTLED"),
+    (Status.RECONCILE, Kind.REJECTED, Status.REJECTED, ENQUIRE, None, "REJECTED"),
+    (Status.RECONCILE, Kind.PENDING, Status.RECONCILE, ENQUIRE, 1, None),
+    (Status.RECONCILE, Kind.NOT_FOUND, Status.RECONCILE, ENQUIRE, 1, None),
+    (Status.RECONCILE, Kind.NO_ANSWER, Status.RECONCILE, ENQUIRE, 1, None),
+    (Status.RECONCILE, Kind.NOT_ASKED, Status.RECONCILE, ENQUIRE, 1, None),
+    (Status.RECONCILE, Kind.REFUSED, Status.RECONCILE, ENQUIRE, 1, None),
 ]
 
 
@@ -180,16 +189,54 @@ def test_a_banks_code_is_kept():
     assert bank_code("AC04") == "AC04"
 
 
+ONCE = Policy(is_idempotent=False, in_flight_s=60)
+
+
+# (before, seconds since it was sent) → (status, what is told)
+@pytest.mark.parametrize(
+    ("status", "sent_before_s", "next_status", "told"),
+    [
+        (Status.SENDING, 59, Status.UNKNOWN, ["UNKNOWN"]),
+        (Status.SENDING, 60, Status.RECONCILE, ["RECONCILE"]),
+        (Status.SENT, 59, Status.UNKNOWN, ["UNKNOWN"]),
+        (Status.SENT, 60, Status.RECONCILE, ["RECONCILE"]),
+        (Status.UNKNOWN, 59, Status.UNKNOWN, []),
+        (Status.UNKNOWN, 60, Status.RECONCILE, ["RECONCILE"]),
+        (Status.RECONCILE, 3600, Status.RECONCILE, []),
+    ],
+)
+def test_a_bank_that_books_twice_is_waited_for_and_then_left_to_a_person(
+    status, sent_before_s, next_status, told
+):
+    before = instruction(status=status, sent_at=later(-sent_before_s))
+    decision = after_answer(before, Answer(Kind.NOT_FOUND), NOW, ONCE)
+    assert (decision.state.status, decision.state.next_step) == (next_status, ENQUIRE)
+    assert [event.status for event in decision.events] == told
+    assert decision.state.due_at == later(1)
+
+
+def test_silence_alone_leaves_nothing_to_a_person_however_long_it_lasts():
+    before = instruction(status=Status.UNKNOWN, sent_at=later(-86_400))
+    decision = after_answer(before, Answer(Kind.NO_ANSWER), NOW, ONCE)
+    assert decision.state.status is Status.UNKNOWN
+
+
+def test_what_the_bank_refused_whole_or_never_heard_was_not_sent():
+    for answer in (Answer(Kind.NOT_ASKED), Answer(Kind.REFUSED, together=2)):
+        after = after_answer(instruction(), answer, NOW, ONCE).state
+        assert (after.next_step, after.sent_at) == (SEND, None)
+
+
 answers = st.builds(
     Answer, st.sampled_from(Kind), together=st.integers(min_value=1, max_value=BATCH_ROWS)
 )
 
 
-def run(script: list[Answer]) -> list[tuple[Instruction, list[str]]]:
-    """Each state, and what was told of it."""
+def run(script: list[Answer], policy=POLICY, step_s=0) -> list[tuple[Instruction, list[str]]]:
+    """Each state, and what was told of it; so many seconds pass between two answers."""
     steps, state = [(instruction(), [])], instruction()
-    for answer in script:
-        decision = after_answer(state, answer, NOW, POLICY)
+    for number, answer in enumerate(script):
+        decision = after_answer(state, answer, later(number * step_s), policy)
         steps.append((decision.state, [event.status for event in decision.events]))
         state = decision.state
     return steps
@@ -227,6 +274,7 @@ def test_one_transfer_keeps_its_uetr_amount_and_payee(script):
             tries=state.tries,
             version=state.version,
             batch_rows=state.batch_rows,
+            sent_at=state.sent_at,
         ) == replace(state, reason=None, bank_reference=None)
 
 
@@ -239,3 +287,20 @@ def test_only_the_banks_own_word_rejects(script):
 def test_a_message_never_grows_back(script):
     sizes = [state.batch_rows for state, _ in run(script)]
     assert all(1 <= size <= BATCH_ROWS for size in sizes)
+
+
+@given(st.lists(answers, max_size=30), st.integers(min_value=0, max_value=90))
+def test_a_bank_that_books_twice_is_sent_to_again_only_after_it_surely_took_nothing(script, step_s):
+    states = [state for state, _ in run(script, ONCE, step_s)]
+    for answer, (before, after) in zip(script, pairwise(states), strict=True):
+        if after.next_step is SEND:
+            assert before.next_step is SEND
+            assert answer.kind in (Kind.NOT_ASKED, Kind.REFUSED)
+            assert after.sent_at is None
+
+
+@given(st.lists(answers, max_size=30), st.integers(min_value=0, max_value=90))
+def test_only_a_bank_that_books_twice_leaves_anything_to_a_person(script, step_s):
+    assert all(state.status is not Status.RECONCILE for state, _ in run(script, POLICY, step_s))
+    for state, told in run(script, ONCE, step_s):
+        assert told != ["RECONCILE"] or state.due_at is not None

@@ -198,3 +198,73 @@ async def test_a_late_answer_that_contradicts_the_outcome_is_noted_and_ignored(w
         assert await on_due_instructions(batch, world.store(tx), Policy()) == []
     assert "late_answer" in caplog.text
     assert (await world.found(settled))["status"] == "SETTLED"
+
+
+ONCE = Policy(is_idempotent=False, in_flight_s=60)
+
+
+async def pass_window(world):
+    """Let the window of what was sent be over, in both worlds."""
+    world.clock.pass_time(seconds=61)
+    await world.later()
+
+
+async def test_a_lost_request_to_a_bank_that_books_twice_is_left_to_a_person(world):
+    world.policy, world.bank.books_repeats, world.bank.loses_requests = ONCE, True, True
+    await world.request(requested())
+    await world.send()
+    world.bank.loses_requests = False
+    await world.later_within_window()
+    await world.enquire()
+    assert world.told() == [("UNKNOWN", 3)]
+    await pass_window(world)
+    await world.enquire()
+    assert world.told() == [("UNKNOWN", 3), ("RECONCILE", 4)]
+    await pass_window(world)
+    assert await world.send() == 0
+    assert await world.enquire() == 1
+    assert [kind for kind, _ in world.bank.messages].count("send") == 1
+    assert (await world.found(instruction()))["status"] == "RECONCILE"
+
+
+async def test_a_definite_answer_ends_what_was_left_to_a_person(world):
+    world.policy, world.bank.loses_requests = ONCE, True
+    await world.request(requested())
+    await world.send()
+    world.bank.loses_requests = False
+    await pass_window(world)
+    await world.enquire()
+    world.bank.booked[instruction().uetr] = 1
+    await pass_window(world)
+    await world.enquire()
+    assert [status for status, _ in world.told()] == ["UNKNOWN", "RECONCILE", "SETTLED"]
+
+
+async def test_a_worker_that_died_while_sending_never_sends_twice_to_a_bank_that_books_twice(world):
+    async def die(batch):
+        await world.bank.send([item.row for item in batch])
+        raise asyncio.CancelledError
+
+    world.policy, world.bank.books_repeats = ONCE, True
+    await world.request(requested())
+    with pytest.raises(asyncio.CancelledError):
+        await world.send(gather=die)
+    await pass_window(world)
+    await world.until_settled()
+    assert world.bank.booked == {instruction().uetr: 1}
+    assert world.told() == [("SETTLED", 3)]
+
+
+async def test_a_bank_that_turns_out_to_book_twice_is_asked_about_what_it_may_have(world):
+    world.bank.books_repeats, world.bank.loses_requests = True, True
+    await world.request(requested(1))
+    await world.send()
+    world.bank.loses_requests = False
+    await world.later()
+    await world.enquire()
+    assert (await world.found(instruction(1)))["next_step"] == "SEND"
+    world.policy = ONCE
+    await world.request(requested(2))
+    assert await world.send() == 2
+    assert world.bank.booked == {instruction(2).uetr: 1}
+    assert (await world.found(instruction(1)))["status"] == "UNKNOWN"

@@ -62,7 +62,7 @@ async def test_what_is_begun_stays_leased(world):
     await add(world, instruction())
     (due,) = await claim(world)
     async with world.database.transaction() as tx:
-        await world.store(tx).begin([begin(due.row)])
+        await world.store(tx).begin([begin(due.row, NOW)])
     assert await claim(world) == []
     row = await world.found(instruction())
     assert (row["status"], row["next_step"], row["version"]) == ("SENDING", "ENQUIRE", 2)
@@ -78,6 +78,7 @@ async def test_everything_that_a_step_changes_is_saved(world):
         tries=4,
         reason="AC04",
         bank_reference="B-1",
+        sent_at=NOW,
     )
     await save(world, changed)
     (due,) = await claim(world)

@@ -23,6 +23,7 @@ class Edge:
     name: str
     app: FastAPI
     silence: Silence
+    faults: Faults
 
     def process(self, resources: Sequence[AbstractAsyncContextManager[object]] = ()) -> Process:
         """Return the process that serves the app."""
@@ -39,7 +40,7 @@ def open_edge(
     app.add_exception_handler(Refused, _refuse)
     app.add_exception_handler(HTTPException, _refuse_plainly)
     _add_switches(app, faults)
-    return Edge(name, app, silence)
+    return Edge(name, app, silence, faults)
 
 
 def _add_switches(app: FastAPI, faults: Faults) -> None:

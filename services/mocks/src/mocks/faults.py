@@ -11,7 +11,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mocks.bodies import Body
 from service_runtime.web import MAX_BODY_BYTES, JsonResponse
 
-Kind = Literal["down", "slow", "error", "lose_request", "lose_answer"]
+Kind = Literal[
+    "down",
+    "slow",
+    "error",
+    "lose_request",
+    "lose_answer",
+    "book_repeats",
+    "omit_from_statement",
+    "wrong_amount_on_statement",
+]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SPARED = frozenset({"/health", "/ready", "/metrics", "/faults", "/messages", "/statement"})
 """Paths by which tests and people look at a mock; the world outside has no such windows."""
@@ -55,6 +64,10 @@ class Faults:
     def any_on(self) -> bool:
         """Tell whether anything is switched on."""
         return any(self._rates.values())
+
+    def strikes(self, kind: Kind, content: bytes) -> bool:
+        """Say whether a kind strikes this thing, at whatever request: a lie is told every time."""
+        return _draw(kind, hashlib.sha256(content).digest(), 0) < self._rates[kind]
 
     def strike(self, content: bytes) -> frozenset[Kind]:
         """Return the kinds that strike this request."""

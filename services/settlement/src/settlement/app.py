@@ -11,7 +11,7 @@ from service_runtime.work import Work, Worker
 from service_runtime.work_table import PostgresWorkTable
 from settlement import handlers
 from settlement.clients import HttpPartnerBank, PartnerBank
-from settlement.domain import BATCH_ROWS, NextStep, Policy
+from settlement.domain import NextStep
 from settlement.routes import routes
 from settlement.settings import Settings
 from settlement.store import SIZED_BY, TABLE, PostgresInstructions, instruction_of
@@ -61,23 +61,23 @@ def _handler(settings: Settings, senders: list[Worker]) -> Handler:
 
 def _works(settings: Settings, banks: dict[str, HttpPartnerBank]) -> dict[NextStep, list[Work]]:
     """Give each partner lanes of its own to send and to enquire: none waits for another's bank."""
-    policy = Policy(settings.enquiry_first_s, settings.enquiry_most_s)
     return {
-        step: [_work(partner, step, bank, policy, lanes) for partner, bank in banks.items()]
-        for step, lanes in ((NextStep.SEND, settings.partner_lanes), (NextStep.ENQUIRE, 1))
+        step: [_work(settings, partner, step, bank) for partner, bank in banks.items()]
+        for step in NextStep
     }
 
 
-def _work(partner: str, step: NextStep, bank: PartnerBank, policy: Policy, lanes: int) -> Work:
-    ask = {NextStep.SEND: handlers.send, NextStep.ENQUIRE: handlers.enquire}[step]
+def _work(settings: Settings, partner: str, step: NextStep, bank: PartnerBank) -> Work:
+    policy, is_send = settings.policy(partner), step is NextStep.SEND
+    send = handlers.send if policy.is_idempotent else handlers.send_once
     only = {"partner": partner, "next_step": step.value}
     return Work(
         table=PostgresWorkTable(TABLE, instruction_of, only, SIZED_BY),
         handle=partial(handlers.on_due_instructions, policy=policy),
         store=PostgresInstructions,
         begin=handlers.on_due_instructions_claimed,
-        gather=partial(ask, bank=bank),
+        gather=partial(send if is_send else handlers.enquire, bank=bank),
         may_start=lambda: not bank.is_shut,
-        slice_rows=BATCH_ROWS,
-        lanes=lanes,
+        slice_rows=settings.profile_of(partner).batch_rows,
+        lanes=settings.lanes(partner) if is_send else 1,
     )

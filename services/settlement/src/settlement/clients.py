@@ -150,6 +150,8 @@ class MemoryPartnerBank:
     is_late: bool = True
     loses_requests: bool = False
     loses_answers: bool = False
+    books_repeats: bool = False
+    """Not idempotent: a UETR that comes again moves money again."""
 
     async def send(self, instructions: Sequence[Instruction]) -> Answers:
         asked = [instruction.uetr for instruction in instructions]
@@ -176,7 +178,7 @@ class MemoryPartnerBank:
     def _enter(self, instruction: Instruction) -> None:
         if _is(instruction, "rejected"):
             self.rejected.add(instruction.uetr)
-        elif instruction.uetr not in self.booked:
+        elif self.books_repeats or instruction.uetr not in self.booked:
             self.booked[instruction.uetr] += 1
 
     def _answered(self, instructions: Sequence[Instruction]) -> Answers:

@@ -46,7 +46,7 @@ async def on_settlement_requested(
 
 async def on_due_instructions_claimed(batch: DueInstructions, instructions: Instructions) -> None:
     """Note, before the bank is called, which transfers may have reached it."""
-    begun = [(item.row, begin(item.row)) for item in batch]
+    begun = [(item.row, begin(item.row, batch.now)) for item in batch]
     if changed := [after for before, after in begun if after is not before]:
         await instructions.begin(changed)
 
@@ -54,6 +54,18 @@ async def on_due_instructions_claimed(batch: DueInstructions, instructions: Inst
 async def send(batch: DueInstructions, bank: PartnerBank) -> Mapping[UUID, Answer]:
     """Send what is due to one partner."""
     answers = await bank.send([item.row for item in batch])
+    return {item.cause.id: answers[item.row.uetr] for item in batch}
+
+
+async def send_once(batch: DueInstructions, bank: PartnerBank) -> Mapping[UUID, Answer]:
+    """Send what is due to a bank that books each message; ask about what it may have had before.
+
+    What is due for sending may have been sent when the partner was still taken for idempotent.
+    """
+    new = [item.row for item in batch if item.row.sent_at is None]
+    known = [item.row for item in batch if item.row.sent_at is not None]
+    answers = {**(await bank.send(new) if new else {})}
+    answers |= await bank.enquire(known) if known else {}
     return {item.cause.id: answers[item.row.uetr] for item in batch}
 
 

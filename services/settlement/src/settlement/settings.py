@@ -3,11 +3,29 @@
 import json
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from service_runtime.settings import SecretText, ServiceSettings
+from settlement.domain import BATCH_ROWS, Policy
 
 PartnerName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+
+
+class PartnerProfile(BaseModel):
+    """What is known of one partner; what is left out is as for every partner."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    idempotent: bool = True
+    """Whether it books a UETR once, however often it is sent; if not, it is sent once only."""
+    in_flight_s: float = Field(default=60.0, gt=0, le=86_400)
+    """How long after it was sent a message may still reach the bank's books."""
+    enquiry_first_s: float | None = Field(default=None, gt=0, le=60)
+    enquiry_most_s: float | None = Field(default=None, gt=0, le=3600)
+    batch_rows: int = Field(default=BATCH_ROWS, ge=1, le=BATCH_ROWS)
+    """Transfers in one message at most."""
+    lanes: int | None = Field(default=None, ge=1, le=4)
+    """Messages on their way at once."""
 
 
 class Settings(ServiceSettings):
@@ -28,6 +46,26 @@ class Settings(ServiceSettings):
     """Messages on their way to one partner at once."""
     enquiry_first_s: float = Field(default=1.0, gt=0, le=60)
     enquiry_most_s: float = Field(default=30.0, gt=0, le=3600)
+    partner_profiles: dict[PartnerName, PartnerProfile] = Field(default={})
+    """Partner → what differs at it."""
+
+    def profile_of(self, partner: str) -> PartnerProfile:
+        """Return what is known of a partner."""
+        return self.partner_profiles.get(partner, PartnerProfile())
+
+    def policy(self, partner: str) -> Policy:
+        """Return how a partner is treated."""
+        profile = self.profile_of(partner)
+        return Policy(
+            first_s=profile.enquiry_first_s or self.enquiry_first_s,
+            most_s=profile.enquiry_most_s or self.enquiry_most_s,
+            is_idempotent=profile.idempotent,
+            in_flight_s=profile.in_flight_s,
+        )
+
+    def lanes(self, partner: str) -> int:
+        """Return how many messages may be on their way to a partner at once."""
+        return self.profile_of(partner).lanes or self.partner_lanes
 
     @property
     def partners(self) -> tuple[str, ...]:
@@ -38,6 +76,12 @@ class Settings(ServiceSettings):
     def secrets_by_partner(self) -> dict[str, str]:
         """The bearer secret of each partner."""
         return _secrets(self.partner_credentials)
+
+    @model_validator(mode="after")
+    def _profiles_are_of_partners(self) -> Self:
+        if strangers := sorted(set(self.partner_profiles) - set(self.partners)):
+            raise ValueError(f"PARTNER_PROFILES names no partner of ours: {', '.join(strangers)}")
+        return self
 
     @model_validator(mode="after")
     def _everybody_has_a_secret(self) -> Self:

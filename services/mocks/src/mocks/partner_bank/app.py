@@ -13,7 +13,7 @@ def create(settings: PartnerBankSettings, clock: Clock) -> Process:
     book = Book(settings.mock_state)
     edge = open_edge("partner_bank", settings, clock, {"book": book.reachable})
     banks = Banks(settings.secrets_by_partner, settings.partner_late_s)
-    routes = Routes(banks, book, clock, edge.silence)
+    routes = Routes(banks, book, clock, edge)
     bank = "/banks/{partner}"
     edge.app.add_route(f"{bank}/transfers", routes.send, methods=["POST"])
     edge.app.add_route(f"{bank}/transfers:batch", routes.send_batch, methods=["POST"])

@@ -42,6 +42,12 @@ create table if not exists transfer (
     check ((booked_at is null) = (reason is not null))
 );
 create index if not exists transfer_booked on transfer (booked_at, position);
+create table if not exists repeat (
+    number integer primary key,
+    transfer integer not null references transfer (position),
+    booked_at text not null
+);
+create index if not exists repeat_booked on repeat (booked_at, number);
 """
 _COLUMNS = (
     "uetr, end_to_end_id, amount_minor, currency, debtor_account, creditor_account,"
@@ -60,8 +66,23 @@ _STATEMENT = (
     " where (booked_at, position) > (?, ?) and booked_at < ? and booked_at <= ?"
     " and (? is null or partner = ?) order by booked_at, position limit ?"
 )
+# What a bank that is not idempotent booked once more. Negative: a position of its own.
+_REPEATS = (
+    "select -number as place, partner, uetr, end_to_end_id, amount_minor, currency, debtor_account,"
+    " creditor_account, bank_reference, repeat.booked_at as moved_at, reason"
+    " from repeat join transfer on transfer.position = repeat.transfer"
+    " where (moved_at, place) > (?, ?) and moved_at < ? and moved_at <= ?"
+    " and (? is null or partner = ?) order by moved_at, place limit ?"
+)
+_REPEAT = (
+    "insert into repeat (transfer, booked_at)"
+    " select position, ? from transfer"
+    " where partner = ? and uetr = ? and booked_at is not null"
+)
 
 T = TypeVar("T")
+Mark = tuple[str, int]
+"""A place in the order of a statement: when it was booked, and its position."""
 
 
 class Busy(Exception):  # noqa: N818 - the name says what the matter is
@@ -84,6 +105,26 @@ class Entry:
     position: int
     partner: str
     transfer: Transfer
+
+    @property
+    def mark(self) -> Mark:
+        """Its place in the statement."""
+        assert self.transfer.booked_at is not None  # noqa: S101 - a statement lists what was booked
+        return _text(self.transfer.booked_at), self.position
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What a statement covers: a day up to now, at one bank or at all."""
+
+    day: date
+    now: datetime
+    partner: str | None
+
+    @staticmethod
+    def beginning(day: date) -> Mark:
+        """Return the mark before a day's first entry."""
+        return day.isoformat(), 0
 
 
 class Book:
@@ -115,6 +156,11 @@ class Book:
         """
         return await self._writer.do(lambda connection: _enter(connection, partner, transfers))
 
+    async def repeat(self, partner: str, uetrs: Sequence[str], now: datetime) -> None:
+        """Book transfers that are known once more, as a bank does that is not idempotent."""
+        rows = [(_text(now), partner, uetr) for uetr in uetrs]
+        await self._writer.do(lambda connection: connection.executemany(_REPEAT, rows))
+
     async def find(self, partner: str, uetrs: Sequence[str]) -> dict[str, Transfer]:
         """Return those of the transfers that the bank knows. Raises Busy."""
         return await self._reader.do(lambda connection: _find(connection, partner, uetrs))
@@ -130,15 +176,17 @@ class Book:
         self, day: date, now: datetime, partner: str | None = None
     ) -> AsyncIterator[list[Entry]]:
         """Yield what was booked on a day up to now, in order and in slices. Raises Busy."""
-        after = (day.isoformat(), 0)
-        before = (day + timedelta(days=1)).isoformat()
-        while True:
-            limits = (*after, before, _text(now), partner, partner, SLICE_ROWS)
-            rows = await self._reader.do(partial(_rows, limits=limits))
-            if not rows:
-                return
-            yield [Entry(row[0], row[1], _transfer(row[2:])) for row in rows]
-            after = (rows[-1][9], rows[-1][0])
+        span, after = Span(day, now, partner), Span.beginning(day)
+        while entries := await self.page(span, after, SLICE_ROWS):
+            yield entries
+            after = entries[-1].mark
+
+    async def page(self, span: "Span", after: Mark, limit: int) -> list[Entry]:
+        """Return what was booked in a span behind a mark, in order. Raises Busy."""
+        before = (span.day + timedelta(days=1)).isoformat()
+        limits = (*after, before, _text(span.now), span.partner, span.partner, limit)
+        rows = await self._reader.do(partial(_rows, limits=limits))
+        return [Entry(row[0], row[1], _transfer(row[2:])) for row in rows]
 
 
 class _Desk:
@@ -217,7 +265,13 @@ def _unknown(transfers: Iterable[Transfer], known: dict[str, Transfer]) -> list[
 def _rows(
     connection: sqlite3.Connection, limits: tuple[str | int | None, ...]
 ) -> list[tuple[Any, ...]]:
-    return connection.execute(_STATEMENT, limits).fetchall()
+    rows = connection.execute(_STATEMENT, limits).fetchall()
+    repeats = connection.execute(_REPEATS, limits).fetchall()
+    if not repeats:
+        return rows
+    limit = limits[-1]
+    assert isinstance(limit, int)  # noqa: S101 - the last of the limits
+    return sorted([*rows, *repeats], key=lambda row: (row[9], row[0]))[:limit]
 
 
 def _find(

@@ -1,7 +1,7 @@
 """What partner banks answer over HTTP."""
 
 import hmac
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -12,8 +12,9 @@ from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 
 from mocks.bodies import Refused, invalid, query, read_json
-from mocks.faults import NO_ANSWER, Silence
-from mocks.partner_bank.book import Book, Busy, Conflict, Entry
+from mocks.edge import Edge
+from mocks.faults import NO_ANSWER
+from mocks.partner_bank.book import Book, Busy, Conflict, Entry, Mark, Span
 from mocks.partner_bank.transfers import (
     SILENT_PAYEE,
     Enquiry,
@@ -27,8 +28,12 @@ from mocks.partner_bank.transfers import (
     outcome,
     take_in,
 )
+from payment_schemas.money import Money
 from service_runtime.clock import Clock
 from service_runtime.web import JsonResponse
+
+MAX_PAGE = 1000
+"""Entries of a statement in one answer, where pages are asked for: about 250 kB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +60,12 @@ class Banks:
 class Routes:
     """The banks' routes."""
 
-    def __init__(self, banks: Banks, book: Book, clock: Clock, silence: Silence) -> None:
+    def __init__(self, banks: Banks, book: Book, clock: Clock, edge: Edge) -> None:
         self._banks = banks
         self._book = book
         self._clock = clock
-        self._silence = silence
+        self._silence = edge.silence
+        self._faults = edge.faults
 
     async def send(self, request: Request) -> Response:
         """Take one transfer in; a late payee's answer is late, a silent one's never comes."""
@@ -101,29 +107,69 @@ class Routes:
         return JsonResponse(outcome(known[uetr], self._clock.now()))
 
     async def statement(self, request: Request) -> Response:
-        """List what one bank booked on a day."""
+        """List what one bank says that it booked on a day: all of it, or a page where asked."""
         partner = self._banks.admit(request)
-        return self._stream(_day(request), partner)
+        span = Span(_day(request), self._clock.now(), partner)
+        if "limit" not in request.query_params:
+            entries = self._book.statement(span.day, span.now, partner)
+            return StreamingResponse(_json_of(entries, self._told), media_type="application/json")
+        return JsonResponse(await self._page(span, _after(request, span.day), _limit(request)))
+
+    async def _page(self, span: Span, after: Mark, limit: int) -> dict[str, Any]:
+        try:
+            page = await self._book.page(span, after, limit)
+        except Busy as busy:
+            raise _unavailable(busy) from None
+        behind = "{}/{}".format(*page[-1].mark) if len(page) == limit else None
+        return {"entries": list(filter(None, map(self._told, page))), "next": behind}
+
+    def _told(self, entry: Entry) -> dict[str, Any] | None:
+        """Return an entry as the bank tells of it; None where it keeps it to itself."""
+        name = f"{entry.partner} {entry.transfer.order.uetr}".encode()
+        if self._faults.strikes("omit_from_statement", name):
+            return None
+        shown = _shown(entry)
+        if self._faults.strikes("wrong_amount_on_statement", name):
+            money = entry.transfer.order.money
+            shown["amount"] = Money(money.amount_minor + 1, money.currency).major()
+        return shown
 
     async def whole_statement(self, request: Request) -> Response:
         """List what all banks booked on a day; a window for tests, so nothing is demanded."""
-        return self._stream(_day(request), None)
-
-    def _stream(self, day: date, partner: str | None) -> Response:
-        entries = self._book.statement(day, self._clock.now(), partner)
-        return StreamingResponse(_json_of(entries), media_type="application/json")
+        entries = self._book.statement(_day(request), self._clock.now())
+        return StreamingResponse(_json_of(entries, _shown), media_type="application/json")
 
     async def _take_in(self, partner: str, asked: Sequence[Instruction]) -> list[Transfer]:
         now, late = self._clock.now(), timedelta(seconds=self._banks.late_s)
         transfers = [take_in(partner, order_of(one), now, late) for one in asked]
         try:
-            return await self._book.enter(partner, transfers)
+            return await self._entered(partner, transfers, now)
         except Conflict as conflict:
             uetr = asked[conflict.position].uetr
             details = f"uetr {uetr} belongs to a different transfer"
             raise Refused(422, {"error": "UETR reused", "details": details}) from None
         except Busy as busy:
             raise _unavailable(busy) from None
+
+    async def _entered(
+        self, partner: str, transfers: Sequence[Transfer], now: datetime
+    ) -> list[Transfer]:
+        repeated = await self._repeated(partner, transfers)
+        entered = await self._book.enter(partner, transfers)
+        if repeated:
+            await self._book.repeat(partner, repeated, now)
+        return entered
+
+    async def _repeated(self, partner: str, transfers: Sequence[Transfer]) -> list[str]:
+        """Name those that came before, at a bank that books whatever it is sent."""
+        uetrs = [one.order.uetr for one in transfers]
+        twice = [
+            uetr
+            for uetr in uetrs
+            if self._faults.strikes("book_repeats", f"{partner} {uetr}".encode())
+        ]
+        known = await self._book.find(partner, twice) if twice else {}
+        return [uetr for uetr in twice if uetr in known]
 
     async def _find(self, partner: str, uetrs: Sequence[str]) -> dict[str, Transfer]:
         try:
@@ -170,13 +216,34 @@ def _day(request: Request) -> date:
     return day
 
 
-async def _json_of(slices: AsyncIterator[list[Entry]]) -> AsyncIterator[bytes]:
+def _limit(request: Request) -> int:
+    text = query(request, "limit")
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_PAGE):
+        raise Refused(400, invalid("limit", f"must be a number from 1 to {MAX_PAGE}"))
+    return int(text)
+
+
+def _after(request: Request, day: date) -> Mark:
+    if "after" not in request.query_params:
+        return Span.beginning(day)
+    time, _, position = query(request, "after").partition("/")
+    try:
+        return time, int(position)
+    except ValueError:
+        raise Refused(400, invalid("after", "must be what `next` said")) from None
+
+
+async def _json_of(
+    slices: AsyncIterator[list[Entry]], told: Callable[[Entry], dict[str, Any] | None]
+) -> AsyncIterator[bytes]:
     """Write the statement as it is read: a day may hold more than fits into memory."""
     yield b'{"entries":['
     separator = b""
     async for entries in slices:
-        yield separator + orjson.dumps([_shown(entry) for entry in entries])[1:-1]
-        separator = b","
+        lines = [orjson.dumps(line) for line in map(told, entries) if line is not None]
+        if lines:
+            yield separator + b",".join(lines)
+            separator = b","
     yield b"]}"
 
 

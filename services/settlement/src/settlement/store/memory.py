@@ -130,6 +130,7 @@ class MemoryInstructions:
             "confirmed_at": row.confirmed_at,
             "created_at": times.created_at,
             "updated_at": times.updated_at,
+            "sent_at": row.sent_at,
             "due_at": row.due_at,
             "parked_at": None if lease.parked is None else times.updated_at,
             "last_error": lease.parked,

@@ -19,6 +19,7 @@ LEAST_VERSION = {
     Status.SENDING: 2,
     Status.SENT: 3,
     Status.UNKNOWN: 3,
+    Status.RECONCILE: 3,
     Status.SETTLED: 3,
     Status.REJECTED: 3,
 }

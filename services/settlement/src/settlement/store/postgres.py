@@ -24,10 +24,10 @@ class PostgresInstructions:
         await self._tx.run(
             """insert into instruction (id, user_id, transaction_id, uetr, partner, amount_minor,
                    currency, debtor_account, creditor_account, confirmed_at, status, next_step,
-                   batch_rows, version, due_at, trace)
+                   batch_rows, version, sent_at, due_at, trace)
                select id, user_id, transaction_id, uetr, partner, amount_minor, currency,
                    debtor_account, creditor_account, confirmed_at, status, next_step,
-                   batch_rows, version, due_at, trace
+                   batch_rows, version, sent_at, due_at, trace
                from json_populate_recordset(null::instruction, %(rows)s::json)
                order by id on conflict do nothing""",
             rows=rows,
@@ -45,10 +45,11 @@ class PostgresInstructions:
         await self._tx.run(
             """update instruction as old
                set status = new.status, next_step = new.next_step, version = new.version,
+                   sent_at = new.sent_at,
                    updated_at = case when old.version = new.version then old.updated_at
                                      else clock_timestamp() end
                from json_to_recordset(%(rows)s::json) as new
-                   (id uuid, status text, next_step text, version int)
+                   (id uuid, status text, next_step text, version int, sent_at timestamptz)
                where old.id = new.id""",
             rows=json_rows([_changed(one) for one in instructions]),
         )
@@ -58,12 +59,14 @@ class PostgresInstructions:
             """update instruction as old
                set status = new.status, next_step = new.next_step, batch_rows = new.batch_rows,
                    tries = new.tries, version = new.version, reason = new.reason,
-                   bank_reference = new.bank_reference, due_at = new.due_at, lease_until = null,
+                   bank_reference = new.bank_reference, sent_at = new.sent_at,
+                   due_at = new.due_at, lease_until = null,
                    updated_at = case when old.version = new.version then old.updated_at
                                      else clock_timestamp() end
                from json_to_recordset(%(rows)s::json) as new
                    (id uuid, status text, next_step text, batch_rows smallint, tries int,
-                    version int, reason text, bank_reference text, due_at timestamptz)
+                    version int, reason text, bank_reference text, due_at timestamptz,
+                    sent_at timestamptz)
                where old.id = new.id""",
             rows=json_rows([_changed(one) for one in instructions]),
         )
@@ -75,7 +78,7 @@ class PostgresInstructions:
             """select id as payment_id, uetr, transaction_id, user_id, partner, status, next_step,
                    batch_rows, version, tries, amount_minor, currency, debtor_account,
                    creditor_account, reason, bank_reference, confirmed_at, created_at, updated_at,
-                   due_at, parked_at, last_error
+                   sent_at, due_at, parked_at, last_error
                from instruction where id = %(payment_id)s or uetr = %(uetr)s
                order by id limit 2""",
             payment_id=payment_id,
@@ -139,6 +142,7 @@ def instruction_of(row: DictRow) -> Instruction:
         version=row["version"],
         reason=row["reason"],
         bank_reference=row["bank_reference"],
+        sent_at=row["sent_at"],
     )
 
 
@@ -173,4 +177,5 @@ def _changed(instruction: Instruction) -> dict[str, Any]:
         "reason": instruction.reason,
         "bank_reference": instruction.bank_reference,
         "due_at": instruction.due_at,
+        "sent_at": instruction.sent_at,
     }

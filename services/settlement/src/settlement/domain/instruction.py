@@ -24,6 +24,8 @@ class Status(StrEnum):
     SENDING = "SENDING"
     SENT = "SENT"
     UNKNOWN = "UNKNOWN"
+    RECONCILE = "RECONCILE"
+    """A person must find out; the bank is still asked, and its word ends it."""
     SETTLED = "SETTLED"
     REJECTED = "REJECTED"
 
@@ -66,17 +68,26 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How long to wait before a bank is asked again, in seconds: doubling, bounded.
+    """How one partner is treated: its profile.
 
-    Without jitter: one lane asks for all, in batches, and rows due together share a message.
+    Between two questions the wait doubles, bounded, without jitter: one lane asks for all, in
+    batches, and rows due together share a message.
     """
 
     first_s: float = 1.0
     most_s: float = 30.0
+    is_idempotent: bool = True
+    """Whether the bank books a UETR once, however often it is sent. If not, it is sent once."""
+    in_flight_s: float = 60.0
+    """How long after it was sent a message may still reach the bank's books."""
 
     def after(self, tries: int, now: datetime) -> datetime:
         """Return when to ask again after so many tries (1, 2, …) without an outcome."""
         return now + timedelta(seconds=min(self.most_s, self.first_s * 2.0 ** min(tries - 1, 30)))
+
+    def is_past_window(self, sent_at: datetime | None, now: datetime) -> bool:
+        """Say whether what was sent then would be known to the bank by now."""
+        return sent_at is None or now >= sent_at + timedelta(seconds=self.in_flight_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +114,8 @@ class Instruction:
     version: int = 1
     reason: str | None = None
     bank_reference: str | None = None
+    sent_at: datetime | None = None
+    """When it was last sent; None where the bank has surely not taken it in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +149,7 @@ def instruct(event: SettlementRequested, partner: str, now: datetime) -> Instruc
     )
 
 
-def begin(instruction: Instruction) -> Instruction:
+def begin(instruction: Instruction, now: datetime) -> Instruction:
     """Return what must be committed before the bank is called.
 
     Whoever begins to send leaves an enquiry behind: if he is never heard of again, the next one
@@ -144,7 +157,7 @@ def begin(instruction: Instruction) -> Instruction:
     """
     if instruction.next_step is NextStep.ENQUIRE:
         return instruction
-    asked = replace(instruction, next_step=NextStep.ENQUIRE)
+    asked = replace(instruction, next_step=NextStep.ENQUIRE, sent_at=now)
     return _moved(asked, Status.SENDING) if instruction.status is Status.QUEUED else asked
 
 
@@ -153,32 +166,37 @@ def after_answer(before: Instruction, answer: Answer, now: datetime, policy: Pol
 
     `before` is the instruction as it was before `begin`; the table names it as it was after.
 
-    | answer | SENDING | SENT | UNKNOWN | SETTLED, REJECTED |
+    | answer | SENDING | SENT | UNKNOWN | RECONCILE |
     |---|---|---|---|---|
-    | ACCEPTED | SETTLED | SETTLED | SETTLED | ignored; late if it contradicts |
-    | REJECTED | REJECTED | REJECTED | REJECTED | ignored; late if it contradicts |
-    | PENDING | SENT, enquire later | enquire later | SENT, enquire later | ignored |
-    | NOT_FOUND | send again | UNKNOWN, send again | send again | ignored |
-    | NO_ANSWER | UNKNOWN, enquire later | enquire later | enquire later | ignored |
-    | NOT_ASKED | as before it, later | the same, later | the same, later | ignored |
-    | REFUSED, several | the same, in halves | the same, in halves | the same, in halves | ignored |
-    | REFUSED, alone | UNKNOWN, enquire later | enquire later | enquire later | ignored |
+    | ACCEPTED | SETTLED | SETTLED | SETTLED | SETTLED |
+    | REJECTED | REJECTED | REJECTED | REJECTED | REJECTED |
+    | PENDING | SENT, enquire later | enquire later | SENT, enquire later | enquire later |
+    | NOT_FOUND, idempotent | send again | UNKNOWN, send again | send again | enquire later |
+    | NOT_FOUND, in flight | UNKNOWN, enquire later | the same | enquire later | enquire later |
+    | NOT_FOUND, past it | RECONCILE, enquire later | the same | the same | enquire later |
+    | NO_ANSWER | UNKNOWN, enquire later | enquire later | enquire later | enquire later |
+    | NOT_ASKED | as before it, later | the same, later | the same, later | the same, later |
+    | REFUSED, several | in halves | in halves | in halves | in halves |
+    | REFUSED, alone | UNKNOWN, enquire later | enquire later | enquire later | enquire later |
+
+    SETTLED and REJECTED ignore every answer; one that contradicts them is late.
 
     "Not found" is no rejection: the message may still be on its way, so it is sent again under
-    the same UETR. Nothing is ever given back from UNKNOWN.
+    the same UETR, or, where the bank would book it twice, waited for until its window is over; then
+    a person must find out. Nothing is ever given back from UNKNOWN.
     """
     if before.status in FINAL:
         return Decision(before, is_late=_contradicts(before, answer))
-    instruction = begin(before)
+    instruction = begin(before, now)
     match answer.kind:
         case Kind.ACCEPTED:
             decision = _ended(instruction, answer, Status.SETTLED)
         case Kind.REJECTED:
             decision = _ended(instruction, answer, Status.REJECTED)
         case Kind.PENDING:
-            decision = _enquire_later(instruction, Status.SENT, now, policy)
+            decision = _pending(instruction, now, policy)
         case Kind.NOT_FOUND:
-            decision = _send_again(instruction, now)
+            decision = _not_found(instruction, now, policy)
         case Kind.NO_ANSWER:
             decision = _in_doubt(instruction, now, policy)
         case Kind.NOT_ASKED:
@@ -221,9 +239,26 @@ def _enquire_later(
 
 
 def _in_doubt(instruction: Instruction, now: datetime, policy: Policy) -> Decision:
-    """Without an answer nothing new is known of a transfer that the bank has said it has."""
-    status = Status.SENT if instruction.status is Status.SENT else Status.UNKNOWN
+    """Without an answer nothing new is known of what the bank has said it has or has not."""
+    known = instruction.status in (Status.SENT, Status.RECONCILE)
+    status = instruction.status if known else Status.UNKNOWN
     return _enquire_later(instruction, status, now, policy)
+
+
+def _pending(instruction: Instruction, now: datetime, policy: Policy) -> Decision:
+    """Who waits for a person waits on until the bank's answer is definite."""
+    reconcile = instruction.status is Status.RECONCILE
+    status = Status.RECONCILE if reconcile else Status.SENT
+    return _enquire_later(instruction, status, now, policy)
+
+
+def _not_found(instruction: Instruction, now: datetime, policy: Policy) -> Decision:
+    if instruction.status is Status.RECONCILE:
+        return _enquire_later(instruction, Status.RECONCILE, now, policy)
+    if policy.is_idempotent:
+        return _send_again(instruction, now)
+    past = policy.is_past_window(instruction.sent_at, now)
+    return _enquire_later(instruction, Status.RECONCILE if past else Status.UNKNOWN, now, policy)
 
 
 def _send_again(instruction: Instruction, now: datetime) -> Decision:
@@ -243,7 +278,9 @@ def _undone(before: Instruction, begun: Instruction, now: datetime, policy: Poli
 def _halved(before: Instruction, begun: Instruction, answer: Answer, now: datetime) -> Instruction:
     """Ask the same again in a message half as large."""
     rows = max(1, answer.together // 2)
-    return replace(begun, next_step=before.next_step, batch_rows=rows, due_at=now)
+    return replace(
+        begun, next_step=before.next_step, batch_rows=rows, due_at=now, sent_at=before.sent_at
+    )
 
 
 def _later(instruction: Instruction, now: datetime, policy: Policy) -> Instruction:

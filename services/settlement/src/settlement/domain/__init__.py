@@ -1,0 +1,35 @@
+"""What settlement decides: what becomes of an instruction."""
+
+from settlement.domain.instruction import (
+    BATCH_ROWS,
+    FINAL,
+    Answer,
+    Decision,
+    Instruction,
+    Kind,
+    NextStep,
+    Policy,
+    Status,
+    after_answer,
+    bank_code,
+    begin,
+    instruct,
+    partner_of,
+)
+
+__all__ = [
+    "BATCH_ROWS",
+    "FINAL",
+    "Answer",
+    "Decision",
+    "Instruction",
+    "Kind",
+    "NextStep",
+    "Policy",
+    "Status",
+    "after_answer",
+    "bank_code",
+    "begin",
+    "instruct",
+    "partner_of",
+]
