@@ -10,6 +10,8 @@ from ops.errors import NotAskedError
 
 OWNERS = ("confirm", "risk", "otp", "settlement", "notification", "audit")
 """Who owns state, and answers for it under `/admin`."""
+JAEGER_PORT = 16686
+ZIPKIN_PORT = 9411
 _VARIABLES = {
     "gateway": "GATEWAY_URL",
     "issuer": "ISSUER_URL",
@@ -26,6 +28,8 @@ class Addresses:
     urls: Mapping[str, str] = field(default_factory=dict)
     kafka: str = ""
     credential_file: str = ""
+    traces: str = ""
+    """Where a trace is shown; its id is appended."""
 
     def url(self, name: str) -> str:
         """Return the address of a process; raise NotAskedError, saying how to make it known."""
@@ -75,6 +79,7 @@ def find_addresses(environment: Mapping[str, str], offset: int = 0) -> Addresses
         urls,
         environment.get("KAFKA_BOOTSTRAP_SERVERS") or stack.get("kafka", ""),
         environment.get("INTERNAL_CREDENTIAL_FILE") or stack.get("credential_file", ""),
+        environment.get("TRACES_URL") or stack.get("traces", ""),
     )
 
 
@@ -102,4 +107,15 @@ def _stack(offset: int) -> dict[str, Any]:
     except StackError:
         return {}
     credential = found.credentials.path("internal-credential-ops")
-    return {"urls": found.urls, "kafka": found.kafka, "credential_file": str(credential)}
+    # Jaeger's page needs an engine; beside it, Zipkin's shows the same traces.
+    jaeger, zipkin = JAEGER_PORT + offset, ZIPKIN_PORT + offset
+    shown = {
+        "compose": f"http://127.0.0.1:{jaeger}/trace/",
+        "native": f"http://127.0.0.1:{zipkin}/zipkin/traces/",
+    }
+    return {
+        "urls": found.urls,
+        "kafka": found.kafka,
+        "credential_file": str(credential),
+        "traces": shown.get(found.kind, ""),
+    }

@@ -35,6 +35,9 @@ def find_payments(system: System, transaction_id: str, user: str | None) -> list
 
 def known_of(system: System, payment: Row) -> Known:
     """Ask every owner about a payment; who does not answer does not hide the others."""
+    trace_id = payment.get("trace_id")
+    if trace_id and system.addresses.traces:
+        payment = {**payment, "trace": system.addresses.traces + trace_id}
     known = Known(payment)
     payment_id = payment["payment_id"]
 

@@ -44,6 +44,7 @@ _FIELDS = (
     "challenge_number",
     "deadline",
     "trace_id",
+    "trace",
     "created_at",
     "updated_at",
 )
