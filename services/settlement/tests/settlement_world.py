@@ -23,7 +23,9 @@ from settlement.domain import BATCH_ROWS, Instruction, NextStep, Policy
 from settlement.store import (
     SIZED_BY,
     TABLE,
+    MemoryCases,
     MemoryInstructions,
+    PostgresCases,
     PostgresInstructions,
     instruction_of,
 )
@@ -64,6 +66,9 @@ class World(ABC):
 
     @abstractmethod
     def store(self, tx): ...
+
+    @abstractmethod
+    def cases(self, tx): ...
 
     @abstractmethod
     async def later(self):
@@ -111,6 +116,22 @@ class World(ABC):
                 return
         raise AssertionError("something is never finished")
 
+    def reconciliation(self) -> handlers.Reconciliation:
+        banks = {"first-bank": self.bank, "north-bank": self.north}
+        return handlers.Reconciliation(banks, self.cases, self.unit.keep, self.clock)
+
+    def resolutions(self) -> handlers.Resolutions:
+        return handlers.Resolutions(self.cases, self.unit.keep, self.clock)
+
+    async def listed(self, **query):
+        async with self.database.transaction() as tx:
+            return await self.cases(tx).find(**query)
+
+    def audited(self):
+        """(action, actor) of every entry for the audit log, in order."""
+        records = [orjson.loads(one.value) for one in self.broker.topics["audit.recorded.v1"]]
+        return [(record["action"], record["actor"]) for record in records]
+
     async def health(self):
         async with self.database.transaction() as tx:
             return await self.store(tx).health()
@@ -141,6 +162,9 @@ class MemoryWorld(World):
     def store(self, tx):
         return MemoryInstructions(tx)
 
+    def cases(self, tx):
+        return MemoryCases(tx)
+
     async def later(self):
         self.clock.pass_time(seconds=60)
 
@@ -158,6 +182,9 @@ class PostgresWorld(World):
     def store(self, tx):
         return PostgresInstructions(tx)
 
+    def cases(self, tx):
+        return PostgresCases(tx)
+
     async def later(self):
         await self.execute(
             "update instruction set lease_until = lease_until - interval '60 s',"
@@ -168,7 +195,7 @@ class PostgresWorld(World):
         await self.later()
 
     async def clear(self):
-        await self.execute("truncate instruction, inbox, outbox, dead_letter")
+        await self.execute("truncate reconciliation_case, instruction, inbox, outbox, dead_letter")
 
     async def execute(self, statement):
         async with await psycopg.AsyncConnection.connect(self.owner_dsn) as connection:

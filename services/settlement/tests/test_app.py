@@ -6,13 +6,15 @@ import json
 import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
-from settlement_builders import instruction, requested
+from settlement_builders import NOW, instruction, requested
 
+from payment_schemas.money import Money
 from service_runtime.settings import load
 from service_runtime.web import Credentials, create_app
 from settlement.app import build
 from settlement.domain import Policy
-from settlement.routes import routes
+from settlement.domain.reconciliation import StatementEntry
+from settlement.routes import FIRST, Desk, desk_routes, routes
 from settlement.settings import Settings
 
 SECRETS = {"first-bank": "a", "north-bank": "b", "south-bank": "c"}
@@ -40,8 +42,8 @@ def environment(tmp_path, monkeypatch):
 
 async def test_settlement_is_wired_with_lanes_of_its_own_for_each_partner(environment):
     process = build(load(Settings))
-    # The consumer, three partners to send to and to enquire at, the relay and the offsets.
-    assert len(process.loops) == 1 + 3 + 3 + 2
+    # The consumer, three partners to send to and to enquire at, relay, offsets and the schedule.
+    assert len(process.loops) == 1 + 3 + 3 + 2 + 1
     paths = set(process.app.openapi()["paths"])
     assert {"/admin/instructions", "/admin/instructions/export", "/admin/check"} <= paths
 
@@ -55,6 +57,7 @@ async def test_settlement_is_wired_with_lanes_of_its_own_for_each_partner(enviro
         ("PARTNER_ROUTES", '{"x-": "No Bank"}'),
         ("DEFAULT_PARTNER", "../other"),
         ("ENQUIRY_FIRST_S", "0"),
+        ("RECONCILE_EVERY_S", "0"),
         ("PARTNER_PROFILES", '{"first-bank": {"idempotnt": false}}'),
         ("PARTNER_PROFILES", '{"first-bank": {"in_flight_s": 0}}'),
         ("PARTNER_PROFILES", '{"first-bank": {"batch_rows": 101}}'),
@@ -67,6 +70,12 @@ async def test_a_bad_setting_stops_the_start_and_is_named(environment, monkeypat
     with pytest.raises(SystemExit):
         load(Settings)
     assert name in capsys.readouterr().err
+
+
+async def test_one_instance_alone_reads_statements_by_the_clock(environment, monkeypatch):
+    first = len(build(load(Settings)).loops)
+    monkeypatch.setenv("INSTANCE", "1")
+    assert len(build(load(Settings)).loops) == first - 1
 
 
 async def test_a_partners_profile_says_what_differs_there(environment, monkeypatch):
@@ -91,14 +100,22 @@ async def test_every_partner_needs_a_secret(environment, capsys, text):
 @pytest.fixture
 async def client(world):
     hashed = hashlib.sha256(b"let-me-in").hexdigest()
-    credentials = Credentials(json.dumps({"ops": {"sha256": hashed, "scopes": ["ops.read"]}}))
+    reader = hashlib.sha256(b"only-look").hexdigest()
+    callers = {
+        "ops": {"sha256": hashed, "scopes": ["ops.read", "ops.write"]},
+        "reader": {"sha256": reader, "scopes": ["ops.read"]},
+    }
+    credentials = Credentials(json.dumps(callers))
+    may_read, may_write = credentials.require("ops.read"), credentials.require("ops.write")
     app: FastAPI = create_app("settlement", {}, world.clock)
-    app.include_router(routes(world.database, world.store, credentials.require("ops.read")))
+    app.include_router(routes(world.database, world.store, may_read))
+    desk = Desk(world.database, world.cases, world.reconciliation(), world.resolutions().resolve)
+    app.include_router(desk_routes(desk, may_read, may_write))
     async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
         yield client
 
 
-@pytest.mark.parametrize("path", ["instructions", "instructions/export", "check"])
+@pytest.mark.parametrize("path", ["instructions", "instructions/export", "check", "cases"])
 async def test_nobody_reads_without_a_credential(client, path):
     assert (await client.get(f"/admin/{path}")).status_code == 401
 
@@ -141,3 +158,66 @@ async def test_the_check_answers_with_its_four_parts(client, world):
     assert found["violations"] == []
     assert found["unfinished"][0]["payment_id"] == str(instruction().payment_id)
     assert (found["parked"], found["dead_letters"]) == (0, 0)
+
+
+RECONCILE = {"partner": "first-bank", "date": "2026-03-02"}
+RESOLVE = {"resolution": "EXPLAINED", "actor": "alice", "note": "a test's transfer"}
+STRANGER = StatementEntry(instruction(77).uetr, Money(1, "USD"))
+
+
+async def test_a_break_is_found_looked_at_and_explained_over_http(client, world):
+    world.bank.statements[NOW.date()] = [STRANGER]
+    report = (await client.post("/admin/reconciliations", json=RECONCILE, headers=OPS)).json()
+    assert (report["missing_here"], report["cases_opened"]) == (1, 1)
+    (listed,) = (await client.get("/admin/cases", headers=OPS)).json()["cases"]
+    assert listed["id"] == report["breaks"][0]["case_id"]
+    path = f"/admin/cases/{listed['id']}"
+    assert (await client.get(path, headers=OPS)).json() == listed
+    money = {**RESOLVE, "resolution": "SETTLE"}
+    refused = await client.post(f"{path}/resolve", json=money, headers=OPS)
+    assert (refused.status_code, refused.json()["error"]) == (409, "Not resolved")
+    done = await client.post(f"{path}/resolve", json=RESOLVE, headers=OPS)
+    assert (done.status_code, done.json()["status"]) == (200, "RESOLVED")
+    assert (await client.get("/admin/cases", headers=OPS)).json() == {"cases": []}
+    kept = (await client.get("/admin/cases?status=RESOLVED", headers=OPS)).json()["cases"]
+    assert [(one["note"], one["resolved_by"]) for one in kept] == [("a test's transfer", "alice")]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("reconciliations", {**RECONCILE, "partner": "no-bank"}, "partner"),
+        ("reconciliations", {**RECONCILE, "date": "today"}, "date"),
+        ("reconciliations", {**RECONCILE, "days": 2}, "days"),
+        (f"cases/{FIRST}/resolve", {**RESOLVE, "resolution": "FLIP"}, "resolution"),
+        (f"cases/{FIRST}/resolve", {**RESOLVE, "actor": ""}, "actor"),
+        (f"cases/{FIRST}/resolve", {**RESOLVE, "note": "x" * 501}, "note"),
+        ("cases/7/resolve", RESOLVE, "case_id"),
+    ],
+)
+async def test_a_bad_order_is_refused_by_the_name_of_the_field(client, path, body, field):
+    answer = await client.post(f"/admin/{path}", json=body, headers=OPS)
+    assert (answer.status_code, answer.json()["error"]) == (400, f"Invalid field: {field}")
+
+
+async def test_who_may_only_read_changes_nothing(client):
+    only_look = {"Authorization": "Bearer only-look"}
+    for path, body in (("reconciliations", RECONCILE), (f"cases/{FIRST}/resolve", RESOLVE)):
+        assert (
+            await client.post(f"/admin/{path}", json=body, headers=only_look)
+        ).status_code == 401
+    assert (await client.get("/admin/cases", headers=only_look)).status_code == 200
+
+
+async def test_a_case_that_is_not_there_is_said_to_be_unknown(client):
+    for answer in (
+        await client.get(f"/admin/cases/{FIRST}", headers=OPS),
+        await client.post(f"/admin/cases/{FIRST}/resolve", json=RESOLVE, headers=OPS),
+    ):
+        assert (answer.status_code, answer.json()["error"]) == (409, f"Unknown case: {FIRST}")
+
+
+async def test_a_bank_that_is_down_is_503_for_whoever_wants_its_statement(client, world):
+    world.bank.is_down = True
+    answer = await client.post("/admin/reconciliations", json=RECONCILE, headers=OPS)
+    assert answer.status_code == 503

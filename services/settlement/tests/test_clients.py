@@ -3,15 +3,19 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import asynccontextmanager
+from datetime import date
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from settlement_builders import instruction
 
+from payment_schemas.money import Money
+from service_runtime.errors import Unavailable
 from service_runtime.outside import OutsideAnswer, OutsideClient
 from settlement.clients import HttpPartnerBank, MemoryPartnerBank, answers_of
 from settlement.domain import Answer, Kind
+from settlement.domain.reconciliation import StatementEntry
 
 ONE, TWO = instruction(1), instruction(2)
 SENT = frozenset({Kind.ACCEPTED, Kind.REJECTED, Kind.PENDING})
@@ -189,3 +193,57 @@ async def test_the_twin_loses_requests_and_answers_and_can_be_down():
     assert (await bank.enquire([ONE]))[ONE.uetr].kind is Kind.NO_ANSWER
     bank = MemoryPartnerBank(is_down=True)
     assert (await bank.enquire([ONE]))[ONE.uetr].kind is Kind.NOT_ASKED
+
+
+def line(**changed):
+    return {"uetr": str(ONE.uetr), "amount": "5200.00", "currency": "USD", **changed}
+
+
+async def read(body, status=200, after=None):
+    """The page that the client makes of an answer, and the question that it asked."""
+    seen = []
+
+    async def handle(request):
+        seen.append(dict(request.query))
+        return web.json_response(body, status=status)
+
+    app = web.Application()
+    app.router.add_get("/banks/first-bank/statement", handle)
+    async with TestServer(app) as server:
+        url = str(server.make_url("/banks/first-bank"))
+        async with OutsideClient("statement-bank", url) as client:
+            page = await HttpPartnerBank(client).statement(date(2026, 3, 2), after)
+    return page, seen[0]
+
+
+async def test_a_statement_is_asked_for_by_day_and_page():
+    page, asked = await read({"entries": [line()], "next": "2026-03-02T09:00/7"}, after="a+b/1")
+    assert asked == {"date": "2026-03-02", "limit": "1000", "after": "a+b/1"}
+    assert page.behind == "2026-03-02T09:00/7"
+    assert page.entries == [StatementEntry(ONE.uetr, Money(520_000, "USD"))]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"amount": "5200.001"}, {"amount": 5200}, {"amount": "1e9"}, {"currency": "XXX"}],
+)
+async def test_an_amount_that_is_none_is_an_entry_all_the_same(changed):
+    page, _ = await read({"entries": [line(**changed)], "next": None})
+    assert page.entries == [StatementEntry(ONE.uetr, None)]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 200),
+        ([], 200),
+        ({"entries": [], "next": 7}, 200),
+        ({"entries": None, "next": None}, 200),
+        ({"entries": [{}], "next": None}, 200),
+        ({"entries": [line(uetr="x")], "next": None}, 200),
+        ({"error": "Unauthorized"}, 401),
+    ],
+)
+async def test_a_statement_that_is_none_is_unavailable_and_says_nothing(body, status):
+    with pytest.raises(Unavailable, match="statement"):
+        await read(body, status)

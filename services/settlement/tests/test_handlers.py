@@ -195,7 +195,8 @@ async def test_a_late_answer_that_contradicts_the_outcome_is_noted_and_ignored(w
     batch = Batch([due], NOW, {settled.payment_id: Answer(Kind.REJECTED)})
     async with world.database.transaction() as tx:
         await world.store(tx).add([New(settled)])
-        assert await on_due_instructions(batch, world.store(tx), Policy()) == []
+        told = await on_due_instructions(batch, world.store(tx), Policy())
+    assert [type(emit.event).__name__ for emit in told] == ["AuditRecorded"]
     assert "late_answer" in caplog.text
     assert (await world.found(settled))["status"] == "SETTLED"
 

@@ -36,6 +36,11 @@ class Service:
         self._relay = Relay(self.database, self._producer)
         self._unit = UnitOfWork(self.database, self._relay, name, self.clock)
 
+    @property
+    def unit(self) -> UnitOfWork:
+        """The one commit point, for what comes in by HTTP or by the clock."""
+        return self._unit
+
     def worker(self, work: Work) -> Worker:
         """Return a worker on one of the service's work tables."""
         return Worker(work, self.database, self._unit, self.clock)

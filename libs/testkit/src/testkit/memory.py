@@ -55,6 +55,12 @@ class MemoryTransaction:
         lease: Lease = leases.get(row_id, Lease(due_at, trace=trace or ()))
         leases[row_id] = replace(lease, due_at=due_at, lease_until=None)
 
+    def overtake(self, table: str, row_id: UUID) -> None:
+        """End a work row's lease: who holds it writes nothing any more. For the stores' twins."""
+        lease: Lease = self.tables.own[f"{table}/lease"][row_id]
+        taken = replace(lease, epoch=lease.epoch + 1, lease_until=None)
+        self.tables.own[f"{table}/lease"][row_id] = taken
+
     async def claim_inbox(self, consumer: str, event_ids: Sequence[UUID]) -> set[UUID]:
         new = {event_id for event_id in event_ids if (consumer, event_id) not in self.tables.inbox}
         self.tables.inbox |= {(consumer, event_id) for event_id in new}

@@ -1,20 +1,25 @@
 """Wires settlement."""
 
+from dataclasses import replace
 from functools import partial
 
+from fastapi import APIRouter
+
+from payment_schemas.events.record import AuditRecorded
 from payment_schemas.events.settlement import SettlementRequested, SettlementUpdated
 from service_runtime.consumer import Handler
 from service_runtime.outside import OutsideClient
 from service_runtime.process import Process
+from service_runtime.schedule import Schedule
 from service_runtime.service import Service
 from service_runtime.work import Work, Worker
 from service_runtime.work_table import PostgresWorkTable
 from settlement import handlers
 from settlement.clients import HttpPartnerBank, PartnerBank
 from settlement.domain import NextStep
-from settlement.routes import routes
+from settlement.routes import Desk, desk_routes, routes
 from settlement.settings import Settings
-from settlement.store import SIZED_BY, TABLE, PostgresInstructions, instruction_of
+from settlement.store import SIZED_BY, TABLE, PostgresCases, PostgresInstructions, instruction_of
 
 
 def build(settings: Settings) -> Process:
@@ -28,15 +33,29 @@ def build(settings: Settings) -> Process:
     works = _works(settings, banks)
     senders = [service.worker(work) for work in works[NextStep.SEND]]
     enquirers = [service.worker(work) for work in works[NextStep.ENQUIRE]]
-    return service.process(
+    reconciliation = handlers.Reconciliation(banks, PostgresCases, service.unit.keep, service.clock)
+    process = service.process(
         handlers=[_handler(settings, senders)],
-        emits=[SettlementUpdated],
+        emits=[SettlementUpdated, AuditRecorded],
         workers=[*senders, *enquirers],
-        routes=routes(
-            service.database, PostgresInstructions, service.credentials.require("ops.read")
-        ),
+        routes=_routes(service, reconciliation),
         resources=clients,
     )
+    if settings.instance:
+        return process
+    # One instance reads the statements; a second one would find the same breaks once more.
+    schedule = Schedule("reconciliation", settings.reconcile_every_s, reconciliation.run)
+    return replace(process, loops=(*process.loops, schedule.run))
+
+
+def _routes(service: Service, reconciliation: handlers.Reconciliation) -> APIRouter:
+    may_read = service.credentials.require("ops.read")
+    resolutions = handlers.Resolutions(PostgresCases, service.unit.keep, service.clock)
+    desk = Desk(service.database, PostgresCases, reconciliation, resolutions.resolve)
+    router = APIRouter()
+    router.include_router(routes(service.database, PostgresInstructions, may_read))
+    router.include_router(desk_routes(desk, may_read, service.credentials.require("ops.write")))
+    return router
 
 
 def _client(settings: Settings, partner: str) -> OutsideClient:

@@ -1,16 +1,21 @@
 """The partner banks' interface: transfers and enquiries in batches, answers matched by UETR."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Protocol
+from urllib.parse import urlencode
 from uuid import UUID
 
 from payment_schemas.ids import Uetr
+from payment_schemas.money import DECIMALS, Money, decimal_of, minor_units
 from service_runtime.errors import Unavailable
 from service_runtime.logs import Log
 from service_runtime.outside import NotAsked, OutsideAnswer, OutsideClient
 from settlement.domain import Answer, Instruction, Kind, bank_code
+from settlement.domain.reconciliation import StatementEntry
 
 Answers = Mapping[Uetr, Answer]
 
@@ -22,11 +27,23 @@ _CLIENT_ERRORS = range(400, 500)
 _SENT_KINDS = frozenset({Kind.ACCEPTED, Kind.REJECTED, Kind.PENDING})
 _ENQUIRED_KINDS = _SENT_KINDS | {Kind.NOT_FOUND}
 
+STATEMENT_ROWS = 1000
+"""Entries of a statement in one page; about 250 kB of the megabyte that an answer may have."""
+_AMOUNT = re.compile(r"\d{1,12}(\.\d{1,4})?")
+
 _log = Log("bank")
 
 
+@dataclass(frozen=True, slots=True)
+class StatementPage:
+    """Some entries of a statement, and where it goes on; None at its end."""
+
+    entries: Sequence[StatementEntry]
+    behind: str | None = None
+
+
 class PartnerBank(Protocol):
-    """One partner bank. Never raises: whatever happens is an answer for each transfer."""
+    """One partner bank. About transfers it never raises: whatever happens is an answer for each."""
 
     @property
     def is_shut(self) -> bool:
@@ -39,6 +56,10 @@ class PartnerBank(Protocol):
 
     async def enquire(self, instructions: Sequence[Instruction]) -> Answers:
         """Ask how up to 100 transfers stand."""
+        ...
+
+    async def statement(self, day: date, after: str | None) -> StatementPage:
+        """Return a page of what the bank booked on a day; raises Unavailable."""
         ...
 
 
@@ -60,6 +81,17 @@ class HttpPartnerBank:
         body = {"uetrs": [str(instruction.uetr) for instruction in instructions]}
         return await self._ask("/transfers:query", body, instructions, _ENQUIRED_KINDS)
 
+    async def statement(self, day: date, after: str | None) -> StatementPage:
+        query = {"date": day.isoformat(), "limit": STATEMENT_ROWS}
+        query |= {"after": after} if after else {}
+        answer = await self._client.get(f"/statement?{urlencode(query)}")
+        if answer.status not in _OK:
+            raise Unavailable(f"statement: status {answer.status}")
+        try:
+            return statement_page_of(answer.body)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise Unavailable("statement: not as it was agreed") from None
+
     async def _ask(
         self,
         path: str,
@@ -75,6 +107,26 @@ class HttpPartnerBank:
         except Unavailable as error:
             return _all(asked, Kind.NO_ANSWER, str(error))
         return answers_of(asked, answer, kinds)
+
+
+def statement_page_of(body: Any) -> StatementPage:
+    """Return the page in an answer; raises KeyError, TypeError or ValueError where it is none."""
+    behind = body["next"]
+    if not (behind is None or isinstance(behind, str)):
+        raise TypeError("next")
+    return StatementPage([_entry(entry) for entry in body["entries"]], behind)
+
+
+def _entry(entry: Mapping[str, Any]) -> StatementEntry:
+    return StatementEntry(UUID(entry["uetr"]), _money(entry["amount"], entry["currency"]))
+
+
+def _money(amount: Any, currency: Any) -> Money | None:
+    """Return an amount, or None where it is none: that is a break to report, not a bad page."""
+    if not (isinstance(amount, str) and _AMOUNT.fullmatch(amount) and currency in DECIMALS):
+        return None
+    amount_minor = minor_units(decimal_of(amount), currency)
+    return None if amount_minor is None else Money(amount_minor, currency)
 
 
 def answers_of(asked: Sequence[Uetr], answer: OutsideAnswer, kinds: frozenset[Kind]) -> Answers:
@@ -152,6 +204,9 @@ class MemoryPartnerBank:
     loses_answers: bool = False
     books_repeats: bool = False
     """Not idempotent: a UETR that comes again moves money again."""
+    statements: dict[date, list[StatementEntry]] = field(default_factory=dict)
+    """What it says that it booked, by day; whatever a test wants it to say."""
+    statement_rows: int = STATEMENT_ROWS
 
     async def send(self, instructions: Sequence[Instruction]) -> Answers:
         asked = [instruction.uetr for instruction in instructions]
@@ -174,6 +229,14 @@ class MemoryPartnerBank:
         if self.loses_requests:
             return _all(asked, Kind.NO_ANSWER, "request lost")
         return self._answered(instructions)
+
+    async def statement(self, day: date, after: str | None) -> StatementPage:
+        if self.is_down:
+            raise Unavailable("down")
+        entries = self.statements.get(day, [])
+        start = int(after or 0)
+        end = start + self.statement_rows
+        return StatementPage(entries[start:end], str(end) if end < len(entries) else None)
 
     def _enter(self, instruction: Instruction) -> None:
         if _is(instruction, "rejected"):

@@ -1,18 +1,132 @@
 """What operators may ask settlement."""
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Any, Protocol
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from service_runtime.ports import Database
 from service_runtime.web import JsonResponse
-from settlement.store import Instructions
+from settlement.domain.reconciliation import Case, CaseStatus, Proposal, Refused, Resolution
+from settlement.store import Cases, Instructions
 
 MAX_EXPORTED = 1000
 FIRST = UUID(int=0)
+
+
+class ToReconcile(BaseModel):
+    """Whose statement of which day is to be read."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    partner: str = Field(max_length=32)
+    date: date
+
+
+class ToResolve(BaseModel):
+    """What is to become of a case, who says so, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    resolution: Resolution
+    actor: str = Field(min_length=1, max_length=128)
+    note: str = Field(min_length=1, max_length=500)
+
+
+class Told(Protocol):
+    """Something that can be shown."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        ...
+
+
+class Reconciler(Protocol):
+    """Whoever reads statements."""
+
+    @property
+    def partners(self) -> frozenset[str]:
+        """Whose statements can be read."""
+        ...
+
+    async def reconcile(self, partner: str, day: date) -> Told:
+        """Compare a partner's statement of a day with our instructions."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What people may do about breaks."""
+
+    database: Database
+    cases: Callable[[Any], Cases]
+    reconciler: Reconciler
+    resolve: Callable[[UUID, Proposal], Awaitable[Case | Refused | None]]
+
+
+def desk_routes(
+    desk: Desk, may_read: Callable[[Request], str], may_write: Callable[[Request], str]
+) -> APIRouter:
+    """Return the routes for reconciliations and cases; what changes anything needs `ops.write`."""
+    router = APIRouter(prefix="/admin", dependencies=[Depends(may_read)])
+    router.include_router(_reads(desk))
+    router.include_router(_changes(desk), dependencies=[Depends(may_write)])
+    return router
+
+
+def _reads(desk: Desk) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/cases")
+    async def listed(
+        status: CaseStatus | None = None, limit: Annotated[int, Query(ge=1, le=MAX_EXPORTED)] = 100
+    ) -> Response:
+        async with desk.database.transaction() as tx:
+            found = await desk.cases(tx).find(status=status, limit=limit)
+        return JsonResponse({"cases": found})
+
+    @router.get("/cases/{case_id}")
+    async def one(case_id: UUID) -> Response:
+        async with desk.database.transaction() as tx:
+            found = await desk.cases(tx).find(case_id)
+        return JsonResponse(found[0]) if found else _no_case(case_id)
+
+    return router
+
+
+def _changes(desk: Desk) -> APIRouter:
+    router = APIRouter()
+
+    @router.post("/reconciliations")
+    async def reconcile(wanted: ToReconcile) -> Response:
+        if wanted.partner not in desk.reconciler.partners:
+            details = f"must be one of {', '.join(sorted(desk.reconciler.partners))}"
+            return JsonResponse({"error": "Invalid field: partner", "details": details}, 400)
+        report = await desk.reconciler.reconcile(wanted.partner, wanted.date)
+        return JsonResponse(report.as_dict())
+
+    @router.post("/cases/{case_id}/resolve")
+    async def resolve(case_id: UUID, wanted: ToResolve) -> Response:
+        proposal = Proposal(wanted.resolution, wanted.actor, wanted.note)
+        decided = await desk.resolve(case_id, proposal)
+        if decided is None:
+            return _no_case(case_id)
+        if isinstance(decided, Refused):
+            return JsonResponse({"error": "Not resolved", "details": decided.reason}, 409)
+        told = {"case_id": case_id, "status": decided.status, "resolution": decided.resolution}
+        return JsonResponse(told | {"proposed_by": decided.proposed_by})
+
+    return router
+
+
+def _no_case(case_id: UUID) -> Response:
+    # Not 404: that is what an older version says, which has no such route.
+    return JsonResponse({"error": f"Unknown case: {case_id}"}, 409)
 
 
 def routes(

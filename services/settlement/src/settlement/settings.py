@@ -46,6 +46,8 @@ class Settings(ServiceSettings):
     """Messages on their way to one partner at once."""
     enquiry_first_s: float = Field(default=1.0, gt=0, le=60)
     enquiry_most_s: float = Field(default=30.0, gt=0, le=3600)
+    reconcile_every_s: float = Field(default=3600.0, ge=1, le=86_400)
+    """How often the statements of yesterday and today are read."""
     partner_profiles: dict[PartnerName, PartnerProfile] = Field(default={})
     """Partner → what differs at it."""
 

@@ -1,12 +1,12 @@
 """`countersign dlq`: what consumers have refused for good."""
 
-import getpass
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
+from ops.command.actor import Actor, actor_of
 from ops.command.output import AsJson, cell, console, print_json, table_of
 from ops.command.session import open_system
 from ops.dead_letters import DeadLetter, Found, Wanted, read
@@ -64,8 +64,6 @@ app = typer.Typer(
 
 MOST_REDRIVEN = 10_000
 MOST_PER_S = 1000
-MOST_ACTOR_CHARACTERS = 128
-"""Source: the event that tells of it."""
 
 Topic = Annotated[str | None, typer.Option(help="Only those of this topic.")]
 Reason = Annotated[str | None, typer.Option(help="Only those with this reason.")]
@@ -122,9 +120,7 @@ def redrive_letters(  # noqa: PLR0913 - one parameter an option
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show, and send nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Send more than one message.")] = False,
     rate: Annotated[str, typer.Option(metavar="N/s", help="Messages a second at most.")] = "100/s",
-    actor: Annotated[
-        str, typer.Option(help="Who does it, for the audit log; else the system's user.")
-    ] = "",
+    actor: Actor = "",
     as_json: AsJson = False,
 ) -> None:
     """Send dead letters again."""
@@ -137,14 +133,6 @@ def redrive_letters(  # noqa: PLR0913 - one parameter an option
         raise RefusedError(f"{len(letters)} messages match: look with --dry-run, then add --yes")
     sent = 0 if dry_run else redrive(brokers, letters, order, SystemClock())
     _print_redriven(letters, sent, as_json=as_json)
-
-
-def actor_of(given: str) -> str:
-    """Return who acts: the name that was given, else the system's user."""
-    actor = given or getpass.getuser()
-    if len(actor) > MOST_ACTOR_CHARACTERS:
-        raise typer.BadParameter(f"--actor must have at most {MOST_ACTOR_CHARACTERS} characters")
-    return actor
 
 
 def rate_of(text: str) -> float:

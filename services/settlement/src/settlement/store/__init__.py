@@ -1,16 +1,22 @@
-"""Where instructions are kept: the port, PostgreSQL, and the memory twin."""
+"""Where instructions and cases are kept: the ports, PostgreSQL, and the memory twins."""
 
+from settlement.store.cases import Cases, MemoryCases, PostgresCases, Settled
 from settlement.store.memory import MemoryInstructions
 from settlement.store.port import SIZED_BY, TABLE, Health, Instructions, New
-from settlement.store.postgres import PostgresInstructions, instruction_of
+from settlement.store.postgres import PostgresInstructions
+from settlement.store.rows import instruction_of
 
 __all__ = [
     "SIZED_BY",
     "TABLE",
+    "Cases",
     "Health",
     "Instructions",
+    "MemoryCases",
     "MemoryInstructions",
     "New",
+    "PostgresCases",
     "PostgresInstructions",
+    "Settled",
     "instruction_of",
 ]

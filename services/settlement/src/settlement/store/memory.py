@@ -8,6 +8,8 @@ from uuid import UUID
 
 from payment_schemas.ids import PaymentId
 from settlement.domain import FINAL, Instruction
+from settlement.domain.reconciliation import Case
+from settlement.store.cases import MemoryCases
 from settlement.store.port import (
     LEAST_VERSION,
     MAX_UNFINISHED,
@@ -76,6 +78,9 @@ class MemoryInstructions:
         if before.version != instruction.version:
             self._times[name] = replace(self._times[name], updated_at=self._tx.clock.now())
         self._rows[name] = instruction
+
+    async def open_cases(self, cases: Sequence[Case]) -> list[Case]:
+        return await MemoryCases(self._tx).open(cases)
 
     async def find(
         self, payment_id: UUID | None = None, uetr: UUID | None = None

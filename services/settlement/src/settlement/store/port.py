@@ -8,6 +8,7 @@ from uuid import UUID
 from payment_schemas.ids import PaymentId
 from service_runtime.messages import Trace
 from settlement.domain import Instruction, Status
+from settlement.domain.reconciliation import Case
 
 TABLE = "instruction"
 SIZED_BY = "batch_rows"
@@ -60,6 +61,10 @@ class Instructions(Protocol):
 
     async def save(self, instructions: Iterable[Instruction]) -> None:
         """Save what a bank's answer has made of instructions, and end their lease."""
+        ...
+
+    async def open_cases(self, cases: Sequence[Case]) -> list[Case]:
+        """Open cases about instructions; return those that were not there yet."""
         ...
 
     async def find(

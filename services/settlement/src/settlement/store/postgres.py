@@ -4,12 +4,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from psycopg.rows import DictRow
-
 from payment_schemas.ids import PaymentId
-from payment_schemas.money import Money
 from service_runtime.postgres import PostgresTransaction, json_rows
-from settlement.domain import Instruction, NextStep, Status
+from settlement.domain import Instruction
+from settlement.domain.reconciliation import Case
+from settlement.store.cases import PostgresCases
 from settlement.store.port import LEAST_VERSION, MAX_UNFINISHED, MAX_VIOLATIONS, Health, New
 
 
@@ -71,6 +70,9 @@ class PostgresInstructions:
             rows=json_rows([_changed(one) for one in instructions]),
         )
 
+    async def open_cases(self, cases: Sequence[Case]) -> list[Case]:
+        return await PostgresCases(self._tx).open(cases)
+
     async def find(
         self, payment_id: UUID | None = None, uetr: UUID | None = None
     ) -> list[dict[str, Any]]:
@@ -120,30 +122,6 @@ class PostgresInstructions:
                from instruction where due_at is not null order by created_at limit %(limit)s""",
             limit=MAX_UNFINISHED,
         )
-
-
-def instruction_of(row: DictRow) -> Instruction:
-    """Return the instruction in a row of the table."""
-    return Instruction(
-        payment_id=row["id"],
-        user_id=row["user_id"],
-        transaction_id=row["transaction_id"],
-        uetr=row["uetr"],
-        partner=row["partner"],
-        money=Money(row["amount_minor"], row["currency"]),
-        debtor_account=row["debtor_account"],
-        creditor_account=row["creditor_account"],
-        confirmed_at=row["confirmed_at"],
-        due_at=row["due_at"],
-        status=Status(row["status"]),
-        next_step=NextStep(row["next_step"]),
-        batch_rows=row["batch_rows"],
-        tries=row["tries"],
-        version=row["version"],
-        reason=row["reason"],
-        bank_reference=row["bank_reference"],
-        sent_at=row["sent_at"],
-    )
 
 
 def _by_id(new: Sequence[New]) -> list[New]:

@@ -1,4 +1,4 @@
-"""What settlement does with requests, and with instructions whose time has come."""
+"""What is done with requests, and with instructions whose time has come."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +12,8 @@ from service_runtime.messages import Batch, Due, Emit, Events, Received
 from settlement.clients import PartnerBank
 from settlement.domain import Answer, Decision, Instruction, Policy, after_answer, begin, instruct
 from settlement.domain import partner_of as route
+from settlement.domain.reconciliation import Case, noticed
+from settlement.handlers.reconciliation import SERVICE, opening_of
 from settlement.store import Instructions, New
 
 _log = Log("settlement")
@@ -81,12 +83,16 @@ async def on_due_instructions(
     """Decide what the bank's answers make of the instructions, and tell of each step."""
     events: list[Emit] = []
     changed: list[Instruction] = []
+    cases: list[Case] = []
     for item in batch:
         decision = after_answer(item.row, batch.found[item.cause.id], batch.now, policy)
         _observe(decision, batch)
         changed.append(decision.state)
         events.extend(Emit(event, item.cause) for event in decision.events)
+        cases += noticed(item.row, decision.state, batch.now, is_late=decision.is_late)
     await instructions.save(changed)
+    if cases:
+        events += [opening_of(case, SERVICE) for case in await instructions.open_cases(cases)]
     return events
 
 

@@ -1,0 +1,154 @@
+"""`countersign reconcile` and `countersign cases`: breaks between our books and the banks'."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from ops.command.actor import Actor, actor_of
+from ops.command.output import AsJson, cell, console, print_json, table_of
+from ops.command.session import open_system
+from ops.errors import REFUSED
+
+RECONCILE_HELP = """Read a partner's statement of one day, and compare it with our instructions.
+
+Says how many transfers match, are missing there, are missing here or have another amount; opens a
+case for each break, once, and repairs nothing. Settlement does the same by itself every hour for
+yesterday and today.
+
+\b
+Examples:
+  countersign reconcile --partner first-bank --date 2026-11-20
+  countersign reconcile --partner first-bank --date 2026-11-20 --json | jq .breaks
+
+\b
+Exit codes: 0 everything matches; 1 something does not; 2 wrong usage, or somebody could not be
+asked."""
+
+LIST_HELP = """List cases, oldest first: those that nobody has resolved, or those of a status.
+
+\b
+Examples:
+  countersign cases list
+  countersign cases list --status RESOLVED --json
+
+\b
+Exit codes: 0 listed, even if there are none; 2 settlement could not be asked."""
+
+SHOW_HELP = """Show one case whole.
+
+\b
+Examples:
+  countersign cases show 1649ffcc-4257-5b1e-bdec-8465d8067f4b
+
+\b
+Exit codes: 0 shown; 1 there is none; 2 settlement could not be asked."""
+
+RESOLVE_HELP = """Say what becomes of a case. What moves money needs two different people.
+
+SETTLE: the bank has the money. RETURN: the bank never had it, and the customer gets it back. Both
+are proposed by the first person who says so and done when a second one says the same. EXPLAINED
+closes a case about which nothing moves here.
+
+\b
+Examples:
+  countersign cases resolve 1649ffcc-4257-5b1e-bdec-8465d8067f4b --as SETTLE --note "their ref B-1"
+  countersign cases resolve 1649ffcc-4257-5b1e-bdec-8465d8067f4b --as SETTLE --note ok --actor bob
+
+\b
+Exit codes: 0 proposed or resolved; 1 refused; 2 wrong usage, or settlement could not be asked."""
+
+_COUNTS = ("matched", "in_motion", "missing_there", "missing_here", "amount_differs")
+_LISTED = ("id", "kind", "partner", "day", "status", "resolution", "proposed_by", "details")
+
+cases = typer.Typer(
+    help="Look at breaks in reconciliation, and resolve them.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+def reconcile(
+    context: typer.Context,
+    *,
+    partner: Annotated[str, typer.Option(help="Whose statement.")],
+    date: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Of which day, in UTC.")],
+    as_json: AsJson = False,
+) -> None:
+    """Compare a statement with our instructions."""
+    order = {"partner": partner, "date": date.replace(tzinfo=UTC).date().isoformat()}
+    report = open_system(context).post("settlement", "/admin/reconciliations", order)
+    if as_json:
+        print_json(report)
+    else:
+        _show_report(report)
+    if any(report[name] for name in _COUNTS[2:]):
+        raise typer.Exit(REFUSED)
+
+
+def _show_report(report: dict[str, Any]) -> None:
+    title, screen = f"{report['partner']}, {report['date']}", console()
+    screen.print(table_of(title, ("", ""), [(name, report[name]) for name in _COUNTS]))
+    if report["breaks"]:
+        columns = ("kind", "uetr", "details", "case_id")
+        rows = ([one[name] for name in columns] for one in report["breaks"])
+        screen.print()
+        screen.print(table_of("Breaks", columns, rows))
+    screen.print(f"\n{report['cases_opened']} cases opened")
+
+
+@cases.command("list", help=LIST_HELP)
+def list_cases(
+    context: typer.Context,
+    *,
+    status: Annotated[str | None, typer.Option(help="OPEN, PROPOSED or RESOLVED.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="The oldest so many.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List cases."""
+    query = {"status": status, "limit": limit}
+    found = open_system(context).get("settlement", "/admin/cases", **query)["cases"]
+    if as_json:
+        print_json(found)
+    elif found:
+        console().print(table_of("", _LISTED, ([one[name] for name in _LISTED] for one in found)))
+    else:
+        console().print("no cases")
+
+
+@cases.command("show", help=SHOW_HELP)
+def show_case(
+    context: typer.Context,
+    case_id: Annotated[str, typer.Argument(metavar="ID", help="The case's id.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show a case."""
+    found = open_system(context).get("settlement", f"/admin/cases/{quote(case_id, safe='')}")
+    if as_json:
+        print_json(found)
+    else:
+        console().print(table_of("", ("", ""), list(found.items())))
+
+
+@cases.command("resolve", help=RESOLVE_HELP)
+def resolve_case(  # noqa: PLR0913 - one parameter an option
+    context: typer.Context,
+    case_id: Annotated[str, typer.Argument(metavar="ID", help="The case's id.")],
+    *,
+    resolution: Annotated[str, typer.Option("--as", help="SETTLE, RETURN or EXPLAINED.")],
+    note: Annotated[str, typer.Option(help="Why; kept with the case, told to no topic.")],
+    actor: Actor = "",
+    as_json: AsJson = False,
+) -> None:
+    """Resolve a case."""
+    body = {"resolution": resolution, "actor": actor_of(actor), "note": note}
+    path = f"/admin/cases/{quote(case_id, safe='')}/resolve"
+    found = open_system(context).post("settlement", path, body)
+    if as_json:
+        print_json(found)
+        return
+    console().print(cell(f"{found['resolution']}: {found['status']}"))
+    if found["status"] == "PROPOSED":
+        console().print(cell(f"{found['proposed_by']} has proposed it; a second person confirms"))
