@@ -111,6 +111,14 @@ CASES = {
     "no contradiction": _quiet(
         "SettlementContradicted", {'late_answers_total{partner="first-bank"}': "1x60"}
     ),
+    "an unresolved case": Case(
+        "ReconciliationBroken",
+        {'reconciliation_cases{kind="MISSING_THERE"}': "0x30 2x30"},
+        [{"kind": "MISSING_THERE"}],
+    ),
+    "a case that was resolved": _quiet(
+        "ReconciliationBroken", {'reconciliation_cases{kind="MISSING_THERE"}': "2x10 0x50"}
+    ),
     "far behind": Case(
         "KafkaConsumerLag",
         {LAG: "2000x60", DRAIN: "90x60"},

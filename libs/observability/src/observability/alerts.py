@@ -147,6 +147,13 @@ def _settlement(timing: Timing) -> list[Alert]:
             "page",
             "{{ $labels.partner }} gave an answer that contradicts an outcome",
         ),
+        Alert(
+            "ReconciliationBroken",
+            "max by (kind) (reconciliation_cases) > 0",
+            "0s",
+            "ticket",
+            "{{ $value | humanize }} unresolved cases with partners: {{ $labels.kind }}",
+        ),
     ]
 
 

@@ -11,7 +11,11 @@ def settlement() -> builder.Dashboard:
     return dashboard(
         "Settlement and partners",
         "settlement",
-        [("Settlement", _settlement()), ("Those we ask and tell", _dependencies())],
+        [
+            ("Settlement", _settlement()),
+            ("Partners' statements", _statements()),
+            ("Those we ask and tell", _dependencies()),
+        ],
     )
 
 
@@ -53,6 +57,22 @@ def _settlement() -> list[object]:
         graph(
             Told("Parked work", "Due rows set aside for a person, in an hour.", units.Short),
             Query("sum(increase(work_parked_total[1h])) or vector(0)", "rows"),
+        ),
+    ]
+
+
+def _statements() -> list[object]:
+    return [
+        graph(
+            Told("Unresolved cases", "Breaks with partners' statements, by kind.", units.Short),
+            Query("max by (kind) (reconciliation_cases)", "{{kind}}"),
+        ),
+        graph(
+            Told("Statements", "Read by result, in a day.", units.Short),
+            Query(
+                "sum by (partner, result) (increase(reconciliation_total[1d]))",
+                "{{partner}} {{result}}",
+            ),
         ),
     ]
 

@@ -115,6 +115,7 @@ class Reconciliation:
         try:
             await self._read(report, day)
             await self._search(report, started_at)
+            await self._keep(self._count)
         except Unavailable:
             _runs.add(1, {"partner": partner, "result": "unread"})
             raise
