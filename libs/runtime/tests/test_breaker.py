@@ -28,6 +28,13 @@ def opened(now_s=0.0):
     return breaker
 
 
+def test_one_that_nobody_asks_is_shown_open_no_longer_than_it_refuses():
+    breaker = opened()
+    assert breaker.shown(OPEN_S - 0.1) is State.OPEN
+    assert breaker.shown(OPEN_S) is State.HALF_OPEN
+    assert breaker.state is State.OPEN
+
+
 def test_five_failures_in_a_row_open_it():
     breaker = Breaker()
     for _ in range(IN_A_ROW - 1):

@@ -51,6 +51,11 @@ class Breaker:
             self.state is State.OPEN and now_s - self._opened_s < self._open_s
         )
 
+    def shown(self, now_s: float) -> State:
+        """Return the state for a metric: past its time, one that nobody asks is not open."""
+        over = self.state is State.OPEN and now_s - self._opened_s >= self._open_s
+        return State.HALF_OPEN if over else self.state
+
     def ended(self, now_s: float, *, ok: bool | None) -> None:
         """Note how a call ended; None where it says nothing (cancelled)."""
         self._in_flight -= 1

@@ -59,7 +59,7 @@ class OutsideClient:
         metrics.gauge(
             f"breaker_state_{name.replace('-', '_')}",
             "0 closed, 1 half open, 2 open.",
-            lambda: float(self._breaker.state),
+            lambda: float(self._breaker.shown(time.monotonic())),
         )
 
     async def __aenter__(self) -> Self:

@@ -1,6 +1,7 @@
 """The port to a provider, the pool of threads in which an SDK may block, and the twin."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -41,7 +42,7 @@ class ThreadedMessenger:
         metrics.gauge(
             f"breaker_state_{name}",
             "0 closed, 1 half open, 2 open.",
-            lambda: float(self._breaker.state),
+            lambda: float(self._breaker.shown(time.monotonic())),
         )
 
     async def __aenter__(self) -> Self:
