@@ -1,6 +1,6 @@
 # Every command that people and CI use; the same ones, so that they agree.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up restart down status logs reset observe observe-down test test-observability check format generate
+.PHONY: help setup demo up restart down status logs reset observe observe-down test simulate teeth test-observability check format generate
 
 PYTHON := .venv/bin/python
 STACK_COMMAND := $(PYTHON) -m local_stack
@@ -45,6 +45,13 @@ test: setup ## run the tests on a stack of their own (ports + 10,000), so `up` m
 test-observability: setup ## alert rules, dashboards and staged faults, on a stack that is observed
 	@$(STACK_COMMAND) observe-tools
 	@$(PYTHON) -m pytest -m observability tests/observability $(T)
+
+simulate: setup ## run all services on virtual time, with crashes and faults; SEEDS=n FIRST=n
+	@OTEL_SDK_DISABLED=true $(PYTHON) tests/simulation $(if $(SEEDS),--seeds $(SEEDS)) \
+		$(if $(FIRST),--first $(FIRST)) $(if $(ONLY),--only '$(ONLY)')
+
+teeth: setup ## plant bugs and show that the simulation catches each one
+	@OTEL_SDK_DISABLED=true $(PYTHON) tests/simulation/teeth.py
 
 check: setup ## lint, format, types, import contracts, tidiness
 	@.venv/bin/ruff check

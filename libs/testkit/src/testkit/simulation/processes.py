@@ -1,0 +1,176 @@
+"""Processes on one loop: built like real ones, killed without warning, started again."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+from unittest.mock import patch
+
+from service_runtime import metrics, relay, work
+from service_runtime.consumer import Consumer, Handler
+from service_runtime.relay import Relay
+from service_runtime.unit_of_work import UnitOfWork
+from service_runtime.work import Work, Worker
+from testkit.simulation.broker import Broker, Group, SimulatedProducer, SimulatedSource
+from testkit.simulation.chance import QUIET_DAY, Faults, Rates, SeededClock
+from testkit.simulation.database import SimulatedDatabase, Storage
+from testkit.simulation.life import Crash, Incidents, Life, Story
+from testkit.simulation.loop import VirtualLoop
+
+Loop = Callable[[asyncio.Event], Awaitable[None]]
+
+
+class Parts:
+    """What `service_runtime.service.Service` gives a real process, on the simulated ports."""
+
+    def __init__(self, simulation: "Simulation", life: Life) -> None:
+        self.life = life
+        self.simulation = simulation
+        self.clock = simulation.clock
+        self.faults = simulation.faults
+        storage = simulation.storages[life.service]
+        self.database = SimulatedDatabase(storage, life, self.clock, self.faults)
+        self.producer = SimulatedProducer(simulation.broker, life)
+        self.relay = Relay(self.database, self.producer)
+        self._unit = UnitOfWork(self.database, self.relay, life.service, self.clock)
+
+    def worker(self, work: Work) -> Worker:
+        """Return a worker on one of the service's work tables."""
+        return Worker(work, self.database, self._unit, self.clock)
+
+    def loops(self, handlers: Sequence[Handler], workers: Sequence[Worker] = ()) -> list[Loop]:
+        """Return what the process runs."""
+        group = self.simulation.broker.groups[self.life.service]
+        source = SimulatedSource(group, self.life, self.simulation.broker)
+        consumer = Consumer(self.life.service, source, self._unit, handlers, self.clock)
+        return [consumer.run, *(worker.run for worker in workers), self.relay.run]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A service as it is started: what it reads, and how its loops are built for one life."""
+
+    name: str
+    topics: Sequence[str]
+    build: Callable[[Parts], Sequence[Loop]]
+    instances: int = 1
+
+
+@dataclass
+class Simulation:
+    """One run: loop, clock, broker, storages and processes, from one seed."""
+
+    seed: int
+    incidents: Incidents | None = None
+    rates: Rates = QUIET_DAY
+    ended_loops: list[str] = field(default_factory=list)
+    """Loops that ended by themselves, which none ever should."""
+
+    def __post_init__(self) -> None:
+        self.chance = Random(self.seed)  # noqa: S311 - to be repeated, not to be secret
+        self.loop = VirtualLoop(self.chance)
+        self.clock = SeededClock(self.loop, self.chance)
+        self.faults = Faults(self.chance, self.rates)
+        self.story = Story(self.loop, self.incidents or self.faults)
+        self.broker = Broker(self.loop, self.clock, self.faults)
+        self.storages: dict[str, Storage] = {}
+        self.lives: dict[str, Life] = {}
+        self.parts: dict[str, Parts] = {}
+        self.programs: dict[str, Program] = {}
+        self._stops: dict[str, asyncio.Event] = {}
+
+    def add(self, program: Program) -> Storage:
+        """Give a service its storage and its group; return the storage."""
+        self.programs[program.name] = program
+        self.storages[program.name] = Storage()
+        Group(program.name, program.topics, self.broker)
+        return self.storages[program.name]
+
+    def start(self) -> None:
+        """Start all processes."""
+        for program in self.programs.values():
+            for instance in range(program.instances):
+                self._start(program, instance)
+
+    def life(self, service: str, instance: int = 0) -> Life:
+        """Return a new life of a process."""
+        return Life(service, instance, self.story, self._died)
+
+    def _start(self, program: Program, instance: int) -> None:
+        life = self.life(program.name, instance)
+        self.lives[life.member] = life
+        self.parts[life.member] = Parts(self, life)
+        stopping = self._stops[life.member] = asyncio.Event()
+        for loop in program.build(self.parts[life.member]):
+            self.loop.create_task(self._run(loop, life, stopping))
+
+    async def _run(self, loop: Loop, life: Life, stopping: asyncio.Event) -> None:
+        try:
+            await loop(stopping)
+        except Exception as error:  # noqa: BLE001 - shown as what it is: the process' end
+            self.ended_loops.append(f"{life.member}: {type(error).__qualname__}: {error}")
+        else:
+            if life.is_dead:
+                return
+            self.ended_loops.append(f"{life.member}: ended without a word")
+        life.die(Crash())
+
+    def _died(self, life: Life, crash: Crash) -> None:
+        program = self.programs.get(life.service)
+        if program is not None:
+            # A loop that only looks at its own memory would turn for ever: it reaches no port.
+            self._stops[life.member].set()
+            self.loop.call_later(crash.restart_s, self._start, program, life.instance)
+
+    def heal(self) -> None:
+        """End all faults: who stands still goes on, the broker is up."""
+        self.story.incidents = Quiet()
+        self.faults.heal()
+        self.broker.down_until_s = 0.0
+        for life in self.lives.values():
+            life.thaw()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is on its way: all read, all published, everybody up."""
+        return (
+            not any(life.is_still for life in self.lives.values())
+            and all(parts.producer.is_empty for parts in self.parts.values())
+            and not any(storage.tables.outbox for storage in self.storages.values())
+            and not any(group.lag for group in self.broker.groups.values())
+        )
+
+
+class Quiet:
+    """Nothing happens any more."""
+
+    def at(self, _place: object) -> None:
+        """Return nothing, wherever it is."""
+
+
+@contextmanager
+def simulated_runtime() -> Iterator[None]:
+    """Let the runtime's idle loops turn less often, and keep no relay in the process' metrics.
+
+    Nothing depends on how often they look: what is due is due. Idle turns would be most of a run.
+    """
+    slower: list[tuple[Any, str, float]] = [
+        (relay, "SWEEP_EVERY_S", 4.0),
+        (relay, "DELETE_EVERY_S", 1.0),
+        (work, "POLL_S", 2.0),
+    ]
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    patches: list[Any] = [patch.object(module, name, value) for module, name, value in slower]
+    patches.append(patch.object(metrics, "gauge", lambda *_of: None))
+    for one in patches:
+        one.start()
+    try:
+        yield
+    finally:
+        for one in patches:
+            one.stop()
+        logging.disable(disabled)

@@ -1,0 +1,258 @@
+"""Bugs that the simulation must find, planted from outside: nothing in the product knows of them.
+
+Each is a patch that undoes one mechanism for as long as its context lasts.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest.mock import patch
+from uuid import uuid5
+
+from confirm.domain import requests as confirm_requests
+from confirm.domain import results as confirm_results
+from confirm.domain.decision import Decision as ConfirmDecision
+from confirm.domain.ledger import give_back
+from confirm.store import MemoryPayments
+from confirm.store import memory as confirm_memory
+from otp.domain import Try, judge
+from otp.handlers import Bench
+from otp.store import Verification
+from payment_schemas.ids import Uetr, payment_id_of
+from risk import clients as risk_clients
+from risk.clients import LookUps, Match
+from service_runtime import consumer
+from service_runtime.consumer import Consumer
+from service_runtime.errors import Unavailable
+from settlement import domain as settlement_domain
+from settlement import handlers as settlement
+from testkit.memory import MemoryTransaction, MemoryWorkTable
+from testkit.simulation.database import SimulatedDatabase
+
+GATHERED_S = 1.0
+"""How long bad records are gathered before they are set aside."""
+
+
+@dataclass(frozen=True)
+class Bug:
+    """One bug: what is broken, and the invariants of which one must show it."""
+
+    plant: Callable[[], Any]
+    shown_by: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        return self.plant.__name__.replace("_", " ")
+
+
+@contextmanager
+def replaced(*changes: tuple[Any, str, Any]) -> Iterator[None]:
+    """Replace attributes for a while."""
+    with ExitStack() as stack:
+        for target, name, value in changes:
+            stack.enter_context(patch.object(target, name, value))
+        yield
+
+
+def offset_before_commit():
+    """What was polled counts as handled before it is."""
+
+    async def run(self, stopping):
+        while not stopping.is_set():
+            records = await self._source.poll(self.batch_records, consumer.POLL_S)
+            if records:
+                self._source.done(records)
+                await self._handle_all(records, stopping)
+
+    return replaced((Consumer, "run", run))
+
+
+def inbox_skipped():
+    """Nobody notes which events were handled."""
+
+    async def claim_inbox(_self, _consumer, event_ids):
+        return set(event_ids)
+
+    return replaced((MemoryTransaction, "claim_inbox", claim_inbox))
+
+
+def relay_by_position():
+    """The sweeper remembers how far it has read, and never looks back."""
+
+    async def claim_outbox(self, limit):
+        volatile = self.__dict__.setdefault("position", {"last": 0})
+        async with self.transaction() as tx:
+            now = self._clock.now()
+            outbox = tx.tables.outbox
+            behind = sorted(name for name in outbox if name > volatile["last"])[:limit]
+            volatile["last"] = max([volatile["last"], *behind])
+            return [outbox[name][0] for name in behind if outbox[name][1] < now]
+
+    return replaced((SimulatedDatabase, "claim_outbox", claim_outbox))
+
+
+def keys_in_a_cache_only():
+    """Which keys are known stands in the memory of a process, and goes with it."""
+    by_rule = confirm_memory._clash
+
+    def clash(one, other):
+        same_key = (one.user_id, one.idempotency_key) == (other.user_id, other.idempotency_key)
+        return by_rule(replace(one, idempotency_key="") if same_key else one, other)
+
+    async def lock_known(self, requests):
+        cache = self._tx.life.__dict__.setdefault("keys", {})
+        ids = {payment_id_of(one.user_id, one.transaction_id) for one in requests}
+        ids |= {cache.get((one.user_id, one.idempotency_key)) for one in requests}
+        found = [one for name, one in sorted(self._payments.items()) if name in ids]
+        cache.update({(one.user_id, one.idempotency_key): one.id for one in found})
+        return found
+
+    return replaced((confirm_memory, "_clash", clash), (MemoryPayments, "lock_known", lock_known))
+
+
+def new_uetr_on_retry():
+    """Whoever sends again does so under another UETR."""
+    by_rule = settlement.send
+
+    async def send(batch, bank):
+        renamed = [
+            replace(item, row=replace(item.row, uetr=Uetr(uuid5(item.row.uetr, str(item.epoch)))))
+            if item.row.tries
+            else item
+            for item in batch
+        ]
+        return await by_rule(replace(batch, items=renamed), bank)
+
+    return replaced((settlement, "send", send))
+
+
+def hold_released_on_timeout():
+    """A settlement that is in doubt gives the money back."""
+    by_rule = confirm_results.after_settlement
+
+    def after_settlement(payment, update, now):
+        decision = by_rule(payment, update, now)
+        if update.status == "UNKNOWN" and decision.state is not payment:
+            return ConfirmDecision(decision.state, journal=give_back(decision.state))
+        return decision
+
+    from confirm import handlers  # noqa: PLC0415 - the name that the handlers use
+
+    return replaced((handlers, "after_settlement", after_settlement))
+
+
+def not_found_taken_as_rejected():
+    """A bank that has not heard of a transfer is believed to refuse it."""
+    by_rule = settlement.after_answer
+
+    def after_answer(before, answer, now, policy):
+        if answer.kind is settlement_domain.Kind.NOT_FOUND:
+            answer = replace(answer, kind=settlement_domain.Kind.REJECTED)
+        return by_rule(before, answer, now, policy)
+
+    return replaced((settlement, "after_answer", after_answer))
+
+
+def no_epoch_guard():
+    """A worker writes back whatever it began, however long ago its lease passed on."""
+
+    async def still_mine(_self, _tx, due):
+        return {item.cause.id for item in due}
+
+    return replaced((MemoryWorkTable, "still_mine", still_mine))
+
+
+def dead_letter_after_offset():
+    """A bad record is passed over first and set aside later."""
+
+    async def run(self, stopping):
+        while not stopping.is_set():
+            records = await self._source.poll(self.batch_records, consumer.POLL_S)
+            self.late = []
+            if records and await self._handle_all(records, stopping):
+                self._source.done(records)
+            await _bury_late(self)
+
+    async def handle(self, handler, group, attempt):
+        if group.letters:
+            self.late.append(consumer._Burial(self._name, group.letters))
+            group.letters = ()
+        await by_rule(self, handler, group, attempt)
+
+    by_rule = Consumer._handle
+    return replaced((Consumer, "run", run), (Consumer, "_handle", handle))
+
+
+async def _bury_late(reader):
+    while reader.late:
+        await asyncio.sleep(GATHERED_S)
+        with suppress(Unavailable):
+            await reader._unit.keep(reader.late[0])
+            del reader.late[0]
+
+
+def code_not_bound_to_the_amount():
+    """A code that is right is good for whatever amount is asked."""
+    by_rule = confirm_requests._same_request
+
+    def same_request(payment, request):
+        unbound = replace_amount(request) if request.code_tag is not None else request
+        return by_rule(payment, unbound)
+
+    def replace_amount(request):
+        return request.model_copy(update={"amount": None})
+
+    return replaced((confirm_requests, "_same_request", same_request))
+
+
+def code_race():
+    """Guesses of one batch are judged on the state before the batch, each on its own."""
+
+    def judged(self, tried, now):
+        question = tried.question
+        challenge = self.challenges.get(question.challenge_id)
+        matches = challenge is not None and self.codes.matches(challenge, tried.code)
+        judgement = judge(challenge, Try(question.payment_id, matches, now), self.attempts)
+        self.new.append(Verification(question, judgement.verdict, now))
+        return judgement.verdict
+
+    return replaced((Bench, "_judged", judged))
+
+
+def screening_fails_open():
+    """A look-up without an answer counts as a clear one."""
+
+    async def gather(self, asked):
+        accounts = {name for one in asked.values() for name in (one.from_account, one.to_account)}
+        matches = dict(await self._sanctions.screen(accounts))
+        statuses = dict(await self._identities.statuses({one.user_id for one in asked.values()}))
+        clear = Match(hit=False, match_score=0, list_version="none")
+        matches |= dict.fromkeys(accounts - matches.keys(), clear)
+        return {
+            name: risk_clients._evidence(one, matches, statuses.get(one.user_id, "verified"))
+            for name, one in asked.items()
+        }
+
+    return replaced((LookUps, "_gather", gather))
+
+
+def _bug(plant: Callable[[], Any], shown_by: str) -> Bug:
+    return Bug(plant, frozenset(shown_by.split()))
+
+
+BUGS = (
+    _bug(offset_before_commit, "I1 I5"),
+    _bug(inbox_skipped, "I5"),
+    _bug(relay_by_position, "I5 I8"),
+    _bug(keys_in_a_cache_only, "I7"),
+    _bug(new_uetr_on_retry, "I2"),
+    _bug(hold_released_on_timeout, "I3"),
+    _bug(not_found_taken_as_rejected, "I2"),
+    _bug(no_epoch_guard, "I4 I6"),
+    _bug(dead_letter_after_offset, "I5"),
+    _bug(code_not_bound_to_the_amount, "I10"),
+    _bug(code_race, "I10"),
+    _bug(screening_fails_open, "I12"),
+)

@@ -1,0 +1,270 @@
+"""Clients at the edge: what they post, what they are told, and the ways in which they behave."""
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from uuid import UUID
+
+from simulated_outside import Outside
+from simulated_services import OTP_KEY, PATIENCE
+
+from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
+from payment_schemas.events.otp import VerificationRequested
+from payment_schemas.ids import RequestId, payment_id_of
+from service_runtime.messages import Cause, Emit, Outgoing
+from service_runtime.sealing import Sealer
+from testkit.simulation.broker import SimulatedProducer
+from testkit.simulation.life import Life, Story
+from testkit.simulation.processes import Quiet, Simulation
+
+DEADLINE_S = 10.0
+"""Of a request; past it the client does not know."""
+MOST_ROUNDS = 60
+SMS_WITHIN_S = 15.0
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a client wants to pay."""
+
+    user: str
+    account: str
+    transaction: str
+    key: str
+    payee: str
+    amount: str
+
+    @property
+    def payment_id(self) -> UUID:
+        return payment_id_of(self.user, self.transaction)
+
+
+@dataclass
+class Asked:
+    """One request: whether the broker had it, and all that was ever answered to it."""
+
+    order: Order
+    code: str | None
+    is_acknowledged: bool = False
+    answers: list[ConfirmAnswered] = field(default_factory=list)
+
+
+class Edge:
+    """Stands where the gateway does: sends commands, hands out answers, keeps a log of both."""
+
+    def __init__(self, simulation: Simulation, outside: Outside) -> None:
+        self.simulation = simulation
+        self.outside = outside
+        self.log: dict[RequestId, Asked] = {}
+        self._waiting: dict[RequestId, asyncio.Future[ConfirmAnswered]] = {}
+        story = Story(simulation.loop, Quiet())
+        self._life = Life("gateway", 0, story, lambda _life, _crash: None)
+        self._producer = SimulatedProducer(simulation.broker, self._life)
+        self._sealer = Sealer(OTP_KEY)
+        simulation.broker.watches[ConfirmAnswered.topic].append(self._hear)
+
+    def _hear(self, record) -> None:
+        answer = ConfirmAnswered.model_validate_json(record.value)
+        self.simulation.story.note(f"{answer.request_id} {answer.status}")
+        self.log[answer.request_id].answers.append(answer)
+        waiting = self._waiting.pop(answer.request_id, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answer)
+
+    async def post(self, order: Order, code: str | None = None) -> ConfirmAnswered | None:
+        """Send a command and wait; None where nothing was heard in time."""
+        request_id = RequestId(self.simulation.clock.new_id())
+        self.log[request_id] = Asked(order, code)
+        waiting = self._waiting[request_id] = self.simulation.loop.create_future()
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                await self._send(self._command(request_id, order, code), request_id)
+                return await waiting
+        except TimeoutError:
+            return None
+
+    def _command(self, request_id: RequestId, order: Order, code: str | None) -> ConfirmRequested:
+        return ConfirmRequested(
+            request_id=request_id,
+            reply_partition=0,
+            user_id=order.user,
+            transaction_id=order.transaction,
+            idempotency_key=order.key,
+            amount=order.amount,
+            from_account=order.account,
+            to_account=order.payee,
+            sealed_code=self._sealer.seal(code, order.payment_id) if code else None,
+            code_tag=sha256(f"{order.payment_id}{code}".encode()).hexdigest() if code else None,
+        )
+
+    async def _send(self, event, request_id: UUID) -> None:
+        now = self.simulation.clock.now()
+        sent = await self._producer.send(Emit(event, Cause(request_id)).outgoing("gateway", now))
+        sent.add_done_callback(lambda _: self._acknowledge(request_id))
+
+    def _acknowledge(self, request_id: UUID) -> None:
+        if request_id in self.log:
+            self.log[request_id].is_acknowledged = True
+
+    async def guess(self, order: Order, challenge_id: UUID, code: str) -> None:
+        """Write a code straight into otp's topic, as whoever got past the gateway could."""
+        request_id = RequestId(self.simulation.clock.new_id())
+        event = VerificationRequested(
+            payment_id=order.payment_id,
+            user_id=order.user,
+            transaction_id=order.transaction,
+            version=0,
+            challenge_id=challenge_id,
+            request_id=request_id,
+            sealed_code=self._sealer.seal(code, order.payment_id),
+            expires_at=self.simulation.clock.now() + PATIENCE,
+        )
+        await self._send(event, request_id)
+
+    async def poison(self, topic: str) -> None:
+        """Write what is no event of ours."""
+        await self._producer.send(Outgoing(topic, b"poison", b"\xff\x00", (("ce_id", b"\xfe"),)))
+
+    def code_of(self, order: Order) -> str | None:
+        """Read the newest code that was sent for an order."""
+        found = None
+        for message in self.outside.messenger.kept.values():
+            text = message.text.reveal()
+            if f"to {order.payee}." in text and re.match(r"\d{6} is your code", text):
+                found = text[:6]
+        return found
+
+
+def is_final(answer: ConfirmAnswered) -> bool:
+    """Say whether an answer is one that the key keeps for ever."""
+    if answer.status not in (200, 403):
+        return False
+    return json.loads(answer.body)["status"] in ("SUCCESS", "DECLINED")
+
+
+def asks_for_code(answer: ConfirmAnswered) -> bool:
+    return answer.status == 403 and "OTP_REQUIRED" in answer.body
+
+
+class Client:
+    """One person with one order, who insists."""
+
+    def __init__(self, edge: Edge, order: Order) -> None:
+        self.edge = edge
+        self.order = order
+        self.clock = edge.simulation.clock
+
+    async def insist(self, code: str | None = None, order: Order | None = None):
+        """Post until something is said that repeating does not change; None where it never is."""
+        for _ in range(MOST_ROUNDS):
+            answer = await self.edge.post(order or self.order, code)
+            if answer is not None and answer.status not in (409, 429):
+                return answer
+            await asyncio.sleep(1.0 + self.clock.jitter())
+        return None
+
+    async def read_code(self) -> str | None:
+        """Wait for the text message, for a while."""
+        for _ in range(int(SMS_WITHIN_S / 0.5)):
+            if (code := self.edge.code_of(self.order)) is not None:
+                return code
+            await asyncio.sleep(0.5)
+        return None
+
+    async def pay(self, wrong: int = 0) -> ConfirmAnswered | None:
+        """Go on to the end, giving so many wrong codes on the way."""
+        for _ in range(MOST_ROUNDS):
+            answer = await self.insist()
+            if answer is None or is_final(answer) or not asks_for_code(answer):
+                return answer
+            code = await self.read_code()
+            if code is None:
+                continue
+            if wrong > 0:
+                wrong -= 1
+                code = other_than(code)
+            answer = await self.insist(code)
+            if answer is not None and is_final(answer):
+                return answer
+            await asyncio.sleep(1.0 + self.clock.jitter())
+        return None
+
+
+def other_than(code: str) -> str:
+    return f"{(int(code) + 1) % 1_000_000:06}"
+
+
+Script = Callable[[Client], Awaitable[object]]
+
+
+async def plain(client: Client) -> None:
+    """Pay, and ask once more afterwards."""
+    await client.pay()
+    await client.insist()
+
+
+async def mistaken(client: Client) -> None:
+    await client.pay(wrong=2)
+
+
+async def guessing(client: Client) -> None:
+    """Give wrong codes until no more are taken."""
+    await client.pay(wrong=20)
+
+
+async def impatient(client: Client) -> None:
+    """Post several times at once."""
+    await asyncio.gather(*[client.edge.post(client.order) for _ in range(3)])
+    await client.pay()
+
+
+async def greedy(client: Client) -> None:
+    """Pay; on the way, ask for more under the same key, with the right code."""
+    more = replace(client.order, amount="9999.00")
+    answer = await client.insist()
+    if answer is not None and asks_for_code(answer):
+        code = await client.read_code()
+        await client.insist(code, more)
+    await client.pay()
+    await client.insist(None, more)
+
+
+async def reusing(client: Client) -> None:
+    """Use one key for two transactions, and one transaction under two keys."""
+    await client.pay()
+    await asyncio.sleep(client.clock.jitter() * 20)
+    other = replace(client.order, transaction=client.order.transaction + "-b")
+    await client.edge.post(other)
+    await client.edge.post(replace(client.order, key=client.order.key + "-b"))
+    await client.insist()
+
+
+async def besieged(client: Client) -> None:
+    """Somebody floods otp with guesses while the client pays."""
+    answer = await client.insist()
+    if answer is not None and asks_for_code(answer):
+        code = await client.read_code()
+        challenge = client.edge.simulation.storages["otp"].tables.own["challenge"]
+        mine = [
+            one for one in challenge.values() if one.payment.payment_id == client.order.payment_id
+        ]
+        if code is not None and mine:
+            for _ in range(12):
+                await client.edge.guess(client.order, mine[-1].id, other_than(code))
+    await client.pay()
+
+
+async def leaving(client: Client) -> None:
+    """Post once, and never be seen again."""
+    await client.edge.post(client.order)
+
+
+SCRIPTS: dict[str, Script] = {
+    script.__name__: script
+    for script in (
+        plain, mistaken, guessing, impatient, greedy, reusing, besieged, leaving,
+    )
+}  # fmt: skip

@@ -1,0 +1,97 @@
+"""The flows of one payment, and a crash or a zombie at each labelled point of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import combinations
+from shlex import quote
+
+from simulated_world import Plan, random_plan, run
+
+from testkit.simulation.life import Freeze, Incident, Place, Planned
+
+ZOMBIE_S = 25.0
+"""Longer than any lease, session and outbox claim."""
+
+FLOWS: dict[str, Plan] = {
+    "low risk": Plan(1, [("plain", "payee-0", "20.00", 0.0)]),
+    "code": Plan(2, [("plain", "payee-0", "5200.00", 0.0)]),
+    "wrong code": Plan(3, [("mistaken", "payee-0", "5200.00", 0.0)]),
+    "declined": Plan(4, [("plain", "payee-sanctioned-0", "20.00", 0.0)]),
+    "unknown, settled": Plan(5, [("plain", "payee-silent-0", "20.00", 0.0)]),
+    "unknown, rejected": Plan(6, [("plain", "payee-silent-rejected-0", "20.00", 0.0)]),
+}
+
+
+@dataclass
+class Stillness:
+    """A process stands still at one place, long enough to be given up."""
+
+    place: Place
+
+    def at(self, place: Place) -> Incident | None:
+        return Freeze(ZOMBIE_S) if place == self.place else None
+
+
+def places_of(flow: str, service: str | None = None) -> list[Place]:
+    """Return the points that a flow passes when nothing goes wrong."""
+    found = run(FLOWS[flow]).places
+    return [place for place in found if service in (None, place.service)]
+
+
+def crashes_of(flow: str) -> Iterator[tuple[str, Plan]]:
+    """Return the flow with a crash at each of its points."""
+    for place in places_of(flow):
+        yield f"{flow} {place}", replace(FLOWS[flow], incidents=Planned(frozenset({place})))
+
+
+def pairs_of(flow: str, service: str) -> Iterator[tuple[str, Plan]]:
+    """Return the flow with two crashes of one service, at each pair of its points."""
+    for pair in combinations(places_of(flow, service), 2):
+        name = " and ".join(map(str, pair))
+        yield f"{flow} {name}", replace(FLOWS[flow], incidents=Planned(frozenset(pair)))
+
+
+def zombies_of(flow: str, service: str) -> Iterator[tuple[str, Plan]]:
+    """Return the flow with two instances of a service, one of which stands still at each point."""
+    plan = replace(FLOWS[flow], instances={service: 2})
+    for place in run(plan).places:
+        if place.service == service:
+            yield f"{flow} still at {place}", replace(plan, incidents=Stillness(place))
+
+
+IN_DOUBT = ("unknown, settled", "unknown, rejected")
+ZOMBIES = (
+    *[
+        (flow, name)
+        for flow in IN_DOUBT
+        for name in ("settlement", "confirm", "notification", "risk")
+    ],
+    ("wrong code", "otp"),
+)
+
+
+def directed() -> Iterator[tuple[str, Plan]]:
+    """Return every flow with a crash at each point, with pairs of them, and with zombies."""
+    for flow in FLOWS:
+        yield from crashes_of(flow)
+    for flow in IN_DOUBT:
+        yield from pairs_of(flow, "settlement")
+    for flow, service in ZOMBIES:
+        yield from zombies_of(flow, service)
+
+
+def named(name: str) -> Plan:
+    """Return the plan of a run. Raises KeyError where no run has that name."""
+    if name.startswith("seed "):
+        return random_plan(int(name.removeprefix("seed ")))
+    for known, plan in directed():
+        if known == name:
+            return plan
+    raise KeyError(name)
+
+
+def replay_of(name: str) -> str:
+    """Return the command that repeats a run."""
+    if name.startswith("seed "):
+        return f"make simulate SEEDS=1 FIRST={name.removeprefix('seed ')}"
+    return f"make simulate ONLY={quote(name)}"

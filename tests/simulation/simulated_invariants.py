@@ -1,0 +1,162 @@
+"""The invariants of docs/reliability.md, held against what is left when a run has come to rest.
+
+They look at the tables, the bank's book, the topics and the answers: not at how the code got there.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import simulated_records as records
+from simulated_watcher import ENDED, Violation, id_of, payments_of, tables_of
+
+from confirm.domain.payment import FINAL, Payment, Status
+from service_runtime.messages import Record
+from testkit.memory import Tables
+
+if TYPE_CHECKING:
+    from simulated_world import World
+
+
+def violations_of(world: "World") -> list[Violation]:
+    """Return every invariant that the run has broken."""
+    found = [*world.watcher.broken, *_loops(world)]
+    for check in CHECKS:
+        found += [Violation(check.__doc__.split()[0], details) for details in check(world)]
+    return found
+
+
+def _loops(world: "World") -> list[Violation]:
+    return [Violation("I8", loop) for loop in world.simulation.ended_loops]
+
+
+def nothing_is_lost(world: "World") -> Iterator[str]:
+    """I1 what the broker has acknowledged exists, and has come to its end."""
+    payments = payments_of(world)
+    known = {payment.id for payment in payments}
+    keys = {(payment.user_id, payment.idempotency_key) for payment in payments}
+    for asked in world.edge.log.values():
+        order = asked.order
+        is_known = order.payment_id in known or (order.user, order.key) in keys
+        if asked.is_acknowledged and not is_known:
+            yield f"{order.transaction}: acknowledged, and unknown"
+    for payment in payments:
+        if payment.status not in FINAL:
+            yield f"{payment.transaction_id}: still {payment.status}"
+        elif payment.status is Status.CONFIRMED and payment.settlement_status not in ENDED:
+            yield f"{payment.transaction_id}: settlement still {payment.settlement_status}"
+
+
+def nothing_is_doubled(world: "World") -> Iterator[str]:
+    """I2 one transfer a settled payment, none for any other."""
+    moved = [one for book in world.outside.banks.values() for one in book.movements]
+    by_uetr = Counter(one.uetr for one in moved)
+    by_order = Counter((one.debtor_account, one.transaction_id) for one in moved)
+    for payment in payments_of(world):
+        wanted = int(payment.settlement_status == "SETTLED")
+        times = by_uetr.pop(payment.uetr, 0)
+        at_bank = by_order.pop((payment.from_account, payment.transaction_id), 0)
+        if (times, at_bank) != (wanted, wanted):
+            yield f"{payment.transaction_id}: {times} and {at_bank} transfers, not {wanted}"
+    for uetr in by_uetr:
+        yield f"transfer {uetr} belongs to no payment"
+    amounts = {payment.uetr: payment.amount_minor for payment in payments_of(world)}
+    for one in moved:
+        if amounts.get(one.uetr, one.money.amount_minor) != one.money.amount_minor:
+            yield f"transfer {one.uetr}: another amount"
+
+
+def the_ledger_balances(world: "World") -> Iterator[str]:
+    """I3 balances follow from the journals; in flight is what is neither settled nor returned."""
+    own = tables_of(world, "confirm")
+    expected = Counter(world.opened)
+    kinds = defaultdict(set)
+    for journal in own["journal"].values():
+        expected[journal.debited] -= journal.amount_minor
+        expected[journal.credited] += journal.amount_minor
+        kinds[journal.payment_id].add(journal.kind)
+    for name, account in own["account"].items():
+        if account.balance_minor != expected[name]:
+            yield f"{name}: {account.balance_minor}, but its journals say {expected[name]}"
+    waiting = 0
+    for payment in payments_of(world):
+        wanted = _journals_of(payment)
+        if kinds.pop(payment.id, set()) != wanted:
+            yield f"{payment.transaction_id}: journals are not {sorted(wanted)}"
+        waiting += payment.amount_minor if wanted == {"HOLD"} else 0
+    if kinds:
+        yield f"journals of unknown payments: {sorted(map(str, kinds))}"
+    if expected["in-flight:USD"] != waiting:
+        yield f"in flight {expected['in-flight:USD']}, not {waiting}"
+
+
+def _journals_of(payment: Payment) -> set[str]:
+    if payment.status is not Status.CONFIRMED:
+        return set()
+    more = {"SETTLED": {"SETTLE"}, "REJECTED": {"RETURN"}}
+    return {"HOLD"} | more.get(payment.settlement_status, set())
+
+
+def services_agree(world: "World") -> Iterator[str]:
+    """I4 confirm and settlement tell the same of each payment."""
+    instructions = tables_of(world, "settlement")["instruction"]
+    for payment in payments_of(world):
+        told = instructions.get(payment.id)
+        status = told.status.value if told else "NONE"
+        if payment.settlement_status != status:
+            yield f"{payment.transaction_id}: {payment.settlement_status}, settlement {status}"
+
+
+def every_record_is_accounted_for(world: "World") -> Iterator[str]:
+    """I5 a record that was produced is in the reader's inbox or among its dead letters."""
+    for name, group in world.simulation.broker.groups.items():
+        tables = world.simulation.storages[name].tables
+        topics = sorted({topic for topic, _ in group.partitions})
+        records = [one for topic in topics for one in world.simulation.broker.records(topic)]
+        inbox = {event_id for consumer, event_id in tables.inbox if consumer == name}
+        produced = {id_of(record) for record in records} - {None}
+        if produced != inbox:
+            yield f"{name}: {len(produced - inbox)} never handled, {len(inbox - produced)} unknown"
+        if group.lag:
+            yield f"{name}: lag {group.lag}"
+        yield from _dead_letters(name, records, tables)
+
+
+def _dead_letters(name: str, records: list[Record], tables: Tables) -> Iterator[str]:
+    """Only what nobody can read is set aside, and all of that."""
+    unreadable = {_place(record) for record in records if id_of(record) is None}
+    for place in unreadable - tables.dead_letters.keys():
+        yield f"{name}: {place} is no dead letter"
+    for place in tables.dead_letters.keys() - unreadable:
+        letter = tables.dead_letters[place]
+        yield f"{name}: {place} was set aside: {letter.reason} {letter.error_class}"
+
+
+def _place(record: Record) -> tuple[str, int, int]:
+    return record.topic, record.partition, record.offset
+
+
+def nothing_is_parked(world: "World") -> Iterator[str]:
+    """I8 no row was set aside for a person."""
+    for service, storage in world.simulation.storages.items():
+        for table, leases in storage.tables.own.items():
+            if table.endswith("/lease"):
+                for name, lease in leases.items():
+                    if lease.parked is not None:
+                        yield f"{service} {table} {name}: {lease.parked}"
+
+
+CHECKS = (
+    nothing_is_lost,
+    nothing_is_doubled,
+    the_ledger_balances,
+    services_agree,
+    every_record_is_accounted_for,
+    records.replays_are_identical,
+    records.answers_are_true,
+    nothing_is_parked,
+    records.every_step_is_audited,
+    records.codes_are_bounded,
+    records.nothing_goes_unchecked,
+    records.customers_are_told,
+)

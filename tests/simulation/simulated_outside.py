@@ -1,0 +1,195 @@
+"""The world outside, in memory: partner banks, look-ups, providers. All of it outlives our crashes.
+
+A call to it is a labelled point before and after; what it did in between stays done.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from notification.clients.messengers import MemoryMessenger
+from notification.domain import Attempt, Kind, Message
+from payment_schemas.ids import Uetr
+from payment_schemas.money import Money
+from risk.clients import Match, MemoryIdentities, MemorySanctionsList
+from settlement.domain import Answer, Instruction
+from settlement.domain import Kind as Said
+from testkit.simulation.chance import Faults
+from testkit.simulation.life import Life
+from testkit.simulation.loop import VirtualLoop
+from testkit.simulation.processes import Parts
+
+TIMEOUT_S = 3.0
+BOOKED_LATER_S = 10.0
+"""After which a late payee's bank has booked."""
+LANDS_WITHIN_S = 8.0
+"""A request that was given up may still arrive so much later."""
+
+
+@dataclass(frozen=True)
+class Movement:
+    """Money that a bank has moved."""
+
+    uetr: Uetr
+    transaction_id: str
+    debtor_account: str
+    money: Money
+
+
+@dataclass
+class Book:
+    """One partner's durable book: each UETR has one outcome; what moved stands in `movements`."""
+
+    loop: VirtualLoop
+    outcomes: dict[Uetr, Said] = field(default_factory=dict)
+    late_until: dict[Uetr, float] = field(default_factory=dict)
+    movements: list[Movement] = field(default_factory=list)
+
+    def enter(self, instruction: Instruction) -> None:
+        """Take a transfer in; a repeat of a UETR is the same transfer."""
+        uetr = instruction.uetr
+        if uetr in self.outcomes or uetr in self.late_until:
+            return
+        if "late" in instruction.creditor_account:
+            self.late_until[uetr] = self.loop.time() + BOOKED_LATER_S
+            self.loop.call_later(BOOKED_LATER_S, self._decide, instruction)
+        else:
+            self._decide(instruction)
+
+    def _decide(self, instruction: Instruction) -> None:
+        uetr = instruction.uetr
+        self.late_until.pop(uetr, None)
+        if "rejected" in instruction.creditor_account:
+            self.outcomes[uetr] = Said.REJECTED
+            return
+        self.outcomes[uetr] = Said.ACCEPTED
+        self.movements.append(
+            Movement(
+                uetr, instruction.transaction_id, instruction.debtor_account, instruction.money
+            )
+        )
+
+    def says(self, uetr: Uetr) -> Answer:
+        """Return how a transfer stands."""
+        if uetr in self.late_until:
+            return Answer(Said.PENDING)
+        kind = self.outcomes.get(uetr, Said.NOT_FOUND)
+        return Answer(kind, "account_closed" if kind is Said.REJECTED else None)
+
+
+@dataclass
+class BankLine:
+    """A process' line to a partner bank; requests and answers get lost on it."""
+
+    book: Book
+    life: Life
+    faults: Faults
+    is_shut: bool = False
+
+    async def send(self, instructions: Sequence[Instruction]) -> Mapping[Uetr, Answer]:
+        await self.life.point("bank.send")
+        if self._is_lost():
+            if self.faults.has(0.5):
+                self._land_later(instructions)
+            return await self._nothing(instructions)
+        for instruction in instructions:
+            self.book.enter(instruction)
+        await self.life.point("bank.took")
+        silent = any("silent" in one.creditor_account for one in instructions)
+        return await self._answered(instructions, silent=silent)
+
+    async def enquire(self, instructions: Sequence[Instruction]) -> Mapping[Uetr, Answer]:
+        await self.life.point("bank.enquire")
+        if self._is_lost():
+            return await self._nothing(instructions)
+        return await self._answered(instructions, silent=False)
+
+    async def _answered(
+        self, instructions: Sequence[Instruction], *, silent: bool
+    ) -> Mapping[Uetr, Answer]:
+        if silent or self._is_lost():
+            return await self._nothing(instructions)
+        answers = {one.uetr: self.book.says(one.uetr) for one in instructions}
+        await asyncio.sleep(self.faults.hop_s())
+        await self.life.point("bank.answered")
+        return answers
+
+    async def _nothing(self, instructions: Sequence[Instruction]) -> Mapping[Uetr, Answer]:
+        await asyncio.sleep(TIMEOUT_S)
+        await self.life.point("bank.silent")
+        return {one.uetr: Answer(Said.NO_ANSWER) for one in instructions}
+
+    def _is_lost(self) -> bool:
+        return self.faults.has(self.faults.rates.outside)
+
+    def _land_later(self, instructions: Sequence[Instruction]) -> None:
+        later_s = TIMEOUT_S + self.faults.chance.random() * LANDS_WITHIN_S
+        for instruction in instructions:
+            self.book.loop.call_later(later_s, self.book.enter, instruction)
+
+
+@dataclass
+class Outside:
+    """All that lies outside."""
+
+    banks: dict[str, Book]
+    sanctions: MemorySanctionsList = field(default_factory=MemorySanctionsList)
+    identities: MemoryIdentities = field(default_factory=MemoryIdentities)
+    messenger: MemoryMessenger = field(default_factory=MemoryMessenger)
+    screened: set[str] = field(default_factory=set)
+    """Accounts that were answered as not listed."""
+    verified: set[str] = field(default_factory=set)
+    """Users whose documents were answered about."""
+
+
+@dataclass
+class LookUpLine:
+    """A process' line to the look-ups; a lost call leaves all its names out."""
+
+    outside: Outside
+    parts: Parts
+
+    async def screen(self, accounts: Collection[str]) -> Mapping[str, Match]:
+        async with self._call("ofac") as lost:
+            if lost:
+                return {}
+            found = await self.outside.sanctions.screen(accounts)
+            self.outside.screened |= {name for name, match in found.items() if not match.hit}
+        return found
+
+    async def statuses(self, user_ids: Collection[str]):
+        async with self._call("kyc") as lost:
+            if lost:
+                return {}
+            found = await self.outside.identities.statuses(user_ids)
+            self.outside.verified |= set(found)
+        return found
+
+    @asynccontextmanager
+    async def _call(self, name: str):
+        faults = self.parts.faults
+        await self.parts.life.point(f"{name}.ask")
+        lost = faults.has(faults.rates.outside)
+        await asyncio.sleep(TIMEOUT_S if lost else faults.hop_s())
+        yield lost
+        await self.parts.life.point(f"{name}.answered")
+
+
+@dataclass
+class MessengerLine:
+    """A process' line to the providers of messages."""
+
+    outside: Outside
+    parts: Parts
+    is_shut: bool = False
+
+    async def deliver(self, messages: Sequence[Message]) -> Mapping:
+        faults, life = self.parts.faults, self.parts.life
+        await life.point("message.send")
+        if faults.has(faults.rates.outside):
+            await asyncio.sleep(TIMEOUT_S)
+            return {one.delivery_id: Attempt(Kind.NOT_TAKEN, "lost") for one in messages}
+        taken = await self.outside.messenger.deliver(messages)
+        await life.point("message.taken")
+        return taken

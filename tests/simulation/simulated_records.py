@@ -1,0 +1,187 @@
+"""Invariants of what is told and written down: answers, the audit log, codes, checks, messages."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from simulated_clients import is_final
+from simulated_watcher import id_of, payments_of, tables_of
+
+from audit.domain import AUDITED, TRANSITIONS, Timeline
+from audit.domain import violations_of as timeline_violations
+from confirm.domain.payment import Status
+from notification.domain import delivery_id_of
+from otp.domain import State
+from payment_schemas.events.confirmation import PaymentConfirmed, PaymentDeclined
+from payment_schemas.events.settlement import SettlementUpdated
+from payment_schemas.money import minor_units
+from risk.domain import Assessed
+
+if TYPE_CHECKING:
+    from simulated_world import World
+
+MOST_ATTEMPTS = 5
+MOST_CHALLENGES = 3
+_STEPS = {
+    Status.AWAITING_RISK: "PAYMENT_REQUESTED",
+    Status.CHALLENGING: "OTP_REQUESTED",
+    Status.VERIFYING: "OTP_SUBMITTED",
+    Status.CONFIRMED: "PAYMENT_CONFIRMED",
+    Status.DECLINED: "PAYMENT_DECLINED",
+}
+
+
+def replays_are_identical(world: "World") -> Iterator[str]:
+    """I7 all final answers to one key are the same, byte for byte."""
+    bodies = defaultdict(set)
+    for asked in world.edge.log.values():
+        for answer in asked.answers:
+            if is_final(answer):
+                bodies[asked.order.user, asked.order.key].add((answer.status, answer.body))
+    for key, told in bodies.items():
+        if len(told) > 1:
+            yield f"{key}: {sorted(told)}"
+    stored = Counter((one.user_id, one.idempotency_key) for one in payments_of(world))
+    for key, times in stored.items():
+        if times > 1:
+            yield f"{key}: {times} payments"
+
+
+def answers_are_true(world: "World") -> Iterator[str]:
+    """I7 a final answer says what the payment has become."""
+    payments = {(one.user_id, one.idempotency_key): one for one in payments_of(world)}
+    for asked in world.edge.log.values():
+        payment = payments.get((asked.order.user, asked.order.key))
+        for answer in filter(is_final, asked.answers):
+            status = "SUCCESS" if payment and payment.status is Status.CONFIRMED else "DECLINED"
+            if payment is None or json.loads(answer.body)["status"] != status:
+                yield f"{asked.order.transaction}: told {answer.body}"
+
+
+def every_step_is_audited(world: "World") -> Iterator[str]:
+    """I9 one entry an event and a transition; entries contradict nothing."""
+    entries = defaultdict(list)
+    lines = tables_of(world, "audit")["audit_log"]
+    for line in lines.values():
+        entries[line.entry.payment_id].append(line.entry)
+    for payment_id, steps in world.watcher.steps.items():
+        written = {
+            (entry.event, entry.metadata.get("version"))
+            for entry in entries[payment_id]
+            if entry.event in TRANSITIONS
+        }
+        for status, version in steps:
+            name = _STEPS.get(status)
+            if name and (name, version) not in written:
+                yield f"{payment_id}: no entry of {name} {version}"
+    for payment_id, mine in entries.items():
+        mine.sort(key=lambda entry: entry.origin.time)
+        timeline = Timeline(
+            payment_id,
+            tuple(entry.event for entry in mine),
+            tuple(entry.metadata.get("version") for entry in mine),
+        )
+        if payment_id in world.watcher.steps:
+            for violation in timeline_violations(_without_strangers(timeline), is_quiet=True):
+                yield f"{payment_id}: {violation.invariant} {violation.details}"
+    ids = {id_of(one) for event in AUDITED for one in world.simulation.broker.records(event.topic)}
+    if missing := ids - {None} - lines.keys():
+        yield f"{len(missing)} events have no entry"
+
+
+def _without_strangers(timeline: Timeline) -> Timeline:
+    """Leave out what was written past the gateway: it is no transition, and says so: version 0."""
+    kept = [pair for pair in zip(timeline.events, timeline.versions, strict=True) if pair[1] != 0]
+    return replace(
+        timeline, events=tuple(one for one, _ in kept), versions=tuple(two for _, two in kept)
+    )
+
+
+def codes_are_bounded(world: "World") -> Iterator[str]:
+    """I10 five attempts a challenge, three challenges a payment, accepted once, for this amount."""
+    own = tables_of(world, "otp")
+    yield from _attempts(own)
+    accepted = _accepted(own)
+    for payment in payments_of(world):
+        was_asked = payment.status is Status.CONFIRMED and payment.challenge_number > 0
+        if was_asked and accepted[payment.id] != 1:
+            yield f"{payment.transaction_id}: {accepted[payment.id]} codes accepted"
+    accepted_now = sum(one.state is State.ACCEPTED for one in own["challenge"].values())
+    if accepted_now != sum(accepted.values()):
+        yield f"{accepted_now} challenges accepted, {sum(accepted.values())} verdicts"
+    yield from _other_amounts(world)
+
+
+def _accepted(own: Any) -> Counter[UUID]:
+    valid = (one for one, kept in own["verification"].items() if kept.verdict.result == "valid")
+    return Counter(question.payment_id for question in valid)
+
+
+def _attempts(own: Any) -> Iterator[str]:
+    counted = Counter(
+        question.challenge_id
+        for question, kept in own["verification"].items()
+        if kept.verdict.counted
+    )
+    for name, times in counted.items():
+        noted = own["challenge"][name].attempts
+        if times > MOST_ATTEMPTS or noted != times:
+            yield f"challenge {name}: {times} attempts, {noted} noted"
+    challenges = Counter(one.payment.payment_id for one in own["challenge"].values())
+    for name, times in challenges.items():
+        if times > MOST_CHALLENGES:
+            yield f"payment {name}: {times} challenges"
+
+
+def _other_amounts(world: "World") -> Iterator[str]:
+    payments = {(one.user_id, one.idempotency_key): one for one in payments_of(world)}
+    for asked in world.edge.log.values():
+        payment = payments.get((asked.order.user, asked.order.key))
+        amount = minor_units(Decimal(asked.order.amount), "USD")
+        for answer in asked.answers:
+            taken = answer.status in (200, 401)
+            if payment and taken and amount != payment.amount_minor:
+                yield f"{asked.order.transaction}: a code was looked at for another amount"
+
+
+def nothing_goes_unchecked(world: "World") -> Iterator[str]:
+    """I12 confirmed only with answers of OFAC and KYC, and a score, on record."""
+    assessed = tables_of(world, "risk")["assessed"]
+    for payment in payments_of(world):
+        if payment.status is not Status.CONFIRMED:
+            continue
+        result = assessed.get(payment.id)
+        if not isinstance(result, Assessed) or payment.risk_score is None:
+            yield f"{payment.transaction_id}: confirmed without an assessment"
+        if not {payment.from_account, payment.to_account} <= world.outside.screened:
+            yield f"{payment.transaction_id}: confirmed unscreened"
+        if payment.user_id not in world.outside.verified:
+            yield f"{payment.transaction_id}: confirmed without documents"
+
+
+def customers_are_told(world: "World") -> Iterator[str]:
+    """I13 each outcome was handed to the provider, and its key shows one message."""
+    kept = world.outside.messenger.kept
+    outcomes = set()
+    for event in (PaymentConfirmed, PaymentDeclined, SettlementUpdated):
+        for record in world.simulation.broker.records(event.topic):
+            event_id = id_of(record)
+            if event_id is None:
+                continue
+            fact = event.model_validate_json(record.value)
+            if isinstance(fact, SettlementUpdated) and fact.status != "REJECTED":
+                continue
+            outcomes.add(delivery_id_of(event_id, "email"))
+    mails = {name for name, message in kept.items() if message.subject}
+    if outcomes - mails:
+        yield f"{len(outcomes - mails)} outcomes were never told"
+    if mails - outcomes:
+        yield f"{len(mails - outcomes)} mails tell of nothing"
+    told = Counter((one.to.reveal(), one.subject, one.text.reveal()) for one in kept.values())
+    for (_, subject, text), times in told.items():
+        if subject and times > 1:
+            yield f"{subject}: told {times} times: {text!r}"

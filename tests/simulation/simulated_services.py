@@ -1,0 +1,204 @@
+"""The services, wired as their `app` does, on simulated ports and the stores' memory twins."""
+
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import partial
+
+from simulated_outside import BankLine, LookUpLine, MessengerLine, Outside
+
+from audit.domain import AUDITED
+from audit.handlers import on_event
+from audit.store import MemoryAuditLog
+from confirm import handlers as confirm
+from confirm.app import draw
+from confirm.domain.payment import Policy
+from confirm.store import MemoryPayments
+from notification import handlers as notification
+from notification import store as deliveries
+from notification.domain import Policy as DeliveryPolicy
+from otp.handlers import Codes, Rules, on_challenge_requested, on_verification_requested
+from otp.store import MemoryChallenges
+from payment_schemas.events.confirmation import ConfirmRequested, PaymentConfirmed, PaymentDeclined
+from payment_schemas.events.otp import (
+    Challenged,
+    ChallengeRequested,
+    VerificationRequested,
+    Verified,
+)
+from payment_schemas.events.risk import AssessmentRequested, RiskAssessed
+from payment_schemas.events.settlement import SettlementRequested, SettlementUpdated
+from risk import handlers as risk
+from risk.app import FIRST_RETRY_S, LATEST_RETRY_S
+from risk.clients import LookUps
+from risk.domain import AmountBand, Levels, Points
+from risk.domain import Policy as RiskPolicy
+from risk.settings import AMOUNT_POINTS, USD_RATES
+from risk.store import MemoryAssessments
+from risk.store.port import TABLE as ASSESSMENT
+from service_runtime.backoff import delay_s
+from service_runtime.consumer import Handler
+from service_runtime.sealing import Sealer
+from service_runtime.work import Work
+from settlement import handlers as settlement
+from settlement.domain import BATCH_ROWS, NextStep
+from settlement.domain import Policy as SettlementPolicy
+from settlement.store import SIZED_BY, TABLE, MemoryInstructions
+from testkit.memory import MemoryWorkTable
+from testkit.simulation.processes import Parts, Program
+
+# Shorter than in production, or a run would mostly wait; nothing depends on the figures.
+PATIENCE = timedelta(seconds=60)
+CODE_LIFE = timedelta(seconds=60)
+POLICY = Policy(patience=PATIENCE, challenge_again_after=timedelta(seconds=5))
+RULES = Rules(CODE_LIFE, attempts=5)
+OTP_KEY, NOTIFICATION_KEY, CODE_KEY = (bytes([n]) * 32 for n in (1, 2, 3))
+PARTNERS = {"north-": "north-bank"}
+OTHERWISE = "first-bank"
+LEVELS = Levels(40, 70, 95)
+KYC_POINTS = {"pending": 30, "expired": 20}
+
+
+def programs(outside: Outside, instances: dict[str, int]) -> list[Program]:
+    """Return every service but the gateway, which keeps nothing."""
+    built = {
+        "confirm": (CONFIRM_READS, build_confirm),
+        "risk": ((PaymentConfirmed, AssessmentRequested), partial(build_risk, outside=outside)),
+        "otp": ((ChallengeRequested, VerificationRequested), build_otp),
+        "settlement": ((SettlementRequested,), partial(build_settlement, outside=outside)),
+        "notification": (NOTIFICATION_READS, partial(build_notification, outside=outside)),
+        "audit": (AUDITED, build_audit),
+    }
+    return [
+        Program(name, [event.topic for event in reads], build, instances.get(name, 1))
+        for name, (reads, build) in built.items()
+    ]
+
+
+CONFIRM_READS = (SettlementUpdated, Verified, Challenged, RiskAssessed, ConfirmRequested)
+NOTIFICATION_READS = (Challenged, PaymentConfirmed, PaymentDeclined, SettlementUpdated)
+
+
+def build_confirm(parts: Parts):
+    by_event = {
+        SettlementUpdated: confirm.on_settlement_updated,
+        Verified: partial(confirm.on_verified, policy=POLICY),
+        Challenged: partial(confirm.on_challenged, policy=POLICY),
+        RiskAssessed: partial(confirm.on_risk_assessed, policy=POLICY),
+        ConfirmRequested: partial(
+            confirm.on_confirm_requested, policy=POLICY, draw=partial(draw, parts.clock)
+        ),
+    }
+    handlers = [Handler(event, by_event[event], MemoryPayments) for event in CONFIRM_READS]
+    deadlines = Work(MemoryWorkTable("payment"), confirm.on_due_payments, MemoryPayments)
+    return parts.loops(handlers, [parts.worker(deadlines)])
+
+
+def risk_policy() -> RiskPolicy:
+    amounts = [AmountBand(usd * 100, points) for usd, points in AMOUNT_POINTS.items()]
+    points = Points(amounts=amounts, new_payee=40, new_country=15, velocity=10, kyc=KYC_POINTS)
+    return RiskPolicy(USD_RATES, points, LEVELS, 5, timedelta(seconds=600))
+
+
+def build_risk(parts: Parts, outside: Outside):
+    line = LookUpLine(outside, parts)
+    look_ups = LookUps(line, line)
+    policy = risk_policy()
+    later = partial(delay_s, clock=parts.clock, first_s=FIRST_RETRY_S, most_s=LATEST_RETRY_S)
+    assessor = risk.Assessor(policy, later)
+    learn = partial(risk.on_payment_confirmed, window=policy.velocity_window)
+    handlers = [
+        Handler(PaymentConfirmed, learn, MemoryAssessments),
+        Handler(
+            AssessmentRequested,
+            partial(risk.on_assessment_requested, assessor=assessor),
+            MemoryAssessments,
+            look_ups.for_requests,
+        ),
+    ]
+    due = Work(
+        MemoryWorkTable(ASSESSMENT),
+        partial(risk.on_due_assessments, assessor=assessor),
+        MemoryAssessments,
+        gather=look_ups.for_due,
+    )
+    return parts.loops(handlers, [parts.worker(due)])
+
+
+def build_otp(parts: Parts):
+    codes = Codes(CODE_KEY, parts.clock)
+    issue = partial(
+        on_challenge_requested, codes=codes, rules=RULES, notification=Sealer(NOTIFICATION_KEY)
+    )
+    verify = partial(on_verification_requested, codes=codes, rules=RULES, gateway=Sealer(OTP_KEY))
+    handlers = [
+        Handler(ChallengeRequested, issue, MemoryChallenges),
+        Handler(VerificationRequested, verify, MemoryChallenges),
+    ]
+    return parts.loops(handlers)
+
+
+def build_settlement(parts: Parts, outside: Outside):
+    policy = SettlementPolicy(first_s=1.0, most_s=8.0)
+    workers = {
+        step: [
+            parts.worker(_settling(name, step, BankLine(book, parts.life, parts.faults), policy))
+            for name, book in outside.banks.items()
+        ]
+        for step in NextStep
+    }
+    routing = settlement.Routing(PARTNERS, OTHERWISE)
+    handler = Handler(
+        SettlementRequested,
+        partial(settlement.on_settlement_requested, routing=routing),
+        MemoryInstructions,
+        wakes=[sender.wake for sender in workers[NextStep.SEND]],
+    )
+    return parts.loops([handler], [*workers[NextStep.SEND], *workers[NextStep.ENQUIRE]])
+
+
+def _settling(partner: str, step: NextStep, bank: BankLine, policy: SettlementPolicy) -> Work:
+    ask = {NextStep.SEND: settlement.send, NextStep.ENQUIRE: settlement.enquire}[step]
+    only = {"partner": partner, "next_step": step.value}
+    return Work(
+        table=MemoryWorkTable(TABLE, only, SIZED_BY),
+        handle=partial(settlement.on_due_instructions, policy=policy),
+        store=MemoryInstructions,
+        begin=settlement.on_due_instructions_claimed,
+        gather=partial(ask, bank=bank),
+        slice_rows=BATCH_ROWS,
+    )
+
+
+def build_notification(parts: Parts, outside: Outside):
+    messenger = MessengerLine(outside, parts)
+    texts = parts.worker(_delivering(parts, "sms", messenger))
+    mails = parts.worker(_delivering(parts, "email", messenger))
+    store = deliveries.MemoryDeliveries
+    handlers = [Handler(Challenged, notification.on_challenged, store, wakes=[texts.wake])]
+    handlers += [
+        Handler(event, notification.on_outcome, store, wakes=[mails.wake])
+        for event in NOTIFICATION_READS[1:]
+    ]
+    return parts.loops(handlers, [texts, mails])
+
+
+def _delivering(parts: Parts, channel: str, messenger: MessengerLine) -> Work:
+    @asynccontextmanager
+    async def contacts(user_ids):
+        async with parts.database.transaction() as tx:
+            found = await deliveries.MemoryDeliveries(tx).contacts(user_ids)
+        yield found
+
+    return Work(
+        table=MemoryWorkTable(deliveries.TABLE, {"channel": channel}),
+        handle=partial(
+            notification.on_due_deliveries, policy=DeliveryPolicy(first_s=1.0, most_s=5.0)
+        ),
+        store=deliveries.MemoryDeliveries,
+        gather=notification.Sender(messenger, contacts, Sealer(NOTIFICATION_KEY)),
+        slice_rows=8,
+    )
+
+
+def build_audit(parts: Parts):
+    return parts.loops([Handler(event, on_event, MemoryAuditLog) for event in AUDITED])

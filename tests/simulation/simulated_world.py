@@ -1,0 +1,245 @@
+"""A whole system in one process: services, outside, clients; run to its rest and then judged."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from simulated_clients import SCRIPTS, Client, Edge, Order
+from simulated_invariants import violations_of
+from simulated_outside import Book, Outside
+from simulated_services import CODE_LIFE, OTHERWISE, PARTNERS, PATIENCE, programs
+from simulated_watcher import Violation, Watcher
+
+from confirm.domain.ledger import Account
+from notification.domain import Contact
+from payment_schemas.sealed import Personal
+from service_runtime.ports import Lease
+from testkit.simulation.chance import QUIET_DAY, Rates, scaled
+from testkit.simulation.life import Incidents, Place
+from testkit.simulation.loop import StuckError
+from testkit.simulation.processes import Simulation, simulated_runtime
+
+BALANCES_MINOR = {"0": 30_000_00, "1": 14_000_00}
+"""By the number of user and account: the second one runs out."""
+FULL = Rates(
+    crash=0.004,
+    freeze=0.002,
+    database=0.02,
+    duplicate=0.05,
+    late_ack=0.03,
+    late=0.03,
+    outside=0.25,
+    reassignment=0.03,
+)
+FAULTS_S = 40.0
+REST_WITHIN_S = 2 * (PATIENCE + CODE_LIFE).total_seconds() + 240
+"""After the last fault: every deadline that may still be running, twice, and room for enquiries."""
+POISONED = ("payment.confirm-requested.v1", "settlement-queue", "otp.verified.v1")
+PAYEES = (
+    "payee",
+    "north-payee",
+    "payee-late",
+    "payee-silent",
+    "payee-rejected",
+    "payee-sanctioned",
+)
+AMOUNTS = ("20.00", "20.00", "5200.00", "5200.00", "12000.00")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run consists of."""
+
+    seed: int
+    orders: Sequence[tuple[str, str, str, float]]
+    """Script, payee, amount, and when it starts, in seconds."""
+    rates: Rates = QUIET_DAY
+    incidents: Incidents | None = None
+    instances: dict[str, int] = field(default_factory=dict)
+    poison: Sequence[str] = ()
+    broker_down_s: Sequence[float] = ()
+    is_replayed: bool = False
+    """Whether, once at rest, every topic is read again from its beginning, with empty inboxes."""
+
+
+@dataclass
+class Result:
+    """What a run came to."""
+
+    seed: int
+    digest: str
+    violations: list[Violation]
+    places: list[Place]
+    seen: frozenset[str]
+    """What came about, so that it can be shown that something did."""
+
+
+def random_plan(seed: int) -> Plan:
+    """Return the plan that a seed stands for."""
+    chance = Random(f"plan {seed}")  # noqa: S311 - to be repeated
+    orders = [
+        (
+            chance.choice(list(SCRIPTS)),
+            f"{chance.choice(PAYEES)}-{number}",
+            chance.choice(AMOUNTS),
+            chance.random() * 8,
+        )
+        for number in range(chance.randint(1, 5))
+    ]
+    return Plan(
+        seed,
+        orders,
+        scaled(FULL, chance),
+        instances={name: 2 for name in ("settlement", "confirm", "otp") if chance.random() < 0.4},
+        poison=[topic for topic in POISONED if chance.random() < 0.15],
+        broker_down_s=[chance.random() * 30] if chance.random() < 0.2 else (),
+        is_replayed=chance.random() < 0.15,
+    )
+
+
+class World:
+    """One run."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.simulation = Simulation(plan.seed, plan.incidents, plan.rates)
+        books = {name: Book(self.simulation.loop) for name in {OTHERWISE, *PARTNERS.values()}}
+        self.outside = Outside(dict(sorted(books.items())))
+        self.watcher = Watcher()
+        self.opened: dict[str, int] = {}
+        self.problems: list[Violation] = []
+        for program in programs(self.outside, plan.instances):
+            storage = self.simulation.add(program)
+            if program.name in ("confirm", "settlement"):
+                storage.watches.append(getattr(self.watcher, f"see_{program.name}"))
+        self.edge = Edge(self.simulation, self.outside)
+        self._fill()
+
+    def _fill(self) -> None:
+        """Open accounts, know contacts, list who is sanctioned."""
+        own = self.simulation.storages["confirm"].tables.own
+        contacts = self.simulation.storages["notification"].tables.own["contact"]
+        for number, balance_minor in BALANCES_MINOR.items():
+            name, user = f"acc-{number}", f"usr-{number}"
+            own["account"][name] = Account(name, user, "USD", balance_minor)
+            self.opened[name] = balance_minor
+            contacts[user] = Contact(user, Personal(f"+1555010{number}"), Personal(f"{user}@x.y"))
+        self.outside.sanctions.listed |= {
+            payee for _, payee, _, _ in self.plan.orders if "sanctioned" in payee
+        }
+
+    async def live(self) -> None:
+        """Start everything, let the clients act among faults, heal, and come to rest."""
+        simulation, plan = self.simulation, self.plan
+        simulation.start()
+        clients = [simulation.loop.create_task(self._client(n)) for n in range(len(plan.orders))]
+        for topic in plan.poison:
+            await self.edge.poison(topic)
+        for at_s in plan.broker_down_s:
+            simulation.loop.call_later(at_s, self._stop_broker)
+        if plan.rates != QUIET_DAY:
+            await asyncio.sleep(FAULTS_S)
+            simulation.heal()
+        await asyncio.gather(*clients)
+        await self._rest()
+        if plan.is_replayed:
+            await self._replay()
+
+    async def _replay(self) -> None:
+        """Let every service read everything once more, as after a purge. Notes what changes."""
+        before = self.effects()
+        self.simulation.story.note("replay")
+        for storage in self.simulation.storages.values():
+            storage.tables.inbox.clear()
+        for group in self.simulation.broker.groups.values():
+            group.rewind()
+        await self._rest()
+        for name, effect in self.effects().items():
+            if effect != before[name]:
+                self.problems.append(Violation("I6", f"a replay has changed {name}"))
+
+    def effects(self) -> dict[str, object]:
+        """Return what nobody may do twice."""
+        storages = self.simulation.storages
+        confirm, settlement = (storages[name].tables.own for name in ("confirm", "settlement"))
+        return {
+            "payments": dict(confirm["payment"]),
+            "journals": dict(confirm["journal"]),
+            "instructions": dict(settlement["instruction"]),
+            "challenges": dict(storages["otp"].tables.own["challenge"]),
+            "transfers": [list(book.movements) for book in self.outside.banks.values()],
+            "messages": set(self.outside.messenger.kept),
+            "audit": set(storages["audit"].tables.own["audit_log"]),
+        }
+
+    def seen(self) -> frozenset[str]:
+        """Name what has come about."""
+        payments = self.simulation.storages["confirm"].tables.own["payment"].values()
+        found = {payment.reason or payment.status.value for payment in payments}
+        found |= {f"settlement {payment.settlement_status}" for payment in payments}
+        found |= {str(answer.status) for one in self.edge.log.values() for answer in one.answers}
+        return frozenset(found | self.watcher.seen | self.simulation.story.met)
+
+    def _stop_broker(self) -> None:
+        if self.simulation.faults.rates != QUIET_DAY:
+            self.simulation.broker.down_until_s = self.simulation.loop.time() + 8.0
+
+    async def _client(self, number: int) -> None:
+        name, payee, amount, start_s = self.plan.orders[number]
+        await asyncio.sleep(start_s)
+        owner = number % len(BALANCES_MINOR)
+        order = Order(
+            f"usr-{owner}", f"acc-{owner}", f"tx-{number}", f"key-{number}", payee, amount
+        )
+        await SCRIPTS[name](Client(self.edge, order))
+
+    async def _rest(self) -> None:
+        """Wait until nothing is left to do. Notes what never comes to an end."""
+        deadline_s = self.simulation.loop.time() + REST_WITHIN_S
+        while self.simulation.loop.time() < deadline_s:
+            if self.simulation.is_quiet and not self.due():
+                return
+            await asyncio.sleep(1.0)
+        self.problems += [Violation("I8", f"{name} is never finished") for name in self.due()]
+        if not self.due():
+            self.problems.append(Violation("I8", "records or outboxes never come to rest"))
+
+    def due(self) -> list[str]:
+        """Name the rows of work tables that wait for something."""
+        found = []
+        for service, storage in self.simulation.storages.items():
+            for table, leases in storage.tables.own.items():
+                if table.endswith("/lease"):
+                    found += [
+                        f"{service} {table} {name}"
+                        for name, lease in leases.items()
+                        if _waits(lease)
+                    ]
+        return found
+
+
+def _waits(lease: Lease) -> bool:
+    return lease.due_at is not None and lease.parked is None
+
+
+def run(plan: Plan) -> Result:
+    """Run a plan to its end and judge it."""
+    with simulated_runtime():
+        world = World(plan)
+        try:
+            world.simulation.loop.run(world.live())
+        except StuckError as error:
+            world.problems.append(Violation("I8", f"stuck: {error}"))
+    return Result(
+        plan.seed,
+        world.simulation.story.digest,
+        [*world.problems, *violations_of(world)],
+        world.simulation.story.places,
+        world.seen(),
+    )
+
+
+def run_seed(seed: int) -> Result:
+    """Run the plan that a seed stands for."""
+    return run(random_plan(seed))
