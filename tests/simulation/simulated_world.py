@@ -30,7 +30,7 @@ FULL = Rates(
     late_ack=0.03,
     late=0.03,
     outside=0.25,
-    rebalance=0.03,
+    reassignment=0.03,
 )
 FAULTS_S = 40.0
 REST_WITHIN_S = 2 * (PATIENCE + CODE_LIFE).total_seconds() + 240

@@ -112,7 +112,7 @@ class Group:
         self.members[life.member] = life
         life.on_still.append(lambda: self._watch(life))
         if not known:
-            self.rebalance()
+            self.reassign()
 
     def _watch(self, life: Life) -> None:
         self._broker.loop.call_later(SESSION_S, self._expel, life)
@@ -120,9 +120,9 @@ class Group:
     def _expel(self, life: Life) -> None:
         if life.is_still and self.members.get(life.member) is life:
             del self.members[life.member]
-            self.rebalance()
+            self.reassign()
 
-    def rebalance(self) -> None:
+    def reassign(self) -> None:
         """Assign the partitions anew."""
         self.generation += 1
         self.news.set()
@@ -130,7 +130,7 @@ class Group:
     def rewind(self) -> None:
         """Let the group read everything again."""
         self.committed = dict.fromkeys(self.partitions, 0)
-        self.rebalance()
+        self.reassign()
 
     def of(self, life: Life) -> list[Partition]:
         """Return the partitions that a process may read now."""
@@ -180,8 +180,8 @@ class SimulatedSource:
     def _follow(self) -> None:
         """Go on where the group is, where the partitions were assigned anew."""
         group, faults = self._group, self._broker.faults
-        if faults.has(faults.rates.rebalance):
-            group.rebalance()
+        if faults.has(faults.rates.reassignment):
+            group.reassign()
         if self._life.member not in group.members:
             group.join(self._life)
         if self._generation != group.generation:

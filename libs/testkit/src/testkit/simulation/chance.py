@@ -49,7 +49,7 @@ class Rates:
     """A record reaches a group seconds after the others."""
     outside: float = 0.0
     """A call outside gets no answer."""
-    rebalance: float = 0.0
+    reassignment: float = 0.0
     """A poll finds the partitions newly assigned: what was not committed comes again."""
 
 

@@ -1,0 +1,199 @@
+"""Settlement as a state machine: a bank that loses, repeats and delays moves money once a payment.
+
+The model is the bank's own book; the handlers work on the store's twin.
+"""
+
+from collections import Counter
+from functools import partial
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+from settlement_builders import NOW, requested
+from settlement_world import ROUTING
+
+from service_runtime.messages import Batch
+from settlement import handlers
+from settlement.clients import MemoryPartnerBank
+from settlement.domain import FINAL, NextStep, Policy, Status
+from settlement.store import SIZED_BY, TABLE, MemoryInstructions
+from testkit.events import received
+from testkit.memory import MemoryDatabase, MemoryWorkTable, SteadyClock
+
+PAYEES = ["payee-xyz", "payee-rejected", "payee-late", "north-payee"]
+LEASE_S = 10.0
+
+
+def finished(work):
+    """Run to the end what never waits: the twins have no one to wait for here."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("a twin waited")
+
+
+class Settlement(RuleBasedStateMachine):
+    """Four payments, two partners, workers that are left in the middle and come back late."""
+
+    @initialize()
+    def start(self):
+        self.clock = SteadyClock(NOW)
+        self.database = MemoryDatabase(self.clock)
+        self.banks = {"first-bank": MemoryPartnerBank(), "north-bank": MemoryPartnerBank()}
+        self.before = {}
+        self.told = {}
+        self.late_messages = []
+        self.abandoned = []
+
+    @rule(number=st.integers(0, 3))
+    def confirm(self, number):
+        finished(self.requested(requested(number + 1, PAYEES[number])))
+
+    async def requested(self, event):
+        async with self.database.transaction() as tx:
+            items = [received(event, self.clock.new_id())]
+            batch = Batch(items, self.clock.now())
+            await handlers.on_settlement_requested(batch, MemoryInstructions(tx), ROUTING)
+
+    partners = st.sampled_from(["first-bank", "north-bank"])
+    steps = st.sampled_from(list(NextStep))
+    endings = st.sampled_from(["answered", "request lost", "answer lost", "arrives late"])
+
+    @rule(partner=partners, step=steps, ending=endings)
+    def work(self, partner, step, ending):
+        due = finished(self.claimed(partner, step))
+        if due:
+            self.written_back(due, self.asked(partner, step, due, ending))
+
+    @rule(partner=partners, step=steps, ending=endings)
+    def work_and_fall_silent(self, partner, step, ending):
+        due = finished(self.claimed(partner, step))
+        if due:
+            self.abandoned.append((due, self.asked(partner, step, due, ending)))
+
+    @rule()
+    def come_back(self):
+        """Whoever fell silent writes back what he had heard."""
+        if self.abandoned:
+            self.written_back(*self.abandoned.pop(0))
+
+    @rule()
+    def let_a_late_message_arrive(self):
+        if self.late_messages:
+            bank, instructions = self.late_messages.pop(0)
+            finished(bank.send(instructions))
+
+    @rule(seconds=st.sampled_from([0.5, 2, 11, 40]))
+    def let_time_pass(self, seconds):
+        self.clock.pass_time(seconds=seconds)
+
+    @rule(is_late=st.booleans())
+    def let_late_payees_book(self, is_late):
+        for bank in self.banks.values():
+            bank.is_late = bank.is_late and is_late
+
+    async def claimed(self, partner, step):
+        async with self.database.transaction() as tx:
+            table = self.table(partner, step)
+            due = await table.claim(tx, 100, LEASE_S)
+            batch = Batch(due, self.clock.now())
+            await handlers.on_due_instructions_claimed(batch, MemoryInstructions(tx))
+        return due
+
+    def table(self, partner, step):
+        return MemoryWorkTable(TABLE, {"partner": partner, "next_step": step.value}, SIZED_BY)
+
+    def asked(self, partner, step, due, ending):
+        """Ask the bank; return what is heard of it."""
+        bank = self.banks[partner]
+        bank.loses_requests = ending in ("request lost", "arrives late")
+        bank.loses_answers = ending == "answer lost"
+        ask = {NextStep.SEND: handlers.send, NextStep.ENQUIRE: handlers.enquire}[step]
+        found = finished(partial(ask, bank=bank)(Batch(due, self.clock.now())))
+        bank.loses_requests = bank.loses_answers = False
+        if ending == "arrives late" and step is NextStep.SEND:
+            self.late_messages.append((bank, [item.row for item in due]))
+        return found
+
+    def written_back(self, due, found):
+        for event in finished(self.saved(due, found)):
+            versions = self.told.setdefault(event.payment_id, [])
+            versions.append((event.version, event.status))
+
+    async def saved(self, due, found):
+        async with self.database.transaction() as tx:
+            mine = await MemoryWorkTable(TABLE).still_mine(tx, due)
+            kept = [item for item in due if item.cause.id in mine]
+            batch = Batch(kept, self.clock.now(), found)
+            store = MemoryInstructions(tx)
+            emitted = await handlers.on_due_instructions(batch, store, Policy())
+        return [emit.event for emit in emitted]
+
+    def rows(self):
+        return dict(self.database.tables.own[TABLE])
+
+    @invariant()
+    def no_outcome_changes_and_no_version_falls(self):
+        if not hasattr(self, "database"):
+            return
+        for name, row in self.rows().items():
+            before = self.before.get(name, row)
+            assert row.version >= before.version
+            assert row.uetr == before.uetr
+            assert before.status not in FINAL or row.status is before.status
+        self.before = self.rows()
+
+    @invariant()
+    def the_book_agrees(self):
+        if not hasattr(self, "database"):
+            return
+        booked = Counter()
+        for bank in self.banks.values():
+            booked += bank.booked
+        for row in self.rows().values():
+            assert booked[row.uetr] <= 1
+            assert row.status is not Status.SETTLED or booked[row.uetr] == 1
+            assert row.status is not Status.REJECTED or booked[row.uetr] == 0
+
+    @invariant()
+    def what_is_told_has_rising_versions_and_one_end(self):
+        if not hasattr(self, "database"):
+            return
+        for told in self.told.values():
+            versions = [version for version, _ in told]
+            assert versions == sorted(set(versions))
+            assert sum(status in FINAL for _, status in told) <= 1
+
+    def teardown(self):
+        if hasattr(self, "database"):
+            self.come_to_rest()
+
+    def come_to_rest(self):
+        """With a bank that answers, everything ends."""
+        for bank in self.banks.values():
+            bank.is_late = False
+        for _ in range(12):
+            self.clock.pass_time(seconds=60)
+            for partner in self.banks:
+                for step in NextStep:
+                    self.work_answered(partner, step)
+        assert all(row.status in FINAL for row in self.rows().values())
+        self.the_book_agrees()
+
+    def work_answered(self, partner, step):
+        due = finished(self.claimed(partner, step))
+        if due:
+            self.written_back(due, self.asked(partner, step, due, "answered"))
+
+
+def test_whatever_the_bank_does_money_moves_once():
+    run_state_machine_as_test(
+        Settlement, settings=settings(max_examples=500, stateful_step_count=50, deadline=None)
+    )
