@@ -28,6 +28,7 @@ from service_runtime.consumer import Consumer
 from service_runtime.errors import Unavailable
 from settlement import domain as settlement_domain
 from settlement import handlers as settlement
+from settlement.handlers import instructions as settlement_rules
 from testkit.memory import MemoryTransaction, MemoryWorkTable
 from testkit.simulation.database import SimulatedDatabase
 
@@ -145,14 +146,14 @@ def hold_released_on_timeout():
 
 def not_found_taken_as_rejected():
     """A bank that has not heard of a transfer is believed to refuse it."""
-    by_rule = settlement.after_answer
+    by_rule = settlement_rules.after_answer
 
     def after_answer(before, answer, now, policy):
         if answer.kind is settlement_domain.Kind.NOT_FOUND:
             answer = replace(answer, kind=settlement_domain.Kind.REJECTED)
         return by_rule(before, answer, now, policy)
 
-    return replaced((settlement, "after_answer", after_answer))
+    return replaced((settlement_rules, "after_answer", after_answer))
 
 
 def no_epoch_guard():
