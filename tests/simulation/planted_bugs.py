@@ -28,7 +28,8 @@ from service_runtime.consumer import Consumer
 from service_runtime.errors import Unavailable
 from settlement import domain as settlement_domain
 from settlement import handlers as settlement
-from settlement.handlers import instructions as settlement_rules
+from settlement.domain import instruction as instruction_rules
+from settlement.handlers import instructions as instruction_handlers
 from testkit.memory import MemoryTransaction, MemoryWorkTable
 from testkit.simulation.database import SimulatedDatabase
 
@@ -146,14 +147,25 @@ def hold_released_on_timeout():
 
 def not_found_taken_as_rejected():
     """A bank that has not heard of a transfer is believed to refuse it."""
-    by_rule = settlement_rules.after_answer
+    by_rule = instruction_handlers.after_answer
 
     def after_answer(before, answer, now, policy):
         if answer.kind is settlement_domain.Kind.NOT_FOUND:
             answer = replace(answer, kind=settlement_domain.Kind.REJECTED)
         return by_rule(before, answer, now, policy)
 
-    return replaced((settlement_rules, "after_answer", after_answer))
+    return replaced((instruction_handlers, "after_answer", after_answer))
+
+
+def not_found_sent_again_to_anybody():
+    """A bank that books repeats is sent again what it has not heard of yet."""
+
+    def not_found(instruction, now, _policy):
+        return instruction_rules._send_again(instruction, now)
+
+    return replaced(
+        (instruction_rules, "_not_found", not_found), (settlement, "send_once", settlement.send)
+    )
 
 
 def no_epoch_guard():
@@ -251,6 +263,7 @@ BUGS = (
     _bug(new_uetr_on_retry, "I2"),
     _bug(hold_released_on_timeout, "I3"),
     _bug(not_found_taken_as_rejected, "I2"),
+    _bug(not_found_sent_again_to_anybody, "I2"),
     _bug(no_epoch_guard, "I4 I6"),
     _bug(dead_letter_after_offset, "I5"),
     _bug(code_not_bound_to_the_amount, "I10"),

@@ -19,6 +19,9 @@ FLOWS: dict[str, Plan] = {
     "declined": Plan(4, [("plain", "payee-sanctioned-0", "20.00", 0.0)]),
     "unknown, settled": Plan(5, [("plain", "payee-silent-0", "20.00", 0.0)]),
     "unknown, rejected": Plan(6, [("plain", "payee-silent-rejected-0", "20.00", 0.0)]),
+    "lost, sent again": Plan(7, [("plain", "payee-lost-0", "20.00", 0.0)]),
+    "unknown, sent once": Plan(8, [("plain", "north-payee-silent-0", "20.00", 0.0)]),
+    "lost, resolved by people": Plan(9, [("plain", "north-payee-lost-0", "20.00", 0.0)]),
 }
 
 
@@ -66,6 +69,7 @@ ZOMBIES = (
         for flow in IN_DOUBT
         for name in ("settlement", "confirm", "notification", "risk")
     ],
+    *[(flow, "settlement") for flow in list(FLOWS)[6:]],
     ("wrong code", "otp"),
 )
 

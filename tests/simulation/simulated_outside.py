@@ -42,14 +42,19 @@ class Book:
     """One partner's durable book: each UETR has one outcome; what moved stands in `movements`."""
 
     loop: VirtualLoop
+    books_repeats: bool = False
+    """Not idempotent: a UETR that comes again moves money again."""
+    dropped: set[Uetr] = field(default_factory=set)
+    """Transfers to lost payees whose first message never arrived."""
     outcomes: dict[Uetr, Said] = field(default_factory=dict)
     late_until: dict[Uetr, float] = field(default_factory=dict)
     movements: list[Movement] = field(default_factory=list)
 
     def enter(self, instruction: Instruction) -> None:
-        """Take a transfer in; a repeat of a UETR is the same transfer."""
+        """Take a transfer in; a repeat of a UETR is the same, unless repeats are booked."""
         uetr = instruction.uetr
-        if uetr in self.outcomes or uetr in self.late_until:
+        is_known = uetr in self.outcomes or uetr in self.late_until
+        if is_known and not self.books_repeats:
             return
         if "late" in instruction.creditor_account:
             self.late_until[uetr] = self.loop.time() + BOOKED_LATER_S
@@ -70,6 +75,13 @@ class Book:
             )
         )
 
+    def drops(self, instructions: Sequence[Instruction]) -> bool:
+        """Say whether a message is the first one to a lost payee, which never arrives."""
+        lost = {one.uetr for one in instructions if "lost" in one.creditor_account}
+        first = lost - self.dropped
+        self.dropped |= first
+        return bool(first)
+
     def says(self, uetr: Uetr) -> Answer:
         """Return how a transfer stands."""
         if uetr in self.late_until:
@@ -89,6 +101,8 @@ class BankLine:
 
     async def send(self, instructions: Sequence[Instruction]) -> Mapping[Uetr, Answer]:
         await self.life.point("bank.send")
+        if self.book.drops(instructions):
+            return await self._nothing(instructions)
         if self._is_lost():
             if self.faults.has(0.5):
                 self._land_later(instructions)

@@ -54,6 +54,11 @@ RULES = Rules(CODE_LIFE, attempts=5)
 OTP_KEY, NOTIFICATION_KEY, CODE_KEY = (bytes([n]) * 32 for n in (1, 2, 3))
 PARTNERS = {"north-": "north-bank"}
 OTHERWISE = "first-bank"
+PROFILES = {
+    "first-bank": SettlementPolicy(first_s=1.0, most_s=8.0),
+    # Longer than a message that was given up may still be on its way.
+    "north-bank": SettlementPolicy(first_s=1.0, most_s=8.0, is_idempotent=False, in_flight_s=15.0),
+}
 LEVELS = Levels(40, 70, 95)
 KYC_POINTS = {"pending": 30, "expired": 20}
 
@@ -138,10 +143,9 @@ def build_otp(parts: Parts):
 
 
 def build_settlement(parts: Parts, outside: Outside):
-    policy = SettlementPolicy(first_s=1.0, most_s=8.0)
     workers = {
         step: [
-            parts.worker(_settling(name, step, BankLine(book, parts.life, parts.faults), policy))
+            parts.worker(_settling(name, step, BankLine(book, parts.life, parts.faults)))
             for name, book in outside.banks.items()
         ]
         for step in NextStep
@@ -156,8 +160,10 @@ def build_settlement(parts: Parts, outside: Outside):
     return parts.loops([handler], [*workers[NextStep.SEND], *workers[NextStep.ENQUIRE]])
 
 
-def _settling(partner: str, step: NextStep, bank: BankLine, policy: SettlementPolicy) -> Work:
-    ask = {NextStep.SEND: settlement.send, NextStep.ENQUIRE: settlement.enquire}[step]
+def _settling(partner: str, step: NextStep, bank: BankLine) -> Work:
+    policy = PROFILES[partner]
+    send = settlement.send if policy.is_idempotent else settlement.send_once
+    ask = {NextStep.SEND: send, NextStep.ENQUIRE: settlement.enquire}[step]
     only = {"partner": partner, "next_step": step.value}
     return Work(
         table=MemoryWorkTable(TABLE, only, SIZED_BY),

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from random import Random
 
 from simulated_clients import SCRIPTS, Client, Edge, Order
+from simulated_desk import Desk
 from simulated_invariants import violations_of
 from simulated_outside import Book, Outside
-from simulated_services import CODE_LIFE, OTHERWISE, PARTNERS, PATIENCE, programs
+from simulated_services import CODE_LIFE, PATIENCE, PROFILES, programs
 from simulated_watcher import Violation, Watcher
 
 from confirm.domain.ledger import Account
@@ -33,16 +34,14 @@ FULL = Rates(
     reassignment=0.03,
 )
 FAULTS_S = 40.0
+PEOPLE_AFTER_S = 40.0
+"""People look at a case when nothing can arrive at the bank any more."""
 REST_WITHIN_S = 2 * (PATIENCE + CODE_LIFE).total_seconds() + 240
 """After the last fault: every deadline that may still be running, twice, and room for enquiries."""
 POISONED = ("payment.confirm-requested.v1", "settlement-queue", "otp.verified.v1")
 PAYEES = (
-    "payee",
-    "north-payee",
-    "payee-late",
-    "payee-silent",
-    "payee-rejected",
-    "payee-sanctioned",
+    *("payee", "payee-late", "payee-silent", "payee-lost", "payee-rejected", "payee-sanctioned"),
+    *("north-payee", "north-payee-late", "north-payee-silent", "north-payee-lost"),
 )
 AMOUNTS = ("20.00", "20.00", "5200.00", "5200.00", "12000.00")
 
@@ -104,8 +103,10 @@ class World:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.simulation = Simulation(plan.seed, plan.incidents, plan.rates)
-        books = {name: Book(self.simulation.loop) for name in {OTHERWISE, *PARTNERS.values()}}
-        self.outside = Outside(dict(sorted(books.items())))
+        loop = self.simulation.loop
+        self.outside = Outside(
+            {name: Book(loop, not profile.is_idempotent) for name, profile in PROFILES.items()}
+        )
         self.watcher = Watcher()
         self.opened: dict[str, int] = {}
         self.problems: list[Violation] = []
@@ -113,6 +114,7 @@ class World:
             storage = self.simulation.add(program)
             if program.name in ("confirm", "settlement"):
                 storage.watches.append(getattr(self.watcher, f"see_{program.name}"))
+        self.desk = Desk(self.simulation, self.outside)
         self.edge = Edge(self.simulation, self.outside)
         self._fill()
 
@@ -196,11 +198,13 @@ class World:
 
     async def _rest(self) -> None:
         """Wait until nothing is left to do. Notes what never comes to an end."""
-        deadline_s = self.simulation.loop.time() + REST_WITHIN_S
-        while self.simulation.loop.time() < deadline_s:
+        began_s = self.simulation.loop.time()
+        while self.simulation.loop.time() < began_s + REST_WITHIN_S:
             if self.simulation.is_quiet and not self.due():
                 return
             await asyncio.sleep(1.0)
+            if self.simulation.loop.time() > began_s + PEOPLE_AFTER_S:
+                await self.desk.resolve_all()
         self.problems += [Violation("I8", f"{name} is never finished") for name in self.due()]
         if not self.due():
             self.problems.append(Violation("I8", "records or outboxes never come to rest"))

@@ -62,21 +62,24 @@ class Settlement(RuleBasedStateMachine):
             batch = Batch(items, self.clock.now())
             await handlers.on_settlement_requested(batch, MemoryInstructions(tx), ROUTING)
 
-    partners = st.sampled_from(["first-bank", "north-bank"])
-    steps = st.sampled_from(list(NextStep))
     endings = st.sampled_from(["answered", "request lost", "answer lost", "arrives late"])
 
-    @rule(partner=partners, step=steps, ending=endings)
-    def work(self, partner, step, ending):
-        due = finished(self.claimed(partner, step))
-        if due:
+    @rule(ending=endings)
+    def work(self, ending):
+        for partner, step, due in self.slices():
             self.written_back(due, self.asked(partner, step, due, ending))
 
-    @rule(partner=partners, step=steps, ending=endings)
-    def work_and_fall_silent(self, partner, step, ending):
-        due = finished(self.claimed(partner, step))
-        if due:
+    @rule(ending=endings)
+    def work_and_fall_silent(self, ending):
+        for partner, step, due in self.slices():
             self.abandoned.append((due, self.asked(partner, step, due, ending)))
+
+    def slices(self):
+        """Claim a slice for each partner and step that has one due."""
+        for partner in self.banks:
+            for step in NextStep:
+                if due := finished(self.claimed(partner, step)):
+                    yield partner, step, due
 
     @rule()
     def come_back(self):
@@ -181,16 +184,10 @@ class Settlement(RuleBasedStateMachine):
             bank.is_late = False
         for _ in range(12):
             self.clock.pass_time(seconds=60)
-            for partner in self.banks:
-                for step in NextStep:
-                    self.work_answered(partner, step)
+            for partner, step, due in self.slices():
+                self.written_back(due, self.asked(partner, step, due, "answered"))
         assert all(row.status in FINAL for row in self.rows().values())
         self.the_book_agrees()
-
-    def work_answered(self, partner, step):
-        due = finished(self.claimed(partner, step))
-        if due:
-            self.written_back(due, self.asked(partner, step, due, "answered"))
 
 
 def test_whatever_the_bank_does_money_moves_once():

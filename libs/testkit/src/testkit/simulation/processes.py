@@ -35,17 +35,17 @@ class Parts:
         self.database = SimulatedDatabase(storage, life, self.clock, self.faults)
         self.producer = SimulatedProducer(simulation.broker, life)
         self.relay = Relay(self.database, self.producer)
-        self._unit = UnitOfWork(self.database, self.relay, life.service, self.clock)
+        self.unit = UnitOfWork(self.database, self.relay, life.service, self.clock)
 
     def worker(self, work: Work) -> Worker:
         """Return a worker on one of the service's work tables."""
-        return Worker(work, self.database, self._unit, self.clock)
+        return Worker(work, self.database, self.unit, self.clock)
 
     def loops(self, handlers: Sequence[Handler], workers: Sequence[Worker] = ()) -> list[Loop]:
         """Return what the process runs."""
         group = self.simulation.broker.groups[self.life.service]
         source = SimulatedSource(group, self.life, self.simulation.broker)
-        consumer = Consumer(self.life.service, source, self._unit, handlers, self.clock)
+        consumer = Consumer(self.life.service, source, self.unit, handlers, self.clock)
         return [consumer.run, *(worker.run for worker in workers), self.relay.run]
 
 

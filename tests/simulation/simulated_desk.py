@@ -1,0 +1,47 @@
+"""The people who resolve what no machine may: two of them, with the bank's book before them."""
+
+from dataclasses import dataclass
+
+from simulated_outside import Outside
+
+from settlement.domain.reconciliation import Case, CaseStatus, Finding, Proposal, Resolution
+from settlement.handlers import Resolutions
+from settlement.store import MemoryCases
+from testkit.simulation.processes import Simulation
+
+PEOPLE = ("ann", "bob")
+
+
+@dataclass
+class Desk:
+    """Looks up what the bank has booked, and says so twice."""
+
+    simulation: Simulation
+    outside: Outside
+
+    async def resolve_all(self) -> None:
+        """Resolve each case of an unknown outcome as the bank's book has it."""
+        parts = self.simulation.parts["settlement.0"]
+        resolutions = Resolutions(MemoryCases, parts.unit.keep, self.simulation.clock)
+        for case in self.open_cases():
+            for actor in PEOPLE:
+                await resolutions.resolve(case.id, Proposal(self._outcome(case), actor, "book"))
+
+    def open_cases(self) -> list[Case]:
+        """Return the cases that wait for people."""
+        cases = self.simulation.storages["settlement"].tables.own["reconciliation_case"]
+        return [
+            case
+            for case in cases.values()
+            if case.kind is Finding.OUTCOME_UNKNOWN and case.status is not CaseStatus.RESOLVED
+        ]
+
+    def _outcome(self, case: Case) -> Resolution:
+        if not self._waits(case):
+            return Resolution.EXPLAINED
+        booked = {one.uetr for one in self.outside.banks[case.partner].movements}
+        return Resolution.SETTLE if case.uetr in booked else Resolution.RETURN
+
+    def _waits(self, case: Case) -> bool:
+        rows = self.simulation.storages["settlement"].tables.own["instruction"]
+        return rows[case.payment_id].status == "RECONCILE"
