@@ -1,15 +1,19 @@
 """The people who resolve what no machine may: two of them, with the bank's book before them."""
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
 from simulated_outside import Outside
 
+from service_runtime.errors import Unavailable
 from settlement.domain.reconciliation import Case, CaseStatus, Finding, Proposal, Resolution
 from settlement.handlers import Resolutions
 from settlement.store import MemoryCases
 from testkit.simulation.processes import Simulation
 
 PEOPLE = ("ann", "bob")
+ANSWERED_WITHIN_S = 5.0
 
 
 @dataclass
@@ -25,7 +29,11 @@ class Desk:
         resolutions = Resolutions(MemoryCases, parts.unit.keep, self.simulation.clock)
         for case in self.open_cases():
             for actor in PEOPLE:
-                await resolutions.resolve(case.id, Proposal(self._outcome(case), actor, "book"))
+                # The process that was asked may die over it: whoever asked asks again.
+                with suppress(TimeoutError, Unavailable):
+                    async with asyncio.timeout(ANSWERED_WITHIN_S):
+                        wanted = Proposal(self._outcome(case), actor, "book")
+                        await resolutions.resolve(case.id, wanted)
 
     def open_cases(self) -> list[Case]:
         """Return the cases that wait for people."""

@@ -254,3 +254,21 @@ async def test_a_worker_outlives_an_outage(bench):
         await bench.pass_time(0.6)
         running.worker.wake()
         await until(lambda: TASKS[0] in bench.done)
+
+
+async def test_who_stood_still_past_his_lease_does_nothing_outside(bench):
+    """Others have the row by then: a bank that books repeats would book what they gave up."""
+    await bench.add(TASKS[0])
+    asked = []
+
+    async def stand_still(_batch, _tasks):
+        await bench.pass_time(1.1)
+
+    async def gather(batch):
+        asked.append(batch)
+        return {}
+
+    assert await bench.worker(begin=stand_still, gather=gather, lease_s=1.0).work_slice() == 1
+
+    assert asked == []
+    assert bench.done == []

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from service_runtime import metrics, tracing
@@ -117,11 +118,15 @@ class Worker:
         work = self._work
         if work.may_start is not None and not work.may_start():
             return 0
+        claimed_at = self._clock.now()
         async with self._database.transaction() as tx:
             due = await work.table.claim(tx, work.slice_rows, work.lease_s)
             if due and work.begin is not None:
                 await work.begin(Batch(due, self._clock.now()), work.store(tx))
-        if due:
+        if due and self._clock.now() - claimed_at >= timedelta(seconds=work.lease_s):
+            # The process stood still meanwhile: others have the rows, perhaps people have decided.
+            _log.warning("lease_outlived", table=work.table.name, count=len(due))
+        elif due:
             await self._do(due)
         return len(due)
 
