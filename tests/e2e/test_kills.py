@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
+from local_stack.errors import StackError
 from local_stack.stack import Stack
 from testkit.edge import CODE, Customer, Edge, Outcome
 
@@ -88,7 +89,7 @@ async def _back(system: Stack, service: str, instance: int, old_pid: int) -> Non
             try:
                 if (await http.get(url)).is_success and system.pid(service, instance) != old_pid:
                     return
-            except httpx.HTTPError:
+            except (httpx.HTTPError, StackError):
                 continue
     pytest.fail(f"{service} {instance} was not back within 10 s")
 
