@@ -73,11 +73,7 @@ async def metrics(system: Stack) -> dict[str, bytes]:
 
 async def test_no_secret_leaves_the_place_where_it_belongs(system: Stack, edge: Edge, name: str):
     [customer] = await edge.open_customers(name, 1, 10_000_00)
-    contact = {"user_id": customer.user_id, "phone": PHONE, "email": f"{MAIL}@example.com"}
-    url = system.description().url("notification") + "/admin/contacts"
-    secret = system.description().credentials.read("internal-credential-ops")
-    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {secret}"}) as http:
-        (await http.post(url, json={"contacts": [contact]})).raise_for_status()
+    await edge.reach(customer, PHONE, f"{MAIL}@example.com")
     large = {"amount": "5200", "to_account": "payee-xyz"}
     await edge.pay(customer, name, **large)
     wrong = await edge.pay(customer, name, **large, otp_code=WRONG_CODE)

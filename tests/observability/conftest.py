@@ -37,10 +37,10 @@ class Observed:
         self.prometheus = Prometheus(processes.url("prometheus_web"))
         self.jaeger = processes.url("jaeger_web")
 
-    def trace(self, trace_id: str) -> list[dict[str, Any]]:
-        """The spans of a trace as Jaeger's API gives them; none where it is unknown."""
+    def trace(self, trace_id: str) -> dict[str, Any]:
+        """A trace as Jaeger's API gives it: `spans` and `processes`; empty where it is unknown."""
         answer = httpx.get(f"{self.jaeger}/api/traces/{trace_id}", timeout=10)
-        return list(answer.json()["data"][0]["spans"]) if answer.is_success else []
+        return dict(answer.json()["data"][0]) if answer.is_success else {}
 
     def traces(self, service: str, limit: int = 50) -> list[dict[str, Any]]:
         """The latest traces in which a service took part, each with `spans` and `processes`."""

@@ -114,10 +114,13 @@ def current_trace_id() -> str | None:
 
 
 @contextmanager
-def processing(items: Sequence[ItemT], now_s: float) -> Iterator[Sequence[ItemT]]:
+def processing(
+    items: Sequence[ItemT], now_s: float, group: str | None = None
+) -> Iterator[Sequence[ItemT]]:
     """Give each sampled item a span, and yield the items with their traces moved on to it.
 
-    What is asked outside or in the database meanwhile hangs under the first of them.
+    What is asked outside or in the database meanwhile hangs under the first of them. `group` is
+    the consumer's, where items are records.
     """
     tracer = _Tracing.tracer
     if tracer is None or not any(is_sampled(item.cause.trace) for item in items):
@@ -141,6 +144,8 @@ def processing(items: Sequence[ItemT], now_s: float) -> Iterator[Sequence[ItemT]
         _together.reset(together)
         otel.detach(token)
         for span in spans.values():
+            if group is not None:
+                span.set_attribute("messaging.consumer.group.name", group)
             span.end()
 
 
