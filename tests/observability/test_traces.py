@@ -1,7 +1,5 @@
 """Each kind of payment, walked through Jaeger: every span under the right span of its service."""
 
-import asyncio
-
 import pytest
 from traces import JaegerTrace
 
@@ -22,7 +20,6 @@ from testkit.edge import CODE
 
 pytestmark = [pytest.mark.observability, pytest.mark.timeout(420)]
 
-SEEN_WITHIN_S = 120
 LOOK_UPS = (
     *through(ASSESSMENT, "risk POST ofac", "ofac POST /screenings:batch"),
     *through(ASSESSMENT, "risk POST kyc", "kyc POST /customers:batch"),
@@ -69,13 +66,13 @@ async def trace_ids(observed, edge):
 
 
 async def complete(observed, trace_id, expected):
-    """Wait until Jaeger has all that is expected; return the trace as it is then, in any case."""
-    async with asyncio.timeout(SEEN_WITHIN_S):
-        while True:
-            trace = JaegerTrace(observed.trace(trace_id))
-            if trace.hops >= expected:
-                return trace
-            await asyncio.sleep(1)
+    """Wait until Jaeger has all that is expected; return the trace as it is then."""
+
+    def look():
+        trace = JaegerTrace(observed.trace(trace_id))
+        return trace if trace.hops >= expected else None
+
+    return await observed.seen(look)
 
 
 @pytest.mark.parametrize("kind", EXPECTED)

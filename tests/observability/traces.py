@@ -24,6 +24,10 @@ class JaegerTrace:
         within.sort(key=lambda one: one["refType"] != "CHILD_OF")
         return within[0]["spanID"] if within else None
 
+    def name_of(self, span_id: str) -> str | None:
+        """A span's name, with its service's; nothing where the trace has no such span."""
+        return self._named(self._spans[span_id]) if span_id in self._spans else None
+
     @property
     def hops(self) -> set[Hop]:
         """Each span that has a parent, under its parent's name; `?` where the parent is absent."""

@@ -26,7 +26,7 @@ def _sends(span: str, *topics: str) -> Chain:
 
 def _told(topic: str) -> Chain:
     """Return the hops to a customer's message."""
-    begun = {(f"notification process {topic}", DELIVERY)}
+    begun = frozenset({(f"notification process {topic}", DELIVERY)})
     return begun | _sends(DELIVERY, "notification.delivered.v1")
 
 
@@ -34,7 +34,7 @@ def _confirmed(by: str) -> Chain:
     """Return the hops from the event that confirms a payment to the end of its settlement."""
     topics = ("payment.confirm-answered.v1", "payment.confirmed.v1", "settlement-queue")
     settled = _sends(INSTRUCTION, "settlement.updated.v1")
-    begun = {("settlement process settlement-queue", INSTRUCTION)}
+    begun = frozenset({("settlement process settlement-queue", INSTRUCTION)})
     confirmed = _sends(f"confirm process {by}", *topics)
     return confirmed | _told("payment.confirmed.v1") | begun | settled
 

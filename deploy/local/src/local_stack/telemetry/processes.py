@@ -28,6 +28,8 @@ class Pace:
     """How often the pipeline looks, and by which rules it judges: shorter for staged faults."""
 
     every_s: int = 15
+    decide_s: int = 10
+    """How long a trace's spans are waited for before it is kept or not."""
     rules: Path = RULES
 
 
@@ -98,6 +100,7 @@ class Processes:
             "JAEGER_OTLP_ADDRESS": at("jaeger_otlp"),
             "PROMETHEUS_OTLP_URL": self.url("prometheus_web") + "/api/v1/otlp",
             "ZIPKIN_URL": self.url("zipkin_web"),
+            "TAIL_DECISION_WAIT": f"{self.pace.decide_s}s",
             "SCRAPE_INTERVAL": f"{self.pace.every_s}s",
             "GOMEMLIMIT": "320MiB",
         }
