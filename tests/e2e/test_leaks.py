@@ -18,6 +18,6 @@ async def test_no_secret_leaves_the_place_where_it_belongs(system: Stack, edge: 
 
     # What may be seen is seen.
     assert name.encode() in places["payment.confirmed.v1"]
-    assert b"payment_confirm_total" in places["confirm/metrics"]
+    assert b"outbox_pending" in places["confirm/metrics"]
     assert b"started" in places["gateway.log"]
     assert leaks(running, customer, places) == set()
