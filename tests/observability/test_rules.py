@@ -224,11 +224,13 @@ RECORDED = [
     pytest.param({f'{PATH}"403"}}': "0+98x60"}, "slo:confirm_errors:ratio_rate5m + 0", 0,
                  id="a refusal is no error"),
     pytest.param(
-        {COUNT: "0+100x60", SECONDS + '{le="1.0"}': "0+97x60"},
+        {COUNT: "0+100x60", SECONDS + '{le="1.0"}': "0+97x60",
+         SECONDS + '{le="120.0"}': "0+100x60"},
         "round(slo:confirm_slow:ratio_rate5m, 0.001)", 0.03, id="three of a hundred are slow",
     ),
     pytest.param(
-        {COUNT: "0+100x60", SECONDS + '{le="1"}': "0+99x60"},
+        {COUNT: "0+100x60", SECONDS + '{le="1"}': "0+99x60",
+         SECONDS + '{le="120"}': "0+100x60"},
         "round(slo:confirm_slow:ratio_rate30m, 0.001)", 0.01, id="the bound as OTLP spells it",
     ),
     pytest.param(

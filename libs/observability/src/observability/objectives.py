@@ -58,7 +58,7 @@ LATENCY = Objective(
     "latency",
     0.99,
     "(sum(rate(payment_confirm_duration_seconds_count[{window}]))"
-    ' - sum(rate(payment_confirm_duration_seconds_bucket{le=~"1|1.0"}[{window}])))',
+    ' - sum(rate(payment_confirm_duration_seconds_bucket{le=~"1|1[.]0"}[{window}])))',
     "sum(rate(payment_confirm_duration_seconds_count[{window}]))",
 )
 OBJECTIVES = (AVAILABILITY, LATENCY)
