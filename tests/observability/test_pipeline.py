@@ -5,7 +5,7 @@ from traffic import Traffic
 
 from local_stack.layout import CHECKOUT
 from local_stack.waiting import wait_until
-from observability.checking import without_data
+from observability.checking import crowded, without_data
 
 pytestmark = [pytest.mark.observability, pytest.mark.timeout(420)]
 
@@ -27,6 +27,10 @@ def test_every_panel_shows_data_after_a_minute_of_mixed_payments(loaded):
         otherwise=f"no data: {[str(one) for one in without_data(prometheus, DASHBOARDS)]}",
         pause_s=5,
     )
+
+
+def test_no_panel_shows_more_lines_than_somebody_can_tell_apart(loaded):
+    assert crowded(loaded.prometheus, DASHBOARDS) == {}
 
 
 def test_a_renamed_metric_would_be_seen(loaded):

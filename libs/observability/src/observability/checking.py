@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ import httpx
 
 from local_stack.telemetry.vmui import filled_in
 
+MOST_LINES = 20
+"""VictoriaMetrics' page draws no more, and says so instead."""
 _STEP_S = 5
 _ASK_WITHIN_S = 20
 
@@ -90,3 +93,11 @@ def panel_queries(folder: Path) -> Iterator[PanelQuery]:
 def without_data(prometheus: Prometheus, folder: Path) -> list[PanelQuery]:
     """The queries that return nothing."""
     return [one for one in panel_queries(folder) if not prometheus.has_data(one.expr)]
+
+
+def crowded(prometheus: Prometheus, folder: Path) -> dict[str, int]:
+    """The panels of more lines than somebody can tell apart, and how many each has."""
+    drawn: Counter[str] = Counter()
+    for query in panel_queries(folder):
+        drawn[str(query)] += len(prometheus.values(filled_in(query.expr)))
+    return {panel: lines for panel, lines in drawn.items() if lines > MOST_LINES}

@@ -193,7 +193,6 @@ class Processes:
             "memory.allowedBytes": "64MiB",
             "search.latencyOffset": "5s",
             "vmui.customDashboardsPath": str(pages),
-            "vmalert.proxyURL": self.url("prometheus_web"),
             "loggerLevel": "WARN",
         }
         switches = [f"-{name}={value}" for name, value in options.items()]

@@ -18,8 +18,8 @@ def messaging() -> builder.Dashboard:
 def _consumers() -> list[object]:
     return [
         graph(
-            Told("Lag", "Messages that wait, by group and topic.", units.Short),
-            Query("kafka:consumer_lag:sum", "{{group}} {{topic}}"),
+            Told("Lag", "Messages before the slowest group, by topic.", units.Short),
+            Query("max by (topic) (kafka:consumer_lag:sum)", "{{topic}}"),
         ),
         graph(
             Told("Time to drain", "Lag over the rate at which the group reads.", units.Seconds),
@@ -75,8 +75,11 @@ def _producers() -> list[object]:
 def _broker() -> list[object]:
     return [
         graph(
-            Told("Written", "Messages a second, by topic.", units.Short),
-            Query(f"sum by (topic) (rate(kafka_partition_current_offset[{RATE}]))", "{{topic}}"),
+            Told("Written", "Messages a second, by topic, dead letters left out.", units.Short),
+            Query(
+                f'sum by (topic) (rate(kafka_partition_current_offset{{topic!~".+-dlq"}}[{RATE}]))',
+                "{{topic}}",
+            ),
         ),
         graph(
             Told("Brokers", "Brokers that the cluster counts.", units.Short),

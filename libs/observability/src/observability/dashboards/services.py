@@ -34,10 +34,10 @@ def _requests() -> list[object]:
             Query(f"sum by (service_name) (rate({_DURATION}_count[{RATE}]))", "{{service_name}}"),
         ),
         graph(
-            Told("Duration", "p95 by service and route.", units.Seconds),
+            Told("Duration", "p95 by service and route, operators' left out.", units.Seconds),
             Query(
                 "histogram_quantile(0.95, sum by (le, service_name, http_route)"
-                f" (rate({_DURATION}_bucket[{RATE}])))",
+                f' (rate({_DURATION}_bucket{{http_route!~"/admin/.*"}}[{RATE}])))',
                 "{{service_name}} {{http_route}}",
                 exemplars=True,
             ),
@@ -66,9 +66,10 @@ def _spans() -> list[object]:
             ),
         ),
         graph(
-            Told("Who calls whom", "Calls a second, Kafka's hops among them.", units.Short),
+            Told("Who calls whom", "The most calls a second, Kafka's hops too.", units.Short),
             Query(
-                "sum by (client, server) (rate(traces_service_graph_request_total[5m]))",
+                "topk(15, sum by (client, server)"
+                ' (rate(traces_service_graph_request_total{server!="unknown"}[5m])))',
                 "{{client}} → {{server}}",
             ),
         ),
