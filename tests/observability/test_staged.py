@@ -4,13 +4,16 @@ The rules are the real ones, generated with shorter windows; the real windows ar
 """
 
 import asyncio
+import itertools
 
 import pytest
 from aiokafka import AIOKafkaProducer
 from faults import Faults
-from traffic import Traffic
+from traffic import WRONG_CODE, Traffic
 
 pytestmark = [pytest.mark.observability, pytest.mark.timeout(600)]
+
+GUESSES = 5
 
 
 async def _until(observed, alert, act, *, within_s=240, **labels):
@@ -33,10 +36,12 @@ async def test_a_killed_service_and_the_lag_that_it_leaves(observed, edge, name)
     await traffic.drive(5)
     observed.stack.stop_process("audit")
     observed.await_alert("ServiceDown", service_name="audit")
+    observed.await_alert("InstanceDown", service_name="audit")
     await _until(observed, "KafkaConsumerGroupEmpty", traffic.round, group="audit")
     await _until(observed, "KafkaConsumerLag", traffic.round, group="audit")
     observed.stack.start_process("audit")
     observed.await_calm("ServiceDown")
+    observed.await_calm("InstanceDown")
     observed.await_calm("KafkaConsumerGroupEmpty")
     observed.await_calm("KafkaConsumerLag")
 
@@ -65,3 +70,29 @@ async def test_payments_that_cannot_be_decided(observed, edge, name):
         observed.await_alert("PaymentsFailing")
     observed.await_calm("PaymentsFailing")
     observed.await_calm("DependencyBreakerOpen", within_s=240)
+
+
+async def test_gateways_that_count_without_redis(observed, edge, name):
+    observed.stack.stop_process("redis")
+    await _until(observed, "RateLimiterWithoutRedis", Traffic(edge, name).round)
+    observed.stack.start_process("redis")
+    observed.await_calm("RateLimiterWithoutRedis")
+
+
+async def test_codes_that_are_guessed(observed, edge, name):
+    numbers = itertools.count()
+
+    async def guess():
+        customers = await edge.open_customers(f"{name}-{next(numbers)}", 4, 50_000_00)
+        await asyncio.gather(*[_guess(edge, customer) for customer in customers])
+
+    await _until(observed, "CodesFailing", guess)
+    observed.await_calm("CodesFailing")
+
+
+async def _guess(edge, customer):
+    """Ask for a code, and give wrong ones as often as a challenge allows."""
+    large = {"amount": "5200.00", "to_account": "payee-xyz"}
+    await edge.pay(customer, customer.account, **large)
+    for _ in range(GUESSES):
+        await edge.pay(customer, customer.account, **large, otp_code=WRONG_CODE)
