@@ -65,12 +65,12 @@ def _statements() -> list[object]:
     return [
         graph(
             Told("Unresolved cases", "Breaks with partners' statements, by kind.", units.Short),
-            Query("max by (kind) (reconciliation_cases)", "{{kind}}"),
+            Query("max by (kind) (reconciliation_cases) or vector(0)", "{{kind}}"),
         ),
         graph(
             Told("Statements", "Read by result, in a day.", units.Short),
             Query(
-                "sum by (partner, result) (increase(reconciliation_total[1d]))",
+                "sum by (partner, result) (increase(reconciliation_total[1d])) or vector(0)",
                 "{{partner}} {{result}}",
             ),
         ),
