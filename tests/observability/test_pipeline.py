@@ -10,7 +10,7 @@ from observability.checking import crowded, without_data
 pytestmark = [pytest.mark.observability, pytest.mark.timeout(420)]
 
 DASHBOARDS = CHECKOUT / "grafana-dashboards"
-LOAD_S = 60
+LOAD_S = 45
 
 
 @pytest.fixture(scope="module")
