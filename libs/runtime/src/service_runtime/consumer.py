@@ -1,6 +1,7 @@
 """The consumer: poll, decode each, gather once, one transaction a topic, offset last."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -139,9 +140,12 @@ class Consumer:
 
     async def _handle_all(self, records: Sequence[Record], stopping: asyncio.Event) -> bool:
         """Handle a poll topic by topic; return False where the stop came first."""
+        of_topic: defaultdict[str, list[Record]] = defaultdict(list)
+        for record in records:
+            of_topic[record.topic].append(record)
         for topic, handler in self._handlers.items():
-            of_topic = [record for record in records if record.topic == topic]
-            if of_topic and not await self._until_done(handler, of_topic, stopping):
+            found = of_topic[topic]
+            if found and not await self._until_done(handler, found, stopping):
                 return False
         return True
 
