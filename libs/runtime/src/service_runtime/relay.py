@@ -2,13 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
+
+from opentelemetry.trace import Span
 
 from service_runtime import metrics, tracing
 from service_runtime.errors import Consequence, Rejected, consequence_of
 from service_runtime.logs import Log
 from service_runtime.messages import Outgoing
-from service_runtime.ports import Database, Publisher, Stored
+from service_runtime.ports import Database, Parcel, Publisher, Stored
 
 SWEEP_EVERY_S = 1.0
 SWEEP_ROWS = 500
@@ -45,8 +49,8 @@ class Relay:
         try:
             async with asyncio.timeout(SEND_WITHIN_S):
                 await self._room.wait()
-                await self._hand_over([], [Stored(NO_ROW, answer) for answer in answers])
-                await self._hand_over([row.id for row in stored], stored)
+                await self._hand_over([Stored(NO_ROW, answer) for answer in answers])
+                await self._hand_over(stored)
         except Exception as error:  # noqa: BLE001 - the rows are committed: nothing is lost by going on
             _log.warning("publish_delayed", count=len(stored), error_class=type(error).__qualname__)
 
@@ -84,55 +88,69 @@ class Relay:
             self._acknowledged += ids
             raise
 
-    async def _hand_over(self, ids: list[int], rows: Sequence[Stored]) -> None:
-        futures: list[asyncio.Future[Any]] = []
-        self._in_flight.update(ids)
+    async def _hand_over(self, rows: Sequence[Stored]) -> None:
+        handed: list[_Handed] = []
+        left = {row.id for row in rows} - {NO_ROW}
+        self._in_flight |= left
         try:
-            for row in rows:
-                futures.append(await self._send(row))  # noqa: PERF401 - kept on failure
+            sent = [tracing.sending(row.outgoing, row.waited_s) for row in rows]
+            for parcel in await self._publisher.pack([outgoing for outgoing, _ in sent]):
+                future = await _sent(parcel)
+                future.add_done_callback(partial(_ended, [sent[at][1] for at in parcel.places]))
+                ids = {rows[at].id for at in parcel.places} - {NO_ROW}
+                left -= ids
+                handed.append(_Handed(ids, future))
         finally:
-            self._in_flight.difference_update(ids[len(futures) :])
-            if futures:
-                self._confirm(ids[: len(futures)], futures)
+            self._in_flight -= left
+            if handed:
+                self._confirm(handed)
 
-    async def _send(self, row: Stored) -> asyncio.Future[Any]:
-        outgoing, span = tracing.sending(row.outgoing, row.waited_s)
-        future = await self._handed(outgoing)
-        future.add_done_callback(lambda _: span.end())
-        return future
-
-    async def _handed(self, record: Outgoing) -> asyncio.Future[Any]:
-        try:
-            return await self._publisher.send(record)
-        except Rejected as error:
-            # Its row stays for a person to see; the rows behind it must not wait for that.
-            refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-            refused.set_exception(error)
-            return refused
-
-    def _confirm(self, ids: list[int], futures: list[asyncio.Future[Any]]) -> None:
+    def _confirm(self, handed: Sequence["_Handed"]) -> None:
         self._make_room()
-        task = asyncio.create_task(self._confirmed(ids, futures))
+        task = asyncio.create_task(self._confirmed(handed))
         self._confirming.add(task)
         task.add_done_callback(self._confirming.discard)
 
-    async def _confirmed(self, ids: list[int], futures: list[asyncio.Future[Any]]) -> None:
+    async def _confirmed(self, handed: Sequence["_Handed"]) -> None:
+        futures = [parcel.future for parcel in handed]
         results = await asyncio.gather(*futures, return_exceptions=True)
-        self._in_flight.difference_update(ids)
+        for parcel, result in zip(handed, results, strict=True):
+            self._in_flight -= parcel.ids
+            if isinstance(result, BaseException):
+                error_class = type(result).__qualname__
+                _log.error("not_published", count=len(parcel.ids), error_class=error_class)
+            else:
+                self._acknowledged += parcel.ids
         self._make_room()
-        refused = [result for result in results if isinstance(result, BaseException)]
-        if refused:
-            error_class = type(refused[0]).__qualname__
-            _log.error("not_published", count=len(refused), error_class=error_class)
-        # Answers have no row, so there are more results than ids.
-        pairs = zip(ids, results, strict=False)
-        self._acknowledged += [id_ for id_, one in pairs if not isinstance(one, BaseException)]
 
     def _make_room(self) -> None:
         if len(self._in_flight) < MOST_IN_FLIGHT:
             self._room.set()
         else:
             self._room.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class _Handed:
+    """Rows whose records the producer has; answers have no row."""
+
+    ids: set[int]
+    future: asyncio.Future[Any]
+
+
+async def _sent(parcel: Parcel) -> asyncio.Future[Any]:
+    try:
+        return await parcel.send()
+    except Rejected as error:
+        # Its row stays for a person to see; the rows behind it must not wait for that.
+        refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        refused.set_exception(error)
+        return refused
+
+
+def _ended(spans: Sequence[Span], _sent: asyncio.Future[Any]) -> None:
+    for span in spans:
+        span.end()
 
 
 async def _repeat(

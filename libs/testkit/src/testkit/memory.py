@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from service_runtime.clock import Clock
 from service_runtime.messages import Cause, Due, Outgoing, Record, Trace
 from service_runtime.outbox import CLAIM_S
-from service_runtime.ports import DeadLetter, Lease, Stored
+from service_runtime.ports import DeadLetter, Lease, Parcel, Stored
 from service_runtime.relay import pause
 
 
@@ -175,12 +176,22 @@ class MemoryWorkTable:
             )
 
 
+def singly(
+    send: Callable[[Outgoing], Awaitable[asyncio.Future[Any]]], records: Sequence[Outgoing]
+) -> list[Parcel]:
+    """Pack each record alone, so that each may fail alone."""
+    return [Parcel([place], partial(send, record)) for place, record in enumerate(records)]
+
+
 class MemoryBroker:
     """Topics as lists; one partition each, so that order is what was sent."""
 
     def __init__(self, clock: Clock) -> None:
         self.topics: defaultdict[str, list[Record]] = defaultdict(list)
         self._clock = clock
+
+    async def pack(self, records: Sequence[Outgoing]) -> list[Parcel]:
+        return singly(self.send, records)
 
     async def send(self, outgoing: Outgoing) -> asyncio.Future[Any]:
         """Append to the topic; acknowledged at once."""
