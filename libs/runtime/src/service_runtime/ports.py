@@ -13,10 +13,10 @@ from service_runtime.messages import Due, Outgoing, Record, Trace
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An outbox row and the record in it."""
+    """An outbox row and the records in it, which are published, and deleted, together."""
 
     id: int
-    outgoing: Outgoing
+    records: tuple[Outgoing, ...]
     waited_s: float | None = field(default=None, compare=False)
     """How long it had waited when it was swept; None where its writer publishes it."""
 
@@ -76,7 +76,7 @@ class Database(Protocol):
         ...
 
     async def count_outbox(self) -> int:
-        """Count the rows that wait."""
+        """Count the records that wait."""
         ...
 
 

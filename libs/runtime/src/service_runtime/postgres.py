@@ -122,9 +122,9 @@ class PostgresDatabase:
             await tx.delete_outbox(ids)
 
     async def count_outbox(self) -> int:
-        """Count the rows that wait."""
+        """Count the records that wait."""
         async with self.transaction() as tx:
-            found = await tx.rows("select count(*) as waiting from outbox")
+            found = await tx.rows("select coalesce(sum(record_count), 0) as waiting from outbox")
         return int(found[0]["waiting"])
 
     async def reachable(self) -> bool:

@@ -15,10 +15,10 @@ from service_runtime.messages import Outgoing
 from service_runtime.ports import Database, Parcel, Publisher, Stored
 
 SWEEP_EVERY_S = 1.0
-SWEEP_ROWS = 500
+SWEEP_ROWS = 50
 DELETE_EVERY_S = 0.2
 MOST_IN_FLIGHT = 10_000
-"""Rows that the broker has not acknowledged yet; past it the consumers wait (back-pressure)."""
+"""Records that the broker has not acknowledged yet; past it the consumers wait (back-pressure)."""
 SEND_WITHIN_S = 8.0
 FLUSH_WITHIN_S = 3.0
 NO_ROW = 0
@@ -33,13 +33,14 @@ class Relay:
     def __init__(self, database: Database, publisher: Publisher) -> None:
         self._database = database
         self._publisher = publisher
-        self._in_flight: set[int] = set()
+        self._in_flight: dict[int, int] = {}
+        """Records in each row that the producer has and the broker has not acknowledged."""
         self._acknowledged: list[int] = []
         self._room = asyncio.Event()
         self._room.set()
         self._confirming: set[asyncio.Task[None]] = set()
-        self._waiting_rows = 0
-        metrics.gauge("outbox_pending", "Rows in the outbox.", lambda: self._waiting_rows)
+        self._waiting = 0
+        metrics.gauge("outbox_pending", "Records in the outbox.", lambda: self._waiting)
 
     async def publish(self, stored: Sequence[Stored], answers: Sequence[Outgoing] = ()) -> None:
         """Hand over what was just committed, in order. What fails here, the sweeper repeats.
@@ -49,7 +50,8 @@ class Relay:
         try:
             async with asyncio.timeout(SEND_WITHIN_S):
                 await self._room.wait()
-                await self._hand_over([Stored(NO_ROW, answer) for answer in answers])
+                if answers:
+                    await self._hand_over([Stored(NO_ROW, tuple(answers))])
                 await self._hand_over(stored)
         except Exception as error:  # noqa: BLE001 - the rows are committed: nothing is lost by going on
             _log.warning("publish_delayed", count=len(stored), error_class=type(error).__qualname__)
@@ -69,7 +71,7 @@ class Relay:
 
     async def sweep(self) -> None:
         """Publish rows whose writer did not: it died, or the broker was away."""
-        self._waiting_rows = await self._database.count_outbox()
+        self._waiting = await self._database.count_outbox()
         late = await self._database.claim_outbox(SWEEP_ROWS)
         # The producer never gives up what it was handed; a second copy would only grow its buffer.
         rows = [row for row in late if row.id not in self._in_flight]
@@ -89,42 +91,50 @@ class Relay:
             raise
 
     async def _hand_over(self, rows: Sequence[Stored]) -> None:
+        """Send the rows' records; a row of which one is not sent is left to the sweeper."""
+        in_flight = {row.id: len(row.records) for row in rows if row.id != NO_ROW}
+        self._in_flight |= in_flight
+        sent = [
+            (row.id, *tracing.sending(record, row.waited_s))
+            for row in rows
+            for record in row.records
+        ]
         handed: list[_Handed] = []
-        left = {row.id for row in rows} - {NO_ROW}
-        self._in_flight |= left
+        unsent = set(in_flight)
         try:
-            sent = [tracing.sending(row.outgoing, row.waited_s) for row in rows]
-            for parcel in await self._publisher.pack([outgoing for outgoing, _ in sent]):
+            parcels = await self._publisher.pack([record for _, record, _ in sent])
+            for parcel in parcels:
                 future = await _sent(parcel)
-                future.add_done_callback(partial(_ended, [sent[at][1] for at in parcel.places]))
-                ids = {rows[at].id for at in parcel.places} - {NO_ROW}
-                left -= ids
-                handed.append(_Handed(ids, future))
+                future.add_done_callback(partial(_ended, [sent[at][2] for at in parcel.places]))
+                handed.append(_Handed({sent[at][0] for at in parcel.places} - {NO_ROW}, future))
+            unsent = set()
         finally:
-            self._in_flight -= left
-            if handed:
-                self._confirm(handed)
+            self._confirm(set(in_flight), unsent, handed)
 
-    def _confirm(self, handed: Sequence["_Handed"]) -> None:
+    def _confirm(self, ids: set[int], unsent: set[int], handed: Sequence["_Handed"]) -> None:
         self._make_room()
-        task = asyncio.create_task(self._confirmed(handed))
+        task = asyncio.create_task(self._confirmed(ids, unsent, handed))
         self._confirming.add(task)
         task.add_done_callback(self._confirming.discard)
 
-    async def _confirmed(self, handed: Sequence["_Handed"]) -> None:
+    async def _confirmed(
+        self, ids: set[int], unsent: set[int], handed: Sequence["_Handed"]
+    ) -> None:
+        """Wait for the broker; what it has whole is to be deleted."""
         futures = [parcel.future for parcel in handed]
         results = await asyncio.gather(*futures, return_exceptions=True)
         for parcel, result in zip(handed, results, strict=True):
-            self._in_flight -= parcel.ids
             if isinstance(result, BaseException):
+                unsent |= parcel.ids
                 error_class = type(result).__qualname__
                 _log.error("not_published", count=len(parcel.ids), error_class=error_class)
-            else:
-                self._acknowledged += parcel.ids
+        for row_id in ids:
+            self._in_flight.pop(row_id, None)
+        self._acknowledged += ids - unsent
         self._make_room()
 
     def _make_room(self) -> None:
-        if len(self._in_flight) < MOST_IN_FLIGHT:
+        if sum(self._in_flight.values()) < MOST_IN_FLIGHT:
             self._room.set()
         else:
             self._room.clear()

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from service_runtime.clock import Clock
 from service_runtime.messages import Cause, Due, Outgoing, Record, Trace
-from service_runtime.outbox import CLAIM_S
+from service_runtime.outbox import CLAIM_S, bundles_of
 from service_runtime.ports import DeadLetter, Lease, Parcel, Stored
 from service_runtime.relay import pause
 
@@ -70,8 +70,8 @@ class MemoryTransaction:
     async def add_to_outbox(self, records: Sequence[Outgoing]) -> list[Stored]:
         until = self.clock.now() + timedelta(seconds=CLAIM_S)
         stored = []
-        for record in records:
-            row = Stored(self.tables.next_outbox_id, record)
+        for bundle in bundles_of(records):
+            row = Stored(self.tables.next_outbox_id, bundle)
             self.tables.next_outbox_id += 1
             self.tables.outbox[row.id] = (row, until)
             stored.append(row)
@@ -115,7 +115,7 @@ class MemoryDatabase:
             self.tables.outbox.pop(row_id, None)
 
     async def count_outbox(self) -> int:
-        return len(self.tables.outbox)
+        return sum(len(row.records) for row, _ in self.tables.outbox.values())
 
 
 class MemoryWorkTable:
