@@ -42,8 +42,8 @@ class Handler:
     """Makes the store of a transaction."""
     gather: Gather | None = None
     """Asks outside, before any transaction, once a batch; gives a value or an error a record."""
-    wakes: Sequence[Callable[[], None]] = ()
-    """Workers to wake after the commit."""
+    wakes: Sequence[Callable[[Sequence[Received[Any]]], None]] = ()
+    """Told after the commit what was received: workers, for whom there is something to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,7 @@ class Consumer:
             step = _InboxStep(self._name, handler, self._clock, group.gathered)
             await self._unit.carry_out(step, received, group.gathered.found)
         for wake in handler.wakes:
-            wake()
+            wake(group.received)
 
     def _decode(self, records: Sequence[Record]) -> _Group:
         """Validate each record alone: a bad one takes no other down."""
