@@ -197,3 +197,18 @@ async def test_the_database_says_whether_it_can_be_reached(postgres, probe_setti
     )
     async with PostgresDatabase(elsewhere, "probe.9") as gone:
         assert not await gone.reachable()
+
+
+@pytest.mark.stack
+async def test_only_ids_that_are_older_than_any_record_are_forgotten(postgres, rows, monkeypatch):
+    monkeypatch.setattr("service_runtime.inbox.FORGET_ROWS", 2)
+    monkeypatch.setattr("service_runtime.postgres.FORGET_ROWS", 2)
+    async with postgres.transaction() as tx:
+        await tx.claim_inbox("probe", IDS)
+    aged = "update inbox set handled_at = now() - interval '98 days' where event_id = any(%s)"
+    rows(aged, IDS[:3])
+
+    await postgres.forget_handled()
+
+    async with postgres.transaction() as tx:
+        assert await tx.claim_inbox("probe", IDS) == set(IDS[:3])
