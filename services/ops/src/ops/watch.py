@@ -80,6 +80,11 @@ class Watch:
         )
         metrics.gauge("dead_letters", "At all owners.", shown(lambda found: found.dead_letters))
         metrics.gauge(
+            "work_parked_rows",
+            "At all owners, until a person sees to them.",
+            shown(lambda found: found.parked),
+        )
+        metrics.gauge(
             "check_unanswered",
             "Questions of the last check that nobody answered.",
             shown(lambda found: len(found.missing)),
