@@ -6,7 +6,7 @@ import pytest
 
 from service_runtime.errors import Rejected
 from service_runtime.messages import Outgoing
-from service_runtime.relay import MOST_IN_FLIGHT, Relay
+from service_runtime.relay import MOST_IN_FLIGHT, SWEEP_ROWS, Relay
 from testkit.events import NOON
 from testkit.memory import MemoryBroker, MemoryDatabase, SteadyClock
 
@@ -91,6 +91,47 @@ async def test_rows_whose_writer_died_are_swept_once_its_claim_has_run_out(outbo
     await outbox.sweep_later()
 
     assert (outbox.broker.values, outbox.left) == ([1, 2], [])
+
+
+class Counted(MemoryDatabase):
+    """The twin, with every question that the relay asks it."""
+
+    def __init__(self, clock):
+        super().__init__(clock)
+        self.asked = []
+
+    async def claim_outbox(self, limit):
+        self.asked.append("claim")
+        return await super().claim_outbox(limit)
+
+    async def count_outbox(self):
+        self.asked.append("count")
+        return await super().count_outbox()
+
+    async def delete_outbox(self, ids):
+        self.asked.append("delete")
+        await super().delete_outbox(ids)
+
+
+async def test_a_backlog_is_one_claim_one_count_one_delete_and_no_row_waits_for_the_one_before(
+    outbox,
+):
+    outbox.database = Counted(outbox.clock)
+    outbox.relay = Relay(outbox.database, outbox.broker)
+    outbox.broker.holds_back = True
+    numbers = list(range(SWEEP_ROWS))
+    await outbox.keep(*numbers)
+    outbox.clock.pass_time(seconds=11)
+
+    await outbox.relay.sweep()
+    assert outbox.broker.values == numbers
+    assert len(outbox.broker.unanswered) == SWEEP_ROWS
+    for future in outbox.broker.unanswered:
+        future.set_result(None)
+    await outbox.relay.flush()
+
+    assert outbox.left == []
+    assert sorted(outbox.database.asked) == ["claim", "count", "delete"]
 
 
 async def test_a_broker_that_is_away_costs_no_row(outbox):

@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
 
 from payment_schemas.events.base import Event
+from service_runtime import conservation
 from service_runtime.asyncapi import asyncapi_document
 from service_runtime.clock import Clock, SystemClock
 from service_runtime.consumer import Consumer, Handler
@@ -63,6 +64,8 @@ class Service:
         consumer.batch_records = self.settings.batch_records
         app = self._app(source)
         add_asyncapi(app, self.name, reads, emits)
+        may_read = self.credentials.require("ops.read")
+        app.include_router(conservation.routes(self.name, consumer.topics, self.database, may_read))
         if routes is not None:
             app.include_router(routes)
         return Process(

@@ -178,11 +178,11 @@ class RequestFrame:
                 _count(scope, route, framed.status, time.monotonic() - start_s)
 
     async def _framed(self, scope: Scope, receive: Receive, framed: "_Framed") -> None:
-        if self._declared_length(scope) > self._max_body_bytes:
-            await JsonResponse({"error": "Body too large"}, 413)(scope, receive, framed)
-            return
+        # Refused where it is read: a route that looks at the content type first answers 415.
+        too_large = self._declared_length(scope) > self._max_body_bytes
+        bounded = _Bounded(receive, self._max_body_bytes, refuses=too_large)
         try:
-            await self._app(scope, _Bounded(receive, self._max_body_bytes), framed)
+            await self._app(scope, bounded, framed)
         except HTTPException as error:
             await (await _refuse(Request(scope), error))(scope, receive, framed)
         except Exception as error:
@@ -258,13 +258,16 @@ def _template(scope: Scope) -> str:
 
 
 class _Bounded:
-    """A receive channel that breaks off a body which turns out longer than it said."""
+    """A receive channel that refuses a body which is too long, or turns out to be."""
 
-    def __init__(self, receive: Receive, limit: int) -> None:
+    def __init__(self, receive: Receive, limit: int, *, refuses: bool) -> None:
         self._receive = receive
         self._left = limit
+        self._refuses = refuses
 
     async def __call__(self) -> Message:
+        if self._refuses:
+            raise HTTPException(413, "Body too large")
         message = await self._receive()
         self._left -= len(message.get("body", b""))
         if self._left < 0:
