@@ -1,6 +1,6 @@
 # Every command that people and CI use; the same ones, so that they agree.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up restart down status logs reset observe observe-down test simulate teeth test-observability check format generate
+.PHONY: help setup demo up restart down status logs reset observe observe-down test simulate teeth test-observability bench-smoke check format generate
 
 PYTHON := .venv/bin/python
 STACK_COMMAND := $(PYTHON) -m local_stack
@@ -52,6 +52,9 @@ simulate: setup ## run all services on virtual time, with crashes and faults; SE
 
 teeth: setup ## plant bugs and show that the simulation catches each one
 	@OTEL_SDK_DISABLED=true $(PYTHON) tests/simulation/teeth.py
+
+bench-smoke: setup ## drive the system for some seconds and hold it against the benchmark's gate
+	@$(PYTHON) -m bench smoke
 
 check: setup ## lint, format, types, import contracts, tidiness
 	@.venv/bin/ruff check
