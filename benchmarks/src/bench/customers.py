@@ -10,8 +10,11 @@ import orjson
 from bench.client import Client
 from bench.errors import BenchmarkError
 from local_stack.discovery import RunningStack
+from local_stack.waiting import elapsed_since, now_s
 
 BALANCE_MINOR = 10**11
+RENEW_AFTER_S = 480
+"""Tokens live for fifteen minutes; no run takes as long as what is left of them."""
 _SLICE = 1000
 """What the owners take at once."""
 _TOKENS_AT_ONCE = 32
@@ -29,9 +32,11 @@ class Customer:
 class Customers:
     """Takes turns: whoever paid waits until all others have."""
 
-    def __init__(self, everyone: Sequence[Customer]) -> None:
+    def __init__(self, everyone: Sequence[Customer], name: str = "") -> None:
         self._everyone = everyone
+        self._name = name
         self._next = 0
+        self._renewed_s = now_s()
 
     def of(self, number: int) -> Customer:
         """Return who makes operation `number` of the present run."""
@@ -40,6 +45,12 @@ class Customers:
     def pass_on(self, count: int) -> None:
         """Let the next run begin behind those who have just paid."""
         self._next += count
+
+    async def keep_tokens_valid(self, stack: RunningStack) -> None:
+        """Fetch new tokens where those that we have will soon be over."""
+        if elapsed_since(self._renewed_s) > RENEW_AFTER_S:
+            self._everyone = await _with_tokens(stack, self._name, len(self._everyone))
+            self._renewed_s = now_s()
 
 
 async def open_customers(stack: RunningStack, name: str, count: int) -> Customers:
@@ -50,12 +61,7 @@ async def open_customers(stack: RunningStack, name: str, count: int) -> Customer
         for first in range(1, count + 1, _SLICE):
             numbers = range(first, min(first + _SLICE, count + 1))
             await _open_slice(operator, stack, name, numbers)
-    return Customers(await _with_tokens(stack, name, count))
-
-
-async def renew(stack: RunningStack, name: str, count: int) -> Customers:
-    """Fetch new tokens for customers that have been opened: tokens live for fifteen minutes."""
-    return Customers(await _with_tokens(stack, name, count))
+    return Customers(await _with_tokens(stack, name, count), name)
 
 
 async def _open_slice(

@@ -23,7 +23,7 @@ class Scenario:
     @property
     def run(self) -> str:
         """What its transactions' names begin with."""
-        return self.name.replace(" ", "-").replace("%", "")
+        return self.name.removesuffix(" %").replace(" ", "-")
 
 
 def closed(in_flight: int, **more: float) -> Scenario:
@@ -40,6 +40,7 @@ CLOSED = tuple(closed(in_flight) for in_flight in (1, 16, 64, 256))
 OPEN = tuple(opened(rate) for rate in (100, 500, 1000, 1500, 2000))
 CODE = Scenario("code 200", rate=200, flow="pay_with_code")
 REPEATS = Scenario("repeats 500", rate=500, flow="pay_or_repeat")
+TELEMETRY = tuple(Scenario(f"telemetry {share}", in_flight=64) for share in ("off", "5 %", "100 %"))
 SMOKE = (
     Scenario("smoke closed", in_flight=16, warm_s=0.5, seconds=3),
     Scenario("smoke open", rate=100, flow="pay_or_repeat", warm_s=0.5, seconds=4),

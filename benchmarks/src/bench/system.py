@@ -12,6 +12,7 @@ from psycopg.rows import dict_row
 from local_stack.discovery import RunningStack
 from local_stack.inventory import INFRASTRUCTURE, Inventory, load_inventory
 from local_stack.stack import Stack, program_name
+from local_stack.telemetry import observation
 from testkit.stack import only_run
 
 DEFAULT_OFFSET = 20_000
@@ -59,6 +60,8 @@ class System:
         names = {name: (name, 0) for name in INFRASTRUCTURE}
         for name, count in self.stack.instances.items():
             names |= {program_name(name, one): (name, one) for one in range(count)}
+        watching = self.stack.states().keys() & set(observation.NAMES)
+        names |= {name: (name, 0) for name in watching}
         self.roots = {name: self.stack.pid(*place) for name, place in names.items()}
 
     @contextmanager
@@ -119,4 +122,5 @@ def restart_with(system: System, **everywhere: str) -> None:
     overrides = production_settings(system.stack.inventory, **everywhere)
     stack = Stack(system.stack.ports.offset, overrides=overrides, tell=system.tell)
     stack.refresh()
+    system.stack = stack
     system.note_processes()
