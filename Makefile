@@ -1,6 +1,6 @@
 # Every command that people and CI use; the same ones, so that they agree.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up restart down status logs reset observe observe-down test simulate teeth test-observability bench bench-floor bench-smoke check format generate
+.PHONY: help setup demo up restart down status logs reset observe observe-down test simulate teeth test-observability bench bench-floor bench-long bench-smoke check format generate
 
 PYTHON := .venv/bin/python
 STACK_COMMAND := $(PYTHON) -m local_stack
@@ -59,6 +59,9 @@ bench: setup ## measure rate, latency, CPU and bytes a payment; writes benchmark
 
 bench-floor: setup ## what Kafka and PostgreSQL alone do with the same records and rows
 	@$(PYTHON) -m bench floor
+
+bench-long: setup ## table size, soak, backlogs, instances: hours; writes RESULTS-LONG.md
+	@$(PYTHON) -m bench long
 
 bench-smoke: setup ## drive the system for some seconds and hold it against the benchmark's gate
 	@$(PYTHON) -m bench smoke

@@ -76,14 +76,15 @@ class Measured:
 def measure(system: System, scenario: Scenario, customers: Customers) -> Measured:
     """Run a scenario. What is wrong with it stands in `faults`."""
     before = meters.read_counts(system)
-    driven = uvloop.run(_drive(system, scenario, customers))
+    driven = uvloop.run(drive(system, scenario, customers))
     customers.pass_on(len(driven.log))
     rest_s = _rest(system)
     evidence, counts = _evidence(system, scenario, driven, before)
     return _measured(system, scenario, driven, (evidence, counts, rest_s))
 
 
-async def _drive(system: System, scenario: Scenario, customers: Customers) -> Driven:
+async def drive(system: System, scenario: Scenario, customers: Customers) -> Driven:
+    """Put the load on, and count CPU within the window."""
     client = Client(system.gateway)
     payer = Payer(client, customers, scenario.run)
     act = getattr(payer, scenario.flow)

@@ -11,6 +11,8 @@ from local_stack.telemetry.observation import NAMES as WATCHERS
 NOT_OURS = ("kafka", "postgres", "redis")
 APART = (GENERATOR, "notification", *WATCHERS)
 """What CPU a payment is counted without: the load, and what follows at its own pace."""
+BUSY = 0.6
+"""Of a core: what is left takes bursts, and the load of a machine that is gone."""
 _MIB = 2**20
 
 Cells = Sequence[object]
@@ -73,6 +75,17 @@ def cpu_table(runs: Sequence[Measured]) -> str:
         ("**all without generator, notification**", *(f"**{cpu_us(r):,.0f}**" for r in runs))
     )
     return table(("", *(run.scenario.name for run in runs)), rows)
+
+
+def cores_table(run: Measured, rates: Sequence[int]) -> str:
+    """Return cores by process at each rate, as busy as a machine should be."""
+    used = sorted(run.cpu_us.items(), key=lambda item: -item[1])
+    rows: list[Cells] = [
+        (name, *(f"{rate * each_us / 1e6 / BUSY:,.1f}" for rate in rates))
+        for name, each_us in used
+        if name not in {GENERATOR, *MOCKS}
+    ]
+    return table(("cores, 60 % busy", *(f"{rate:,}/s" for rate in rates)), rows)
 
 
 def batch_table(runs: Sequence[Measured]) -> str:

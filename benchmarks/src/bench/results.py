@@ -13,6 +13,7 @@ FOLDER = CHECKOUT / "benchmarks"
 RESULTS = FOLDER / "RESULTS.md"
 PLOT = FOLDER / "images" / "latency.svg"
 SIZING = CHECKOUT / "docs" / "sizing.md"
+SIZED_FOR = (1_000, 10_000, 100_000)
 BEGIN, END = "<!-- measured: make bench -->", "<!-- end of what is measured -->"
 
 _DOCUMENT = """\
@@ -164,5 +165,7 @@ def fill_sizing(results: Results) -> None:
         + report.cpu_table(runs)
         + "\n"
         + report.bytes_table(runs)
+        + f"\nAs many cores as that is, by {busiest.scenario.name}:\n\n"
+        + report.cores_table(busiest, SIZED_FOR)
     )
     SIZING.write_text(f"{before}{BEGIN}\n{measured}{END}{after}")
