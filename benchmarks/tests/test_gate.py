@@ -27,7 +27,7 @@ def clean() -> Evidence:
         log=[operation(name) for name in NAMES],
         stored=dict.fromkeys(NAMES, SETTLED),
         records=dict.fromkeys(PER_PAYMENT, len(NAMES)),
-        lag={"confirm": 0},
+        rest_s=9.9,
         balance_minor=0,
         in_flight_minor=0,
     )
@@ -63,7 +63,7 @@ def test_a_clean_run_counts():
             {"log": [*clean().log, operation("run-1", body=b"no")]},
             "answered in two ways", id="another answer to the repeat",
         ),
-        pytest.param({"lag": {"audit": 4}}, "audit has 4 records before it", id="a lag"),
+        pytest.param({"rest_s": 10.1}, "lag was gone 10.1 s after", id="a lag"),
         pytest.param({"balance_minor": 1}, "sum to 1", id="money from nowhere"),
         pytest.param({"in_flight_minor": 5000}, "in flight is 5000", id="money left in flight"),
         pytest.param({"log": []}, "no operation of 0 succeeded", id="nothing done"),

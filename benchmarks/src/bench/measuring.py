@@ -18,10 +18,9 @@ from bench.operations import Latencies, Operation, Outcome, latencies_of
 from bench.payer import Payer
 from bench.scenarios import Scenario
 from bench.system import System
-from local_stack.errors import StackError
 from local_stack.waiting import elapsed_since, now_s, wait_until
 
-REST_WITHIN_S = 10.0
+END_WITHIN_S = 120
 GENERATOR = "generator"
 
 
@@ -79,8 +78,9 @@ def measure(system: System, scenario: Scenario, customers: Customers) -> Measure
     driven = uvloop.run(drive(system, scenario, customers))
     customers.pass_on(len(driven.log))
     rest_s = _rest(system)
-    evidence, counts = _evidence(system, scenario, driven, before)
-    return _measured(system, scenario, driven, (evidence, counts, rest_s))
+    counts = meters.read_counts(system).since(before)
+    evidence = _evidence(system, scenario, driven, (counts, rest_s))
+    return _measured(system, scenario, driven, (evidence, counts))
 
 
 async def drive(system: System, scenario: Scenario, customers: Customers) -> Driven:
@@ -111,41 +111,43 @@ def _cpu(system: System) -> dict[str, float]:
 
 
 def _rest(system: System) -> float:
-    """Wait until nothing is in motion, notification apart; return how long that took."""
+    """Wait until nothing is in motion, notification apart; return how long that took.
+
+    Raises StackError where it does not end: what is left would be taken for the next run's.
+    """
     start_s = now_s()
-
-    def at_rest() -> bool:
-        if books.unfinished(system):
-            return False
-        return not any(meters.lag(system, meters.PAYMENT_PATH).values())
-
-    try:
-        wait_until(at_rest, seconds=REST_WITHIN_S, otherwise="no rest", pause_s=0.2)
-    except StackError:
-        return REST_WITHIN_S  # what is not at rest is found by the gate
+    wait_until(
+        lambda: not books.unfinished(system) and not _behind(system),
+        seconds=END_WITHIN_S,
+        otherwise="the load is over and payments are still in motion: run `countersign check`",
+        pause_s=0.2,
+    )
     return elapsed_since(start_s)
 
 
+def _behind(system: System) -> int:
+    return sum(meters.lag(system, meters.PAYMENT_PATH).values())
+
+
 def _evidence(
-    system: System, scenario: Scenario, driven: Driven, before: Counts
-) -> tuple[Evidence, Counts]:
-    counts = meters.read_counts(system).since(before)
+    system: System, scenario: Scenario, driven: Driven, rested: tuple[Counts, float]
+) -> Evidence:
+    counts, rest_s = rested
     balance_minor, in_flight_minor = books.ledger(system)
-    evidence = Evidence(
+    return Evidence(
         log=driven.log,
         stored=books.payments_of(system, scenario.run),
         records=counts.records,
-        lag=meters.lag(system, meters.PAYMENT_PATH),
+        rest_s=rest_s,
         balance_minor=balance_minor,
         in_flight_minor=in_flight_minor,
     )
-    return evidence, counts
 
 
 def _measured(
-    system: System, scenario: Scenario, driven: Driven, held: tuple[Evidence, Counts, float]
+    system: System, scenario: Scenario, driven: Driven, held: tuple[Evidence, Counts]
 ) -> Measured:
-    evidence, counts, rest_s = held
+    evidence, counts = held
     payments = max(1, driven.completed)
     seconds = driven.end_s - driven.start_s
     answered = partial(_answered, driven.measured)
@@ -159,7 +161,7 @@ def _measured(
         outcomes=dict(Counter(one.outcome.value for one in driven.log)),
         statuses=dict(Counter(one.status for one in driven.log)),
         cpu_us={name: used / payments * 1e6 for name, used in driven.cpu_s.items()},
-        rest_s=rest_s,
+        rest_s=evidence.rest_s,
         payments=len(evidence.stored),
         counts=counts,
         memory=processes.resident_bytes(system.roots),

@@ -106,7 +106,7 @@ def _axis_names(axes: tuple[Axis, Axis]) -> str:
     return (
         f'<text x="{middle}" y="{_HEIGHT - 14}" {_TEXT} text-anchor="middle">'
         f"{escape(axes[0].name)}</text>"
-        f'<text x="{_LEFT}" y="{_TOP - 6}" {_TEXT} text-anchor="end">{escape(axes[1].name)}</text>'
+        f'<text x="8" y="{_TOP - 8}" {_TEXT}>{escape(axes[1].name)}</text>'
     )
 
 

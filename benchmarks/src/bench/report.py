@@ -9,7 +9,7 @@ from bench.system import MOCKS
 from local_stack.telemetry.observation import NAMES as WATCHERS
 
 NOT_OURS = ("kafka", "postgres", "redis")
-APART = (GENERATOR, "notification", *WATCHERS)
+APART = (GENERATOR, "notification", "twilio", "sendgrid", *WATCHERS)
 """What CPU a payment is counted without: the load, and what follows at its own pace."""
 BUSY = 0.6
 """Of a core: what is left takes bursts, and the load of a machine that is gone."""
