@@ -88,10 +88,11 @@ def test_results_are_written_and_fill_the_sizing(tmp_path: Path, monkeypatch: py
     (tmp_path / "SIZING").write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     runs = [measured(scenario=closed(64))]
     found = Results([("machine", "m")], runs, [measured()], runs, runs, Floor(100, 0.1),
-                    Ending({"DELIVERED": 10}, 5, 1.0, 40))  # fmt: skip
+                    Ending({"DELIVERED": 10}, 5, 1.0, 40, [Fault("a loss", "look")]))  # fmt: skip
     results.write(found)
     written = (tmp_path / "RESULTS").read_text()
     assert "4 of 4 runs count" in written
+    assert "* **Does not count:** a loss." in written
     assert "| ratio | 0.50 |" in written
     sizing = (tmp_path / "SIZING").read_text()
     assert sizing.startswith("before\n")

@@ -53,11 +53,13 @@ def long(offset: int, tell: Tell) -> None:
         sizes = of_size(system, SIZES)
     with started(offset, tell) as system:
         caught_up = of_backlogs(system, BACKLOG_RECORDS)
+        require([], end_well(system))
     with started(offset, tell) as system:
         soak = of_time(system, SOAK_MINUTES)
+        ending = end_well(system)
     write(sizes, instances, caught_up, soak)
     tell(f"wrote {RESULTS}")
-    require([*sizes.values(), *instances.values(), *soak])
+    require([*sizes.values(), *instances.values(), *soak], ending)
     _require_pace(sizes, caught_up, soak)
 
 
@@ -65,7 +67,7 @@ def of_size(system: System, sizes: tuple[int, ...]) -> dict[int, Measured]:
     """Measure at a growing number of payments in the tables."""
     customers = open_for_all(system)
     template = replace(closed(16), name="history", seconds=3.0)
-    require([run_one(system, template, customers)])
+    run_one(system, template, customers)
     found = {}
     for size in sizes:
         grow(system, template.run, size)
@@ -107,7 +109,6 @@ def of_backlogs(system: System, records: int) -> list[CaughtUp]:
         seconds=CAUGHT_UP_WITHIN_S,
         otherwise="payments are unfinished after the backlog: read settlement's log",
     )
-    end_well(system)
     return found
 
 
@@ -134,12 +135,10 @@ def of_time(system: System, minutes: int) -> list[Measured]:
     """Drive the system for so many minutes, and measure each."""
     customers = open_for_all(system)
     scenario = replace(opened(SOAK_RATE), warm_s=0.0, seconds=60.0)
-    found = [
+    return [
         run_one(system, replace(scenario, name=f"minute {minute}", seed=minute), customers)
         for minute in range(1, minutes + 1)
     ]
-    end_well(system)
-    return found
 
 
 def _require_pace(

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from psycopg import sql
 
+from bench.errors import BenchmarkError
 from bench.system import System
 from bench.workload import SCHEMAS
 
@@ -24,6 +25,8 @@ def grow(system: System, run: str, payments: int) -> None:
         cursor.execute("create temp table template as " + _TEMPLATE, {"run": run})
         cursor.execute("select count(*) as count from template")
         copied = int(str(cursor.fetchall()[0]["count"]))
+        if not copied:
+            raise BenchmarkError(f"no payment of {run} has settled; next: read the services' logs")
         while (missing := payments - _count(system)) >= copied:
             copies = min(missing, _SLICE) // copied or 1
             first = _count(system)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bench import plots, report
 from bench.floor import Floor
-from bench.gate import REST_WITHIN_S
+from bench.gate import REST_WITHIN_S, Fault
 from bench.measuring import Measured
 from bench.plots import Axis, Line
 from local_stack.layout import CHECKOUT
@@ -78,6 +78,7 @@ class Ending:
     seconds: float
     """How long they took."""
     checked: int
+    faults: Sequence[Fault]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +133,14 @@ def gates(results: Results) -> str:
     counting = sum(not run.faults for run in runs)
     rest_s = max(run.rest_s for run in runs)
     ending = results.ending
+    faults = "".join(f"* **Does not count:** {fault.what}.\n" for fault in ending.faults)
     pace = ending.waiting / max(ending.seconds, 0.001)
     return (
         f"* {counting} of {len(runs)} runs count: each acknowledged payment final and settled once,"
         f"\n  topics in the right ratios, lag gone within {REST_WITHIN_S:.0f} s"
         f" ({rest_s:.1f} s at most), ledger 0.\n"
-        f"* `countersign check` is clean over {ending.checked:,} payments.\n"
-        f"* Messages: {ending.messages.get('DELIVERED', 0):,} delivered, none refused;"
+        f"{faults}* `countersign check` has compared {ending.checked:,} payments.\n"
+        f"* Messages: {ending.messages.get('DELIVERED', 0):,} delivered;"
         f" {ending.waiting:,} of them after the\n  end, at {pace:,.0f}/s.\n"
     )
 

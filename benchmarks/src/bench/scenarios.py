@@ -17,7 +17,7 @@ class Scenario:
     flow: Flow = "pay"
     warm_s: float = 2.0
     """Driven and held against the gate, but not measured."""
-    seconds: float = 10.0
+    seconds: float = 8.0
     seed: int = 1
 
     @property

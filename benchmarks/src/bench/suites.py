@@ -21,8 +21,8 @@ def smoke(offset: int, tell: Tell) -> None:
     """Pay, repeat and type codes for some seconds: fails on correctness, never on time."""
     with started(offset, tell) as system:
         customers = uvloop.run(open_customers(system.found, "smoke", SMOKE_CUSTOMERS))
-        require(run_all(system, SMOKE, customers))
-        end_well(system)
+        runs = run_all(system, SMOKE, customers)
+        require(runs, end_well(system))
 
 
 def bench(offset: int, tell: Tell) -> None:
@@ -41,7 +41,7 @@ def bench(offset: int, tell: Tell) -> None:
         found = results.Results(about, closed, opened, flows, telemetry, floor, ending)
         results.write(found)
         tell(f"wrote {results.RESULTS}")
-        require(runs)
+        require(runs, ending)
 
 
 def bench_floor(offset: int, tell: Tell) -> None:
@@ -50,8 +50,7 @@ def bench_floor(offset: int, tell: Tell) -> None:
         customers = open_for_all(system)
         since = workload.begin(system)
         runs = run_all(system, CLOSED[-1:], customers)
-        require(runs)
-        end_well(system)
+        require(runs, end_well(system))
         floor = floor_of(system, since, runs)
         tell(f"ratio to the floor: {runs[-1].rate / floor.rate:.2f}")
 

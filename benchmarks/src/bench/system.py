@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import httpx
 import psycopg
 from psycopg.rows import dict_row
 
@@ -13,7 +12,7 @@ from local_stack.discovery import RunningStack
 from local_stack.inventory import INFRASTRUCTURE, Inventory, load_inventory
 from local_stack.stack import Stack, program_name
 from local_stack.telemetry import observation
-from testkit.stack import only_run
+from testkit.stack import fresh_stack
 
 DEFAULT_OFFSET = 20_000
 """Beside `make up` (0) and the tests (10,000)."""
@@ -56,13 +55,14 @@ class System:
         return self.found.url("gateway")
 
     def note_processes(self) -> None:
-        """Look up the processes again, after a restart."""
-        names = {name: (name, 0) for name in INFRASTRUCTURE}
+        """Look up the processes again, after a restart; containers have none of ours."""
+        names = {name: (name, 0) for name in (*INFRASTRUCTURE, *observation.NAMES)}
         for name, count in self.stack.instances.items():
             names |= {program_name(name, one): (name, one) for one in range(count)}
-        watching = self.stack.states().keys() & set(observation.NAMES)
-        names |= {name: (name, 0) for name in watching}
-        self.roots = {name: self.stack.pid(*place) for name, place in names.items()}
+        running = self.stack.states()
+        self.roots = {
+            name: self.stack.pid(*place) for name, place in names.items() if name in running
+        }
 
     @contextmanager
     def database(self) -> Iterator[psycopg.Cursor[dict[str, object]]]:
@@ -73,26 +73,12 @@ class System:
         ):
             yield cursor
 
-    def admin(self, owner: str, path: str) -> dict[str, object]:
-        """Ask an owner's admin route."""
-        secret = self.found.credentials.read("internal-credential-ops")
-        answer = httpx.get(
-            f"{self.found.url(owner)}/admin{path}",
-            headers={"Authorization": f"Bearer {secret}"},
-            timeout=120,
-        )
-        answer.raise_for_status()
-        found: dict[str, object] = answer.json()
-        return found
-
 
 @contextmanager
-def started(
-    offset: int, tell: Tell, instances: Mapping[str, int] | None = None
-) -> Iterator[System]:
+def started(offset: int, tell: Tell) -> Iterator[System]:
     """Start everything on ports of its own with empty tables and topics; stop it at the end."""
     with infrastructure(offset, tell) as system:
-        start(system, instances)
+        start(system)
         yield system
 
 
@@ -101,14 +87,9 @@ def infrastructure(offset: int, tell: Tell) -> Iterator[System]:
     """Start Kafka, PostgreSQL and Redis only."""
     # The native stack reads it for the migrations: no development seeds.
     os.environ["PROFILE"] = "prod"
-    with only_run(offset):
-        stack = Stack(offset, overrides=production_settings(load_inventory()), tell=tell)
-        stack.reset()
-        try:
-            stack.start_infrastructure()
-            yield System(stack, tell)
-        finally:
-            stack.stop()
+    overrides = production_settings(load_inventory())
+    with fresh_stack(offset, overrides, tell) as stack:
+        yield System(stack, tell)
 
 
 def start(system: System, instances: Mapping[str, int] | None = None) -> None:
