@@ -70,9 +70,9 @@ def of_size(system: System, sizes: tuple[int, ...]) -> dict[int, Measured]:
     run_one(system, template, customers)
     found = {}
     for size in sizes:
-        grow(system, template.run, size)
+        grown = grow(system, template.run, size)
         scenario = replace(opened(SIZE_RATE), name=f"table {size}", seconds=20.0)
-        found[size] = run_one(system, scenario, customers)
+        found[grown] = run_one(system, scenario, customers)
     return found
 
 

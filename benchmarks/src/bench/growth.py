@@ -16,8 +16,11 @@ _TEXTS = {"transaction_id", "tx_id", "idempotency_key"}
 _REFERENCE = "reference"
 
 
-def grow(system: System, run: str, payments: int) -> None:
-    """Copy the run's payments, in every service's tables, until confirm has so many."""
+def grow(system: System, run: str, payments: int) -> int:
+    """Copy up to 1,000 of the run's payments until confirm has so many, or nearly; return how many.
+
+    Every service's tables get their rows. Raises BenchmarkError where the run has settled nothing.
+    """
     columns = _columns(system)
     with system.database() as cursor:
         # Copies fit together as their originals do: keys need no looking up.
@@ -35,12 +38,14 @@ def grow(system: System, run: str, payments: int) -> None:
             system.tell(f"{_count(system):,} payments")
         cursor.execute(_BALANCES)
         cursor.execute("analyze")
+    return _count(system)
 
 
 _TEMPLATE = """
 select payment.id as payment_id from confirm.payment
 where transaction_id >= %(run)s || '-' and transaction_id < %(run)s || '.'
-  and settlement_status = 'SETTLED'"""
+  and settlement_status = 'SETTLED'
+limit 1000"""
 
 _BALANCES = """
 update confirm.account set balance_minor = posted.total
