@@ -174,7 +174,7 @@ class Consumer:
         if not group.received:
             return
         now = self._clock.now()
-        with tracing.processing(group.received, now.timestamp()) as received:
+        with tracing.processing(group.received, now.timestamp(), self._name) as received:
             for item in received if attempt else ():
                 tracing.mark(item.cause.id, attempt=attempt)
             if group.gathered is None:
