@@ -15,7 +15,7 @@ from payment_schemas.registry import EVENTS
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(
     path
-    for folder in ("libs/*/src", "services/*/src", "deploy/local/src")
+    for folder in ("libs/*/src", "services/*/src", "deploy/local/src", "benchmarks/src")
     for place in ROOT.glob(folder)
     for path in place.rglob("*.py")
 )

@@ -53,6 +53,10 @@ class Outbox:
         self.relay = Relay(self.database, self.broker)
 
     async def keep(self, *numbers):
+        """Each in a row of its own."""
+        return [row for number in numbers for row in await self.keep_together(number)]
+
+    async def keep_together(self, *numbers):
         async with self.database.transaction() as tx:
             return await tx.add_to_outbox(numbered(*numbers))
 
@@ -63,7 +67,8 @@ class Outbox:
 
     @property
     def left(self):
-        return [int(row.outgoing.value) for row, _ in self.database.tables.outbox.values()]
+        rows = [row for row, _ in self.database.tables.outbox.values()]
+        return [int(record.value) for row in rows for record in row.records]
 
 
 @pytest.fixture
@@ -154,6 +159,21 @@ async def test_only_what_the_broker_acknowledged_is_deleted(outbox):
     assert outbox.left == [2, 3]
 
 
+async def test_a_row_is_deleted_when_the_broker_has_all_of_it(outbox):
+    outbox.broker.holds_back = True
+    await outbox.relay.publish(await outbox.keep_together(1, 2))
+    done, failed = outbox.broker.unanswered
+    done.set_result(None)
+    failed.set_exception(ConnectionError("gave up"))
+    await outbox.relay.flush()
+    assert outbox.left == [1, 2]
+
+    outbox.broker.holds_back = False
+    await outbox.sweep_later()
+
+    assert (outbox.broker.values, outbox.left) == ([1, 2, 1, 2], [])
+
+
 async def test_a_row_in_flight_is_not_published_a_second_time(outbox):
     outbox.broker.holds_back = True
     await outbox.relay.publish(await outbox.keep(1))
@@ -231,7 +251,7 @@ async def test_a_cancelled_publish_forgets_nothing(outbox):
 
 async def test_past_the_bound_of_rows_in_flight_the_consumers_wait(outbox):
     outbox.broker.holds_back = True
-    await outbox.relay.publish(await outbox.keep(*range(MOST_IN_FLIGHT)))
+    await outbox.relay.publish(await outbox.keep_together(*range(MOST_IN_FLIGHT)))
     more = asyncio.create_task(outbox.relay.publish(await outbox.keep(-1)))
     await asyncio.sleep(0.05)
     assert len(outbox.broker.values) == MOST_IN_FLIGHT

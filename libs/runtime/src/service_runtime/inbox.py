@@ -28,6 +28,11 @@ def _dead_letter_row(letter: DeadLetter) -> dict[str, object]:
     }
 
 
+REMEMBERED_DAYS = 97
+"""Longer than any record can come again: dead letters are kept for 90 days."""
+FORGET_ROWS = 5000
+
+
 class PostgresInbox:
     """Inbox and dead letters within one transaction."""
 
@@ -46,6 +51,16 @@ class PostgresInbox:
             (consumer, ids),
         )
         return {row["event_id"] for row in await cursor.fetchall()}
+
+    async def forget_handled(self) -> int:
+        """Delete a slice of the ids that are older than any record; return how many it had."""
+        cursor = await self.connection.execute(
+            """delete from inbox where ctid = any(array(
+                   select ctid from inbox where handled_at < now() - make_interval(days => %s)
+                   limit %s)) returning event_id""",
+            (REMEMBERED_DAYS, FORGET_ROWS),
+        )
+        return len(await cursor.fetchall())
 
     async def bury(self, consumer: str, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
         """Note the dead letters; return those that were not yet known by topic and offset."""

@@ -16,10 +16,13 @@ from service_runtime.kafka import KafkaProducer, KafkaSource
 from service_runtime.postgres import PostgresDatabase
 from service_runtime.process import Process
 from service_runtime.relay import Relay
+from service_runtime.schedule import Schedule
 from service_runtime.settings import ServiceSettings
 from service_runtime.unit_of_work import UnitOfWork
 from service_runtime.web import Credentials, JsonResponse, create_app
 from service_runtime.work import Work, Worker
+
+FORGET_EVERY_S = 600.0
 
 
 class Service:
@@ -74,6 +77,7 @@ class Service:
                 *(worker.run for worker in workers),
                 self._relay.run,
                 source.run,
+                Schedule("inbox", FORGET_EVERY_S, self.database.forget_handled).run,
             ),
         )
 

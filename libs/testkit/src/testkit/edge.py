@@ -91,6 +91,12 @@ class Edge:
         )
         return Customer(user_id, account, answer.raise_for_status().json()["access_token"])
 
+    async def reach(self, customer: Customer, phone: str, email: str) -> None:
+        """Let notification know where to reach a customer."""
+        contact = {"user_id": customer.user_id, "phone": phone, "email": email}
+        url = self._stack.url("notification") + "/admin/contacts"
+        (await self._operator.post(url, json={"contacts": [contact]})).raise_for_status()
+
     async def confirm(self, customer: Customer | None, **body: Any) -> httpx.Response:
         """Send one `POST /payment/confirm`; without a customer, without a token."""
         headers = customer.headers if customer else {}
