@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench import plots, processes, report, results
+from bench.errors import BenchmarkError
 from bench.floor import Floor
 from bench.gate import Fault
 from bench.measuring import Measured
@@ -126,3 +127,10 @@ def test_cpu_counts_children_that_run_and_that_have_ended():
     assert used["ended"] > 0.2
     assert used["running"] > used["ended"]
     assert held["parent"] > 2**20
+
+
+def test_a_process_that_has_ended_is_no_figure():
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                           stdout=subprocess.PIPE, check=True)  # fmt: skip
+    with pytest.raises(BenchmarkError, match="audit has ended"):
+        processes.cpu_s({"audit": int(ended.stdout)})
