@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from bench.meters import Counts
 from bench.operations import Latencies
 from bench.plots import Axis, Line
 from bench.results import BEGIN, END, Ending, Results
+from bench.running import require
 from bench.scenarios import closed, opened
 
 NO_COUNTS = Counts({}, 0, 0, {})
@@ -134,3 +136,20 @@ def test_a_process_that_has_ended_is_no_figure():
                            stdout=subprocess.PIPE, check=True)  # fmt: skip
     with pytest.raises(BenchmarkError, match="audit has ended"):
         processes.cpu_s({"audit": int(ended.stdout)})
+
+
+@pytest.mark.parametrize(
+    ("fault", "fails_bench", "fails_smoke"),
+    [
+        pytest.param(Fault("lost", "look"), True, True, id="a loss fails both"),
+        pytest.param(Fault("late", "wait", is_slowness=True), True, False, id="smoke has no clock"),
+    ],
+)
+def test_what_makes_a_suite_fail(fault: Fault, fails_bench: bool, fails_smoke: bool):
+    ending = Ending({}, 0, 0.0, 0, [])
+    for in_time, fails in ((True, fails_bench), (False, fails_smoke)):
+        expected = pytest.raises(BenchmarkError, match=fault.what) if fails else nullcontext()
+        with expected:
+            require([measured(faults=[fault])], ending, in_time=in_time)
+    with pytest.raises(BenchmarkError, match="the end: lost"):
+        require([], replace(ending, faults=[Fault("lost", "look")]), in_time=False)
