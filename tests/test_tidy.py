@@ -102,8 +102,8 @@ BLOCKING_CALLS = {"time.sleep", "psycopg.connect", "httpx.Client", "redis.Redis"
 MAY_BLOCK = re.compile(
     # Tools and tests, the check in its thread, what runs before there is a loop, the SDKs' threads,
     # and the mock bank's book, which writes one small row to a file.
-    r"libs/(testkit|observability)|deploy/local|services/ops|service_runtime/migrations\.py"
-    r"|notification/clients/(sdks|wire)\.py|mocks/partner_bank"
+    r"libs/(testkit|observability)|deploy/local|benchmarks|services/ops"
+    r"|service_runtime/migrations\.py|notification/clients/(sdks|wire)\.py|mocks/partner_bank"
 )
 
 
