@@ -2,50 +2,16 @@
 
 import asyncio
 import json
-import os
-import sys
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
 from local_stack.stack import Stack
+from testkit.command import Command
 from testkit.edge import CODE, Edge
 
 pytestmark = pytest.mark.stack
-
-COMMAND = Path(sys.executable).parent / "countersign"
-WITHIN_S = 60
-
-
-class Command:
-    """The command, spoken to as a program."""
-
-    def __init__(self, offset: int) -> None:
-        self._environment = {**os.environ, "COUNTERSIGN_OFFSET": str(offset)}
-
-    async def __call__(self, *arguments: str) -> tuple[int, str, str]:
-        process = await asyncio.create_subprocess_exec(
-            str(COMMAND),
-            *arguments,
-            env=self._environment,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, error = await asyncio.wait_for(process.communicate(), WITHIN_S)
-        assert process.returncode is not None
-        return process.returncode, out.decode(), error.decode()
-
-    async def json(self, *arguments: str):
-        status, out, error = await self(*arguments, "--json")
-        assert error == ""
-        return status, json.loads(out)
-
-
-@pytest.fixture
-def countersign(system: Stack) -> Command:
-    return Command(system.ports.offset)
 
 
 async def opened(countersign: Command, name: str) -> list[str]:
@@ -164,22 +130,3 @@ async def test_a_check_finds_nothing_wrong_and_everything_asked(countersign, nam
     assert found["payments"] > 0
     for invariant in ("I1", "I2", "I3", "I4", "I8", "I9"):
         assert found["invariants"][invariant]["checked"] > 0
-
-
-async def test_money_that_moved_for_no_payment_is_found(countersign, system: Stack, edge: Edge):
-    secret = json.loads(system.credentials.read("partner-credentials"))["first-bank"]
-    uetr = str(uuid4())
-    transfer = {
-        "uetr": uetr,
-        "end_to_end_id": "nobodys",
-        "amount": "5.00",
-        "currency": "USD",
-        "debtor_account": "acc-1",
-        "creditor_account": "payee-xyz",
-    }
-    url = system.description().url("partner_bank") + "/banks/first-bank/transfers"
-    headers = {"Authorization": f"Bearer {secret}", "Idempotency-Key": uetr}
-    assert (await edge.http.post(url, json=transfer, headers=headers)).status_code == 201
-    status, found = await countersign.json("check", "--grace", "30", "--unfinished-after", "120")
-    assert status == 1
-    assert [(one["invariant"], one["about"]) for one in found["violations"]] == [("I2", uetr)]

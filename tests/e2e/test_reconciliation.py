@@ -2,32 +2,19 @@
 
 import asyncio
 import json
-import os
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from local_stack.stack import Stack
+from testkit.command import Command
 from testkit.edge import Edge
 
 pytestmark = pytest.mark.stack
 
-COMMAND = Path(sys.executable).parent / "countersign"
 PARTNER = "north-bank"
 PAYMENTS = 6
-
-
-async def countersign(system: Stack, *arguments: str):
-    """Run the command; return its exit code and its answer."""
-    environment = {**os.environ, "COUNTERSIGN_OFFSET": str(system.ports.offset)}
-    process = await asyncio.create_subprocess_exec(
-        str(COMMAND), *arguments, "--json", env=environment, stdout=-1, stderr=-1
-    )
-    out, error = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode is not None
-    return process.returncode, json.loads(out) if out else error.decode()
 
 
 async def settled(edge: Edge, name: str):
@@ -52,7 +39,7 @@ async def lie(edge: Edge, system: Stack, kind: str):
 
 
 async def test_a_lying_bank_is_found_out_whatever_it_lies_about(
-    system: Stack, edge: Edge, name: str
+    countersign: Command, system: Stack, edge: Edge, name: str
 ):
     faults = system.description().url("partner_bank") + "/faults"
     await settled(edge, name)
@@ -60,32 +47,73 @@ async def test_a_lying_bank_is_found_out_whatever_it_lies_about(
     order = ("reconcile", "--partner", PARTNER, "--date", today)
     try:
         await lie(edge, system, "omit_from_statement")
-        status, report = await countersign(system, *order)
+        status, report = await countersign.json(*order)
         assert (status, report["matched"]) == (1, 0)
         assert report["missing_there"] >= PAYMENTS
         assert report["cases_opened"] == report["missing_there"]
         await edge.http.delete(faults)
 
         await lie(edge, system, "wrong_amount_on_statement")
-        status, report = await countersign(system, *order)
+        status, report = await countersign.json(*order)
         assert (status, report["matched"], report["missing_there"]) == (1, 0, 0)
         assert report["amount_differs"] == report["cases_opened"] >= PAYMENTS
     finally:
         await edge.http.delete(faults)
-    status, report = await countersign(system, *order)
+    status, report = await countersign.json(*order)
     assert (status, report["breaks"]) == (0, [])
     assert report["matched"] >= PAYMENTS
 
-    _, listed = await countersign(system, "cases", "list", "--limit", "1000")
+    _, listed = await countersign.json("cases", "list", "--limit", "1000")
     case = next(one for one in listed if one["partner"] == PARTNER)
     resolve = ("cases", "resolve", case["id"], "--note", "their statement was late")
-    status, why = await countersign(system, *resolve, "--as", "SETTLE", "--actor", "alice")
+    status, why = await countersign.json(*resolve, "--as", "SETTLE", "--actor", "alice")
     assert (status, "only EXPLAINED is left" in why) == (1, True)
-    status, told = await countersign(system, *resolve, "--as", "EXPLAINED", "--actor", "alice")
+    status, told = await countersign.json(*resolve, "--as", "EXPLAINED", "--actor", "alice")
     assert (status, told["status"]) == (0, "RESOLVED")
-    status, shown = await countersign(system, "cases", "show", case["id"])
+    status, shown = await countersign.json("cases", "show", case["id"])
     assert (status, shown["resolved_by"]) == (0, "alice")
-    status, why = await countersign(system, "cases", "show", "7")
+    status, why = await countersign.json("cases", "show", "7")
     assert (status, "case_id" in why) == (1, True)
-    status, why = await countersign(system, "reconcile", "--partner", "no-bank", "--date", today)
+    status, why = await countersign.json("reconcile", "--partner", "no-bank", "--date", today)
     assert (status, "partner" in why) == (1, True)
+
+
+async def move_for_nobody(edge: Edge, system: Stack, uetr: str):
+    """Have first-bank move money for a payment that we do not know."""
+    secret = json.loads(system.credentials.read("partner-credentials"))["first-bank"]
+    transfer = {
+        "uetr": uetr,
+        "end_to_end_id": "nobodys",
+        "amount": "5.00",
+        "currency": "USD",
+        "debtor_account": "acc-1",
+        "creditor_account": "payee-xyz",
+    }
+    url = system.description().url("partner_bank") + "/banks/first-bank/transfers"
+    headers = {"Authorization": f"Bearer {secret}", "Idempotency-Key": uetr}
+    assert (await edge.http.post(url, json=transfer, headers=headers)).status_code == 201
+
+
+async def test_money_that_moved_for_no_payment_is_a_violation_until_people_resolve_its_case(
+    countersign: Command, system: Stack, edge: Edge
+):
+    uetr = str(uuid4())
+    await move_for_nobody(edge, system, uetr)
+
+    async def told():
+        _, found = await countersign.json("check", "--grace", "1")
+        return [one["details"] for one in found["violations"] if one["about"] == uetr], found
+
+    moved = "first-bank moved 5.00 USD for no payment"
+    assert (await told())[0] == [moved]
+    today = datetime.now(UTC).date().isoformat()
+    await countersign.json("reconcile", "--partner", "first-bank", "--date", today)
+    _, listed = await countersign.json("cases", "list", "--limit", "1000")
+    (case,) = [one for one in listed if one["uetr"] == uetr]
+    known, before = await told()
+    assert known == [f"{moved}; settlement has a case: MISSING_HERE, OPEN, {case['id']}"]
+
+    order = ("--as", "EXPLAINED", "--actor", "alice", "--note", "a transfer of their own")
+    assert (await countersign.json("cases", "resolve", case["id"], *order))[0] == 0
+    known, after = await told()
+    assert (known, after["explained"]) == ([], before["explained"] + 1)

@@ -94,6 +94,8 @@ async def _serve(process: Process, settings: HttpSettings, stopping: asyncio.Eve
             log_config=None,
             timeout_graceful_shutdown=HTTP_DRAIN_S,
             server_header=False,
+            # Who stands behind a proxy reads its headers himself, from proxies that he trusts.
+            proxy_headers=False,
         )
     )
     async with asyncio.TaskGroup() as group:

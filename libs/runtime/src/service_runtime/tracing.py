@@ -232,13 +232,15 @@ def _others() -> list[Link]:
 
 def sending(outgoing: Outgoing, swept_after_s: float | None = None) -> tuple[Outgoing, Span]:
     """Return the record with a producer's span in its headers, and that span, to be ended."""
+    tracer = _Tracing.tracer
+    if tracer is None:
+        return outgoing, INVALID_SPAN
     trace = tuple(
         (name, value.decode("ascii", "replace"))
         for name, value in outgoing.headers
         if name in TRACE_HEADERS and value is not None
     )
-    tracer = _Tracing.tracer
-    if tracer is None or not is_sampled(trace):
+    if not is_sampled(trace):
         return outgoing, INVALID_SPAN
     attributes = _messaging(outgoing.topic, "send")
     swept = swept_after_s is not None

@@ -104,11 +104,10 @@ class Edge:
 
     async def pay(self, customer: Customer, transaction_id: str, **body: Any) -> httpx.Response:
         """Confirm a payment under a key that follows from the transaction."""
-        key = hashlib.sha256(transaction_id.encode()).hexdigest()
         return await self.confirm(
             customer,
             transaction_id=transaction_id,
-            idempotency_key=key,
+            idempotency_key=key_of(transaction_id),
             from_account=customer.account,
             **{"amount": "50.00", "to_account": "payee-known", **body},
         )
@@ -130,3 +129,8 @@ class Edge:
             if done or found.get("status") == "DECLINED" or time.monotonic() > deadline:
                 return found
             await asyncio.sleep(0.1)
+
+
+def key_of(transaction_id: str) -> str:
+    """Return the idempotency key under which `pay` confirms a transaction."""
+    return hashlib.sha256(transaction_id.encode()).hexdigest()

@@ -142,8 +142,13 @@ def _answers() -> list[object]:
 def _invariants() -> list[object]:
     return [
         graph(
-            Told("Invariants violated", "By `countersign check`; always zero.", units.Short),
+            Told(
+                "Invariants violated",
+                "By the continuous check, and what it could not ask; always zero.",
+                units.Short,
+            ),
             Query("max by (kind) (invariant_violations)", "{{kind}}"),
+            Query("max(check_unanswered)", "not asked"),
             span=8,
         ),
         graph(
