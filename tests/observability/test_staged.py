@@ -61,13 +61,6 @@ async def _repeat(kafka, topic, times):
             await producer.send(topic, record.value, record.key, headers=list(record.headers))
 
 
-async def test_a_dead_letter(observed):
-    async with AIOKafkaProducer(bootstrap_servers=observed.stack.kafka) as producer:
-        await producer.send_and_wait("settlement-queue", b"not an event")
-    observed.await_alert("DeadLetters", topic="settlement-queue-dlq")
-    observed.await_calm("DeadLetters")
-
-
 async def test_a_partner_that_is_down(observed, edge, name):
     traffic = Traffic(edge, name)
     async with Faults(observed, "partner_bank", "down"):
@@ -87,14 +80,29 @@ async def test_payments_that_cannot_be_decided(observed, edge, name):
     observed.await_calm("DependencyBreakerOpen", within_s=240)
 
 
-async def test_gateways_that_count_without_redis(observed, edge, name):
+async def test_faults_that_do_not_touch_each_other(observed, edge, name):
+    """Dead letters, gateways without Redis and guessed codes, at once: most of it is waiting."""
+    async with asyncio.TaskGroup() as together:
+        together.create_task(_a_dead_letter(observed))
+        together.create_task(_gateways_that_count_without_redis(observed, edge, f"{name}r"))
+        together.create_task(_codes_that_are_guessed(observed, edge, f"{name}c"))
+
+
+async def _a_dead_letter(observed):
+    async with AIOKafkaProducer(bootstrap_servers=observed.stack.kafka) as producer:
+        await producer.send_and_wait("settlement-queue", b"not an event")
+    await asyncio.to_thread(observed.await_alert, "DeadLetters", topic="settlement-queue-dlq")
+    await asyncio.to_thread(observed.await_calm, "DeadLetters")
+
+
+async def _gateways_that_count_without_redis(observed, edge, name):
     observed.stack.stop_process("redis")
     await _until(observed, "RateLimiterWithoutRedis", Traffic(edge, name).round)
     observed.stack.start_process("redis")
-    observed.await_calm("RateLimiterWithoutRedis")
+    await asyncio.to_thread(observed.await_calm, "RateLimiterWithoutRedis")
 
 
-async def test_codes_that_are_guessed(observed, edge, name):
+async def _codes_that_are_guessed(observed, edge, name):
     numbers = itertools.count()
 
     async def guess():
@@ -102,7 +110,7 @@ async def test_codes_that_are_guessed(observed, edge, name):
         await asyncio.gather(*[_guess(edge, customer) for customer in customers])
 
     await _until(observed, "CodesFailing", guess)
-    observed.await_calm("CodesFailing")
+    await asyncio.to_thread(observed.await_calm, "CodesFailing")
 
 
 async def _guess(edge, customer):
