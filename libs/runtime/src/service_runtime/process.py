@@ -19,7 +19,8 @@ from service_runtime.settings import HttpSettings
 Loop = Callable[[asyncio.Event], Awaitable[None]]
 """Runs until the event is set, then finishes what it has begun."""
 
-STOP_WITHIN_S = 9.0
+STOP_WITHIN_S = 6.0
+"""For the loops; what is open is closed and telemetry flushed in what is left of ten seconds."""
 HTTP_DRAIN_S = 4
 _log = logs.Log("process")
 
