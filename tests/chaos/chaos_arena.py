@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 from chaos_clients import Clients
+from chaos_links import Link
 from chaos_log import Log
 
 from local_stack import databases
@@ -42,8 +43,10 @@ class Arena:
     opening_minor = 1_000_000_000_00
     """What each account of the run begins with."""
 
-    def __init__(self, stack: Stack, edges: list[Edge], seed: int, log: Log) -> None:
+    def __init__(self, stack: Stack, links: dict[str, Link], seed: int, log: Log) -> None:
         self.stack = stack
+        self.links = links
+        edges = [Edge(stack.description(), gateway) for gateway in range(INSTANCES)]
         self.edges = edges
         self.log = log
         self.clients = Clients(edges, log)
@@ -55,6 +58,12 @@ class Arena:
     def edge(self) -> Edge:
         """The first gateway's edge, and the operators' view."""
         return self.edges[0]
+
+    async def close(self) -> None:
+        """Close the clients' connections and the logs."""
+        for edge in self.edges:
+            await edge.close()
+        self.log.close()
 
     async def customers(self, count: int) -> list[Customer]:
         """Open accounts that nobody else pays from."""

@@ -11,6 +11,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import httpx
+from aiokafka.errors import KafkaError
 from chaos_arena import Arena, NotHealedError, until
 from chaos_clients import Payment, status_in
 from chaos_kafka import lag
@@ -21,6 +23,9 @@ REST_WITHIN_S = 180
 COMMAND_WITHIN_S = 300
 GRACE_S = 30
 ACCOUNTS_PAGE = 1000
+EXPECTED = {0, 200, 202, 401, 403, 409, 422, 429, 503}
+LATER = {202, 429, 503}
+"""Answers that must say when to ask again."""
 COMMAND = Path(sys.executable).parent / "countersign"
 
 
@@ -42,8 +47,11 @@ async def at_rest(arena: Arena) -> None:
     """Wait until nothing is unfinished and every record is read. Raises NotHealedError."""
 
     async def rests() -> bool:
-        found = await arena.edge.admin("confirm", "/check", unfinished_after_s=0)
-        return not found["unfinished"] and await lag(arena.stack.kafka) == 0
+        try:
+            found = await arena.edge.admin("confirm", "/check", unfinished_after_s=0)
+            return not found["unfinished"] and await lag(arena.stack.kafka) == 0
+        except (httpx.HTTPError, KafkaError):
+            return False
 
     await until(rests, REST_WITHIN_S, "the system does not come to rest")
 
@@ -142,8 +150,10 @@ def _of_answers(
     for one in told:
         if one.sent == "other amount" and one.result == "ok":
             yield "I10 another amount was accepted under the same key"
-        if one.status in {400, 404} or one.status == 500:
+        if one.status not in EXPECTED:
             yield f"an answer that nobody should get, {one.status} {one.body}"
+        if one.status in LATER and not one.retry_after:
+            yield f"{one.status} without Retry-After"
 
 
 def _of_books(payment: Payment, row: dict[str, Any], books: Books) -> Iterator[str]:

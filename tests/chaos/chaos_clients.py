@@ -1,6 +1,7 @@
 """Clients of the public API: they pay, repeat what is in doubt, and note every answer."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -78,20 +79,19 @@ class Clients:
 
     async def drive(
         self, drawn: Iterator[Payment], rate_per_s: float, more: Callable[[int], bool]
-    ) -> list[Payment]:
+    ) -> None:
         """Send while `more(sent)`, so many a second at most; return once each is answered."""
         room = asyncio.Semaphore(MOST_AT_ONCE)
-        sent: list[Payment] = []
+        sent = 0
         async with asyncio.TaskGroup() as group:
-            while more(len(sent)):
+            while more(sent):
                 await room.acquire()
                 payment = next(drawn)
-                sent.append(payment)
+                sent += 1
                 self.paid.append(payment)
                 task = group.create_task(self._see_through(payment))
                 task.add_done_callback(lambda _: room.release())
                 await asyncio.sleep(1 / rate_per_s)
-        return sent
 
     async def _see_through(self, payment: Payment) -> None:
         if payment.twist == "at once":
@@ -117,20 +117,34 @@ class Clients:
 
     async def send(self, payment: Payment, sent: str = "payment", **more: str) -> Answer:
         """Send one request, its code or another amount with it; note what came back."""
-        self._turn += 1
-        edge = self._edges[self._turn % len(self._edges)]
-        answer: Answer = None
+        body = payment.order | more
         try:
-            body = payment.order | more
-            answer = await edge.pay(payment.customer, payment.transaction_id, **body)
+            answer = await self._at_any_gateway(payment, body)
         except httpx.HTTPError as error:
-            seen: tuple[int, str] = (0, repr(error))
-        else:
-            seen = (answer.status_code, answer.text)
-        self._log.operation(
-            Operation(payment.transaction_id, sent, result_of(seen[0]), *seen),
-        )
+            self._note(payment, sent, 0, repr(error))
+            return None
+        retry_after = answer.headers.get("retry-after", "")
+        self._note(payment, sent, answer.status_code, answer.text, retry_after)
         return answer
+
+    async def _at_any_gateway(self, payment: Payment, body: dict[str, str]) -> httpx.Response:
+        """Ask the next gateway in turn; another one where nobody listens, as a balancer does."""
+        self._turn += 1
+        gateways = len(self._edges)
+        for further in range(gateways - 1):
+            edge = self._edges[(self._turn + further) % gateways]
+            with contextlib.suppress(httpx.ConnectError):
+                return await edge.pay(payment.customer, payment.transaction_id, **body)
+        last = self._edges[(self._turn - 1) % gateways]
+        return await last.pay(payment.customer, payment.transaction_id, **body)
+
+    def _note(
+        self, payment: Payment, sent: str, status: int, body: str, retry_after: str = ""
+    ) -> None:
+        result = result_of(status)
+        self._log.operation(
+            Operation(payment.transaction_id, sent, result, status, body, retry_after)
+        )
 
 
 def is_final(answer: Answer) -> bool:

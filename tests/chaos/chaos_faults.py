@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import chaos_abuse as abuse
+import chaos_network as network
 import chaos_outside as outside
 import chaos_processes as processes
 import chaos_records as records
@@ -41,6 +42,9 @@ FAULTS: tuple[Fault, ...] = (
     Fault("KYC slow", outside.kyc_slow, smoke=0, full=2),
     Fault("risk stopped", processes.stop_risk, smoke=0, full=3),
     Fault("otp stopped", processes.stop_otp, smoke=0, full=3),
+    Fault("links slow", network.slow, smoke=0, full=2),
+    Fault("links half-open", network.half_open, smoke=0, full=2),
+    Fault("links reset", network.reset, smoke=1, full=3),
     Fault("poison records", records.poison, smoke=1, full=1),
     Fault("topics replayed", records.replay, smoke=1, full=2, under_load=False),
     Fault("a hundred at once", abuse.duplicates, smoke=3, full=500),

@@ -20,6 +20,8 @@ class Operation:
     status: int
     """Of HTTP; 0 where no answer came."""
     body: str
+    retry_after: str = ""
+    """Of the answer's headers."""
 
 
 def result_of(status: int) -> Result:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from chaos_arena import OURS, Arena
+from chaos_arena import INSTANCES, OURS, Arena, NotHealedError
 from chaos_limiter import accepted_at_most
 
 STOP_S = (5.0, 15.0)
@@ -13,12 +13,13 @@ AWAY_S = (3.0, 8.0)
 
 
 async def kill_services(arena: Arena, count: int) -> str:
-    """SIGKILL any process of ours or of the outside, one after the other."""
+    """SIGKILL any two processes of ours or of the outside at once, again and again."""
     slowest_s = 0.0
-    for _ in range(count):
+    for _ in range(0, count, 2):
         await asyncio.sleep(arena.chance.uniform(0, 1))
-        slowest_s = max(slowest_s, await arena.kill(*arena.chance.choice(arena.victims())))
-    return f"ready again within {slowest_s:.1f} s"
+        two = arena.chance.sample(arena.victims(), 2)
+        slowest_s = max(slowest_s, *await asyncio.gather(*(arena.kill(*one) for one in two)))
+    return f"two at a time, ready again within {slowest_s:.1f} s"
 
 
 async def stand_still(arena: Arena, count: int) -> str:
@@ -58,13 +59,12 @@ async def _kill_infrastructure(arena: Arena, name: str, count: int) -> str:
 async def stop_service(arena: Arena, name: str, count: int) -> str:
     """Stop all instances of a service for some seconds, again and again."""
     for _ in range(count):
-        numbers = range(arena.stack.instances[name])
-        for number in numbers:
+        for number in range(INSTANCES):
             await arena.stop(name, number)
         await asyncio.sleep(arena.chance.uniform(*AWAY_S))
-        for number in numbers:
+        for number in range(INSTANCES):
             await arena.start(name, number)
-    return f"{len(numbers)} instances each time"
+    return f"all {INSTANCES} instances each time"
 
 
 async def stop_risk(arena: Arena, count: int) -> str:
@@ -76,13 +76,15 @@ async def stop_otp(arena: Arena, count: int) -> str:
 
 
 async def rolling_restart(arena: Arena, count: int) -> str:
-    """Restart one instance after the other with SIGTERM, while clients see nothing of it."""
+    """Restart the first instances of all services, then the second: every request is answered."""
     before = len(arena.log.operations)
     for _ in range(count):
-        for name, number in arena.victims(OURS):
-            await arena.stop(name, number)
-            await arena.start(name, number)
+        for number in range(INSTANCES):
+            await asyncio.gather(*(arena.stop(name, number) for name in OURS))
+            await asyncio.gather(*(arena.start(name, number) for name in OURS))
     seen = arena.log.operations[before:]
+    if cut_off := [one.body for one in seen if not one.status]:
+        raise NotHealedError(f"{len(cut_off)} requests without an answer: {cut_off[:3]}")
     refused = sum(one.status == 503 for one in seen)
     pending = sum(one.status == 202 for one in seen)
     return f"{len(seen)} requests, {refused} of them 503, {pending} of them 202"

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
 
@@ -12,15 +12,17 @@ from chaos_checker import REST_WITHIN_S, at_rest, check, judge, read_books
 from chaos_clients import Payment, payments
 from chaos_faults import Fault
 from chaos_limiter import LIMIT_PER_MINUTE
+from chaos_links import Link
 from chaos_log import Log
+from chaos_network import detours, links
 from chaos_tables import never
 
 from local_stack.stack import Stack
-from testkit.edge import Edge
 from testkit.stack import WHOLE_SYSTEM_FURTHER, offset_of_this_run, only_run
 
 CUSTOMERS = 200
-OVERRIDES = {"gateway": {"RATE_LIMIT_PER_MINUTE": str(LIMIT_PER_MINUTE)}}
+LIMIT = {"RATE_LIMIT_PER_MINUTE": str(LIMIT_PER_MINUTE)}
+READY_WITHIN_S = 180
 
 
 @dataclass(frozen=True)
@@ -50,22 +52,27 @@ class Outcome:
 async def arena_of(seed: int, tell: Callable[[str], None]) -> AsyncIterator[Arena]:
     """Start the whole system, two instances of each service; stop it at the end."""
     offset = offset_of_this_run() + 2 * WHOLE_SYSTEM_FURTHER
-    with only_run(offset):
-        stack = Stack(offset, overrides=OVERRIDES)
+    between = links(offset)
+    async with AsyncExitStack() as undo:
+        undo.enter_context(only_run(offset))
+        stack = Stack(offset, overrides=_overrides(between))
+        stack.kafka_between = between["kafka"].port
+        stack.ready_within_s = READY_WITHIN_S
         stack.reset()
-        stack.ready_within_s = 180
-        log = Log(stack.layout.logs / "chaos")
-        edges: list[Edge] = []
-        try:
-            tell("starting Kafka, PostgreSQL, Redis and two instances of each service")
-            await asyncio.to_thread(_start, stack)
-            edges = [Edge(stack.description(), gateway) for gateway in range(INSTANCES)]
-            yield Arena(stack, edges, seed, log)
-        finally:
-            for edge in edges:
-                await edge.close()
-            log.close()
-            await asyncio.to_thread(stack.stop)
+        for link in between.values():
+            await link.open()
+            undo.push_async_callback(link.close)
+        undo.push_async_callback(asyncio.to_thread, stack.stop)
+        tell("starting Kafka, PostgreSQL, Redis and two instances of each service")
+        await asyncio.to_thread(_start, stack)
+        arena = Arena(stack, between, seed, Log(stack.layout.logs / "chaos"))
+        undo.push_async_callback(arena.close)
+        yield arena
+
+
+def _overrides(between: Mapping[str, Link]) -> dict[str, dict[str, str]]:
+    through = detours(between)
+    return through | {"gateway": through["gateway"] | LIMIT}
 
 
 def _start(stack: Stack) -> None:
@@ -100,32 +107,31 @@ class Run:
 
     async def _round(self, fault: Fault, strikes: int, drawn: Iterator[Payment]) -> Outcome:
         outcome = Outcome(fault.name, strikes)
-        began_s = time.monotonic()
+        began_s, before = time.monotonic(), len(self._arena.clients.paid)
         for customer in self._customers:
             await self._arena.edge.renew(customer)
         try:
-            outcome.payments, outcome.note = await self._load_under(fault, strikes, drawn)
+            outcome.note = await self._load_under(fault, strikes, drawn)
             await at_rest(self._arena)
         except (NotHealedError, TimeoutError) as broken:
             outcome.violations.append(f"I8 {broken or 'a client has no final answer'}")
         outcome.violations += await self._violations()
+        outcome.payments = len(self._arena.clients.paid) - before
         outcome.seconds = time.monotonic() - began_s
         return outcome
 
-    async def _load_under(
-        self, fault: Fault, strikes: int, drawn: Iterator[Payment]
-    ) -> tuple[int, str]:
+    async def _load_under(self, fault: Fault, strikes: int, drawn: Iterator[Payment]) -> str:
         """Strike while clients pay; they go on until it has healed and enough have paid.
 
         A fault that needs quiet strikes when all of them have paid.
         """
         enough = self._order.payments // len(self._order.faults) + 1
         if not fault.under_load:
-            paid = await self._arena.clients.drive(
+            await self._arena.clients.drive(
                 drawn, self._order.rate_per_s, lambda sent: sent < enough
             )
             await at_rest(self._arena)
-            return len(paid), await fault.strike(self._arena, strikes)
+            return await fault.strike(self._arena, strikes)
         striking = asyncio.create_task(fault.strike(self._arena, strikes))
         paying = asyncio.create_task(
             self._arena.clients.drive(
@@ -135,7 +141,8 @@ class Run:
         try:
             note = await striking
             await self._arena.all_back()
-            return len(await asyncio.wait_for(paying, REST_WITHIN_S + enough)), note
+            await asyncio.wait_for(paying, REST_WITHIN_S + enough)
+            return note
         finally:
             paying.cancel()
 

@@ -25,7 +25,7 @@ BOOKS = Books({"tx-1": ROW}, {"tx-1": [1000]}, {"acc-1": 90_00}, {"p-1"})
 
 
 def told(status: int, body: str, sent: str = "payment") -> Operation:
-    return Operation("tx-1", sent, result_of(status), status, body)
+    return Operation("tx-1", sent, result_of(status), status, body, "1")
 
 
 def found(*operations: Operation, books: Books = BOOKS, payment: Payment = PAID) -> set[str]:
@@ -68,6 +68,10 @@ def test_an_answer_that_is_not_so_is_found(operations, invariant):
 )
 def test_books_that_do_not_fit_the_answers_are_found(books, invariant):
     assert invariant in found(told(200, SUCCESS), books=books)
+
+
+def test_an_answer_that_does_not_say_when_to_ask_again_is_found():
+    assert "503" in found(replace(told(503, "{}"), retry_after=""), told(200, SUCCESS))
 
 
 def test_a_blocked_payment_that_goes_through_is_found():
