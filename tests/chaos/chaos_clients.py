@@ -130,12 +130,11 @@ class Clients:
     async def _at_any_gateway(self, payment: Payment, body: dict[str, str]) -> httpx.Response:
         """Ask the next gateway in turn; another one where nobody listens, as a balancer does."""
         self._turn += 1
-        gateways = len(self._edges)
-        for further in range(gateways - 1):
-            edge = self._edges[(self._turn + further) % gateways]
+        first = self._turn % len(self._edges)
+        *others, last = (*self._edges[first:], *self._edges[:first])
+        for edge in others:
             with contextlib.suppress(httpx.ConnectError):
                 return await edge.pay(payment.customer, payment.transaction_id, **body)
-        last = self._edges[(self._turn - 1) % gateways]
         return await last.pay(payment.customer, payment.transaction_id, **body)
 
     def _note(

@@ -24,6 +24,8 @@ class Fault:
     """Strikes in the smoke run; 0 leaves it to the full run."""
     full: int
     under_load: bool = True
+    buries: bool = False
+    """Whether dead letters are what it is about; after any other fault there is no new one."""
 
 
 FAULTS: tuple[Fault, ...] = (
@@ -45,10 +47,10 @@ FAULTS: tuple[Fault, ...] = (
     Fault("links slow", network.slow, smoke=0, full=2),
     Fault("links half-open", network.half_open, smoke=0, full=2),
     Fault("links reset", network.reset, smoke=1, full=3),
-    Fault("poison records", records.poison, smoke=1, full=1),
+    Fault("poison records", records.poison, smoke=1, full=1, buries=True),
     Fault("topics replayed", records.replay, smoke=1, full=2, under_load=False),
     Fault("a hundred at once", abuse.duplicates, smoke=3, full=500),
-    Fault("codes tried out", abuse.codes, smoke=1, full=25),
+    Fault("codes tried out", abuse.codes, smoke=1, full=100),
     Fault("hot accounts", abuse.hot_accounts, smoke=1, full=5),
     Fault("rolling restart", processes.rolling_restart, smoke=1, full=2),
 )

@@ -15,7 +15,7 @@ from chaos_limiter import LIMIT_PER_MINUTE
 from chaos_links import Link
 from chaos_log import Log
 from chaos_network import detours, links
-from chaos_tables import never
+from chaos_tables import dead_letters, never
 
 from local_stack.stack import Stack
 from testkit.stack import WHOLE_SYSTEM_FURTHER, offset_of_this_run, only_run
@@ -88,6 +88,7 @@ class Run:
         self._order = order
         self._tell = tell
         self._known: set[str] = set()
+        self._buried = 0
 
     async def whole(self) -> list[Outcome]:
         """Run every round; the first one that the system does not survive is the last."""
@@ -116,6 +117,9 @@ class Run:
         except (NotHealedError, TimeoutError) as broken:
             outcome.violations.append(f"I8 {broken or 'a client has no final answer'}")
         outcome.violations += await self._violations()
+        buried, self._buried = self._buried, await dead_letters(self._arena)
+        if not fault.buries and self._buried != buried:
+            outcome.violations.append(f"{self._buried - buried} records became dead letters")
         outcome.payments = len(self._arena.clients.paid) - before
         outcome.seconds = time.monotonic() - began_s
         return outcome

@@ -54,6 +54,15 @@ async def never(arena: Arena) -> list[str]:
     return [f"{name}: {row[0]}" for name, one in NEVER.items() for row in await rows(arena, one)]
 
 
+async def dead_letters(arena: Arena) -> int:
+    """Count what readers have refused for good."""
+    found = 0
+    for reader in GROUPS:
+        table = sql.Identifier(reader, "dead_letter")
+        found += (await rows(arena, sql.SQL("select count(*) from {}").format(table)))[0][0]
+    return found
+
+
 async def purge_inboxes(arena: Arena) -> None:
     """Empty every inbox: only the natural keys are left to tell what was done."""
     arena.log.fault("purge", what="inboxes")
