@@ -1,6 +1,6 @@
 # Every command that people and CI use; the same ones, so that they agree.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up restart down status logs reset observe observe-down test simulate teeth chaos chaos-full test-observability check format generate
+.PHONY: help setup demo up restart down status logs reset observe observe-down test simulate teeth chaos chaos-full test-observability bench bench-floor bench-long bench-smoke check format generate release-schemas
 
 PYTHON := .venv/bin/python
 STACK_COMMAND := $(PYTHON) -m local_stack
@@ -59,12 +59,25 @@ chaos: setup ## kill, stop and cut off real processes under load: a smoke run; S
 chaos-full: setup ## the same with 10,000 payments and 200 kills; writes docs/reliability-results.md
 	@$(PYTHON) tests/chaos --full $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only '$(ONLY)')
 
-check: setup ## lint, format, types, import contracts, tidiness
+bench: setup ## measure rate, latency, CPU and bytes a payment; writes benchmarks/RESULTS.md
+	@$(STACK_COMMAND) observe-tools
+	@$(PYTHON) -m bench bench
+
+bench-floor: setup ## what Kafka and PostgreSQL alone do with the same records and rows
+	@$(PYTHON) -m bench floor
+
+bench-long: setup ## table size, soak, backlogs, instances: hours; writes RESULTS-LONG.md
+	@$(PYTHON) -m bench long
+
+bench-smoke: setup ## drive the system for some seconds and hold it against the benchmark's gate
+	@$(PYTHON) -m bench smoke
+
+check: setup ## lint, format, types, import contracts, tidiness, events against the released ones
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
-	@$(PYTHON) -m pytest -q tests/test_tidy.py
+	@$(PYTHON) -m pytest -q tests/test_tidy.py libs/testkit/tests/test_releases.py
 
 format: setup ## format and repair what can be repaired by machine
 	@.venv/bin/ruff check --fix-only
@@ -74,3 +87,6 @@ generate: setup ## write the files that follow from others
 	@$(STACK_COMMAND) generate
 	@$(PYTHON) -m testkit.generate
 	@$(PYTHON) -m observability.generate
+
+release-schemas: setup ## take the events as they are for released; refused where that breaks a reader
+	@$(PYTHON) -m testkit.releases

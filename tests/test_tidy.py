@@ -15,7 +15,7 @@ from payment_schemas.registry import EVENTS
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(
     path
-    for folder in ("libs/*/src", "services/*/src", "deploy/local/src")
+    for folder in ("libs/*/src", "services/*/src", "deploy/local/src", "benchmarks/src")
     for place in ROOT.glob(folder)
     for path in place.rglob("*.py")
 )
@@ -95,6 +95,31 @@ def test_every_topic_is_in_the_one_list():
 def test_names_say_what_is_inside():
     vague = {"utils", "helpers", "manager", "process_data", "data", "common", "misc"}
     assert [str(p) for p in SOURCES if p.stem in vague] == []
+
+
+BLOCKING = {"psycopg2", "requests", "urllib3", "kafka", "confluent_kafka", "sqlite3", "smtplib"}
+BLOCKING_CALLS = {"time.sleep", "psycopg.connect", "httpx.Client", "redis.Redis", "subprocess.run"}
+MAY_BLOCK = re.compile(
+    # Tools and tests, the check in its thread, what runs before there is a loop, the SDKs' threads,
+    # and the mock bank's book, which writes one small row to a file.
+    r"libs/(testkit|observability)|deploy/local|services/ops|service_runtime/migrations\.py"
+    r"|notification/clients/(sdks|wire)\.py|mocks/partner_bank"
+)
+
+
+def test_no_service_waits_on_its_event_loop():
+    found = []
+    for path in SOURCES:
+        name = str(path.relative_to(ROOT))
+        if MAY_BLOCK.search(name):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            modules = [node.module] if isinstance(node, ast.ImportFrom) else []
+            modules += [one.name for one in node.names] if isinstance(node, ast.Import) else []
+            found += [f"{name}: {one}" for one in modules if (one or "").split(".")[0] in BLOCKING]
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in BLOCKING_CALLS:
+                found.append(f"{name}:{node.lineno} {ast.unparse(node.func)}")
+    assert found == []
 
 
 def test_no_work_is_left_in_comments():

@@ -86,7 +86,7 @@ ensure_packages() {
     rm -f "$log"
 }
 
-members() { ls -d libs/*/ deploy/local/ services/*/; }
+members() { ls -d libs/*/ deploy/local/ benchmarks/ services/*/; }
 
 fingerprint() {
     { say "$root"; python3 -VV; cat requirements.lock deploy/local/bootstrap.sh; \

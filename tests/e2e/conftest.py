@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from local_stack.stack import Stack
+from testkit.command import Command
 from testkit.edge import Edge
 from testkit.stack import WHOLE_SYSTEM_FURTHER, fresh_stack, offset_of_this_run
 
@@ -24,6 +25,12 @@ async def edge(system: Stack) -> AsyncIterator[Edge]:
     edge = Edge(system.description())
     yield edge
     await edge.close()
+
+
+@pytest.fixture
+def countersign(system: Stack) -> Command:
+    """The operators' command."""
+    return Command(system.ports.offset)
 
 
 @pytest.fixture

@@ -2,50 +2,16 @@
 
 import asyncio
 import json
-import os
-import sys
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
 from local_stack.stack import Stack
+from testkit.command import Command
 from testkit.edge import CODE, Edge
 
 pytestmark = pytest.mark.stack
-
-COMMAND = Path(sys.executable).parent / "countersign"
-WITHIN_S = 60
-
-
-class Command:
-    """The command, spoken to as a program."""
-
-    def __init__(self, offset: int) -> None:
-        self._environment = {**os.environ, "COUNTERSIGN_OFFSET": str(offset)}
-
-    async def __call__(self, *arguments: str) -> tuple[int, str, str]:
-        process = await asyncio.create_subprocess_exec(
-            str(COMMAND),
-            *arguments,
-            env=self._environment,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, error = await asyncio.wait_for(process.communicate(), WITHIN_S)
-        assert process.returncode is not None
-        return process.returncode, out.decode(), error.decode()
-
-    async def json(self, *arguments: str):
-        status, out, error = await self(*arguments, "--json")
-        assert error == ""
-        return status, json.loads(out)
-
-
-@pytest.fixture
-def countersign(system: Stack) -> Command:
-    return Command(system.ports.offset)
 
 
 async def opened(countersign: Command, name: str) -> list[str]:

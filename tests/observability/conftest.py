@@ -1,9 +1,10 @@
 """The whole system with everything that shows it, its rules hurried, and traffic to look at."""
 
+import asyncio
 import os
 import sys
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 # A twentieth of real time, and room for two of the services' reports, which come every 10 s.
 HURRIED = Timing(0.05, shortest_s=25)
 EVERY_S = 2
+DECIDE_S = 2
+SEEN_WITHIN_S = 120
 # A payment that risk does not answer in time fails soon enough to be seen.
 OVERRIDES = {"confirm": {"PATIENCE_S": "20"}, "ops": {"CHECK_EVERY_S": "10"}}
 
@@ -37,16 +40,34 @@ class Observed:
         self.prometheus = Prometheus(processes.url("prometheus_web"))
         self.jaeger = processes.url("jaeger_web")
 
-    def trace(self, trace_id: str) -> list[dict[str, Any]]:
-        """The spans of a trace as Jaeger's API gives them; none where it is unknown."""
+    def trace(self, trace_id: str) -> dict[str, Any]:
+        """A trace as Jaeger's API gives it: `spans` and `processes`; empty where it is unknown."""
         answer = httpx.get(f"{self.jaeger}/api/traces/{trace_id}", timeout=10)
-        return list(answer.json()["data"][0]["spans"]) if answer.is_success else []
+        return dict(answer.json()["data"][0]) if answer.is_success else {}
 
     def traces(self, service: str, limit: int = 50) -> list[dict[str, Any]]:
         """The latest traces in which a service took part, each with `spans` and `processes`."""
         query = {"service": service, "limit": limit, "lookback": "1h"}
         answer = httpx.get(f"{self.jaeger}/api/traces", params=query, timeout=20)
         return list(answer.raise_for_status().json()["data"])
+
+    async def seen(self, look: Callable[[], Any]) -> Any:
+        """Look until there is something; return it. Raises TimeoutError past the deadline."""
+        async with asyncio.timeout(SEEN_WITHIN_S):
+            while True:
+                if found := look():
+                    return found
+                await asyncio.sleep(1)
+
+    def services(self) -> list[str]:
+        """The services of which Jaeger has spans."""
+        answer = httpx.get(f"{self.jaeger}/api/services", timeout=20)
+        return list(answer.raise_for_status().json()["data"])
+
+    def log_lines(self) -> bytes:
+        """What the collector has written of the services' log records, as OTLP JSON."""
+        path = self.stack.layout.logs / "otlp.jsonl"
+        return path.read_bytes() if path.exists() else b""
 
     def fires(self, alert: str, **labels: str) -> bool:
         """Whether the alert fires now with these labels among its own."""
@@ -83,7 +104,7 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
         stack.reset()
         try:
             stack.start_infrastructure()
-            processes = observe(stack, print, Pace(EVERY_S, rules))
+            processes = observe(stack, print, Pace(EVERY_S, DECIDE_S, rules))
             stack.start_services()
             yield Observed(stack, processes)
         finally:

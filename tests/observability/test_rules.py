@@ -84,6 +84,8 @@ CASES = {
         "InvariantViolated", {'invariant_violations{kind="I3"}': "0x30 1x30"}, [{"kind": "I3"}]
     ),
     "no violation": _quiet("InvariantViolated", {'invariant_violations{kind="I3"}': "0x60"}),
+    "the check gets no answer": Case("CheckBlind", {"check_unanswered": "0x10 1x50"}),
+    "an owner was restarted": _quiet("CheckBlind", {"check_unanswered": "0x36 1x2 0x22"}),
     "an unfinished payment": Case("PaymentsUnfinished", {"payments_unfinished": "0x30 1x30"}),
     "unfinished for a moment": _quiet("PaymentsUnfinished", {"payments_unfinished": "0x37 1x30"}),
     "a parked row": Case(

@@ -5,30 +5,12 @@ The rules are the real ones, generated with shorter windows; the real windows ar
 
 import asyncio
 
-import httpx
 import pytest
 from aiokafka import AIOKafkaProducer
+from faults import Faults
 from traffic import Traffic
 
 pytestmark = [pytest.mark.observability, pytest.mark.timeout(600)]
-
-
-class _Faults:
-    """Switches of a mock: while entered, it behaves so."""
-
-    def __init__(self, observed, mock, kind):
-        self._url = observed.stack.description().url(mock) + "/faults"
-        self._kind = kind
-
-    async def __aenter__(self):
-        await self._send("PUT", {"kind": self._kind, "rate": 1.0})
-
-    async def __aexit__(self, *_error):
-        await self._send("DELETE", None)
-
-    async def _send(self, method, body):
-        async with httpx.AsyncClient(timeout=10) as http:
-            (await http.request(method, self._url, json=body)).raise_for_status()
 
 
 async def _until(observed, alert, act, *, within_s=240, **labels):
@@ -68,7 +50,7 @@ async def test_a_dead_letter(observed):
 
 async def test_a_partner_that_is_down(observed, edge, name):
     traffic = Traffic(edge, name)
-    async with _Faults(observed, "partner_bank", "down"):
+    async with Faults(observed, "partner_bank", "down"):
         await _until(observed, "DependencyBreakerOpen", traffic.round, service_name="settlement")
         await _until(observed, "SettlementBacklog", traffic.round)
     observed.await_calm("DependencyBreakerOpen", within_s=240)
@@ -76,7 +58,7 @@ async def test_a_partner_that_is_down(observed, edge, name):
 
 
 async def test_payments_that_cannot_be_decided(observed, edge, name):
-    async with _Faults(observed, "ofac", "down"):
+    async with Faults(observed, "ofac", "down"):
         (customer,) = await edge.open_customers(name, 1, 50_000_00)
         payments = [edge.pay(customer, f"{name}-{number}") for number in range(8)]
         assert {answer.status_code for answer in await asyncio.gather(*payments)} == {202}

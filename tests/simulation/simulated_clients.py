@@ -14,6 +14,7 @@ from simulated_services import OTP_KEY, PATIENCE
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
 from payment_schemas.events.otp import VerificationRequested
 from payment_schemas.ids import RequestId, payment_id_of
+from service_runtime import tracing
 from service_runtime.messages import Cause, Emit, Outgoing
 from service_runtime.sealing import Sealer
 from testkit.simulation.broker import SimulatedProducer
@@ -81,8 +82,9 @@ class Edge:
         waiting = self._waiting[request_id] = self.simulation.loop.create_future()
         try:
             async with asyncio.timeout(DEADLINE_S):
-                await self._send(self._command(request_id, order, code), request_id)
-                return await waiting
+                with tracing.serving("POST /payment/confirm", {}, may_begin=True):
+                    await self._send(self._command(request_id, order, code), request_id)
+                    return await waiting
         except TimeoutError:
             return None
 
@@ -101,8 +103,10 @@ class Edge:
         )
 
     async def _send(self, event, request_id: UUID) -> None:
-        now = self.simulation.clock.now()
-        sent = await self._producer.send(Emit(event, Cause(request_id)).outgoing("gateway", now))
+        now, cause = self.simulation.clock.now(), Cause(request_id, tracing.current_trace())
+        outgoing, span = tracing.sending(Emit(event, cause).outgoing("gateway", now))
+        sent = await self._producer.send(outgoing)
+        span.end()
         sent.add_done_callback(lambda _: self._acknowledge(request_id))
 
     def _acknowledge(self, request_id: UUID) -> None:

@@ -74,6 +74,16 @@ def test_a_window_of_grafanas_becomes_one_of_prometheus():
     assert filled_in("rate(x[$__rate_interval])") == "rate(x[1m])"
 
 
+def test_http_errors_are_those_of_our_services_and_not_of_the_mocks():
+    """The native page warns of more than twenty lines in one graph."""
+    (panel,) = [one for one in _panels("payment-confirm") if one["title"] == "HTTP errors"]
+    ours = [one.name for one in load_inventory().ours]
+    assert len(ours) * len(panel["targets"]) <= 20
+    for target in panel["targets"]:
+        asked = set(re.findall(r'service_name=~"([^"]*)"', target["expr"]))
+        assert asked == {"|".join(ours)}
+
+
 @pytest.mark.parametrize("alert", alerts(Timing()), ids=lambda alert: alert.name)
 def test_every_alert_has_a_runbook_of_four_headings(alert):
     text = (CHECKOUT / alert.runbook).read_text()
@@ -95,8 +105,7 @@ def test_every_make_target_of_a_runbook_exists():
 
 
 def test_prometheus_asks_every_service_at_its_port():
-    inventory = load_inventory()
-    ours = [one for one in inventory.services.values() if not one.module.startswith("mocks.")]
+    ours = load_inventory().ours
     jobs = yaml.safe_load((CHECKOUT / "prometheus.yml").read_text())["scrape_configs"]
     (services,) = [job for job in jobs if job["job_name"] == "services"]
     assert services["static_configs"][0]["targets"] == [f"{one.name}:{one.port}" for one in ours]

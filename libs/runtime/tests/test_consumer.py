@@ -163,7 +163,7 @@ async def test_a_record_that_no_look_up_can_take_stops_no_other(make_rig):
 
 async def test_workers_are_woken_after_the_commit(make_rig):
     seen = []
-    rig = make_rig(wakes=[lambda: seen.append(list(rig.tallied))])
+    rig = make_rig(wakes=[lambda _: seen.append(list(rig.tallied))])
     await rig.publish(1, 2)
 
     await rig.consume()

@@ -214,9 +214,11 @@ class Elsewhere:
         self.status, self.body, self.delay_s = 200, b'{"ok":true}', 0.0
         self.headers = {}
         self.asked = 0
+        self.connections = set()
 
     async def answer(self, request):
         self.asked += 1
+        self.connections.add(request.transport.get_extra_info("peername"))
         self.received = await request.read()
         await asyncio.sleep(self.delay_s)
         return aiohttp.web.Response(status=self.status, body=self.body, headers=self.headers)
@@ -271,6 +273,13 @@ async def test_what_is_no_usable_answer_leaves_open_whether_they_did_it(elsewher
         await outside.get("/")
 
     assert elsewhere.asked == 1
+
+
+async def test_one_client_and_its_connections_serve_all_requests(elsewhere, outside):
+    for _ in range(50):
+        await outside.get("/")
+
+    assert (elsewhere.asked, len(elsewhere.connections)) == (50, 1)
 
 
 async def test_where_nobody_listens_nothing_was_asked():

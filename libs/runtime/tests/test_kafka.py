@@ -183,6 +183,36 @@ async def test_an_outage_of_a_table_loses_nothing_and_keeps_the_member_in_its_gr
     assert rows("select * from dead_letter") == []
 
 
+async def has_tried(probe):
+    """Wait until the process has begun with a batch."""
+    async with httpx.AsyncClient(timeout=5) as http, asyncio.timeout(60):
+        while True:
+            shown = await http.get(f"http://127.0.0.1:{probe.port}/metrics")
+            if "consumer_batch_size_count" in shown.text:
+                return
+            await asyncio.sleep(0.05)
+
+
+async def test_a_consumer_killed_in_its_back_off_leaves_nothing_behind_that_looks_done(
+    probe, password_file, record, rows
+):
+    dying = probe.start(password_file)
+    await probe.ready()
+    rows("alter table tally rename to elsewhere")
+    try:
+        await probe.publish([outgoing(record, probe, number, lane="a") for number in range(50)])
+        await has_tried(probe)
+        dying.kill()
+        await asyncio.to_thread(dying.wait, 10)
+        assert rows("select * from inbox") == []
+    finally:
+        rows("alter table elsewhere rename to tally")
+    probe.start(password_file)
+
+    assert await tallied(rows, 50, within_s=60) == list(range(50))
+    assert len(rows("select * from inbox")) == 50
+
+
 async def test_a_redriven_record_is_handled_by_the_consumer_that_refused_it(
     probe, password_file, record, rows
 ):

@@ -1,11 +1,13 @@
 """Inbox, outbox and dead letters: one contract for the twin and for PostgreSQL."""
 
 import asyncio
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
 
 from service_runtime.messages import Outgoing, Record
+from service_runtime.outbox import BUNDLE_RECORDS, LARGE_BYTES
 from service_runtime.ports import DeadLetter
 from service_runtime.postgres import PostgresDatabase
 from testkit.events import NOON
@@ -33,7 +35,7 @@ async def claimed(database, limit=10):
 
 
 def bare(stored):
-    return [(one.id, one.outgoing) for one in stored]
+    return [(one.id, one.records) for one in stored]
 
 
 async def run_out(database, rows):
@@ -74,7 +76,7 @@ async def test_a_claim_that_is_rolled_back_is_none(database):
 async def test_what_is_kept_is_claimed_by_its_writer(database):
     stored = await put(database, ANYTHING, EMPTY)
 
-    assert [one.outgoing for one in stored] == [ANYTHING, EMPTY]
+    assert [one.records for one in stored] == [(ANYTHING, EMPTY)]
     assert await database.claim_outbox(10) == []
     assert await database.count_outbox() == 2
 
@@ -95,7 +97,7 @@ async def test_a_row_that_was_taken_over_is_claimed_again(database, rows):
 
 
 async def test_the_oldest_rows_are_taken_first_and_no_more_than_asked_for(database, rows):
-    stored = await put(database, *[EMPTY] * 5)
+    stored = [row for _ in range(5) for row in await put(database, EMPTY)]
     await run_out(database, rows)
 
     assert [await claimed(database, 2) for _ in range(3)] == [
@@ -106,12 +108,22 @@ async def test_the_oldest_rows_are_taken_first_and_no_more_than_asked_for(databa
 
 
 async def test_what_was_deleted_is_gone(database, rows):
-    stored = await put(database, ANYTHING, EMPTY)
+    stored = await put(database, ANYTHING) + await put(database, EMPTY)
     await database.delete_outbox([stored[0].id])
     await database.delete_outbox([stored[0].id])
     await run_out(database, rows)
 
     assert await claimed(database) == bare(stored[1:])
+
+
+async def test_many_records_and_large_ones_have_rows_of_their_own(database):
+    large = replace(EMPTY, value=b"x" * (LARGE_BYTES + 1))
+
+    stored = await put(database, EMPTY, large, *[EMPTY] * (BUNDLE_RECORDS + 1))
+
+    assert [len(row.records) for row in stored] == [1, 1, BUNDLE_RECORDS, 1]
+    assert [row.id for row in stored] == sorted(row.id for row in stored)
+    assert await database.count_outbox() == BUNDLE_RECORDS + 3
 
 
 async def test_nothing_to_keep_is_nothing_kept(database):
@@ -152,7 +164,7 @@ async def test_a_letter_with_any_id_can_be_buried(database, headers):
 @pytest.mark.stack
 async def test_two_sweepers_never_take_one_row_in_one_claim(postgres, probe_settings, rows):
     async with PostgresDatabase(probe_settings, "probe.1") as other:
-        stored = await put(postgres, *[EMPTY] * 400)
+        stored = [row for _ in range(400) for row in await put(postgres, EMPTY)]
         await run_out(postgres, rows)
 
         taken = await asyncio.gather(
@@ -185,3 +197,18 @@ async def test_the_database_says_whether_it_can_be_reached(postgres, probe_setti
     )
     async with PostgresDatabase(elsewhere, "probe.9") as gone:
         assert not await gone.reachable()
+
+
+@pytest.mark.stack
+async def test_only_ids_that_are_older_than_any_record_are_forgotten(postgres, rows, monkeypatch):
+    monkeypatch.setattr("service_runtime.inbox.FORGET_ROWS", 2)
+    monkeypatch.setattr("service_runtime.postgres.FORGET_ROWS", 2)
+    async with postgres.transaction() as tx:
+        await tx.claim_inbox("probe", IDS)
+    aged = "update inbox set handled_at = now() - interval '98 days' where event_id = any(%s)"
+    rows(aged, IDS[:3])
+
+    await postgres.forget_handled()
+
+    async with postgres.transaction() as tx:
+        assert await tx.claim_inbox("probe", IDS) == set(IDS[:3])

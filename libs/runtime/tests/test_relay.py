@@ -6,7 +6,7 @@ import pytest
 
 from service_runtime.errors import Rejected
 from service_runtime.messages import Outgoing
-from service_runtime.relay import MOST_IN_FLIGHT, Relay
+from service_runtime.relay import MOST_IN_FLIGHT, SWEEP_ROWS, Relay
 from testkit.events import NOON
 from testkit.memory import MemoryBroker, MemoryDatabase, SteadyClock
 
@@ -53,6 +53,10 @@ class Outbox:
         self.relay = Relay(self.database, self.broker)
 
     async def keep(self, *numbers):
+        """Each in a row of its own."""
+        return [row for number in numbers for row in await self.keep_together(number)]
+
+    async def keep_together(self, *numbers):
         async with self.database.transaction() as tx:
             return await tx.add_to_outbox(numbered(*numbers))
 
@@ -63,7 +67,8 @@ class Outbox:
 
     @property
     def left(self):
-        return [int(row.outgoing.value) for row, _ in self.database.tables.outbox.values()]
+        rows = [row for row, _ in self.database.tables.outbox.values()]
+        return [int(record.value) for row in rows for record in row.records]
 
 
 @pytest.fixture
@@ -86,6 +91,47 @@ async def test_rows_whose_writer_died_are_swept_once_its_claim_has_run_out(outbo
     await outbox.sweep_later()
 
     assert (outbox.broker.values, outbox.left) == ([1, 2], [])
+
+
+class Counted(MemoryDatabase):
+    """The twin, with every question that the relay asks it."""
+
+    def __init__(self, clock):
+        super().__init__(clock)
+        self.asked = []
+
+    async def claim_outbox(self, limit):
+        self.asked.append("claim")
+        return await super().claim_outbox(limit)
+
+    async def count_outbox(self):
+        self.asked.append("count")
+        return await super().count_outbox()
+
+    async def delete_outbox(self, ids):
+        self.asked.append("delete")
+        await super().delete_outbox(ids)
+
+
+async def test_a_backlog_is_one_claim_one_count_one_delete_and_no_row_waits_for_the_one_before(
+    outbox,
+):
+    outbox.database = Counted(outbox.clock)
+    outbox.relay = Relay(outbox.database, outbox.broker)
+    outbox.broker.holds_back = True
+    numbers = list(range(SWEEP_ROWS))
+    await outbox.keep(*numbers)
+    outbox.clock.pass_time(seconds=11)
+
+    await outbox.relay.sweep()
+    assert outbox.broker.values == numbers
+    assert len(outbox.broker.unanswered) == SWEEP_ROWS
+    for future in outbox.broker.unanswered:
+        future.set_result(None)
+    await outbox.relay.flush()
+
+    assert outbox.left == []
+    assert sorted(outbox.database.asked) == ["claim", "count", "delete"]
 
 
 async def test_a_broker_that_is_away_costs_no_row(outbox):
@@ -111,6 +157,21 @@ async def test_only_what_the_broker_acknowledged_is_deleted(outbox):
     await outbox.relay.flush()
 
     assert outbox.left == [2, 3]
+
+
+async def test_a_row_is_deleted_when_the_broker_has_all_of_it(outbox):
+    outbox.broker.holds_back = True
+    await outbox.relay.publish(await outbox.keep_together(1, 2))
+    done, failed = outbox.broker.unanswered
+    done.set_result(None)
+    failed.set_exception(ConnectionError("gave up"))
+    await outbox.relay.flush()
+    assert outbox.left == [1, 2]
+
+    outbox.broker.holds_back = False
+    await outbox.sweep_later()
+
+    assert (outbox.broker.values, outbox.left) == ([1, 2, 1, 2], [])
 
 
 async def test_a_row_in_flight_is_not_published_a_second_time(outbox):
@@ -190,7 +251,7 @@ async def test_a_cancelled_publish_forgets_nothing(outbox):
 
 async def test_past_the_bound_of_rows_in_flight_the_consumers_wait(outbox):
     outbox.broker.holds_back = True
-    await outbox.relay.publish(await outbox.keep(*range(MOST_IN_FLIGHT)))
+    await outbox.relay.publish(await outbox.keep_together(*range(MOST_IN_FLIGHT)))
     more = asyncio.create_task(outbox.relay.publish(await outbox.keep(-1)))
     await asyncio.sleep(0.05)
     assert len(outbox.broker.values) == MOST_IN_FLIGHT

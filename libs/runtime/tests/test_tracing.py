@@ -193,7 +193,7 @@ async def test_a_swept_row_starts_a_trace_that_links_back(spans):
     [record] = twins.broker.topics["audit.recorded.v1"]
     emit = Emit(event_of(AuditRecorded), Cause(ROOT, trace_in(record)))
     relay = Relay(twins.database, twins.broker)
-    await relay.publish([Stored(7, emit.outgoing("first", NOW), waited_s=12.0)])
+    await relay.publish([Stored(7, (emit.outgoing("first", NOW),), waited_s=12.0)])
     await relay.flush()
     swept = spans.get_finished_spans()[-1]
     assert swept.name == "send audit.recorded.v1"

@@ -62,6 +62,7 @@ async def confirmed(world):
         ("GET", "/admin/accounts", "gateway"),
         ("GET", "/admin/check", "gateway"),
         ("POST", "/admin/accounts", "auditor"),
+        ("POST", "/admin/answers", "gateway"),
     ],
 )
 async def test_without_the_scope_nothing_is_told_or_done(http, world, method, path, who):
@@ -221,6 +222,26 @@ async def test_no_query_makes_it_fail(http, query, text):
     answer = await http.get(path, params={name: text}, headers=by("auditor"))
 
     assert answer.status_code in (200, 400)
+
+
+async def test_stored_final_answers_are_told_by_user_and_key(http, world):
+    payment = await confirmed(world)
+    await world.take(
+        first_request(
+            request_id="00000000-0000-4000-8000-000000000009",
+            transaction_id="tx-9",
+            idempotency_key="still-open",
+            amount="1",
+        )
+    )
+    keys = [
+        {"user_id": "usr-456", "idempotency_key": name}
+        for name in (payment.idempotency_key, "still-open", "nobodys")
+    ] + [{"user_id": "usr-457", "idempotency_key": payment.idempotency_key}]
+
+    answer = await http.post("/admin/answers", json={"keys": keys}, headers=by("auditor"))
+
+    assert answer.json() == {"answers": [{**keys[0], "body": payment.answer_body}]}
 
 
 async def checked(http):

@@ -233,3 +233,21 @@ async def test_batches_that_share_payments_in_reverse_order_do_not_deadlock(worl
 
     assert len([answer for events in told for answer in answers(events)]) == 20
     assert len(await world.journals()) == 20
+
+
+async def test_many_batches_on_one_hot_account_at_once_are_each_done_as_a_whole(world):
+    """No batch fails, which is what would send it into halves and then one by one."""
+    batches, size = 8, 25
+    requests = [request(n, f"tx-{n}", f"key-{n}", amount="1") for n in range(batches * size)]
+    await world.take(*requests)
+    scored = [assessed(payment) for payment in await world.payments()]
+
+    async with asyncio.timeout(60):
+        told = await asyncio.gather(
+            *[world.take(*scored[start::batches]) for start in range(batches)]
+        )
+
+    statuses = [answer.status for events in told for answer in answers(events)]
+    assert statuses == [200] * len(scored)
+    assert (await world.balances())["acc-1"] == 1_000_000 - 100 * len(scored)
+    assert (await world.balances())["in-flight:USD"] == 100 * len(scored)

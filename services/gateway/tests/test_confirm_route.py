@@ -6,8 +6,10 @@ from gateway_edge import OK, SEALING_KEY, TAG_KEY, token
 from payment_schemas.answers import Answer, in_progress
 from payment_schemas.ids import payment_id_of
 from service_runtime.sealing import Sealer, keyed_hash
+from service_runtime.web import MAX_BODY_BYTES
 
 LARGE = b'{"transaction_id":"' + b"x" * 16 * 1024 + b'"}'
+HUGE = b"x" * (MAX_BODY_BYTES + 1)
 NO_TOKEN = {"user": None}
 BAD_TOKEN = {"headers": {"Authorization": "Bearer not.a.token"}}
 NO_SCOPE = {"headers": {"Authorization": f"Bearer {token(scope='other')}"}}
@@ -16,7 +18,9 @@ UNAUTHORIZED = '{"error":"Unauthorized","details":"A bearer token is required"}'
 
 ROWS = [
     pytest.param({**TEXT, "body": LARGE, "user": None}, 415, '{"error":"Unsupported media type"}'),
+    pytest.param({**TEXT, "body": HUGE}, 415, '{"error":"Unsupported media type"}'),
     pytest.param({"headers": {"Content-Type": ""}}, 415, '{"error":"Unsupported media type"}'),
+    pytest.param({"body": HUGE}, 413, '{"error":"Body too large"}'),
     pytest.param({"body": LARGE, "user": None}, 413, '{"error":"Body too large"}'),
     pytest.param({"body": b"x" * 16 * 1024 + b"x"}, 413, '{"error":"Body too large"}'),
     pytest.param({"body": b"x" * 16 * 1024}, 400, '{"error":"Malformed JSON"}'),

@@ -249,6 +249,21 @@ async def test_a_call_that_hangs_in_its_thread_is_given_up(monkeypatch):
     assert attempt == Attempt(Kind.NOT_TAKEN, "TimeoutError")
 
 
+async def test_a_provider_that_blocks_its_thread_does_not_block_the_loop():
+    free = threading.Event()
+
+    def block(_message):
+        # Only the loop can let it go on.
+        return Attempt(Kind.TAKEN if free.wait(30) else Kind.NOT_TAKEN)
+
+    async with ThreadedMessenger("blocks", block, 1) as messenger:
+        delivering = asyncio.create_task(messenger.deliver([message()]))
+        await asyncio.sleep(0)
+        free.set()
+        (attempt,) = (await delivering).values()
+    assert attempt == Attempt(Kind.TAKEN)
+
+
 async def test_the_twin_keeps_a_delivery_once():
     twin = MemoryMessenger()
     await twin.deliver([message(), message()])

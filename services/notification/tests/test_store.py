@@ -112,3 +112,14 @@ async def test_a_code_is_not_kept_behind_its_end(postgres_world):
     await add(postgres_world, TEXT)
     with pytest.raises(psycopg.errors.CheckViolation):
         await save(postgres_world, replace(TEXT, status=Status.DELIVERED, due_at=None))
+
+
+async def test_templates_are_exported_by_payment_and_page_by_page(world):
+    other = replace(MAIL, id=UUID(int=9), payment_id=UUID(int=9))
+    await add(world, MAIL, TEXT, other)
+    async with world.database.transaction() as tx:
+        store = world.store(tx)
+        first = await store.export(UUID(int=0), 1)
+        rest = await store.export(first[0]["payment_id"], 5)
+    assert first == [{"payment_id": UUID(int=9), "templates": ["confirmed"]}]
+    assert rest == [{"payment_id": PAYMENT, "templates": ["code", "confirmed"]}]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from ops.check.findings import LISTED, Findings, Violation
+from ops.check.findings import LISTED, NAMES, Findings, Violation
 from ops.command import check as check_command
 from ops.command.dlq import age, wanted
 from ops.command.main import app
@@ -121,7 +121,7 @@ def test_violations_are_all_counted_and_the_first_are_named():
     found = findings(*[LOST] * (LISTED + 5), Violation("I12", "p", "unscored"))
     assert found.counts == {"I1": LISTED + 5, "I12": 1}
     assert len(found.violations) == LISTED + 1
-    assert found.invariants() == ["I1", "I2", "I3", "I4", "I8", "I9", "I12"]
+    assert found.invariants() == [*NAMES]
     assert json.loads(json.dumps(found.as_dict()))["invariants"]["I1"]["violations"] == LISTED + 5
 
 

@@ -6,12 +6,37 @@ from datetime import UTC, datetime
 import pytest
 
 from ops.check.movements import Movements
-from ops.check.rows import Instruction, Movement, Payment, Timeline
+from ops.check.rows import (
+    Assessment,
+    Challenge,
+    Challenges,
+    Deliveries,
+    Instruction,
+    Movement,
+    Payment,
+    Timeline,
+)
 from ops.check.rules import Seen, faults_of
 
 UETR = "ec4cfc77-37ae-4632-bb06-3a330f5b780a"
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
-PAYMENT = Payment("p", "tx-1", "CONFIRMED", 2, "SETTLED", UETR, 5000, "USD", NOON)
+PAYMENT = Payment(
+    payment_id="p",
+    transaction_id="tx-1",
+    status="CONFIRMED",
+    version=2,
+    settlement_status="SETTLED",
+    uetr=UETR,
+    amount_minor=5000,
+    currency="USD",
+    updated_at=NOON,
+    settlement_version=3,
+    to_account="payee-1",
+    risk_score=85,
+    challenge_number=1,
+)
+ACCEPTED = Challenge("ACCEPTED", 2, 5000, "USD", "payee-1")
+ASSESSED = Assessment("p", "ASSESSED", 85, "clear", "verified", 2)
 INSTRUCTION = Instruction("p", UETR, "first-bank", "SETTLED", 5000, "USD")
 MOVEMENT = Movement(UETR, "first-bank", "tx-1", "50.00", "USD")
 TIMELINE = Timeline(
@@ -19,7 +44,15 @@ TIMELINE = Timeline(
     ("PAYMENT_REQUESTED", "PAYMENT_CONFIRMED", "SETTLEMENT_REQUESTED", "SETTLEMENT_SETTLED"),
     (1, 2, None, 3),
 )
-SETTLED = Seen(PAYMENT, INSTRUCTION, TIMELINE, [MOVEMENT])
+SETTLED = Seen(
+    PAYMENT,
+    INSTRUCTION,
+    TIMELINE,
+    Challenges("p", (ACCEPTED,)),
+    ASSESSED,
+    Deliveries("p", ("code", "confirmed")),
+    [MOVEMENT],
+)
 
 
 def with_settlement(status):
@@ -32,13 +65,22 @@ def with_settlement(status):
         payment=replace(PAYMENT, settlement_status=status),
         instruction=replace(INSTRUCTION, status=status),
         timeline=Timeline("p", events, versions),
+        deliveries=told("confirmed", *(["returned"] if status == "REJECTED" else [])),
     )
+
+
+def told(*templates):
+    return Deliveries("p", templates)
+
+
+def challenged(*challenges):
+    return Challenges("p", challenges)
 
 
 def declined():
     payment = replace(PAYMENT, status="DECLINED", settlement_status="NONE")
     timeline = Timeline("p", ("PAYMENT_REQUESTED", "PAYMENT_DECLINED"), (1, 2))
-    return Seen(payment, None, timeline, [])
+    return Seen(payment, None, timeline, None, None, told("declined"), [])
 
 
 def invariants(seen):
@@ -100,6 +142,64 @@ def test_what_fits_is_no_fault(seen):
             replace(SETTLED, movements=[replace(MOVEMENT, end_to_end_id="tx-2")]),
             ["I2"],
             id="another payment's id at the bank",
+        ),
+        pytest.param(
+            replace(SETTLED, challenges=challenged(replace(ACCEPTED, attempts=6))),
+            ["I10"],
+            id="six attempts",
+        ),
+        pytest.param(
+            replace(SETTLED, challenges=challenged(ACCEPTED, ACCEPTED)), ["I10"], id="two codes"
+        ),
+        pytest.param(
+            replace(
+                SETTLED,
+                challenges=challenged(ACCEPTED, *[replace(ACCEPTED, state="LOCKED")] * 3),
+            ),
+            ["I10"],
+            id="four challenges",
+        ),
+        pytest.param(replace(SETTLED, challenges=None), ["I10"], id="no code accepted"),
+        pytest.param(
+            replace(SETTLED, challenges=challenged(replace(ACCEPTED, amount_minor=1))),
+            ["I10"],
+            id="code for another amount",
+        ),
+        pytest.param(
+            replace(SETTLED, challenges=challenged(replace(ACCEPTED, payee="mallory"))),
+            ["I10"],
+            id="code for another payee",
+        ),
+        pytest.param(replace(SETTLED, assessment=None), ["I12"], id="never assessed"),
+        pytest.param(
+            replace(SETTLED, assessment=replace(ASSESSED, status="WAITING")), ["I12"], id="waiting"
+        ),
+        pytest.param(
+            replace(SETTLED, assessment=replace(ASSESSED, screenings=1)), ["I12"], id="one screened"
+        ),
+        pytest.param(
+            replace(SETTLED, assessment=replace(ASSESSED, sanctions="hit")), ["I12"], id="a hit"
+        ),
+        pytest.param(
+            replace(SETTLED, assessment=replace(ASSESSED, kyc=None)), ["I12"], id="no documents"
+        ),
+        pytest.param(
+            replace(SETTLED, assessment=replace(ASSESSED, kyc="rejected")), ["I12"], id="refused"
+        ),
+        pytest.param(
+            replace(SETTLED, assessment=replace(ASSESSED, score=1)), ["I12"], id="another score"
+        ),
+        pytest.param(replace(SETTLED, deliveries=None), ["I13"], id="never told"),
+        pytest.param(
+            replace(SETTLED, deliveries=told("confirmed", "confirmed")), ["I13"], id="told twice"
+        ),
+        pytest.param(
+            replace(SETTLED, deliveries=told("confirmed", "declined")), ["I13"], id="told otherwise"
+        ),
+        pytest.param(
+            replace(SETTLED, payment=replace(PAYMENT, settlement_version=2)),
+            ["I6"],
+            id="moved back by what came late",
         ),
         pytest.param(replace(SETTLED, payment=None), ["I1"], id="unknown to confirm"),
         pytest.param(replace(SETTLED, timeline=None), ["I9"], id="unknown to audit"),

@@ -11,6 +11,7 @@ def environment(monkeypatch, tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("s3cret")
     monkeypatch.setenv("ADMIN_URLS", '{"confirm":"http://c:3010"}')
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "k:9092")
     monkeypatch.setenv("INTERNAL_CREDENTIAL_FILE", str(secret))
     return monkeypatch
 

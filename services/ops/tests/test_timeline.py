@@ -13,6 +13,7 @@ PAYMENT = "9544115c-7ceb-5304-be5a-fc11d3062f5c"
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 REQUESTED = ("PAYMENT_REQUESTED", 1)
+REQUESTED_AGAIN = ("PAYMENT_REQUESTED", 3)
 SCORED = ("RISK_ASSESSED", None)
 CHALLENGED = ("OTP_CHALLENGED", None)
 VERIFIED = ("OTP_VERIFIED", None)
@@ -23,7 +24,9 @@ REJECTED = ("SETTLEMENT_REJECTED", 3)
 
 
 def payment(status, version, settlement="NONE"):
-    return Payment(PAYMENT, "tx-1", status, version, settlement, "uetr", 5000, "USD", NOON)
+    settled_at = 3 if settlement in ("SETTLED", "REJECTED") else 0
+    told = (PAYMENT, "tx-1", status, version, settlement, "uetr", 5000, "USD", NOON)
+    return Payment(*told, settled_at, "payee-xyz", 20, 0)
 
 
 def found(entries, status, version, settlement="NONE"):
@@ -119,8 +122,8 @@ def test_a_legal_life_is_no_fault(entries, state):
         pytest.param([confirmed(1), ASKED], ("CONFIRMED", 1, "SENT"), ["I4"], id="never requested"),
         pytest.param(
             [REQUESTED, declined(2), confirmed(3), ASKED],
-            ("CONFIRMED", 3, "SENT"),
-            ["I4"],
+            ("CONFIRMED", 3, "PENDING"),
+            ["I6"],
             id="out of a final state",
         ),
         pytest.param(
@@ -156,11 +159,20 @@ def test_a_legal_life_is_no_fault(entries, state):
         pytest.param(
             [REQUESTED, confirmed(2), ASKED, SETTLED],
             ("CONFIRMED", 2, "SENT"),
-            ["I9"],
-            id="confirm has not heard",
+            ["I9", "I6"],
+            id="confirm has not heard, or was moved back",
         ),
         pytest.param(
             [REQUESTED, declined(2), ASKED], ("DECLINED", 2), ["I9"], id="declined, and sent on"
+        ),
+        pytest.param(
+            [REQUESTED, otp(2), REQUESTED_AGAIN], ("AWAITING_RISK", 3), ["I6"], id="begun again"
+        ),
+        pytest.param(
+            [REQUESTED, confirmed(2), ASKED, SENT, ("SETTLEMENT_UNKNOWN", 3)],
+            ("CONFIRMED", 2, "SENT"),
+            ["I6"],
+            id="a late SENT hides what is unknown",
         ),
         pytest.param([], ("AWAITING_RISK", 1), ["I9"], id="nothing but later entries"),
     ],

@@ -53,6 +53,28 @@ async def test_a_challenge_comes_back_whole(backend, build):
     assert await lock(backend, challenge) == {challenge.id: challenge}
 
 
+async def test_challenges_are_exported_by_payment_and_page_by_page(backend, build):
+    first, second = build.challenge(number=1), build.challenge(number=2)
+    other = build.challenge("tx-2")
+    await add(backend, first, second, other)
+    await save(backend, replace(first, attempts=5, state=State.LOCKED))
+    tried = {"state": "LOCKED", "attempts": 5}
+    told = {"state": "LIVE", "attempts": 0, "amount_minor": 520_000, "currency": "USD",
+            "payee": "payee-xyz"}  # fmt: skip
+    expected = {
+        first.payment.payment_id: [told | tried, told],
+        other.payment.payment_id: [told],
+    }
+    after, seen = UUID(int=0), {}
+    async with backend.database.transaction() as tx:
+        while page := await backend.store(tx).export(after, 1):
+            (row,) = page
+            after = row["payment_id"]
+            seen[after] = row["challenges"]
+    assert list(seen) == sorted(expected)
+    assert seen == expected
+
+
 async def test_an_operator_sees_a_payments_challenges_without_their_secrets(backend, build):
     first = replace(build.challenge(number=1), attempts=5, state=State.LOCKED)
     second, other = build.challenge(number=2), build.challenge("tx-2")

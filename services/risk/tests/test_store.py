@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -281,3 +282,24 @@ async def test_histories_stay_flat_over_many_payments(real, as_owner, build, win
         await tx.connection.execute("set local statement_timeout = '2s'")
         found = await real.store(tx).histories(questions, window)
     assert {history.recent_payments for history in found.values()} == {6}
+
+
+async def test_operators_are_shown_assessments_and_checks_get_them_page_by_page(backend, build):
+    result = assess(build.question(), build.evidence(), History(True, True, 0), build.policy)
+    whole = Assessed(build.question(), result, build.now)
+    waiting = Waiting(build.question("tx-2"), build.now, ())
+    await add(backend, whole, waiting)
+    async with backend.database.transaction() as tx:
+        store = backend.store(tx)
+        (shown,) = await store.of_payment(whole.question.payment_id)
+        (open_one,) = await store.of_payment(waiting.question.payment_id)
+        assert await store.of_payment(UUID(int=1)) == []
+        page = await store.export(UUID(int=0), 1)
+        page += await store.export(page[0]["payment_id"], 5)
+    assert (shown["status"], shown["score"], shown["kyc"]) == ("ASSESSED", result.score, "verified")
+    assert [one["party"] for one in shown["screenings"]] == ["debtor", "creditor"]
+    assert (open_one["status"], open_one["score"]) == ("WAITING", None)
+    ids = [row["payment_id"] for row in page]
+    assert ids == sorted([whole.question.payment_id, waiting.question.payment_id])
+    by_status = {row["status"]: (row["score"], row["sanctions"], row["screenings"]) for row in page}
+    assert by_status == {"ASSESSED": (result.score, "clear", 2), "WAITING": (None, None, 0)}

@@ -66,6 +66,11 @@ class Inventory:
         return self.services[name]
 
     @property
+    def ours(self) -> tuple[Service, ...]:
+        """The services themselves, without the mocks of what is outside."""
+        return tuple(one for one in self.services.values() if not one.module.startswith("mocks."))
+
+    @property
     def with_database(self) -> tuple[Service, ...]:
         return tuple(one for one in self.services.values() if one.database)
 

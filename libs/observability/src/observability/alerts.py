@@ -102,6 +102,13 @@ def _payments(timing: Timing) -> list[Alert]:
             "invariant {{ $labels.kind }} is violated {{ $value }} times",
         ),
         Alert(
+            "CheckBlind",
+            "max(check_unanswered) > 0",
+            timing.hold("15m"),
+            "ticket",
+            "{{ $value }} questions of the check have had no answer for a quarter of an hour",
+        ),
+        Alert(
             "PaymentsUnfinished",
             "max(payments_unfinished) > 0",
             timing.hold("5m"),

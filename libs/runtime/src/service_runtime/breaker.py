@@ -29,6 +29,7 @@ class Breaker:
         self.state = State.CLOSED
         self._open_s = open_s
         self._calls: deque[tuple[float, bool]] = deque()
+        self._failed_calls = 0
         self._failures_in_a_row = 0
         self._successes = 0
         self._opened_s = 0.0
@@ -66,6 +67,7 @@ class Breaker:
             self._judge_probe(now_s, ok=ok)
         elif self.state is State.CLOSED:
             self._calls.append((now_s, ok))
+            self._failed_calls += not ok
             self._judge_window(now_s)
 
     def _judge_probe(self, now_s: float, *, ok: bool) -> None:
@@ -77,9 +79,10 @@ class Breaker:
 
     def _judge_window(self, now_s: float) -> None:
         while self._calls and self._calls[0][0] < now_s - WINDOW_S:
-            self._calls.popleft()
-        failed = sum(not ok for _, ok in self._calls)
-        many = len(self._calls) >= LEAST_CALLS and failed >= FAILED_SHARE * len(self._calls)
+            _, ok = self._calls.popleft()
+            self._failed_calls -= not ok
+        calls = len(self._calls)
+        many = calls >= LEAST_CALLS and self._failed_calls >= FAILED_SHARE * calls
         if many or self._failures_in_a_row >= IN_A_ROW:
             self._open(now_s)
 
@@ -87,3 +90,4 @@ class Breaker:
         self.state, self._opened_s = State.OPEN, now_s
         self._failures_in_a_row = 0
         self._calls.clear()
+        self._failed_calls = 0

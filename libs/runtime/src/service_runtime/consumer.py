@@ -1,6 +1,7 @@
 """The consumer: poll, decode each, gather once, one transaction a topic, offset last."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,8 +42,8 @@ class Handler:
     """Makes the store of a transaction."""
     gather: Gather | None = None
     """Asks outside, before any transaction, once a batch; gives a value or an error a record."""
-    wakes: Sequence[Callable[[], None]] = ()
-    """Workers to wake after the commit."""
+    wakes: Sequence[Callable[[Sequence[Received[Any]]], None]] = ()
+    """Told after the commit what was received: workers, for whom there is something to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +140,12 @@ class Consumer:
 
     async def _handle_all(self, records: Sequence[Record], stopping: asyncio.Event) -> bool:
         """Handle a poll topic by topic; return False where the stop came first."""
+        of_topic: defaultdict[str, list[Record]] = defaultdict(list)
+        for record in records:
+            of_topic[record.topic].append(record)
         for topic, handler in self._handlers.items():
-            of_topic = [record for record in records if record.topic == topic]
-            if of_topic and not await self._until_done(handler, of_topic, stopping):
+            found = of_topic[topic]
+            if found and not await self._until_done(handler, found, stopping):
                 return False
         return True
 
@@ -170,7 +174,7 @@ class Consumer:
         if not group.received:
             return
         now = self._clock.now()
-        with tracing.processing(group.received, now.timestamp()) as received:
+        with tracing.processing(group.received, now.timestamp(), self._name) as received:
             for item in received if attempt else ():
                 tracing.mark(item.cause.id, attempt=attempt)
             if group.gathered is None:
@@ -179,7 +183,7 @@ class Consumer:
             step = _InboxStep(self._name, handler, self._clock, group.gathered)
             await self._unit.carry_out(step, received, group.gathered.found)
         for wake in handler.wakes:
-            wake()
+            wake(group.received)
 
     def _decode(self, records: Sequence[Record]) -> _Group:
         """Validate each record alone: a bad one takes no other down."""

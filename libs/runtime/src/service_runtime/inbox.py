@@ -1,6 +1,8 @@
 """The inbox: which events a consumer has handled, in the transaction of their effect."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -26,6 +28,11 @@ def _dead_letter_row(letter: DeadLetter) -> dict[str, object]:
     }
 
 
+REMEMBERED_DAYS = 97
+"""Longer than any record can come again: dead letters are kept for 90 days."""
+FORGET_ROWS = 5000
+
+
 class PostgresInbox:
     """Inbox and dead letters within one transaction."""
 
@@ -44,6 +51,16 @@ class PostgresInbox:
             (consumer, ids),
         )
         return {row["event_id"] for row in await cursor.fetchall()}
+
+    async def forget_handled(self) -> int:
+        """Delete a slice of the ids that are older than any record; return how many it had."""
+        cursor = await self.connection.execute(
+            """delete from inbox where ctid = any(array(
+                   select ctid from inbox where handled_at < now() - make_interval(days => %s)
+                   limit %s)) returning event_id""",
+            (REMEMBERED_DAYS, FORGET_ROWS),
+        )
+        return len(await cursor.fetchall())
 
     async def bury(self, consumer: str, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
         """Note the dead letters; return those that were not yet known by topic and offset."""
@@ -65,3 +82,32 @@ class PostgresInbox:
             for letter in letters
             if (letter.record.topic, letter.record.partition, letter.record.offset) in new
         ]
+
+    async def unaccounted(self, consumer: str, records: Sequence[dict[str, Any]]) -> list[DictRow]:
+        """Return where those records lie that were neither handled nor buried.
+
+        A dead letter counts by its place: its record may have no id that can be read.
+        """
+        cursor = await self.connection.execute(
+            """select topic, "partition", "offset"
+               from json_to_recordset(%s::json) as asked
+                    (topic text, "partition" int, "offset" bigint, event_id uuid)
+               where not exists (select from inbox
+                                 where consumer = %s and inbox.event_id = asked.event_id)
+                 and not exists (select from dead_letter as letter
+                                 where letter.topic = asked.topic
+                                   and letter."partition" = asked."partition"
+                                   and letter."offset" = asked."offset")""",
+            (orjson.dumps(records).decode(), consumer),
+        )
+        return await cursor.fetchall()
+
+    async def handled(self, consumer: str, before: datetime, after: UUID, limit: int) -> list[UUID]:
+        """Return the ids behind `after` that the consumer had handled by then, in their order."""
+        cursor = await self.connection.execute(
+            """select event_id from inbox
+               where consumer = %s and event_id > %s and handled_at < %s
+               order by event_id limit %s""",
+            (consumer, after, before, limit),
+        )
+        return [row["event_id"] for row in await cursor.fetchall()]

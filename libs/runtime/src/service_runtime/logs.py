@@ -1,13 +1,20 @@
-"""Logs: one JSON object a line, an event's name and allow-listed fields; nothing else gets out."""
+"""Logs: one JSON object a line, an event's name and allow-listed fields; nothing else gets out.
+
+Where a collector is set, each line goes there as well, under the span in which it was written.
+"""
 
 import json
 import logging
 import sys
 import traceback
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from opentelemetry._logs import Logger, SeverityNumber
 from opentelemetry.trace import format_trace_id, get_current_span
+
+from service_runtime.exporting import EXPORT_WITHIN_S, QUEUE_LINES, Provider, resource
 
 FRAMES = 8
 ALLOWED = frozenset(
@@ -18,6 +25,15 @@ ALLOWED = frozenset(
     }
 )  # fmt: skip
 """What may stand in a line: ids, counts and names of ours, never what a person wrote."""
+
+
+_SEVERITIES = {
+    logging.DEBUG: SeverityNumber.DEBUG,
+    logging.INFO: SeverityNumber.INFO,
+    logging.WARNING: SeverityNumber.WARN,
+    logging.ERROR: SeverityNumber.ERROR,
+    logging.CRITICAL: SeverityNumber.FATAL,
+}
 
 
 class _JsonLine(logging.Formatter):
@@ -31,15 +47,50 @@ class _JsonLine(logging.Formatter):
             "level": record.levelname,
             **self._process,
             "logger": record.name,
-            "event": record.msg if record.name.startswith("countersign") else record.name,
-            **getattr(record, "fields", {}),
+            "event": _event(record),
+            **_fields(record),
         }
-        if record.exc_info and record.exc_info[0]:
-            line["error_class"] = record.exc_info[0].__qualname__
-            # Where it happened, never what it said: an exception's text may quote a customer.
-            frames = traceback.extract_tb(record.exc_info[2])[-FRAMES:]
-            line["frames"] = [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in frames]
         return json.dumps(line, default=str)
+
+
+class _Exported(logging.Handler):
+    """Hands a line to the collector's queue: its event as the body, its fields as attributes."""
+
+    def __init__(self, logger: Logger) -> None:
+        super().__init__()
+        self._logger = logger
+        # What the exporter says of its own troubles cannot go through it.
+        self.addFilter(lambda record: not record.name.startswith("opentelemetry"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # The record has the running span's ids by itself.
+        fields = {name: value for name, value in _fields(record).items() if name != "trace_id"}
+        self._logger.emit(
+            timestamp=int(record.created * 1e9),
+            severity_number=_SEVERITIES.get(record.levelno),
+            severity_text=record.levelname,
+            body=_event(record),
+            attributes={"logger": record.name, **{n: _plain(v) for n, v in fields.items()}},
+        )
+
+
+def _event(record: logging.LogRecord) -> str:
+    """Return the name of what happened; of a library's line only who wrote it."""
+    return str(record.msg) if record.name.startswith("countersign") else record.name
+
+
+def _fields(record: logging.LogRecord) -> Mapping[str, object]:
+    fields = dict(getattr(record, "fields", {}))
+    if record.exc_info and record.exc_info[0]:
+        fields["error_class"] = record.exc_info[0].__qualname__
+        # Where it happened, never what it said: an exception's text may quote a customer.
+        frames = traceback.extract_tb(record.exc_info[2])[-FRAMES:]
+        fields["frames"] = [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in frames]
+    return fields
+
+
+def _plain(value: object) -> str | int | float | list[str]:
+    return value if isinstance(value, str | int | float | list) else str(value)
 
 
 class Log:
@@ -68,12 +119,28 @@ class Log:
         self._logger.log(level, event, extra={"fields": allowed})
 
 
-def configure(service: str, instance: int, level: str) -> None:
-    """Send all logging of this process to standard output as JSON lines."""
+def configure(service: str, instance: int, level: str, endpoint: str = "") -> list[Provider]:
+    """Send all logging of this process to standard output as JSON lines, and to a collector.
+
+    Return what holds the lines that are not yet exported: nothing without an endpoint.
+    """
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_JsonLine(service, instance))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("countersign").setLevel(level)
-    # One line per record and per reconnect would halve throughput and say nothing new.
-    for name in ("aiokafka", "faststream", "uvicorn.access"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    return [_export(service, instance, endpoint)] if endpoint else []
+
+
+def _export(service: str, instance: int, endpoint: str) -> Provider:
+    # gRPC costs 30 MiB and a third of a second: only whoever exports pays.
+    from opentelemetry.exporter.otlp.proto.grpc._log_exporter import (  # noqa: PLC0415
+        OTLPLogExporter,
+    )
+    from opentelemetry.sdk._logs import LoggerProvider  # noqa: PLC0415
+    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor  # noqa: PLC0415
+
+    exporter = OTLPLogExporter(endpoint, insecure=True, timeout=EXPORT_WITHIN_S)
+    provider = LoggerProvider(resource(service, instance), shutdown_on_exit=False)
+    provider.add_log_record_processor(BatchLogRecordProcessor(exporter, max_queue_size=QUEUE_LINES))
+    logging.getLogger().addHandler(_Exported(provider.get_logger("countersign")))
+    return provider

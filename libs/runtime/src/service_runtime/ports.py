@@ -1,7 +1,7 @@
 """The ports that the runtime's loops stand on: real adapters here, memory twins in testkit."""
 
 from asyncio import Event, Future
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,10 +13,10 @@ from service_runtime.messages import Due, Outgoing, Record, Trace
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An outbox row and the record in it."""
+    """An outbox row and the records in it, which are published, and deleted, together."""
 
     id: int
-    outgoing: Outgoing
+    records: tuple[Outgoing, ...]
     waited_s: float | None = field(default=None, compare=False)
     """How long it had waited when it was swept; None where its writer publishes it."""
 
@@ -76,18 +76,28 @@ class Database(Protocol):
         ...
 
     async def count_outbox(self) -> int:
-        """Count the rows that wait."""
+        """Count the records that wait."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """Records that go to the broker together and are acknowledged together."""
+
+    places: Sequence[int]
+    """Which of the records that were packed are in it."""
+    send: Callable[[], Awaitable[Future[Any]]]
+    """Hands it to the producer; the future ends when the broker has it.
+
+    Raises Rejected where it can never be sent.
+    """
 
 
 class Publisher(Protocol):
     """The way to the broker."""
 
-    async def send(self, outgoing: Outgoing) -> Future[Any]:
-        """Hand a record to the producer; the future ends when the broker has it.
-
-        Raises Rejected where the record can never be sent.
-        """
+    async def pack(self, records: Sequence[Outgoing]) -> Sequence[Parcel]:
+        """Pack records into parcels, to be sent in this order: that of each key is kept."""
         ...
 
 

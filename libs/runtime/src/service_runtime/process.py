@@ -13,7 +13,7 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
-from service_runtime import logs, tracing
+from service_runtime import exporting, logs, tracing
 from service_runtime.settings import HttpSettings
 
 Loop = Callable[[asyncio.Event], Awaitable[None]]
@@ -36,15 +36,14 @@ class Process:
 
 def run(process: Process, settings: HttpSettings) -> None:
     """Run a process until SIGTERM or SIGINT, or until one of its loops fails."""
-    logs.configure(process.name, settings.instance, settings.log_level)
-    tracing.configure(
-        process.name, settings.instance, settings.otlp_endpoint, settings.trace_sample
-    )
+    origin = process.name, settings.instance
+    lines = logs.configure(*origin, settings.log_level, settings.otlp_endpoint)
+    tracing.configure(*origin, settings.otlp_endpoint, settings.trace_sample)
     os.nice(settings.niceness)
     try:
         uvloop.run(_live(process, settings))
     finally:
-        tracing.shutdown()
+        exporting.shut_down(*tracing.stop(), *lines)
 
 
 async def _live(process: Process, settings: HttpSettings) -> None:
@@ -95,6 +94,8 @@ async def _serve(process: Process, settings: HttpSettings, stopping: asyncio.Eve
             log_config=None,
             timeout_graceful_shutdown=HTTP_DRAIN_S,
             server_header=False,
+            # Who stands behind a proxy reads its headers himself, from proxies that he trusts.
+            proxy_headers=False,
         )
     )
     async with asyncio.TaskGroup() as group:

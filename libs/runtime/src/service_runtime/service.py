@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
 
 from payment_schemas.events.base import Event
+from service_runtime import conservation
 from service_runtime.asyncapi import asyncapi_document
 from service_runtime.clock import Clock, SystemClock
 from service_runtime.consumer import Consumer, Handler
@@ -15,10 +16,13 @@ from service_runtime.kafka import KafkaProducer, KafkaSource
 from service_runtime.postgres import PostgresDatabase
 from service_runtime.process import Process
 from service_runtime.relay import Relay
+from service_runtime.schedule import Schedule
 from service_runtime.settings import ServiceSettings
 from service_runtime.unit_of_work import UnitOfWork
 from service_runtime.web import Credentials, JsonResponse, create_app
 from service_runtime.work import Work, Worker
+
+FORGET_EVERY_S = 600.0
 
 
 class Service:
@@ -60,6 +64,8 @@ class Service:
         consumer.batch_records = self.settings.batch_records
         app = self._app(source)
         add_asyncapi(app, self.name, reads, emits)
+        may_read = self.credentials.require("ops.read")
+        app.include_router(conservation.routes(self.name, consumer.topics, self.database, may_read))
         if routes is not None:
             app.include_router(routes)
         return Process(
@@ -71,6 +77,7 @@ class Service:
                 *(worker.run for worker in workers),
                 self._relay.run,
                 source.run,
+                Schedule("inbox", FORGET_EVERY_S, self.database.forget_handled).run,
             ),
         )
 

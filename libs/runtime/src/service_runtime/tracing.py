@@ -6,7 +6,6 @@ Spans hold ids and counts only: never a key, a payload, a query's parameters or 
 Names: OpenTelemetry semantic conventions 1.44 for messaging, HTTP and databases.
 """
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,7 +15,6 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from opentelemetry import context as otel
-from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import (
@@ -33,15 +31,19 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from payment_schemas.cloudevents import TRACE_HEADERS
+from service_runtime.exporting import (
+    EXPORT_WITHIN_S,
+    QUEUE_SPANS,
+    Provider,
+    resource,
+    shut_down,
+)
 from service_runtime.messages import Due, Outgoing, Received, Trace
 
 STALE_AFTER_S = 300
 """A record that is older starts a trace with a link back: tail sampling has long ended."""
 LATE_ATTEMPTS = 5
 """A due row that is tried more often than that likewise."""
-EXPORT_WITHIN_S = 2
-SHUTDOWN_WITHIN_S = 3
-QUEUE_SPANS = 8192
 REDRIVEN = "redriven_at"
 """Header of a record that an operator has sent again."""
 
@@ -75,20 +77,22 @@ def configure(service: str, instance: int, endpoint: str, sample: float) -> None
 
 def configure_with(processor: SpanProcessor, service: str, instance: int, sample: float) -> None:
     """Hand spans to a processor; tests hand in one that keeps them."""
-    resource = Resource.create({"service.name": service, "service.instance.id": str(instance)})
     sampler = ParentBased(TraceIdRatioBased(sample))
-    _Tracing.provider = TracerProvider(sampler, resource, shutdown_on_exit=False)
+    origin = resource(service, instance)
+    _Tracing.provider = TracerProvider(sampler, origin, shutdown_on_exit=False)
     _Tracing.provider.add_span_processor(processor)
     _Tracing.tracer = _Tracing.provider.get_tracer("countersign")
 
 
-def shutdown() -> None:
-    """Flush, bounded: with the collector down the SDK's own way out takes half a minute."""
+def stop() -> list[Provider]:
+    """Trace no more; return what holds the spans that are not yet exported."""
     provider, _Tracing.provider, _Tracing.tracer = _Tracing.provider, None, None
-    if provider is not None:
-        flushing = threading.Thread(target=provider.shutdown, daemon=True)
-        flushing.start()
-        flushing.join(SHUTDOWN_WITHIN_S)
+    return [provider] if provider is not None else []
+
+
+def shutdown() -> None:
+    """Trace no more, and export what is left."""
+    shut_down(*stop())
 
 
 def is_sampled(trace: Trace) -> bool:
@@ -110,10 +114,13 @@ def current_trace_id() -> str | None:
 
 
 @contextmanager
-def processing(items: Sequence[ItemT], now_s: float) -> Iterator[Sequence[ItemT]]:
+def processing(
+    items: Sequence[ItemT], now_s: float, group: str | None = None
+) -> Iterator[Sequence[ItemT]]:
     """Give each sampled item a span, and yield the items with their traces moved on to it.
 
-    What is asked outside or in the database meanwhile hangs under the first of them.
+    What is asked outside or in the database meanwhile hangs under the first of them. `group` is
+    the consumer's, where items are records.
     """
     tracer = _Tracing.tracer
     if tracer is None or not any(is_sampled(item.cause.trace) for item in items):
@@ -137,6 +144,8 @@ def processing(items: Sequence[ItemT], now_s: float) -> Iterator[Sequence[ItemT]
         _together.reset(together)
         otel.detach(token)
         for span in spans.values():
+            if group is not None:
+                span.set_attribute("messaging.consumer.group.name", group)
             span.end()
 
 
@@ -223,13 +232,15 @@ def _others() -> list[Link]:
 
 def sending(outgoing: Outgoing, swept_after_s: float | None = None) -> tuple[Outgoing, Span]:
     """Return the record with a producer's span in its headers, and that span, to be ended."""
+    tracer = _Tracing.tracer
+    if tracer is None:
+        return outgoing, INVALID_SPAN
     trace = tuple(
         (name, value.decode("ascii", "replace"))
         for name, value in outgoing.headers
         if name in TRACE_HEADERS and value is not None
     )
-    tracer = _Tracing.tracer
-    if tracer is None or not is_sampled(trace):
+    if not is_sampled(trace):
         return outgoing, INVALID_SPAN
     attributes = _messaging(outgoing.topic, "send")
     swept = swept_after_s is not None

@@ -1,6 +1,7 @@
 """Work that is due at a time, kept in a table: claim, commit, act, write back under the epoch."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -80,11 +81,13 @@ class Worker:
         self._database = database
         self._unit = unit
         self._clock = clock
-        self._woken = asyncio.Event()
+        self._woken: asyncio.Queue[None] = asyncio.Queue(maxsize=1)
+        """One wake-up wakes one lane: for the others there would be nothing left."""
 
-    def wake(self) -> None:
+    def wake(self, _because: Sequence[Any] = ()) -> None:
         """Look for due rows now: some were just written."""
-        self._woken.set()
+        with contextlib.suppress(asyncio.QueueFull):
+            self._woken.put_nowait(None)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop; a slice that was begun is finished."""
@@ -92,12 +95,11 @@ class Worker:
             for _ in range(self._work.lanes):
                 group.create_task(self._lane(stopping))
             await stopping.wait()
-            self._woken.set()
+            self.wake()
 
     async def _lane(self, stopping: asyncio.Event) -> None:
         attempt = 0
         while not stopping.is_set():
-            self._woken.clear()
             try:
                 took = await self.work_slice()
                 attempt = 0
@@ -109,6 +111,7 @@ class Worker:
                 _log.warning("waiting", table=self._work.table.name, reason=str(error))
             if took < self._work.slice_rows:
                 await self._rest(delay_s(attempt, self._clock) if attempt else POLL_S)
+        self.wake()
 
     async def work_slice(self) -> int:
         """Claim and do one slice; return how many rows it had, 0 where none may be started.
@@ -123,6 +126,9 @@ class Worker:
             due = await work.table.claim(tx, work.slice_rows, work.lease_s)
             if due and work.begin is not None:
                 await work.begin(Batch(due, self._clock.now()), work.store(tx))
+        if len(due) == work.slice_rows:
+            # There may be more, for another lane.
+            self.wake()
         if due and self._clock.now() - claimed_at >= timedelta(seconds=work.lease_s):
             # The process stood still meanwhile: others have the rows, perhaps people have decided.
             _log.warning("lease_outlived", table=work.table.name, count=len(due))
@@ -139,6 +145,6 @@ class Worker:
     async def _rest(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
-                await self._woken.wait()
+                await self._woken.get()
         except TimeoutError:
             return

@@ -6,6 +6,7 @@ Source: CloudEvents Kafka protocol binding 1.0.2, section 3.2.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -38,16 +39,23 @@ class Attributes:
 
 def headers_of(event: Event, attributes: Attributes, source: str) -> Headers:
     """Return the headers of an event that `source` (a service) publishes."""
-    plain = (
-        ("ce_specversion", "1.0"),
-        ("ce_id", str(attributes.id)),
-        ("ce_type", event.ce_type),
-        ("ce_source", f"/countersign/{source}"),
-        ("ce_time", attributes.time.isoformat()),
-        ("ce_subject", event.subject),
-        ("content-type", "application/json"),
+    return (
+        *_fixed_headers(event.ce_type, source),
+        ("ce_id", str(attributes.id).encode()),
+        ("ce_time", attributes.time.isoformat().encode()),
+        ("ce_subject", event.subject.encode()),
+        *[(name, value.encode()) for name, value in attributes.trace],
     )
-    return tuple((name, value.encode()) for name, value in plain + attributes.trace)
+
+
+@cache
+def _fixed_headers(ce_type: str, source: str) -> Headers:
+    return (
+        ("ce_specversion", b"1.0"),
+        ("ce_type", ce_type.encode()),
+        ("ce_source", f"/countersign/{source}".encode()),
+        ("content-type", b"application/json"),
+    )
 
 
 def read_attributes(headers: Iterable[tuple[str, bytes | None]]) -> tuple[str, Attributes]:

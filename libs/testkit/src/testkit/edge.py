@@ -99,6 +99,12 @@ class Edge:
         token: str = answer.raise_for_status().json()["access_token"]
         return token
 
+    async def reach(self, customer: Customer, phone: str, email: str) -> None:
+        """Let notification know where to reach a customer."""
+        contact = {"user_id": customer.user_id, "phone": phone, "email": email}
+        url = self._stack.url("notification") + "/admin/contacts"
+        (await self._operator.post(url, json={"contacts": [contact]})).raise_for_status()
+
     async def confirm(self, customer: Customer | None, **body: Any) -> httpx.Response:
         """Send one `POST /payment/confirm`; without a customer, without a token."""
         headers = customer.headers if customer else {}
@@ -106,11 +112,10 @@ class Edge:
 
     async def pay(self, customer: Customer, transaction_id: str, **body: Any) -> httpx.Response:
         """Confirm a payment under a key that follows from the transaction."""
-        key = hashlib.sha256(transaction_id.encode()).hexdigest()
         return await self.confirm(
             customer,
             transaction_id=transaction_id,
-            idempotency_key=key,
+            idempotency_key=key_of(transaction_id),
             from_account=customer.account,
             **{"amount": "50.00", "to_account": "payee-known", **body},
         )
@@ -132,3 +137,8 @@ class Edge:
             if done or found.get("status") == "DECLINED" or time.monotonic() > deadline:
                 return found
             await asyncio.sleep(0.1)
+
+
+def key_of(transaction_id: str) -> str:
+    """Return the idempotency key under which `pay` confirms a transaction."""
+    return hashlib.sha256(transaction_id.encode()).hexdigest()

@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from service_runtime.clock import Clock
 from service_runtime.messages import Cause, Due, Outgoing, Record, Trace
-from service_runtime.outbox import CLAIM_S
-from service_runtime.ports import DeadLetter, Lease, Stored
+from service_runtime.outbox import CLAIM_S, bundles_of
+from service_runtime.ports import DeadLetter, Lease, Parcel, Stored
 from service_runtime.relay import pause
 
 
@@ -69,8 +70,8 @@ class MemoryTransaction:
     async def add_to_outbox(self, records: Sequence[Outgoing]) -> list[Stored]:
         until = self.clock.now() + timedelta(seconds=CLAIM_S)
         stored = []
-        for record in records:
-            row = Stored(self.tables.next_outbox_id, record)
+        for bundle in bundles_of(records):
+            row = Stored(self.tables.next_outbox_id, bundle)
             self.tables.next_outbox_id += 1
             self.tables.outbox[row.id] = (row, until)
             stored.append(row)
@@ -114,7 +115,7 @@ class MemoryDatabase:
             self.tables.outbox.pop(row_id, None)
 
     async def count_outbox(self) -> int:
-        return len(self.tables.outbox)
+        return sum(len(row.records) for row, _ in self.tables.outbox.values())
 
 
 class MemoryWorkTable:
@@ -175,12 +176,22 @@ class MemoryWorkTable:
             )
 
 
+def singly(
+    send: Callable[[Outgoing], Awaitable[asyncio.Future[Any]]], records: Sequence[Outgoing]
+) -> list[Parcel]:
+    """Pack each record alone, so that each may fail alone."""
+    return [Parcel([place], partial(send, record)) for place, record in enumerate(records)]
+
+
 class MemoryBroker:
     """Topics as lists; one partition each, so that order is what was sent."""
 
     def __init__(self, clock: Clock) -> None:
         self.topics: defaultdict[str, list[Record]] = defaultdict(list)
         self._clock = clock
+
+    async def pack(self, records: Sequence[Outgoing]) -> list[Parcel]:
+        return singly(self.send, records)
 
     async def send(self, outgoing: Outgoing) -> asyncio.Future[Any]:
         """Append to the topic; acknowledged at once."""

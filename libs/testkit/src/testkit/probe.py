@@ -172,7 +172,7 @@ def build(settings: ProbeSettings, topic: str) -> Process:
             if settings.probe_dies == DIES_BEFORE_COMMIT:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    def after_commit() -> None:
+    def after_commit(_received: object) -> None:
         # Workers are woken between the commit and the offset: the very place to die.
         if due_to_die.is_set() and settings.probe_dies == DIES_AFTER_COMMIT:
             os.kill(os.getpid(), signal.SIGKILL)

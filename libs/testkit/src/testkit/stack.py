@@ -6,7 +6,7 @@ nothing in them. A broker that cannot be started fails the tests that need it; n
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -15,7 +15,7 @@ from local_stack.discovery import RunningStack
 from local_stack.engine import chosen_kind
 from local_stack.errors import StackError
 from local_stack.layout import default_data_folder
-from local_stack.stack import Stack
+from local_stack.stack import Stack, silent
 
 DEFAULT_OFFSET = 10_000
 
@@ -37,11 +37,15 @@ def offset_of_this_run() -> int:
 
 
 @contextmanager
-def fresh_stack(offset: int) -> Iterator[Stack]:
+def fresh_stack(
+    offset: int,
+    overrides: Mapping[str, Mapping[str, str]] | None = None,
+    tell: Callable[[str], None] = silent,
+) -> Iterator[Stack]:
     """Start Kafka, PostgreSQL and Redis with nothing in them; stop them at the end."""
     with ExitStack() as undo:
         undo.enter_context(only_run(offset))
-        fresh = Stack(offset)
+        fresh = Stack(offset, overrides=overrides, tell=tell)
         fresh.reset()
         undo.callback(fresh.stop)
         if chosen_kind() == "compose":

@@ -1,6 +1,6 @@
 """What confirm tells the gateway and operators over HTTP."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
@@ -63,6 +63,14 @@ class AccountsToOpen(BaseModel):
         return count
 
 
+class KeysToLookUp(BaseModel):
+    """Keys whose final answers are asked for: `{"user_id": …, "idempotency_key": …}` each."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    keys: list[dict[Literal["user_id", "idempotency_key"], str]] = Field(max_length=1000)
+
+
 def routes(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
     """Return the routes: the gateway's read, and what operators ask."""
     router = APIRouter()
@@ -108,6 +116,11 @@ def _admin(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
     async def accounts(prefix: Name = "", limit: Limit = 100) -> Response:
         async with database.transaction() as tx:
             return JsonResponse({"accounts": await PostgresRecords(tx).accounts(prefix, limit)})
+
+    @router.post("/answers")
+    async def answers(wanted: KeysToLookUp) -> Response:
+        async with database.transaction() as tx:
+            return JsonResponse({"answers": await PostgresRecords(tx).answers(wanted.keys)})
 
     @router.get("/check")
     async def check(unfinished_after_s: Seconds = UNFINISHED_AFTER_S) -> Response:

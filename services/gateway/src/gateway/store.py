@@ -3,13 +3,14 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable
-from typing import Any, Protocol, Self
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
 
 from limits import RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
-from redis.asyncio import BlockingConnectionPool
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -20,10 +21,9 @@ from service_runtime.logs import Log
 
 SOCKET_WITHIN_S = 0.5
 ADMIT_WITHIN_S = 1.0
-"""With the wait for a connection: a crowd must not pass for a Redis that is gone."""
+MOST_A_CALL = 500
 OPEN_S = 5.0
-CONNECTIONS = 64
-WINDOW_S = 60.0
+WINDOW_S = 60
 
 _log = Log("limits")
 _local = metrics.counter("rate_limit_local", "Requests limited without Redis.")
@@ -54,23 +54,86 @@ class MemoryLimits:
         return None
 
 
+_SCRIPT = """
+local now = redis.call('TIME')
+now = now[1] + now[2] / 1000000
+local waits = {}
+for i, key in ipairs(KEYS) do
+    local limit, window = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
+    local oldest = tonumber(redis.call('LINDEX', key, limit - 1) or '-inf')
+    if oldest > now - window then
+        waits[i] = tostring(oldest + window - now)
+    else
+        redis.call('LPUSH', key, string.format('%.6f', now))
+        redis.call('LTRIM', key, 0, limit - 1)
+        redis.call('EXPIRE', key, window)
+        waits[i] = ''
+    end
+end
+return waits
+"""
+"""Admits each key whose LIMIT-th last request is older than the window, by the server's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One request to be counted: the seconds to wait, none where it may pass."""
+
+    key: str
+    limit: int
+    wait_s: asyncio.Future[float | None]
+
+
+class _Windows:
+    """Moving windows in Redis. Who comes while a call is out shares the next one."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._script = redis.register_script(_SCRIPT)
+        self._waiting: list[_Request] = []
+        self._calling: asyncio.Task[None] | None = None
+
+    async def count(self, key: str, limit: int) -> float | None:
+        """Count a request; raise RedisError, OSError or TimeoutError where Redis is away."""
+        wait_s: asyncio.Future[float | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Request(key, limit, wait_s))
+        if self._calling is None:
+            self._calling = asyncio.create_task(self._call())
+        return await wait_s
+
+    async def _call(self) -> None:
+        try:
+            while self._waiting:
+                requests, self._waiting = self._waiting[:MOST_A_CALL], self._waiting[MOST_A_CALL:]
+                await self._count_together(requests)
+        finally:
+            self._calling = None
+
+    async def _count_together(self, requests: Sequence[_Request]) -> None:
+        limits = [part for request in requests for part in (request.limit, WINDOW_S)]
+        try:
+            async with asyncio.timeout(ADMIT_WITHIN_S):
+                found = await self._script(keys=[request.key for request in requests], args=limits)
+        except (RedisError, OSError, TimeoutError) as error:
+            for request in requests:
+                if not request.wait_s.done():
+                    request.wait_s.set_exception(error)
+            return
+        for request, wait in zip(requests, found, strict=True):
+            if not request.wait_s.done():
+                request.wait_s.set_result(float(wait) if wait else None)
+
+
 class SharedLimits:
-    """Moving windows in Redis, one script call a request; local ones while it does not answer."""
+    """Moving windows in Redis; local ones while it does not answer."""
 
     def __init__(self, redis_url: str) -> None:
-        # Blocking: a pool that raises when it is empty would pass for a Redis that is gone.
-        self._pool = BlockingConnectionPool.from_url(
+        self._client = Redis.from_url(
             redis_url,
-            max_connections=CONNECTIONS,
-            timeout=ADMIT_WITHIN_S,
             socket_timeout=SOCKET_WITHIN_S,
             socket_connect_timeout=SOCKET_WITHIN_S,
             retry=Retry(NoBackoff(), 0),
         )
-        # The pool goes through to redis-py, of which the storage's own types know nothing.
-        options: dict[str, Any] = {"connection_pool": self._pool}
-        storage = RedisStorage(f"async+{redis_url}", implementation="redispy", **options)
-        self._redis = MovingWindowRateLimiter(storage)
+        self._redis = _Windows(self._client)
         self._memory = MovingWindowRateLimiter(MemoryStorage())
         self._breaker = Breaker(OPEN_S)
 
@@ -78,14 +141,13 @@ class SharedLimits:
         return self
 
     async def __aexit__(self, *_error: object) -> None:
-        await self._pool.aclose()
+        await self._client.aclose()
 
     async def admit(self, kind: str, who: str, limit: int) -> float | None:
         if self._breaker.admits(time.monotonic()):
             ok = False
             try:
-                async with asyncio.timeout(ADMIT_WITHIN_S):
-                    found = await _window(self._redis, kind, who, limit)
+                found = await self._redis.count(f"limit/{kind}/{who}", limit)
                 ok = True
             except (RedisError, OSError, TimeoutError) as error:
                 _log.warning("redis_away", error_class=type(error).__qualname__)
@@ -94,10 +156,10 @@ class SharedLimits:
             finally:
                 self._breaker.ended(time.monotonic(), ok=ok)
         _local.add(1)
-        return await _window(self._memory, kind, who, limit)
+        return await _locally(self._memory, kind, who, limit)
 
 
-async def _window(
+async def _locally(
     limiter: MovingWindowRateLimiter, kind: str, who: str, limit: int
 ) -> float | None:
     item = RateLimitItemPerMinute(limit)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -16,6 +16,8 @@ from service_runtime.ports import Database
 from service_runtime.web import Credentials, JsonResponse
 
 MAX_CONTACTS = 1000
+MAX_EXPORTED = 1000
+FIRST = UUID(int=0)
 
 
 class ContactBody(BaseModel):
@@ -49,6 +51,13 @@ def routes(
     async def deliveries(payment_id: UUID) -> Response:
         async with database.transaction() as tx:
             return JsonResponse({"deliveries": await store(tx).of_payment(payment_id)})
+
+    @router.get("/deliveries/export", dependencies=[Depends(may_read)])
+    async def export(
+        after: UUID = FIRST, limit: Annotated[int, Query(ge=1, le=MAX_EXPORTED)] = MAX_EXPORTED
+    ) -> Response:
+        async with database.transaction() as tx:
+            return JsonResponse({"deliveries": await store(tx).export(after, limit)})
 
     @router.post("/contacts", dependencies=[Depends(may_write)])
     async def put_contacts(body: ContactsBody) -> Response:

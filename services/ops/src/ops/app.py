@@ -1,6 +1,7 @@
 """Wires the server of ops."""
 
 from ops.addresses import Addresses
+from ops.check.conservation import Conservation
 from ops.check.sources import Sources
 from ops.settings import Settings
 from ops.system import System
@@ -14,10 +15,17 @@ def build(settings: Settings) -> Process:
     """Return the server, ready to run."""
     clock = SystemClock()
     addresses = Addresses(
-        settings.admin_urls, credential_file=str(settings.internal_credential_file)
+        settings.admin_urls,
+        settings.kafka_bootstrap_servers,
+        str(settings.internal_credential_file),
     )
+    system = System(addresses)
     watch = Watch(
-        Sources(System(addresses)), clock, settings.limits(), every_s=settings.check_every_s
+        Sources(system),
+        Conservation(system, clock),
+        clock,
+        settings.limits(),
+        every_s=settings.check_every_s,
     )
     # No dependency makes it unready: an owner that does not answer is what it is there to tell.
     return Process("ops", create_app("ops", {}, clock), loops=[watch.run])

@@ -1,25 +1,16 @@
 """Dead letters, read straight from Kafka by a consumer without a group: looking moves nothing."""
 
-import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
-
-from ops.errors import NotAskedError
+from ops.topics import answered, partitions_of, reader, records_in, spans_of
 from payment_schemas.cloudevents import Headers
 from service_runtime.dead_letters import SUFFIX
 
 READ_WITHIN_S = 30.0
-REQUEST_TIMEOUT_MS = 10_000
-POLL_MS = 500
-POLL_RECORDS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,86 +56,19 @@ class Found:
 
 def read(brokers: str, wanted: Wanted, most: int) -> Found:
     """Read all dead-letter topics up to their present ends; raise NotAskedError past 30 s."""
-    try:
-        return asyncio.run(_read(brokers, wanted, most))
-    except TimeoutError:
-        raise NotAskedError(
-            f"Kafka at {brokers} did not hand over all dead letters within {READ_WITHIN_S:.0f} s:"
-            " see `make status`, or name a topic"
-        ) from None
-    except KafkaError as error:
-        raise NotAskedError(
-            f"Kafka at {brokers} cannot be asked ({type(error).__name__}): see `make status`"
-        ) from None
+    return answered(_read(brokers, wanted, most), brokers, READ_WITHIN_S)
 
 
 async def _read(brokers: str, wanted: Wanted, most: int) -> Found:
     newest: deque[DeadLetter] = deque(maxlen=most)
     total = 0
-    async with asyncio.timeout(READ_WITHIN_S), _consumer(brokers) as consumer:
-        async for letter in _letters(consumer, brokers):
-            if wanted(letter):
-                total += 1
-                newest.append(letter)
+    partitions = await partitions_of(brokers, lambda topic: topic.endswith(SUFFIX))
+    async with reader(brokers) as consumer:
+        async for records in records_in(consumer, await spans_of(consumer, partitions)):
+            letters = [one for one in map(letter_of, records) if wanted(one)]
+            total += len(letters)
+            newest.extend(letters)
     return Found(sorted(newest, key=lambda letter: letter.time), total)
-
-
-@asynccontextmanager
-async def _consumer(brokers: str) -> AsyncIterator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=brokers,
-        client_id="ops",
-        group_id=None,
-        enable_auto_commit=False,
-        request_timeout_ms=REQUEST_TIMEOUT_MS,
-    )
-    try:
-        await consumer.start()
-        yield consumer
-    finally:
-        await consumer.stop()
-
-
-async def _letters(consumer: AIOKafkaConsumer, brokers: str) -> AsyncIterator[DeadLetter]:
-    """Yield what lies between the present beginnings and ends of all dead-letter topics."""
-    partitions = await _partitions(brokers)
-    first = await consumer.beginning_offsets(partitions) if partitions else {}
-    ends = await consumer.end_offsets(partitions) if partitions else {}
-    left = {one for one in partitions if first[one] < ends[one]}
-    consumer.assign(sorted(left))
-    for one in left:
-        consumer.seek(one, first[one])
-    while left:
-        polled = await consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
-        for letter in _before(polled, ends):
-            yield letter
-        # By position and not by record: the last offsets may hold no record that is ours to read.
-        left = {one for one in left if await consumer.position(one) < ends[one]}
-
-
-async def _partitions(brokers: str) -> list[TopicPartition]:
-    """Return all partitions of all dead-letter topics."""
-    admin = AIOKafkaAdminClient(
-        bootstrap_servers=brokers, client_id="ops", request_timeout_ms=REQUEST_TIMEOUT_MS
-    )
-    try:
-        await admin.start()
-        topics = [topic for topic in await admin.list_topics() if topic.endswith(SUFFIX)]
-        described = await admin.describe_topics(sorted(topics)) if topics else []
-    finally:
-        await admin.close()
-    return [
-        TopicPartition(topic["topic"], partition["partition"])
-        for topic in described
-        for partition in topic["partitions"]
-    ]
-
-
-def _before(polled: dict[TopicPartition, Any], ends: dict[Any, int]) -> Iterator[DeadLetter]:
-    for partition, records in polled.items():
-        for record in records:
-            if record.offset < ends[partition]:
-                yield letter_of(record)
 
 
 def letter_of(record: Any) -> DeadLetter:

@@ -16,6 +16,7 @@ class Known:
 
     payment: Row
     instructions: Sequence[Row] = ()
+    assessments: Sequence[Row] = ()
     challenges: Sequence[Row] = ()
     deliveries: Sequence[Row] = ()
     timeline: Sequence[Row] = ()
@@ -51,6 +52,7 @@ def known_of(system: System, payment: Row) -> Known:
         return rows
 
     known.instructions = ask("settlement", "/admin/instructions", "instructions")
+    known.assessments = ask("risk", "/admin/assessments", "assessments")
     known.challenges = ask("otp", "/admin/challenges", "challenges")
     known.deliveries = ask("notification", "/admin/deliveries", "deliveries")
     known.timeline = ask("audit", "/admin/timeline", "rows")

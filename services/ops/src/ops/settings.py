@@ -3,10 +3,10 @@
 from pydantic import Field, FilePath
 
 from ops.check.examination import Limits
-from service_runtime.settings import HttpSettings
+from service_runtime.settings import KafkaSettings
 
 
-class Settings(HttpSettings):
+class Settings(KafkaSettings):
     """Settings of the server; the command reads the same addresses by itself."""
 
     port: int = Field(default=3030, ge=1, le=65535)

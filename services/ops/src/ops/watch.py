@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 
+from ops.check.conservation import Conservation
 from ops.check.examination import Examination, Limits
 from ops.check.findings import NAMES, Findings
 from ops.check.sources import FIRST, Sources
@@ -50,8 +51,17 @@ class Sweep:
 class Watch:
     """Checks again and again in a thread of its own, so that HTTP is answered meanwhile."""
 
-    def __init__(self, sources: Sources, clock: Clock, limits: Limits, every_s: float) -> None:
+    def __init__(
+        self,
+        sources: Sources,
+        conservation: Conservation,
+        clock: Clock,
+        limits: Limits,
+        *,
+        every_s: float,
+    ) -> None:
         self._sources = sources
+        self._conservation = conservation
         self._clock = clock
         self._limits = limits
         self._every_s = every_s
@@ -69,6 +79,11 @@ class Watch:
             "payments_unfinished", "Work that is too old.", shown(lambda found: found.unfinished)
         )
         metrics.gauge("dead_letters", "At all owners.", shown(lambda found: found.dead_letters))
+        metrics.gauge(
+            "work_parked_rows",
+            "At all owners, until a person sees to them.",
+            shown(lambda found: found.parked),
+        )
         metrics.gauge(
             "check_unanswered",
             "Questions of the last check that nobody answered.",
@@ -89,9 +104,10 @@ class Watch:
             self._stopping.wait(self._every_s)
 
     def round(self) -> None:
-        """Ask every owner, and compare one slice of payments across them."""
+        """Ask every owner, account for the newest records, and compare a slice of payments."""
         examination = Examination(self._sources, self._clock, self._limits)
         examination.ask_owners()
+        examination.look(self._conservation.newest)
         findings = examination.findings
         self.sweep.note_owners(findings)
         self._compare_slice(findings)

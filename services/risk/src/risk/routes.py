@@ -1,18 +1,35 @@
 """What operators ask of risk."""
 
-from typing import Any
+from typing import Annotated, Any
+from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 
 from risk.store import PostgresAssessments
 from service_runtime.clock import Clock
 from service_runtime.ports import Database
 from service_runtime.web import Credentials
 
+FIRST = UUID(int=0)
+MOST_EXPORTED = 1000
+Limit = Annotated[int, Query(ge=1, le=MOST_EXPORTED)]
+
 
 def routes(database: Database, credentials: Credentials, clock: Clock) -> APIRouter:
     """Return the routes under `/admin`."""
     router = APIRouter(prefix="/admin", dependencies=[Depends(credentials.require("ops.read"))])
+
+    @router.get("/assessments")
+    async def assessments(payment_id: UUID) -> dict[str, Any]:
+        """Return a payment's assessment: score, factors, and what was found outside."""
+        async with database.transaction() as tx:
+            return {"assessments": await PostgresAssessments(tx).of_payment(payment_id)}
+
+    @router.get("/assessments/export")
+    async def export(after: UUID = FIRST, limit: Limit = MOST_EXPORTED) -> dict[str, Any]:
+        """Return assessments by payment id, for checks."""
+        async with database.transaction() as tx:
+            return {"assessments": await PostgresAssessments(tx).export(after, limit)}
 
     @router.get("/check")
     async def check() -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Wires settlement."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -8,6 +9,7 @@ from fastapi import APIRouter
 from payment_schemas.events.record import AuditRecorded
 from payment_schemas.events.settlement import SettlementRequested, SettlementUpdated
 from service_runtime.consumer import Handler
+from service_runtime.messages import Received
 from service_runtime.outside import OutsideClient
 from service_runtime.process import Process
 from service_runtime.schedule import Schedule
@@ -31,13 +33,13 @@ def build(settings: Settings) -> Process:
         for partner, client in zip(settings.partners, clients, strict=True)
     }
     works = _works(settings, banks)
-    senders = [service.worker(work) for work in works[NextStep.SEND]]
-    enquirers = [service.worker(work) for work in works[NextStep.ENQUIRE]]
+    senders = {partner: service.worker(work) for partner, work in works[NextStep.SEND].items()}
+    enquirers = [service.worker(work) for work in works[NextStep.ENQUIRE].values()]
     reconciliation = handlers.Reconciliation(banks, PostgresCases, service.unit.keep, service.clock)
     process = service.process(
         handlers=[_handler(settings, senders)],
         emits=[SettlementUpdated, AuditRecorded],
-        workers=[*senders, *enquirers],
+        workers=[*senders.values(), *enquirers],
         routes=_routes(service, reconciliation),
         resources=clients,
     )
@@ -68,20 +70,27 @@ def _client(settings: Settings, partner: str) -> OutsideClient:
     )
 
 
-def _handler(settings: Settings, senders: list[Worker]) -> Handler:
+def _handler(settings: Settings, senders: Mapping[str, Worker]) -> Handler:
     routing = handlers.Routing(settings.partner_routes, settings.default_partner)
+
+    def wake(received: Sequence[Received[SettlementRequested]]) -> None:
+        for partner in {routing.partner_of(item.event) for item in received}:
+            senders[partner].wake()
+
     return Handler(
         event=SettlementRequested,
         handle=partial(handlers.on_settlement_requested, routing=routing),
         store=PostgresInstructions,
-        wakes=[sender.wake for sender in senders],
+        wakes=[wake],
     )
 
 
-def _works(settings: Settings, banks: dict[str, HttpPartnerBank]) -> dict[NextStep, list[Work]]:
+def _works(
+    settings: Settings, banks: Mapping[str, HttpPartnerBank]
+) -> dict[NextStep, dict[str, Work]]:
     """Give each partner lanes of its own to send and to enquire: none waits for another's bank."""
     return {
-        step: [_work(settings, partner, step, bank) for partner, bank in banks.items()]
+        step: {partner: _work(settings, partner, step, bank) for partner, bank in banks.items()}
         for step in NextStep
     }
 

@@ -11,7 +11,6 @@ import yaml
 
 from local_stack.credentials import MONITOR_PASSWORD, Credentials
 from local_stack.errors import StackError
-from local_stack.inventory import Inventory
 from local_stack.layout import CHECKOUT, Layout
 from local_stack.ports import Ports
 from local_stack.programs import Program
@@ -28,6 +27,8 @@ class Pace:
     """How often the pipeline looks, and by which rules it judges: shorter for staged faults."""
 
     every_s: int = 15
+    decide_s: int = 10
+    """How long a trace's spans are waited for before it is kept or not."""
     rules: Path = RULES
 
 
@@ -98,6 +99,7 @@ class Processes:
             "JAEGER_OTLP_ADDRESS": at("jaeger_otlp"),
             "PROMETHEUS_OTLP_URL": self.url("prometheus_web") + "/api/v1/otlp",
             "ZIPKIN_URL": self.url("zipkin_web"),
+            "TAIL_DECISION_WAIT": f"{self.pace.decide_s}s",
             "SCRAPE_INTERVAL": f"{self.pace.every_s}s",
             "GOMEMLIMIT": "320MiB",
         }
@@ -156,7 +158,7 @@ class Processes:
 
     def _targets(self, job: str) -> list[dict[str, Any]]:
         if job == "services":
-            return [self._service_targets(name) for name in _ours(self.ports.inventory)]
+            return [self._service_targets(one.name) for one in self.ports.inventory.ours]
         part = {"otel-collector": "collector_metrics", "jaeger": "jaeger_metrics"}
         return [{"targets": [self._at(part.get(job, "prometheus_web"))]}]
 
@@ -202,7 +204,3 @@ def _read_now(*files: Path) -> dict[str, str]:
     """A variable that changes with what is read at start, so that a change starts it again."""
     text = b"".join(file.read_bytes() for file in files)
     return {"SETTINGS_SHA256": hashlib.sha256(text).hexdigest()}
-
-
-def _ours(inventory: Inventory) -> list[str]:
-    return [one.name for one in inventory.services.values() if not one.module.startswith("mocks.")]

@@ -3,6 +3,7 @@
 from grafana_foundation_sdk.builders import dashboard as builder
 from grafana_foundation_sdk.models import units
 
+from local_stack.inventory import load_inventory
 from observability.dashboards.panels import (
     RATE,
     Query,
@@ -14,6 +15,7 @@ from observability.dashboards.panels import (
     quantiles,
 )
 
+_OURS = "|".join(one.name for one in load_inventory().ours)
 _REQUESTS = "http_server_request_duration_seconds_count"
 _CONFIRM = 'service_name="gateway",http_route="/payment/confirm"'
 
@@ -64,8 +66,9 @@ def _glance() -> list[object]:
 
 
 def _share_of(status: str) -> str:
-    some = f'rate({_REQUESTS}{{http_response_status_code=~"{status}"}}[{RATE}])'
-    whole = f"sum by (service_name) (rate({_REQUESTS}[{RATE}]))"
+    ours = f'service_name=~"{_OURS}"'
+    some = f'rate({_REQUESTS}{{{ours},http_response_status_code=~"{status}"}}[{RATE}])'
+    whole = f"sum by (service_name) (rate({_REQUESTS}{{{ours}}}[{RATE}]))"
     return f"(sum by (service_name) ({some}) or 0 * {whole}) / {whole}"
 
 
@@ -139,8 +142,13 @@ def _answers() -> list[object]:
 def _invariants() -> list[object]:
     return [
         graph(
-            Told("Invariants violated", "By `countersign check`; always zero.", units.Short),
+            Told(
+                "Invariants violated",
+                "By the continuous check, and what it could not ask; always zero.",
+                units.Short,
+            ),
             Query("max by (kind) (invariant_violations)", "{{kind}}"),
+            Query("max(check_unanswered)", "not asked"),
             span=8,
         ),
         graph(

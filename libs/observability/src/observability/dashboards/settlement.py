@@ -55,8 +55,9 @@ def _settlement() -> list[object]:
             Query("sum(increase(late_answers_total[1h])) or vector(0)", "in the last hour"),
         ),
         graph(
-            Told("Parked work", "Due rows set aside for a person, in an hour.", units.Short),
-            Query("sum(increase(work_parked_total[1h])) or vector(0)", "rows"),
+            Told("Parked work", "Due rows set aside for a person.", units.Short),
+            Query("sum(increase(work_parked_total[1h])) or vector(0)", "in an hour"),
+            Query("max(work_parked_rows)", "there now"),
         ),
     ]
 

@@ -11,7 +11,9 @@ from typing import Any
 from zlib import crc32
 
 from service_runtime.messages import Outgoing, Record
+from service_runtime.ports import Parcel
 from service_runtime.relay import pause
+from testkit.memory import singly
 from testkit.simulation.chance import Faults, SeededClock
 from testkit.simulation.life import Life
 from testkit.simulation.loop import VirtualLoop
@@ -238,6 +240,9 @@ class SimulatedProducer:
     def is_empty(self) -> bool:
         """Whether the broker has all that was sent."""
         return not self._buffer
+
+    async def pack(self, records: Sequence[Outgoing]) -> list[Parcel]:
+        return singly(self.send, records)
 
     async def send(self, outgoing: Outgoing) -> asyncio.Future[Any]:
         await self._life.point("send")

@@ -128,4 +128,4 @@ class SimulatedDatabase(MemoryDatabase):
                 tx.tables.outbox.pop(row_id, None)
 
     async def count_outbox(self) -> int:
-        return len(self._storage.tables.outbox)
+        return sum(len(row.records) for row, _ in self._storage.tables.outbox.values())

@@ -113,6 +113,11 @@ def payment_of(row: DictRow) -> Payment:
     return Payment(**{**values, "status": Status(values["status"])})
 
 
+def _changeable(payment: Payment) -> dict[str, Any]:
+    """Return what may have changed: half of the row, and half of what PostgreSQL must parse."""
+    return {name: getattr(payment, name) for name in ("id", *_CHANGING)}
+
+
 class PostgresPayments:
     """Payments, accounts and the ledger in one PostgreSQL transaction."""
 
@@ -155,7 +160,7 @@ class PostgresPayments:
 
     async def save(self, payments: Collection[Payment]) -> None:
         if payments:
-            await self._tx.run(_SAVE, rows=json_rows(list(payments)))
+            await self._tx.run(_SAVE, rows=json_rows([_changeable(one) for one in payments]))
 
     async def post(self, ledger: Ledger) -> None:
         if not ledger.journals:

@@ -1,5 +1,6 @@
 """What confirm's tables hold, for the gateway and for operators: reads, checks, openings."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, LiteralString
 from uuid import UUID
 
@@ -105,10 +106,21 @@ class PostgresRecords:
         """Return payments in the order of their ids, for checks across services."""
         return await self._tx.rows(
             """select id as payment_id, user_id, transaction_id, status, version,
-                      settlement_status, uetr, amount_minor, currency, updated_at
+                      settlement_status, settlement_version, uetr, amount_minor, currency,
+                      to_account, risk_score, challenge_number, updated_at
                from payment where id > %(after)s order by id limit %(limit)s""",
             after=after,
             limit=limit,
+        )
+
+    async def answers(self, keys: Sequence[Mapping[Any, str]]) -> list[DictRow]:
+        """Return the stored final answers to these users' keys, as they were told."""
+        return await self._tx.rows(
+            """select user_id, idempotency_key, answer_body as body
+               from json_to_recordset(%(keys)s::json)
+                   as asked (user_id text, idempotency_key text)
+               join payment using (user_id, idempotency_key) where answer_body is not null""",
+            keys=json_rows(keys),
         )
 
     async def check(self, unfinished_after_s: float) -> dict[str, Any]:

@@ -58,6 +58,18 @@ class MemoryDeliveries:
         found.sort(key=lambda row: (self._times[row.id].created_at, row.id))
         return [self._shown(row) for row in found[:MAX_LISTED]]
 
+    async def export(self, after: UUID, limit: int) -> list[dict[str, Any]]:
+        known = sorted({row.payment_id for row in self._rows.values() if row.payment_id > after})
+        return [
+            {
+                "payment_id": name,
+                "templates": sorted(
+                    row.template for row in self._rows.values() if row.payment_id == name
+                ),
+            }
+            for name in known[:limit]
+        ]
+
     async def health(self) -> Health:
         leases = self._tx.own[f"{TABLE}/lease"].values()
         untold = [

@@ -53,6 +53,10 @@ class Deliveries(Protocol):
         """Return a payment's deliveries as operators see them: no text, no number, no address."""
         ...
 
+    async def export(self, after: UUID, limit: int) -> list[dict[str, Any]]:
+        """Return payments behind `after` in the order of their ids, with their templates."""
+        ...
+
     async def health(self) -> Health:
         """Return what an operator should know; bounded. I13: each outcome is told."""
         ...

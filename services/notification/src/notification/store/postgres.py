@@ -81,6 +81,19 @@ class PostgresDeliveries:
             limit=MAX_LISTED,
         )
 
+    async def export(self, after: UUID, limit: int) -> list[dict[str, Any]]:
+        return await self._tx.rows(
+            """select page.payment_id, found.templates
+               from (select distinct payment_id from delivery where payment_id > %(after)s
+                     order by payment_id limit %(limit)s) as page
+               cross join lateral (
+                   select array_agg(template order by template) as templates
+                   from delivery as one where one.payment_id = page.payment_id) as found
+               order by page.payment_id""",
+            after=after,
+            limit=limit,
+        )
+
     async def health(self) -> Health:
         counts = await self._tx.rows(
             """select (select count(*) from delivery where parked_at is not null) as parked,

@@ -1,8 +1,8 @@
 """A check of the running system: every owner's own, and one across them all."""
 
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,7 +19,7 @@ from service_runtime.clock import Clock
 MOST_SUSPECTS = 1000
 """Payments that are looked at again; under load many are in motion while they are read."""
 LOOK_AGAIN_S = 1.0
-ACROSS = ("I1", "I4", "I9")
+ACROSS = ("I1", "I4", "I6", "I9", "I10", "I12", "I13")
 TELLS_LIVENESS = frozenset(OWNERS) - {"audit"}
 """Audit cannot tell a payment that waits for its customer from one that is stuck."""
 
@@ -45,6 +45,7 @@ class Examination:
         self._limits = limits
         self._started_at = clock.now()
         self._suspects: dict[str, list[Fault]] = {}
+        self._cases: dict[str, dict[str, Any]] | None = None
         self.findings = Findings()
 
     def whole(self) -> Findings:
@@ -68,6 +69,13 @@ class Examination:
         self._look_again(with_statements=False)
         self._settle_suspects()
         return FIRST if until == LAST else until
+
+    def look(self, part: Callable[[Findings], None]) -> None:
+        """Have another part of the check add what it finds, as far as it can be asked."""
+        try:
+            part(self.findings)
+        except OpsError as error:
+            self.findings.not_asked(str(error))
 
     def ask_owners(self) -> None:
         """Ask every owner for what it has found by itself."""
@@ -112,11 +120,12 @@ class Examination:
 
     def _seen(self, span: Span, movements: Movements | None) -> Iterable[tuple[str, Seen]]:
         try:
-            for payment_id, (payment, instruction, timeline) in self._sources.joined(span):
+            for payment_id, seen in self._sources.joined(span):
+                payment = seen.payment
                 moved = movements.of(payment.uetr) if movements and payment else None
                 if payment and moved == [] and self._is_before_statements(payment.updated_at):
                     moved = None
-                yield payment_id, Seen(payment, instruction, timeline, moved)
+                yield payment_id, replace(seen, movements=moved)
         except DisorderError as error:
             raise NotAskedError(f"an export is out of order: {error}") from None
 
@@ -145,7 +154,7 @@ class Examination:
         """Money that moved for nobody's payment."""
         for one in movements.unwanted():
             details = f"{one.partner} moved {one.amount} {one.currency} for no payment"
-            self.findings.add(Violation("I2", one.uetr, details))
+            self._found(Violation("I2", one.uetr, details))
 
     def _look_again(self, *, with_statements: bool) -> None:
         """Look at suspects again until they fit or the grace is over."""
@@ -172,7 +181,29 @@ class Examination:
 
     def _convict(self, payment_id: str, faults: Iterable[Fault]) -> None:
         for fault in faults:
-            self.findings.add(Violation(fault.invariant, payment_id, fault.details))
+            self._found(Violation(fault.invariant, payment_id, fault.details))
+
+    def _found(self, violation: Violation) -> None:
+        """Keep a violation; of a break with a bank, settlement's case knows what became of it."""
+        case = self._case_of(violation.about) if violation.invariant == "I2" else None
+        if case is None:
+            self.findings.add(violation)
+        elif case["status"] == "RESOLVED":
+            self.findings.explained += 1
+        else:
+            known = f"; settlement has a case: {case['kind']}, {case['status']}, {case['id']}"
+            self.findings.add(replace(violation, details=violation.details + known))
+
+    def _case_of(self, about: str) -> dict[str, Any] | None:
+        """Return the case about a payment or a UETR, asking for all of them once."""
+        if self._cases is None:
+            self._cases = {}
+            try:
+                for one in self._sources.cases():
+                    self._cases |= dict.fromkeys((one["uetr"], one["payment_id"]), one)
+            except OpsError as error:
+                self.findings.not_asked(str(error))
+        return self._cases.get(about)
 
 
 def _violation_of(owner: str, row: Mapping[str, Any]) -> Violation:

@@ -9,10 +9,16 @@ NAMES = {
     "I2": "no double: the bank moved money exactly once",
     "I3": "ledger: journals, balances, in-flight",
     "I4": "states: only legal steps, version +1",
+    "I5": "conservation: each record is in the inbox or a dead letter",
+    "I6": "order: nothing late has moved a state back",
     "I8": "liveness: nothing unfinished for too long",
     "I9": "audit: one row per transition",
+    "I10": "codes: bounded, accepted once, for this payment",
+    "I12": "fail closed: confirmed only with every result",
+    "I13": "told: each outcome has its message, once",
 }
-"""Checked across services; an owner may report others of its own."""
+"""Checked again and again. `check --full` adds I7; an owner may report others of its own."""
+NAMES_OF_FULL = {**NAMES, "I7": "replay: one final answer a key, byte for byte"}
 LISTED = 100
 """Violations of one invariant that are named; all are counted."""
 
@@ -42,6 +48,10 @@ class Findings:
     parked: int = 0
     in_motion: int = 0
     """Payments that changed while they were looked at, and were left for the next check."""
+    explained: int = 0
+    """Breaks with a bank that people have resolved: they stay, and are no violations any more."""
+    notes: list[str] = field(default_factory=list)
+    """What was not looked at, a sentence each."""
     missing: list[str] = field(default_factory=list)
     """Why something could not be asked, a sentence each."""
 
@@ -82,5 +92,7 @@ class Findings:
             "dead_letters": self.dead_letters,
             "parked": self.parked,
             "in_motion": self.in_motion,
+            "explained": self.explained,
+            "notes": self.notes,
             "missing": self.missing,
         }

@@ -4,11 +4,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ops.check import timeline
-from ops.check.rows import Instruction, Movement, Payment, Timeline, major
+from ops.check.rows import (
+    Assessment,
+    Challenges,
+    Deliveries,
+    Instruction,
+    Movement,
+    Payment,
+    Timeline,
+    major,
+)
 from ops.check.timeline import Fault
 
 MOST_MOVEMENTS = {"SETTLED": 1, "PENDING": 1, "SENT": 1, "UNKNOWN": 1, "RECONCILE": 1}
 """By settlement status; any other (REJECTED, or nothing to settle) moves none."""
+MOST_CHALLENGES = 3
+MOST_ATTEMPTS = 5
+SCREENED = 2
+"""Debtor and creditor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +31,9 @@ class Seen:
     payment: Payment | None
     instruction: Instruction | None
     timeline: Timeline | None
+    challenges: Challenges | None = None
+    assessment: Assessment | None = None
+    deliveries: Deliveries | None = None
     movements: Sequence[Movement] | None = None
     """None: the statement was not asked for, or does not reach back to it."""
 
@@ -27,7 +43,13 @@ def faults_of(seen: Seen) -> list[Fault]:
     payment = seen.payment
     if payment is None:
         return _without_payment(seen)
-    faults = [*_instruction(payment, seen.instruction), *timeline.faults_of(seen.timeline, payment)]
+    faults = [
+        *_instruction(payment, seen.instruction),
+        *timeline.faults_of(seen.timeline, payment),
+        *_codes(payment, seen.challenges),
+        *_results(payment, seen.assessment),
+        *_told(payment, seen.deliveries),
+    ]
     if seen.movements is not None:
         faults += _movements(payment, seen.movements)
     return faults
@@ -86,3 +108,52 @@ def _movement(payment: Payment, movement: Movement) -> list[Fault]:
     if movement.end_to_end_id != payment.transaction_id:
         faults.append(Fault("I2", f"{movement.partner} has another end-to-end id"))
     return faults
+
+
+def _codes(payment: Payment, found: Challenges | None) -> list[Fault]:
+    """Hold a payment's challenges against the bounds, and what was accepted against the payment."""
+    challenges = found.challenges if found else ()
+    accepted = [one for one in challenges if one.state == "ACCEPTED"]
+    needed = payment.status == "CONFIRMED" and payment.challenge_number > 0
+    bounds = {
+        f"{len(challenges)} challenges": len(challenges) > MOST_CHALLENGES,
+        "a challenge was tried too often": any(one.attempts > MOST_ATTEMPTS for one in challenges),
+        f"{len(accepted)} challenges were accepted": len(accepted) > 1,
+        "confirmed, and no code was accepted": needed and not accepted,
+        "a code was accepted for another amount or payee": any(
+            (one.amount_minor, one.currency, one.payee)
+            != (payment.amount_minor, payment.currency, payment.to_account)
+            for one in accepted
+        ),
+    }
+    return [Fault("I10", details) for details, is_broken in bounds.items() if is_broken]
+
+
+def _results(payment: Payment, found: Assessment | None) -> list[Fault]:
+    """Demand every result on record for what was confirmed, and that it allowed it."""
+    if payment.status != "CONFIRMED":
+        return []
+    if found is None or found.status != "ASSESSED":
+        return [Fault("I12", "confirmed without an assessment")]
+    demands = {
+        "without the sanctions list's answers": found.screenings < SCREENED,
+        "though the sanctions list has a hit": found.sanctions != "clear",
+        "without identity documents": found.kyc in (None, "rejected"),
+        "with another score": found.score != payment.risk_score,
+    }
+    return [Fault("I12", f"confirmed {why}") for why, is_broken in demands.items() if is_broken]
+
+
+def _told(payment: Payment, found: Deliveries | None) -> list[Fault]:
+    """Demand one message for each outcome: none lost, and none twice under another id."""
+    templates = found.templates if found else ()
+    outcomes = {
+        "confirmed": payment.status == "CONFIRMED",
+        "declined": payment.status == "DECLINED",
+        "returned": payment.settlement_status == "REJECTED",
+    }
+    return [
+        Fault("I13", f"{templates.count(name)} messages {name!r}, there should be {int(is_due)}")
+        for name, is_due in outcomes.items()
+        if templates.count(name) != int(is_due)
+    ]

@@ -4,24 +4,45 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import takewhile
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from ops.check import rows
 from ops.check.joining import entries_of, merge_join, paged
 from ops.check.movements import Movements
-from ops.check.rows import Instruction, Payment, Timeline
+from ops.check.rules import Seen
 from ops.errors import NotAskedError
 from ops.system import System
 
 PAGE = 1000
-TIMELINES_PAGE = 500
-"""Audit's own limit."""
+MOST_CASES = 1000
 FIRST = str(UUID(int=0))
 LAST = str(UUID(int=2**128 - 1))
 
-T = TypeVar("T")
-Joined = tuple[str, tuple[Payment | None, Instruction | None, Timeline | None]]
+Joined = tuple[str, Seen]
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Rows about payments that an owner hands out by payment id."""
+
+    owner: str
+    path: str
+    name: str
+    row_of: Callable[[Any], Any]
+    page: int = PAGE
+    """The owner's own limit."""
+
+
+EXPORTS = (
+    Export("confirm", "/admin/payments/export", "payments", rows.payment_of),
+    Export("settlement", "/admin/instructions/export", "instructions", rows.instruction_of),
+    Export("audit", "/admin/timelines", "timelines", rows.timeline_of, page=500),
+    Export("otp", "/admin/challenges/export", "challenges", rows.challenges_of),
+    Export("risk", "/admin/assessments/export", "assessments", rows.assessment_of),
+    Export("notification", "/admin/deliveries/export", "deliveries", rows.deliveries_of),
+)
+"""In the order of the fields of Seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,27 +72,10 @@ class Sources:
         return found
 
     def joined(self, span: Span) -> Iterator[Joined]:
-        """Yield, by payment id, what confirm, settlement and audit have for it."""
-        payments = self._read(
-            ("confirm", "/admin/payments/export", "payments"), rows.payment_of, span, span.page
-        )
-        instructions = self._read(
-            ("settlement", "/admin/instructions/export", "instructions"),
-            rows.instruction_of,
-            span,
-            span.page,
-        )
-        timelines = self._read(
-            ("audit", "/admin/timelines", "timelines"),
-            rows.timeline_of,
-            span,
-            min(span.page, TIMELINES_PAGE),
-        )
-        return merge_join(
-            (payments, lambda one: one.id),
-            (instructions, lambda one: one.payment_id),
-            (timelines, lambda one: one.payment_id),
-        )
+        """Yield, by payment id, what each owner has for it."""
+        found = merge_join(*((self._read(one, span), _payment_id) for one in EXPORTS))
+        for payment_id, rows_of_all in found:
+            yield payment_id, Seen(*rows_of_all)
 
     def last_of_page(self, after: str) -> str:
         """Return the last id of the page of payments behind `after`; LAST where it is the end."""
@@ -91,19 +95,26 @@ class Sources:
                 raise NotAskedError(f"partner_bank: {error} at /statement of {day}") from None
         return found
 
-    def _read(
-        self,
-        where: tuple[str, str, str],
-        row_of: Callable[[Any], T],
-        span: Span,
-        limit: int,
-    ) -> Iterator[T]:
-        owner, path, name = where
+    def cases(self) -> list[dict[str, Any]]:
+        """Return settlement's cases, resolved and then unresolved, at most MOST_CASES of each."""
+        found: list[dict[str, Any]] = []
+        for status in ("RESOLVED", None):
+            query = {"status": status, "limit": MOST_CASES}
+            found += self._system.get("settlement", "/admin/cases", **query)["cases"]
+        return found
+
+    def _read(self, export: Export, span: Span) -> Iterator[Any]:
+        limit = min(span.page, export.page)
 
         def fetch(after: str) -> list[Any]:
-            found = self._system.get(owner, path, after=after, limit=limit)[name]
-            page: list[Any] = found
+            found = self._system.get(export.owner, export.path, after=after, limit=limit)
+            page: list[Any] = found[export.name]
             return page
 
         raw = paged(fetch, lambda row: str(row["payment_id"]), span.after)
-        return map(row_of, takewhile(lambda row: row["payment_id"] <= span.until, raw))
+        return map(export.row_of, takewhile(lambda row: row["payment_id"] <= span.until, raw))
+
+
+def _payment_id(row: Any) -> str:
+    name: str = row.payment_id
+    return name

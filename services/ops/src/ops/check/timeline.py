@@ -6,7 +6,7 @@ versions on, as the contract's table of states allows.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ops.check.rows import Payment, Timeline
@@ -50,6 +50,17 @@ ENDS: Mapping[str, Mapping[str, int]] = {
 _TOLD_BY = {OTP_REQUESTED: "OTP_CHALLENGED", OTP_SUBMITTED: "OTP_VERIFIED"}
 """Which entry tells of the step to AWAITING_CODE that follows."""
 
+_RANK = {START: 0, REQUESTED: 1, OTP_REQUESTED: 2, OTP_SUBMITTED: 2, CONFIRMED: 3, DECLINED: 3}
+"""A payment goes on to a higher one, or round among its codes; never back."""
+
+_SETTLEMENT = frozenset(
+    f"SETTLEMENT_{status}" for status in ("SENT", "UNKNOWN", "RECONCILE", "SETTLED", "REJECTED")
+)
+"""Entries that carry the settlement instruction's version."""
+
+Told = tuple[str, int | None]
+"""An entry, and the version that it carries."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -63,13 +74,27 @@ def faults_of(timeline: Timeline | None, payment: Payment) -> list[Fault]:
     """Say what is wrong with a payment's entries."""
     if timeline is None:
         return [Fault("I9", "the audit log knows nothing of it")]
-    pairs = zip(timeline.events, timeline.versions, strict=True)
+    pairs = list(zip(timeline.events, timeline.versions, strict=True))
     told = sorted((version or 0, event) for event, version in pairs if event in STEPS)
     repeated = [version for version, count in Counter(v for v, _ in told).items() if count > 1]
     if repeated:
         return [Fault("I9", f"version {repeated[0]} has more than one row")]
     faults = [*_walk(told), *_end(told, payment), *_silent(told, timeline, payment)]
-    return faults + _settlement_rows(timeline, payment)
+    return faults + _settlement_rows(timeline, payment) + _moved_back(pairs, payment)
+
+
+def _moved_back(told: Iterable[Told], payment: Payment) -> list[Fault]:
+    """Compare confirm's settlement status with the highest version that settlement has told.
+
+    Entries may come in any order, because a dead writer's are sent later; what they have made of
+    the payment may not depend on it.
+    """
+    settlement = [(version or 0, event) for event, version in told if event in _SETTLEMENT]
+    highest, event = max(settlement, default=(0, ""))
+    at, status = payment.settlement_version, f"SETTLEMENT_{payment.settlement_status}"
+    if at < highest or (at == highest and event not in ("", status)):
+        return [Fault("I6", f"{status} at version {at}, and {event} was told at {highest}")]
+    return []
 
 
 def _walk(told: list[tuple[int, str]]) -> Iterator[Fault]:
@@ -78,7 +103,9 @@ def _walk(told: list[tuple[int, str]]) -> Iterator[Fault]:
     for version, event in told:
         legal = STEPS[last].get(event)
         gap = version - before
-        if legal is None and gap <= 2:
+        if _RANK[event] < _RANK[last] or last in (CONFIRMED, DECLINED):
+            yield Fault("I6", f"from {last} back to {event} at version {version}")
+        elif legal is None and gap <= 2:
             yield Fault("I4", f"no way from {last or 'nothing'} to {event} at version {version}")
         elif legal is None or gap not in legal:
             yield Fault("I9", f"no row for a step between versions {before} and {version}")

@@ -1,12 +1,15 @@
 """`countersign check`: the invariants, held against the running system."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from ops.check.conservation import Conservation
 from ops.check.examination import Examination, Limits
-from ops.check.findings import NAMES, Findings
+from ops.check.findings import NAMES_OF_FULL, Findings
+from ops.check.replays import Replays
 from ops.check.sources import Sources
 from ops.command.output import AsJson, cell, console, print_json, table_of
 from ops.command.session import open_system
@@ -17,11 +20,13 @@ HELP = """Hold the running system against its invariants, and print what is wron
 
 Asks every owner for its own findings; then reads all payments, settlement instructions, timelines
 of the audit log and the banks' statements side by side and compares them. What does not fit is
-looked at again for --grace seconds, because services tell one another with a delay.
+looked at again for --grace seconds, because services tell one another with a delay. Of the topics
+the newest records are accounted for; with --full all that they hold, and all answers in them.
 
 \b
 Examples:
   countersign check
+  countersign check --full --grace 60
   countersign check --grace 60 --unfinished-after 120
   countersign check --json | jq .violations
 
@@ -30,7 +35,7 @@ Exit codes: 0 nothing is wrong; 1 something is; 2 nothing was found wrong, but s
 be asked."""
 
 
-def check(
+def check(  # noqa: PLR0913 - one parameter an option
     context: typer.Context,
     *,
     grace: Annotated[float, typer.Option(min=0, help="Seconds until a mismatch counts.")] = 10,
@@ -40,12 +45,19 @@ def check(
     days: Annotated[
         int, typer.Option(min=1, max=366, help="Days of statements to compare, today included.")
     ] = 7,
+    full: Annotated[bool, typer.Option("--full", help="Read the topics and inboxes, too.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check the invariants."""
-    sources = Sources(open_system(context))
-    limits = Limits(unfinished_after, grace, days)
-    findings = Examination(sources, SystemClock(), limits).whole()
+    system, clock = open_system(context), SystemClock()
+    examination = Examination(Sources(system), clock, Limits(unfinished_after, grace, days))
+    findings = examination.whole()
+    conservation = Conservation(system, clock)
+    if full:
+        examination.look(partial(conservation.whole, grace_s=grace))
+        examination.look(Replays(system).whole)
+    else:
+        examination.look(conservation.newest)
     if as_json:
         print_json(findings.as_dict())
     else:
@@ -63,7 +75,12 @@ def exit_code_of(findings: Findings) -> int:
 def show_findings(screen: Console, findings: Findings) -> None:
     """Print a table of the invariants, then each violation."""
     rows = (
-        (name, NAMES.get(name, "as its owner reports"), findings.checked[name] or None, count)
+        (
+            name,
+            NAMES_OF_FULL.get(name, "as its owner reports"),
+            findings.checked[name] or None,
+            count,
+        )
         for name in findings.invariants()
         for count in (findings.counts[name],)
     )
@@ -74,7 +91,10 @@ def show_findings(screen: Console, findings: Findings) -> None:
         screen.print(table_of("Violations", ("invariant", "about", "details"), lines))
     screen.print(
         f"\n{findings.payments} payments, {findings.dead_letters} dead letters,"
-        f" {findings.parked} parked, {findings.in_motion} in motion"
+        f" {findings.parked} parked, {findings.in_motion} in motion,"
+        f" {findings.explained} breaks that people have resolved"
     )
+    for sentence in findings.notes:
+        screen.print(cell(sentence))
     for sentence in findings.missing:
         screen.print(f"[yellow]not asked:[/] {cell(sentence)}")

@@ -11,7 +11,7 @@ from ops.command.session import open_system
 from ops.errors import NOT_ASKED, AmbiguousError, RefusedError
 from ops.payments import Known, find_payments, known_of
 
-HELP = """Show one payment: its state, ledger entries, settlement, codes, messages and timeline.
+HELP = """Show one payment: its state, ledger, risk, settlement, codes, messages and timeline.
 
 TX is the client's transaction id. Several users may use the same one; then all are listed, and
 --user says which one is meant.
@@ -114,6 +114,7 @@ def show_payment(screen: Console, known: Known) -> None:
     screen.print(table_of(f"Payment {payment['transaction_id']}", ("", ""), [amount, *rows]))
     _show_ledger(screen, payment["entries"])
     for title, lines in (
+        ("Risk", known.assessments),
         ("Settlement", known.instructions),
         ("One-time codes", known.challenges),
         ("Messages", known.deliveries),
@@ -140,11 +141,16 @@ def _show_rows(screen: Console, title: str, rows: Sequence[Mapping[str, Any]]) -
     if not rows:
         return
     columns = [name for name in rows[0] if name not in _HIDDEN and any(row[name] for row in rows)]
+    shown = [[_plain(row[name]) for name in columns] for row in rows]
     screen.print()
     if len(rows) == 1:
-        screen.print(table_of(title, ("", ""), [(name, rows[0][name]) for name in columns]))
+        screen.print(table_of(title, ("", ""), list(zip(columns, shown[0], strict=True))))
         return
-    screen.print(table_of(title, columns, ([row[name] for name in columns] for row in rows)))
+    screen.print(table_of(title, columns, shown))
+
+
+def _plain(value: Any) -> Any:
+    return _short(value) if isinstance(value, list) else value
 
 
 def show_timeline(screen: Console, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -58,6 +58,24 @@ class MemoryChallenges:
             for one in sorted(mine, key=lambda one: one.number)
         ]
 
+    async def export(self, after: UUID, limit: int) -> list[dict[str, Any]]:
+        known = sorted({one.payment.payment_id for one in self._challenges.values()})
+        page = [payment_id for payment_id in known if payment_id > after][:limit]
+        return [{"payment_id": one, "challenges": self._exported(one)} for one in page]
+
+    def _exported(self, payment_id: UUID) -> list[dict[str, Any]]:
+        mine = [one for one in self._challenges.values() if one.payment.payment_id == payment_id]
+        return [
+            {
+                "state": one.state,
+                "attempts": one.attempts,
+                "amount_minor": one.payment.amount_minor,
+                "currency": one.payment.currency,
+                "payee": one.payment.payee,
+            }
+            for one in sorted(mine, key=lambda one: one.number)
+        ]
+
     async def check(self, now: datetime) -> dict[str, Any]:
         violations = list(self._violations(now))[:LISTED]
         return findings(violations, len(self._tx.tables.dead_letters))

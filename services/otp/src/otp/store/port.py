@@ -55,6 +55,10 @@ class Challenges(Protocol):
         """Return a payment's challenges as operators see them: no salt, no digest."""
         ...
 
+    async def export(self, after: UUID, limit: int) -> list[dict[str, Any]]:
+        """Return payments behind `after` in the order of their ids, with their challenges."""
+        ...
+
     async def check(self, now: datetime) -> dict[str, Any]:
         """Return what is wrong and what was set aside, bounded."""
         ...

@@ -139,6 +139,21 @@ class PostgresChallenges:
             payment_id=payment_id,
         )
 
+    async def export(self, after: UUID, limit: int) -> list[dict[str, Any]]:
+        return await self._tx.rows(
+            """select page.payment_id, found.challenges
+               from (select distinct payment_id from challenge where payment_id > %(after)s
+                     order by payment_id limit %(limit)s) as page
+               cross join lateral (
+                   select json_agg(json_build_object(
+                              'state', state, 'attempts', attempts, 'amount_minor', amount_minor,
+                              'currency', currency, 'payee', payee) order by number) as challenges
+                   from challenge as one where one.payment_id = page.payment_id) as found
+               order by page.payment_id""",
+            after=after,
+            limit=limit,
+        )
+
     async def check(self, now: datetime) -> dict[str, Any]:
         violations = await self._tx.rows(
             """select payment_id, 'challenge ' || number || ': ' || attempts || ' attempts and '

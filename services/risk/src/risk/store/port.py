@@ -4,13 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
+from uuid import UUID
 
 from payment_schemas.ids import PaymentId
-from risk.domain import Assessment, History, Question
+from risk.domain import Assessment, History, Question, Result
 
 TABLE = "assessment"
 LISTED = 100
 """Unfinished payments and violations that a check names at most."""
+RESULT_COLUMNS = (
+    "score", "level", "amount_usd_minor", "factors", "sanctions", "screenings", "kyc",
+)  # fmt: skip
 COUNTED = 10_000
 """Past it a check stops counting."""
 FORGOTTEN = 1000
@@ -63,6 +67,14 @@ class Assessments(Protocol):
         """Forget some of the payments that are no longer recent."""
         ...
 
+    async def of_payment(self, payment_id: UUID) -> list[dict[str, Any]]:
+        """Return a payment's assessment as operators see it, if there is one."""
+        ...
+
+    async def export(self, after: UUID, limit: int) -> list[dict[str, Any]]:
+        """Return assessments behind `after` in the order of their payments' ids."""
+        ...
+
     async def check(self, now: datetime) -> dict[str, Any]:
         """Return what is wrong, what is unfinished and what was set aside, bounded."""
         ...
@@ -76,3 +88,16 @@ def findings(
     """Return what a check found, in the shape that operators read."""
     violations = [{"invariant": "I8", **row} for row in overdue]
     return {"violations": violations, "unfinished": list(unfinished), **counts}
+
+
+def result_columns(result: Result) -> dict[str, Any]:
+    """Return what is stored of a result, by column."""
+    return {
+        "score": result.score,
+        "level": result.level,
+        "amount_usd_minor": result.amount_usd_minor,
+        "factors": [factor.model_dump() for factor in result.factors],
+        "sanctions": "hit" if result.sanctions_hit else "clear",
+        "screenings": [one.model_dump() for one in result.evidence.screenings],
+        "kyc": result.evidence.kyc,
+    }

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from payment_schemas.ids import PaymentId
-from risk.domain import Assessed, Assessment, Expired, History, Question, Result, Waiting
+from risk.domain import Assessed, Assessment, Expired, History, Question, Waiting
 from risk.store.port import (
     COUNTED,
     FORGOTTEN,
@@ -15,6 +16,7 @@ from risk.store.port import (
     Learned,
     Window,
     findings,
+    result_columns,
 )
 from service_runtime.postgres import PostgresTransaction, json_rows
 from service_runtime.work_table import PostgresWorkTable
@@ -48,22 +50,10 @@ def _row(assessment: Assessment) -> dict[str, Any]:
         case Waiting(_, due_at, trace):
             return row | {"status": "WAITING", "due_at": due_at, "trace": trace or None}
         case Assessed(_, result, assessed_at):
-            columns = _result_columns(result)
+            columns = result_columns(result)
             return row | columns | {"status": "ASSESSED", "assessed_at": assessed_at}
         case Expired():
             return row | {"status": "EXPIRED"}
-
-
-def _result_columns(result: Result) -> dict[str, Any]:
-    return {
-        "score": result.score,
-        "level": result.level,
-        "amount_usd_minor": result.amount_usd_minor,
-        "factors": [factor.model_dump() for factor in result.factors],
-        "sanctions": "hit" if result.sanctions_hit else "clear",
-        "screenings": [one.model_dump() for one in result.evidence.screenings],
-        "kyc": result.evidence.kyc,
-    }
 
 
 def _sorted_rows(assessments: Iterable[Assessment]) -> str:
@@ -171,6 +161,23 @@ class PostgresAssessments:
                     order by confirmed_at limit %(most)s for update skip locked)""",
             before=before,
             most=FORGOTTEN,
+        )
+
+    async def of_payment(self, payment_id: UUID) -> list[dict[str, Any]]:
+        return await self._tx.rows(
+            """select status, score, level, amount_usd_minor, factors, sanctions, screenings, kyc,
+                      requested_at, assessed_at
+               from assessment where id = %(payment_id)s""",
+            payment_id=payment_id,
+        )
+
+    async def export(self, after: UUID, limit: int) -> list[dict[str, Any]]:
+        return await self._tx.rows(
+            """select id as payment_id, status, score, sanctions, kyc,
+                      coalesce(jsonb_array_length(screenings), 0) as screenings
+               from assessment where id > %(after)s order by id limit %(limit)s""",
+            after=after,
+            limit=limit,
         )
 
     async def check(self, now: datetime) -> dict[str, Any]:

@@ -32,6 +32,10 @@ class Routing:
     by_prefix: dict[str, str]
     otherwise: str
 
+    def partner_of(self, event: SettlementRequested) -> str:
+        """Return the partner who keeps the payee's account."""
+        return route(event.creditor_account, self.by_prefix, self.otherwise)
+
 
 async def on_settlement_requested(
     batch: Requests, instructions: Instructions, routing: Routing
@@ -39,7 +43,7 @@ async def on_settlement_requested(
     """Keep an instruction for each confirmed payment, due at once. Emits nothing."""
     new = []
     for item in batch:
-        partner = route(item.event.creditor_account, routing.by_prefix, routing.otherwise)
+        partner = routing.partner_of(item.event)
         new.append(New(instruct(item.event, partner, batch.now), item.cause.trace))
     if await instructions.add(new):
         raise Rejected("uetr: belongs to another payment")

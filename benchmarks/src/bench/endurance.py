@@ -1,0 +1,246 @@
+"""What takes longer than ten minutes: size, time, backlogs and instances."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import uvloop
+
+from bench import books, meters, plots, report
+from bench.errors import BenchmarkError
+from bench.growth import grow
+from bench.measuring import Measured, drive
+from bench.partitions import repartition
+from bench.plots import Axis, Line
+from bench.results import FOLDER
+from bench.running import end_well, open_for_all, require, run_one
+from bench.scenarios import closed, opened
+from bench.system import System, Tell, infrastructure, start, started
+from local_stack.waiting import elapsed_since, now_s, wait_until
+
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
+SIZE_RATE = 100
+SOAK_MINUTES = 15
+SOAK_RATE = 300
+WARM_MINUTES = 3
+MOST_GROWTH = 1.1
+"""Of memory after the warm-up, and of latency with the table."""
+BACKLOG_RECORDS = 100_000
+CAUGHT_UP_WITHIN_S = 600
+LAYOUTS = ((1, 1), (2, 1), (2, 2), (4, 1), (4, 2), (4, 4), (6, 1), (6, 4))
+"""Partitions, and instances of confirm."""
+RESULTS = FOLDER / "RESULTS-LONG.md"
+
+
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """How fast a consumer that had been away was."""
+
+    service: str
+    records: int
+    seconds: float
+    live_rate: float
+    """Records a second that it is given while payments come as fast as they can."""
+
+    @property
+    def ratio(self) -> float:
+        return self.records / self.seconds / self.live_rate
+
+
+def long(offset: int, tell: Tell) -> None:
+    """Measure all of it, and write it down."""
+    instances = of_instances(offset, tell)
+    with started(offset, tell) as system:
+        sizes = of_size(system, SIZES)
+    with started(offset, tell) as system:
+        caught_up = of_backlogs(system, BACKLOG_RECORDS)
+        require([], end_well(system))
+    with started(offset, tell) as system:
+        soak = of_time(system, SOAK_MINUTES)
+        ending = end_well(system)
+    write(sizes, instances, caught_up, soak)
+    tell(f"wrote {RESULTS}")
+    require([*sizes.values(), *instances.values(), *soak], ending)
+    _require_pace(sizes, caught_up, soak)
+
+
+def of_size(system: System, sizes: tuple[int, ...]) -> dict[int, Measured]:
+    """Measure at a growing number of payments in the tables."""
+    customers = open_for_all(system)
+    template = replace(closed(16), name="history", seconds=3.0)
+    run_one(system, template, customers)
+    found = {}
+    for size in sizes:
+        grown = grow(system, template.run, size)
+        scenario = replace(opened(SIZE_RATE), name=f"table {size}", seconds=20.0)
+        found[grown] = run_one(system, scenario, customers)
+    return found
+
+
+def of_instances(offset: int, tell: Tell) -> dict[tuple[int, int], Measured]:
+    """Measure confirm in several layouts, each on a system of its own."""
+    found = {}
+    for partitions, instances in LAYOUTS:
+        with infrastructure(offset, tell) as system:
+            repartition(system, "confirm", partitions)
+            start(system, {"confirm": instances})
+            customers = open_for_all(system)
+            scenario = replace(closed(256), name=f"partitions {partitions} x {instances}")
+            found[partitions, instances] = run_one(system, scenario, customers)
+    return found
+
+
+def of_backlogs(system: System, records: int) -> list[CaughtUp]:
+    """Stop audit and settlement, let so many records pile up before audit, start one by one."""
+    customers = open_for_all(system)
+    away = ("audit", "settlement")
+    for service in away:
+        system.stack.stop_process(service)
+    rates: list[float] = []
+    while (behind := meters.lag(system, away))["audit"] < records:
+        system.tell(f"backlog: {behind}")
+        slice_ = replace(closed(256), name=f"backlog {len(rates)}", warm_s=0.0)
+        driven = uvloop.run(drive(system, slice_, customers))
+        customers.pass_on(len(driven.log))
+        rates.append(driven.completed / slice_.seconds)
+    made = sum(rates) * closed(256).seconds
+    found = [_catch_up(system, service, behind, (max(rates), made)) for service in away]
+    wait_until(
+        lambda: not books.unfinished(system),
+        seconds=CAUGHT_UP_WITHIN_S,
+        otherwise="payments are unfinished after the backlog: read settlement's log",
+    )
+    return found
+
+
+def _catch_up(
+    system: System, service: str, behind: dict[str, int], live: tuple[float, float]
+) -> CaughtUp:
+    rate, made = live
+    start_s = now_s()
+    system.stack.start_process(service)
+    wait_until(
+        lambda: not meters.lag(system, [service])[service],
+        seconds=CAUGHT_UP_WITHIN_S,
+        otherwise=f"{service} has not caught up: read its log",
+        pause_s=0.2,
+    )
+    found = CaughtUp(
+        service, behind[service], elapsed_since(start_s), rate * behind[service] / made
+    )
+    system.tell(f"{service}: {found.records} records in {found.seconds:.1f} s, {found.ratio:.1f} x")
+    return found
+
+
+def of_time(system: System, minutes: int) -> list[Measured]:
+    """Drive the system for so many minutes, and measure each."""
+    customers = open_for_all(system)
+    scenario = replace(opened(SOAK_RATE), warm_s=0.0, seconds=60.0)
+    return [
+        run_one(system, replace(scenario, name=f"minute {minute}", seed=minute), customers)
+        for minute in range(1, minutes + 1)
+    ]
+
+
+def _require_pace(
+    sizes: dict[int, Measured], caught_up: list[CaughtUp], soak: list[Measured]
+) -> None:
+    """Raise BenchmarkError where something grows that must not, or lags too long."""
+    slow = [f"{one.service} catches up at {one.ratio:.1f} x" for one in caught_up if one.ratio < 2]
+    cpu = [report.cpu_us(run) for run in sizes.values()]
+    if cpu[-1] > cpu[0] * MOST_GROWTH:
+        slow.append(f"CPU a payment grows with the table from {cpu[0]:.0f} to {cpu[-1]:.0f} µs")
+    held = [report.services_bytes(run) for run in soak[WARM_MINUTES:]]
+    if held and held[-1] > held[0] * MOST_GROWTH:
+        slow.append(f"memory grows from {held[0]:,} to {held[-1]:,} bytes")
+    if slow:
+        raise BenchmarkError("; ".join(slow) + f"; next: compare with the tables in {RESULTS.name}")
+
+
+def write(
+    sizes: dict[int, Measured],
+    instances: dict[tuple[int, int], Measured],
+    caught_up: list[CaughtUp],
+    soak: list[Measured],
+) -> None:
+    """Write RESULTS-LONG.md and its plots."""
+    draw(sizes, instances, soak)
+    RESULTS.write_text(
+        _DOCUMENT.format(
+            sizes=report.latency_table(list(sizes.values())),
+            instances=report.latency_table(list(instances.values())),
+            caught_up=report.table(
+                ("", "records", "seconds", "times the live rate"),
+                [(c.service, c.records, f"{c.seconds:.1f}", f"{c.ratio:.1f}") for c in caught_up],
+            ),
+            soak=report.latency_table(soak),
+            memory=report.table(
+                ("", "our services, MiB"),
+                [(run.scenario.name, report.services_bytes(run) // 2**20) for run in soak],
+            ),
+        )
+    )
+
+
+_DOCUMENT = """\
+# Results of `make bench-long`
+
+## Payments in the tables
+
+100 payments a second, open loop; the history is real payments' rows under other ids.
+
+{sizes}
+![Latency and CPU against payments in the tables](images/table-size.svg)
+
+## Partitions and instances of confirm
+
+256 in flight. "partitions 4 x 2" is two instances on four partitions. On two cores that all
+processes share, a second instance can add no processor: the curve shows what it costs.
+
+{instances}
+![Payments a second by partitions and instances](images/instances.svg)
+
+## Catching up
+
+{caught_up}
+## Soak
+
+300 payments a second, minute by minute.
+
+{soak}
+{memory}
+![Memory over time](images/memory.svg)
+"""
+
+
+def draw(
+    sizes: dict[int, Measured], instances: dict[tuple[int, int], Measured], soak: list[Measured]
+) -> None:
+    """Draw the curves."""
+    folder = FOLDER / "images"
+    shown: tuple[tuple[str, Callable[[Measured], float]], ...] = (
+        ("p50 ms", lambda run: run.answers["order"].p50),
+        ("p99 ms", lambda run: run.answers["order"].p99),
+        ("CPU, µs / 100", lambda run: report.cpu_us(run) / 100),
+    )
+    plots.write_chart(
+        folder / "table-size.svg",
+        "Latency and CPU against payments in the tables",
+        (Axis("payments in the tables", logarithmic=True), Axis("")),
+        [Line(name, [(size, read(run)) for size, run in sizes.items()]) for name, read in shown],
+    )
+    counts = sorted({count for _, count in instances})
+    plots.write_chart(
+        folder / "instances.svg",
+        "Payments a second by partitions and instances of confirm",
+        (Axis("partitions"), Axis("payments/s")),
+        [
+            Line(f"{count} x", [(p, run.rate) for (p, i), run in instances.items() if i == count])
+            for count in counts
+        ],
+    )
+    plots.write_chart(
+        folder / "memory.svg",
+        "Memory of our services over time",
+        (Axis("minutes"), Axis("MiB")),
+        [Line("services", [(m, report.services_bytes(r) / 2**20) for m, r in enumerate(soak, 1)])],
+    )

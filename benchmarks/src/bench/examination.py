@@ -1,0 +1,28 @@
+"""`countersign check` over everything that a benchmark has left behind."""
+
+from bench.system import System
+from ops.addresses import Addresses
+from ops.check.examination import Examination, Limits
+from ops.check.sources import Sources
+from ops.system import System as Owners
+from service_runtime.clock import SystemClock
+
+
+def examine(system: System) -> tuple[int, list[str]]:
+    """Hold the whole system against its invariants.
+
+    Returns how many payments were compared, and what is wrong or could not be asked.
+    """
+    stack = system.found
+    addresses = Addresses(
+        urls={name: urls[0] for name, urls in stack.urls.items()},
+        kafka=stack.kafka,
+        credential_file=str(stack.credentials.path("internal-credential-ops")),
+    )
+    with Owners(addresses) as owners:
+        findings = Examination(Sources(owners), SystemClock(), Limits(days=2)).whole()
+    wrong = [f"{one.invariant} {one.about}: {one.details}" for one in findings.violations]
+    wrong += findings.missing
+    if findings.dead_letters or findings.parked:
+        wrong.append(f"{findings.dead_letters} dead letters, {findings.parked} parked rows")
+    return findings.payments, wrong

@@ -1,0 +1,47 @@
+"""What was measured, and on what: machine, versions, commit."""
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from bench.system import System
+from local_stack import kafka
+from local_stack.layout import CHECKOUT
+from service_runtime.clock import SystemClock
+
+
+def description(system: System) -> list[tuple[str, str]]:
+    """Return names and values, to be printed above results."""
+    return [
+        ("machine", f"{os.cpu_count()} cores, {_processor()}, {_memory_gib():.0f} GiB"),
+        ("system", f"{platform.system()} {platform.release()}"),
+        ("Python", platform.python_version()),
+        ("Kafka", f"{kafka.VERSION}, 1 broker, acks=all"),
+        ("PostgreSQL", f"{_postgres(system)}, synchronous_commit=on, fsync=on"),
+        ("Redis", _said("redis-server", "--version").split(" sha")[0]),
+        ("commit", _said("git", "-C", str(CHECKOUT), "describe", "--always", "--dirty")),
+        ("measured", SystemClock().now().strftime("%Y-%m-%d %H:%M UTC")),
+        ("load before the start", f"{os.getloadavg()[2]:.1f} (15 minutes)"),
+    ]
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _memory_gib() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+
+
+def _postgres(system: System) -> str:
+    with system.database() as cursor:
+        cursor.execute("show server_version")
+        return str(cursor.fetchall()[0]["server_version"])
+
+
+def _said(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+    return done.stdout.strip() or "unknown"

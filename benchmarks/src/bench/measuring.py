@@ -1,0 +1,174 @@
+"""One run: drive the load, wait for rest, hold it against the gate, say what it cost."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
+
+import uvloop
+
+from bench import books, meters, processes
+from bench.client import Client
+from bench.customers import Customers
+from bench.gate import Evidence, Fault, faults_of
+from bench.generator import closed_loop, open_loop, poisson_arrivals
+from bench.meters import Counts
+from bench.operations import Latencies, Operation, Outcome, latencies_of
+from bench.payer import Payer
+from bench.scenarios import Scenario
+from bench.system import System
+from local_stack.waiting import elapsed_since, now_s, wait_until
+
+END_WITHIN_S = 120
+GENERATOR = "generator"
+
+
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """What the generator saw; the window is what lies behind the warm-up."""
+
+    log: list[Operation]
+    start_s: float
+    end_s: float
+    cpu_s: dict[str, float]
+    """By process, within the window."""
+
+    @property
+    def measured(self) -> list[Operation]:
+        """Return what was intended within the window."""
+        return [one for one in self.log if self.start_s <= one.intended_s < self.end_s]
+
+    @property
+    def completed(self) -> int:
+        """Count what succeeded within the window, payments with a code at their second call."""
+        with_code = any(one.step == "code" for one in self.log)
+        return sum(
+            one.outcome is Outcome.OK
+            and self.start_s <= one.ended_s < self.end_s
+            and (one.step == "code" or not with_code)
+            for one in self.log
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A run and what it has cost."""
+
+    scenario: Scenario
+    rate: float
+    """Payments a second that were answered with their result within the window."""
+    answers: dict[str, Latencies]
+    """By step."""
+    settled: Latencies
+    outcomes: dict[str, int]
+    statuses: dict[int, int]
+    cpu_us: dict[str, float]
+    """A payment, by process."""
+    rest_s: float
+    payments: int
+    counts: Counts
+    memory: dict[str, int]
+    faults: list[Fault] = field(default_factory=list)
+
+
+def measure(system: System, scenario: Scenario, customers: Customers) -> Measured:
+    """Run a scenario. What is wrong with it stands in `faults`."""
+    before = meters.read_counts(system)
+    driven = uvloop.run(drive(system, scenario, customers))
+    customers.pass_on(len(driven.log))
+    rest_s = _rest(system)
+    counts = meters.read_counts(system).since(before)
+    evidence = _evidence(system, scenario, driven, (counts, rest_s))
+    return _measured(system, scenario, driven, (evidence, counts))
+
+
+async def drive(system: System, scenario: Scenario, customers: Customers) -> Driven:
+    """Put the load on, and count CPU within the window."""
+    client = Client(system.gateway)
+    payer = Payer(client, customers, scenario.run)
+    act = getattr(payer, scenario.flow)
+    length_s = scenario.warm_s + scenario.seconds
+    if scenario.rate:
+        load = open_loop(poisson_arrivals(scenario.rate, length_s, scenario.seed), act)
+    else:
+        load = closed_loop(scenario.in_flight, length_s, act)
+    loop = asyncio.get_running_loop()
+    driving = asyncio.create_task(load)
+    await asyncio.sleep(scenario.warm_s)
+    start_s, before = loop.time(), _cpu(system)
+    await asyncio.sleep(scenario.seconds)
+    end_s, after = loop.time(), _cpu(system)
+    await driving
+    client.close()
+    cpu_s = {name: after[name] - before[name] for name in after}
+    return Driven(payer.log, start_s, end_s, cpu_s)
+
+
+def _cpu(system: System) -> dict[str, float]:
+    used = processes.cpu_s(system.roots)
+    return used | processes.cpu_s({GENERATOR: processes.OURSELVES})
+
+
+def _rest(system: System) -> float:
+    """Wait until nothing is in motion, notification apart; return how long that took.
+
+    Raises StackError where it does not end: what is left would be taken for the next run's.
+    """
+    start_s = now_s()
+    wait_until(
+        lambda: not books.unfinished(system) and not _behind(system),
+        seconds=END_WITHIN_S,
+        otherwise="the load is over and payments are still in motion: run `countersign check`",
+        pause_s=0.2,
+    )
+    return elapsed_since(start_s)
+
+
+def _behind(system: System) -> int:
+    return sum(meters.lag(system, meters.PAYMENT_PATH).values())
+
+
+def _evidence(
+    system: System, scenario: Scenario, driven: Driven, rested: tuple[Counts, float]
+) -> Evidence:
+    counts, rest_s = rested
+    balance_minor, in_flight_minor = books.ledger(system)
+    return Evidence(
+        log=driven.log,
+        stored=books.payments_of(system, scenario.run),
+        records=counts.records,
+        rest_s=rest_s,
+        balance_minor=balance_minor,
+        in_flight_minor=in_flight_minor,
+    )
+
+
+def _measured(
+    system: System, scenario: Scenario, driven: Driven, held: tuple[Evidence, Counts]
+) -> Measured:
+    evidence, counts = held
+    payments = max(1, driven.completed)
+    seconds = driven.end_s - driven.start_s
+    answered = partial(_answered, driven.measured)
+    return Measured(
+        scenario=scenario,
+        rate=driven.completed / seconds,
+        answers={step: answered(step) for step in sorted({one.step for one in driven.log})},
+        settled=latencies_of(
+            one.settled_s * 1000 for one in evidence.stored.values() if one.settled_s is not None
+        ),
+        outcomes=dict(Counter(one.outcome.value for one in driven.log)),
+        statuses=dict(Counter(one.status for one in driven.log)),
+        cpu_us={name: used / payments * 1e6 for name, used in driven.cpu_s.items()},
+        rest_s=evidence.rest_s,
+        payments=len(evidence.stored),
+        counts=counts,
+        memory=processes.resident_bytes(system.roots),
+        faults=faults_of(evidence),
+    )
+
+
+def _answered(log: Iterable[Operation], step: str) -> Latencies:
+    """Sum up how long answers took; one that never came counts with the time it was waited for."""
+    return latencies_of(one.latency_ms for one in log if one.step == step)

@@ -1,0 +1,104 @@
+"""What customers do: pay, pay with a code, ask twice."""
+
+import asyncio
+import hashlib
+from typing import Any
+
+import orjson
+
+from bench.client import Client
+from bench.customers import Customers
+from bench.operations import (
+    CODE_ASKED_FOR,
+    SUCCESS,
+    UNANSWERED,
+    Operation,
+    Outcome,
+    outcome_of,
+)
+from testkit.edge import CODE
+
+GIVE_UP_AFTER_S = 15.0
+"""Longer than the gateway's deadline of 10 s, so that its 202 is seen."""
+PAYEES = ("payee-shop", "north-shop", "south-shop")
+"""One at each partner bank."""
+REPEAT_EVERY = 10
+_PATH = b"/payment/confirm"
+
+
+class Payer:
+    """Makes operations and logs each."""
+
+    def __init__(self, client: Client, customers: Customers, run: str) -> None:
+        self._client = client
+        self._customers = customers
+        self._run = run
+        self.log: list[Operation] = []
+
+    async def pay(self, number: int, intended_s: float) -> None:
+        """Make one payment that no code is asked for."""
+        payee = PAYEES[number % len(PAYEES)]
+        body = self._body(number, amount="50.00", to_account=payee)
+        await self._call(number, intended_s, body)
+
+    async def pay_with_code(self, number: int, intended_s: float) -> None:
+        """Make one payment in two calls, the second at once when the first is answered."""
+        order: dict[str, Any] = {"amount": "5200.00", "to_account": f"new-{self._run}-{number}"}
+        asked = await self._call(
+            number, intended_s, self._body(number, **order), expected=CODE_ASKED_FOR
+        )
+        if asked.outcome is Outcome.OK:
+            body = self._body(number, **order, otp_code=CODE)
+            await self._call(number, asked.ended_s, body, step="code")
+
+    async def pay_or_repeat(self, number: int, intended_s: float) -> None:
+        """Make one payment; every tenth is one of before again, in flight still or long done."""
+        if number % REPEAT_EVERY != REPEAT_EVERY - 1 or number < 10 * REPEAT_EVERY:
+            await self.pay(number, intended_s)
+            return
+        back = 1 if number // REPEAT_EVERY % 2 else 9 * REPEAT_EVERY + 1
+        await self.pay(number - back, intended_s)
+
+    def _body(self, number: int, **fields: Any) -> bytes:
+        transaction_id = self._transaction_id(number)
+        return orjson.dumps(
+            {
+                "transaction_id": transaction_id,
+                "idempotency_key": hashlib.sha256(transaction_id.encode()).hexdigest(),
+                "from_account": self._customers.of(number).account,
+                **fields,
+            }
+        )
+
+    def _transaction_id(self, number: int) -> str:
+        return f"{self._run}-{number}"
+
+    async def _call(
+        self,
+        number: int,
+        intended_s: float,
+        body: bytes,
+        *,
+        step: str = "order",
+        expected: int = SUCCESS,
+    ) -> Operation:
+        loop = asyncio.get_running_loop()
+        left_s = intended_s + GIVE_UP_AFTER_S - loop.time()
+        status, answered, outcome = UNANSWERED, b"", Outcome.UNKNOWN
+        if left_s <= 0:
+            # Its customer has gone before it could be sent.
+            outcome = Outcome.FAIL
+        else:
+            try:
+                token = self._customers.of(number).token
+                answer = await self._client.post(_PATH, token, body, left_s)
+            except (TimeoutError, OSError):
+                pass
+            else:
+                status, answered = answer.status, answer.body
+                outcome = outcome_of(status, expected)
+        done = Operation(
+            self._transaction_id(number), intended_s, loop.time(), outcome, status, answered, step
+        )
+        self.log.append(done)
+        return done

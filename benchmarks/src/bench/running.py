@@ -1,0 +1,88 @@
+"""Running scenarios one after the other, and ending well: what all suites share."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+
+import uvloop
+
+from bench import books, examination
+from bench.customers import Customers, open_customers
+from bench.errors import BenchmarkError
+from bench.gate import Fault
+from bench.measuring import Measured, measure
+from bench.report import cpu_us
+from bench.results import Ending
+from bench.scenarios import Scenario
+from bench.system import System
+from local_stack.waiting import Deadline, elapsed_since, now_s
+
+CUSTOMERS = 20_000
+"""At ten a minute each they may send 3,333 requests a second."""
+MESSAGES_WITHIN_S = 420
+LOOK_AGAIN_S = 0.5
+LEAST_MESSAGES_PER_S = 20
+"""Far below what it reaches: a gate on standing still, not on pace."""
+
+
+def open_for_all(system: System) -> Customers:
+    """Open so many customers that the greatest rate meets no limit of theirs."""
+    system.tell(f"opening {CUSTOMERS} customers")
+    return uvloop.run(open_customers(system.found, "bench", CUSTOMERS))
+
+
+def run_all(system: System, scenarios: Iterable[Scenario], customers: Customers) -> list[Measured]:
+    """Run one scenario after the other."""
+    return [run_one(system, scenario, customers) for scenario in scenarios]
+
+
+def run_one(system: System, scenario: Scenario, customers: Customers) -> Measured:
+    """Run a scenario and tell its figures, and its faults."""
+    uvloop.run(customers.keep_tokens_valid(system.found))
+    found = measure(system, scenario, customers)
+    system.tell(summary(found))
+    for fault in found.faults:
+        system.tell(f"  does not count: {fault}")
+    return found
+
+
+def require(runs: Iterable[Measured], ending: Ending) -> None:
+    """Raise BenchmarkError where a run, or the end of all, does not count."""
+    faults = [f"{run.scenario.name}: {fault}" for run in runs for fault in run.faults]
+    faults += [f"the end: {fault}" for fault in ending.faults]
+    if faults:
+        raise BenchmarkError("not everything counts:\n  " + "\n  ".join(faults))
+
+
+def summary(found: Measured) -> str:
+    """Return a run in one line."""
+    steps = ", ".join(
+        f"{step} p50 {one.p50:.1f} p95 {one.p95:.1f} p99 {one.p99:.1f} p99.9 {one.p999:.1f} ms"
+        for step, one in found.answers.items()
+    )
+    return (
+        f"{found.scenario.name}: {found.rate:.0f}/s, {steps};"
+        f" settled p99 {found.settled.p99:.0f} ms; {cpu_us(found):.0f} µs CPU;"
+        f" at rest after {found.rest_s:.1f} s; {found.outcomes} {found.statuses}"
+    )
+
+
+def end_well(system: System) -> Ending:
+    """Wait until all messages are sent, and check everything across the services."""
+    waiting, start_s = books.unsent(system), now_s()
+    deadline = Deadline(min(MESSAGES_WITHIN_S, 30 + waiting / LEAST_MESSAGES_PER_S))
+    while (left := books.unsent(system)) and not deadline.passed:
+        time.sleep(LOOK_AGAIN_S)
+    seconds, messages = elapsed_since(start_s), books.messages(system)
+    system.tell(f"messages: {messages}, {waiting - left} of them in the last {seconds:.1f} s")
+    checked, wrong = examination.examine(system)
+    system.tell(f"countersign check: {checked} payments, {len(wrong)} violations")
+    faults = [*_undelivered(messages), *(Fault(what, "run it again") for what in wrong[:3])]
+    for fault in faults:
+        system.tell(f"  does not count: {fault}")
+    return Ending(messages, waiting - left, seconds, checked, faults)
+
+
+def _undelivered(messages: Mapping[str, int]) -> Iterator[Fault]:
+    for status, count in messages.items():
+        if status != "DELIVERED":
+            yield Fault(f"{count} messages to customers are {status}", "read notification's log")

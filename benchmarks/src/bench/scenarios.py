@@ -1,0 +1,48 @@
+"""What is measured: who comes how often, and what they do."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Flow = Literal["pay", "pay_with_code", "pay_or_repeat"]
+"""A method of Payer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One run: so many in flight, or so many a second whatever happens."""
+
+    name: str
+    in_flight: int = 0
+    rate: float = 0.0
+    flow: Flow = "pay"
+    warm_s: float = 2.0
+    """Driven and held against the gate, but not measured."""
+    seconds: float = 8.0
+    seed: int = 1
+
+    @property
+    def run(self) -> str:
+        """What its transactions' names begin with."""
+        return self.name.removesuffix(" %").replace(" ", "-")
+
+
+def closed(in_flight: int, **more: float) -> Scenario:
+    """Return a closed loop."""
+    return replace(Scenario(f"closed {in_flight}", in_flight=in_flight), **more)  # type: ignore[arg-type]
+
+
+def opened(rate: int, **more: float) -> Scenario:
+    """Return an open loop."""
+    return replace(Scenario(f"open {rate}", rate=rate), **more)  # type: ignore[arg-type]
+
+
+CLOSED = tuple(closed(in_flight) for in_flight in (1, 16, 64, 256))
+OPEN = tuple(opened(rate) for rate in (100, 500, 1000, 1500, 2000))
+CODE = Scenario("code 200", rate=200, flow="pay_with_code")
+REPEATS = Scenario("repeats 500", rate=500, flow="pay_or_repeat")
+TELEMETRY = tuple(Scenario(f"telemetry {share}", in_flight=64) for share in ("off", "5 %", "100 %"))
+SMOKE = (
+    Scenario("smoke closed", in_flight=16, warm_s=0.5, seconds=3),
+    Scenario("smoke open", rate=100, flow="pay_or_repeat", warm_s=0.5, seconds=4),
+    Scenario("smoke code", rate=10, flow="pay_with_code", warm_s=0.5, seconds=3),
+)

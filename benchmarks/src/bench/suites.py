@@ -1,0 +1,82 @@
+"""The commands: which scenarios, on what system, and what is made of them."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import uvloop
+
+from bench import endurance, machine, results, workload
+from bench.customers import Customers, open_customers
+from bench.floor import Floor, lay
+from bench.measuring import Measured
+from bench.running import end_well, open_for_all, require, run_all, run_one
+from bench.scenarios import CLOSED, CODE, OPEN, REPEATS, SMOKE, TELEMETRY
+from bench.system import System, Tell, restart_with, started
+from local_stack.telemetry.observation import observe
+
+SMOKE_CUSTOMERS = 500
+FLOOR_PAYMENTS = 6_000
+
+
+def smoke(offset: int, tell: Tell) -> None:
+    """Pay, repeat and type codes for some seconds: fails on correctness, never on time."""
+    with started(offset, tell) as system:
+        customers = uvloop.run(open_customers(system.found, "smoke", SMOKE_CUSTOMERS))
+        runs = run_all(system, SMOKE, customers)
+        require(runs, end_well(system))
+
+
+def bench(offset: int, tell: Tell) -> None:
+    """Measure everything that fits into ten minutes, and write it down."""
+    with started(offset, tell) as system:
+        about = machine.description(system)
+        customers = open_for_all(system)
+        since = workload.begin(system)
+        closed = run_all(system, CLOSED, customers)
+        opened = run_all(system, OPEN, customers)
+        flows = run_all(system, (CODE, REPEATS), customers)
+        telemetry = watched(system, customers)
+        runs = [*closed, *opened, *flows, *telemetry]
+        ending = end_well(system)
+        floor = floor_of(system, since, runs)
+        found = results.Results(about, closed, opened, flows, telemetry, floor, ending)
+        results.write(found)
+        tell(f"wrote {results.RESULTS}")
+        require(runs, ending)
+
+
+def bench_floor(offset: int, tell: Tell) -> None:
+    """Measure what Kafka and PostgreSQL alone do with a run's records and rows."""
+    with started(offset, tell) as system:
+        customers = open_for_all(system)
+        since = workload.begin(system)
+        runs = run_all(system, CLOSED[-1:], customers)
+        require(runs, end_well(system))
+        floor = floor_of(system, since, runs)
+        tell(f"ratio to the floor: {runs[-1].rate / floor.rate:.2f}")
+
+
+def floor_of(system: System, since: workload.Beginning, runs: Iterable[Measured]) -> Floor:
+    """Repeat what the runs have left, without them."""
+    made = sum(run.payments for run in runs)
+    floor = lay(system, workload.capture(system, since, made, FLOOR_PAYMENTS))
+    system.tell(f"floor: {floor.rate:.0f} payments/s over {floor.payments}")
+    return floor
+
+
+def watched(system: System, customers: Customers) -> list[Measured]:
+    """Measure what telemetry costs: off, then to a collector, a sample and everything."""
+    off, *on = TELEMETRY
+    found = [run_one(system, off, customers)]
+    observe(system.stack, system.tell)
+    for scenario, sample in zip(on, ("0.05", "1"), strict=True):
+        restart_with(system, TRACE_SAMPLE=sample)
+        found.append(run_one(system, scenario, customers))
+    return found
+
+
+SUITES: Mapping[str, Callable[[int, Tell], None]] = {
+    "smoke": smoke,
+    "bench": bench,
+    "floor": bench_floor,
+    "long": endurance.long,
+}

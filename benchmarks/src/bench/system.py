@@ -1,0 +1,107 @@
+"""The system under measurement: the native stack as production runs it, with nothing in it."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg.rows import dict_row
+
+from local_stack.discovery import RunningStack
+from local_stack.inventory import INFRASTRUCTURE, Inventory, load_inventory
+from local_stack.stack import Stack, program_name
+from local_stack.telemetry import observation
+from testkit.stack import fresh_stack
+
+DEFAULT_OFFSET = 20_000
+"""Beside `make up` (0) and the tests (10,000)."""
+MOCKS = ("ofac", "kyc", "twilio", "sendgrid", "partner_bank", "issuer")
+_ACCOUNT = "AC" + "1" * 32
+
+Tell = Callable[[str], None]
+Overrides = Mapping[str, Mapping[str, str]]
+
+
+def production_settings(inventory: Inventory, **everywhere: str) -> dict[str, dict[str, str]]:
+    """Return each process' settings: PROFILE=prod and defaults; the outside is mocks, which refuse.
+
+    One-time codes are fixed, so that the generator need read no messages; they are sent all the
+    same.
+    """
+    real = {name: {"PROFILE": "prod", **everywhere} for name in inventory.services}
+    for mock in MOCKS:
+        real[mock]["PROFILE"] = "dev"
+    real["otp"]["PROFILE"] = "dev"
+    real["notification"]["TWILIO_ACCOUNT_SID"] = _ACCOUNT
+    return real
+
+
+@dataclass
+class System:
+    """A running system, with what a benchmark asks of it beyond its API."""
+
+    stack: Stack
+    tell: Tell
+    roots: dict[str, int] = field(default_factory=dict)
+    """The process ids by name."""
+
+    @property
+    def found(self) -> RunningStack:
+        return self.stack.description()
+
+    @property
+    def gateway(self) -> str:
+        return self.found.url("gateway")
+
+    def note_processes(self) -> None:
+        """Look up the processes again, after a restart; containers have none of ours."""
+        names = {name: (name, 0) for name in (*INFRASTRUCTURE, *observation.NAMES)}
+        for name, count in self.stack.instances.items():
+            names |= {program_name(name, one): (name, one) for one in range(count)}
+        running = self.stack.states()
+        self.roots = {
+            name: self.stack.pid(*place) for name, place in names.items() if name in running
+        }
+
+    @contextmanager
+    def database(self) -> Iterator[psycopg.Cursor[dict[str, object]]]:
+        """Read all tables, as the superuser."""
+        with (
+            psycopg.connect(self.found.admin_dsn, autocommit=True) as connection,
+            connection.cursor(row_factory=dict_row) as cursor,
+        ):
+            yield cursor
+
+
+@contextmanager
+def started(offset: int, tell: Tell) -> Iterator[System]:
+    """Start everything on ports of its own with empty tables and topics; stop it at the end."""
+    with infrastructure(offset, tell) as system:
+        start(system)
+        yield system
+
+
+@contextmanager
+def infrastructure(offset: int, tell: Tell) -> Iterator[System]:
+    """Start Kafka, PostgreSQL and Redis only."""
+    # The native stack reads it for the migrations: no development seeds.
+    os.environ["PROFILE"] = "prod"
+    overrides = production_settings(load_inventory())
+    with fresh_stack(offset, overrides, tell) as stack:
+        yield System(stack, tell)
+
+
+def start(system: System, instances: Mapping[str, int] | None = None) -> None:
+    """Start all services and wait until they are ready."""
+    system.stack.start_services(instances=instances)
+    system.note_processes()
+
+
+def restart_with(system: System, **everywhere: str) -> None:
+    """Restart the services with further settings for every one of them."""
+    overrides = production_settings(system.stack.inventory, **everywhere)
+    stack = Stack(system.stack.ports.offset, overrides=overrides, tell=system.tell)
+    stack.refresh()
+    system.stack = stack
+    system.note_processes()

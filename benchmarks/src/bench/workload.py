@@ -1,0 +1,185 @@
+"""What payments leave behind, taken from a run: the rows and records that the floor repeats."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from psycopg import sql
+
+from bench.meters import Counts, read_counts
+from bench.system import System
+from local_stack.topics import Topic, load_topics
+
+SCHEMAS = ("confirm", "risk", "otp", "settlement", "notification", "audit")
+BATCH_PAYMENTS = 100
+OUTBOX = "outbox"
+_READ_WITHIN_MS = 2000
+
+Row = dict[str, Any]
+Record = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
+Work = Mapping[tuple[str, str], tuple[int, int, int]]
+"""Rows inserted, updated and deleted, by schema and table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What a payment does to one table, and rows to do it with."""
+
+    schema: str
+    name: str
+    keys: tuple[str, ...]
+    inserts: float
+    """A payment, as are updates and deletes."""
+    updates: float
+    deletes: float
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """So many payments' rows and records."""
+
+    payments: int
+    tables: Sequence[Table]
+    records: Mapping[str, Sequence[Record]]
+    """By topic."""
+    topics: Mapping[str, Topic]
+
+
+def read_work(system: System) -> dict[tuple[str, str], tuple[int, int, int]]:
+    """Return what has been done to each table so far."""
+    with system.database() as cursor:
+        cursor.execute(
+            """select schemaname, relname, n_tup_ins, n_tup_upd, n_tup_del from pg_stat_user_tables
+               where schemaname = any(%s)""",
+            (list(SCHEMAS),),
+        )
+        rows: list[Row] = list(cursor)
+    return {
+        (row["schemaname"], row["relname"]): (row["n_tup_ins"], row["n_tup_upd"], row["n_tup_del"])
+        for row in rows
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What had been done before the payments whose floor is wanted."""
+
+    work: Work
+    counts: Counts
+
+
+def begin(system: System) -> Beginning:
+    """Note what has been done so far."""
+    return Beginning(read_work(system), read_counts(system))
+
+
+def capture(system: System, since: Beginning, payments: int, most: int) -> Workload:
+    """Take the rows and records of up to `most` payments, of so many that were made since."""
+    some = min(payments, most) // BATCH_PAYMENTS * BATCH_PAYMENTS
+    topics = {topic.name: topic for topic in load_topics()}
+    made = read_counts(system).since(since.counts).records
+    shares = {name: round(count * some / payments) for name, count in made.items() if count}
+    records = asyncio.run(_records(system.found.kafka, topics, shares))
+    done = {
+        place: [(now - past) / payments for now, past in zip(work, since.work[place], strict=True)]
+        for place, work in read_work(system).items()
+    }
+    tables = [
+        _table(system, place, work, some, records) for place, work in done.items() if any(work)
+    ]
+    return Workload(some, tables, records, topics)
+
+
+def _table(
+    system: System,
+    place: tuple[str, str],
+    work: Sequence[float],
+    payments: int,
+    records: Mapping[str, Sequence[Record]],
+) -> Table:
+    schema, name = place
+    inserts, updates, deletes = work
+    wanted = round((inserts or max(updates, deletes)) * payments)
+    if name == OUTBOX:
+        return Table(schema, name, ("id",), inserts, 0, deletes, _outbox_rows(records, wanted))
+    rows = _rows(system, place, wanted)
+    return Table(schema, name, _keys(system, place), inserts, updates, deletes, rows)
+
+
+def _rows(system: System, place: tuple[str, str], count: int) -> list[Row]:
+    statement = sql.SQL("select row_to_json(t)::text as row from {} as t limit {}")
+    with system.database() as cursor:
+        cursor.execute(statement.format(sql.Identifier(*place), sql.Literal(count)))
+        return [orjson.loads(str(found["row"])) for found in cursor]
+
+
+def _keys(system: System, place: tuple[str, str]) -> tuple[str, ...]:
+    with system.database() as cursor:
+        cursor.execute(
+            """select attname from pg_index join pg_attribute
+                   on attrelid = indrelid and attnum = any(indkey)
+               where indisprimary and indrelid = %s::regclass""",
+            (".".join(place),),
+        )
+        return tuple(str(row["attname"]) for row in cursor)
+
+
+def _outbox_rows(records: Mapping[str, Sequence[Record]], count: int) -> list[Row]:
+    """Make the rows that carried the records: they are deleted once the broker has them."""
+    carried = [(topic, record) for topic, some in records.items() for record in some]
+    rows: list[Row] = []
+    for number in range(count):
+        topic, (key, value, headers) = carried[number % len(carried)]
+        rows.append(
+            {
+                "id": number + 1,
+                "topic": topic,
+                "key": f"\\x{(key or b'').hex()}",
+                "value": f"\\x{(value or b'').hex()}",
+                "headers": [[name, text.decode()] for name, text in headers],
+                "created_at": "2026-01-01T00:00:00Z",
+                "claimed_by": "floor",
+                "claimed_until": "2026-01-01T00:00:10Z",
+            }
+        )
+    return rows
+
+
+async def _records(
+    bootstrap: str, topics: Mapping[str, Topic], shares: Mapping[str, int]
+) -> dict[str, list[Record]]:
+    """Read the last records of each topic, so many of each as asked for."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
+    await consumer.start()
+    try:
+        return {
+            name: await _last_records(consumer, topics[name], share)
+            for name, share in shares.items()
+            if share
+        }
+    finally:
+        await consumer.stop()
+
+
+async def _last_records(consumer: AIOKafkaConsumer, topic: Topic, share: int) -> list[Record]:
+    partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
+    consumer.assign(partitions)
+    starts = await consumer.beginning_offsets(partitions)
+    ends = await consumer.end_offsets(partitions)
+    # Keys spread evenly: a little more of each partition makes up for those that hold less.
+    each = share * 2 // topic.partitions + 1
+    for partition, end in ends.items():
+        consumer.seek(partition, max(starts[partition], end - each))
+    records: list[Record] = []
+    while len(records) < share:
+        polled = await consumer.getmany(timeout_ms=_READ_WITHIN_MS)
+        if not polled:
+            break
+        records += [
+            (one.key, one.value, list(one.headers)) for some in polled.values() for one in some
+        ]
+    return records[:share]

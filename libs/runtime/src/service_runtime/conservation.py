@@ -1,0 +1,72 @@
+"""What a consumer has taken in, told to whoever checks that no record is lost (I5)."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from service_runtime.postgres import PostgresDatabase
+from service_runtime.web import JsonResponse
+
+PATH = "/admin/consumed"
+MOST_RECORDS = 1000
+"""Records that are asked about at once."""
+MOST_IDS = 10_000
+"""Ids of the inbox on one page."""
+FIRST = UUID(int=0)
+
+
+class Lying(BaseModel):
+    """A record as it lies in a topic; no id where none can be read."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    topic: str = Field(max_length=249)
+    partition: int = Field(ge=0, lt=2**31)
+    offset: int = Field(ge=0, lt=2**63)
+    event_id: UUID | None
+
+
+class Asked(BaseModel):
+    """Records that were produced, and that this consumer should know."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    records: list[Lying] = Field(max_length=MOST_RECORDS)
+
+
+def routes(
+    consumer: str,
+    topics: Sequence[str],
+    database: PostgresDatabase,
+    may_read: Callable[[Request], str],
+) -> APIRouter:
+    """Return the routes under `/admin/consumed`, for callers with the scope `ops.read`."""
+    router = APIRouter(prefix=PATH, dependencies=[Depends(may_read)])
+
+    @router.get("")
+    async def consumed() -> dict[str, Any]:
+        return {"topics": list(topics)}
+
+    @router.post("/missing")
+    async def missing(asked: Asked) -> Response:
+        """Return the records that are neither in the inbox nor among the dead letters."""
+        rows = [record.model_dump() for record in asked.records]
+        async with database.transaction() as tx:
+            return JsonResponse({"records": await tx.unaccounted(consumer, rows)})
+
+    @router.get("/ids")
+    async def ids(
+        before: datetime,
+        after: UUID = FIRST,
+        limit: Annotated[int, Query(ge=1, le=MOST_IDS)] = MOST_IDS,
+    ) -> Response:
+        """Return event ids behind `after` that were handled before a moment, in their order."""
+        async with database.transaction() as tx:
+            return JsonResponse({"ids": await tx.handled(consumer, before, after, limit)})
+
+    return router

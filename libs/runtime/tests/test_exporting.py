@@ -1,0 +1,145 @@
+"""What leaves for the collector: each line under its span, and never more than a bound is kept."""
+
+import json
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import pytest
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+
+from service_runtime import exporting
+
+WITHIN_S = 60
+BATCH = 512
+"""The SDK takes so many out of its queue at once."""
+
+
+class Collector(
+    logs_service_pb2_grpc.LogsServiceServicer, trace_service_pb2_grpc.TraceServiceServicer
+):
+    """A collector that keeps what it is told; while it is held, it answers nobody."""
+
+    def __init__(self):
+        self.answers = threading.Event()
+        self.answers.set()
+        self.lines, self.spans = [], []
+
+    def Export(self, request, context):  # noqa: N802 - the protocol's name
+        self.answers.wait(WITHIN_S)
+        if not context.is_active():
+            return None  # Given up by its sender meanwhile.
+        if isinstance(request, logs_service_pb2.ExportLogsServiceRequest):
+            self.lines += [
+                (resource.resource, line)
+                for resource in request.resource_logs
+                for scope in resource.scope_logs
+                for line in scope.log_records
+            ]
+            return logs_service_pb2.ExportLogsServiceResponse()
+        self.spans += [
+            span
+            for resource in request.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+        return trace_service_pb2.ExportTraceServiceResponse()
+
+
+@pytest.fixture
+def collector():
+    kept = Collector()
+    server = grpc.server(ThreadPoolExecutor(8))
+    logs_service_pb2_grpc.add_LogsServiceServicer_to_server(kept, server)
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(kept, server)
+    kept.endpoint = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    yield kept
+    kept.answers.set()
+    server.stop(grace=None).wait(WITHIN_S)
+
+
+class Run:
+    """A process of its own, as a service's `run` sets it up; `program` may wait for a line."""
+
+    def __init__(self, endpoint, program):
+        code = f"""
+import sys
+from service_runtime import exporting, logs, tracing
+lines = logs.configure('confirm', 1, 'INFO', {endpoint!r})
+tracing.configure('confirm', 1, {endpoint!r}, 1.0)
+{program}
+exporting.shut_down(*tracing.stop(), *lines)
+"""
+        self._process = subprocess.Popen(  # noqa: S603 - the program is this file's own
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def ended(self, said=""):
+        """Let it go on, and return the lines that it wrote."""
+        out, _ = self._process.communicate(said, timeout=WITHIN_S)
+        assert self._process.returncode == 0
+        return [json.loads(line) for line in out.splitlines()]
+
+    def says(self):
+        return json.loads(self._process.stdout.readline())
+
+
+LINE = """
+with tracing.serving('POST /x', {}, may_begin=True):
+    logs.Log('consumer').info('waiting', attempts=3, uetr=None, code='789012')
+try:
+    raise KeyError('+15550100456')
+except KeyError:
+    import logging
+    logging.getLogger('countersign.x').exception('failed')
+logging.getLogger('some.library').warning('to %s', 'a@example.com')
+"""
+
+
+def test_a_line_arrives_under_its_span_with_the_same_fields_as_on_standard_output(collector):
+    first, failed, foreign = Run(collector.endpoint, LINE).ended()
+    (resource, sent), (_, sent_failed), (_, sent_foreign) = collector.lines
+    [span] = collector.spans
+
+    assert sent.trace_id == span.trace_id == bytes.fromhex(first["trace_id"])
+    assert sent.span_id == span.span_id
+    assert (sent.body.string_value, sent.severity_text) == ("waiting", "INFO")
+    assert {one.key for one in sent.attributes} == {"logger", "attempts", "uetr"}
+    assert {one.key for one in resource.attributes} >= {"service.name", "service.instance.id"}
+    assert {one.key for one in sent_failed.attributes} == {"logger", "error_class", "frames"}
+    assert failed["event"] == sent_failed.body.string_value == "failed"
+    assert foreign["event"] == sent_foreign.body.string_value == "some.library"
+    everything = b"".join(line.SerializeToString() for _, line in collector.lines)
+    assert not any(secret in everything for secret in (b"789012", b"0100456", b"example.com"))
+
+
+MANY = """
+for number in range(3):
+    for _ in range(exporting.QUEUE_SPANS):
+        with tracing.serving('GET /x', {}, may_begin=True):
+            pass
+        logs.Log('consumer').info('waiting')
+logs.Log('process').info('done')
+sys.stdin.read()
+"""
+
+
+def test_while_a_collector_is_silent_nobody_waits_and_only_so_much_is_kept(collector):
+    collector.answers.clear()
+    process = Run(collector.endpoint, MANY)
+    while process.says()["event"] != "done":
+        pass
+    held = len(collector.spans), len(collector.lines)
+    collector.answers.set()
+    process.ended()
+
+    assert held == (0, 0)
+    assert BATCH < len(collector.spans) <= exporting.QUEUE_SPANS + BATCH
+    assert BATCH < len(collector.lines) <= exporting.QUEUE_LINES + BATCH

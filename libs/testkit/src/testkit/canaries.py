@@ -1,0 +1,107 @@
+"""Canaries: what must stay secret, planted, and looked for wherever the system writes."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+from aiokafka import AIOKafkaConsumer
+
+from local_stack.discovery import RunningStack
+from testkit.edge import CODE, Customer, Edge
+
+PHONE = "+15557318462"
+MAIL = "canary.person.7318462"
+WRONG_CODE = "731846"
+READ_WITHIN_S = 60
+TOLD_WITHIN_S = 60
+
+
+async def plant(stack: RunningStack, edge: Edge, name: str) -> Customer:
+    """Make a payment with a wrong and a right code for somebody who is told of it; follow it."""
+    [customer] = await edge.open_customers(name, 1, 10_000_00)
+    await edge.reach(customer, PHONE, f"{MAIL}@example.com")
+    large = {"amount": "5200", "to_account": "payee-xyz"}
+    await edge.pay(customer, name, **large)
+    wrong = await edge.pay(customer, name, **large, otp_code=WRONG_CODE)
+    right = await edge.pay(customer, name, **large, otp_code=CODE)
+    assert (wrong.status_code, right.status_code) == (401, 200)
+    await edge.until(customer, name)
+    # It has reached the one place that needs it.
+    assert alone(CODE).search((await _told(stack)).encode())
+    return customer
+
+
+def leaks(stack: RunningStack, customer: Customer, places: Mapping[str, bytes]) -> set[str]:
+    """Name each secret that stands in a place, and the place."""
+    return {
+        f"{secret} in {place}"
+        for secret, pattern in patterns(stack, customer).items()
+        for place, content in places.items()
+        if pattern.search(content)
+    }
+
+
+def patterns(stack: RunningStack, customer: Customer) -> dict[str, re.Pattern[bytes]]:
+    """Return what is looked for; digits alone may stand in ids and times, codes never do."""
+    credentials = stack.credentials
+    secrets = {
+        name: re.compile(re.escape(credentials.read(name).encode()))
+        for name in ("otp-sealing-key", "code-tag-key", "code-key", "internal-credential-ops")
+    }
+    return secrets | {
+        "phone": re.compile(re.escape(PHONE.encode())),
+        "mail": re.compile(re.escape(MAIL.encode())),
+        "token": re.compile(re.escape(customer.token.encode())),
+        "code": alone(CODE),
+        "wrong code": alone(WRONG_CODE),
+    }
+
+
+def alone(digits: str) -> re.Pattern[bytes]:
+    """Return a pattern for digits that are no part of an id or a time."""
+    return re.compile(rb"(?<![0-9A-Za-z_.:-])" + digits.encode() + rb"(?![0-9A-Za-z_.-])")
+
+
+async def records(stack: RunningStack) -> dict[str, bytes]:
+    """Return everything in every topic, keys and headers included."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=stack.kafka, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        topics = sorted(name for name in await consumer.topics() if not name.startswith("__"))
+        consumer.subscribe(topics)
+        found = dict.fromkeys(topics, b"")
+        async with asyncio.timeout(READ_WITHIN_S):
+            while batch := await consumer.getmany(timeout_ms=3000):
+                for partition, some in batch.items():
+                    found[partition.topic] += b"\n".join(_bytes_of(one) for one in some)
+    finally:
+        await consumer.stop()
+    return found
+
+
+def _bytes_of(record: Any) -> bytes:
+    headers = b" ".join(name.encode() + b"=" + (value or b"") for name, value in record.headers)
+    return b" ".join((record.key or b"", record.value or b"", headers))
+
+
+async def metrics(stack: RunningStack) -> dict[str, bytes]:
+    """Return what each service shows on `/metrics`."""
+    found = {}
+    async with httpx.AsyncClient(timeout=10) as http:
+        for service, urls in stack.urls.items():
+            answer = await http.get(urls[0] + "/metrics")
+            found[f"{service}/metrics"] = answer.content
+    return found
+
+
+async def _told(stack: RunningStack) -> str:
+    """Wait for the SMS, and return its text."""
+    url = stack.url("twilio") + "/messages"
+    async with httpx.AsyncClient(timeout=10) as http, asyncio.timeout(TOLD_WITHIN_S):
+        while True:
+            answer = await http.get(url, params={"to": PHONE})
+            if messages := answer.json()["messages"]:
+                return str(messages[0]["body"])
+            await asyncio.sleep(0.1)

@@ -1,0 +1,84 @@
+"""What a payment's trace must be: which span hangs under which, each as `service name`."""
+
+from collections.abc import Iterable
+
+from local_stack.topics import load_topics
+
+Hop = tuple[str, str]
+"""A span and one that hangs under it."""
+Chain = frozenset[Hop]
+
+POST = "gateway POST /payment/confirm"
+DELIVERY = "notification work delivery"
+INSTRUCTION = "settlement work instruction"
+ASSESSMENT = "risk process risk.assessment-requested.v1"
+# Whoever waits for an answer goes on under the span of the request.
+_READERS = {one.name: set(one.readers) - {"gateway"} for one in load_topics()}
+
+
+def _sends(span: str, *topics: str) -> Chain:
+    """Return the hops from a span through topics to all who read them."""
+    sends = {topic: f"{span.partition(' ')[0]} send {topic}" for topic in topics}
+    written = {(span, send) for send in sends.values()}
+    read = {(sends[t], f"{reader} process {t}") for t in topics for reader in _READERS[t]}
+    return frozenset(written | read)
+
+
+def _told(topic: str) -> Chain:
+    """Return the hops to a customer's message."""
+    begun = frozenset({(f"notification process {topic}", DELIVERY)})
+    return begun | _sends(DELIVERY, "notification.delivered.v1")
+
+
+def _confirmed(by: str) -> Chain:
+    """Return the hops from the event that confirms a payment to the end of its settlement."""
+    topics = ("payment.confirm-answered.v1", "payment.confirmed.v1", "settlement-queue")
+    settled = _sends(INSTRUCTION, "settlement.updated.v1")
+    begun = frozenset({("settlement process settlement-queue", INSTRUCTION)})
+    confirmed = _sends(f"confirm process {by}", *topics)
+    return confirmed | _told("payment.confirmed.v1") | begun | settled
+
+
+_ASKED = _sends(POST, "payment.confirm-requested.v1")
+_ASSESSED = (
+    _ASKED
+    | _sends("confirm process payment.confirm-requested.v1", "risk.assessment-requested.v1")
+    | _sends(ASSESSMENT, "risk.assessed.v1")
+)
+REPEATED = _ASKED | _sends(
+    "confirm process payment.confirm-requested.v1", "payment.confirm-answered.v1"
+)
+PLAIN = _ASSESSED | _confirmed("risk.assessed.v1")
+REJECTED = PLAIN | _told("settlement.updated.v1")
+SCREENED_OUT = (
+    _ASSESSED
+    | _sends(
+        "confirm process risk.assessed.v1", "payment.confirm-answered.v1", "payment.declined.v1"
+    )
+    | _told("payment.declined.v1")
+)
+CODE_ASKED_FOR = (
+    _ASSESSED
+    | _sends("confirm process risk.assessed.v1", "otp.challenge-requested.v1")
+    | _sends("otp process otp.challenge-requested.v1", "otp.challenged.v1")
+    | _sends("confirm process otp.challenged.v1", "payment.confirm-answered.v1")
+    | _told("otp.challenged.v1")
+)
+CODE_GIVEN = (
+    _ASKED
+    | _sends("confirm process payment.confirm-requested.v1", "otp.verification-requested.v1")
+    | _sends("otp process otp.verification-requested.v1", "otp.verified.v1")
+    | _confirmed("otp.verified.v1")
+)
+
+
+def with_calls(chain: Chain, *asked: Hop) -> Chain:
+    """Add what every service calls: its database; `asked` are calls and who answers each."""
+    works = {span for hop in chain for span in hop if " process " in span or " work " in span}
+    stored = {(span, f"{span.partition(' ')[0]} transaction") for span in works}
+    return chain | stored | frozenset(asked)
+
+
+def through(span: str, *names: str) -> Iterable[Hop]:
+    """Return the hops of a call, from span to span."""
+    return zip((span, *names), names, strict=False)

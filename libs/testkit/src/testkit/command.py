@@ -1,0 +1,36 @@
+"""The `countersign` command, spoken to as a program."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+PATH = Path(sys.executable).parent / "countersign"
+
+
+class Command:
+    """The command, for the stack at an offset."""
+
+    def __init__(self, offset: int, within_s: float = 120) -> None:
+        self._environment = {**os.environ, "COUNTERSIGN_OFFSET": str(offset)}
+        self._within_s = within_s
+
+    async def __call__(self, *arguments: str) -> tuple[int, str, str]:
+        """Run it; return its exit code, what it printed, and what it complained of."""
+        process = await asyncio.create_subprocess_exec(
+            str(PATH),
+            *arguments,
+            env=self._environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, error = await asyncio.wait_for(process.communicate(), self._within_s)
+        assert process.returncode is not None
+        return process.returncode, out.decode(), error.decode()
+
+    async def json(self, *arguments: str) -> tuple[int, Any]:
+        """Run it for a script; return its exit code and its answer, or why it refused."""
+        status, out, error = await self(*arguments, "--json")
+        return status, json.loads(out) if out else error

@@ -1,0 +1,122 @@
+"""Topics, read without a group: looking moves no offset."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from ops.errors import NotAskedError
+
+REQUEST_TIMEOUT_MS = 10_000
+POLL_MS = 500
+POLL_RECORDS = 1000
+
+Span = tuple[int, int]
+"""Offsets from the first one up to the last one, which is left out."""
+T = TypeVar("T")
+
+
+def answered(work: Coroutine[Any, Any, T], brokers: str, within_s: float) -> T:
+    """Ask Kafka to the end of a question; raise NotAskedError where it does not answer in time."""
+    try:
+        return asyncio.run(_bounded(work, within_s))
+    except TimeoutError:
+        raise NotAskedError(
+            f"Kafka at {brokers} did not hand over all records within {within_s:.0f} s:"
+            " see `make status`, or ask for less"
+        ) from None
+    except KafkaError as error:
+        raise NotAskedError(
+            f"Kafka at {brokers} cannot be asked ({type(error).__name__}): see `make status`"
+        ) from None
+
+
+async def _bounded(work: Coroutine[Any, Any, T], within_s: float) -> T:
+    async with asyncio.timeout(within_s):
+        return await work
+
+
+@asynccontextmanager
+async def reader(brokers: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """Give a consumer without a group."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=brokers,
+        client_id="ops",
+        group_id=None,
+        enable_auto_commit=False,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+    )
+    try:
+        await consumer.start()
+        # aiokafka's own task must have begun: stopping it before that cancels us instead.
+        await asyncio.sleep(0)
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+@asynccontextmanager
+async def _admin(brokers: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=brokers, client_id="ops", request_timeout_ms=REQUEST_TIMEOUT_MS
+    )
+    try:
+        await admin.start()
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def partitions_of(brokers: str, wanted: Callable[[str], bool]) -> list[TopicPartition]:
+    """Return all partitions of the topics that are wanted."""
+    async with _admin(brokers) as admin:
+        topics = [topic for topic in await admin.list_topics() if wanted(topic)]
+        described = await admin.describe_topics(sorted(topics)) if topics else []
+    return [
+        TopicPartition(topic["topic"], partition["partition"])
+        for topic in described
+        for partition in topic["partitions"]
+    ]
+
+
+async def committed_by(brokers: str, groups: Sequence[str]) -> dict[str, dict[TopicPartition, int]]:
+    """Return how far each group has come, in the partitions where it has committed anything."""
+    async with _admin(brokers) as admin:
+        found = {group: await admin.list_consumer_group_offsets(group) for group in groups}
+    return {
+        group: {one: meta.offset for one, meta in offsets.items() if meta.offset >= 0}
+        for group, offsets in found.items()
+    }
+
+
+async def spans_of(
+    consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]
+) -> dict[TopicPartition, Span]:
+    """Return the present beginning and end of each partition."""
+    if not partitions:
+        return {}
+    first = await consumer.beginning_offsets(partitions)
+    ends = await consumer.end_offsets(partitions)
+    return {one: (first[one], ends[one]) for one in partitions}
+
+
+async def records_in(
+    consumer: AIOKafkaConsumer, spans: Mapping[TopicPartition, Span]
+) -> AsyncIterator[Sequence[Any]]:
+    """Yield what lies in the spans, some records at a time."""
+    left = {one for one, (first, end) in spans.items() if first < end}
+    consumer.assign(sorted(left))
+    for one in left:
+        consumer.seek(one, spans[one][0])
+    while left:
+        polled = await consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
+        for one, records in polled.items():
+            yield [record for record in records if record.offset < spans[one][1]]
+        # By position and not by record: the last offsets may hold no record that is ours to read.
+        done = {one for one in left if await consumer.position(one) >= spans[one][1]}
+        consumer.pause(*done)
+        left -= done

@@ -1,0 +1,175 @@
+"""I5 on real Kafka and PostgreSQL: what a real consumer has lost, or made up, is found."""
+
+import asyncio
+import hashlib
+import json
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from local_stack.layout import CHECKOUT
+from ops.addresses import Addresses
+from ops.check.conservation import Conservation
+from ops.check.findings import Findings
+from ops.errors import NotAskedError
+from ops.system import System
+from payment_schemas.cloudevents import Attributes, headers_of
+from payment_schemas.registry import BY_TYPE
+from service_runtime.clock import SystemClock
+from service_runtime.messages import Outgoing
+from service_runtime.settings import ServiceSettings
+from testkit.database import fresh_database
+from testkit.probe_process import Probe, make_topics
+
+pytestmark = pytest.mark.stack
+RECORDS = 120
+UNREADABLE = 3
+SECRET = "ops secret"
+GRACE_S = 60.0
+
+
+@pytest.fixture
+def database(infrastructure):
+    with fresh_database(infrastructure, "probe", [CHECKOUT / "libs/runtime/tests/sql"]) as database:
+        yield database
+
+
+@pytest.fixture
+async def probe(infrastructure, database, tmp_path):
+    """A consumer that knows ops."""
+    name = f"probe.{uuid4().hex}.v1"
+    await make_topics(infrastructure.kafka, name, f"{name}-dlq", f"{name}.tallied")
+    secrets = {"password": "probe", "ops": SECRET, "callers": callers()}
+    for file, text in secrets.items():
+        (tmp_path / file).write_text(text)
+    settings = ServiceSettings(
+        port=1,
+        kafka_bootstrap_servers=infrastructure.kafka,
+        database_url=database.dsn,
+        DATABASE_PASSWORD_FILE=str(tmp_path / "password"),
+    )
+    found = Probe(infrastructure, settings, name)
+    yield found
+    found.end()
+    BY_TYPE.pop(name, None)
+
+
+def callers():
+    digest = hashlib.sha256(SECRET.encode()).hexdigest()
+    return json.dumps({"ops": {"sha256": digest, "scopes": ["ops.read"]}})
+
+
+def numbered(probe, number):
+    event = probe.event(lane=f"lane-{number % 5}", number=number)
+    headers = headers_of(event, Attributes(uuid4(), datetime.now(UTC)), "test")
+    return Outgoing(event.topic, event.key.encode(), event.model_dump_json().encode(), headers)
+
+
+@pytest.fixture
+async def consumed(probe, tmp_path):
+    """The probe, which has read everything: good records, and some that nobody can read."""
+    start(probe, tmp_path)
+    await probe.publish([numbered(probe, number) for number in range(RECORDS)])
+    await probe.publish([Outgoing(probe.topic, b"", b"", ())] * UNREADABLE)
+    await probe.ready()
+    return probe
+
+
+def start(probe, folder):
+    return probe.start(str(folder / "password"), INTERNAL_CREDENTIALS_FILE=str(folder / "callers"))
+
+
+@pytest.fixture
+def conservation(probe, tmp_path):
+    addresses = Addresses(
+        {probe.topic: f"http://127.0.0.1:{probe.port}"}, probe.kafka, str(tmp_path / "ops")
+    )
+    with System(addresses) as system:
+        yield Conservation(system, SystemClock(), [probe.topic])
+
+
+async def whole(conservation, grace_s=GRACE_S):
+    findings = Findings()
+    await asyncio.to_thread(conservation.whole, findings, grace_s)
+    return findings
+
+
+async def newest(conservation):
+    findings = Findings()
+    await asyncio.to_thread(conservation.newest, findings)
+    return findings
+
+
+def execute(database, statement):
+    with psycopg.connect(database.owner_dsn) as connection:
+        return connection.execute(statement).fetchall()
+
+
+async def test_what_was_handled_or_set_aside_is_accounted_for(consumed, conservation):
+    found = await whole(conservation)
+    assert (found.violations, found.notes) == ([], [])
+    assert found.checked["I5"] == RECORDS + UNREADABLE
+
+    found = await newest(conservation)
+    assert (found.violations, found.checked["I5"] > 0) == ([], True)
+    assert (await newest(conservation)).checked["I5"] == 0
+
+
+async def test_a_record_that_was_lost_is_found_and_stays_found_until_it_is_handled(
+    consumed, conservation, database
+):
+    await whole(conservation)
+    [(lost,)] = execute(
+        database,
+        "delete from inbox where event_id ="
+        " (select event_id from tally order by place desc limit 1) returning event_id",
+    )
+    for found in (
+        await whole(conservation),
+        await newest(conservation),
+        await newest(conservation),
+    ):
+        assert [(one.invariant, one.about) for one in found.violations] == [("I5", str(lost))]
+
+    execute(
+        database,
+        f"insert into inbox (consumer, event_id) values ('{consumed.topic}', '{lost}')"  # noqa: S608 - ours
+        " returning 1",
+    )
+    assert (await newest(conservation)).violations == []
+
+
+async def test_a_dead_letter_that_was_lost_is_found_by_its_place(consumed, conservation, database):
+    await whole(conservation)
+    [(partition, offset)] = execute(
+        database,
+        'delete from dead_letter where "offset" = (select max("offset") from dead_letter)'
+        ' returning "partition", "offset"',
+    )
+    found = await whole(conservation)
+    assert [one.about for one in found.violations] == [f"{consumed.topic}/{partition}/{offset}"]
+
+
+async def test_an_effect_of_no_record_is_found(consumed, conservation, database):
+    made_up = uuid4()
+    await whole(conservation)
+    execute(
+        database,
+        "insert into inbox (consumer, event_id, handled_at) values"  # noqa: S608 - ours
+        f" ('{consumed.topic}', '{made_up}', now() - interval '1 hour') returning 1",
+    )
+    found = await whole(conservation)
+    assert [(one.invariant, one.about) for one in found.violations] == [("I5", str(made_up))]
+
+
+async def test_what_nobody_reads_is_told_once_the_grace_is_over(consumed, conservation, tmp_path):
+    await whole(conservation)
+    consumed.end()
+    await consumed.publish([numbered(consumed, 1000)])
+    with pytest.raises(NotAskedError, match="cannot be reached"):
+        await whole(conservation)
+    start(consumed, tmp_path)
+    await consumed.ready()
+    assert (await whole(conservation)).violations == []

@@ -1,0 +1,41 @@
+"""A service's log lines reach the collector, under the span in which they were written."""
+
+import json
+
+import pytest
+from faults import Faults
+from traces import JaegerTrace
+
+pytestmark = [pytest.mark.observability, pytest.mark.timeout(420)]
+
+
+def lines(observed):
+    """Every log record that the collector has handed on: its service's name and itself."""
+    for text in observed.log_lines().splitlines():
+        for resource in json.loads(text)["resourceLogs"]:
+            about = {one["key"]: one["value"] for one in resource["resource"]["attributes"]}
+            for scope in resource["scopeLogs"]:
+                for line in scope["logRecords"]:
+                    yield about["service.name"]["stringValue"], line
+
+
+async def test_a_line_leads_to_the_trace_of_its_payment_and_to_its_span(observed, edge, name):
+    (customer,) = await edge.open_customers(name, 1, 50_000_00)
+    async with Faults(observed, "ofac", "down"):
+        answer = await edge.pay(customer, name)
+    trace_id = answer.headers["X-Trace-Id"]
+
+    [service, line, *_] = await observed.seen(
+        lambda: next((one for one in lines(observed) if one[1].get("traceId") == trace_id), None)
+    )
+    assert (service, line["body"]["stringValue"]) == ("risk", "look_up_failed")
+    assert {one["key"] for one in line["attributes"]} == {"logger", "reason", "count"}
+    span = await observed.seen(
+        lambda: JaegerTrace(observed.trace(trace_id)).name_of(line["spanId"])
+    )
+    assert span == "risk process risk.assessment-requested.v1"
+
+
+async def test_every_service_sends_its_lines(observed):
+    ours = set(observed.stack.instances)
+    await observed.seen(lambda: ours <= {name for name, _ in lines(observed)})

@@ -1,0 +1,88 @@
+"""Each kind of payment, walked through Jaeger: every span under the right span of its service."""
+
+import pytest
+from traces import JaegerTrace
+
+from testkit.chains import (
+    ASSESSMENT,
+    CODE_ASKED_FOR,
+    CODE_GIVEN,
+    DELIVERY,
+    INSTRUCTION,
+    PLAIN,
+    POST,
+    REJECTED,
+    SCREENED_OUT,
+    through,
+    with_calls,
+)
+from testkit.edge import CODE
+
+pytestmark = [pytest.mark.observability, pytest.mark.timeout(420)]
+
+LOOK_UPS = (
+    *through(ASSESSMENT, "risk POST ofac", "ofac POST /screenings:batch"),
+    *through(ASSESSMENT, "risk POST kyc", "kyc POST /customers:batch"),
+)
+BANK = "partner_bank POST /banks/{partner}/transfers"
+TRANSFER = tuple(through(INSTRUCTION, "settlement POST first-bank", f"{BANK}:batch"))
+ENQUIRY = tuple(through(INSTRUCTION, "settlement POST first-bank", f"{BANK}:query"))
+TEXT = (DELIVERY, "notification POST twilio")
+MAIL = (DELIVERY, "notification POST sendgrid")
+TO_KEYS = set(through(POST, "gateway GET issuer", "issuer GET /.well-known/jwks.json"))
+"""Whoever comes first after a start fetches the issuer's keys on the way."""
+
+EXPECTED = {
+    "plain": with_calls(PLAIN, *LOOK_UPS, *TRANSFER, MAIL),
+    "code asked for": with_calls(CODE_ASKED_FOR, *LOOK_UPS, TEXT),
+    "code given": with_calls(CODE_GIVEN, *TRANSFER, MAIL),
+    "screened out": with_calls(SCREENED_OUT, *LOOK_UPS, MAIL),
+    "rejected": with_calls(REJECTED, *LOOK_UPS, *TRANSFER, MAIL),
+    "unknown, then settled": with_calls(PLAIN, *LOOK_UPS, *TRANSFER, *ENQUIRY, MAIL),
+}
+
+
+@pytest.fixture(scope="module")
+async def trace_ids(observed, edge):
+    """One payment of each kind, one after the other, each followed to its end; their traces."""
+    (customer,) = await edge.open_customers("walked", 1, 50_000_00)
+    await edge.reach(customer, "+15557310001", "walked@example.com")
+    large = {"amount": "5200", "to_account": "payee-xyz"}
+    kinds = {
+        "plain": ("plain", {}),
+        "code asked for": ("code", large),
+        "code given": ("code", large | {"otp_code": CODE}),
+        "screened out": ("screened", {"to_account": "payee-sanctioned"}),
+        "rejected": ("rejected", {"to_account": "payee-rejected"}),
+        "unknown, then settled": ("unknown", {"to_account": "payee-silent"}),
+    }
+    found = {}
+    for kind, (transaction, order) in kinds.items():
+        answer = await edge.pay(customer, f"walked-{transaction}", **order)
+        found[kind] = answer.headers["X-Trace-Id"]
+        # What is handled together is written in one transaction, in the trace of the first.
+        await complete(observed, found[kind], EXPECTED[kind])
+    return found
+
+
+async def complete(observed, trace_id, expected):
+    """Wait until Jaeger has all that is expected; return the trace as it is then."""
+
+    def look():
+        trace = JaegerTrace(observed.trace(trace_id))
+        return trace if trace.hops >= expected else None
+
+    return await observed.seen(look)
+
+
+@pytest.mark.parametrize("kind", EXPECTED)
+async def test_every_span_hangs_under_the_one_that_caused_it(observed, trace_ids, kind):
+    trace = await complete(observed, trace_ids[kind], EXPECTED[kind])
+    assert trace.hops - TO_KEYS == EXPECTED[kind]
+    assert trace.roots == [POST]
+    assert trace.trace_ids == {trace_ids[kind]}
+
+
+async def test_both_calls_of_a_payment_with_a_code_are_linked(observed, trace_ids):
+    trace = await complete(observed, trace_ids["code given"], EXPECTED["code given"])
+    assert trace.linked_to == {trace_ids["code asked for"]}

@@ -1,0 +1,79 @@
+"""Canaries: what is planted is in no trace, no metric, no log line and no topic."""
+
+import asyncio
+import json
+
+import httpx
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from traces import JaegerTrace
+
+from testkit.canaries import PHONE, leaks, metrics, plant, records
+
+pytestmark = [pytest.mark.observability, pytest.mark.timeout(420)]
+
+SEEN_WITHIN_S = 120
+
+
+@pytest.fixture(scope="module")
+async def customer(observed, edge):
+    """Somebody whose number, code and token are planted; one of their events is refused as well."""
+    found = await plant(observed.stack.description(), edge, "canary")
+    await misdirect(observed.stack.kafka, "otp.challenged.v1", "settlement-queue")
+    return found
+
+
+async def misdirect(kafka, topic, to):
+    """Put the last record of a topic on another one, whose reader cannot take it."""
+    async with AIOKafkaConsumer(
+        topic, bootstrap_servers=kafka, auto_offset_reset="earliest"
+    ) as consumer:
+        async with asyncio.timeout(SEEN_WITHIN_S):
+            record = await consumer.getone()
+    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+        await producer.send_and_wait(to, record.value, record.key, headers=list(record.headers))
+
+
+async def dead_letters(running):
+    """Wait until the record that was refused lies among the dead letters; return all topics."""
+    async with asyncio.timeout(SEEN_WITHIN_S):
+        while True:
+            found = await records(running)
+            if found["settlement-queue-dlq"]:
+                return found
+
+
+def told(observed):
+    """Whether Jaeger has the span of the text that carried the code."""
+    hops = (hop for trace in observed.traces("notification") for hop in JaegerTrace(trace).hops)
+    return "notification POST twilio" in {name for _, name in hops}
+
+
+def traces(observed):
+    """All traces of every service, as Jaeger gives them."""
+    return {
+        f"traces of {one}": json.dumps(observed.traces(one, limit=1000)).encode()
+        for one in observed.services()
+    }
+
+
+def series(observed):
+    """Return all that Prometheus holds: names, labels, and what exemplars carry."""
+    asked = {"match[]": '{__name__=~".+"}'}
+    answer = httpx.get(f"{observed.prometheus.url}/api/v1/series", params=asked, timeout=60)
+    return {"series": answer.raise_for_status().content}
+
+
+async def test_no_secret_is_seen(observed, customer):
+    running = observed.stack.description()
+    places = await dead_letters(running) | await metrics(running) | series(observed)
+    await observed.seen(lambda: told(observed))
+    await observed.seen(lambda: b"dead_letter" in observed.log_lines())
+    places |= traces(observed)
+    places |= {path.name: path.read_bytes() for path in observed.stack.layout.logs.glob("*")}
+    assert leaks(running, customer, places) == set()
+
+
+async def test_what_is_planted_would_be_found(observed, customer):
+    places = {"somewhere": f"text to {PHONE}".encode()}
+    assert leaks(observed.stack.description(), customer, places) == {"phone in somewhere"}
