@@ -71,10 +71,13 @@ async def countersign(arena: Arena, *arguments: str) -> tuple[int, str]:
     return process.returncode, out.decode()
 
 
-async def check(arena: Arena) -> list[str]:
-    """Hold the system at rest against its invariants by its own command."""
+async def check(arena: Arena, *, full: bool) -> list[str]:
+    """Hold the system at rest against its invariants by its own command.
+
+    Full: every record of every topic, and all answers in them; it takes that much longer.
+    """
     limits = ("--grace", str(GRACE_S), "--unfinished-after", "1", "--days", "2")
-    _, out = await countersign(arena, "check", "--json", *limits)
+    _, out = await countersign(arena, "check", "--json", *limits, *(["--full"] * full))
     found = json.loads(out)
     wrong = [f"{v['invariant']} {v['about']}: {v['details']}" for v in found["violations"]]
     return wrong + [f"check: {sentence}" for sentence in found["missing"]]

@@ -116,7 +116,8 @@ class Run:
             await at_rest(self._arena)
         except (NotHealedError, TimeoutError) as broken:
             outcome.violations.append(f"I8 {broken or 'a client has no final answer'}")
-        outcome.violations += await self._violations()
+        last = fault is self._order.faults[-1][0]
+        outcome.violations += await self._violations(full=last)
         buried, self._buried = self._buried, await dead_letters(self._arena)
         if not fault.buries and self._buried != buried:
             outcome.violations.append(f"{self._buried - buried} records became dead letters")
@@ -150,11 +151,11 @@ class Run:
         finally:
             paying.cancel()
 
-    async def _violations(self) -> list[str]:
+    async def _violations(self, *, full: bool) -> list[str]:
         """What is wrong now and was not before."""
         arena = self._arena
         books = await read_books(arena)
-        found = await check(arena) + await never(arena)
+        found = await check(arena, full=full) + await never(arena)
         found += judge(arena.clients.paid, arena.log.operations, books, arena.opening_minor)
         new = [one for one in found if one not in self._known]
         self._known.update(new)
