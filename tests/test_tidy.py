@@ -102,7 +102,7 @@ BLOCKING_CALLS = {"time.sleep", "psycopg.connect", "httpx.Client", "redis.Redis"
 MAY_BLOCK = re.compile(
     # Tools and tests, the check in its thread, what runs before there is a loop, the SDKs' threads,
     # and the mock bank's book, which writes one small row to a file.
-    r"libs/(testkit|observability)|deploy/local|services/ops|service_runtime/migrations\.py"
+    r"libs/(testkit|observability)|benchmarks/|deploy/local|services/ops|service_runtime/migrations\.py"
     r"|notification/clients/(sdks|wire)\.py|mocks/partner_bank"
 )
 

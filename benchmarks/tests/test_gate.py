@@ -76,6 +76,7 @@ def test_what_is_planted_is_found(planted: dict[str, Any], what: str):
     faults = faults_of(replace(clean(), **planted))
     assert any(what in fault.what for fault in faults)
     assert all(fault.next_step for fault in faults)
+    assert [fault.is_slowness for fault in faults] == ["rest_s" in planted] * len(faults)
 
 
 @pytest.mark.parametrize("topic", PER_PAYMENT)

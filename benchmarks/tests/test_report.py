@@ -5,12 +5,14 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench import plots, processes, report, results
+from bench.errors import BenchmarkError
 from bench.floor import Floor
 from bench.gate import Fault
 from bench.measuring import Measured
@@ -18,6 +20,7 @@ from bench.meters import Counts
 from bench.operations import Latencies
 from bench.plots import Axis, Line
 from bench.results import BEGIN, END, Ending, Results
+from bench.running import require
 from bench.scenarios import closed, opened
 
 NO_COUNTS = Counts({}, 0, 0, {})
@@ -126,3 +129,27 @@ def test_cpu_counts_children_that_run_and_that_have_ended():
     assert used["ended"] > 0.2
     assert used["running"] > used["ended"]
     assert held["parent"] > 2**20
+
+
+def test_a_process_that_has_ended_is_no_figure():
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                           stdout=subprocess.PIPE, check=True)  # fmt: skip
+    with pytest.raises(BenchmarkError, match="audit has ended"):
+        processes.cpu_s({"audit": int(ended.stdout)})
+
+
+@pytest.mark.parametrize(
+    ("fault", "fails_bench", "fails_smoke"),
+    [
+        pytest.param(Fault("lost", "look"), True, True, id="a loss fails both"),
+        pytest.param(Fault("late", "wait", is_slowness=True), True, False, id="smoke has no clock"),
+    ],
+)
+def test_what_makes_a_suite_fail(fault: Fault, fails_bench: bool, fails_smoke: bool):
+    ending = Ending({}, 0, 0.0, 0, [])
+    for in_time, fails in ((True, fails_bench), (False, fails_smoke)):
+        expected = pytest.raises(BenchmarkError, match=fault.what) if fails else nullcontext()
+        with expected:
+            require([measured(faults=[fault])], ending, in_time=in_time)
+    with pytest.raises(BenchmarkError, match="the end: lost"):
+        require([], replace(ending, faults=[Fault("lost", "look")]), in_time=False)

@@ -130,22 +130,3 @@ async def test_a_check_finds_nothing_wrong_and_everything_asked(countersign, nam
     assert found["payments"] > 0
     for invariant in ("I1", "I2", "I3", "I4", "I8", "I9"):
         assert found["invariants"][invariant]["checked"] > 0
-
-
-async def test_money_that_moved_for_no_payment_is_found(countersign, system: Stack, edge: Edge):
-    secret = json.loads(system.credentials.read("partner-credentials"))["first-bank"]
-    uetr = str(uuid4())
-    transfer = {
-        "uetr": uetr,
-        "end_to_end_id": "nobodys",
-        "amount": "5.00",
-        "currency": "USD",
-        "debtor_account": "acc-1",
-        "creditor_account": "payee-xyz",
-    }
-    url = system.description().url("partner_bank") + "/banks/first-bank/transfers"
-    headers = {"Authorization": f"Bearer {secret}", "Idempotency-Key": uetr}
-    assert (await edge.http.post(url, json=transfer, headers=headers)).status_code == 201
-    status, found = await countersign.json("check", "--grace", "30", "--unfinished-after", "120")
-    assert status == 1
-    assert [(one["invariant"], one["about"]) for one in found["violations"]] == [("I2", uetr)]

@@ -1,7 +1,7 @@
 """What takes longer than ten minutes: size, time, backlogs and instances."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import uvloop
 
@@ -46,21 +46,36 @@ class CaughtUp:
         return self.records / self.seconds / self.live_rate
 
 
+@dataclass(slots=True)
+class Found:
+    """What has been measured so far."""
+
+    sizes: dict[int, Measured] = field(default_factory=dict)
+    """By payments in the tables."""
+    instances: dict[tuple[int, int], Measured] = field(default_factory=dict)
+    """By partitions and instances."""
+    caught_up: list[CaughtUp] = field(default_factory=list)
+    soak: list[Measured] = field(default_factory=list)
+
+
 def long(offset: int, tell: Tell) -> None:
-    """Measure all of it, and write it down."""
-    instances = of_instances(offset, tell)
+    """Measure all of it, and write down each part as it comes."""
+    found = Found(instances=of_instances(offset, tell))
+    write(found)
     with started(offset, tell) as system:
-        sizes = of_size(system, SIZES)
-    with started(offset, tell) as system:
-        caught_up = of_backlogs(system, BACKLOG_RECORDS)
+        found.caught_up = of_backlogs(system, BACKLOG_RECORDS)
         require([], end_well(system))
+    write(found)
     with started(offset, tell) as system:
-        soak = of_time(system, SOAK_MINUTES)
+        found.soak = of_time(system, SOAK_MINUTES)
         ending = end_well(system)
-    write(sizes, instances, caught_up, soak)
+    write(found)
+    with started(offset, tell) as system:
+        found.sizes = of_size(system, SIZES)
+    write(found)
     tell(f"wrote {RESULTS}")
-    require([*sizes.values(), *instances.values(), *soak], ending)
-    _require_pace(sizes, caught_up, soak)
+    require([*found.sizes.values(), *found.instances.values(), *found.soak], ending)
+    _require_pace(found)
 
 
 def of_size(system: System, sizes: tuple[int, ...]) -> dict[int, Measured]:
@@ -95,6 +110,7 @@ def of_backlogs(system: System, records: int) -> list[CaughtUp]:
     away = ("audit", "settlement")
     for service in away:
         system.stack.stop_process(service)
+    system.note_processes()
     rates: list[float] = []
     while (behind := meters.lag(system, away))["audit"] < records:
         system.tell(f"backlog: {behind}")
@@ -141,42 +157,35 @@ def of_time(system: System, minutes: int) -> list[Measured]:
     ]
 
 
-def _require_pace(
-    sizes: dict[int, Measured], caught_up: list[CaughtUp], soak: list[Measured]
-) -> None:
+def _require_pace(found: Found) -> None:
     """Raise BenchmarkError where something grows that must not, or lags too long."""
-    slow = [f"{one.service} catches up at {one.ratio:.1f} x" for one in caught_up if one.ratio < 2]
-    cpu = [report.cpu_us(run) for run in sizes.values()]
+    slow = [
+        f"{one.service} catches up at {one.ratio:.1f} x" for one in found.caught_up if one.ratio < 2
+    ]
+    cpu = [report.cpu_us(run) for run in found.sizes.values()]
     if cpu[-1] > cpu[0] * MOST_GROWTH:
         slow.append(f"CPU a payment grows with the table from {cpu[0]:.0f} to {cpu[-1]:.0f} µs")
-    held = [report.services_bytes(run) for run in soak[WARM_MINUTES:]]
-    if held and held[-1] > held[0] * MOST_GROWTH:
+    held = [report.services_bytes(run) for run in found.soak[WARM_MINUTES:]]
+    if held[-1] > held[0] * MOST_GROWTH:
         slow.append(f"memory grows from {held[0]:,} to {held[-1]:,} bytes")
     if slow:
         raise BenchmarkError("; ".join(slow) + f"; next: compare with the tables in {RESULTS.name}")
 
 
-def write(
-    sizes: dict[int, Measured],
-    instances: dict[tuple[int, int], Measured],
-    caught_up: list[CaughtUp],
-    soak: list[Measured],
-) -> None:
+def write(found: Found) -> None:
     """Write RESULTS-LONG.md and its plots."""
-    draw(sizes, instances, soak)
+    draw(found)
+    caught_up = [
+        (c.service, c.records, f"{c.seconds:.1f}", f"{c.ratio:.1f}") for c in found.caught_up
+    ]
+    memory = [(run.scenario.name, report.services_bytes(run) // 2**20) for run in found.soak]
     RESULTS.write_text(
         _DOCUMENT.format(
-            sizes=report.latency_table(list(sizes.values())),
-            instances=report.latency_table(list(instances.values())),
-            caught_up=report.table(
-                ("", "records", "seconds", "times the live rate"),
-                [(c.service, c.records, f"{c.seconds:.1f}", f"{c.ratio:.1f}") for c in caught_up],
-            ),
-            soak=report.latency_table(soak),
-            memory=report.table(
-                ("", "our services, MiB"),
-                [(run.scenario.name, report.services_bytes(run) // 2**20) for run in soak],
-            ),
+            sizes=report.latency_table(list(found.sizes.values())),
+            instances=report.latency_table(list(found.instances.values())),
+            caught_up=report.table(("", "records", "seconds", "times the live rate"), caught_up),
+            soak=report.latency_table(found.soak),
+            memory=report.table(("", "our services, MiB"), memory),
         )
     )
 
@@ -212,9 +221,7 @@ processes share, a second instance can add no processor: the curve shows what it
 """
 
 
-def draw(
-    sizes: dict[int, Measured], instances: dict[tuple[int, int], Measured], soak: list[Measured]
-) -> None:
+def draw(found: Found) -> None:
     """Draw the curves."""
     folder = FOLDER / "images"
     shown: tuple[tuple[str, Callable[[Measured], float]], ...] = (
@@ -226,15 +233,21 @@ def draw(
         folder / "table-size.svg",
         "Latency and CPU against payments in the tables",
         (Axis("payments in the tables", logarithmic=True), Axis("")),
-        [Line(name, [(size, read(run)) for size, run in sizes.items()]) for name, read in shown],
+        [
+            Line(name, [(size, read(run)) for size, run in found.sizes.items()])
+            for name, read in shown
+        ],
     )
-    counts = sorted({count for _, count in instances})
+    counts = sorted({count for _, count in found.instances})
     plots.write_chart(
         folder / "instances.svg",
         "Payments a second by partitions and instances of confirm",
         (Axis("partitions"), Axis("payments/s")),
         [
-            Line(f"{count} x", [(p, run.rate) for (p, i), run in instances.items() if i == count])
+            Line(
+                f"{count} x",
+                [(p, run.rate) for (p, i), run in found.instances.items() if i == count],
+            )
             for count in counts
         ],
     )
@@ -242,5 +255,10 @@ def draw(
         folder / "memory.svg",
         "Memory of our services over time",
         (Axis("minutes"), Axis("MiB")),
-        [Line("services", [(m, report.services_bytes(r) / 2**20) for m, r in enumerate(soak, 1)])],
+        [
+            Line(
+                "services",
+                [(m, report.services_bytes(r) / 2**20) for m, r in enumerate(found.soak, 1)],
+            )
+        ],
     )

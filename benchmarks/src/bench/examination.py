@@ -2,6 +2,7 @@
 
 from bench.system import System
 from ops.addresses import Addresses
+from ops.check.conservation import Conservation
 from ops.check.examination import Examination, Limits
 from ops.check.sources import Sources
 from ops.system import System as Owners
@@ -13,14 +14,17 @@ def examine(system: System) -> tuple[int, list[str]]:
 
     Returns how many payments were compared, and what is wrong or could not be asked.
     """
-    stack = system.found
+    stack, clock = system.found, SystemClock()
     addresses = Addresses(
         urls={name: urls[0] for name, urls in stack.urls.items()},
         kafka=stack.kafka,
         credential_file=str(stack.credentials.path("internal-credential-ops")),
     )
     with Owners(addresses) as owners:
-        findings = Examination(Sources(owners), SystemClock(), Limits(days=2)).whole()
+        examination = Examination(Sources(owners), clock, Limits(days=2))
+        examination.whole()
+        examination.look(Conservation(owners, clock).newest)
+    findings = examination.findings
     wrong = [f"{one.invariant} {one.about}: {one.details}" for one in findings.violations]
     wrong += findings.missing
     if findings.dead_letters or findings.parked:

@@ -34,6 +34,8 @@ class Fault:
 
     what: str
     next_step: str
+    is_slowness: bool = False
+    """Nothing is wrong with what was done, only with when."""
 
     def __str__(self) -> str:
         return f"{self.what}; next: {self.next_step}"
@@ -153,6 +155,7 @@ def _not_at_rest(evidence: Evidence) -> Iterator[Fault]:
         yield Fault(
             f"lag was gone {evidence.rest_s:.1f} s after the load, not within {REST_WITHIN_S:.0f}",
             "see that nothing else runs on the machine; if so, offer less",
+            is_slowness=True,
         )
     for what, minor in (
         ("the balances of all accounts sum to", evidence.balance_minor),

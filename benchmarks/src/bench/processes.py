@@ -4,6 +4,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from bench.errors import BenchmarkError
+
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 OURSELVES = os.getpid()
@@ -12,15 +14,26 @@ _PPID, _UTIME, _CSTIME, _RSS = 1, 11, 14, 21
 
 
 def cpu_s(roots: Mapping[str, int]) -> dict[str, float]:
-    """Return the CPU seconds of each root process and its descendants, ended ones included."""
-    table = _table()
+    """Return the CPU seconds of each root process and its descendants, ended ones included.
+
+    Raises BenchmarkError where a root process has ended.
+    """
+    table = _table_with(roots)
     return {name: _ticks(table, pid) / _TICKS_PER_S for name, pid in roots.items()}
 
 
 def resident_bytes(roots: Mapping[str, int]) -> dict[str, int]:
-    """Return the memory that each root process itself holds."""
-    table = _table()
+    """Return the memory that each root process itself holds, as `cpu_s` does."""
+    table = _table_with(roots)
     return {name: int(table[pid][_RSS]) * _PAGE_BYTES for name, pid in roots.items()}
+
+
+def _table_with(roots: Mapping[str, int]) -> dict[int, list[str]]:
+    table = _table()
+    for name, pid in roots.items():
+        if pid not in table:
+            raise BenchmarkError(f"{name} has ended while it was measured; next: read its log")
+    return table
 
 
 def _table() -> dict[int, list[str]]:

@@ -59,10 +59,8 @@ class System:
         names = {name: (name, 0) for name in (*INFRASTRUCTURE, *observation.NAMES)}
         for name, count in self.stack.instances.items():
             names |= {program_name(name, one): (name, one) for one in range(count)}
-        running = self.stack.states()
-        self.roots = {
-            name: self.stack.pid(*place) for name, place in names.items() if name in running
-        }
+        running = {name for name, (state, _) in self.stack.states().items() if state == "RUNNING"}
+        self.roots = {name: self.stack.pid(*names[name]) for name in running & names.keys()}
 
     @contextmanager
     def database(self) -> Iterator[psycopg.Cursor[dict[str, object]]]:

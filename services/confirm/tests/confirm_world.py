@@ -9,7 +9,6 @@ from typing import Any
 
 import psycopg
 from confirm_builders import POLICY
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 from confirm import handlers
@@ -25,9 +24,7 @@ from payment_schemas.events.otp import Challenged, Verified
 from payment_schemas.events.risk import RiskAssessed
 from payment_schemas.events.settlement import SettlementUpdated
 from service_runtime.messages import Batch
-from service_runtime.postgres import PostgresDatabase
 from service_runtime.relay import Relay
-from service_runtime.settings import ServiceSettings
 from service_runtime.unit_of_work import UnitOfWork
 from service_runtime.work import Work, Worker
 from service_runtime.work_table import PostgresWorkTable
@@ -35,18 +32,6 @@ from testkit.events import received
 from testkit.memory import MemoryBroker, MemoryWorkTable, SteadyClock
 
 TABLES = "review_case, entry, journal, payment, account, inbox, outbox, dead_letter"
-
-
-@asynccontextmanager
-async def database_of(dsn: str, folder):
-    """Open the database as the service does, with its role."""
-    password = folder / "password"
-    password.write_text(conninfo_to_dict(dsn)["password"])
-    settings = ServiceSettings(
-        port=1, kafka_bootstrap_servers="", database_url=dsn, DATABASE_PASSWORD_FILE=str(password)
-    )
-    async with PostgresDatabase(settings, "confirm.0") as database:
-        yield database
 
 
 @dataclass

@@ -10,12 +10,13 @@ import pytest
 from testkit.database import fresh_database
 from testkit.events import NOON
 from testkit.memory import MemoryDatabase, SteadyClock
+from testkit.service import database_of
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 # The builders lie beside this file, not in a package: the path must be known first.
-from confirm_world import MemoryWorld, PostgresWorld, database_of  # noqa: E402
+from confirm_world import MemoryWorld, PostgresWorld  # noqa: E402
 
 
 @pytest.fixture(scope="session")

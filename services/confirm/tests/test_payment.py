@@ -167,7 +167,7 @@ def test_a_final_payment_without_its_answer_is_a_fault(missing):
 def test_a_payment_without_a_score_cannot_be_confirmed():
     unscored = payment_in(Status.VERIFYING, risk_score=None)
 
-    with pytest.raises(ValueError, match="without a risk score"):
+    with pytest.raises(ValueError, match="risk_score"):
         after_verification(unscored, verified(unscored), POLICY, NOON, funds=True)
 
 

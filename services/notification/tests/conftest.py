@@ -11,10 +11,11 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 # The world lies beside this file, not in a package: the path must be known first.
-from notification_world import MemoryWorld, PostgresWorld, database_of  # noqa: E402
+from notification_world import MemoryWorld, PostgresWorld  # noqa: E402
 
 from testkit.events import NOON  # noqa: E402
 from testkit.memory import MemoryDatabase, SteadyClock  # noqa: E402
+from testkit.service import database_of  # noqa: E402
 
 FOLDERS = [HERE.parent / "migrations", HERE.parent / "development"]
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import orjson
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from notification import handlers
 from notification.clients import MemoryMessenger
@@ -20,7 +19,6 @@ from service_runtime.messages import Batch
 from service_runtime.postgres import PostgresDatabase
 from service_runtime.relay import Relay
 from service_runtime.sealing import Sealer
-from service_runtime.settings import ServiceSettings
 from service_runtime.unit_of_work import UnitOfWork
 from service_runtime.work import Work, Worker
 from service_runtime.work_table import PostgresWorkTable
@@ -34,18 +32,6 @@ CONTACT = Contact("usr-456", Personal("+15550100456"), Personal("usr-456@example
 def challenged(code="789012", **fields):
     event = event_of(Challenged, **fields)
     return event.model_copy(update={"sealed_code": SEALER.seal(code, event.payment_id)})
-
-
-@asynccontextmanager
-async def database_of(dsn, folder):
-    """Open the database as the service does, with its role."""
-    password = folder / "password"
-    password.write_text(conninfo_to_dict(dsn)["password"])
-    settings = ServiceSettings(
-        port=1, kafka_bootstrap_servers="", database_url=dsn, DATABASE_PASSWORD_FILE=str(password)
-    )
-    async with PostgresDatabase(settings, "notification.0") as database:
-        yield database
 
 
 @dataclass

@@ -1,8 +1,6 @@
 """I5 on real Kafka and PostgreSQL: what a real consumer has lost, or made up, is found."""
 
 import asyncio
-import hashlib
-import json
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -22,11 +20,11 @@ from service_runtime.messages import Outgoing
 from service_runtime.settings import ServiceSettings
 from testkit.database import fresh_database
 from testkit.probe_process import Probe, make_topics
+from testkit.service import SECRET, callers
 
 pytestmark = pytest.mark.stack
 RECORDS = 120
 UNREADABLE = 3
-SECRET = "ops secret"
 GRACE_S = 60.0
 
 
@@ -54,11 +52,6 @@ async def probe(infrastructure, database, tmp_path):
     yield found
     found.end()
     BY_TYPE.pop(name, None)
-
-
-def callers():
-    digest = hashlib.sha256(SECRET.encode()).hexdigest()
-    return json.dumps({"ops": {"sha256": digest, "scopes": ["ops.read"]}})
 
 
 def numbered(probe, number):

@@ -29,9 +29,10 @@ from service_runtime.postgres import PostgresDatabase
 from service_runtime.relay import Relay
 from service_runtime.sealing import Sealer
 from service_runtime.unit_of_work import UnitOfWork
-from testkit.database import FreshDatabase, fresh_database
+from testkit.database import Backend, FreshDatabase, fresh_database
 from testkit.events import NOON, event_of, outgoing_of
 from testkit.memory import MemoryBroker, MemoryDatabase, MemorySource, SteadyClock
+from testkit.service import settings_of
 
 SERVICE = Path(__file__).parents[1]
 GATEWAY, NOTIFICATION = Sealer(b"g" * 32), Sealer(b"n" * 32)
@@ -165,10 +166,7 @@ def as_owner(otp_database: FreshDatabase) -> Iterator[psycopg.Connection]:
 def settings(
     otp_database: FreshDatabase, stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> Settings:
-    environment = stack.environment_of("otp") | {"DATABASE_URL": otp_database.dsn}
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    return Settings()
+    return settings_of(Settings, stack, otp_database, monkeypatch)
 
 
 @pytest.fixture
@@ -178,14 +176,6 @@ async def postgres(
     as_owner.execute("truncate challenge, verification, inbox, outbox, dead_letter")
     async with PostgresDatabase(settings, "otp.test") as database:
         yield database
-
-
-class Backend:
-    """One of the two databases with its store."""
-
-    def __init__(self, database: Any, store: Callable[[Any], Any]) -> None:
-        self.database = database
-        self.store = store
 
 
 @pytest.fixture

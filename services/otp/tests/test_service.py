@@ -1,80 +1,28 @@
 """The whole service in this process, on real Kafka and PostgreSQL."""
 
 import asyncio
-import hashlib
-import json
 from collections import Counter
-from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from uuid import uuid4
 
-import httpx
 import pytest
-from aiokafka import AIOKafkaConsumer
 
 from otp.app import build as build_service
 from otp.store import PostgresChallenges
 from payment_schemas.events.otp import Challenged, Verified
 from service_runtime.clock import SystemClock
-from service_runtime.kafka import KafkaProducer
 from service_runtime.messages import Batch
 from service_runtime.sealing import Sealer
-from testkit.events import outgoing_of, received
+from testkit.events import received
+from testkit.service import callers, client_of, publish, running, told
 
 pytestmark = pytest.mark.stack
-SECRET = "ops secret"
-
-
-@asynccontextmanager
-async def running(process):
-    """Run a process's resources and loops as the runtime does, without its port."""
-    stopping = asyncio.Event()
-    async with AsyncExitStack() as stack:
-        for resource in process.resources:
-            await stack.enter_async_context(resource)
-        loops = [asyncio.create_task(loop(stopping)) for loop in process.loops]
-        try:
-            yield process
-        finally:
-            stopping.set()
-            await asyncio.wait_for(asyncio.gather(*loops), 10)
 
 
 @pytest.fixture
 def here(settings):
     """Settings of an instance of this test's own."""
-    digest = hashlib.sha256(SECRET.encode()).hexdigest()
-    callers = {"ops": {"sha256": digest, "scopes": ["ops.read"]}}
-    changes = {"instance": 900, "internal_credentials": json.dumps(callers)}
-    return settings.model_copy(update=changes)
-
-
-async def publish(settings, *events):
-    async with KafkaProducer(settings.kafka_bootstrap_servers, "otp-test") as producer:
-        for event in events:
-            await (await producer.send(outgoing_of(event, uuid4(), SystemClock().now())))
-
-
-async def next_answers(settings, answer, payment_id, count=1):
-    async with AIOKafkaConsumer(
-        answer.topic,
-        bootstrap_servers=settings.kafka_bootstrap_servers,
-        auto_offset_reset="earliest",
-    ) as consumer:
-        found = []
-        while len(found) < count:
-            record = await asyncio.wait_for(consumer.getone(), 30)
-            if record.key == str(payment_id).encode():
-                found.append(answer.model_validate_json(record.value))
-        return found
-
-
-def client(process):
-    return httpx.AsyncClient(
-        transport=httpx.ASGITransport(process.app),
-        base_url="http://otp",
-        headers={"Authorization": f"Bearer {SECRET}"},
-    )
+    return settings.model_copy(update={"instance": 900, "internal_credentials": callers()})
 
 
 @pytest.mark.usefixtures("postgres")
@@ -84,14 +32,14 @@ async def test_a_code_is_issued_sealed_and_accepted_once_over_the_topics(build, 
     gateway = Sealer(here.otp_sealing_key)
     async with running(build_service(here)) as process:
         await publish(here, request)
-        (challenge,) = await next_answers(here, Challenged, request.payment_id)
+        (challenge,) = await told(here, Challenged, request.payment_id)
         notification = Sealer(here.notification_sealing_key)
         code = notification.open(challenge.sealed_code, request.payment_id).reveal()
         sealed = [gateway.seal(one, request.payment_id).reveal() for one in ("000000", code, code)]
         tries = [build.tried("", challenge, sealed_code=one, expires_at=later) for one in sealed]
         await publish(here, *tries)
-        verified = await next_answers(here, Verified, request.payment_id, 3)
-        async with client(process) as http:
+        verified = await told(here, Verified, request.payment_id, 3)
+        async with client_of(process) as http:
             report = (await http.get("/admin/check")).json()
             refused = await http.get("/admin/check", headers={"Authorization": "Bearer guess"})
     assert code == "789012"

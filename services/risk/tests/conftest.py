@@ -23,9 +23,10 @@ from risk.settings import USD_RATES, Settings
 from risk.store import MemoryAssessments, PostgresAssessments, assessment_table
 from service_runtime.messages import Received
 from service_runtime.postgres import PostgresDatabase
-from testkit.database import FreshDatabase, fresh_database
+from testkit.database import Backend, FreshDatabase, fresh_database
 from testkit.events import NOON, received
 from testkit.memory import MemoryDatabase, MemoryWorkTable, SteadyClock
+from testkit.service import settings_of
 
 SERVICE = Path(__file__).parents[1]
 NOW = NOON
@@ -128,10 +129,7 @@ def as_owner(risk_database: FreshDatabase) -> Iterator[psycopg.Connection]:
 def settings(
     risk_database: FreshDatabase, stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> Settings:
-    environment = stack.environment_of("risk") | {"DATABASE_URL": risk_database.dsn}
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    return Settings()
+    return settings_of(Settings, stack, risk_database, monkeypatch)
 
 
 @pytest.fixture
@@ -169,15 +167,6 @@ async def outside() -> AsyncIterator[Outside]:
     async with TestServer(app) as server:
         outside.url = str(server.make_url("/"))
         yield outside
-
-
-class Backend:
-    """One of the two databases with its store and its work table."""
-
-    def __init__(self, database: Any, store: Callable[[Any], Any], table: Any) -> None:
-        self.database = database
-        self.store = store
-        self.table = table
 
 
 @pytest.fixture

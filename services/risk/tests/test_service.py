@@ -1,50 +1,25 @@
 """The whole service in this process, on real Kafka and PostgreSQL, and its admin route."""
 
-import asyncio
-import hashlib
-import json
-from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import uuid4
 
-import httpx
 import pytest
-from aiokafka import AIOKafkaConsumer
 
 from payment_schemas.events.risk import RiskAssessed
 from risk.app import build as build_service
 from service_runtime.clock import SystemClock
-from service_runtime.kafka import KafkaProducer
-from testkit.events import outgoing_of
+from testkit.service import callers, client_of, publish, running, told
 
 pytestmark = pytest.mark.stack
-SECRET = "ops secret"
-
-
-@asynccontextmanager
-async def running(process):
-    """Run a process's resources and loops as the runtime does, without its port."""
-    stopping = asyncio.Event()
-    async with AsyncExitStack() as stack:
-        for resource in process.resources:
-            await stack.enter_async_context(resource)
-        loops = [asyncio.create_task(loop(stopping)) for loop in process.loops]
-        try:
-            yield process
-        finally:
-            stopping.set()
-            await asyncio.wait_for(asyncio.gather(*loops), 10)
 
 
 @pytest.fixture
-def here(settings, outside, tmp_path):
+def here(settings, outside):
     """Settings of an instance of this test's own, with the outside that the test decides."""
-    digest = hashlib.sha256(SECRET.encode()).hexdigest()
-    callers = {"ops": {"sha256": digest, "scopes": ["ops.read"]}}
     changes = {
         "instance": 900,
         "ofac_url": outside.url,
         "kyc_url": outside.url,
-        "internal_credentials": json.dumps(callers),
+        "internal_credentials": callers(),
     }
     return settings.model_copy(update=changes)
 
@@ -55,31 +30,6 @@ def answer(body):
         return {"results": [{"user_id": user, "status": "verified"} for user in body["user_ids"]]}
     results = [{"id": one["id"], "hit": False, "match_score": 0} for one in body["parties"]]
     return {"list_version": "v7", "results": results}
-
-
-async def publish(settings, *events):
-    async with KafkaProducer(settings.kafka_bootstrap_servers, "risk-test") as producer:
-        for event in events:
-            await (await producer.send(outgoing_of(event, uuid4(), SystemClock().now())))
-
-
-async def next_answer(settings, payment_id):
-    servers = settings.kafka_bootstrap_servers
-    async with AIOKafkaConsumer(
-        RiskAssessed.topic, bootstrap_servers=servers, auto_offset_reset="earliest"
-    ) as consumer:
-        record = await asyncio.wait_for(consumer.getone(), 30)
-        while record.key != str(payment_id).encode():
-            record = await asyncio.wait_for(consumer.getone(), 30)
-    return RiskAssessed.model_validate_json(record.value)
-
-
-def client(process):
-    return httpx.AsyncClient(
-        transport=httpx.ASGITransport(process.app),
-        base_url="http://risk",
-        headers={"Authorization": f"Bearer {SECRET}"},
-    )
 
 
 def now_fields():
@@ -93,7 +43,7 @@ async def test_a_request_on_the_topic_is_answered_on_the_topic(build, here, outs
     request = build.requested(f"tx-{uuid4()}", amount_minor=520_000, **now_fields())
     async with running(build_service(here)):
         await publish(here, request)
-        found = await next_answer(here, request.payment_id)
+        (found,) = await told(here, RiskAssessed, request.payment_id)
     assert (found.score, found.level, found.sanctions) == (85, "high", "clear")
 
 
@@ -104,8 +54,8 @@ async def test_a_look_up_that_was_down_is_made_up_for(build, here, outside):
     request = build.requested(f"tx-{uuid4()}", **now_fields())
     async with running(build_service(here)) as process:
         await publish(here, request)
-        found = await next_answer(here, request.payment_id)
-        async with client(process) as http:
+        (found,) = await told(here, RiskAssessed, request.payment_id)
+        async with client_of(process) as http:
             report = (await http.get("/admin/check")).json()
     assert found.score == 40
     assert report == {"violations": [], "unfinished": [], "parked": 0, "dead_letters": 0}
@@ -113,7 +63,7 @@ async def test_a_look_up_that_was_down_is_made_up_for(build, here, outside):
 
 @pytest.mark.usefixtures("postgres")
 async def test_operators_alone_may_check(here):
-    async with running(build_service(here)) as process, client(process) as http:
+    async with running(build_service(here)) as process, client_of(process) as http:
         refused = await http.get("/admin/check", headers={"Authorization": "Bearer guess"})
         assert refused.status_code == 401
         assert (await http.get("/admin/check")).status_code == 200

@@ -12,9 +12,10 @@ sys.path.insert(0, str(HERE))
 
 # The builders lie beside this file, not in a package: the path must be known first.
 from settlement_builders import NOW  # noqa: E402
-from settlement_world import MemoryWorld, PostgresWorld, database_of  # noqa: E402
+from settlement_world import MemoryWorld, PostgresWorld  # noqa: E402
 
 from testkit.memory import MemoryDatabase, SteadyClock  # noqa: E402
+from testkit.service import database_of  # noqa: E402
 
 
 @pytest.fixture(scope="session")

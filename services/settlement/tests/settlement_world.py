@@ -1,19 +1,16 @@
 """Settlement around its tables: stores, workers and what a broker was given."""
 
 from abc import ABC, abstractmethod
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import orjson
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from service_runtime.messages import Batch
 from service_runtime.postgres import PostgresDatabase
 from service_runtime.relay import Relay
-from service_runtime.settings import ServiceSettings
 from service_runtime.unit_of_work import UnitOfWork
 from service_runtime.work import Work, Worker
 from service_runtime.work_table import PostgresWorkTable
@@ -33,18 +30,6 @@ from testkit.events import received
 from testkit.memory import MemoryBroker, MemoryDatabase, MemoryWorkTable, SteadyClock
 
 ROUTING = handlers.Routing({"north-": "north-bank"}, "first-bank")
-
-
-@asynccontextmanager
-async def database_of(dsn: str, folder):
-    """Open the database as the service does, with its role."""
-    password = folder / "password"
-    password.write_text(conninfo_to_dict(dsn)["password"])
-    settings = ServiceSettings(
-        port=1, kafka_bootstrap_servers="", database_url=dsn, DATABASE_PASSWORD_FILE=str(password)
-    )
-    async with PostgresDatabase(settings, "settlement.0") as database:
-        yield database
 
 
 @dataclass

@@ -41,7 +41,7 @@ IDLE_POLL_S = 0.5
 IDLE_FETCH_MS = 500
 """How long a fetch waits at the broker for a first record."""
 PATIENT_BYTES = 1024 * 1024
-COMMIT_EVERY_S = 0.25
+COMMIT_EVERY_S = 0.5
 """Offsets follow this much later; what a crash repeats meanwhile, the inbox drops."""
 
 _log = Log("kafka")

@@ -16,7 +16,7 @@ from service_runtime.ports import Database, Parcel, Publisher, Stored
 
 SWEEP_EVERY_S = 1.0
 SWEEP_ROWS = 50
-DELETE_EVERY_S = 0.2
+DELETE_EVERY_S = 0.5
 MOST_IN_FLIGHT = 10_000
 """Records that the broker has not acknowledged yet; past it the consumers wait (back-pressure)."""
 SEND_WITHIN_S = 8.0

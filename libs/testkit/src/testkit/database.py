@@ -1,11 +1,12 @@
 """A database of a test's own: one service's schema in it, nobody else's rows."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -24,6 +25,15 @@ class FreshDatabase:
     dsn: str
     owner_dsn: str
     admin_dsn: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A database, the twin or the real one, with a service's store and work table on it."""
+
+    database: Any
+    store: Callable[[Any], Any]
+    table: Any = None
 
 
 @contextmanager

@@ -13,9 +13,9 @@ URL = r"^https?://"
 class Settings(ServiceSettings):
     """Settings of notification."""
 
-    niceness: int = Field(default=5, ge=0, le=19)
+    niceness: int = Field(default=10, ge=0, le=19)
     """Messages follow at their own pace and slow no payment."""
-    fetch_patience_ms: int = Field(default=50, ge=0, le=5000)
+    fetch_patience_ms: int = Field(default=100, ge=0, le=5000)
     """Nobody feels so little, and every fetch looks at eighteen partitions."""
     twilio_url: str = Field(pattern=URL)
     """The SMS provider's API."""

@@ -31,6 +31,8 @@ class PartnerProfile(BaseModel):
 class Settings(ServiceSettings):
     """Settings of settlement."""
 
+    fetch_patience_ms: int = Field(default=20, ge=0, le=5000)
+    """Nobody waits for a transfer by the millisecond; a larger batch is fewer calls at the bank."""
     partner_bank_url: str = Field(pattern=r"^https?://")
     """Base address of the partner banks; `/banks/<partner>` is appended."""
     partner_credentials: SecretText = Field(validation_alias="PARTNER_CREDENTIALS_FILE")

@@ -1,17 +1,19 @@
 """What a decision is: the next state, the events that tell of it, and the money that moves."""
 
 from dataclasses import dataclass
-from typing import Literal
+from functools import cache
+from typing import Any, Literal, TypeVar
 from uuid import UUID, uuid5
 
 from confirm.domain.ledger import Journal
 from confirm.domain.payment import Payment, Status
 from payment_schemas import answers
 from payment_schemas.answers import Answer, DeclineReason
-from payment_schemas.events.base import Event
+from payment_schemas.events.base import Event, PaymentEvent
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
 
 ReviewReason = Literal["amount", "risk"]
+E = TypeVar("E", bound=PaymentEvent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,20 @@ def told(payment: Payment, answer: Answer) -> ConfirmAnswered:
         body=answer.body,
         headers=answer.headers,
     )
+
+
+def event_about(payment: Payment, kind: type[E], **fields: Any) -> E:
+    """Return an event about a payment; what both have under one name is the payment's.
+
+    Raises ValueError where a field is missing: nothing is confirmed unscored.
+    """
+    shared = {name: getattr(payment, name) for name in _shared(kind)}
+    return kind(payment_id=payment.id, **(shared | fields))
+
+
+@cache
+def _shared(kind: type[PaymentEvent]) -> tuple[str, ...]:
+    return tuple(name for name in kind.model_fields if hasattr(Payment, name))
 
 
 def final_answer(payment: Payment, status: Status, reason: DeclineReason | None) -> Answer:

@@ -6,14 +6,13 @@ from decimal import Decimal
 from math import ceil
 from typing import assert_never
 
-from confirm.domain.decision import Decision, answered, final_answer
+from confirm.domain.decision import Decision, answered, event_about, final_answer
 from confirm.domain.ledger import Account
 from confirm.domain.payment import Payment, Policy, Status
-from confirm.domain.steps import challenge, decline, declined_event, with_waiter
+from confirm.domain.steps import challenge, decline, with_waiter
 from payment_schemas import answers
 from payment_schemas.answers import Answer
-from payment_schemas.events.base import Event
-from payment_schemas.events.confirmation import ConfirmRequested
+from payment_schemas.events.confirmation import ConfirmRequested, PaymentDeclined
 from payment_schemas.events.otp import VerificationRequested
 from payment_schemas.events.risk import AssessmentRequested
 from payment_schemas.ids import Uetr, payment_id_of
@@ -52,7 +51,9 @@ def create(
     left = account.balance_minor - payment.amount_minor
     if account.minimum_minor is not None and left < account.minimum_minor:
         return _declined_at_once(payment, request)
-    return Decision(payment, (_assessment_request(payment, now),))
+    expires_at = payment.due_at or now
+    event = event_about(payment, AssessmentRequested, requested_at=now, expires_at=expires_at)
+    return Decision(payment, (event,))
 
 
 def on_request(
@@ -140,13 +141,9 @@ def _verify(payment: Payment, request: ConfirmRequested, policy: Policy, now: da
     state = waiting.moved(
         Status.VERIFYING, now, due_at=now + policy.patience, tag_under_test=request.code_tag
     )
-    event = VerificationRequested(
-        payment_id=state.id,
-        user_id=state.user_id,
-        transaction_id=state.transaction_id,
-        version=state.version,
-        challenge_id=payment.challenge_id,
-        request_id=request.request_id,
+    event = event_about(
+        state,
+        VerificationRequested,
         sealed_code=request.sealed_code,
         expires_at=now + policy.patience,
     )
@@ -194,21 +191,4 @@ def _declined_at_once(payment: Payment, request: ConfirmRequested) -> Decision:
         answer_status=answer.status,
         answer_body=answer.body,
     )
-    event = declined_event(state, "insufficient_funds")
-    return Decision(state, (answered(request, answer), event))
-
-
-def _assessment_request(payment: Payment, now: datetime) -> Event:
-    return AssessmentRequested(
-        payment_id=payment.id,
-        user_id=payment.user_id,
-        transaction_id=payment.transaction_id,
-        version=payment.version,
-        amount_minor=payment.amount_minor,
-        currency=payment.currency,
-        from_account=payment.from_account,
-        to_account=payment.to_account,
-        requested_at=now,
-        expires_at=payment.due_at or now,
-        context=payment.context,
-    )
+    return Decision(state, (answered(request, answer), event_about(state, PaymentDeclined)))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from math import ceil
 
-from confirm.domain.decision import Decision, ReviewReason, ignore, review_case, told
+from confirm.domain.decision import Decision, ReviewReason, event_about, ignore, review_case, told
 from confirm.domain.ledger import give_back, settle
 from confirm.domain.payment import FINAL, Payment, Policy, Status
 from confirm.domain.steps import challenge, confirm, decline
@@ -50,15 +50,7 @@ def _reviewed(decision: Decision, risk: RiskAssessed, policy: Policy) -> Decisio
         reasons += ("risk",)
     if not reasons:
         return decision
-    event = ReviewOpened(
-        payment_id=payment.id,
-        user_id=payment.user_id,
-        transaction_id=payment.transaction_id,
-        reasons=reasons,
-        amount_minor=payment.amount_minor,
-        currency=payment.currency,
-        risk_score=risk.score,
-    )
+    event = event_about(payment, ReviewOpened, reasons=reasons, risk_score=risk.score)
     return replace(decision, events=(*decision.events, event), review=review_case(payment, reasons))
 
 

@@ -4,13 +4,11 @@ A statement is ordered by time and payments by id, so one of them has to be look
 hold a million entries, so that is done on disk.
 """
 
-import sqlite3
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from types import TracebackType
-from typing import Self
 
 from ops.check.rows import Movement
+from ops.check.scratch import Scratch
 
 _BATCH = 5000
 _CREATE = """create table movement (
@@ -19,26 +17,11 @@ _CREATE = """create table movement (
 _COLUMNS = "uetr, partner, end_to_end_id, amount, currency"
 
 
-class Movements:
+class Movements(Scratch):
     """Movements of money, to be found by UETR."""
 
     def __init__(self) -> None:
-        # No name: SQLite keeps it in memory while it is small, else in a file of its own.
-        self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._db.execute("pragma journal_mode = off")
-        self._db.execute(_CREATE)
-        self._db.execute("create index by_uetr on movement (uetr)")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._db.close()
+        super().__init__(_CREATE, "create index by_uetr on movement (uetr)")
 
     def add(self, movements: Iterable[Movement]) -> None:
         """Keep movements."""

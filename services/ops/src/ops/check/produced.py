@@ -1,12 +1,12 @@
 """Which records lie in the topics, in a private file that goes with the check."""
 
-import sqlite3
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
+
+from ops.check.scratch import Scratch
 
 _CREATE = """create table record (
     topic text not null, "partition" integer not null, "offset" integer not null, event_id text,
@@ -39,31 +39,18 @@ def _uuid_in(raw: bytes | None) -> str | None:
         return None
 
 
-class Produced:
+class Produced(Scratch):
     """Records by their place and by their id."""
 
     def __init__(self) -> None:
-        # No name: SQLite keeps it in memory while it is small, else in a file of its own.
-        self._db = sqlite3.connect("", check_same_thread=False)
-        self._db.execute("pragma journal_mode = off")
-        self._db.execute(_CREATE)
-        self._db.execute("create index by_id on record (event_id)")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._db.close()
+        super().__init__(_CREATE, "create index by_id on record (event_id)")
 
     def add(self, places: Iterable[Place]) -> None:
         """Keep places."""
         rows = ((one.topic, one.partition, one.offset, one.event_id) for one in places)
+        self._db.execute("begin")
         self._db.executemany("insert into record values (?, ?, ?, ?)", rows)
+        self._db.execute("commit")
 
     def of(self, topics: Collection[str]) -> Iterator[Place]:
         """Yield the places in these topics."""

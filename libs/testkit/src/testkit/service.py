@@ -1,0 +1,110 @@
+"""One whole service in the test's process, on real Kafka and PostgreSQL, as operators ask it."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+import pytest
+from aiokafka import AIOKafkaConsumer
+from psycopg.conninfo import conninfo_to_dict
+
+from local_stack.stack import Stack
+from payment_schemas.events.base import Event
+from service_runtime.clock import SystemClock
+from service_runtime.kafka import KafkaProducer
+from service_runtime.postgres import PostgresDatabase
+from service_runtime.process import Process
+from service_runtime.settings import KafkaSettings, ServiceSettings
+from testkit.database import FreshDatabase
+from testkit.events import outgoing_of
+
+E = TypeVar("E", bound=Event)
+S = TypeVar("S", bound=ServiceSettings)
+
+SECRET = "ops secret"  # noqa: S105 - a test's own
+ANSWER_WITHIN_S = 30
+STOP_WITHIN_S = 10
+
+
+def callers() -> str:
+    """Return who may call: operations, by SECRET, to read."""
+    digest = hashlib.sha256(SECRET.encode()).hexdigest()
+    return json.dumps({"ops": {"sha256": digest, "scopes": ["ops.read"]}})
+
+
+def settings_of(
+    settings: type[S], stack: Stack, database: FreshDatabase, monkeypatch: pytest.MonkeyPatch
+) -> S:
+    """Return a service's settings as the stack gives them, but with a database of the test's own.
+
+    The service is the settings' package.
+    """
+    environment = stack.environment_of(settings.__module__.partition(".")[0])
+    for name, value in (environment | {"DATABASE_URL": database.dsn}).items():
+        monkeypatch.setenv(name, value)
+    return settings()
+
+
+@asynccontextmanager
+async def database_of(dsn: str, folder: Path) -> AsyncIterator[PostgresDatabase]:
+    """Open a database as its service does, with its role; the password goes to the folder."""
+    named = conninfo_to_dict(dsn)
+    password = folder / "password"
+    password.write_text(str(named["password"]))
+    settings = ServiceSettings(
+        port=1, kafka_bootstrap_servers="", database_url=dsn, DATABASE_PASSWORD_FILE=str(password)
+    )
+    async with PostgresDatabase(settings, f"{named['user']}.0") as database:
+        yield database
+
+
+@asynccontextmanager
+async def running(process: Process) -> AsyncIterator[Process]:
+    """Run a process's resources and loops as the runtime does, without its port."""
+    stopping = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        for resource in process.resources:
+            await stack.enter_async_context(resource)
+        loops = [asyncio.ensure_future(loop(stopping)) for loop in process.loops]
+        try:
+            yield process
+        finally:
+            stopping.set()
+            await asyncio.wait_for(asyncio.gather(*loops), STOP_WITHIN_S)
+
+
+def client_of(process: Process) -> httpx.AsyncClient:
+    """Return a client of the process's routes, with operations' secret."""
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(process.app),
+        base_url=f"http://{process.name}",
+        headers={"Authorization": f"Bearer {SECRET}"},
+    )
+
+
+async def publish(settings: KafkaSettings, *events: Event) -> None:
+    """Put events on their topics, and wait until the broker has them."""
+    async with KafkaProducer(settings.kafka_bootstrap_servers, "test") as producer:
+        for event in events:
+            clock = SystemClock()
+            await (await producer.send(outgoing_of(event, clock.new_id(), clock.now())))
+
+
+async def told(settings: KafkaSettings, event: type[E], key: object, count: int = 1) -> list[E]:
+    """Return the first events of one key on a topic, once there are so many."""
+    found: list[E] = []
+    async with AIOKafkaConsumer(
+        event.topic,
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        auto_offset_reset="earliest",
+    ) as consumer:
+        while len(found) < count:
+            record = await asyncio.wait_for(consumer.getone(), ANSWER_WITHIN_S)
+            if record.key == str(key).encode():
+                found.append(event.model_validate_json(record.value))
+    return found
