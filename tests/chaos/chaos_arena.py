@@ -19,6 +19,7 @@ from local_stack.inventory import INFRASTRUCTURE
 from local_stack.ports import is_listening
 from local_stack.readiness import is_ready
 from local_stack.stack import Stack
+from testkit.command import Command
 from testkit.edge import Customer, Edge
 
 OURS = ("gateway", "confirm", "risk", "otp", "settlement", "notification", "audit")
@@ -29,6 +30,7 @@ INSTANCES = 2
 BACK_WITHIN_S = 240
 """Seconds; wide, since the machine may be shared. What it took is shown."""
 LOOK_EVERY_S = 0.1
+COMMAND_WITHIN_S = 600
 
 Victim = tuple[str, int]
 
@@ -50,6 +52,7 @@ class Arena:
         self.edges = edges
         self.log = log
         self.clients = Clients(edges, log)
+        self.countersign = Command(stack.ports.offset, COMMAND_WITHIN_S)
         self.chance = Random(seed)
         self.name = f"c{seed}"
         self.parties = 0

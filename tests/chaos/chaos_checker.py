@@ -1,32 +1,25 @@
 """What must hold at rest: the system's own check, and what only the clients' log can show."""
 
-import asyncio
-import json
-import os
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import httpx
 from aiokafka.errors import KafkaError
-from chaos_arena import Arena, NotHealedError, until
+from chaos_arena import Arena, until
 from chaos_clients import Payment, status_in
 from chaos_kafka import lag
 from chaos_log import Operation
 
 REST_WITHIN_S = 180
 """Seconds; UNKNOWN transfers alone may take 120 after the partner answers again."""
-COMMAND_WITHIN_S = 300
 GRACE_S = 30
 ACCOUNTS_PAGE = 1000
 EXPECTED = {0, 200, 202, 401, 403, 409, 422, 429, 503}
 LATER = {202, 429, 503}
 """Answers that must say when to ask again."""
-COMMAND = Path(sys.executable).parent / "countersign"
 
 
 @dataclass(frozen=True)
@@ -56,29 +49,15 @@ async def at_rest(arena: Arena) -> None:
     await until(rests, REST_WITHIN_S, "the system does not come to rest")
 
 
-async def countersign(arena: Arena, *arguments: str) -> tuple[int, str]:
-    """Run the command; return its exit code and what it prints."""
-    process = await asyncio.create_subprocess_exec(
-        str(COMMAND),
-        *arguments,
-        env={**os.environ, "COUNTERSIGN_OFFSET": str(arena.stack.ports.offset)},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, error = await asyncio.wait_for(process.communicate(), COMMAND_WITHIN_S)
-    if not out or process.returncode is None:
-        raise NotHealedError(f"countersign {arguments[0]}: {error.decode()[-500:]}")
-    return process.returncode, out.decode()
-
-
 async def check(arena: Arena, *, full: bool) -> list[str]:
     """Hold the system at rest against its invariants by its own command.
 
     Full: every record of every topic, and all answers in them; it takes that much longer.
     """
     limits = ("--grace", str(GRACE_S), "--unfinished-after", "1", "--days", "2")
-    _, out = await countersign(arena, "check", "--json", *limits, *(["--full"] * full))
-    found = json.loads(out)
+    _, found = await arena.countersign.json("check", *limits, *(["--full"] * full))
+    if isinstance(found, str):
+        return [f"check: {found}"]
     wrong = [f"{v['invariant']} {v['about']}: {v['details']}" for v in found["violations"]]
     return wrong + [f"check: {sentence}" for sentence in found["missing"]]
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 import httpx
 from chaos_arena import Arena, NotHealedError
-from chaos_checker import countersign
 
 PARTNERS = ("first-bank", "north-bank", "south-bank")
 SMALL_S = 12.0
@@ -72,12 +71,10 @@ async def _lies_found(arena: Arena, name: str) -> int:
     today = datetime.now(UTC).date().isoformat()
     for partner in PARTNERS:
         told = await _told(arena, partner, today)
-        status, out = await countersign(
-            arena, "reconcile", "--partner", partner, "--date", today, "--json"
-        )
-        report = json.loads(out)
-        if report[name] != told or (told and status != 1):
-            raise NotHealedError(f"{partner} lied {told} times, {report[name]} {name} were found")
+        order = ("--partner", partner, "--date", today)
+        status, report = await arena.countersign.json("reconcile", *order)
+        if isinstance(report, str) or report[name] != told or status != bool(told):
+            raise NotHealedError(f"{partner} lied {told} times, reconcile says {report}")
         total += told
     return total
 
