@@ -12,6 +12,7 @@ from psycopg import sql
 from bench.meters import Counts, read_counts
 from bench.system import System
 from local_stack.topics import Topic, load_topics
+from payment_schemas.events.confirmation import ConfirmAnswered
 
 SCHEMAS = ("confirm", "risk", "otp", "settlement", "notification", "audit")
 BATCH_PAYMENTS = 100
@@ -88,10 +89,22 @@ def capture(system: System, since: Beginning, payments: int, most: int) -> Workl
         place: [(now - past) / payments for now, past in zip(work, since.work[place], strict=True)]
         for place, work in read_work(system).items()
     }
+    carried = _carried(records, topics)
     tables = [
-        _table(system, place, work, some, records) for place, work in done.items() if any(work)
+        _table(system, place, work, some, carried) for place, work in done.items() if any(work)
     ]
     return Workload(some, tables, records, topics)
+
+
+def _carried(
+    records: Mapping[str, Sequence[Record]], topics: Mapping[str, Topic]
+) -> dict[str, list[Record]]:
+    """Return what went through each service's outbox: all that it owns, but answers to clients."""
+    found: dict[str, list[Record]] = {}
+    for name, some in records.items():
+        if name != ConfirmAnswered.topic:
+            found.setdefault(topics[name].owner, []).extend(some)
+    return found
 
 
 def _table(
@@ -99,13 +112,14 @@ def _table(
     place: tuple[str, str],
     work: Sequence[float],
     payments: int,
-    records: Mapping[str, Sequence[Record]],
+    carried: Mapping[str, Sequence[Record]],
 ) -> Table:
     schema, name = place
     inserts, updates, deletes = work
     wanted = round((inserts or max(updates, deletes)) * payments)
     if name == OUTBOX:
-        return Table(schema, name, ("id",), inserts, 0, deletes, _outbox_rows(records, wanted))
+        rows = _outbox_rows(carried.get(schema, ()), wanted)
+        return Table(schema, name, ("id",), inserts, 0, deletes, rows)
     rows = _rows(system, place, wanted)
     return Table(schema, name, _keys(system, place), inserts, updates, deletes, rows)
 
@@ -128,19 +142,21 @@ def _keys(system: System, place: tuple[str, str]) -> tuple[str, ...]:
         return tuple(str(row["attname"]) for row in cursor)
 
 
-def _outbox_rows(records: Mapping[str, Sequence[Record]], count: int) -> list[Row]:
-    """Make the rows that carried the records: they are deleted once the broker has them."""
-    carried = [(topic, record) for topic, some in records.items() for record in some]
+def _outbox_rows(carried: Sequence[Record], count: int) -> list[Row]:
+    """Make the rows that carried the records, in bundles; none outlives its publication."""
     rows: list[Row] = []
     for number in range(count):
-        topic, (key, value, headers) = carried[number % len(carried)]
+        bundle = carried[len(carried) * number // count : len(carried) * (number + 1) // count]
+        packed = b"".join(
+            part or b""
+            for key, value, headers in bundle
+            for part in (key, value, *(text for _, text in headers))
+        )
         rows.append(
             {
                 "id": number + 1,
-                "topic": topic,
-                "key": f"\\x{(key or b'').hex()}",
-                "value": f"\\x{(value or b'').hex()}",
-                "headers": [[name, text.decode()] for name, text in headers],
+                "records": f"\\x{packed.hex()}",
+                "record_count": max(1, len(bundle)),
                 "created_at": "2026-01-01T00:00:00Z",
                 "claimed_by": "floor",
                 "claimed_until": "2026-01-01T00:00:10Z",
