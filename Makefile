@@ -1,6 +1,6 @@
 # Every command that people and CI use; the same ones, so that they agree.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up restart down status logs reset observe observe-down test simulate teeth test-observability bench bench-floor bench-long bench-smoke check format generate release-schemas
+.PHONY: help setup demo up restart down status logs reset observe observe-down test simulate teeth chaos chaos-full test-observability bench bench-floor bench-long bench-smoke check format generate release-schemas
 
 PYTHON := .venv/bin/python
 STACK_COMMAND := $(PYTHON) -m local_stack
@@ -52,6 +52,12 @@ simulate: setup ## run all services on virtual time, with crashes and faults; SE
 
 teeth: setup ## plant bugs and show that the simulation catches each one
 	@OTEL_SDK_DISABLED=true $(PYTHON) tests/simulation/teeth.py
+
+chaos: setup ## kill, stop and cut off real processes under load: a smoke run; SEED=n ONLY='fault'
+	@$(PYTHON) tests/chaos $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only '$(ONLY)')
+
+chaos-full: setup ## the same with 10,000 payments and 200 kills; writes docs/reliability-results.md
+	@$(PYTHON) tests/chaos --full $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only '$(ONLY)')
 
 bench: setup ## measure rate, latency, CPU and bytes a payment; writes benchmarks/RESULTS.md
 	@$(STACK_COMMAND) observe-tools

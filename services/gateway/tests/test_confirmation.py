@@ -14,6 +14,7 @@ from service_runtime.clock import SystemClock
 from service_runtime.errors import Unavailable
 from service_runtime.kafka import KafkaProducer
 from service_runtime.messages import Cause, Emit, Outgoing
+from service_runtime.process import HTTP_DRAIN_S
 from testkit.events import event_of
 
 pytestmark = pytest.mark.stack
@@ -143,6 +144,38 @@ async def test_past_the_deadline_nobody_waits_any_more(infrastructure, producer)
 
         assert asyncio.get_running_loop().time() - started < 1
         assert answers.waiting == 0
+
+
+async def test_a_gateway_that_stops_sends_everybody_away_before_the_server_cuts_them_off(
+    infrastructure, producer
+):
+    stopping = asyncio.Event()
+    async with Answers(infrastructure.kafka, 11) as answers:
+        loop = asyncio.create_task(answers.run(stopping))
+        confirmation = KafkaConfirmation(producer, answers, CLOCK, most_waiting=100)
+        early = asyncio.create_task(confirmation.ask(command(), (), 60))
+        await until_waiting(answers)
+        stopping.set()
+        async with asyncio.timeout(HTTP_DRAIN_S):
+            assert await early is None
+            await loop
+            assert await confirmation.ask(command(), (), 60) is None
+        assert answers.waiting == 0
+
+
+async def test_a_gateway_that_stops_still_hands_out_what_comes_in_time(infrastructure, producer):
+    stopping, asked = asyncio.Event(), command()
+    async with Answers(infrastructure.kafka, 12) as answers:
+        loop = asyncio.create_task(answers.run(stopping))
+        confirmation = KafkaConfirmation(producer, answers, CLOCK, most_waiting=100)
+        waiting = asyncio.create_task(confirmation.ask(asked, (), 60))
+        await until_waiting(answers)
+        stopping.set()
+        await sent(producer, answer_to(asked, 12, body="in time"))
+        answer = await asyncio.wait_for(waiting, HTTP_DRAIN_S)
+        await loop
+    assert answer is not None
+    assert answer.body == "in time"
 
 
 async def test_only_so_many_wait_and_the_rest_is_told_before_anything_is_sent(

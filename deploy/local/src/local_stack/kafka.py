@@ -44,6 +44,13 @@ broker.heartbeat.interval.ms=500
 broker.session.timeout.ms=4000
 """
 
+# Whoever comes over the link is sent to `between` for all that follows: a client goes where the
+# broker says that it is, not where it asked first. Of two values for a key the last one counts.
+_LINK = """listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller},LINK://127.0.0.1:{link}
+advertised.listeners=PLAINTEXT://127.0.0.1:{broker},LINK://127.0.0.1:{between}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,LINK:PLAINTEXT
+"""
+
 
 def jars() -> Path:
     """The folder of the broker's jars, downloaded once for every checkout.
@@ -100,15 +107,23 @@ def _verify(folder: Path) -> None:
             raise StackError(f"{name} is not the jar that jars.sha256 names: nothing was installed")
 
 
-def prepare(layout: Layout, ports: Ports) -> Program:
-    """Write the broker's settings, format its folder once, and describe the process."""
+def prepare(layout: Layout, ports: Ports, between: int | None = None) -> Program:
+    """Write the broker's settings, format its folder once, and describe the process.
+
+    `between` is the port of something that stands between the broker's link and its clients.
+    """
     java = shutil.which("java")
     if java is None:
         raise StackError("java is missing: install openjdk-17-jre-headless, or use Docker")
     settings = layout.kafka / "server.properties"
+    template = _PROPERTIES if between is None else _PROPERTIES + _LINK
     settings.write_text(
-        _PROPERTIES.format(
-            broker=ports.kafka, controller=ports.kafka_controller, folder=layout.kafka / "log"
+        template.format(
+            broker=ports.kafka,
+            controller=ports.kafka_controller,
+            link=ports.kafka_link,
+            between=between,
+            folder=layout.kafka / "log",
         )
     )
     run = (java, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{jars()}/*")

@@ -32,6 +32,11 @@ class Ports:
         return self.inventory.ports["kafka_controller"] + self.offset
 
     @property
+    def kafka_link(self) -> int:
+        """Where the broker listens for what comes through something in between."""
+        return self.kafka_controller + 1
+
+    @property
     def postgres(self) -> int:
         return self.inventory.ports["postgres"] + self.offset
 

@@ -38,7 +38,8 @@ def silent(_: str) -> None:
 class Stack:
     """One stack: its data folder, its ports, its supervisor. Methods raise StackError.
 
-    `overrides` maps a service to settings of its own, on top of the inventory's.
+    `overrides` maps a service to settings of its own, on top of the inventory's. `kafka_between`,
+    set before the start, is the port of a proxy through which the broker can be reached as well.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Stack:
         self.credentials = Credentials(self.layout.secrets)
         self._overrides = overrides or {}
         self.ready_within_s = 60.0
+        self.kafka_between: int | None = None
         self.tell = tell
         self._supervisor = Supervisor(self.layout)
         self.instances = self._started_before()
@@ -204,7 +206,7 @@ class Stack:
         if not self.is_running:
             leftovers.end(self.layout)
         programs = [
-            kafka.prepare(self.layout, self.ports),
+            kafka.prepare(self.layout, self.ports, self.kafka_between),
             postgres.prepare(self.layout, self.ports.postgres, self.credentials),
             redis.program(self.layout, self.ports.redis),
         ]

@@ -85,11 +85,19 @@ class Edge:
         return [await self._customer(f"usr-{name}-{n}", f"{name}-{n}") for n in numbers]
 
     async def _customer(self, user_id: str, account: str) -> Customer:
+        return Customer(user_id, account, await self._token(user_id))
+
+    async def renew(self, customer: Customer) -> None:
+        """Fetch a new token, for whoever pays longer than the 15 minutes that one is good."""
+        customer.token = await self._token(customer.user_id)
+
+    async def _token(self, user_id: str) -> str:
         answer = await self._operator.post(
             self._stack.url("issuer") + "/token",
             json={"sub": user_id, "scope": "payment.confirm"},
         )
-        return Customer(user_id, account, answer.raise_for_status().json()["access_token"])
+        token: str = answer.raise_for_status().json()["access_token"]
+        return token
 
     async def reach(self, customer: Customer, phone: str, email: str) -> None:
         """Let notification know where to reach a customer."""

@@ -21,6 +21,8 @@ from service_runtime.messages import Cause, Emit, Trace
 PARTITIONS = 32
 HAND_OVER_WITHIN_S = 1.0
 POLL_MS = 200
+LAST_ANSWERS_WITHIN_S = 2.5
+"""Of a stopping gateway; the server cuts off, with a 500, whatever is not answered in 4 s."""
 
 _log = Log("answers")
 
@@ -42,8 +44,9 @@ class Answers:
     def __init__(self, bootstrap_servers: str, instance: int) -> None:
         self.partition = instance % PARTITIONS
         self._bootstrap_servers = bootstrap_servers
-        self._waiting: dict[UUID, asyncio.Future[Answer]] = {}
+        self._waiting: dict[UUID, asyncio.Future[Answer | None]] = {}
         self._consumer: AIOKafkaConsumer | None = None
+        self._over = False
 
     async def __aenter__(self) -> Self:
         consumer = AIOKafkaConsumer(
@@ -77,10 +80,12 @@ class Answers:
         """Requests that wait now."""
         return len(self._waiting)
 
-    def expect(self, request_id: UUID) -> asyncio.Future[Answer]:
-        """Return the future of an answer; `forget` it in any case."""
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    def expect(self, request_id: UUID) -> asyncio.Future[Answer | None]:
+        """Return the future of an answer, None where we stop first; `forget` it in any case."""
+        future: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
         self._waiting[request_id] = future
+        if self._over:
+            _send_away(future)
         return future
 
     def forget(self, request_id: UUID) -> None:
@@ -88,14 +93,24 @@ class Answers:
         self._waiting.pop(request_id, None)
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Hand out answers until told to stop and nobody waits any more."""
+        """Hand out answers; once told to stop, send away whoever waits for long."""
         if self._consumer is None:
             raise Unavailable("answers are not started")
-        while not stopping.is_set() or self._waiting:
-            found = await self._consumer.getmany(timeout_ms=POLL_MS)
-            for records in found.values():
-                for record in records:
-                    self._hand_out(record.value)
+        while not stopping.is_set():
+            await self._read(self._consumer)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_ANSWERS_WITHIN_S):
+                while self._waiting:
+                    await self._read(self._consumer)
+        self._over = True
+        for future in self._waiting.values():
+            _send_away(future)
+
+    async def _read(self, consumer: AIOKafkaConsumer) -> None:
+        found = await consumer.getmany(timeout_ms=POLL_MS)
+        for records in found.values():
+            for record in records:
+                self._hand_out(record.value)
 
     def _hand_out(self, value: bytes | None) -> None:
         try:
@@ -108,6 +123,11 @@ class Answers:
             future = self._waiting.get(event.request_id)
             if future is not None and not future.done():
                 future.set_result(Answer(event.status, event.body, event.headers))
+
+
+def _send_away(future: asyncio.Future[Answer | None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 class KafkaConfirmation:

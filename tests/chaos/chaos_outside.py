@@ -1,0 +1,95 @@
+"""The world outside does not answer, answers late, refuses, or lies."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+
+import httpx
+from chaos_arena import Arena, NotHealedError
+
+PARTNERS = ("first-bank", "north-bank", "south-bank")
+SMALL_S = 12.0
+"""Longer than a breaker's window of 10 s."""
+
+
+async def partner_loses(arena: Arena, count: int) -> str:
+    """A fifth of the requests, of the answers, and of the times get lost at the banks."""
+    return await _broken(arena, "partner_bank", count, lose_request=0.2, lose_answer=0.2, slow=0.2)
+
+
+async def partner_errs(arena: Arena, count: int) -> str:
+    return await _broken(arena, "partner_bank", count, error=0.5)
+
+
+async def partner_down(arena: Arena, count: int) -> str:
+    return await _broken(arena, "partner_bank", count, down=1.0)
+
+
+async def ofac_down(arena: Arena, count: int) -> str:
+    return await _broken(arena, "ofac", count, down=1.0)
+
+
+async def ofac_slow(arena: Arena, count: int) -> str:
+    return await _broken(arena, "ofac", count, slow=0.5)
+
+
+async def kyc_down(arena: Arena, count: int) -> str:
+    return await _broken(arena, "kyc", count, down=1.0)
+
+
+async def kyc_slow(arena: Arena, count: int) -> str:
+    return await _broken(arena, "kyc", count, slow=0.5)
+
+
+async def _broken(arena: Arena, mock: str, count: int, **rates: float) -> str:
+    await arena.break_mock(mock, **rates)
+    try:
+        await asyncio.sleep(SMALL_S * count)
+    finally:
+        await arena.break_mock(mock)
+    return f"for {SMALL_S * count:.0f} s"
+
+
+async def partner_lies(arena: Arena, _count: int) -> str:
+    """The banks leave transfers out of their statements, or alter them: each one is found."""
+    found = 0
+    for kind, name in (
+        ("omit_from_statement", "missing_there"),
+        ("wrong_amount_on_statement", "amount_differs"),
+    ):
+        await arena.break_mock("partner_bank", **{kind: 0.3})
+        try:
+            found += await _lies_found(arena, name)
+        finally:
+            await arena.break_mock("partner_bank")
+    return f"{found} lies, all found"
+
+
+async def _lies_found(arena: Arena, name: str) -> int:
+    """Compare each bank's statement with its book; both must differ by what reconcile finds."""
+    total = 0
+    today = datetime.now(UTC).date().isoformat()
+    for partner in PARTNERS:
+        told = await _told(arena, partner, today)
+        order = ("--partner", partner, "--date", today)
+        status, report = await arena.countersign.json("reconcile", *order)
+        if isinstance(report, str) or report[name] != told or status != bool(told):
+            raise NotHealedError(f"{partner} lied {told} times, reconcile says {report}")
+        total += told
+    return total
+
+
+async def _told(arena: Arena, partner: str, today: str) -> int:
+    """Count the entries of a bank's book that its own statement lacks or alters."""
+    stack = arena.stack.description()
+    secret = json.loads(stack.credentials.read("partner-credentials"))[partner]
+    url = f"{stack.url('partner_bank')}/banks/{partner}/statement"
+    headers = {"Authorization": f"Bearer {secret}"}
+    async with httpx.AsyncClient(headers=headers, timeout=60) as http:
+        answer = (await http.get(url, params={"date": today})).raise_for_status()
+    stated = {entry["uetr"]: entry["amount"] for entry in answer.json()["entries"]}
+    return sum(
+        stated.get(entry["uetr"]) != entry["amount"]
+        for entry in await arena.edge.statement()
+        if entry["partner"] == partner and entry["booked_at"].startswith(today)
+    )

@@ -1,0 +1,108 @@
+"""Records that nobody can read, and records that were all read before."""
+
+import asyncio
+import time
+from collections import defaultdict
+from uuid import UUID
+
+from aiokafka import AIOKafkaProducer
+from chaos_arena import GROUPS, OURS, Arena, NotHealedError, until
+from chaos_checker import at_rest
+from chaos_kafka import rewind
+from chaos_tables import effects, purge_inboxes, rows
+from psycopg import sql
+
+from local_stack.topics import load_topics
+from payment_schemas.registry import EVENTS
+from testkit.events import event_of, outgoing_of
+
+POISONED = 100
+"""Records of each of the five kinds."""
+LARGE_BYTES = 900_000
+BURIED_WITHIN_S = 120
+EMPTY_WITHIN_S = 60
+
+Headers = list[tuple[str, bytes]]
+Place = tuple[str, int, int]
+
+
+async def poison(arena: Arena, _count: int) -> str:
+    """Write 500 records that no reader can use; each of its readers must bury each."""
+    producer = AIOKafkaProducer(bootstrap_servers=arena.stack.kafka, max_request_size=2_000_000)
+    await producer.start()
+    try:
+        wanted = await _poisoned(arena, producer)
+    finally:
+        await producer.stop()
+    began_s = time.monotonic()
+
+    async def buried() -> bool:
+        missing = [places - await _dead(arena, reader) for reader, places in wanted.items()]
+        return not any(missing)
+
+    await until(buried, BURIED_WITHIN_S, "not every poisoned record is a dead letter")
+    waited_s = time.monotonic() - began_s
+    return f"{5 * POISONED} records buried by every reader within {waited_s:.1f} s"
+
+
+async def _poisoned(arena: Arena, producer: AIOKafkaProducer) -> dict[str, set[Place]]:
+    """Send them; return who has to bury which."""
+    readers = {topic.name: set(topic.readers) & set(GROUPS) for topic in load_topics()}
+    events = [event for event in EVENTS if readers.get(event.topic)]
+    wanted: dict[str, set[Place]] = defaultdict(set)
+    for number in range(5 * POISONED):
+        event = arena.chance.choice(events)
+        good = outgoing_of(event_of(event), UUID(int=arena.chance.getrandbits(128), version=4))
+        value, headers = _spoiled(arena, number % 5, good.value or b"", list(good.headers))
+        sent = await producer.send_and_wait(event.topic, value, key=good.key, headers=headers)
+        place = (event.topic, sent.partition, sent.offset)
+        for reader in readers[event.topic]:
+            wanted[reader].add(place)
+    arena.log.fault("poison", records=5 * POISONED)
+    return wanted
+
+
+def _spoiled(arena: Arena, kind: int, value: bytes, headers: Headers) -> tuple[bytes, Headers]:
+    """Return bytes, a schema, a header, a size or a version that nobody can use."""
+    match kind:
+        case 0:
+            return arena.chance.randbytes(200), headers
+        case 1:
+            return b'{"unexpected":true}', headers
+        case 2:
+            return value, [one for one in headers if one[0] != "ce_id"]
+        case 3:
+            return b'{"long":"' + b"x" * LARGE_BYTES + b'"}', headers
+        case _:
+            return value, [
+                (k, b"payment.unheard-of.v9" if k == "ce_type" else v) for k, v in headers
+            ]
+
+
+async def _dead(arena: Arena, reader: str) -> set[Place]:
+    table = sql.Identifier(reader, "dead_letter")
+    query = sql.SQL('select topic, "partition", "offset" from {}').format(table)
+    return set(await rows(arena, query))
+
+
+async def replay(arena: Arena, count: int) -> str:
+    """Have every service read every topic from offset 0; the first time with no inbox."""
+    before = await effects(arena)
+    for number in range(count):
+        victims = arena.victims(OURS)
+        await asyncio.gather(*(arena.stop(*victim) for victim in victims))
+        if number == 0:
+            await purge_inboxes(arena)
+        for group in GROUPS:
+            await until(
+                lambda group=group: rewind(arena.stack.kafka, group),
+                EMPTY_WITHIN_S,
+                f"the group {group} cannot be rewound",
+            )
+        arena.log.fault("rewound")
+        await asyncio.gather(*(arena.start(*victim) for victim in victims))
+        await at_rest(arena)
+    after = await effects(arena)
+    if after != before:
+        raise NotHealedError(f"a replay had effects: {before} became {after}")
+    return "no new effect, inboxes emptied before the first time"

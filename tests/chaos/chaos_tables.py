@@ -1,0 +1,70 @@
+"""The tables behind the system, read past everybody: counts that no route tells."""
+
+from typing import Any, LiteralString
+
+import psycopg
+from chaos_arena import GROUPS, Arena
+from psycopg import sql
+
+EFFECTS: dict[str, LiteralString] = {
+    "journals": "select count(*) from confirm.journal",
+    "steps of payments": "select coalesce(sum(version), 0) from confirm.payment",
+    "steps of settlements": "select coalesce(sum(version), 0) from settlement.instruction",
+    "deliveries": "select count(*) from notification.delivery",
+    "challenges": "select count(*) from otp.challenge",
+    "attempts": "select coalesce(sum(attempts), 0) from otp.challenge",
+    "assessments": "select count(*) from risk.assessment",
+    "audit entries": "select count(*) from audit.audit_log",
+}
+"""What a record that was handled before may never add to."""
+
+NEVER: dict[str, LiteralString] = {
+    "I10 more than five attempts of a challenge": """
+        select challenge_id::text from otp.verification where counted
+        group by 1 having count(*) > 5""",
+    "I10 more than fifteen attempts of a payment": """
+        select payment_id::text from otp.verification where counted
+        group by 1 having count(*) > 15""",
+    "I10 more than one accepted code of a payment": """
+        select payment_id::text from otp.verification where result = 'valid'
+        group by 1 having count(*) > 1""",
+    # A killed PostgreSQL forgets its statistics, so that they count from its last start.
+    "a deadlock in the database": """
+        select deadlocks::text from pg_stat_database
+        where datname = current_database() and deadlocks > 0""",
+}
+
+
+async def rows(arena: Arena, statement: LiteralString | sql.Composed) -> list[Any]:
+    """Return what a statement finds, as the superuser."""
+    dsn = arena.stack.description().admin_dsn
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+        found = await connection.execute(statement)
+        return await found.fetchall() if found.description else []
+
+
+async def effects(arena: Arena) -> dict[str, int]:
+    """Count everything that has been done so far, here and at the banks."""
+    counted = {name: int((await rows(arena, one))[0][0]) for name, one in EFFECTS.items()}
+    return counted | {"movements at banks": len(await arena.edge.statement())}
+
+
+async def never(arena: Arena) -> list[str]:
+    """Return what the tables hold and must not."""
+    return [f"{name}: {row[0]}" for name, one in NEVER.items() for row in await rows(arena, one)]
+
+
+async def dead_letters(arena: Arena) -> int:
+    """Count what readers have refused for good."""
+    found = 0
+    for reader in GROUPS:
+        table = sql.Identifier(reader, "dead_letter")
+        found += (await rows(arena, sql.SQL("select count(*) from {}").format(table)))[0][0]
+    return found
+
+
+async def purge_inboxes(arena: Arena) -> None:
+    """Empty every inbox: only the natural keys are left to tell what was done."""
+    arena.log.fault("purge", what="inboxes")
+    for service in GROUPS:
+        await rows(arena, sql.SQL("truncate {}").format(sql.Identifier(service, "inbox")))
