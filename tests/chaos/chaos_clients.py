@@ -113,7 +113,7 @@ class Clients:
                 return
             code = _code_asked_for(answer, code)
             if not code or answer is None or answer.status_code != 403:
-                await asyncio.sleep(_again_after_s(answer))
+                await asyncio.sleep(again_after_s(answer))
 
     async def send(self, payment: Payment, sent: str = "payment", **more: str) -> Answer:
         """Send one request, its code or another amount with it; note what came back."""
@@ -169,7 +169,8 @@ def _code_asked_for(answer: Answer, code: dict[str, str]) -> dict[str, str]:
     return {} if answer.status_code == 401 else code
 
 
-def _again_after_s(answer: Answer) -> float:
+def again_after_s(answer: Answer) -> float:
+    """How many seconds a client waits before it asks again."""
     if answer is None:
         return AGAIN_AFTER_S
     return float(answer.headers.get("retry-after", AGAIN_AFTER_S))

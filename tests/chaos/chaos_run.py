@@ -23,6 +23,7 @@ from testkit.stack import WHOLE_SYSTEM_FURTHER, offset_of_this_run, only_run
 CUSTOMERS = 200
 LIMIT = {"RATE_LIMIT_PER_MINUTE": str(LIMIT_PER_MINUTE)}
 READY_WITHIN_S = 180
+TELL_EVERY_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -111,11 +112,14 @@ class Run:
         began_s, before = time.monotonic(), len(self._arena.clients.paid)
         for customer in self._customers:
             await self._arena.edge.renew(customer)
+        telling = asyncio.create_task(self._keep_telling(fault, began_s))
         try:
             outcome.note = await self._load_under(fault, strikes, drawn)
             await at_rest(self._arena)
         except (NotHealedError, TimeoutError) as broken:
             outcome.violations.append(f"I8 {broken or 'a client has no final answer'}")
+        finally:
+            telling.cancel()
         last = fault is self._order.faults[-1][0]
         outcome.violations += await self._violations(full=last)
         buried, self._buried = self._buried, await dead_letters(self._arena)
@@ -124,6 +128,13 @@ class Run:
         outcome.payments = len(self._arena.clients.paid) - before
         outcome.seconds = time.monotonic() - began_s
         return outcome
+
+    async def _keep_telling(self, fault: Fault, began_s: float) -> None:
+        """Show that a long round goes on."""
+        while True:
+            await asyncio.sleep(TELL_EVERY_S)
+            for_s = time.monotonic() - began_s
+            self._tell(f"{fault.name}, {for_s:.0f} s: {len(self._arena.clients.paid)} payments")
 
     async def _load_under(self, fault: Fault, strikes: int, drawn: Iterator[Payment]) -> str:
         """Strike while clients pay; they go on until it has healed and enough have paid.
