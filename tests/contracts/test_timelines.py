@@ -47,7 +47,8 @@ def logged(life):
 
 def faults(life, entries):
     settlement = "PENDING" if life[-1] is Status.CONFIRMED else "NONE"
-    payment = Payment("p", "t", str(life[-1]), len(life), settlement, "u", 1, "USD", NOON)
+    stands = ("p", "t", str(life[-1]), len(life), settlement)
+    payment = Payment(*stands, "u", 1, "USD", NOON, 0, "payee-xyz", 20, 0)
     names, versions = zip(*entries, strict=True) if entries else ((), ())
     return faults_of(Timeline("p", names, versions), payment)
 
