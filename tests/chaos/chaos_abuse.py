@@ -47,6 +47,7 @@ async def _right_codes(clients: Clients, customer: Customer) -> None:
 async def _guesses(clients: Clients, customer: Customer) -> None:
     """Guess all at once, where most are told to wait; then in turn, until there is no code left."""
     payment = await _challenged(clients, customer)
+    payment.kind = "guessed"
     every = (clients.send(payment, "guess", otp_code=f"{n:06}") for n in range(GUESSES))
     await asyncio.gather(*every)
     for number in range(GUESSES, 2 * GUESSES):

@@ -146,9 +146,11 @@ def _of_books(payment: Payment, row: dict[str, Any], books: Books) -> Iterator[s
         yield f"I2 settlement is {row.get('settlement_status')} and the banks moved {moved}"
     if row and row["amount_minor"] != payment.amount_minor:
         yield f"I10 booked with another amount, {row['amount_minor']}"
-    expected = {"blocked": ("DECLINED", "NONE"), "rejected": ("CONFIRMED", "REJECTED")}.get(
-        payment.kind, ("CONFIRMED", "SETTLED")
-    )
+    expected = {
+        "blocked": ("DECLINED", "NONE"),
+        "guessed": ("DECLINED", "NONE"),
+        "rejected": ("CONFIRMED", "REJECTED"),
+    }.get(payment.kind, ("CONFIRMED", "SETTLED"))
     if row and (row["status"], row["settlement_status"]) != expected:
         yield f"a {payment.kind} payment is {row['status']}, {row['settlement_status']}"
 

@@ -13,7 +13,7 @@ from chaos_log import Log, Operation, result_of
 
 from testkit.edge import CODE, Customer, Edge
 
-Kind = Literal["plain", "code", "blocked", "rejected"]
+Kind = Literal["plain", "code", "blocked", "rejected", "guessed"]
 Answer = httpx.Response | None
 """None where the client knows nothing: no connection, no answer in time."""
 Twist = Literal["once", "at once", "again", "other amount"]

@@ -46,8 +46,8 @@ def environment(tmp_path, monkeypatch):
 
 async def test_notification_is_wired_with_a_lane_for_each_channel(environment):
     process = build(load(Settings))
-    # The consumer, text messages, mails, the relay and the offsets.
-    assert len(process.loops) == 1 + 2 + 2
+    # The consumer, text messages, mails, the relay, the offsets and the inbox.
+    assert len(process.loops) == 1 + 2 + 3
     assert {"/admin/deliveries", "/admin/contacts", "/admin/check"} <= set(
         process.app.openapi()["paths"]
     )

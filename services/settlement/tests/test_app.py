@@ -42,8 +42,9 @@ def environment(tmp_path, monkeypatch):
 
 async def test_settlement_is_wired_with_lanes_of_its_own_for_each_partner(environment):
     process = build(load(Settings))
-    # The consumer, three partners to send to and to enquire at, relay, offsets and the schedule.
-    assert len(process.loops) == 1 + 3 + 3 + 2 + 1
+    # The consumer, three partners to send to and to enquire at, relay, offsets, inbox and
+    # the schedule.
+    assert len(process.loops) == 1 + 3 + 3 + 3 + 1
     paths = set(process.app.openapi()["paths"])
     assert {"/admin/instructions", "/admin/instructions/export", "/admin/check"} <= paths
 
