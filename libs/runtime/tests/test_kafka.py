@@ -13,6 +13,7 @@ from payment_schemas.ids import event_id_of
 from payment_schemas.registry import BY_TYPE
 from service_runtime.kafka import KafkaProducer
 from service_runtime.messages import Outgoing
+from service_runtime.outbox import _packed, _unpacked
 from testkit.probe import DIES_AFTER_COMMIT, DIES_BEFORE_COMMIT, Tallied
 from testkit.probe_process import Probe, make_topics
 
@@ -234,6 +235,22 @@ async def test_a_redriven_record_is_handled_by_the_consumer_that_refused_it(
     assert UUID(dict(original.headers)["ce_id"].decode()) in {
         row["event_id"] for row in rows("select event_id from tally")
     }
+
+
+async def test_a_row_for_a_topic_that_nobody_made_holds_up_no_other(
+    probe, password_file, record, rows
+):
+    probe.start(password_file)
+    await probe.ready()
+    late = "insert into outbox (records, record_count, claimed_by, claimed_until)"
+    for one in (Outgoing("no.such.topic", None, b"1", ()), outgoing(record, probe, 7)):
+        rows(f"{late} values (%b, 1, 'the dead', now())", _packed([one]))
+
+    assert await tallied(rows, 1) == [7]
+    async with asyncio.timeout(20):
+        while len(left := rows("select records from outbox")) > 1:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.1)
+    assert [_unpacked(row["records"])[0].topic for row in left] == ["no.such.topic"]
 
 
 async def test_a_stop_ends_within_ten_seconds_and_hands_over_cleanly(

@@ -6,7 +6,7 @@ carry the null and non-UTF-8 headers of a dead letter and its subscriber sleeps 
 
 import asyncio
 from collections.abc import Collection, Coroutine, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Self
 from zlib import crc32
 
@@ -18,6 +18,7 @@ from aiokafka.errors import (
     KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
+    UnknownTopicOrPartitionError,
 )
 from aiokafka.partitioner import murmur2
 
@@ -101,13 +102,14 @@ class KafkaProducer:
         """
         if self._producer is None:
             raise Unavailable("producer is not started")
-        counts = {
-            topic: len(await self._producer.partitions_for(topic))
-            for topic in {record.topic for record in records}
-        }
+        topics = {record.topic for record in records}
+        counts = {topic: await _partitions_of(self._producer, topic) for topic in topics}
+        unknown = [at for at, record in enumerate(records) if not counts[record.topic]]
         batches: list[_Batch] = []
         filling: dict[tuple[str, int], _Batch] = {}
         for place, record in enumerate(records):
+            if not counts[record.topic]:
+                continue
             partition = _partition_of(record, counts[record.topic])
             batch = filling.get((record.topic, partition))
             if batch is None or not batch.add(place, record):
@@ -115,7 +117,8 @@ class KafkaProducer:
                 batch.add(place, record)
                 batches.append(batch)
                 filling[record.topic, partition] = batch
-        return [Parcel(batch.places, batch.send) for batch in batches]
+        refused = [Parcel([at], partial(_refuse, records[at].topic)) for at in unknown]
+        return [*(Parcel(batch.places, batch.send) for batch in batches), *refused]
 
     async def connected(self) -> bool:
         """Say whether a broker can be reached now."""
@@ -151,6 +154,18 @@ class _Batch:
             self._builder, self._topic, partition=self._partition
         )
         return future
+
+
+async def _partitions_of(producer: AIOKafkaProducer, topic: str) -> int:
+    """Count a topic's partitions; 0 where the broker does not know it."""
+    try:
+        return len(await producer.partitions_for(topic))
+    except UnknownTopicOrPartitionError:
+        return 0
+
+
+async def _refuse(topic: str) -> asyncio.Future[Any]:
+    raise Rejected(f"{topic}: the broker knows no such topic")
 
 
 def _partition_of(record: Outgoing, partitions: int) -> int:
