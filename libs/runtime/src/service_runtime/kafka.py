@@ -6,9 +6,7 @@ carry the null and non-UTF-8 headers of a dead letter and its subscriber sleeps 
 
 import asyncio
 from collections.abc import Collection, Coroutine, Sequence
-from functools import lru_cache, partial
 from typing import Any, Self
-from zlib import crc32
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
@@ -18,18 +16,16 @@ from aiokafka.errors import (
     KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
-    UnknownTopicOrPartitionError,
 )
-from aiokafka.partitioner import murmur2
 
 from service_runtime.errors import Rejected, Unavailable
 from service_runtime.logs import Log
 from service_runtime.messages import Outgoing, Record
+from service_runtime.packing import MAX_REQUEST_BYTES, packed
 from service_runtime.ports import Parcel
 from service_runtime.relay import pause
 from service_runtime.settings import ServiceSettings
 
-MAX_REQUEST_BYTES = 2 * 1024 * 1024
 MAX_BATCH_BYTES = 128 * 1024
 REQUEST_TIMEOUT_MS = 5000
 SESSION_TIMEOUT_MS = 6000
@@ -96,91 +92,14 @@ class KafkaProducer:
         return future
 
     async def pack(self, records: Sequence[Outgoing]) -> list[Parcel]:
-        """Pack records into batches of one partition each, in the producer's own format.
-
-        A record of its own costs a future, a look at the metadata and a queue: four times as much.
-        """
+        """Pack records into batches of one partition each."""
         if self._producer is None:
             raise Unavailable("producer is not started")
-        topics = {record.topic for record in records}
-        counts = {topic: await _partitions_of(self._producer, topic) for topic in topics}
-        unknown = [at for at, record in enumerate(records) if not counts[record.topic]]
-        batches: list[_Batch] = []
-        filling: dict[tuple[str, int], _Batch] = {}
-        for place, record in enumerate(records):
-            if not counts[record.topic]:
-                continue
-            partition = _partition_of(record, counts[record.topic])
-            batch = filling.get((record.topic, partition))
-            if batch is None or not batch.add(place, record):
-                batch = _Batch(self._producer, record.topic, partition)
-                batch.add(place, record)
-                batches.append(batch)
-                filling[record.topic, partition] = batch
-        refused = [Parcel([at], partial(_refuse, records[at].topic)) for at in unknown]
-        return [*(Parcel(batch.places, batch.send) for batch in batches), *refused]
+        return await packed(self._producer, records)
 
     async def connected(self) -> bool:
         """Say whether a broker can be reached now."""
         return self._producer is not None and await _reachable(self._producer.client)
-
-
-class _Batch:
-    """Records of one partition, sent as they are."""
-
-    def __init__(self, producer: AIOKafkaProducer, topic: str, partition: int) -> None:
-        self.places: list[int] = []
-        self._producer = producer
-        self._builder = producer.create_batch()
-        self._topic = topic
-        self._partition = partition
-        self._largest = 0
-
-    def add(self, place: int, record: Outgoing) -> bool:
-        """Add a record where it fits; the first one always does."""
-        added = self._builder.append(
-            timestamp=None, key=record.key, value=record.value, headers=list(record.headers)
-        )
-        if added is not None:
-            self.places.append(place)
-            self._largest = max(self._largest, added.size)
-        return added is not None
-
-    async def send(self) -> asyncio.Future[Any]:
-        """Hand the batch over; raise Rejected where a record is larger than MAX_REQUEST_BYTES."""
-        if self._largest > MAX_REQUEST_BYTES:
-            raise Rejected(f"{self._topic}: record too large")
-        future: asyncio.Future[Any] = await self._producer.send_batch(
-            self._builder, self._topic, partition=self._partition
-        )
-        return future
-
-
-async def _partitions_of(producer: AIOKafkaProducer, topic: str) -> int:
-    """Count a topic's partitions; 0 where the broker does not know it."""
-    try:
-        return len(await producer.partitions_for(topic))
-    except UnknownTopicOrPartitionError:
-        return 0
-
-
-async def _refuse(topic: str) -> asyncio.Future[Any]:
-    raise Rejected(f"{topic}: the broker knows no such topic")
-
-
-def _partition_of(record: Outgoing, partitions: int) -> int:
-    """Return the partition that every Kafka client would choose for the key."""
-    if record.partition is not None:
-        return record.partition
-    if record.key is None:
-        return crc32(record.value or b"") % partitions
-    return int(_hash_of(record.key)) % partitions
-
-
-@lru_cache(maxsize=8192)
-def _hash_of(key: bytes) -> int:
-    """Hash a key as Kafka's clients do; one payment's records share theirs."""
-    return int(murmur2(key)) & 0x7FFFFFFF
 
 
 class KafkaSource:
