@@ -1,5 +1,6 @@
 """A service's log lines reach the collector, under the span in which they were written."""
 
+import asyncio
 import json
 
 import pytest
@@ -21,8 +22,13 @@ def lines(observed):
 
 async def test_a_line_leads_to_the_trace_of_its_payment_and_to_its_span(observed, edge, name):
     (customer,) = await edge.open_customers(name, 1, 50_000_00)
+    risk_log = observed.stack.layout.logs / "risk.log"
+    before = risk_log.read_bytes().count(b"look_up_failed")
     async with Faults(observed, "ofac", "down"):
-        answer = await edge.pay(customer, name)
+        paying = asyncio.create_task(edge.pay(customer, name))
+        # No longer than to the first line: five failures would open the breaker and page somebody.
+        await observed.seen(lambda: risk_log.read_bytes().count(b"look_up_failed") > before)
+    answer = await paying
     trace_id = answer.headers["X-Trace-Id"]
 
     [service, line, *_] = await observed.seen(
