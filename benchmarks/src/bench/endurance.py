@@ -20,7 +20,7 @@ from local_stack.waiting import elapsed_since, now_s, wait_until
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 SIZE_RATE = 100
 SOAK_MINUTES = 15
-SOAK_RATE = 300
+SOAK_RATE = 150
 WARM_MINUTES = 3
 MOST_GROWTH = 1.1
 """Of memory after the warm-up, and of latency with the table."""
@@ -213,7 +213,7 @@ processes share, a second instance can add no processor: the curve shows what it
 {caught_up}
 ## Soak
 
-300 payments a second, minute by minute.
+150 payments a second, minute by minute.
 
 {soak}
 {memory}

@@ -12,7 +12,7 @@ Act = Callable[[int, float], Awaitable[None]]
 """Does operation `number`, intended at a time of the loop's clock; logs it, and raises nothing."""
 
 MOST_IN_FLIGHT = 3000
-"""Half of what the gateway lets wait is still a thousand more than 2,000/s at one second need."""
+"""Three times what the gateway lets wait: what it refuses is its choice and not ours."""
 LEAD_S = 0.05
 
 

@@ -35,8 +35,9 @@ class Settings(KafkaSettings):
     rate_limit_per_minute: int = Field(default=10, ge=1)
     failed_authentications_per_minute: int = Field(default=100, ge=1)
     answer_within_s: float = Field(default=10.0, gt=0, le=60)
-    waiting_requests: int = Field(default=4096, ge=1)
-    """Requests that may wait for answers at once; more are told 503."""
+    waiting_requests: int = Field(default=1024, ge=1)
+    """Requests that may wait for answers at once; more are told 503 at once, so that those who wait
+    are answered. Two seconds' worth of what the services behind do; 500 a second is two cores'."""
     strict_idempotency_keys: bool = False
     allow_rs256: bool = False
     trusted_proxies: Annotated[
