@@ -1,11 +1,10 @@
 """The life of a process: start, serve HTTP beside background loops, stop within ten seconds."""
 
 import asyncio
-import contextlib
 import gc
 import os
 import signal
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -14,6 +13,7 @@ import uvloop
 from fastapi import FastAPI
 
 from service_runtime import exporting, logs, tracing
+from service_runtime.serving import Server
 from service_runtime.settings import HttpSettings
 
 Loop = Callable[[asyncio.Event], Awaitable[None]]
@@ -86,7 +86,7 @@ async def _opened(
 
 
 async def _serve(process: Process, settings: HttpSettings, stopping: asyncio.Event) -> None:
-    server = _Server(
+    server = Server(
         uvicorn.Config(
             process.app,
             host=settings.host,
@@ -114,11 +114,3 @@ async def _ended_early(loop: Loop, stopping: asyncio.Event) -> None:
     await loop(stopping)
     if not stopping.is_set():
         raise RuntimeError("a background loop ended while the process was to go on")
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to the process, which must stop its loops first."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
