@@ -12,23 +12,27 @@ from service_runtime.serving import MOST_AT_ONCE, Accepting
 
 
 class Seen(asyncio.Protocol):
-    """Counts connections."""
+    """Counts connections; `third` is set by the third."""
 
     made = 0
+    third = asyncio.Event()
 
     def connection_made(self, transport):
         type(self).made += 1
         transport.close()
+        if self.made == 3:
+            self.third.set()
 
 
 @pytest.fixture(autouse=True)
 def nobody_yet():
     Seen.made = 0
+    Seen.third = asyncio.Event()
 
 
 def listening():
     listener = socket.create_server(("127.0.0.1", 0), backlog=MOST_AT_ONCE)
-    listener.setblocking(False)
+    listener.settimeout(0)
     return listener
 
 
@@ -93,8 +97,7 @@ def test_without_room_it_rests_and_goes_on(monkeypatch):
         accepting = Accepting(listener, Seen)
         accepting.start()
         async with asyncio.timeout(5):
-            while Seen.made < 3:
-                await asyncio.sleep(0.01)
+            await Seen.third.wait()
         accepting.close()
         for one in knocks:
             one.close()

@@ -245,6 +245,17 @@ async def test_without_a_broker_nothing_was_accepted(edge):
     assert got.headers["retry-after"] == "1"
 
 
+async def test_where_too_many_wait_nobody_is_even_looked_at(edge):
+    edge.confirmation.is_full = True
+
+    got = await edge.post()
+
+    assert (got.status_code, got.text) == (503, '{"error":"Service unavailable"}')
+    assert got.headers["retry-after"] == "1"
+    assert edge.commands == []
+    assert edge.keys.fetched == 0
+
+
 async def test_without_any_keys_nobody_is_let_in(edge):
     edge.keys.reachable = False
 

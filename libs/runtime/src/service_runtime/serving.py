@@ -55,7 +55,7 @@ class Accepting:
                 self._loop.remove_reader(self._listener)
                 self._resting = self._loop.call_later(REST_S, self.start)
                 return
-            connection.setblocking(False)
+            connection.settimeout(0)
             task = self._loop.create_task(self._connect(connection))
             self._connecting.add(task)
             task.add_done_callback(self._connecting.discard)
@@ -77,7 +77,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         listener = self.config.bind_socket()
-        listener.setblocking(False)
+        listener.settimeout(0)
         listener.listen(self.config.backlog)
         await super().startup(sockets or [])
         self._accepting = Accepting(listener, self._new_protocol)

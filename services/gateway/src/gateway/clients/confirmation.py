@@ -30,6 +30,11 @@ _log = Log("answers")
 class Confirmation(Protocol):
     """Confirm, as the gateway sees it."""
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so many wait for answers that `ask` would refuse."""
+        ...
+
     async def ask(self, command: ConfirmRequested, trace: Trace, within_s: float) -> Answer | None:
         """Return confirm's answer, or None where it did not come in time.
 
@@ -141,12 +146,16 @@ class KafkaConfirmation:
         self._clock = clock
         self._most_waiting = most_waiting
 
+    @property
+    def is_full(self) -> bool:
+        return self._answers.waiting >= self._most_waiting
+
     async def ask(self, command: ConfirmRequested, trace: Trace, within_s: float) -> Answer | None:
         """Return confirm's answer, or None where it did not come in time.
 
         Raises Unavailable where it is certain that nothing was sent.
         """
-        if self._answers.waiting >= self._most_waiting:
+        if self.is_full:
             raise Unavailable("too many requests wait")
         addressed = command.model_copy(update={"reply_partition": self._answers.partition})
         emit = Emit(addressed, Cause(command.request_id, trace))

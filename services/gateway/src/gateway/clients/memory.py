@@ -17,6 +17,7 @@ class MemoryConfirmation:
     def __init__(self, answer: Callable[[ConfirmRequested], Answer | None]) -> None:
         self._answer = answer
         self.reachable = True
+        self.is_full = False
         self.asked: list[tuple[ConfirmRequested, Trace]] = []
 
     async def ask(self, command: ConfirmRequested, trace: Trace, within_s: float) -> Answer | None:

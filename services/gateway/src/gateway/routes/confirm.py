@@ -56,6 +56,9 @@ class ConfirmRoute:
             return answers.unavailable()
 
     async def _answer(self, request: Request) -> Answer:
+        if self.confirmation.is_full:
+            # Whoever cannot be helped should cost little: those who wait need the rest.
+            raise Unavailable("too many requests wait")
         raw = await _body(request)
         user_id = await self.admission.writer(request)
         key = request.headers.get("idempotency-key")
