@@ -14,6 +14,9 @@ async def lag(brokers: str) -> int:
     try:
         for group in GROUPS:
             read = await committed(brokers, group)
+            # Of a topic that is not assigned, aiokafka asks for the leader only seconds later.
+            consumer.assign(list(read))
+            consumer.pause(*read)
             ends = await consumer.end_offsets(list(read))
             behind += sum(ends[one] - offset for one, offset in read.items())
     finally:

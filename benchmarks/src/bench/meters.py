@@ -98,6 +98,9 @@ async def _ends(bootstrap: str, topics: Iterable[Topic]) -> dict[TopicPartition,
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
     await consumer.start()
     try:
+        # Of a topic that is not assigned, aiokafka asks for the leader only seconds later.
+        consumer.assign(partitions)
+        consumer.pause(*partitions)
         ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
         return ends
     finally:

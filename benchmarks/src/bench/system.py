@@ -14,7 +14,7 @@ from local_stack.stack import Stack, program_name
 from local_stack.telemetry import observation
 from testkit.stack import fresh_stack
 
-DEFAULT_OFFSET = 20_000
+DEFAULT_OFFSET = 7_000
 """Beside `make up` (0) and the tests (10,000)."""
 MOCKS = ("ofac", "kyc", "twilio", "sendgrid", "partner_bank", "issuer")
 _ACCOUNT = "AC" + "1" * 32

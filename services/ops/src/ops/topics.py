@@ -99,6 +99,9 @@ async def spans_of(
     """Return the present beginning and end of each partition."""
     if not partitions:
         return {}
+    # Of a topic that is not assigned, aiokafka asks for the leader only seconds later.
+    consumer.assign(partitions)
+    consumer.pause(*partitions)
     first = await consumer.beginning_offsets(partitions)
     ends = await consumer.end_offsets(partitions)
     return {one: (first[one], ends[one]) for one in partitions}
