@@ -36,7 +36,8 @@ def run_all(system: System, scenarios: Iterable[Scenario], customers: Customers)
 
 
 def run_one(system: System, scenario: Scenario, customers: Customers) -> Measured:
-    """Run a scenario and tell its figures, and its faults."""
+    """Run a scenario, once the messages of the one before are sent; tell its figures and faults."""
+    _left_after_sending(system)
     uvloop.run(customers.keep_tokens_valid(system.found))
     found = measure(system, scenario, customers)
     system.tell(summary(found))
@@ -74,9 +75,7 @@ def summary(found: Measured) -> str:
 def end_well(system: System) -> Ending:
     """Wait until all messages are sent, and check everything across the services."""
     waiting, start_s = books.unsent(system), now_s()
-    deadline = Deadline(min(MESSAGES_WITHIN_S, 30 + waiting / LEAST_MESSAGES_PER_S))
-    while (left := books.unsent(system)) and not deadline.passed:
-        time.sleep(LOOK_AGAIN_S)
+    left = _left_after_sending(system)
     seconds, messages = elapsed_since(start_s), books.messages(system)
     system.tell(f"messages: {messages}, {waiting - left} of them in the last {seconds:.1f} s")
     checked, wrong = examination.examine(system)
@@ -85,6 +84,14 @@ def end_well(system: System) -> Ending:
     for fault in faults:
         system.tell(f"  does not count: {fault}")
     return Ending(messages, waiting - left, seconds, checked, faults)
+
+
+def _left_after_sending(system: System) -> int:
+    """Wait, bounded, until all messages are sent; return how many are not."""
+    deadline = Deadline(min(MESSAGES_WITHIN_S, 30 + books.unsent(system) / LEAST_MESSAGES_PER_S))
+    while (left := books.unsent(system)) and not deadline.passed:
+        time.sleep(LOOK_AGAIN_S)
+    return left
 
 
 def _undelivered(messages: Mapping[str, int]) -> Iterator[Fault]:

@@ -15,9 +15,9 @@ class Scenario:
     in_flight: int = 0
     rate: float = 0.0
     flow: Flow = "pay"
-    warm_s: float = 2.0
+    warm_s: float = 3.0
     """Driven and held against the gate, but not measured."""
-    seconds: float = 8.0
+    seconds: float = 10.0
     seed: int = 1
 
     @property
