@@ -10,6 +10,7 @@ from bench.client import Client
 from bench.customers import Customer, Customers
 from bench.errors import BenchmarkError
 from bench.generator import closed_loop, open_loop, poisson_arrivals
+from bench.measuring import answer_times
 from bench.operations import UNANSWERED, Operation, Outcome, latencies_of
 from bench.payer import Payer
 
@@ -216,3 +217,13 @@ def test_an_address_that_is_no_address_is_refused():
 def test_an_operation_is_acknowledged_by_success_and_by_202():
     told = [Operation("tx", 0, 1, Outcome.OK, status).acknowledged for status in (200, 202, 403, 0)]
     assert told == [True, True, False, False]
+
+
+def test_the_refused_do_not_flatter_the_answered():
+    answered = Operation("a", 0.0, 2.0, Outcome.OK, 200)
+    given_up = Operation("b", 0.0, 15.0, Outcome.UNKNOWN, UNANSWERED)
+    refused = Operation("c", 0.0, 0.001, Outcome.FAIL, 503)
+
+    found = answer_times([answered, given_up, refused], "order")
+
+    assert (found.count, found.p50, found.p99) == (2, 2000.0, 15000.0)

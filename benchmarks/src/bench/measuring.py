@@ -150,7 +150,7 @@ def _measured(
     evidence, counts = held
     payments = max(1, driven.completed)
     seconds = driven.end_s - driven.start_s
-    answered = partial(_answered, driven.measured)
+    answered = partial(answer_times, driven.measured)
     return Measured(
         scenario=scenario,
         rate=driven.completed / seconds,
@@ -169,6 +169,9 @@ def _measured(
     )
 
 
-def _answered(log: Iterable[Operation], step: str) -> Latencies:
-    """Sum up how long answers took; one that never came counts with the time it was waited for."""
-    return latencies_of(one.latency_ms for one in log if one.step == step)
+def answer_times(log: Iterable[Operation], step: str) -> Latencies:
+    """Sum up how long answers took; one that never came counts with the time it was waited for.
+
+    Who was refused for want of room is counted, but not here: the refused would flatter the rest.
+    """
+    return latencies_of(one.latency_ms for one in log if one.step == step and not one.refused)

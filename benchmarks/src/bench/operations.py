@@ -47,6 +47,11 @@ class Operation:
         """The client was told that the payment is made or goes on."""
         return self.status in (SUCCESS, ACCEPTED)
 
+    @property
+    def refused(self) -> bool:
+        """Nothing was looked at, because too many wait."""
+        return self.status == _BUSY
+
 
 def outcome_of(status: int, expected: int) -> Outcome:
     """Say what an answer lets its client believe; 202 leaves the result open."""
