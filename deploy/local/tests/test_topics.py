@@ -56,7 +56,7 @@ def test_a_dead_letter_may_be_larger_than_what_it_holds(topics):
 
 def test_answers_have_the_partitions_that_gateways_count_on(topics):
     assert topics["payment.confirm-answered.v1"].partitions == 32
-    assert topics["payment.confirmed.v1"].partitions == 6
+    assert topics["payment.confirmed.v1"].partitions == 2
 
 
 def test_production_keeps_three_copies_and_waits_for_two():

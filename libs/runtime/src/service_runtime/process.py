@@ -22,6 +22,9 @@ Loop = Callable[[asyncio.Event], Awaitable[None]]
 STOP_WITHIN_S = 6.0
 """For the loops; what is open is closed and telemetry flushed in what is left of ten seconds."""
 HTTP_DRAIN_S = 4
+KEEP_ALIVE_S = 75
+"""Longer than a load balancer's usual minute: who closes an idle connection must be the one who
+would send on it, or a request now and then meets the closing and gets no answer."""
 _log = logs.Log("process")
 
 
@@ -94,6 +97,7 @@ async def _serve(process: Process, settings: HttpSettings, stopping: asyncio.Eve
             access_log=False,
             log_config=None,
             timeout_graceful_shutdown=HTTP_DRAIN_S,
+            timeout_keep_alive=KEEP_ALIVE_S,
             server_header=False,
             # Who stands behind a proxy reads its headers himself, from proxies that he trusts.
             proxy_headers=False,
