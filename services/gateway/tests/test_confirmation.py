@@ -8,6 +8,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from gateway.clients.confirmation import Answers, KafkaConfirmation
+from local_stack.topics import load_topics
 from payment_schemas.answers import Answer
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
 from service_runtime.clock import SystemClock
@@ -56,8 +57,8 @@ async def commands(infrastructure):
     consumer = AIOKafkaConsumer(bootstrap_servers=infrastructure.kafka, enable_auto_commit=False)
     await consumer.start()
     try:
-        partitions = [TopicPartition(topic, n) for n in consumer.partitions_for_topic(topic) or ()]
-        partitions = partitions or [TopicPartition(topic, n) for n in range(6)]
+        described = next(one for one in load_topics() if one.name == topic)
+        partitions = [TopicPartition(topic, n) for n in range(described.partitions)]
         consumer.assign(partitions)
         await consumer.seek_to_end()
         for partition in partitions:
