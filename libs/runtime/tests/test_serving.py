@@ -59,7 +59,7 @@ def test_all_who_wait_are_accepted_within_a_few_turns_of_the_loop():
         accepting = Accepting(listener, Seen)
         accepting.start()
         turns = await turns_until(100)
-        accepting.close()
+        await accepting.close()
         for one in knocks:
             one.close()
         return turns
@@ -98,12 +98,26 @@ def test_without_room_it_rests_and_goes_on(monkeypatch):
         accepting.start()
         async with asyncio.timeout(5):
             await Seen.third.wait()
-        accepting.close()
+        await accepting.close()
         for one in knocks:
             one.close()
         return listener.refusals
 
     assert uvloop.run(scenario()) == 1
+
+
+def test_whoever_waits_when_it_closes_is_accepted():
+    async def scenario():
+        listener = listening()
+        accepting = Accepting(listener, Seen)
+        accepting.start()
+        knocks = knocking(listener, 5)
+        await accepting.close()
+        for one in knocks:
+            one.close()
+
+    uvloop.run(scenario())
+    assert Seen.made == 5
 
 
 def test_closed_it_turns_everyone_away():
@@ -112,7 +126,7 @@ def test_closed_it_turns_everyone_away():
         address = listener.getsockname()
         accepting = Accepting(listener, Seen)
         accepting.start()
-        accepting.close()
+        await accepting.close()
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(address, timeout=2)
 

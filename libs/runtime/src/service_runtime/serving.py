@@ -11,6 +11,7 @@ from service_runtime.logs import Log
 
 MOST_AT_ONCE = 256
 """Connections accepted before others get their turn."""
+READ_WITHIN_S = 0.05
 REST_S = 1.0
 """Without this pause, a process that has no file descriptor left would do nothing but fail."""
 
@@ -37,12 +38,21 @@ class Accepting:
         self._resting = None
         self._loop.add_reader(self._listener, self._accept)
 
-    def close(self) -> None:
-        """Accept no more; who has not been accepted is turned away."""
+    async def close(self) -> None:
+        """Accept whoever waits, and then no more; return when what they sent has been read.
+
+        A listener that is closed, and a connection that uvicorn closes as idle, take with them
+        what was sent and not yet read: a request without an answer.
+        """
+        if self._resting is None:
+            self._accept()
         if self._resting is not None:
             self._resting.cancel()
         self._loop.remove_reader(self._listener)
         self._listener.close()
+        if self._connecting:
+            await asyncio.wait(self._connecting)
+        await asyncio.sleep(READ_WITHIN_S)
 
     def _accept(self) -> None:
         for _ in range(MOST_AT_ONCE):
@@ -85,7 +95,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._accepting is not None:
-            self._accepting.close()
+            await self._accepting.close()
         await super().shutdown(sockets)
 
     def _new_protocol(self) -> asyncio.Protocol:
