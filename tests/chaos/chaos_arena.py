@@ -100,6 +100,8 @@ class Arena:
 
     async def stop(self, name: str, instance: int = 0) -> None:
         """SIGTERM a process and keep it stopped."""
+        if name == "gateway":
+            self.clients.stopping.add(instance)
         self.log.fault("SIGTERM", service=name, instance=instance)
         await asyncio.to_thread(self.stack.stop_process, name, instance)
 
@@ -108,6 +110,8 @@ class Arena:
         self.log.fault("start", service=name, instance=instance)
         await asyncio.to_thread(self.stack.start_process, name, instance)
         await self.back(name, instance)
+        if name == "gateway":
+            self.clients.stopping.discard(instance)
 
     async def back(self, name: str, instance: int = 0, old_pid: int = 0) -> None:
         """Wait until a process, another than the old one, is ready."""

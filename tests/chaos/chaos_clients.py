@@ -75,6 +75,9 @@ class Clients:
         self._edges = edges
         self._log = log
         self._turn = 0
+        self.stopping: set[int] = set()
+        """Gateways that get no new request, since an operator stops them: a server cannot answer
+        what meets the closing of an idle connection (RFC 9112, section 9.5)."""
         self.paid: list[Payment] = []
 
     async def drive(
@@ -130,8 +133,9 @@ class Clients:
     async def _at_any_gateway(self, payment: Payment, body: dict[str, str]) -> httpx.Response:
         """Ask the next gateway in turn; another one where nobody listens, as a balancer does."""
         self._turn += 1
-        first = self._turn % len(self._edges)
-        *others, last = (*self._edges[first:], *self._edges[:first])
+        size = len(self._edges)
+        turn = [number % size for number in range(self._turn, self._turn + size)]
+        *others, last = [self._edges[number] for number in turn if number not in self.stopping]
         for edge in others:
             with contextlib.suppress(httpx.ConnectError):
                 return await edge.pay(payment.customer, payment.transaction_id, **body)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from random import Random
 
@@ -114,10 +114,11 @@ class Run:
             await self._arena.edge.renew(customer)
         telling = asyncio.create_task(self._keep_telling(fault, began_s))
         try:
-            outcome.note = await self._load_under(fault, strikes, drawn)
-            await at_rest(self._arena)
-        except (NotHealedError, TimeoutError) as broken:
-            outcome.violations.append(f"I8 {broken or 'a client has no final answer'}")
+            with _unhealed(outcome.violations):
+                outcome.note = await self._load_under(fault, strikes, drawn)
+            # Also after a failure: what is still under way would be told as violations.
+            with _unhealed(outcome.violations):
+                await at_rest(self._arena)
         finally:
             telling.cancel()
         last = fault is self._order.faults[-1][0]
@@ -155,11 +156,12 @@ class Run:
             )
         )
         try:
-            note = await striking
+            await asyncio.wait({striking})
             await self._arena.all_back()
             await asyncio.wait_for(paying, REST_WITHIN_S + enough)
-            return note
+            return striking.result()
         finally:
+            striking.cancel()
             paying.cancel()
 
     async def _violations(self, *, full: bool) -> list[str]:
@@ -171,3 +173,12 @@ class Run:
         new = [one for one in found if one not in self._known]
         self._known.update(new)
         return new
+
+
+@contextmanager
+def _unhealed(violations: list[str]) -> Iterator[None]:
+    """Note what did not heal in time."""
+    try:
+        yield
+    except (NotHealedError, TimeoutError) as broken:
+        violations.append(f"I8 {broken or 'a client has no final answer'}")

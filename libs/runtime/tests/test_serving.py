@@ -2,13 +2,15 @@
 
 import asyncio
 import errno
+import os
 import socket
 
 import pytest
+import uvicorn
 import uvloop
 
 from service_runtime import serving
-from service_runtime.serving import MOST_AT_ONCE, Accepting
+from service_runtime.serving import LAST_REQUESTS_S, MOST_AT_ONCE, Accepting, Server
 
 
 class Seen(asyncio.Protocol):
@@ -131,3 +133,95 @@ def test_closed_it_turns_everyone_away():
             socket.create_connection(address, timeout=2)
 
     uvloop.run(scenario())
+
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+
+
+async def app(_scope, _receive, send):
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}
+    )
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+async def with_a_server(scenario):
+    """Run a scenario with a server and a client that is connected to it."""
+    config = uvicorn.Config(app, port=0, lifespan="off", log_config=None, timeout_keep_alive=60)
+    server = Server(config)
+    listener = config.bind_socket()
+    listener.listen()
+    config.bind_socket = lambda: listener
+    serving_it = asyncio.create_task(server.serve())
+    reader, writer = await asyncio.open_connection(*listener.getsockname())
+    async with asyncio.timeout(10):
+        seen = await scenario(server, reader, writer)
+        await serving_it
+    writer.close()
+    return seen
+
+
+async def answer(reader):
+    return await reader.readuntil(b"\r\n\r\nok")
+
+
+async def one_request_first(reader, writer):
+    writer.write(REQUEST)
+    assert b"connection: close" not in await answer(reader)
+
+
+def test_a_request_to_a_stopping_server_is_answered_and_told_that_the_connection_closes():
+    async def scenario(server, reader, writer):
+        await one_request_first(reader, writer)
+        server.should_exit = True
+        await asyncio.sleep(LAST_REQUESTS_S / 2)
+        writer.write(REQUEST)
+        answered = await answer(reader)
+        return answered, await reader.read()
+
+    answered, after = uvloop.run(with_a_server(scenario))
+    assert answered.startswith(b"HTTP/1.1 200")
+    assert b"connection: close" in answered
+    assert after == b""
+
+
+def test_who_has_connected_and_not_yet_sent_is_answered_by_a_stopping_server():
+    async def scenario(server, reader, writer):
+        server.should_exit = True
+        await asyncio.sleep(LAST_REQUESTS_S / 2)
+        writer.write(REQUEST)
+        return await answer(reader)
+
+    assert uvloop.run(with_a_server(scenario)).startswith(b"HTTP/1.1 200")
+
+
+def test_a_request_that_a_busy_server_has_not_read_when_it_closes_is_answered(monkeypatch):
+    monkeypatch.setattr(serving, "LAST_REQUESTS_S", 0)
+
+    async def scenario(server, reader, writer):
+        await one_request_first(reader, writer)
+        connection = writer.get_extra_info("socket")
+        uvicorns = uvicorn.Server.shutdown
+
+        async def after_a_request_that_nobody_read(self, sockets=None):
+            os.write(connection.fileno(), REQUEST)
+            await uvicorns(self, sockets)
+
+        monkeypatch.setattr(uvicorn.Server, "shutdown", after_a_request_that_nobody_read)
+        server.should_exit = True
+        return await answer(reader)
+
+    answered = uvloop.run(with_a_server(scenario))
+    assert answered.startswith(b"HTTP/1.1 200")
+    assert b"connection: close" in answered
+
+
+def test_an_idle_connection_holds_no_stop_up():
+    async def scenario(server, reader, writer):
+        await one_request_first(reader, writer)
+        began_s = asyncio.get_running_loop().time()
+        server.should_exit = True
+        await reader.read()
+        return asyncio.get_running_loop().time() - began_s
+
+    assert uvloop.run(with_a_server(scenario)) < 5

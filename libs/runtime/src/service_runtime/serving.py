@@ -2,16 +2,19 @@
 
 import asyncio
 import contextlib
+import select
 import socket
 from collections.abc import Callable, Iterator
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service_runtime.logs import Log
 
 MOST_AT_ONCE = 256
 """Connections accepted before others get their turn."""
-READ_WITHIN_S = 0.05
+LAST_REQUESTS_S = 0.5
+"""How long those who are connected to a stopping server may begin another request."""
 REST_S = 1.0
 """Without this pause, a process that has no file descriptor left would do nothing but fail."""
 
@@ -39,11 +42,7 @@ class Accepting:
         self._loop.add_reader(self._listener, self._accept)
 
     async def close(self) -> None:
-        """Accept whoever waits, and then no more; return when what they sent has been read.
-
-        A listener that is closed, and a connection that uvicorn closes as idle, take with them
-        what was sent and not yet read: a request without an answer.
-        """
+        """Accept whoever waits, whom the closing of a listener would cut off, and then no more."""
         if self._resting is None:
             self._accept()
         if self._resting is not None:
@@ -52,7 +51,6 @@ class Accepting:
         self._listener.close()
         if self._connecting:
             await asyncio.wait(self._connecting)
-        await asyncio.sleep(READ_WITHIN_S)
 
     def _accept(self) -> None:
         for _ in range(MOST_AT_ONCE):
@@ -76,6 +74,23 @@ class Accepting:
             await self._loop.connect_accepted_socket(self._protocol, connection)
 
 
+class Connection(HttpToolsProtocol):
+    """One that is not closed as idle over a request that has come and was not yet read.
+
+    A loop runs its timers before it reads, so a busy one may not have seen it.
+    """
+
+    def shutdown(self) -> None:
+        if not _has_unread(self.transport):
+            super().shutdown()
+
+
+def _has_unread(transport: asyncio.Transport) -> bool:
+    look = select.poll()
+    look.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return bool(look.poll(0))
+
+
 class Server(uvicorn.Server):
     """Leaves signals to the process, which must stop its loops first."""
 
@@ -90,16 +105,20 @@ class Server(uvicorn.Server):
         listener.settimeout(0)
         listener.listen(self.config.backlog)
         await super().startup(sockets or [])
-        self._accepting = Accepting(listener, self._new_protocol)
+        self._accepting = Accepting(listener, self._new_connection)
         self._accepting.start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._accepting is not None:
             await self._accepting.close()
+        await self._answer_the_last()
         await super().shutdown(sockets)
 
-    def _new_protocol(self) -> asyncio.Protocol:
-        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
-        )
-        return made
+    async def _answer_the_last(self) -> None:
+        """Close connections with an answer: one closed in silence may meet a request on its way."""
+        self.server_state.default_headers.append((b"connection", b"close"))
+        if self.server_state.connections:
+            await asyncio.sleep(LAST_REQUESTS_S)
+
+    def _new_connection(self) -> asyncio.Protocol:
+        return Connection(self.config, self.server_state, self.lifespan.state)

@@ -17,6 +17,7 @@ from service_runtime.errors import Unavailable
 from service_runtime.kafka import START_WITHIN_S, STOP_WITHIN_S, KafkaProducer, start_within
 from service_runtime.logs import Log
 from service_runtime.messages import Cause, Emit, Trace
+from service_runtime.serving import LAST_REQUESTS_S
 
 PARTITIONS = 32
 HAND_OVER_WITHIN_S = 1.0
@@ -103,9 +104,10 @@ class Answers:
             raise Unavailable("answers are not started")
         while not stopping.is_set():
             await self._read(self._consumer)
+        last_request_s = asyncio.get_running_loop().time() + LAST_REQUESTS_S
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_ANSWERS_WITHIN_S):
-                while self._waiting:
+                while self._waiting or asyncio.get_running_loop().time() < last_request_s:
                     await self._read(self._consumer)
         self._over = True
         for future in self._waiting.values():
