@@ -120,6 +120,9 @@ async def test_an_operator_sees_entries_and_never_a_codes_tag(http, world):
         ("in-flight:USD", 520_000),
     }
     assert "tag" not in answer.text
+    for name in (payment["payment_id"], payment["uetr"]):
+        same = await http.get(f"/admin/payments?transaction_id={name}", headers=by("auditor"))
+        assert same.json() == answer.json()
 
 
 async def test_payments_are_exported_page_by_page(http, world):

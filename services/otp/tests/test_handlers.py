@@ -67,6 +67,21 @@ async def test_the_fifth_wrong_code_locks_and_the_right_one_comes_too_late(otp, 
     ]
 
 
+async def test_the_log_says_whose_payment_somebody_guesses_at_and_not_what_he_guessed(
+    otp, build, caplog
+):
+    caplog.set_level("INFO", "countersign.codes")
+    challenge = await otp.challenged(build.requested())
+    await otp.verdicts(build.tried(build.wrong_code_of(challenge), challenge))
+    await otp.verdicts(build.tried(build.code_of(challenge), challenge))
+    assert [(line.message, line.fields) for line in caplog.records] == [
+        (
+            "code_refused",
+            {"payment_id": challenge.payment_id, "status": "invalid", "attempts": 1},
+        )
+    ]
+
+
 async def test_fifty_wrong_codes_at_once_count_one_by_one(otp, build):
     challenge = await otp.challenged(build.requested())
     wrong = [build.tried(build.wrong_code_of(challenge), challenge) for _ in range(50)]

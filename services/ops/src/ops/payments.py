@@ -27,9 +27,9 @@ class Known:
         return asdict(self)
 
 
-def find_payments(system: System, transaction_id: str, user: str | None) -> list[Row]:
-    """Return the payments with that transaction id, of one user or of all."""
-    query = {"transaction_id": transaction_id, "user_id": user}
+def find_payments(system: System, name: str, user: str | None) -> list[Row]:
+    """Return the payments with that transaction id, id or UETR, of one user or of all."""
+    query = {"transaction_id": name, "user_id": user}
     found: list[Row] = system.get("confirm", "/admin/payments", **query)["payments"]
     return found
 

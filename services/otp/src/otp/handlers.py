@@ -26,6 +26,7 @@ from payment_schemas.events.otp import (
 from payment_schemas.ids import ChallengeId
 from service_runtime import metrics
 from service_runtime.clock import Clock
+from service_runtime.logs import Log
 from service_runtime.messages import Batch, Emit, Events, Received
 from service_runtime.sealing import Sealer, keyed_hash
 
@@ -34,6 +35,7 @@ HEX = "0123456789abcdef"
 SALT_CHARACTERS = 32
 
 R = TypeVar("R", ChallengeRequested, VerificationRequested)
+_log = Log("codes")
 _validations = metrics.counter("otp_validation", "Codes that were judged.")
 _dropped = metrics.counter("otp_dropped", "Requests that nobody waited for any more.")
 
@@ -161,6 +163,13 @@ class Bench:
             self.challenges[question.challenge_id] = judgement.challenge
         self.new.append(Verification(question, judgement.verdict, now))
         _validations.add(1, {"result": judgement.verdict.result})
+        if judgement.verdict.result != "valid":
+            # Whoever sees that somebody guesses must find out whose payment it is.
+            attempts = judgement.challenge.attempts if judgement.challenge else 0
+            result = judgement.verdict.result
+            _log.info(
+                "code_refused", payment_id=question.payment_id, status=result, attempts=attempts
+            )
         return judgement.verdict
 
 

@@ -72,13 +72,15 @@ class PostgresRecords:
         rows = await self._tx.rows("select * from payment where id = %(id)s", id=payment_id)
         return payment_of(rows[0]) if rows else None
 
-    async def matching(self, transaction_id: str, user_id: str | None) -> list[Payment]:
-        """Return the payments of that transaction id, whoever's they are."""
+    async def matching(self, name: str, user_id: str | None) -> list[Payment]:
+        """Return the payments of that transaction id, whoever's they are, or of that id or UETR."""
         rows = await self._tx.rows(
-            """select * from payment where transaction_id = %(transaction_id)s
+            """select * from payment
+               where (transaction_id = %(name)s or id = %(uuid)s or uetr = %(uuid)s)
                and (%(user_id)s::text is null or user_id = %(user_id)s)
                order by created_at limit %(limit)s""",
-            transaction_id=transaction_id,
+            name=name,
+            uuid=_uuid(name),
             user_id=user_id,
             limit=MATCHES,
         )
@@ -168,3 +170,10 @@ class PostgresRecords:
             there = found[ordered.id]
             if (there.owner, there.currency) != (ordered.owner, ordered.currency):
                 raise ForeignAccountError(ordered.id)
+
+
+def _uuid(name: str) -> UUID | None:
+    try:
+        return UUID(name)
+    except ValueError:
+        return None

@@ -13,8 +13,9 @@ from ops.payments import Known, find_payments, known_of
 
 HELP = """Show one payment: its state, ledger, risk, settlement, codes, messages and timeline.
 
-TX is the client's transaction id. Several users may use the same one; then all are listed, and
---user says which one is meant.
+TX is the client's transaction id, or what log lines say of a payment: its payment_id or uetr.
+Several users may use the same transaction id; then all are listed, and --user says which one is
+meant.
 
 \b
 Examples:
@@ -74,7 +75,7 @@ _TIMELINE_QUIET = frozenset(
 
 def show(
     context: typer.Context,
-    tx: Annotated[str, typer.Argument(metavar="TX", help="Transaction id.")],
+    tx: Annotated[str, typer.Argument(metavar="TX", help="Transaction id, payment id or UETR.")],
     *,
     user: Annotated[str | None, typer.Option(help="Whose payment.")] = None,
     as_json: AsJson = False,
@@ -84,7 +85,9 @@ def show(
     found = find_payments(system, tx, user)
     if not found:
         whose = f" of {user}" if user else ""
-        raise RefusedError(f"no payment{whose} has the transaction id {tx}: check the spelling")
+        raise RefusedError(
+            f"no payment{whose} has the transaction id, id or UETR {tx}: check the spelling"
+        )
     if len(found) > 1:
         _list_matches(found, as_json=as_json)
         raise AmbiguousError(f"{len(found)} payments match {tx}: add --user")
