@@ -118,7 +118,7 @@ class Processes:
             "PROMETHEUS_URL": self.url("prometheus_web"),
             # Else it traces itself, and its own spans stand among ours.
             "OTEL_TRACES_SAMPLER": "always_off",
-            "GOMEMLIMIT": "256MiB",
+            "GOMEMLIMIT": "512MiB",
         }
         settings = _FOLDER / "jaeger.yaml"
         command = (str(self.programs.jaeger), f"--config=file:{settings}")
@@ -172,11 +172,13 @@ class Processes:
         if java is None:
             raise StackError("java is missing: install openjdk-17-jre-headless, or use Docker")
         environment = {
-            "MEM_MAX_SPANS": "100000",
+            # A payment's take 2 KiB each of the heap; some 1,000 payments with all their spans.
+            "MEM_MAX_SPANS": "50000",
             "COLLECTOR_SAMPLE_RATE": "1.0",
             "LOGGING_LEVEL_ROOT": "WARN",
         }
-        heap = ("-Xms48m", "-Xmx192m", "-XX:+UseSerialGC")
+        # Without memory it would go on and answer nothing; once ended, it is started again.
+        heap = ("-Xms48m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError")
         # The first entry of a list: to name one field of it is to drop the others.
         listen = {"ip": HERE, "port": self.ports.at("zipkin_web"), "protocols[0]": "http"}
         switches = [f"--armeria.ports[0].{name}={value}" for name, value in listen.items()]
