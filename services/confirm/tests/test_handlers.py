@@ -268,14 +268,18 @@ async def test_a_review_case_is_opened_once(funded):
     assert await funded.reviews() == [payment.id]
 
 
-async def test_what_waited_too_long_is_declined_and_whoever_waits_is_told(funded):
+async def test_what_waited_too_long_is_declined_and_whoever_waits_is_told(funded, caplog):
+    caplog.set_level("INFO", "countersign.payments")
     await funded.take(request(1, "tx-1", "key-1"), request(2, "tx-2", "key-2"))
     assert await funded.deadlines().work_slice() == 0
 
     await funded.later(minutes=15, seconds=1)
     assert await funded.deadlines().work_slice() == 2
 
-    assert {payment.reason for payment in await funded.payments()} == {"timed_out"}
+    failed = await funded.payments()
+    assert {payment.reason for payment in failed} == {"timed_out"}
+    logged = [line.fields["payment_id"] for line in caplog.records]
+    assert sorted(logged) == sorted(payment.id for payment in failed)
     told = funded.broker.topics["payment.confirm-answered.v1"]
     assert len(told) == 2
     assert declined("timed_out").replace("tx-987", "tx-1") in str(told[0].value).replace("\\", "")

@@ -24,11 +24,13 @@ from payment_schemas.events.settlement import SettlementUpdated
 from payment_schemas.ids import PaymentId
 from service_runtime import metrics, tracing
 from service_runtime.errors import Unavailable
+from service_runtime.logs import Log
 from service_runtime.messages import Batch, Due, Emit, Events, Item, Received, fold
 
 ROUNDS = 3
 """Of opening and looking; what is still not stored then met a taken reference, again and again."""
 
+_log = Log("payments")
 _confirms = metrics.counter("payment_confirm", "Answers decided, by outcome and risk level.")
 _codes = metrics.counter("otp_validation", "One-time codes judged, by result.")
 
@@ -194,6 +196,10 @@ def _count(decision: Decision) -> None:
         if outcome is not None:
             level = decision.state.risk_level or "unknown"
             _confirms.add(1, {"status": outcome, "risk": level})
+            if outcome == "failed":
+                _log.info(
+                    "payment_failed", payment_id=decision.state.id, reason=decision.state.reason
+                )
 
 
 def _count_code(payment: Payment, request: ConfirmRequested) -> None:
