@@ -180,5 +180,5 @@ def _unhealed(violations: list[str]) -> Iterator[None]:
     """Note what did not heal in time."""
     try:
         yield
-    except (NotHealedError, TimeoutError) as broken:
-        violations.append(f"I8 {broken or 'a client has no final answer'}")
+    except* (NotHealedError, TimeoutError) as broken:
+        violations += [f"I8 {str(one) or 'no final answer'}" for one in broken.exceptions]
