@@ -358,3 +358,76 @@ async def test_a_lie_about_some_transfers_is_the_same_every_time(bank):
     (first,) = await pages(bank, 1000)
     assert 50 < len(first) < 90
     assert await pages(bank, 1000) == [first]
+
+
+@pytest.mark.parametrize(
+    ("payee", "told"),
+    [("payee-refused", "Unknown account"), ("north-payee-mismatched", "UETR reused")],
+)
+async def test_some_transfers_are_refused_however_they_are_sent(bank, payee, told):
+    asked = transfer(payee)
+    for _ in range(2):
+        for answer in (await send(bank, asked), await batch(bank, asked)):
+            assert (answer.status_code, answer.json()["error"]) == (422, told)
+    is_known = (await look_up(bank, asked)).status_code == 200
+    assert is_known is (payee == "north-payee-mismatched")
+    amounts = [entry["amount"] for entry in await statement(bank)]
+    assert amounts == (["5200.01"] if is_known else [])
+
+
+async def test_of_a_garbled_payees_transfer_nobody_can_read_how_it_stands(bank):
+    asked = transfer("payee-garbled")
+    first, other = (await batch(bank, asked, transfer())).json()["results"]
+    assert (first["status"], other["status"]) == ("?", "ACCEPTED")
+    assert (await look_up(bank, asked)).json()["status"] == "?"
+    assert len(await statement(bank)) == 2
+
+
+async def test_a_bank_may_refuse_its_credential_or_large_messages(bank):
+    await switch(bank, "refuse_large")
+    many = [transfer() for _ in range(11)]
+    assert (await batch(bank, *many)).status_code == 413
+    assert (await batch(bank, *many[:10])).status_code == 200
+    await switch(bank, "refuse_credential")
+    assert (await batch(bank, *many[:1])).status_code == 401
+
+
+async def own_statement(client, day="2026-11-20", limit=None):
+    """(uetr, time) of each line, and on which page it stands."""
+    query, found, number = {"date": day, "limit": limit or 1000}, [], 0
+    while True:
+        answer = (await client.get("/banks/first-bank/statement", params=query)).json()
+        found += [(one["uetr"], one["booked_at"], number) for one in answer["entries"]]
+        if answer["next"] is None:
+            return found
+        query, number = {**query, "after": answer["next"]}, number + 1
+
+
+async def test_a_booking_stands_twice_on_two_pages_or_again_or_only_on_the_next_day(bank, clock):
+    asked = transfer()
+    await batch(bank, asked)
+    clock.pass_seconds(86_400)
+    await switch(bank, "twice_on_statement")
+    (first, *_), (second, at, page) = await own_statement(bank)
+    assert (first, second, page) == (asked["uetr"], asked["uetr"], 1)
+    assert at == "2026-11-20T23:59:30.001000Z"
+    await bank.delete("/faults")
+    await switch(bank, "again_on_next_statement")
+    tomorrow = [(asked["uetr"], "2026-11-21T23:59:30.000000Z", 1)]
+    assert len(await own_statement(bank)) == 1
+    assert await own_statement(bank, "2026-11-21") == tomorrow
+    await bank.delete("/faults")
+    await switch(bank, "on_next_statement")
+    assert await own_statement(bank) == []
+    assert await own_statement(bank, "2026-11-21") == tomorrow
+    assert len(await statement(bank)) == 1, "the root statement tells the truth"
+
+
+async def test_a_statement_breaks_off_behind_its_first_page(bank):
+    await batch(bank, transfer(), transfer())
+    await switch(bank, "statement_breaks_off")
+    query = {"date": "2026-11-20", "limit": 1}
+    first = await bank.get("/banks/first-bank/statement", params=query)
+    query["after"] = first.json()["next"]
+    second = await bank.get("/banks/first-bank/statement", params=query)
+    assert (first.status_code, second.status_code) == (200, 503)

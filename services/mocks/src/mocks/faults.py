@@ -20,6 +20,12 @@ Kind = Literal[
     "book_repeats",
     "omit_from_statement",
     "wrong_amount_on_statement",
+    "twice_on_statement",
+    "again_on_next_statement",
+    "on_next_statement",
+    "statement_breaks_off",
+    "refuse_credential",
+    "refuse_large",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SPARED = frozenset({"/health", "/ready", "/metrics", "/faults", "/messages", "/statement"})

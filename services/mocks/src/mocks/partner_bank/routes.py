@@ -1,10 +1,9 @@
 """What partner banks answer over HTTP."""
 
 import hmac
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import orjson
@@ -13,27 +12,31 @@ from fastapi.responses import Response, StreamingResponse
 
 from mocks.bodies import Refused, invalid, query, read_json
 from mocks.edge import Edge
-from mocks.faults import NO_ANSWER
-from mocks.partner_bank.book import Book, Busy, Conflict, Entry, Mark, Span
+from mocks.faults import NO_ANSWER, Faults
+from mocks.partner_bank.book import Book, Busy, Conflict
+from mocks.partner_bank.statements import Line, ToldStatement, line_of
 from mocks.partner_bank.transfers import (
+    REFUSED_PAYEE,
     SILENT_PAYEE,
     Enquiry,
     Instruction,
     Instructions,
     Transfer,
     batch_outcome,
+    is_at,
     is_payee,
     not_found,
     order_of,
     outcome,
     take_in,
 )
-from payment_schemas.money import Money
 from service_runtime.clock import Clock
 from service_runtime.web import JsonResponse
 
 MAX_PAGE = 1000
 """Entries of a statement in one answer, where pages are asked for: about 250 kB."""
+LARGE = 10
+"""Transfers past which `refuse_large` finds a message too large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +46,15 @@ class Banks:
     secrets_by_partner: Mapping[str, str]
     late_s: float
 
-    def admit(self, request: Request) -> str:
+    def admit(self, request: Request, faults: Faults) -> str:
         """Return the bank that is spoken to; raise Refused where it is unknown or refuses."""
         partner: str = request.path_params["partner"]
         secret = self.secrets_by_partner.get(partner)
         if secret is None:
             raise Refused(404, {"error": f"Unknown partner: {partner[:64]}"})
         presented = request.headers.get("authorization", "").encode()
-        if not hmac.compare_digest(presented, f"Bearer {secret}".encode()):
+        refused = faults.strikes("refuse_credential", partner.encode())
+        if refused or not hmac.compare_digest(presented, f"Bearer {secret}".encode()):
             details = f"A credential of {partner} is required"
             body = {"error": "Unauthorized", "details": details}
             raise Refused(401, body, {"WWW-Authenticate": "Bearer"})
@@ -69,7 +73,7 @@ class Routes:
 
     async def send(self, request: Request) -> Response:
         """Take one transfer in; a late payee's answer is late, a silent one's never comes."""
-        partner = self._banks.admit(request)
+        partner = self._banks.admit(request, self._faults)
         asked = await read_json(request, Instruction)
         _check_key(request, asked.uetr)
         (transfer,) = await self._take_in(partner, [asked])
@@ -81,15 +85,17 @@ class Routes:
 
     async def send_batch(self, request: Request) -> Response:
         """Take up to 100 transfers in; all are answered at once, none holds up another."""
-        partner = self._banks.admit(request)
+        partner = self._banks.admit(request, self._faults)
         asked = await read_json(request, Instructions)
+        if len(asked.transfers) > LARGE and self._faults.strikes("refuse_large", partner.encode()):
+            raise Refused(413, {"error": "Body too large"})
         transfers = await self._take_in(partner, asked.transfers)
         now = self._clock.now()
         return JsonResponse({"results": [batch_outcome(transfer, now) for transfer in transfers]})
 
     async def enquire(self, request: Request) -> Response:
         """Say at once how up to 100 transfers stand."""
-        partner = self._banks.admit(request)
+        partner = self._banks.admit(request, self._faults)
         uetrs = [str(uetr) for uetr in (await read_json(request, Enquiry)).uetrs]
         known, now = await self._find(partner, uetrs), self._clock.now()
         results = [
@@ -99,7 +105,7 @@ class Routes:
 
     async def look_up(self, request: Request) -> Response:
         """Say at once how one transfer stands."""
-        partner = self._banks.admit(request)
+        partner = self._banks.admit(request, self._faults)
         uetr = str(_uetr(request.path_params["uetr"], "uetr"))
         known = await self._find(partner, [uetr])
         if uetr not in known:
@@ -108,48 +114,40 @@ class Routes:
 
     async def statement(self, request: Request) -> Response:
         """List what one bank says that it booked on a day: all of it, or a page where asked."""
-        partner = self._banks.admit(request)
-        span = Span(_day(request), self._clock.now(), partner)
+        partner = self._banks.admit(request, self._faults)
+        told = ToldStatement(self._book, self._faults, partner, self._clock.now())
+        day = _day(request)
         if "limit" not in request.query_params:
-            entries = self._book.statement(span.day, span.now, partner)
-            return StreamingResponse(_json_of(entries, self._told), media_type="application/json")
-        return JsonResponse(await self._page(span, _after(request, span.day), _limit(request)))
-
-    async def _page(self, span: Span, after: Mark, limit: int) -> dict[str, Any]:
+            return StreamingResponse(_json_of(told.whole(day)), media_type="application/json")
+        after = query(request, "after") if "after" in request.query_params else None
         try:
-            page = await self._book.page(span, after, limit)
+            return JsonResponse(await told.page(day, after, _limit(request)))
         except Busy as busy:
             raise _unavailable(busy) from None
-        behind = "{}/{}".format(*page[-1].mark) if len(page) == limit else None
-        return {"entries": list(filter(None, map(self._told, page))), "next": behind}
-
-    def _told(self, entry: Entry) -> dict[str, Any] | None:
-        """Return an entry as the bank tells of it; None where it keeps it to itself."""
-        name = f"{entry.partner} {entry.transfer.order.uetr}".encode()
-        if self._faults.strikes("omit_from_statement", name):
-            return None
-        shown = _shown(entry)
-        if self._faults.strikes("wrong_amount_on_statement", name):
-            money = entry.transfer.order.money
-            shown["amount"] = Money(money.amount_minor + 1, money.currency).major()
-        return shown
+        except ValueError:
+            raise Refused(400, invalid("after", "must be what `next` said")) from None
 
     async def whole_statement(self, request: Request) -> Response:
         """List what all banks booked on a day; a window for tests, so nothing is demanded."""
-        entries = self._book.statement(_day(request), self._clock.now())
-        return StreamingResponse(_json_of(entries, _shown), media_type="application/json")
+        slices = self._book.statement(_day(request), self._clock.now())
+        lines = (list(map(line_of, entries)) async for entries in slices)
+        return StreamingResponse(_json_of(lines), media_type="application/json")
 
     async def _take_in(self, partner: str, asked: Sequence[Instruction]) -> list[Transfer]:
+        if any(is_at(one.creditor_account, REFUSED_PAYEE) for one in asked):
+            raise Refused(422, {"error": "Unknown account", "details": "creditor_account"})
         now, late = self._clock.now(), timedelta(seconds=self._banks.late_s)
         transfers = [take_in(partner, order_of(one), now, late) for one in asked]
         try:
-            return await self._entered(partner, transfers, now)
+            entered = await self._entered(partner, transfers, now)
+            _refuse_others(asked, entered)
         except Conflict as conflict:
             uetr = asked[conflict.position].uetr
             details = f"uetr {uetr} belongs to a different transfer"
             raise Refused(422, {"error": "UETR reused", "details": details}) from None
         except Busy as busy:
             raise _unavailable(busy) from None
+        return entered
 
     async def _entered(
         self, partner: str, transfers: Sequence[Transfer], now: datetime
@@ -182,6 +180,13 @@ class Routes:
         left_s = (booked_at - self._clock.now()).total_seconds()
         if left_s > 0:
             await self._silence.hold(request.receive, left_s)
+
+
+def _refuse_others(asked: Sequence[Instruction], entered: Sequence[Transfer]) -> None:
+    """Raise Conflict where the bank has another transfer under a UETR."""
+    for position, (one, transfer) in enumerate(zip(asked, entered, strict=True)):
+        if transfer.order != order_of(one):
+            raise Conflict(position)
 
 
 def _unavailable(busy: Busy) -> Refused:
@@ -223,43 +228,12 @@ def _limit(request: Request) -> int:
     return int(text)
 
 
-def _after(request: Request, day: date) -> Mark:
-    if "after" not in request.query_params:
-        return Span.beginning(day)
-    time, _, position = query(request, "after").partition("/")
-    try:
-        return time, int(position)
-    except ValueError:
-        raise Refused(400, invalid("after", "must be what `next` said")) from None
-
-
-async def _json_of(
-    slices: AsyncIterator[list[Entry]], told: Callable[[Entry], dict[str, Any] | None]
-) -> AsyncIterator[bytes]:
+async def _json_of(slices: AsyncIterator[Sequence[Line]]) -> AsyncIterator[bytes]:
     """Write the statement as it is read: a day may hold more than fits into memory."""
     yield b'{"entries":['
     separator = b""
-    async for entries in slices:
-        lines = [orjson.dumps(line) for line in map(told, entries) if line is not None]
+    async for lines in slices:
         if lines:
-            yield separator + b",".join(lines)
+            yield separator + b",".join(map(orjson.dumps, lines))
             separator = b","
     yield b"]}"
-
-
-def _shown(entry: Entry) -> dict[str, Any]:
-    order = entry.transfer.order
-    return {
-        "partner": entry.partner,
-        "uetr": order.uetr,
-        "end_to_end_id": order.end_to_end_id,
-        "amount": order.money.major(),
-        "currency": order.money.currency,
-        "booked_at": _rfc3339(entry.transfer.booked_at),
-        "bank_reference": entry.transfer.bank_reference,
-    }
-
-
-def _rfc3339(time: datetime | None) -> str:
-    assert time is not None  # noqa: S101 - a statement lists what was booked
-    return time.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Literal, TypedDict
 from uuid import UUID
@@ -13,12 +13,15 @@ from pydantic_core.core_schema import ValidationInfo
 from mocks.bodies import MAX_ITEMS, Body
 from payment_schemas.money import DEFAULT_CURRENCY, Currency, Money, decimal_of, minor_units
 
-Status = Literal["ACCEPTED", "REJECTED", "PENDING", "NOT_FOUND"]
+Status = Literal["ACCEPTED", "REJECTED", "PENDING", "NOT_FOUND", "?"]
 Account = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 
 REJECTED_PAYEE = "payee-rejected"
 LATE_PAYEE = "payee-late"
 SILENT_PAYEE = "payee-silent"
+REFUSED_PAYEE = "payee-refused"
+GARBLED_PAYEE = "payee-garbled"
+MISMATCHED_PAYEE = "payee-mismatched"
 REJECTED_REASON = "account_closed"
 # Source: the contract at the edge, field `amount`; here always text, with the decimals it has.
 _AMOUNT = re.compile(r"\d{1,12}(\.\d{1,4})?")
@@ -115,6 +118,10 @@ def order_of(asked: Instruction) -> Order:
 
 def take_in(partner: str, order: Order, now: datetime, late: timedelta) -> Transfer:
     """Decide what becomes of an order, by its creditor."""
+    if is_payee(order, MISMATCHED_PAYEE):
+        # The bank has this UETR already, for another transfer.
+        money = Money(order.money.amount_minor + 1, order.money.currency)
+        order = replace(order, money=money)
     reference = hashlib.sha256(f"{partner} {order.uetr}".encode()).hexdigest()[:12].upper()
     if is_payee(order, REJECTED_PAYEE):
         return Transfer(order, reference, None, REJECTED_REASON)
@@ -123,14 +130,20 @@ def take_in(partner: str, order: Order, now: datetime, late: timedelta) -> Trans
 
 def is_payee(order: Order, payee: str) -> bool:
     """Tell whether the creditor is this payee, at whichever bank: `north-payee-late` is one."""
-    return f"-{order.creditor_account}".endswith(f"-{payee}")
+    return is_at(order.creditor_account, payee)
+
+
+def is_at(account: str, payee: str) -> bool:
+    """Tell whether an account is this payee's, at whichever bank."""
+    return f"-{account}".endswith(f"-{payee}")
 
 
 def outcome(transfer: Transfer, now: datetime) -> Outcome:
-    """Return what an enquiry is told."""
+    """Return what an enquiry is told; of a garbled payee's transfer nothing intelligible."""
+    garbled = is_payee(transfer.order, GARBLED_PAYEE)
     return Outcome(
         uetr=transfer.order.uetr,
-        status=transfer.status(now),
+        status="?" if garbled else transfer.status(now),
         reason=transfer.reason,
         bank_reference=transfer.bank_reference,
     )
