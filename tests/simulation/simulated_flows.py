@@ -22,6 +22,8 @@ FLOWS: dict[str, Plan] = {
     "lost, sent again": Plan(7, [("plain", "payee-lost-0", "20.00", 0.0)]),
     "unknown, sent once": Plan(8, [("plain", "north-payee-silent-0", "20.00", 0.0)]),
     "lost, resolved by people": Plan(9, [("plain", "north-payee-lost-0", "20.00", 0.0)]),
+    "refused, resolved by people": Plan(10, [("plain", "payee-refused-0", "20.00", 0.0)]),
+    "garbled, resolved by people": Plan(11, [("plain", "payee-garbled-0", "20.00", 0.0)]),
 }
 
 

@@ -82,8 +82,15 @@ class Book:
         self.dropped |= first
         return bool(first)
 
-    def says(self, uetr: Uetr) -> Answer:
+    def refuses(self, instructions: Sequence[Instruction]) -> bool:
+        """Say whether a message holds a transfer that the bank never takes in."""
+        return any("refused" in one.creditor_account for one in instructions)
+
+    def says(self, instruction: Instruction) -> Answer:
         """Return how a transfer stands."""
+        uetr = instruction.uetr
+        if "garbled" in instruction.creditor_account:
+            return Answer(Said.UNCLEAR)
         if uetr in self.late_until:
             return Answer(Said.PENDING)
         kind = self.outcomes.get(uetr, Said.NOT_FOUND)
@@ -107,6 +114,8 @@ class BankLine:
             if self.faults.has(0.5):
                 self._land_later(instructions)
             return await self._nothing(instructions)
+        if self.book.refuses(instructions):
+            return await self._refused(instructions)
         for instruction in instructions:
             self.book.enter(instruction)
         await self.life.point("bank.took")
@@ -124,10 +133,18 @@ class BankLine:
     ) -> Mapping[Uetr, Answer]:
         if silent or self._is_lost():
             return await self._nothing(instructions)
-        answers = {one.uetr: self.book.says(one.uetr) for one in instructions}
+        answers = {one.uetr: self.book.says(one) for one in instructions}
         await asyncio.sleep(self.faults.hop_s())
         await self.life.point("bank.answered")
         return answers
+
+    async def _refused(self, instructions: Sequence[Instruction]) -> Mapping[Uetr, Answer]:
+        if self._is_lost():
+            return await self._nothing(instructions)
+        await asyncio.sleep(self.faults.hop_s())
+        await self.life.point("bank.refused")
+        refused = Answer(Said.REFUSED, together=len(instructions))
+        return {one.uetr: refused for one in instructions}
 
     async def _nothing(self, instructions: Sequence[Instruction]) -> Mapping[Uetr, Answer]:
         await asyncio.sleep(TIMEOUT_S)
@@ -138,6 +155,8 @@ class BankLine:
         return self.faults.has(self.faults.rates.outside)
 
     def _land_later(self, instructions: Sequence[Instruction]) -> None:
+        if self.book.refuses(instructions):
+            return
         later_s = TIMEOUT_S + self.faults.chance.random() * LANDS_WITHIN_S
         for instruction in instructions:
             self.book.loop.call_later(later_s, self.book.enter, instruction)

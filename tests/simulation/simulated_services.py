@@ -55,8 +55,8 @@ OTP_KEY, NOTIFICATION_KEY, CODE_KEY = (bytes([n]) * 32 for n in (1, 2, 3))
 PARTNERS = {"north-": "north-bank"}
 OTHERWISE = "first-bank"
 PROFILES = {
-    "first-bank": SettlementPolicy(first_s=1.0, most_s=8.0),
-    # Longer than a message that was given up may still be on its way.
+    # Windows are longer than a message that was given up may still be on its way.
+    "first-bank": SettlementPolicy(first_s=1.0, most_s=8.0, in_flight_s=15.0),
     "north-bank": SettlementPolicy(first_s=1.0, most_s=8.0, is_idempotent=False, in_flight_s=15.0),
 }
 LEVELS = Levels(40, 70, 95)

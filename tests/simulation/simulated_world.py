@@ -41,6 +41,7 @@ REST_WITHIN_S = 2 * (PATIENCE + CODE_LIFE).total_seconds() + 240
 POISONED = ("payment.confirm-requested.v1", "settlement-queue", "otp.verified.v1")
 PAYEES = (
     *("payee", "payee-late", "payee-silent", "payee-lost", "payee-rejected", "payee-sanctioned"),
+    *("payee-refused", "payee-garbled"),
     *("north-payee", "north-payee-late", "north-payee-silent", "north-payee-lost"),
 )
 AMOUNTS = ("20.00", "20.00", "5200.00", "5200.00", "12000.00")

@@ -62,6 +62,7 @@ def test_the_seeds_bring_about_what_they_are_there_for(fixed):
     assert seen >= {
         "CONFIRMED", "insufficient_funds", "not_permitted", "otp_exhausted", "timed_out",
         "settlement SETTLED", "settlement REJECTED", "instruction UNKNOWN", "instruction SENT",
+        "instruction RECONCILE",
         "200", "401", "403", "409", "422", "Crash", "Freeze",
     }  # fmt: skip
 

@@ -180,7 +180,8 @@ class PostgresWorld(World):
         await self.later()
 
     async def clear(self):
-        await self.execute("truncate reconciliation_case, instruction, inbox, outbox, dead_letter")
+        tables = "reconciliation_case, booking, statement_read, instruction, inbox, outbox"
+        await self.execute(f"truncate {tables}, dead_letter")
 
     async def execute(self, statement):
         async with await psycopg.AsyncConnection.connect(self.owner_dsn) as connection:

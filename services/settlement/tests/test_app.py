@@ -13,7 +13,7 @@ from service_runtime.settings import load
 from service_runtime.web import Credentials, create_app
 from settlement.app import build
 from settlement.domain import Policy
-from settlement.domain.reconciliation import StatementEntry
+from settlement.domain.statements import StatementEntry
 from settlement.routes import FIRST, Desk, desk_routes, routes
 from settlement.settings import Settings
 
@@ -43,8 +43,8 @@ def environment(tmp_path, monkeypatch):
 async def test_settlement_is_wired_with_lanes_of_its_own_for_each_partner(environment):
     process = build(load(Settings))
     # The consumer, three partners to send to and to enquire at, relay, offsets, inbox and
-    # the schedule.
-    assert len(process.loops) == 1 + 3 + 3 + 3 + 1
+    # two schedules.
+    assert len(process.loops) == 1 + 3 + 3 + 3 + 2
     paths = set(process.app.openapi()["paths"])
     assert {"/admin/instructions", "/admin/instructions/export", "/admin/check"} <= paths
 
@@ -76,7 +76,7 @@ async def test_a_bad_setting_stops_the_start_and_is_named(environment, monkeypat
 async def test_one_instance_alone_reads_statements_by_the_clock(environment, monkeypatch):
     first = len(build(load(Settings)).loops)
     monkeypatch.setenv("INSTANCE", "1")
-    assert len(build(load(Settings)).loops) == first - 1
+    assert len(build(load(Settings)).loops) == first - 2
 
 
 async def test_a_partners_profile_says_what_differs_there(environment, monkeypatch):

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import asynccontextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from aiohttp import web
@@ -11,11 +11,12 @@ from aiohttp.test_utils import TestServer
 from settlement_builders import instruction
 
 from payment_schemas.money import Money
+from service_runtime import metrics
 from service_runtime.errors import Unavailable
 from service_runtime.outside import OutsideAnswer, OutsideClient
 from settlement.clients import HttpPartnerBank, MemoryPartnerBank, answers_of
 from settlement.domain import Answer, Kind
-from settlement.domain.reconciliation import StatementEntry
+from settlement.domain.statements import StatementEntry
 
 ONE, TWO = instruction(1), instruction(2)
 SENT = frozenset({Kind.ACCEPTED, Kind.REJECTED, Kind.PENDING})
@@ -55,7 +56,7 @@ def test_answers_are_matched_by_uetr_and_not_by_order():
     ],
 )
 def test_only_the_transfer_without_a_clear_answer_is_in_doubt(results):
-    assert kinds(answer(*results)) == [Kind.NO_ANSWER, Kind.ACCEPTED]
+    assert kinds(answer(*results)) == [Kind.UNCLEAR, Kind.ACCEPTED]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ async def bank_with(handle: Callable, timeout_s=3.0):
         url = str(server.make_url("/banks/first-bank"))
         headers = {"Authorization": "Bearer s3cret"}
         async with OutsideClient("test-bank", url, timeout_s, headers) as client:
-            yield HttpPartnerBank(client)
+            yield HttpPartnerBank(client, "first-bank")
 
 
 async def test_a_transfer_is_written_as_the_banks_read_it():
@@ -172,9 +173,39 @@ async def test_a_bank_that_says_nothing_is_not_waited_for():
     assert answers[ONE.uetr].kind is Kind.NO_ANSWER
 
 
+@pytest.mark.parametrize("status", [401, 403, 404, 429])
+async def test_a_bank_that_does_not_let_us_in_is_counted_and_left_alone_for_a_while(status):
+    async def refuse(_request):
+        return web.json_response({"error": "Unauthorized"}, status=status)
+
+    before = refusals(status)
+    async with bank_with(refuse) as bank:
+        answers = await bank.send([ONE])
+        assert bank.is_shut
+    assert answers[ONE.uetr].kind is Kind.NOT_ASKED
+    assert refusals(status) == before + 1
+
+
+async def test_a_bank_that_refuses_what_stands_in_a_message_goes_on_being_asked():
+    async def refuse(_request):
+        return web.json_response({"error": "Unknown account"}, status=422)
+
+    async with bank_with(refuse) as bank:
+        answers = await bank.send([ONE])
+        assert not bank.is_shut
+    assert answers[ONE.uetr].kind is Kind.REFUSED
+
+
+def refusals(status):
+    labels = f'partner="first-bank",status="{status}"}}'
+    lines = metrics.exposition().decode().splitlines()
+    counted = [line for line in lines if line.startswith("bank_refusals_total") and labels in line]
+    return sum(float(line.split()[-1]) for line in counted)
+
+
 async def test_a_bank_that_cannot_be_reached_was_not_asked_and_is_shut_after_five():
     async with OutsideClient("gone-bank", "http://127.0.0.1:1", 3.0) as client:
-        bank = HttpPartnerBank(client)
+        bank = HttpPartnerBank(client, "first-bank")
         for _ in range(5):
             answers = await bank.send([ONE])
             assert answers[ONE.uetr].kind is Kind.NOT_ASKED
@@ -212,7 +243,7 @@ async def read(body, status=200, after=None):
     async with TestServer(app) as server:
         url = str(server.make_url("/banks/first-bank"))
         async with OutsideClient("statement-bank", url) as client:
-            page = await HttpPartnerBank(client).statement(date(2026, 3, 2), after)
+            page = await HttpPartnerBank(client, "first-bank").statement(date(2026, 3, 2), after)
     return page, seen[0]
 
 
@@ -230,6 +261,40 @@ async def test_a_statement_is_asked_for_by_day_and_page():
 async def test_an_amount_that_is_none_is_an_entry_all_the_same(changed):
     page, _ = await read({"entries": [line(**changed)], "next": None})
     assert page.entries == [StatementEntry(ONE.uetr, None)]
+
+
+async def test_a_negative_amount_is_money_that_came_back():
+    page, _ = await read({"entries": [line(amount="-5200.00")], "next": None})
+    assert page.entries == [StatementEntry(ONE.uetr, Money(520_000, "USD"), is_reversal=True)]
+
+
+@pytest.mark.parametrize(
+    ("booked_at", "reference", "named"),
+    [
+        ("2026-03-02T09:00:00.5Z", "B-1", True),
+        ("2026-03-02T11:00:00.5+02:00", "B-1", True),
+        ("2026-03-02T09:00:00.5", "B-1", False),
+        ("2026-03-02", "B-1", False),
+        ("0001-01-01T00:00:00+02:00", "B-1", False),
+        (7, "B-1", False),
+        ("2026-03-02T09:00:00.5Z", "Mr Smith's", True),
+    ],
+)
+async def test_a_time_of_no_zone_is_none_and_a_reference_of_prose_too(booked_at, reference, named):
+    body = line(booked_at=booked_at, bank_reference=reference, memo="Mr Smith")
+    page, _ = await read({"entries": [body], "next": None, "pages": 7})
+    at = datetime(2026, 3, 2, 9, 0, 0, 500_000, tzinfo=UTC) if named else None
+    code = "B-1" if reference == "B-1" else None
+    assert page.entries == [StatementEntry(ONE.uetr, Money(520_000, "USD"), False, code, at)]
+
+
+@pytest.mark.parametrize("other", [{}, line(uetr="x"), "a fee", None, ["x"], {"uetr": 7}])
+async def test_a_line_that_nobody_can_read_hides_no_other_and_is_the_same_every_time(other):
+    first, _ = await read({"entries": [line(), other], "next": None})
+    again, _ = await read({"entries": [other, line()], "next": None})
+    assert first.entries[0].uetr == ONE.uetr
+    assert first.entries[1] == again.entries[0]
+    assert (first.entries[1].money, first.entries[1].uetr == ONE.uetr) == (None, False)
 
 
 @pytest.mark.parametrize(

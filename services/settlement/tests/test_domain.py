@@ -81,6 +81,7 @@ TABLE = [
     (Status.QUEUED, Kind.NO_ANSWER, Status.UNKNOWN, ENQUIRE, 1, "UNKNOWN"),
     (Status.QUEUED, Kind.NOT_ASKED, Status.QUEUED, SEND, 1, None),
     (Status.QUEUED, Kind.REFUSED, Status.UNKNOWN, ENQUIRE, 1, "UNKNOWN"),
+    (Status.QUEUED, Kind.UNCLEAR, Status.UNKNOWN, ENQUIRE, 1, "UNKNOWN"),
     (Status.SENDING, Kind.ACCEPTED, Status.SETTLED, ENQUIRE, None, "SETTLED"),
     (Status.SENDING, Kind.REJECTED, Status.REJECTED, ENQUIRE, None, "REJECTED"),
     (Status.SENDING, Kind.PENDING, Status.SENT, ENQUIRE, 1, "SENT"),
@@ -88,6 +89,7 @@ TABLE = [
     (Status.SENDING, Kind.NO_ANSWER, Status.UNKNOWN, ENQUIRE, 1, "UNKNOWN"),
     (Status.SENDING, Kind.NOT_ASKED, Status.SENDING, ENQUIRE, 1, None),
     (Status.SENDING, Kind.REFUSED, Status.UNKNOWN, ENQUIRE, 1, "UNKNOWN"),
+    (Status.SENDING, Kind.UNCLEAR, Status.UNKNOWN, ENQUIRE, 1, "UNKNOWN"),
     (Status.SENT, Kind.ACCEPTED, Status.SETTLED, ENQUIRE, None, "SETTLED"),
     (Status.SENT, Kind.REJECTED, Status.REJECTED, ENQUIRE, None, "REJECTED"),
     (Status.SENT, Kind.PENDING, Status.SENT, ENQUIRE, 1, None),
@@ -95,6 +97,7 @@ TABLE = [
     (Status.SENT, Kind.NO_ANSWER, Status.SENT, ENQUIRE, 1, None),
     (Status.SENT, Kind.NOT_ASKED, Status.SENT, ENQUIRE, 1, None),
     (Status.SENT, Kind.REFUSED, Status.SENT, ENQUIRE, 1, None),
+    (Status.SENT, Kind.UNCLEAR, Status.SENT, ENQUIRE, 1, None),
     (Status.UNKNOWN, Kind.ACCEPTED, Status.SETTLED, ENQUIRE, None, "SETTLED"),
     (Status.UNKNOWN, Kind.REJECTED, Status.REJECTED, ENQUIRE, None, "REJECTED"),
     (Status.UNKNOWN, Kind.PENDING, Status.SENT, ENQUIRE, 1, "SENT"),
@@ -102,6 +105,7 @@ TABLE = [
     (Status.UNKNOWN, Kind.NO_ANSWER, Status.UNKNOWN, ENQUIRE, 1, None),
     (Status.UNKNOWN, Kind.NOT_ASKED, Status.UNKNOWN, ENQUIRE, 1, None),
     (Status.UNKNOWN, Kind.REFUSED, Status.UNKNOWN, ENQUIRE, 1, None),
+    (Status.UNKNOWN, Kind.UNCLEAR, Status.UNKNOWN, ENQUIRE, 1, None),
     (Status.RECONCILE, Kind.ACCEPTED, Status.SETTLED, ENQUIRE, None, "SETTLED"),
     (Status.RECONCILE, Kind.REJECTED, Status.REJECTED, ENQUIRE, None, "REJECTED"),
     (Status.RECONCILE, Kind.PENDING, Status.RECONCILE, ENQUIRE, 1, None),
@@ -109,6 +113,7 @@ TABLE = [
     (Status.RECONCILE, Kind.NO_ANSWER, Status.RECONCILE, ENQUIRE, 1, None),
     (Status.RECONCILE, Kind.NOT_ASKED, Status.RECONCILE, ENQUIRE, 1, None),
     (Status.RECONCILE, Kind.REFUSED, Status.RECONCILE, ENQUIRE, 1, None),
+    (Status.RECONCILE, Kind.UNCLEAR, Status.RECONCILE, ENQUIRE, 1, None),
 ]
 
 
@@ -275,6 +280,7 @@ def test_one_transfer_keeps_its_uetr_amount_and_payee(script):
             version=state.version,
             batch_rows=state.batch_rows,
             sent_at=state.sent_at,
+            unusable_since=state.unusable_since,
         ) == replace(state, reason=None, bank_reference=None)
 
 
@@ -300,7 +306,68 @@ def test_a_bank_that_books_twice_is_sent_to_again_only_after_it_surely_took_noth
 
 
 @given(st.lists(answers, max_size=30), st.integers(min_value=0, max_value=90))
-def test_only_a_bank_that_books_twice_leaves_anything_to_a_person(script, step_s):
-    assert all(state.status is not Status.RECONCILE for state, _ in run(script, POLICY, step_s))
+def test_nothing_is_left_to_a_person_but_what_no_bank_will_answer(script, step_s):
+    first_unusable_s = None
+    for number, (answer, (state, told)) in enumerate(
+        zip(script, run(script, POLICY, step_s)[1:], strict=True)
+    ):
+        if answer.kind is Kind.UNCLEAR or (answer.kind is Kind.REFUSED and answer.together == 1):
+            first_unusable_s = number * step_s if first_unusable_s is None else first_unusable_s
+        if told == ["RECONCILE"]:
+            assert first_unusable_s is not None
+            assert state.due_at is not None
     for state, told in run(script, ONCE, step_s):
         assert told != ["RECONCILE"] or state.due_at is not None
+
+
+# What the bank says every 20 s of a transfer that it refuses or garbles for ever → when it is left
+# to a person. A refusal of an enquiry counts as one of the message.
+@pytest.mark.parametrize("policy", [POLICY, ONCE], ids=["idempotent", "books twice"])
+@pytest.mark.parametrize(
+    "kinds", [[Kind.REFUSED], [Kind.UNCLEAR], [Kind.REFUSED, Kind.NO_ANSWER, Kind.UNCLEAR]]
+)
+def test_what_a_bank_refuses_or_garbles_for_ever_is_left_to_a_person_behind_its_window(
+    policy, kinds
+):
+    script = [Answer(kinds[number % len(kinds)]) for number in range(7)]
+    told = [status for _, events in run(script, policy, 20) for status in events]
+    assert told == ["UNKNOWN", "RECONCILE"]
+    statuses = [state.status for state, _ in run(script, policy, 20)]
+    assert statuses[:4] == [Status.QUEUED, *[Status.UNKNOWN] * 3]
+    assert statuses[-1] is Status.RECONCILE
+
+
+def test_what_is_left_to_a_person_is_sent_no_more():
+    refused = [Answer(Kind.REFUSED), Answer(Kind.NOT_FOUND)] * 4
+    last, _ = run([*refused, Answer(Kind.NOT_FOUND), Answer(Kind.REFUSED)], POLICY, 20)[-1]
+    assert (last.status, last.next_step) == (Status.RECONCILE, ENQUIRE)
+
+
+def test_an_unanswered_message_keeps_its_own_window_though_a_later_one_is_refused():
+    """The first message was lost on its way at 100 s; it may still land until 160 s."""
+    waits = instruction(
+        status=Status.UNKNOWN, next_step=SEND, unusable_since=later(0), sent_at=later(100)
+    )
+    early = after_answer(waits, Answer(Kind.REFUSED), later(159), POLICY).state
+    assert (early.status, early.sent_at) == (Status.UNKNOWN, later(100))
+    late = after_answer(waits, Answer(Kind.REFUSED), later(160), POLICY).state
+    assert late.status is Status.RECONCILE
+
+
+@pytest.mark.parametrize("kind", [Kind.ACCEPTED, Kind.REJECTED, Kind.PENDING])
+def test_a_bank_that_took_no_message_and_has_the_uetr_means_another_transfer(kind):
+    refused = after_answer(instruction(), Answer(Kind.REFUSED), NOW, POLICY).state
+    assert refused.is_never_taken
+    decision = after_answer(refused, Answer(kind), later(1), POLICY)
+    assert [event.status for event in decision.events] == ["RECONCILE"]
+    again = after_answer(decision.state, Answer(kind), later(2), POLICY)
+    assert (again.state.status, again.events) == (Status.RECONCILE, ())
+
+
+def test_a_bank_that_may_have_taken_a_message_is_believed_though_it_refused_another():
+    lost = after_answer(instruction(), Answer(Kind.NO_ANSWER), NOW, POLICY).state
+    absent = after_answer(lost, Answer(Kind.NOT_FOUND), later(1), POLICY).state
+    refused = after_answer(absent, Answer(Kind.REFUSED), later(2), POLICY).state
+    assert after_answer(refused, Answer(Kind.ACCEPTED), later(3), POLICY).state.status is (
+        Status.SETTLED
+    )

@@ -9,6 +9,7 @@ from payment_schemas.events.settlement import SettlementUpdated
 from service_runtime.errors import Rejected
 from service_runtime.messages import Batch, Cause, Due
 from settlement.domain import Answer, Kind, Policy, Status
+from settlement.domain.reconciliation import Proposal, Resolution
 from settlement.handlers import on_due_instructions
 from settlement.store import New
 
@@ -132,18 +133,18 @@ async def test_nothing_is_claimed_while_the_breaker_is_open(world):
 
 
 async def test_one_bad_transfer_is_found_by_halving_and_loses_nobody(world):
-    payees = ["payee-malformed" if number == 13 else "payee-xyz" for number in range(30)]
+    payees = ["payee-refused" if number == 13 else "payee-xyz" for number in range(30)]
     await world.request(*[requested(number, payee) for number, payee in enumerate(payees, start=1)])
     for _ in range(40):
         await world.send()
-    bad = instruction(14, "payee-malformed")
+    bad = instruction(14, "payee-refused")
     assert len(world.bank.booked) == 29
     assert max(world.bank.booked.values()) == 1
     row = await world.found(bad)
     assert (row["status"], row["batch_rows"], row["next_step"]) == ("UNKNOWN", 1, "ENQUIRE")
     assert world.told().count(("UNKNOWN", 3)) == 1
     # It is asked for, sent again alone, and stays: never lost, never in anyone's way.
-    await world.later()
+    await world.later_within_window()
     await world.enquire()
     await world.send()
     assert (await world.found(bad))["status"] == "UNKNOWN"
@@ -269,3 +270,61 @@ async def test_a_bank_that_turns_out_to_book_twice_is_asked_about_what_it_may_ha
     assert await world.send() == 2
     assert world.bank.booked == {instruction(2).uetr: 1}
     assert (await world.found(instruction(1)))["status"] == "UNKNOWN"
+
+
+async def refused_for_ever(world, payee="payee-refused", rounds=8):
+    """Let a bank refuse or garble a transfer for some minutes, asked whenever it is due."""
+    await world.request(requested(payee=payee))
+    for _ in range(rounds):
+        await world.send()
+        await world.enquire()
+        world.clock.pass_time(seconds=20)
+        await world.later_within_window()
+
+
+@pytest.mark.parametrize("payee", ["payee-refused", "payee-garbled"])
+async def test_what_a_bank_refuses_for_ever_is_a_case_after_its_window_and_sent_no_more(
+    world, payee
+):
+    await refused_for_ever(world, payee)
+    assert [status for status, _ in world.told()] == ["UNKNOWN", "RECONCILE"]
+    assert [row["kind"] for row in await world.listed()] == ["OUTCOME_UNKNOWN"]
+    sent = [kind for kind, _ in world.bank.messages].count("send")
+    await refused_for_ever(world, payee)
+    assert [kind for kind, _ in world.bank.messages].count("send") == sent
+    # Asked with back-off all the while: the bank heard no more than a few messages a minute.
+    assert len(world.bank.messages) <= 24
+    assert world.audited() == [("CASE_OPENED", "settlement")]
+
+
+async def test_what_a_bank_refuses_for_ever_goes_back_to_the_customer_when_two_people_say_so(world):
+    await refused_for_ever(world)
+    (case,) = await world.listed()
+    assert case["details"] == "its bank refuses it, past its in-flight window"
+    desk = world.resolutions()
+    await desk.resolve(case["id"], Proposal(Resolution.RETURN, "alice", "their clerk"))
+    assert [status for status, _ in world.told()] == ["UNKNOWN", "RECONCILE"]
+    await desk.resolve(case["id"], Proposal(Resolution.RETURN, "bob", "their clerk"))
+    assert [status for status, _ in world.told()] == ["UNKNOWN", "RECONCILE", "REJECTED"]
+    assert not world.bank.booked
+
+
+async def test_a_uetr_that_the_bank_has_for_another_transfer_is_never_settled_by_its_word(world):
+    world.bank.others.add(instruction().uetr)
+    await world.request(requested())
+    await world.send()
+    for _ in range(3):
+        await world.later_within_window()
+        await world.enquire()
+    assert [status for status, _ in world.told()] == ["UNKNOWN", "RECONCILE"]
+    (case,) = await world.listed()
+    assert "another transfer" in case["details"]
+
+
+async def test_a_bank_that_takes_only_small_messages_settles_all_in_smaller_ones(world):
+    world.bank.most_rows = 3
+    await world.request(*[requested(number) for number in range(1, 31)])
+    for _ in range(40):
+        await world.send()
+    assert (len(world.bank.booked), max(world.bank.booked.values())) == (30, 1)
+    assert {status for status, _ in world.told()} == {"SETTLED"}

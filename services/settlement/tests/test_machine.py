@@ -4,6 +4,7 @@ The model is the bank's own book; the handlers work on the store's twin.
 """
 
 from collections import Counter
+from datetime import timedelta
 from functools import partial
 
 from hypothesis import settings
@@ -18,16 +19,23 @@ from hypothesis.stateful import (
 from settlement_builders import NOW, requested
 from settlement_world import ROUTING
 
+from payment_schemas.events.settlement import SettlementUpdated
 from service_runtime.messages import Batch
 from settlement import handlers
 from settlement.clients import MemoryPartnerBank
 from settlement.domain import FINAL, NextStep, Policy, Status
-from settlement.store import SIZED_BY, TABLE, MemoryInstructions
+from settlement.domain.reconciliation import Case, Proposal, Resolution
+from settlement.store import SIZED_BY, TABLE, MemoryCases, MemoryInstructions
 from testkit.events import received
 from testkit.memory import MemoryDatabase, MemoryWorkTable, SteadyClock
 
-PAYEES = ["payee-xyz", "payee-rejected", "payee-late", "north-payee"]
+PAYEES = [
+    *("payee-xyz", "payee-rejected", "payee-late", "north-payee"),
+    *("payee-refused", "payee-garbled"),
+]
 LEASE_S = 10.0
+IN_FLIGHT_S = 60.0
+PEOPLE = ("alice", "bob")
 
 
 def finished(work):
@@ -40,7 +48,11 @@ def finished(work):
 
 
 class Settlement(RuleBasedStateMachine):
-    """Four payments, two partners, workers that are left in the middle and come back late."""
+    """Six payments, two partners, workers that are left in the middle and come back late.
+
+    Two of the payees are such that only people can say what became of a transfer. They look into
+    the bank's book, and decide as it has it: a message that is given up lands within its window.
+    """
 
     @initialize()
     def start(self):
@@ -52,7 +64,7 @@ class Settlement(RuleBasedStateMachine):
         self.late_messages = []
         self.abandoned = []
 
-    @rule(number=st.integers(0, 3))
+    @rule(number=st.integers(0, len(PAYEES) - 1))
     def confirm(self, number):
         finished(self.requested(requested(number + 1, PAYEES[number])))
 
@@ -90,8 +102,28 @@ class Settlement(RuleBasedStateMachine):
     @rule()
     def let_a_late_message_arrive(self):
         if self.late_messages:
-            bank, instructions = self.late_messages.pop(0)
-            finished(bank.send(instructions))
+            until, bank, instructions = self.late_messages.pop(0)
+            if self.clock.now() < until:
+                finished(bank.send(instructions))
+
+    @rule(actor=st.sampled_from(PEOPLE))
+    def decide(self, actor):
+        """A person says of each transfer that waits what the bank's book has."""
+        for case in self.database.tables.own["reconciliation_case"].copy().values():
+            booked = any(bank.booked[case.uetr] for bank in self.banks.values())
+            wanted = Resolution.SETTLE if booked else Resolution.RETURN
+            decision = finished(self.resolved(case.id, Proposal(wanted, actor, "their book")))
+            assert not (isinstance(decision, Case) and decision.proposed_by == "settlement")
+
+    async def resolved(self, case_id, proposal):
+        resolutions = handlers.Resolutions(MemoryCases, self.keep, self.clock)
+        return await resolutions.resolve(case_id, proposal)
+
+    async def keep(self, write):
+        async with self.database.transaction() as tx:
+            for record in await write(tx):
+                if record.topic == SettlementUpdated.topic:
+                    self.tell(SettlementUpdated.model_validate_json(record.value))
 
     @rule(seconds=st.sampled_from([0.5, 2, 11, 40]))
     def let_time_pass(self, seconds):
@@ -122,13 +154,18 @@ class Settlement(RuleBasedStateMachine):
         found = finished(partial(ask, bank=bank)(Batch(due, self.clock.now())))
         bank.loses_requests = bank.loses_answers = False
         if ending == "arrives late" and step is NextStep.SEND:
-            self.late_messages.append((bank, [item.row for item in due]))
+            until = self.clock.now() + timedelta(seconds=IN_FLIGHT_S)
+            self.late_messages.append((until, bank, [item.row for item in due]))
         return found
 
     def written_back(self, due, found):
         for event in finished(self.saved(due, found)):
-            versions = self.told.setdefault(event.payment_id, [])
-            versions.append((event.version, event.status))
+            if isinstance(event, SettlementUpdated):
+                self.tell(event)
+
+    def tell(self, event):
+        versions = self.told.setdefault(event.payment_id, [])
+        versions.append((event.version, event.status))
 
     async def saved(self, due, found):
         async with self.database.transaction() as tx:
@@ -136,7 +173,8 @@ class Settlement(RuleBasedStateMachine):
             kept = [item for item in due if item.cause.id in mine]
             batch = Batch(kept, self.clock.now(), found)
             store = MemoryInstructions(tx)
-            emitted = await handlers.on_due_instructions(batch, store, Policy())
+            policy = Policy(in_flight_s=IN_FLIGHT_S)
+            emitted = await handlers.on_due_instructions(batch, store, policy)
         return [emit.event for emit in emitted]
 
     def rows(self):
@@ -179,13 +217,15 @@ class Settlement(RuleBasedStateMachine):
             self.come_to_rest()
 
     def come_to_rest(self):
-        """With a bank that answers, everything ends."""
+        """With a bank that answers, and people where it does not, everything ends."""
         for bank in self.banks.values():
             bank.is_late = False
         for _ in range(12):
             self.clock.pass_time(seconds=60)
             for partner, step, due in self.slices():
                 self.written_back(due, self.asked(partner, step, due, "answered"))
+            for actor in PEOPLE:
+                self.decide(actor)
         assert all(row.status in FINAL for row in self.rows().values())
         self.the_book_agrees()
 

@@ -16,25 +16,36 @@ from settlement.domain import Answer, Kind, Policy, Status
 from settlement.domain.reconciliation import (
     Case,
     CaseStatus,
-    Finding,
     Proposal,
     Refused,
     Resolution,
-    StatementEntry,
-    compared,
+    case_of,
     resolve,
+)
+from settlement.domain.statements import (
+    BREAKS,
+    Finding,
+    Reading,
+    StatementEntry,
+    breaks_of,
+    finding_of,
 )
 from settlement.handlers import on_due_instructions
 from settlement.store import New
 
 TODAY = NOW.date()
 PAID = Money(520_000, "USD")
+DAY = timedelta(days=1)
 ONCE = Policy(is_idempotent=False, in_flight_s=60)
+SETTLED = instruction(status=Status.SETTLED)
 SETTLE, RETURN, EXPLAINED = Resolution.SETTLE, Resolution.RETURN, Resolution.EXPLAINED
 
 
-def entry(number=1, money=PAID):
-    return StatementEntry(instruction(number).uetr, money)
+def entry(number=1, money=PAID, booked_s=0, **fields):
+    """A line as banks write it: their reference is the transfer's, the time is the movement's."""
+    booked_at = NOW + timedelta(seconds=booked_s)
+    named = {"bank_reference": f"B-{number}", "booked_at": booked_at, **fields}
+    return StatementEntry(instruction(number).uetr, money, **named)
 
 
 def wanted(resolution, actor="alice"):
@@ -59,23 +70,25 @@ def wanted(resolution, actor="alice"):
     ],
 )
 def test_an_entry_comes_to_one_finding(ours, money, finding):
-    found, details = compared("first-bank", entry(money=money), ours)
-    assert found is finding
-    assert bool(details) is (found not in (Finding.MATCHED, Finding.IN_MOTION))
+    booked = Reading("first-bank", TODAY).bookings([entry(money=money)])
+    found = breaks_of("first-bank", booked, ours)
+    assert [kind for kind, _ in found] == ([finding] if finding in BREAKS else [])
+    assert found or finding_of(ours) is finding
 
 
-def test_the_same_break_is_the_same_case():
-    one = Case(Finding.MISSING_HERE, "first-bank", entry().uetr, TODAY, "x")
-    assert one.id == replace(one, day=TODAY + timedelta(days=1), details="y").id
-    assert one.id != replace(one, kind=Finding.AMOUNT_DIFFERS).id
-    assert one.id != replace(one, partner="north-bank").id
+def test_the_same_break_is_the_same_case_and_one_with_other_facts_is_another():
+    one = case_of(SETTLED, Finding.MISSING_HERE, TODAY, "booked there 2 times")
+    later = case_of(SETTLED, Finding.MISSING_HERE, TODAY + DAY, "booked there 2 times")
+    assert one.id == later.id
+    thrice = case_of(SETTLED, Finding.MISSING_HERE, TODAY, "booked there 3 times")
+    kind = case_of(SETTLED, Finding.AMOUNT_DIFFERS, TODAY, "booked there 2 times")
+    there = replace(SETTLED, partner="north-bank")
+    partner = case_of(there, Finding.MISSING_HERE, TODAY, "booked there 2 times")
+    assert len({one.id, thrice.id, kind.id, partner.id}) == 4
 
 
-CASE = Case(
-    Finding.OUTCOME_UNKNOWN, "first-bank", entry().uetr, TODAY, "x", instruction().payment_id
-)
+CASE = case_of(instruction(), Finding.OUTCOME_UNKNOWN, TODAY, "x")
 WAITS = instruction(status=Status.RECONCILE)
-SETTLED = instruction(status=Status.SETTLED)
 
 
 @pytest.mark.parametrize(
@@ -232,6 +245,7 @@ async def test_two_people_end_what_no_bank_answers(world, resolution, status):
     assert first.status is CaseStatus.PROPOSED
     assert isinstance(await desk.resolve(case["id"], wanted(resolution)), Refused)
     assert (await world.found(instruction()))["status"] == "RECONCILE"
+    assert isinstance(await desk.resolve(case["id"], wanted(resolution, "settlement")), Refused)
     last = await desk.resolve(case["id"], wanted(resolution, "bob"))
     assert (last.status, last.resolved_by) == (CaseStatus.RESOLVED, "bob")
     assert (await world.found(instruction()))["status"] == status
@@ -262,7 +276,7 @@ async def test_an_answer_on_its_way_loses_against_what_people_have_decided(world
     assert (await world.found(instruction()))["status"] == "SETTLED"
 
 
-async def test_what_the_bank_has_answered_meanwhile_is_not_moved_again(world):
+async def test_what_the_bank_has_answered_meanwhile_closes_its_case_and_is_not_moved_again(world):
     case = await reconciling(world)
     await world.resolutions().resolve(case["id"], wanted(RETURN))
     world.bank.booked[instruction().uetr] = 1
@@ -270,9 +284,15 @@ async def test_what_the_bank_has_answered_meanwhile_is_not_moved_again(world):
     await world.later()
     await world.enquire()
     assert isinstance(await world.resolutions().resolve(case["id"], wanted(RETURN, "bob")), Refused)
-    closed = await world.resolutions().resolve(case["id"], wanted(EXPLAINED, "bob"))
-    assert closed.status is CaseStatus.RESOLVED
+    (closed,) = await world.listed(status=CaseStatus.RESOLVED)
+    assert (closed["resolution"], closed["proposed_by"], closed["resolved_by"]) == (
+        "EXPLAINED",
+        "alice",
+        "settlement",
+    )
+    assert closed["note"] == "its bank has answered: SETTLED"
     assert (await world.found(instruction()))["status"] == "SETTLED"
+    assert world.audited()[-1] == ("CASE_RESOLVED", "settlement")
 
 
 async def test_nobody_resolves_a_case_that_is_not_there(world):
@@ -297,13 +317,12 @@ async def test_what_is_resolved_is_for_ever(world):
     (row,) = await world.listed()
     async with world.database.transaction() as tx:
         case = await world.cases(tx).lock(row["id"])
-        await world.cases(tx).save(
-            replace(case, status=CaseStatus.RESOLVED, resolution=RETURN, proposed_by="a",
-                    resolved_by="b", version=2)
-        )  # fmt: skip
+        done = {"status": CaseStatus.RESOLVED, "resolution": RETURN, "version": 2}
+        done |= {"proposed_by": "a", "resolved_by": "b"}
+        await world.cases(tx).save([replace(case, **done)])
     with pytest.raises((ValueError, psycopg.errors.RaiseException)):
         async with world.database.transaction() as tx:
-            await world.cases(tx).save(replace(case, version=3))
+            await world.cases(tx).save([replace(case, version=3)])
 
 
 @pytest.mark.stack

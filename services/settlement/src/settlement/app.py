@@ -23,13 +23,16 @@ from settlement.routes import Desk, desk_routes, routes
 from settlement.settings import Settings
 from settlement.store import SIZED_BY, TABLE, PostgresCases, PostgresInstructions, instruction_of
 
+COUNT_EVERY_S = 30.0
+"""How old the number of unresolved cases may be, on which an alert rests."""
+
 
 def build(settings: Settings) -> Process:
     """Return settlement, ready to run."""
     service = Service("settlement", settings)
     clients = [_client(settings, partner) for partner in settings.partners]
     banks = {
-        partner: HttpPartnerBank(client)
+        partner: HttpPartnerBank(client, partner)
         for partner, client in zip(settings.partners, clients, strict=True)
     }
     works = _works(settings, banks)
@@ -46,8 +49,11 @@ def build(settings: Settings) -> Process:
     if settings.instance:
         return process
     # One instance reads the statements; a second one would find the same breaks once more.
-    schedule = Schedule("reconciliation", settings.reconcile_every_s, reconciliation.run)
-    return replace(process, loops=(*process.loops, schedule.run))
+    schedules = (
+        Schedule("reconciliation", settings.reconcile_every_s, reconciliation.run),
+        Schedule("cases", COUNT_EVERY_S, reconciliation.count),
+    )
+    return replace(process, loops=(*process.loops, *(one.run for one in schedules)))
 
 
 def _routes(service: Service, reconciliation: handlers.Reconciliation) -> APIRouter:

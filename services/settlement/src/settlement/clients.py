@@ -1,21 +1,25 @@
 """The partner banks' interface: transfers and enquiries in batches, answers matched by UETR."""
 
 import re
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any, Protocol
 from urllib.parse import urlencode
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import orjson
 
 from payment_schemas.ids import Uetr
 from payment_schemas.money import DECIMALS, Money, decimal_of, minor_units
+from service_runtime import metrics
 from service_runtime.errors import Unavailable
 from service_runtime.logs import Log
 from service_runtime.outside import NotAsked, OutsideAnswer, OutsideClient
 from settlement.domain import Answer, Instruction, Kind, bank_code
-from settlement.domain.reconciliation import StatementEntry
+from settlement.domain.statements import StatementEntry
 
 Answers = Mapping[Uetr, Answer]
 
@@ -29,9 +33,14 @@ _ENQUIRED_KINDS = _SENT_KINDS | {Kind.NOT_FOUND}
 
 STATEMENT_ROWS = 1000
 """Entries of a statement in one page; about 250 kB of the megabyte that an answer may have."""
-_AMOUNT = re.compile(r"\d{1,12}(\.\d{1,4})?")
+PAUSE_S = 5.0
+"""How long nothing is claimed for a bank that has not let us in: else its whole backlog would be
+tried every half minute."""
+UNREADABLE = uuid5(NAMESPACE_URL, "urn:countersign:unreadable-statement-entry")
+_AMOUNT = re.compile(r"(-?)(\d{1,12}(?:\.\d{1,4})?)")
 
 _log = Log("bank")
+_refusals = metrics.counter("bank_refusals", "Messages that a bank has refused, by status.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +75,14 @@ class PartnerBank(Protocol):
 class HttpPartnerBank:
     """A partner bank over HTTP."""
 
-    def __init__(self, client: OutsideClient) -> None:
+    def __init__(self, client: OutsideClient, partner: str) -> None:
         self._client = client
+        self._partner = partner
+        self._paused_until_s = 0.0
 
     @property
     def is_shut(self) -> bool:
-        return self._client.shut
+        return self._client.shut or time.monotonic() < self._paused_until_s
 
     async def send(self, instructions: Sequence[Instruction]) -> Answers:
         body = {"transfers": [_transfer(instruction) for instruction in instructions]}
@@ -106,27 +117,62 @@ class HttpPartnerBank:
             return _all(asked, Kind.NOT_ASKED, str(error))
         except Unavailable as error:
             return _all(asked, Kind.NO_ANSWER, str(error))
+        if answer.status in _CLIENT_ERRORS:
+            self._note_refusal(answer.status)
         return answers_of(asked, answer, kinds)
+
+    def _note_refusal(self, status: int) -> None:
+        _refusals.add(1, {"partner": self._partner, "status": str(status)})
+        if status in _NOT_ADMITTED:
+            self._paused_until_s = time.monotonic() + PAUSE_S
 
 
 def statement_page_of(body: Any) -> StatementPage:
-    """Return the page in an answer; raises KeyError, TypeError or ValueError where it is none."""
-    behind = body["next"]
-    if not (behind is None or isinstance(behind, str)):
-        raise TypeError("next")
-    return StatementPage([_entry(entry) for entry in body["entries"]], behind)
+    """Return the page in an answer; raises KeyError, TypeError or ValueError where it is none.
+
+    A line without a readable UETR is an entry all the same, that nobody here knows: it must not
+    hide the rest. A page on which no line has one is not what was agreed.
+    """
+    behind, lines = body["next"], body["entries"]
+    if not ((behind is None or isinstance(behind, str)) and isinstance(lines, list)):
+        raise TypeError("next, entries")
+    uetrs = [_uetr(line) for line in lines]
+    if lines and not any(uetrs):
+        raise ValueError("uetr")
+    if unreadable := uetrs.count(None):
+        _log.warning("statement_entry_unreadable", count=unreadable)
+    return StatementPage([_entry(*one) for one in zip(lines, uetrs, strict=True)], behind)
 
 
-def _entry(entry: Mapping[str, Any]) -> StatementEntry:
-    return StatementEntry(UUID(entry["uetr"]), _money(entry["amount"], entry["currency"]))
+def _entry(line: Any, uetr: UUID | None) -> StatementEntry:
+    if uetr is None:
+        name = orjson.dumps(line, option=orjson.OPT_SORT_KEYS).decode()
+        return StatementEntry(uuid5(UNREADABLE, name), None)
+    money, is_reversal = _money(line.get("amount"), line.get("currency"))
+    reference, booked_at = bank_code(line.get("bank_reference")), _time(line.get("booked_at"))
+    return StatementEntry(uetr, money, is_reversal, reference, booked_at)
 
 
-def _money(amount: Any, currency: Any) -> Money | None:
-    """Return an amount, or None where it is none: that is a break to report, not a bad page."""
-    if not (isinstance(amount, str) and _AMOUNT.fullmatch(amount) and currency in DECIMALS):
+def _money(amount: Any, currency: Any) -> tuple[Money | None, bool]:
+    """Return an amount, and whether it was taken back.
+
+    None where it is no amount: that is a break to report, not a bad page.
+    """
+    found = _AMOUNT.fullmatch(amount) if isinstance(amount, str) else None
+    if found is None or not isinstance(currency, str) or currency not in DECIMALS:
+        return None, False
+    sign, digits = found.groups()
+    amount_minor = minor_units(decimal_of(digits), currency)
+    return (None if amount_minor is None else Money(amount_minor, currency)), sign == "-"
+
+
+def _time(text: Any) -> datetime | None:
+    """Return the time of a booking; None where it is no time, or one of an unknown zone."""
+    try:
+        found = datetime.fromisoformat(text)
+        return found.astimezone(UTC) if found.tzinfo else None
+    except (TypeError, ValueError, OverflowError):
         return None
-    amount_minor = minor_units(decimal_of(amount), currency)
-    return None if amount_minor is None else Money(amount_minor, currency)
 
 
 def answers_of(asked: Sequence[Uetr], answer: OutsideAnswer, kinds: frozenset[Kind]) -> Answers:
@@ -142,13 +188,12 @@ def answers_of(asked: Sequence[Uetr], answer: OutsideAnswer, kinds: frozenset[Ki
 
 
 def _matched(asked: Sequence[Uetr], results: list[Any], kinds: frozenset[Kind]) -> Answers:
-    """Match by UETR, not by order: who is missing or named twice has no answer."""
-    named = [(_uetr(result), result) for result in results if isinstance(result, dict)]
+    """Match by UETR, not by order: who is missing or named twice has no clear answer."""
+    named = [(uetr, result) for result in results if (uetr := _uetr(result))]
     times = Counter(uetr for uetr, _ in named)
     found = {uetr: _answer(result, kinds) for uetr, result in named if times[uetr] == 1}
-    nothing = Answer(Kind.NO_ANSWER, together=len(asked))
-    answers = {uetr: found.get(uetr, nothing) for uetr in asked}
-    unclear = sum(answer.kind is Kind.NO_ANSWER for answer in answers.values())
+    answers = {uetr: found.get(uetr, Answer(Kind.UNCLEAR)) for uetr in asked}
+    unclear = sum(answer.kind is Kind.UNCLEAR for answer in answers.values())
     if unclear:
         _log.warning("answer_unclear", count=unclear)
     return answers
@@ -157,13 +202,13 @@ def _matched(asked: Sequence[Uetr], results: list[Any], kinds: frozenset[Kind]) 
 def _answer(result: dict[str, Any], kinds: frozenset[Kind]) -> Answer:
     status = result.get("status")
     if not isinstance(status, str) or status not in kinds:
-        return Answer(Kind.NO_ANSWER)
+        return Answer(Kind.UNCLEAR)
     return Answer(
         Kind(status), bank_code(result.get("reason")), bank_code(result.get("bank_reference"))
     )
 
 
-def _uetr(result: dict[str, Any]) -> UUID | None:
+def _uetr(result: Any) -> UUID | None:
     try:
         return UUID(result.get("uetr"))
     except (TypeError, ValueError, AttributeError):
@@ -190,12 +235,14 @@ def _transfer(instruction: Instruction) -> dict[str, str]:
 class MemoryPartnerBank:
     """The twin: a book that books each UETR once, and faults that a test switches on.
 
-    Payees behave as the development banks' do: `rejected`, `late` (until `is_late` is lifted) and
-    `malformed`, with which no message is taken.
+    Payees behave as the development banks' do: `rejected`, `late` (until `is_late` is lifted),
+    `refused`, with which no message is taken, and `garbled`, about which nothing intelligible is
+    said. Of `others` the bank has the UETR already, for another transfer.
     """
 
     booked: Counter[Uetr] = field(default_factory=Counter)
     rejected: set[Uetr] = field(default_factory=set)
+    others: set[Uetr] = field(default_factory=set)
     messages: list[tuple[str, list[Uetr]]] = field(default_factory=list)
     is_down: bool = False
     is_shut: bool = False
@@ -206,7 +253,10 @@ class MemoryPartnerBank:
     """Not idempotent: a UETR that comes again moves money again."""
     statements: dict[date, list[StatementEntry]] = field(default_factory=dict)
     """What it says that it booked, by day; whatever a test wants it to say."""
+    breaks_off_behind: int | None = None
+    """The entries of a statement behind which it is down."""
     statement_rows: int = STATEMENT_ROWS
+    most_rows: int = 100
 
     async def send(self, instructions: Sequence[Instruction]) -> Answers:
         asked = [instruction.uetr for instruction in instructions]
@@ -215,7 +265,9 @@ class MemoryPartnerBank:
         self.messages.append(("send", asked))
         if self.loses_requests:
             return _all(asked, Kind.NO_ANSWER, "request lost")
-        if any(_is(instruction, "malformed") for instruction in instructions):
+        if len(asked) > self.most_rows:
+            return _all(asked, Kind.REFUSED, "status 413")
+        if any(_is(one, "refused") or one.uetr in self.others for one in instructions):
             return _all(asked, Kind.REFUSED, "status 422")
         for instruction in instructions:
             self._enter(instruction)
@@ -235,6 +287,8 @@ class MemoryPartnerBank:
             raise Unavailable("down")
         entries = self.statements.get(day, [])
         start = int(after or 0)
+        if self.breaks_off_behind is not None and start >= self.breaks_off_behind:
+            raise Unavailable("down")
         end = start + self.statement_rows
         return StatementPage(entries[start:end], str(end) if end < len(entries) else None)
 
@@ -251,6 +305,10 @@ class MemoryPartnerBank:
         return {instruction.uetr: self._says(instruction) for instruction in instructions}
 
     def _says(self, instruction: Instruction) -> Answer:
+        if _is(instruction, "garbled"):
+            return Answer(Kind.UNCLEAR)
+        if instruction.uetr in self.others:
+            return Answer(Kind.ACCEPTED)
         if instruction.uetr in self.rejected:
             return Answer(Kind.REJECTED, "account_closed", f"B-{instruction.uetr.hex[:8]}")
         if instruction.uetr not in self.booked:

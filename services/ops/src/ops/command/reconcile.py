@@ -13,9 +13,10 @@ from ops.errors import REFUSED
 
 RECONCILE_HELP = """Read a partner's statement of one day, and compare it with our instructions.
 
-Says how many transfers match, are missing there, are missing here or have another amount; opens a
-case for each break, once, and repairs nothing. Settlement does the same by itself every hour for
-yesterday and today.
+Says how many transfers match, are missing there, are missing here (or booked twice, on whatever
+page or day) or have another amount; opens a case for each break, once, closes those that the
+statement explains, and repairs nothing. Settlement does the same by itself every hour for
+yesterday, today and days that it could not read.
 
 \b
 Examples:
@@ -95,7 +96,8 @@ def _show_report(report: dict[str, Any]) -> None:
         rows = ([one[name] for name in columns] for one in report["breaks"])
         screen.print()
         screen.print(table_of("Breaks", columns, rows))
-    screen.print(f"\n{report['cases_opened']} cases opened")
+    closed = f"{report['cases_closed']} closed, as the statement explains them"
+    screen.print(f"\n{report['cases_opened']} cases opened, {closed}")
 
 
 @cases.command("list", help=LIST_HELP)

@@ -13,6 +13,7 @@ from settlement.domain.instruction import (
     after_answer,
     bank_code,
     begin,
+    conclude,
     instruct,
     partner_of,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "after_answer",
     "bank_code",
     "begin",
+    "conclude",
     "instruct",
     "partner_of",
 ]

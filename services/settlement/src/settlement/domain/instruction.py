@@ -49,10 +49,15 @@ class Kind(StrEnum):
     NOT_FOUND = "NOT_FOUND"
     NO_ANSWER = "NO_ANSWER"
     """A time-out, a reset, a server's error or nonsense: it may have been done or not."""
+    UNCLEAR = "UNCLEAR"
+    """The bank has answered, but nothing intelligible about this transfer."""
     NOT_ASKED = "NOT_ASKED"
     """Nothing was sent, or nobody was let in."""
     REFUSED = "REFUSED"
     """The whole message was refused for what stood in it."""
+
+
+_OUTCOMES = {Kind.ACCEPTED: Status.SETTLED, Kind.REJECTED: Status.REJECTED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +90,9 @@ class Policy:
         """Return when to ask again after so many tries (1, 2, …) without an outcome."""
         return now + timedelta(seconds=min(self.most_s, self.first_s * 2.0 ** min(tries - 1, 30)))
 
-    def is_past_window(self, sent_at: datetime | None, now: datetime) -> bool:
+    def is_past_window(self, since: datetime | None, now: datetime) -> bool:
         """Say whether what was sent then would be known to the bank by now."""
-        return sent_at is None or now >= sent_at + timedelta(seconds=self.in_flight_s)
+        return since is None or now >= since + timedelta(seconds=self.in_flight_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +121,13 @@ class Instruction:
     bank_reference: str | None = None
     sent_at: datetime | None = None
     """When it was last sent; None where the bank has surely not taken it in."""
+    unusable_since: datetime | None = None
+    """When the bank first refused it alone, or answered nothing intelligible about it."""
+
+    @property
+    def is_never_taken(self) -> bool:
+        """Whether the bank has refused every message that held it."""
+        return self.unusable_since is not None and self.sent_at is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,28 +183,34 @@ def after_answer(before: Instruction, answer: Answer, now: datetime, policy: Pol
     | ACCEPTED | SETTLED | SETTLED | SETTLED | SETTLED |
     | REJECTED | REJECTED | REJECTED | REJECTED | REJECTED |
     | PENDING | SENT, enquire later | enquire later | SENT, enquire later | enquire later |
+    | the same, never taken | RECONCILE, enquire later | the same | the same | enquire later |
     | NOT_FOUND, idempotent | send again | UNKNOWN, send again | send again | enquire later |
     | NOT_FOUND, in flight | UNKNOWN, enquire later | the same | enquire later | enquire later |
     | NOT_FOUND, past it | RECONCILE, enquire later | the same | the same | enquire later |
     | NO_ANSWER | UNKNOWN, enquire later | enquire later | enquire later | enquire later |
     | NOT_ASKED | as before it, later | the same, later | the same, later | the same, later |
     | REFUSED, several | in halves | in halves | in halves | in halves |
-    | REFUSED, alone | UNKNOWN, enquire later | enquire later | enquire later | enquire later |
+    | REFUSED, alone, UNCLEAR | UNKNOWN, enquire later | enquire later | the same | the same |
+    | the same, past the window | RECONCILE, enquire later | the same | the same | enquire later |
 
     SETTLED and REJECTED ignore every answer; one that contradicts them is late.
 
     "Not found" is no rejection: the message may still be on its way, so it is sent again under
     the same UETR, or, where the bank would book it twice, waited for until its window is over; then
     a person must find out. Nothing is ever given back from UNKNOWN.
+
+    A refusal of the message is no rejection either. A bank that refuses a transfer, or answers
+    nothing intelligible about it, for as long as its window lasts is left to a person. So is one
+    that has refused every message and yet says that it has the UETR: that is another transfer.
     """
     if before.status in FINAL:
         return Decision(before, is_late=_contradicts(before, answer))
     instruction = begin(before, now)
     match answer.kind:
-        case Kind.ACCEPTED:
-            decision = _ended(instruction, answer, Status.SETTLED)
-        case Kind.REJECTED:
-            decision = _ended(instruction, answer, Status.REJECTED)
+        case Kind.ACCEPTED | Kind.REJECTED | Kind.PENDING if instruction.is_never_taken:
+            decision = _enquire_later(instruction, Status.RECONCILE, now, policy)
+        case Kind.ACCEPTED | Kind.REJECTED:
+            decision = conclude(instruction, answer)
         case Kind.PENDING:
             decision = _pending(instruction, now, policy)
         case Kind.NOT_FOUND:
@@ -203,11 +221,22 @@ def after_answer(before: Instruction, answer: Answer, now: datetime, policy: Pol
             decision = Decision(_undone(before, instruction, now, policy))
         case Kind.REFUSED if answer.together > 1:
             decision = Decision(_halved(before, instruction, answer, now))
-        case Kind.REFUSED:
-            decision = _in_doubt(instruction, now, policy)
+        case Kind.REFUSED | Kind.UNCLEAR:
+            decision = _unusable(before, instruction, answer, now, policy)
         case _:  # pragma: no cover - mypy proves that nothing is left
             assert_never(answer.kind)
     return decision
+
+
+def conclude(instruction: Instruction, answer: Answer) -> Decision:
+    """Decide what ACCEPTED or REJECTED makes of an instruction without an outcome."""
+    moved = replace(
+        _moved(instruction, _OUTCOMES[answer.kind]),
+        due_at=None,
+        reason=answer.reason,
+        bank_reference=answer.bank_reference,
+    )
+    return Decision(moved, (_told(moved),))
 
 
 def bank_code(text: object) -> str | None:
@@ -217,16 +246,6 @@ def bank_code(text: object) -> str | None:
 
 def _moved(instruction: Instruction, status: Status, tries: int = 0) -> Instruction:
     return replace(instruction, status=status, tries=tries, version=instruction.version + 1)
-
-
-def _ended(instruction: Instruction, answer: Answer, status: Status) -> Decision:
-    moved = replace(
-        _moved(instruction, status),
-        due_at=None,
-        reason=answer.reason,
-        bank_reference=answer.bank_reference,
-    )
-    return Decision(moved, (_told(moved),))
 
 
 def _enquire_later(
@@ -245,11 +264,24 @@ def _in_doubt(instruction: Instruction, now: datetime, policy: Policy) -> Decisi
     return _enquire_later(instruction, status, now, policy)
 
 
+def _unusable(
+    before: Instruction, begun: Instruction, answer: Answer, now: datetime, policy: Policy
+) -> Decision:
+    """The bank answers, and nobody can use what it says: past its window a person must ask it."""
+    since = before.unusable_since or now
+    # A refused message was surely not taken in; an earlier one may be on its way.
+    sent_at = before.sent_at if answer.kind is Kind.REFUSED else begun.sent_at
+    noted = replace(begun, unusable_since=since, sent_at=sent_at)
+    if policy.is_past_window(max(since, sent_at or since), now):
+        return _enquire_later(noted, Status.RECONCILE, now, policy)
+    return _in_doubt(noted, now, policy)
+
+
 def _pending(instruction: Instruction, now: datetime, policy: Policy) -> Decision:
     """Who waits for a person waits on until the bank's answer is definite."""
     reconcile = instruction.status is Status.RECONCILE
     status = Status.RECONCILE if reconcile else Status.SENT
-    return _enquire_later(instruction, status, now, policy)
+    return _enquire_later(replace(instruction, unusable_since=None), status, now, policy)
 
 
 def _not_found(instruction: Instruction, now: datetime, policy: Policy) -> Decision:
@@ -257,7 +289,8 @@ def _not_found(instruction: Instruction, now: datetime, policy: Policy) -> Decis
         return _enquire_later(instruction, Status.RECONCILE, now, policy)
     if policy.is_idempotent:
         return _send_again(instruction, now)
-    past = policy.is_past_window(instruction.sent_at, now)
+    since = instruction.sent_at or instruction.unusable_since
+    past = policy.is_past_window(since, now)
     return _enquire_later(instruction, Status.RECONCILE if past else Status.UNKNOWN, now, policy)
 
 
@@ -289,8 +322,7 @@ def _later(instruction: Instruction, now: datetime, policy: Policy) -> Instructi
 
 
 def _contradicts(instruction: Instruction, answer: Answer) -> bool:
-    definite = {Kind.ACCEPTED: Status.SETTLED, Kind.REJECTED: Status.REJECTED}
-    return definite.get(answer.kind, instruction.status) is not instruction.status
+    return _OUTCOMES.get(answer.kind, instruction.status) is not instruction.status
 
 
 def _told(instruction: Instruction) -> SettlementUpdated:

@@ -1,30 +1,17 @@
-"""What a bank's statement and our instructions say of each other, and who may resolve it. Pure."""
+"""Cases: what a person has to look at, what explains itself, and who may resolve the rest. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from payment_schemas.events.record import AuditRecorded
-from payment_schemas.money import Money
-from settlement.domain.instruction import Answer, Instruction, Kind, Status
+from settlement.domain.instruction import FINAL, Answer, Decision, Instruction, Kind, Status
+from settlement.domain.statements import BREAKS, Break, Finding
 
 CASES = uuid5(NAMESPACE_URL, "urn:countersign:reconciliation-case")
-
-
-class Finding(StrEnum):
-    """What one line of a comparison comes to."""
-
-    MATCHED = "MATCHED"
-    IN_MOTION = "IN_MOTION"
-    """Booked there, and not settled here yet: the next enquiry will say so."""
-    MISSING_THERE = "MISSING_THERE"
-    MISSING_HERE = "MISSING_HERE"
-    AMOUNT_DIFFERS = "AMOUNT_DIFFERS"
-    OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
-    """No statement's: the bank knows nothing of what it was sent, and may not be sent it again."""
-    LATE_ANSWER = "LATE_ANSWER"
-    """No statement's: the bank has contradicted an outcome."""
+SERVICE = "settlement"
 
 
 class CaseStatus(StrEnum):
@@ -53,19 +40,11 @@ _WORD = {
 """Whose place a resolution takes: the bank's own word."""
 
 
-@dataclass(frozen=True, slots=True)
-class StatementEntry:
-    """One movement of money on a bank's statement."""
-
-    uetr: UUID
-    money: Money | None
-    """None where the amount is none of ours: unreadable, or in another currency's decimals."""
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """Something that a person has to look at."""
 
+    id: UUID
     kind: Finding
     partner: str
     uetr: UUID
@@ -81,9 +60,14 @@ class Case:
     version: int = 1
 
     @property
-    def id(self) -> UUID:
-        """The same break is the same case, however often it is found."""
-        return uuid5(CASES, f"{self.partner}:{self.uetr}:{self.kind}")
+    def is_explained_by_itself(self) -> bool:
+        """Whether its break was gone without a person: should it come back, it is a new case."""
+        return self.resolved_by == SERVICE
+
+    def is_about(self, other: "Case") -> bool:
+        """Say whether both are of the same break; one with other facts is another break."""
+        mine = (self.partner, self.uetr, self.kind, self.details)
+        return mine == (other.partner, other.uetr, other.kind, other.details)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +86,6 @@ class Refused:
     reason: str
 
 
-def compared(partner: str, entry: StatementEntry, ours: Instruction | None) -> tuple[Finding, str]:
-    """Say what an entry of a partner's statement comes to, and in words what does not fit."""
-    if ours is None:
-        return Finding.MISSING_HERE, "booked there, unknown here"
-    if ours.partner != partner:
-        return Finding.MISSING_HERE, f"booked there, sent to {ours.partner} by us"
-    if ours.status is Status.REJECTED:
-        return Finding.MISSING_HERE, "booked there, REJECTED and returned here"
-    if entry.money != ours.money:
-        there = entry.money or "an amount that is none"
-        return Finding.AMOUNT_DIFFERS, f"{there} there, {ours.money} here"
-    return (Finding.MATCHED if ours.status is Status.SETTLED else Finding.IN_MOTION), ""
-
-
 def missing_there(ours: Instruction, day: date) -> Case:
     """Return the case of a transfer that is settled here and on no statement there."""
     return case_of(ours, Finding.MISSING_THERE, day, "SETTLED here, not on the statement there")
@@ -123,24 +93,98 @@ def missing_there(ours: Instruction, day: date) -> Case:
 
 def case_of(ours: Instruction, kind: Finding, day: date, details: str) -> Case:
     """Return a new case about an instruction."""
-    return Case(kind, ours.partner, ours.uetr, day, details, ours.payment_id)
+    return new_case((kind, details), ours.partner, ours.uetr, day, ours)
 
 
-def noticed(before: Instruction, after: Instruction, now: datetime, *, is_late: bool) -> list[Case]:
+def new_case(found: Break, partner: str, uetr: UUID, day: date, ours: Instruction | None) -> Case:
+    """Return the case of a break: the same one however often it is found."""
+    kind, details = found
+    return Case(
+        id=uuid5(CASES, f"{partner}:{uetr}:{kind}:{details}"),
+        kind=kind,
+        partner=partner,
+        uetr=uetr,
+        day=day,
+        details=details,
+        payment_id=ours.payment_id if ours else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What statements now make of cases."""
+
+    standing: Sequence[Case]
+    """The cases of all breaks that were found."""
+    new: Sequence[Case]
+    explained: Sequence[Case]
+    """Those whose break is gone: closed, nothing moved."""
+
+
+def reviewed(found: Sequence[Case], known: Sequence[Case], why: str) -> Review:
+    """Compare the breaks of some transfers with all cases that there are about them."""
+    standing, new = [], []
+    for case in found:
+        same = [one for one in known if one.is_about(case)]
+        kept = [one for one in same if not one.is_explained_by_itself]
+        if kept:
+            standing.append(kept[0])
+            continue
+        new.append(replace(case, id=uuid5(case.id, str(len(same)))) if same else case)
+        standing.append(new[-1])
+    gone = [case for case in known if _is_gone(case, found)]
+    return Review(standing, new, [explained(case, why) for case in gone])
+
+
+def _is_gone(case: Case, found: Sequence[Case]) -> bool:
+    open_break = case.kind in BREAKS and case.status is not CaseStatus.RESOLVED
+    return open_break and not any(case.is_about(one) for one in found)
+
+
+_WHY = {
+    Kind.NOT_FOUND: "not found there past its in-flight window; the bank is not idempotent",
+    Kind.REFUSED: "its bank refuses it, past its in-flight window",
+    Kind.UNCLEAR: "its bank answers nothing intelligible about it, past its in-flight window",
+}
+_ANOTHER = "its bank has refused every message of ours, and yet has its UETR: another transfer"
+
+
+def noticed(before: Instruction, decision: Decision, answer: Answer, now: datetime) -> list[Case]:
     """Return the case that a step of an instruction calls for, if any."""
-    if is_late:
+    after = decision.state
+    if decision.is_late:
         details = f"a definite answer contradicts {after.status}"
         return [case_of(after, Finding.LATE_ANSWER, now.date(), details)]
     if after.status is Status.RECONCILE and before.status is not Status.RECONCILE:
-        details = "not found there past its in-flight window; the bank is not idempotent"
+        details = _WHY.get(answer.kind, _ANOTHER)
         return [case_of(after, Finding.OUTCOME_UNKNOWN, now.date(), details)]
     return []
 
 
-def resolve(case: Case, wanted: Proposal, ours: Instruction | None) -> Case | Refused:
+def is_answered(before: Instruction, after: Instruction) -> bool:
+    """Say whether the bank itself has ended what was left to a person."""
+    return before.status is Status.RECONCILE and after.status in FINAL
+
+
+def is_waiting(case: Case) -> bool:
+    """Say whether people are asked what became of a transfer, and have not said so yet."""
+    return case.kind is Finding.OUTCOME_UNKNOWN and case.status is not CaseStatus.RESOLVED
+
+
+def explained(case: Case, why: str) -> Case:
+    """Close a case that has explained itself; nothing moves."""
+    proposal = Proposal(Resolution.EXPLAINED, SERVICE, why)
+    return _resolved(case, proposal)
+
+
+def resolve(
+    case: Case, wanted: Proposal, ours: Instruction | None, *, is_booked: bool = False
+) -> Case | Refused:
     """Decide what a proposal makes of a case; what moves money needs a second person."""
     if case.status is CaseStatus.RESOLVED:
         return Refused(f"it is resolved as {case.resolution} already")
+    if wanted.actor == SERVICE:
+        return Refused(f"{SERVICE} is the service itself, and no person")
     waits = ours is not None and ours.status is Status.RECONCILE
     if wanted.resolution is Resolution.EXPLAINED:
         if waits:
@@ -148,6 +192,8 @@ def resolve(case: Case, wanted: Proposal, ours: Instruction | None) -> Case | Re
         return _resolved(case, wanted)
     if not waits:
         return Refused("no transfer waits for an outcome: only EXPLAINED is left")
+    if wanted.resolution is Resolution.RETURN and is_booked:
+        return Refused("its bank's statement has it: given back, it would be paid twice")
     if case.resolution is not wanted.resolution:
         return _moved(case, wanted, CaseStatus.PROPOSED, proposed_by=wanted.actor)
     if case.proposed_by == wanted.actor:

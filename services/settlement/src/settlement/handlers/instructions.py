@@ -1,6 +1,6 @@
 """What is done with requests, and with instructions whose time has come."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -12,8 +12,15 @@ from service_runtime.messages import Batch, Due, Emit, Events, Received
 from settlement.clients import PartnerBank
 from settlement.domain import Answer, Decision, Instruction, Policy, after_answer, begin, instruct
 from settlement.domain import partner_of as route
-from settlement.domain.reconciliation import Case, noticed
-from settlement.handlers.reconciliation import SERVICE, opening_of
+from settlement.domain.reconciliation import (
+    SERVICE,
+    Case,
+    explained,
+    is_answered,
+    is_waiting,
+    noticed,
+)
+from settlement.handlers.reconciliation import step_of
 from settlement.store import Instructions, New
 
 _log = Log("settlement")
@@ -88,16 +95,29 @@ async def on_due_instructions(
     events: list[Emit] = []
     changed: list[Instruction] = []
     cases: list[Case] = []
+    answered: list[Instruction] = []
     for item in batch:
-        decision = after_answer(item.row, batch.found[item.cause.id], batch.now, policy)
+        answer = batch.found[item.cause.id]
+        decision = after_answer(item.row, answer, batch.now, policy)
         _observe(decision, batch)
         changed.append(decision.state)
         events.extend(Emit(event, item.cause) for event in decision.events)
-        cases += noticed(item.row, decision.state, batch.now, is_late=decision.is_late)
+        cases += noticed(item.row, decision, answer, batch.now)
+        answered += [decision.state] if is_answered(item.row, decision.state) else []
     await instructions.save(changed)
-    if cases:
-        events += [opening_of(case, SERVICE) for case in await instructions.open_cases(cases)]
-    return events
+    steps = [*await instructions.cases.open(cases), *await _closed(answered, instructions)]
+    return [*events, *(step_of(case, SERVICE) for case in steps)]
+
+
+async def _closed(answered: Sequence[Instruction], instructions: Instructions) -> Sequence[Case]:
+    """Close the cases of transfers that waited for a person, and whose bank has answered."""
+    closed: list[Case] = []
+    for one in answered:
+        known = await instructions.cases.about(one.partner, [one.uetr])
+        waiting = (case for case in known if is_waiting(case))
+        closed += [explained(case, f"its bank has answered: {one.status}") for case in waiting]
+    await instructions.cases.save(closed)
+    return closed
 
 
 def _observe(decision: Decision, batch: DueInstructions) -> None:

@@ -1,7 +1,7 @@
 """Reading a partner's statement beside our instructions: it reports and opens cases, no more."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
@@ -14,32 +14,42 @@ from service_runtime.errors import Unavailable
 from service_runtime.logs import Log
 from service_runtime.messages import Cause, Emit, Outgoing
 from settlement.clients import PartnerBank
-from settlement.domain import Instruction
 from settlement.domain.reconciliation import (
+    SERVICE,
     Case,
-    Finding,
-    StatementEntry,
     audited,
-    case_of,
-    compared,
     missing_there,
+    new_case,
+    reviewed,
+)
+from settlement.domain.statements import (
+    BREAKS,
+    Booking,
+    Finding,
+    Reading,
+    breaks_of,
+    finding_of,
 )
 from settlement.store import Cases, Settled
 
 Keep = Callable[[Callable[[Any], Awaitable[Sequence[Outgoing]]]], Awaitable[None]]
 """Commits what a function writes, with the records that it returns."""
 
-SERVICE = "settlement"
 PAGE_ROWS = 1000
 MOST_PAGES = 5000
 """Of one statement: five million entries. Past it something is wrong with the bank."""
 MOST_LISTED = 200
+MOST_NOTED = 100_000
+"""Breaks of a report that are known again, about 10 MB; past it one on two pages counts twice."""
+MOST_DAYS = 31
+"""How far back a statement that was not read to its end is read later."""
+_DAY = timedelta(days=1)
 _FIRST = UUID(int=0)
-_BREAKS = (Finding.MISSING_THERE, Finding.MISSING_HERE, Finding.AMOUNT_DIFFERS)
 
 _log = Log("reconciliation")
 _runs = metrics.counter("reconciliation", "Statements that were read, by partner and result.")
 _opened = metrics.counter("reconciliation_cases_opened", "Cases, by partner and kind.")
+_moved = metrics.counter("reconciliation_cases_moved", "Proposals and resolutions, by kind.")
 
 
 @dataclass(slots=True)
@@ -53,21 +63,29 @@ class Report:
     """The first of them; `counts` has all."""
     opened: int = 0
     """Cases that are new; the other breaks were known."""
+    closed: int = 0
+    """Cases whose break was explained by what was read."""
 
-    def note(self, case: Case) -> None:
-        """Count a break."""
-        self.counts[case.kind] += 1
-        if len(self.breaks) < MOST_LISTED:
-            self.breaks.append(case)
+    _noted: set[UUID] = field(default_factory=set)
+
+    def note(self, cases: Iterable[Case]) -> None:
+        """Count breaks, each once, though its transfer stands on two pages."""
+        for case in cases:
+            if case.id not in self._noted:
+                self.counts[case.kind] += 1
+                self.breaks += [case][: MOST_LISTED - len(self.breaks)]
+            if len(self._noted) < MOST_NOTED:
+                self._noted.add(case.id)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
-        names = (Finding.MATCHED, Finding.IN_MOTION, *_BREAKS)
+        names = (Finding.MATCHED, Finding.IN_MOTION, *BREAKS)
         return {
             "partner": self.partner,
             "date": self.day,
             **{name.lower(): self.counts[name] for name in names},
             "cases_opened": self.opened,
+            "cases_closed": self.closed,
             "breaks": [_shown(case) for case in self.breaks],
         }
 
@@ -95,15 +113,35 @@ class Reconciliation:
         return frozenset(self._banks)
 
     async def run(self) -> None:
-        """Reconcile yesterday and today with every partner: one that is down stops no other."""
+        """Reconcile with every partner what is new, and what could not be read before.
+
+        A partner that is down stops no other, and no other day.
+        """
         today = self._clock.now().date()
         for partner in sorted(self._banks):
-            for day in (today - timedelta(days=1), today):
+            for day in await self._unread(partner, today):
                 try:
                     await self.reconcile(partner, day)
                 except Unavailable as error:
                     _log.warning("statement_unread", partner=partner, reason=str(error))
+        await self.count()
+
+    async def count(self) -> None:
+        """Count the unresolved cases: they are opened by whoever hears from a bank, too."""
         await self._keep(self._count)
+
+    async def _unread(self, partner: str, today: date) -> list[date]:
+        """Return yesterday, today, and days before that were never read when they were over."""
+        oldest, found = today - MOST_DAYS * _DAY, set[date]()
+
+        async def look(tx: Any) -> Sequence[Outgoing]:
+            found.update(await self._store(tx).days_read(partner, oldest))
+            return ()
+
+        await self._keep(look)
+        yesterday = today - _DAY
+        days = (today - back * _DAY for back in range((today - min(found | {yesterday})).days + 1))
+        return sorted(day for day in days if day >= yesterday or day not in found)
 
     async def reconcile(self, partner: str, day: date) -> Report:
         """Compare a day's statement with our instructions, and open a case for each break.
@@ -113,46 +151,45 @@ class Reconciliation:
         """
         report, started_at = Report(partner, day), self._clock.now()
         try:
-            await self._read(report, day)
+            await self._read(report)
             await self._search(report, started_at)
-            await self._keep(self._count)
+            await self._keep(partial(self._finish, report, started_at))
         except Unavailable:
             _runs.add(1, {"partner": partner, "result": "unread"})
             raise
-        broken = any(report.counts[name] for name in _BREAKS)
+        broken = any(report.counts[name] for name in BREAKS)
         _runs.add(1, {"partner": partner, "result": "broken" if broken else "matched"})
         return report
 
-    async def _read(self, report: Report, day: date) -> None:
+    async def _read(self, report: Report) -> None:
         """Go through a statement; each page is compared in a transaction of its own."""
-        after: str | None = None
+        reading, after = Reading(report.partner, report.day), None
         for _ in range(MOST_PAGES):
-            page = await self._banks[report.partner].statement(day, after)
-            if page.entries:
-                await self._keep(partial(self._compare, report, day, page.entries))
+            page = await self._banks[report.partner].statement(report.day, after)
+            if bookings := reading.bookings(page.entries):
+                await self._keep(partial(self._compare, report, bookings))
             if page.behind is None:
                 return
+            if page.behind == after:
+                break
             after = page.behind
         raise Unavailable(f"{report.partner}: a statement without an end")
 
     async def _compare(
-        self, report: Report, day: date, entries: Sequence[StatementEntry], tx: Any
+        self, report: Report, bookings: Sequence[Booking], tx: Any
     ) -> Sequence[Outgoing]:
-        cases = self._store(tx)
-        ours = await cases.known(entry.uetr for entry in entries)
-        await cases.book([one.uetr for one in ours.values() if one.partner == report.partner], day)
-        if day != report.day:
-            return ()
-        broken = []
-        for entry in entries:
-            instruction = ours.get(entry.uetr)
-            finding, details = compared(report.partner, entry, instruction)
-            if finding in _BREAKS:
-                payment_id = instruction.payment_id if instruction else None
-                broken.append(Case(finding, report.partner, entry.uetr, day, details, payment_id))
-            else:
-                report.counts[finding] += 1
-        return await self._opened(report, cases, broken + _booked_twice(report, entries, ours))
+        """Judge each transfer on a page by all that its partner has ever booked under its UETR."""
+        cases, uetrs = self._store(tx), sorted({one.entry.uetr for one in bookings})
+        ours = await cases.known(uetrs)
+        await cases.enter(bookings)
+        booked = await cases.booked(report.partner, uetrs)
+        found = []
+        for uetr in uetrs:
+            mine = ours.get(uetr)
+            broken = breaks_of(report.partner, booked[uetr], mine)
+            found += [new_case(one, report.partner, uetr, report.day, mine) for one in broken]
+            report.counts[finding_of(mine)] += not broken
+        return await self._review(report, cases, uetrs, found)
 
     async def _search(self, report: Report, started_at: datetime) -> None:
         """Find what is settled here and stands on no statement.
@@ -161,13 +198,13 @@ class Reconciliation:
         or, where midnight or an outage lay between, on the one before, which is read only then.
         """
         begin = datetime.combine(report.day, time(), UTC)
-        until = min(begin + timedelta(days=1), started_at)
+        until = min(begin + _DAY, started_at)
         settled = Settled(report.partner, begin, until)
         found: list[bool] = []
         await self._keep(partial(self._look, settled, found))
         if not found:
             return
-        await self._read(report, report.day - timedelta(days=1))
+        await self._read(Report(report.partner, report.day - _DAY))
         after: list[UUID] = [_FIRST]
         while after:
             await self._keep(partial(self._miss, report, settled, after))
@@ -184,18 +221,25 @@ class Reconciliation:
         missing = await cases.unbooked(settled, after.pop(), PAGE_ROWS)
         if len(missing) == PAGE_ROWS:
             after.append(missing[-1].payment_id)
-        return await self._opened(
-            report, cases, [missing_there(one, report.day) for one in missing]
-        )
+        found = [missing_there(one, report.day) for one in missing]
+        return await self._review(report, cases, [one.uetr for one in missing], found)
 
-    async def _opened(
-        self, report: Report, cases: Cases, broken: Sequence[Case]
+    async def _review(
+        self, report: Report, cases: Cases, uetrs: Iterable[UUID], found: Sequence[Case]
     ) -> Sequence[Outgoing]:
-        for case in broken:
-            report.note(case)
-        new = await cases.open(broken) if broken else []
+        """Open a case for each break that has none, and close those whose break is gone."""
+        known = await cases.about(report.partner, uetrs)
+        review = reviewed(found, known, f"explained by the statement of {report.day}")
+        new = await cases.open(review.new)
+        await cases.save(review.explained)
+        report.note(review.standing)
         report.opened += len(new)
-        return told_of(new, SERVICE, self._clock.now())
+        report.closed += len(review.explained)
+        return told_of([*new, *review.explained], SERVICE, self._clock.now())
+
+    async def _finish(self, report: Report, read_at: datetime, tx: Any) -> Sequence[Outgoing]:
+        await self._store(tx).note_read(report.partner, report.day, read_at)
+        return await self._count(tx)
 
     async def _count(self, tx: Any) -> Sequence[Outgoing]:
         counts = await self._store(tx).counts()
@@ -206,30 +250,20 @@ class Reconciliation:
         return ()
 
 
-def opening_of(case: Case, actor: str) -> Emit:
-    """Return what tells of a case's last step, and count it where it is new."""
+def step_of(case: Case, actor: str) -> Emit:
+    """Return what tells of a case's last step, and count it."""
     if case.version == 1:
         _opened.add(1, {"partner": case.partner, "kind": str(case.kind)})
-        _log.warning("case_opened", partner=case.partner, kind=case.kind, uetr=case.uetr)
+        _log.warning("case_opened", uetr=case.uetr, reason=case.kind)
+    else:
+        _moved.add(1, {"kind": str(case.kind), "status": str(case.status)})
+        _log.info("case_moved", uetr=case.uetr, reason=case.kind, status=case.status)
     return Emit(audited(case, actor), Cause(case.id, discriminator=str(case.version)))
 
 
-def told_of(cases: Sequence[Case], actor: str, now: datetime) -> Sequence[Outgoing]:
+def told_of(cases: Iterable[Case], actor: str, now: datetime) -> Sequence[Outgoing]:
     """Return the records that tell of the cases' last steps."""
-    return [opening_of(case, actor).outgoing(SERVICE, now) for case in cases]
-
-
-def _booked_twice(
-    report: Report, entries: Sequence[StatementEntry], ours: Mapping[UUID, Instruction]
-) -> list[Case]:
-    """Find transfers of ours that stand twice on one page: all movements but one are not ours."""
-    times = Counter(entry.uetr for entry in entries if entry.uetr in ours)
-    words = "booked there {} times"
-    return [
-        case_of(ours[uetr], Finding.MISSING_HERE, report.day, words.format(count))
-        for uetr, count in times.items()
-        if count > 1
-    ]
+    return [step_of(case, actor).outgoing(SERVICE, now) for case in cases]
 
 
 def _shown(case: Case) -> dict[str, Any]:

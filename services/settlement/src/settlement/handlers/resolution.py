@@ -6,17 +6,13 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from service_runtime import metrics
 from service_runtime.clock import Clock
-from service_runtime.logs import Log
 from service_runtime.messages import Cause, Emit, Outgoing
-from settlement.domain import Instruction, Policy, after_answer
-from settlement.domain.reconciliation import Case, Proposal, Refused, resolve, word_of
-from settlement.handlers.reconciliation import SERVICE, Keep, told_of
+from settlement.domain import Instruction, begin, conclude
+from settlement.domain.reconciliation import SERVICE, Case, Proposal, Refused, resolve, word_of
+from settlement.domain.statements import is_moved
+from settlement.handlers.reconciliation import Keep, told_of
 from settlement.store import Cases
-
-_log = Log("cases")
-_resolved = metrics.counter("reconciliation_cases_moved", "Proposals and resolutions, by kind.")
 
 Resolved = Case | Refused | None
 """The case as it is now, why it stays as it was, or that there is none."""
@@ -40,19 +36,20 @@ class Resolutions:
         self, case_id: UUID, wanted: Proposal, found: list[Resolved], tx: Any
     ) -> Sequence[Outgoing]:
         cases = self.store(tx)
+        # First the transfer, taken from any worker: from here on nobody else decides what becomes
+        # of it. Workers, too, lock the transfer first and its cases after it.
+        payment_id = await cases.payment_of(case_id)
+        ours = await cases.take(payment_id) if payment_id else None
         case = await cases.lock(case_id)
         if case is None:
             found.append(None)
             return ()
-        # Taken from any worker: from here on nobody else decides what becomes of it.
-        ours = await cases.take(case.payment_id) if case.payment_id else None
-        decided = resolve(case, wanted, ours)
+        booked = await cases.booked(case.partner, [case.uetr])
+        decided = resolve(case, wanted, ours, is_booked=is_moved(booked.get(case.uetr, ())))
         found.append(decided)
         if isinstance(decided, Refused):
             return ()
-        await cases.save(decided)
-        _resolved.add(1, {"kind": str(decided.kind), "status": str(decided.status)})
-        _log.info("case_moved", kind=decided.kind, status=decided.status, uetr=decided.uetr)
+        await cases.save([decided])
         moved = await self._move(cases, decided, ours)
         return [*moved, *told_of([decided], wanted.actor, self.clock.now())]
 
@@ -61,7 +58,7 @@ class Resolutions:
         word, now = word_of(case), self.clock.now()
         if word is None or ours is None:
             return ()
-        decision = after_answer(ours, word, now, Policy())
+        decision = conclude(begin(ours, now), word)
         await cases.decide(decision.state)
         # Not an epoch's number: no step of a worker shares this id.
         cause = Cause(ours.payment_id, discriminator=f"case-{decision.state.version}")

@@ -1,10 +1,11 @@
 """Where instructions and cases are kept: the ports, PostgreSQL, and the memory twins."""
 
-from settlement.store.cases import Cases, MemoryCases, PostgresCases, Settled
+from settlement.store.cases import Cases, MemoryCases, PostgresCases
 from settlement.store.memory import MemoryInstructions
-from settlement.store.port import SIZED_BY, TABLE, Health, Instructions, New
+from settlement.store.port import SIZED_BY, Health, Instructions, New
 from settlement.store.postgres import PostgresInstructions
-from settlement.store.rows import instruction_of
+from settlement.store.rows import TABLE, instruction_of
+from settlement.store.statements import Settled
 
 __all__ = [
     "SIZED_BY",

@@ -1,43 +1,42 @@
-"""Cases, and what a reconciliation asks of the instructions: the port, PostgreSQL and the twin."""
+"""Cases, decided beside what statements say: the port, PostgreSQL and the twin."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from service_runtime.postgres import PostgresTransaction, json_rows
-from settlement.domain import Instruction, Status
-from settlement.domain.reconciliation import Case, CaseStatus, Finding, Resolution
-from settlement.store.port import TABLE
-from settlement.store.rows import instruction_of
+from service_runtime.postgres import json_rows
+from settlement.domain import Instruction
+from settlement.domain.reconciliation import Case, CaseStatus, Resolution
+from settlement.domain.statements import Finding
+from settlement.store.rows import TABLE, instruction_of
+from settlement.store.statements import MemoryStatements, PostgresStatements, Statements
 
 CASES = "reconciliation_case"
-BOOKED = f"{TABLE}/booked"
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """Transfers of one partner that were settled in a span of time and stand on no statement."""
-
-    partner: str
-    since: datetime
-    until: datetime
-
-
-class Cases(Protocol):
-    """The cases, within one transaction."""
+class Cases(Statements, Protocol):
+    """The cases, and the statements that they rest on, within one transaction."""
 
     async def open(self, cases: Sequence[Case]) -> list[Case]:
         """Add cases; return those that were not there yet, in whatever state."""
+        ...
+
+    async def about(self, partner: str, uetrs: Iterable[UUID]) -> list[Case]:
+        """Return all cases with a partner about these UETRs; keep others from changing them."""
         ...
 
     async def lock(self, case_id: UUID) -> Case | None:
         """Return a case, and keep others from changing it."""
         ...
 
-    async def save(self, case: Case) -> None:
-        """Save what was decided about a case."""
+    async def save(self, cases: Sequence[Case]) -> None:
+        """Save what was decided about cases."""
+        ...
+
+    async def payment_of(self, case_id: UUID) -> UUID | None:
+        """Return which payment a case is about, if it is known and about one."""
         ...
 
     async def find(
@@ -50,18 +49,6 @@ class Cases(Protocol):
         """Count unresolved cases by kind."""
         ...
 
-    async def known(self, uetrs: Iterable[UUID]) -> dict[UUID, Instruction]:
-        """Return the instructions of these UETRs, whichever partner's."""
-        ...
-
-    async def book(self, uetrs: Iterable[UUID], day: date) -> None:
-        """Note on which day's statement transfers stand; the first one counts."""
-        ...
-
-    async def unbooked(self, settled: Settled, after: UUID, limit: int) -> list[Instruction]:
-        """Return what is settled and on no statement, in the order of its ids, behind `after`."""
-        ...
-
     async def take(self, payment_id: UUID) -> Instruction | None:
         """Return an instruction, locked; a worker that holds it writes nothing any more."""
         ...
@@ -71,13 +58,12 @@ class Cases(Protocol):
         ...
 
 
-class PostgresCases:
+class PostgresCases(PostgresStatements):
     """Cases in PostgreSQL."""
 
-    def __init__(self, tx: PostgresTransaction) -> None:
-        self._tx = tx
-
     async def open(self, cases: Sequence[Case]) -> list[Case]:
+        if not cases:
+            return []
         by_id = {str(case.id): case for case in cases}
         rows = [_row(case) for _, case in sorted(by_id.items())]
         added = await self._tx.rows(
@@ -89,21 +75,42 @@ class PostgresCases:
         )
         return [by_id[str(row["id"])] for row in added]
 
+    async def about(self, partner: str, uetrs: Iterable[UUID]) -> list[Case]:
+        rows = await self._tx.rows(
+            """select reconciliation_case.* from reconciliation_case
+               join json_array_elements_text(%(uetrs)s::json) as asked (uetr)
+                   on reconciliation_case.uetr = asked.uetr::uuid
+               where partner = %(partner)s order by id for update of reconciliation_case""",
+            uetrs=json_rows(sorted(set(uetrs))),
+            partner=partner,
+        )
+        return [_case(row) for row in rows]
+
     async def lock(self, case_id: UUID) -> Case | None:
         rows = await self._tx.rows(
             "select * from reconciliation_case where id = %(id)s for update", id=case_id
         )
         return _case(rows[0]) if rows else None
 
-    async def save(self, case: Case) -> None:
+    async def save(self, cases: Sequence[Case]) -> None:
+        if not cases:
+            return
         await self._tx.run(
-            """update reconciliation_case
-               set status = %(status)s, resolution = %(resolution)s, note = %(note)s,
-                   proposed_by = %(proposed_by)s, resolved_by = %(resolved_by)s,
-                   version = %(version)s, updated_at = clock_timestamp()
-               where id = %(id)s""",
-            **_row(case),
+            """update reconciliation_case as old
+               set status = new.status, resolution = new.resolution, note = new.note,
+                   proposed_by = new.proposed_by, resolved_by = new.resolved_by,
+                   version = new.version, updated_at = clock_timestamp()
+               from json_to_recordset(%(rows)s::json) as new
+                   (id uuid, status text, resolution text, note text, proposed_by text,
+                    resolved_by text, version int)
+               where old.id = new.id""",
+            rows=json_rows([_row(case) for case in cases]),
         )
+
+    async def payment_of(self, case_id: UUID) -> UUID | None:
+        statement = "select payment_id from reconciliation_case where id = %(id)s"
+        rows = await self._tx.rows(statement, id=case_id)
+        return rows[0]["payment_id"] if rows else None
 
     async def find(
         self, case_id: UUID | None = None, status: CaseStatus | None = None, limit: int = 100
@@ -130,39 +137,6 @@ class PostgresCases:
                where status <> 'RESOLVED' group by kind"""
         )
         return {row["kind"]: row["cases"] for row in rows}
-
-    async def known(self, uetrs: Iterable[UUID]) -> dict[UUID, Instruction]:
-        rows = await self._tx.rows(
-            """select instruction.* from instruction
-               join json_array_elements_text(%(uetrs)s::json) as asked (uetr)
-                   on instruction.uetr = asked.uetr::uuid""",
-            uetrs=json_rows(list(uetrs)),
-        )
-        return {row["uetr"]: instruction_of(row) for row in rows}
-
-    async def book(self, uetrs: Iterable[UUID], day: date) -> None:
-        await self._tx.run(
-            """update instruction set booked_on = %(day)s
-               from (select value::uuid as uetr from json_array_elements_text(%(uetrs)s::json)
-                     order by value) as asked
-               where instruction.uetr = asked.uetr and booked_on is null""",
-            day=day,
-            uetrs=json_rows(list(uetrs)),
-        )
-
-    async def unbooked(self, settled: Settled, after: UUID, limit: int) -> list[Instruction]:
-        rows = await self._tx.rows(
-            """select * from instruction
-               where partner = %(partner)s and status = 'SETTLED' and booked_on is null
-                 and id > %(after)s and updated_at >= %(since)s and updated_at < %(until)s
-               order by id limit %(limit)s""",
-            partner=settled.partner,
-            since=settled.since,
-            until=settled.until,
-            after=after,
-            limit=limit,
-        )
-        return [instruction_of(row) for row in rows]
 
     async def take(self, payment_id: UUID) -> Instruction | None:
         rows = await self._tx.rows(
@@ -207,6 +181,7 @@ def _row(case: Case) -> dict[str, Any]:
 
 def _case(row: dict[str, Any]) -> Case:
     return Case(
+        id=row["id"],
         kind=Finding(row["kind"]),
         partner=row["partner"],
         uetr=row["uetr"],
@@ -222,15 +197,13 @@ def _case(row: dict[str, Any]) -> Case:
     )
 
 
-class MemoryCases:
+class MemoryCases(MemoryStatements):
     """The twin."""
 
     def __init__(self, tx: Any) -> None:
-        self._tx = tx
+        super().__init__(tx)
         self._cases: dict[UUID, Case] = tx.own[CASES]
         self._times: dict[UUID, tuple[datetime, datetime]] = tx.own[f"{CASES}/times"]
-        self._rows: dict[UUID, Instruction] = tx.own[TABLE]
-        self._booked: dict[UUID, date] = tx.own[BOOKED]
 
     async def open(self, cases: Sequence[Case]) -> list[Case]:
         new = [case for case in {case.id: case for case in cases}.values() if self._is_new(case)]
@@ -242,14 +215,24 @@ class MemoryCases:
     def _is_new(self, case: Case) -> bool:
         return case.id not in self._cases
 
+    async def about(self, partner: str, uetrs: Iterable[UUID]) -> list[Case]:
+        asked = set(uetrs)
+        cases = self._cases.values()
+        return [case for case in cases if case.partner == partner and case.uetr in asked]
+
+    async def payment_of(self, case_id: UUID) -> UUID | None:
+        case = self._cases.get(case_id)
+        return case.payment_id if case else None
+
     async def lock(self, case_id: UUID) -> Case | None:
         return self._cases.get(case_id)
 
-    async def save(self, case: Case) -> None:
-        if self._cases[case.id].status is CaseStatus.RESOLVED:
-            raise ValueError(f"case {case.id}: what is resolved does not change")
-        self._cases[case.id] = case
-        self._times[case.id] = (self._times[case.id][0], self._tx.clock.now())
+    async def save(self, cases: Sequence[Case]) -> None:
+        for case in cases:
+            if self._cases[case.id].status is CaseStatus.RESOLVED:
+                raise ValueError(f"case {case.id}: what is resolved does not change")
+            self._cases[case.id] = case
+            self._times[case.id] = (self._times[case.id][0], self._tx.clock.now())
 
     async def find(
         self, case_id: UUID | None = None, status: CaseStatus | None = None, limit: int = 100
@@ -267,27 +250,6 @@ class MemoryCases:
     async def counts(self) -> dict[str, int]:
         kinds = [str(one.kind) for one in self._cases.values() if _is_wanted(one, None)]
         return {kind: kinds.count(kind) for kind in kinds}
-
-    async def known(self, uetrs: Iterable[UUID]) -> dict[UUID, Instruction]:
-        names: dict[UUID, UUID] = self._tx.own[f"{TABLE}/uetr"]
-        return {uetr: self._rows[names[uetr]] for uetr in uetrs if uetr in names}
-
-    async def book(self, uetrs: Iterable[UUID], day: date) -> None:
-        for uetr in await self.known(uetrs):
-            self._booked.setdefault(uetr, day)
-
-    async def unbooked(self, settled: Settled, after: UUID, limit: int) -> list[Instruction]:
-        times = self._tx.own[f"{TABLE}/times"]
-        found = [
-            row
-            for name, row in sorted(self._rows.items())
-            if name > after
-            and row.partner == settled.partner
-            and row.status is Status.SETTLED
-            and row.uetr not in self._booked
-            and settled.since <= times[name].updated_at < settled.until
-        ]
-        return found[:limit]
 
     async def take(self, payment_id: UUID) -> Instruction | None:
         row = self._rows.get(payment_id)

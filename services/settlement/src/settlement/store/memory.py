@@ -8,16 +8,9 @@ from uuid import UUID
 
 from payment_schemas.ids import PaymentId
 from settlement.domain import FINAL, Instruction
-from settlement.domain.reconciliation import Case
-from settlement.store.cases import MemoryCases
-from settlement.store.port import (
-    LEAST_VERSION,
-    MAX_UNFINISHED,
-    MAX_VIOLATIONS,
-    TABLE,
-    Health,
-    New,
-)
+from settlement.store.cases import Cases, MemoryCases
+from settlement.store.port import LEAST_VERSION, MAX_UNFINISHED, MAX_VIOLATIONS, Health, New
+from settlement.store.rows import TABLE
 
 _TIMES = f"{TABLE}/times"
 _UETRS = f"{TABLE}/uetr"
@@ -79,8 +72,9 @@ class MemoryInstructions:
             self._times[name] = replace(self._times[name], updated_at=self._tx.clock.now())
         self._rows[name] = instruction
 
-    async def open_cases(self, cases: Sequence[Case]) -> list[Case]:
-        return await MemoryCases(self._tx).open(cases)
+    @property
+    def cases(self) -> Cases:
+        return MemoryCases(self._tx)
 
     async def find(
         self, payment_id: UUID | None = None, uetr: UUID | None = None
@@ -136,6 +130,7 @@ class MemoryInstructions:
             "created_at": times.created_at,
             "updated_at": times.updated_at,
             "sent_at": row.sent_at,
+            "unusable_since": row.unusable_since,
             "due_at": row.due_at,
             "parked_at": None if lease.parked is None else times.updated_at,
             "last_error": lease.parked,

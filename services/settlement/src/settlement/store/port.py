@@ -8,9 +8,8 @@ from uuid import UUID
 from payment_schemas.ids import PaymentId
 from service_runtime.messages import Trace
 from settlement.domain import Instruction, Status
-from settlement.domain.reconciliation import Case
+from settlement.store.cases import Cases
 
-TABLE = "instruction"
 SIZED_BY = "batch_rows"
 MAX_UNFINISHED = 100
 MAX_VIOLATIONS = 100
@@ -63,8 +62,9 @@ class Instructions(Protocol):
         """Save what a bank's answer has made of instructions, and end their lease."""
         ...
 
-    async def open_cases(self, cases: Sequence[Case]) -> list[Case]:
-        """Open cases about instructions; return those that were not there yet."""
+    @property
+    def cases(self) -> Cases:
+        """The cases, within the same transaction."""
         ...
 
     async def find(

@@ -7,8 +7,7 @@ from uuid import UUID
 from payment_schemas.ids import PaymentId
 from service_runtime.postgres import PostgresTransaction, json_rows
 from settlement.domain import Instruction
-from settlement.domain.reconciliation import Case
-from settlement.store.cases import PostgresCases
+from settlement.store.cases import Cases, PostgresCases
 from settlement.store.port import LEAST_VERSION, MAX_UNFINISHED, MAX_VIOLATIONS, Health, New
 
 
@@ -23,10 +22,10 @@ class PostgresInstructions:
         await self._tx.run(
             """insert into instruction (id, user_id, transaction_id, uetr, partner, amount_minor,
                    currency, debtor_account, creditor_account, confirmed_at, status, next_step,
-                   batch_rows, version, sent_at, due_at, trace)
+                   batch_rows, version, sent_at, unusable_since, due_at, trace)
                select id, user_id, transaction_id, uetr, partner, amount_minor, currency,
                    debtor_account, creditor_account, confirmed_at, status, next_step,
-                   batch_rows, version, sent_at, due_at, trace
+                   batch_rows, version, sent_at, unusable_since, due_at, trace
                from json_populate_recordset(null::instruction, %(rows)s::json)
                order by id on conflict do nothing""",
             rows=rows,
@@ -59,19 +58,21 @@ class PostgresInstructions:
                set status = new.status, next_step = new.next_step, batch_rows = new.batch_rows,
                    tries = new.tries, version = new.version, reason = new.reason,
                    bank_reference = new.bank_reference, sent_at = new.sent_at,
+                   unusable_since = new.unusable_since,
                    due_at = new.due_at, lease_until = null,
                    updated_at = case when old.version = new.version then old.updated_at
                                      else clock_timestamp() end
                from json_to_recordset(%(rows)s::json) as new
                    (id uuid, status text, next_step text, batch_rows smallint, tries int,
                     version int, reason text, bank_reference text, due_at timestamptz,
-                    sent_at timestamptz)
+                    sent_at timestamptz, unusable_since timestamptz)
                where old.id = new.id""",
             rows=json_rows([_changed(one) for one in instructions]),
         )
 
-    async def open_cases(self, cases: Sequence[Case]) -> list[Case]:
-        return await PostgresCases(self._tx).open(cases)
+    @property
+    def cases(self) -> Cases:
+        return PostgresCases(self._tx)
 
     async def find(
         self, payment_id: UUID | None = None, uetr: UUID | None = None
@@ -80,7 +81,7 @@ class PostgresInstructions:
             """select id as payment_id, uetr, transaction_id, user_id, partner, status, next_step,
                    batch_rows, version, tries, amount_minor, currency, debtor_account,
                    creditor_account, reason, bank_reference, confirmed_at, created_at, updated_at,
-                   sent_at, due_at, parked_at, last_error
+                   sent_at, unusable_since, due_at, parked_at, last_error
                from instruction where id = %(payment_id)s or uetr = %(uetr)s
                order by id limit 2""",
             payment_id=payment_id,
@@ -156,4 +157,5 @@ def _changed(instruction: Instruction) -> dict[str, Any]:
         "bank_reference": instruction.bank_reference,
         "due_at": instruction.due_at,
         "sent_at": instruction.sent_at,
+        "unusable_since": instruction.unusable_since,
     }

@@ -5,6 +5,8 @@ from psycopg.rows import DictRow
 from payment_schemas.money import Money
 from settlement.domain import Instruction, NextStep, Status
 
+TABLE = "instruction"
+
 
 def instruction_of(row: DictRow) -> Instruction:
     """Return the instruction in a row of the table."""
@@ -27,4 +29,5 @@ def instruction_of(row: DictRow) -> Instruction:
         reason=row["reason"],
         bank_reference=row["bank_reference"],
         sent_at=row["sent_at"],
+        unusable_since=row["unusable_since"],
     )

@@ -1,0 +1,237 @@
+"""What statements said, beside the instructions: the port, PostgreSQL and the twin."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+from payment_schemas.money import Money
+from service_runtime.postgres import PostgresTransaction, json_rows
+from settlement.domain import Instruction, Status
+from settlement.domain.statements import Booking, StatementEntry
+from settlement.store.rows import TABLE, instruction_of
+
+BOOKED = f"{TABLE}/booked"
+BOOKINGS = "booking"
+READ = "statement_read"
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Transfers of one partner that were settled in a span of time and stand on no statement."""
+
+    partner: str
+    since: datetime
+    until: datetime
+
+
+class Statements(Protocol):
+    """The statements that were read, within one transaction."""
+
+    async def known(self, uetrs: Iterable[UUID]) -> dict[UUID, Instruction]:
+        """Return the instructions of these UETRs, whichever partner's."""
+        ...
+
+    async def enter(self, bookings: Sequence[Booking]) -> None:
+        """Keep movements of one partner, each once; an amount that the bank corrects is corrected.
+
+        Transfers of ours are noted as booked. Who reads the same partner's statements waits.
+        """
+        ...
+
+    async def booked(self, partner: str, uetrs: Iterable[UUID]) -> Mapping[UUID, list[Booking]]:
+        """Return all that a partner has booked under these UETRs, on whatever day."""
+        ...
+
+    async def unbooked(self, settled: Settled, after: UUID, limit: int) -> list[Instruction]:
+        """Return what is settled and on no statement, in the order of its ids, behind `after`."""
+        ...
+
+    async def note_read(self, partner: str, day: date, read_at: datetime) -> None:
+        """Note that a statement was read to its end."""
+        ...
+
+    async def days_read(self, partner: str, since: date) -> set[date]:
+        """Return the days whose statements were read to their end when the day was over."""
+        ...
+
+
+class PostgresStatements:
+    """Statements in PostgreSQL."""
+
+    def __init__(self, tx: PostgresTransaction) -> None:
+        self._tx = tx
+
+    async def known(self, uetrs: Iterable[UUID]) -> dict[UUID, Instruction]:
+        rows = await self._tx.rows(
+            """select instruction.* from instruction
+               join json_array_elements_text(%(uetrs)s::json) as asked (uetr)
+                   on instruction.uetr = asked.uetr::uuid""",
+            uetrs=json_rows(sorted(set(uetrs))),
+        )
+        return {row["uetr"]: instruction_of(row) for row in rows}
+
+    async def enter(self, bookings: Sequence[Booking]) -> None:
+        if not bookings:
+            return
+        # Two readers of one partner would each miss the booking that the other has just seen.
+        partner = bookings[0].partner
+        await self._tx.run("select pg_advisory_xact_lock(hashtext(%(name)s))", name=partner)
+        rows = json_rows([_row(one) for one in sorted(bookings, key=lambda one: one.id)])
+        await self._tx.run(
+            """insert into booking as old (id, partner, uetr, day, amount_minor, currency,
+                   is_reversal, bank_reference, booked_at)
+               select id, partner, uetr, day, amount_minor, currency,
+                   is_reversal, bank_reference, booked_at
+               from json_populate_recordset(null::booking, %(rows)s::json)
+               on conflict (id) do update
+               set amount_minor = excluded.amount_minor, currency = excluded.currency
+               where (old.amount_minor, old.currency)
+                   is distinct from (excluded.amount_minor, excluded.currency)""",
+            rows=rows,
+        )
+        await self._tx.run(
+            """update instruction set booked_on = seen.day
+               from (select distinct uetr, partner, day from json_to_recordset(%(rows)s::json)
+                         as line (uetr uuid, partner text, day date, is_reversal boolean)
+                     where not is_reversal order by uetr) as seen
+               where instruction.uetr = seen.uetr and instruction.partner = seen.partner
+                 and booked_on is null""",
+            rows=rows,
+        )
+
+    async def booked(self, partner: str, uetrs: Iterable[UUID]) -> Mapping[UUID, list[Booking]]:
+        rows = await self._tx.rows(
+            """select booking.* from booking
+               join json_array_elements_text(%(uetrs)s::json) as asked (uetr)
+                   on booking.uetr = asked.uetr::uuid
+               where partner = %(partner)s""",
+            uetrs=json_rows(sorted(set(uetrs))),
+            partner=partner,
+        )
+        return _by_uetr(map(_booking, rows))
+
+    async def unbooked(self, settled: Settled, after: UUID, limit: int) -> list[Instruction]:
+        rows = await self._tx.rows(
+            """select * from instruction
+               where partner = %(partner)s and status = 'SETTLED' and booked_on is null
+                 and id > %(after)s and updated_at >= %(since)s and updated_at < %(until)s
+               order by id limit %(limit)s""",
+            partner=settled.partner,
+            since=settled.since,
+            until=settled.until,
+            after=after,
+            limit=limit,
+        )
+        return [instruction_of(row) for row in rows]
+
+    async def note_read(self, partner: str, day: date, read_at: datetime) -> None:
+        await self._tx.run(
+            """insert into statement_read (partner, day, read_at)
+               values (%(partner)s, %(day)s, %(read_at)s)
+               on conflict (partner, day) do update set read_at = excluded.read_at""",
+            partner=partner,
+            day=day,
+            read_at=read_at,
+        )
+
+    async def days_read(self, partner: str, since: date) -> set[date]:
+        rows = await self._tx.rows(
+            """select day from statement_read
+               where partner = %(partner)s and day >= %(since)s
+                 and read_at >= (day + 1)::timestamp at time zone 'UTC'""",
+            partner=partner,
+            since=since,
+        )
+        return {row["day"] for row in rows}
+
+
+def _by_uetr(bookings: Iterable[Booking]) -> Mapping[UUID, list[Booking]]:
+    found: defaultdict[UUID, list[Booking]] = defaultdict(list)
+    for one in bookings:
+        found[one.entry.uetr].append(one)
+    return found
+
+
+def _row(booking: Booking) -> dict[str, Any]:
+    entry = booking.entry
+    return {
+        "id": booking.id,
+        "partner": booking.partner,
+        "uetr": entry.uetr,
+        "day": booking.day,
+        "amount_minor": entry.money.amount_minor if entry.money else None,
+        "currency": entry.money.currency if entry.money else None,
+        "is_reversal": entry.is_reversal,
+        "bank_reference": entry.bank_reference,
+        "booked_at": entry.booked_at,
+    }
+
+
+def _booking(row: dict[str, Any]) -> Booking:
+    money = None if row["currency"] is None else Money(row["amount_minor"], row["currency"])
+    entry = StatementEntry(
+        row["uetr"], money, row["is_reversal"], row["bank_reference"], row["booked_at"]
+    )
+    return Booking(row["id"], row["partner"], row["day"], entry)
+
+
+class MemoryStatements:
+    """The twin."""
+
+    def __init__(self, tx: Any) -> None:
+        self._tx = tx
+        self._rows: dict[UUID, Instruction] = tx.own[TABLE]
+        self._booked_on: dict[UUID, date] = tx.own[BOOKED]
+        self._bookings: dict[UUID, Booking] = tx.own[BOOKINGS]
+        self._read: dict[tuple[str, date], datetime] = tx.own[READ]
+
+    async def known(self, uetrs: Iterable[UUID]) -> dict[UUID, Instruction]:
+        names: dict[UUID, UUID] = self._tx.own[f"{TABLE}/uetr"]
+        return {uetr: self._rows[names[uetr]] for uetr in uetrs if uetr in names}
+
+    async def enter(self, bookings: Sequence[Booking]) -> None:
+        ours = await self.known(one.entry.uetr for one in bookings)
+        for one in bookings:
+            known = self._bookings.get(one.id, one)
+            self._bookings[one.id] = replace(known, entry=one.entry)
+            mine = ours.get(one.entry.uetr)
+            if mine is not None and mine.partner == one.partner and not one.entry.is_reversal:
+                self._booked_on.setdefault(one.entry.uetr, one.day)
+
+    async def booked(self, partner: str, uetrs: Iterable[UUID]) -> Mapping[UUID, list[Booking]]:
+        asked = set(uetrs)
+        return _by_uetr(
+            one
+            for one in self._bookings.values()
+            if one.partner == partner and one.entry.uetr in asked
+        )
+
+    async def unbooked(self, settled: Settled, after: UUID, limit: int) -> list[Instruction]:
+        times = self._tx.own[f"{TABLE}/times"]
+        found = [
+            row
+            for name, row in sorted(self._rows.items())
+            if name > after
+            and row.partner == settled.partner
+            and row.status is Status.SETTLED
+            and row.uetr not in self._booked_on
+            and settled.since <= times[name].updated_at < settled.until
+        ]
+        return found[:limit]
+
+    async def note_read(self, partner: str, day: date, read_at: datetime) -> None:
+        self._read[partner, day] = read_at
+
+    async def days_read(self, partner: str, since: date) -> set[date]:
+        return {
+            day
+            for (name, day), read_at in self._read.items()
+            if name == partner and day >= since and read_at >= _end_of(day)
+        }
+
+
+def _end_of(day: date) -> datetime:
+    return datetime.combine(day + timedelta(days=1), time(), UTC)
