@@ -113,6 +113,26 @@ CASES = {
     "no contradiction": _quiet(
         "SettlementContradicted", {'late_answers_total{partner="first-bank"}': "1x60"}
     ),
+    "a bank lets nobody in": Case(
+        "BankRefusesUs",
+        {'bank_refusals_total{partner="first-bank",status="401"}': "0x30 0+9x30"},
+        [{"partner": "first-bank", "status": "401"}],
+    ),
+    "a bank refuses what stands in a message": _quiet(
+        "BankRefusesUs", {'bank_refusals_total{partner="first-bank",status="422"}': "0+9x60"}
+    ),
+    "no statement could be read": Case(
+        "StatementUnread",
+        {'reconciliation_total{partner="first-bank",result="unread"}': "0x20 2x40"},
+        [{"partner": "first-bank"}],
+    ),
+    "one statement could be read": _quiet(
+        "StatementUnread",
+        {
+            'reconciliation_total{partner="first-bank",result="unread"}': "0x20 2x40",
+            'reconciliation_total{partner="first-bank",result="matched"}': "0x30 1x30",
+        },
+    ),
     "an unresolved case": Case(
         "ReconciliationBroken",
         {'reconciliation_cases{kind="MISSING_THERE"}': "0x30 2x30"},

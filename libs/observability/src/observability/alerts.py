@@ -36,6 +36,7 @@ def alerts(timing: Timing) -> list[Alert]:
         *_objectives(timing),
         *_payments(timing),
         *_settlement(timing),
+        *_banks(timing),
         *_kafka(timing),
         *_processes(timing),
         *_telemetry(timing),
@@ -160,6 +161,29 @@ def _settlement(timing: Timing) -> list[Alert]:
             "0s",
             "ticket",
             "{{ $value | humanize }} unresolved cases with partners: {{ $labels.kind }}",
+        ),
+    ]
+
+
+def _banks(timing: Timing) -> list[Alert]:
+    return [
+        Alert(
+            "BankRefusesUs",
+            "sum by (partner, status) (increase(bank_refusals_total"
+            f'{{status=~"401|403|404|405"}}[{timing.window("5m")}])) > 0',
+            timing.hold("2m"),
+            "page",
+            "{{ $labels.partner }} takes nothing from us: status {{ $labels.status }}",
+        ),
+        Alert(
+            "StatementUnread",
+            "sum by (partner) (increase(reconciliation_total"
+            f'{{result="unread"}}[{timing.window("3h")}])) > 0'
+            " unless sum by (partner) (increase(reconciliation_total"
+            f'{{result=~"matched|broken"}}[{timing.window("3h")}])) > 0',
+            "0s",
+            "ticket",
+            "no statement of {{ $labels.partner }} could be read for three hours",
         ),
     ]
 
