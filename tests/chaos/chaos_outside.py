@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections import defaultdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,11 +56,13 @@ async def _broken(arena: Arena, mock: str, count: int, **rates: float) -> str:
 
 
 async def partner_lies(arena: Arena, _count: int) -> str:
-    """The banks leave transfers out of their statements, or alter them: each one is found."""
+    """The banks omit transfers from statements, alter or repeat them: each one is found."""
     found = 0
     for kind, name in (
         ("omit_from_statement", "missing_there"),
         ("wrong_amount_on_statement", "amount_differs"),
+        # Last: settlement remembers what a bank has said that it booked.
+        ("twice_on_statement", "missing_here"),
     ):
         await arena.break_mock("partner_bank", **{kind: 0.3})
         try:
@@ -94,16 +97,18 @@ async def _reconciled(arena: Arena, partner: str, today: str) -> tuple[int, Any]
 
 
 async def _told(arena: Arena, partner: str, today: str) -> int:
-    """Count the entries of a bank's book that its own statement lacks or alters."""
+    """Count the entries of a bank's book that its own statement lacks, alters or repeats."""
     stack = arena.stack.description()
     secret = json.loads(stack.credentials.read("partner-credentials"))[partner]
     url = f"{stack.url('partner_bank')}/banks/{partner}/statement"
     headers = {"Authorization": f"Bearer {secret}"}
     async with httpx.AsyncClient(headers=headers, timeout=60) as http:
         answer = (await http.get(url, params={"date": today})).raise_for_status()
-    stated = {entry["uetr"]: entry["amount"] for entry in answer.json()["entries"]}
+    stated: defaultdict[str, list[str]] = defaultdict(list)
+    for entry in answer.json()["entries"]:
+        stated[entry["uetr"]].append(entry["amount"])
     return sum(
-        stated.get(entry["uetr"]) != entry["amount"]
+        stated[entry["uetr"]] != [entry["amount"]]
         for entry in await arena.edge.statement()
         if entry["partner"] == partner and entry["booked_at"].startswith(today)
     )

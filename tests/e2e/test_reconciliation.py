@@ -62,9 +62,30 @@ async def test_a_lying_bank_is_found_out_whatever_it_lies_about(
     status, report = await countersign.json(*order)
     assert (status, report["breaks"]) == (0, [])
     assert report["matched"] >= PAYMENTS
+    assert report["cases_closed"] >= PAYMENTS
+    resolved = ("cases", "list", "--limit", "1000", "--status", "RESOLVED")
+    _, closed = await countersign.json(*resolved)
+    by_itself = [one for one in closed if one["partner"] == PARTNER]
+    assert {one["resolved_by"] for one in by_itself} == {"settlement"}
+    assert {one["kind"] for one in by_itself} == {"MISSING_THERE", "AMOUNT_DIFFERS"}
 
+
+async def test_a_double_booking_on_two_pages_is_found_and_its_case_closed_by_a_person(
+    countersign: Command, system: Stack, edge: Edge, name: str
+):
+    await settled(edge, name)
+    today = datetime.now(UTC).date().isoformat()
+    order = ("reconcile", "--partner", PARTNER, "--date", today)
+    try:
+        await lie(edge, system, "twice_on_statement")
+        status, report = await countersign.json(*order)
+    finally:
+        await edge.http.delete(system.description().url("partner_bank") + "/faults")
+    assert (status, report["matched"] >= PAYMENTS) == (1, True)
+    assert report["missing_here"] == report["cases_opened"] >= PAYMENTS
     _, listed = await countersign.json("cases", "list", "--limit", "1000")
     case = next(one for one in listed if one["partner"] == PARTNER)
+    assert case["details"] == "booked there 2 times"
     resolve = ("cases", "resolve", case["id"], "--note", "their statement was late")
     status, why = await countersign.json(*resolve, "--as", "SETTLE", "--actor", "alice")
     assert (status, "only EXPLAINED is left" in why) == (1, True)
