@@ -32,12 +32,13 @@ from risk.app import FIRST_RETRY_S, LATEST_RETRY_S
 from risk.clients import LookUps
 from risk.domain import AmountBand, Levels, Points
 from risk.domain import Policy as RiskPolicy
-from risk.settings import AMOUNT_POINTS, USD_RATES
+from risk.settings import AMOUNT_POINTS
 from risk.store import MemoryAssessments
 from risk.store.port import TABLE as ASSESSMENT
 from service_runtime.backoff import delay_s
 from service_runtime.consumer import Handler
 from service_runtime.sealing import Sealer
+from service_runtime.settings import USD_RATES
 from service_runtime.work import Work
 from settlement import handlers as settlement
 from settlement.domain import BATCH_ROWS, NextStep

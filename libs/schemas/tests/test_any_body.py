@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payment_schemas.confirm_body import FIELDS, InvalidBodyError, parse_confirm_body
-from payment_schemas.money import DECIMALS
+from payment_schemas.money import DECIMALS, Money, minor_units
 
 
 def attempt(raw, header=None):
@@ -40,6 +40,38 @@ def test_no_body_whatever_is_answered_with_anything_but_a_refusal(raw, header):
         assert read.transaction_id
         assert read.idempotency_key
     assert time.process_time() - begin < 0.25
+
+
+IDS = st.text("aZ09._:-", min_size=1, max_size=20) | st.uuids().map(str) | st.text(max_size=3)
+NEARLY_GOOD = st.fixed_dictionaries(
+    {
+        "transaction_id": IDS,
+        "idempotency_key": IDS,
+        "amount": st.from_regex(r"-?[0-9]{1,13}(\.[0-9]{1,3})?", fullmatch=True),
+        "currency": st.sampled_from(sorted(DECIMALS)),
+        "from_account": IDS,
+        "to_account": IDS,
+    },
+    optional={"otp_code": st.text("01", min_size=5, max_size=7)},
+).map(json.dumps)
+REFUSALS = {f"Invalid field: {name}" for name in FIELDS} | {"Missing field: idempotency_key"}
+
+
+@settings(max_examples=150)
+@given(NEARLY_GOOD)
+def test_a_nearly_good_body_is_read_whole_or_refused_by_the_field(raw):
+    answer, read = attempt(raw.encode())
+    if answer is not None:
+        assert answer.status == 400
+        assert json.loads(answer.body)["error"] in REFUSALS
+        return
+    sent = json.loads(raw)
+    assert {name: getattr(read, name) for name in sent if name != "amount"} == {
+        name: value for name, value in sent.items() if name != "amount"
+    }
+    minor = minor_units(read.amount, read.currency)
+    assert 0 < minor < 10 ** (12 + DECIMALS[read.currency])
+    assert Decimal(Money(minor, read.currency).major()) == Decimal(sent["amount"])
 
 
 @pytest.mark.parametrize(

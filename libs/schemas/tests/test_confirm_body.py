@@ -69,6 +69,15 @@ def test_an_identifier_outside_the_alphabet_is_refused(name, value):
     }
 
 
+@pytest.mark.parametrize("name", ["transaction_id", "from_account", "to_account"])
+@pytest.mark.parametrize("value", [".", "..", "::", "-_-", "." * 64])
+def test_an_identifier_has_a_letter_or_a_digit(name, value):
+    assert refusal(body(**{name: value})) == {
+        "error": f"Invalid field: {name}",
+        "details": "must contain a letter or digit",
+    }
+
+
 @pytest.mark.parametrize("name", ["transaction_id", "from_account", "to_account", "otp_code"])
 @pytest.mark.parametrize("value", [1, 1.5, True, [], {}])
 def test_a_text_field_takes_no_other_type(name, value):
@@ -124,6 +133,14 @@ def test_a_strict_key_is_a_random_uuid(key, taken):
         ("5200", None, True),
         ("5200.00", None, True),
         ("5200.0", "USD", True),
+        ("1.000", "USD", False),
+        ("5200.000", None, False),
+        ("1.", "USD", False),
+        (".5", "USD", False),
+        ("1.0", "JPY", False),
+        ("1.000", "KWD", True),
+        ("000000000001.00", "USD", True),
+        ("0000000000001.00", "USD", False),
         ("0.01", "USD", True),
         ("0.001", "USD", False),
         ("0", "USD", False),
@@ -187,13 +204,38 @@ def test_a_currency_is_an_iso_4217_code(currency):
     assert refusal(body(currency=currency))["error"] == "Invalid field: currency"
 
 
-@pytest.mark.parametrize("name", ["from_account", "to_account"])
-@pytest.mark.parametrize("number", ["4111111111111111", "378282246310005", "4222222222222"])
-def test_a_card_number_is_no_account(name, number):
+def test_a_currency_that_cannot_be_scored_is_refused_by_name():
+    raw = body(currency="KWD", amount="1.234")
+
+    assert parse(raw, currencies={"USD", "KWD"}).currency == "KWD"
+    assert refusal(raw, currencies={"USD"}) == {
+        "error": "Invalid field: currency",
+        "details": "is not supported",
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["transaction_id", "idempotency_key", "from_account", "to_account"]
+)
+@pytest.mark.parametrize(
+    "number",
+    [
+        *("4111111111111111", "378282246310005", "4222222222222"),
+        *("4111-1111-1111-1111", "3782.822463.10005", "tx-4111-1111.1111-1111"),
+    ],
+)
+def test_a_card_number_stands_in_no_id(name, number):
     assert refusal(body(**{name: number})) == {
         "error": f"Invalid field: {name}",
         "details": "must not be a card number",
     }
+
+
+def test_a_card_number_with_spaces_is_no_key_in_body_or_header():
+    told = {"error": "Invalid field: idempotency_key", "details": "must not be a card number"}
+
+    assert refusal(body(idempotency_key="4111 1111 1111 1111")) == told
+    assert refusal(body(idempotency_key=None), "4111 1111 1111 1111") == told
 
 
 @pytest.mark.parametrize("number", ["4111111111111112", "411111111111", "41111111111111111110"])

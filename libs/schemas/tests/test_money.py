@@ -4,16 +4,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payment_schemas.money import DECIMALS, Money, decimal_of, minor_units
+from payment_schemas.money import DECIMALS, Money, amount_minor_of, decimal_of, minor_units
 
 CURRENCIES = st.sampled_from(sorted(DECIMALS))
 
 
 @pytest.mark.parametrize(
-    ("currency", "decimals"), [("USD", 2), ("EUR", 2), ("JPY", 0), ("KWD", 3), ("CLF", 4)]
+    ("currency", "decimals"),
+    [("USD", 2), ("EUR", 2), ("JPY", 0), ("KWD", 3), ("CLF", 4), ("XCG", 2), ("ISK", 0)],
 )
 def test_a_currency_has_the_decimals_that_iso_4217_gives_it(currency, decimals):
     assert DECIMALS[currency] == decimals
+
+
+@pytest.mark.parametrize("code", ["ANG", "BGN", "CUC", "HRK", "SLL", "ZWL", "XXX", "XTS", "XAU"])
+def test_a_withdrawn_code_and_what_has_no_minor_unit_is_no_currency(code):
+    assert code not in DECIMALS
 
 
 @pytest.mark.parametrize(
@@ -53,6 +59,30 @@ def test_minor_units_are_exact_or_none(number, currency, minor):
 @given(st.integers(0, 10**16), CURRENCIES)
 def test_an_amount_survives_the_way_to_text_and_back(minor, currency):
     assert minor_units(decimal_of(Money(minor, currency).major()), currency) == minor
+
+
+@given(st.integers(0, 10**16), CURRENCIES)
+def test_an_amount_of_up_to_12_digits_before_the_point_is_read_as_it_is_shown(minor, currency):
+    shown = Money(minor, currency).major()
+    if minor < 10 ** (12 + DECIMALS[currency]):
+        assert amount_minor_of(shown, currency, positive=False) == minor
+    else:
+        with pytest.raises(ValueError, match="at most 12 digits before the point"):
+            amount_minor_of(shown, currency)
+
+
+@given(st.integers(0, 10**9), CURRENCIES, st.integers(1, 3))
+def test_zeros_count_as_decimals(whole, currency, more):
+    with pytest.raises(ValueError, match=f"at most {DECIMALS[currency]} decimals"):
+        amount_minor_of(f"{whole}.{'0' * (DECIMALS[currency] + more)}", currency, positive=False)
+
+
+@pytest.mark.parametrize(
+    "written", ["", "-1", "+1", " 1", "1 ", "1e3", "1_000", "٣", ".5", "1.", "0x1"]
+)
+def test_an_amount_is_digits_and_a_point(written):
+    with pytest.raises(ValueError, match="must be 0 or more, with at most 2 decimals"):
+        amount_minor_of(written, "USD", positive=False)
 
 
 @pytest.mark.parametrize("text", ["", "one", "NaN", "Infinity", "-Infinity", "1e", "--1"])

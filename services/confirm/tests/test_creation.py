@@ -51,17 +51,23 @@ UNKNOWN = '{"error":"Unknown account: acc-1"}'
             400,
             '{"error":"Invalid field: currency","details":"must be the account\'s currency"}',
         ),
+        (
+            {"currency": "KWD"},
+            replace(ACCOUNT, currency="KWD"),
+            400,
+            '{"error":"Invalid field: currency","details":"is not supported"}',
+        ),
     ],
 )
 def test_a_request_that_cannot_create_a_payment_is_told_why_in_order(fields, account, status, body):
-    answer = refusal(first_request(**fields), account)
+    answer = refusal(first_request(**fields), account, POLICY)
 
     assert (answer.status, answer.body) == (status, body)
 
 
 @pytest.mark.parametrize("currency", [None, "USD"])
 def test_a_complete_request_on_the_users_own_account_is_not_refused(currency):
-    assert refusal(first_request(currency=currency), ACCOUNT) is None
+    assert refusal(first_request(currency=currency), ACCOUNT, POLICY) is None
 
 
 def test_a_new_payment_waits_for_its_risk():

@@ -34,7 +34,7 @@ async def world(postgres_world):
 @pytest.fixture
 async def http(world):
     app = create_app("confirm", {}, world.clock)
-    app.include_router(routes(world.database, CREDENTIALS))
+    app.include_router(routes(world.database, CREDENTIALS, {"USD", "EUR", "JPY"}))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://confirm") as client:
         yield client
@@ -183,10 +183,15 @@ async def test_an_account_of_another_owner_or_currency_is_409_and_nothing_is_ope
         ("name", "in-flight:USD"),
         ("name", "equity:opening:USD"),
         ("name", "a b"),
+        ("name", ".."),
+        ("name", "4111-1111-1111-1111"),
         ("owner", ""),
         ("owner", "usr\x00"),
+        ("owner", "4111 1111 1111 1111"),
         ("balance_minor", -1),
+        ("balance_minor", 10**14),
         ("currency", "XXX"),
+        ("currency", "KWD"),
         ("count", 0),
         ("count", 1001),
         ("first", 0),
@@ -198,6 +203,49 @@ async def test_an_order_that_breaks_a_rule_is_refused_by_the_fields_name(http, f
 
     assert answer.status_code == 400
     assert answer.json()["error"] == f"Invalid field: {field}"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "details"),
+    [
+        ("name", "::", "must contain a letter or digit"),
+        ("name", "4111111111111111", "must not be a card number"),
+        ("currency", "KWD", "is not supported"),
+        ("currency", "CLF", "is not supported"),
+        ("balance_minor", 10**14, "must have at most 12 digits before the point"),
+    ],
+)
+async def test_a_refused_order_says_why_as_the_edge_does_and_opens_nothing(
+    http, world, field, value, details
+):
+    before = await world.balances()
+
+    answer = await http.post("/admin/accounts", json={**ORDER, field: value}, headers=by("opener"))
+
+    told = {"error": f"Invalid field: {field}", "details": details}
+    assert (answer.status_code, answer.json()) == (400, told)
+    assert await world.balances() == before
+
+
+async def test_a_number_behind_a_name_makes_no_card_number(http):
+    order = {**ORDER, "name": "411111111111", "count": 1000, "first": 1000}
+
+    answer = await http.post("/admin/accounts", json=order, headers=by("opener"))
+
+    assert (answer.status_code, answer.json()["error"]) == (400, "Invalid field: name")
+
+
+async def test_openings_that_the_ledger_cannot_sum_up_are_409_by_the_fields_name(http, world):
+    await http.post("/admin/accounts", json=ORDER, headers=by("opener"))
+    await world.plant(
+        "update account set balance_minor = -9223372036854775800 where id like 'equity:%'"
+    )
+
+    order = {**ORDER, "name": "acc-10"}
+    answer = await http.post("/admin/accounts", json=order, headers=by("opener"))
+
+    assert (answer.status_code, answer.json()["error"]) == (409, "Invalid field: balance_minor")
+    assert "acc-10" not in await world.balances()
 
 
 async def test_a_name_leaves_room_for_its_numbers(http):
@@ -225,6 +273,15 @@ async def test_no_query_makes_it_fail(http, query, text):
     answer = await http.get(path, params={name: text}, headers=by("auditor"))
 
     assert answer.status_code in (200, 400)
+
+
+@pytest.mark.parametrize("name", ["user_id", "idempotency_key"])
+async def test_keys_that_postgresql_cannot_take_are_refused(http, name):
+    asked = {"keys": [{"user_id": "usr-456", "idempotency_key": "k", name: "a\x00"}]}
+
+    answer = await http.post("/admin/answers", json=asked, headers=by("auditor"))
+
+    assert (answer.status_code, answer.json()["details"]) == (400, "must be printable")
 
 
 async def test_stored_final_answers_are_told_by_user_and_key(http, world):

@@ -120,6 +120,7 @@ class Edge:
             seal=partial(seal, Sealer(SEALING_KEY), TAG_KEY),
             answer_within_s=self.answer_within_s,
             strict_keys=self.strict,
+            currencies={"USD", "EUR", "JPY"},
             anyone_trusted=self.anonymous is not None,
         )
         self.app = create_app("gateway", {}, self.clock)

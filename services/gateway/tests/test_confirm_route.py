@@ -70,6 +70,24 @@ ROWS = [
         400,
         '{"error":"Invalid field: to_account","details":"must not be a card number"}',
     ),
+    pytest.param(
+        {"transaction_id": ".."},
+        400,
+        '{"error":"Invalid field: transaction_id","details":"must contain a letter or digit"}',
+    ),
+    pytest.param(
+        {"idempotency_key": "4111 1111 1111 1111"},
+        400,
+        '{"error":"Invalid field: idempotency_key","details":"must not be a card number"}',
+    ),
+    pytest.param(
+        {"amount": "1.000"},
+        400,
+        '{"error":"Invalid field: amount","details":"must be positive, with at most 2 decimals"}',
+    ),
+    pytest.param(
+        {"currency": "KWD"}, 400, '{"error":"Invalid field: currency","details":"is not supported"}'
+    ),
 ]
 
 

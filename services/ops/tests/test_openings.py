@@ -42,6 +42,12 @@ def test_a_balance_is_in_minor_units(text, currency, expected):
         ("much", "USD", "--balance"),
         ("NaN", "USD", "--balance"),
         ("1" * 13, "USD", "--balance"),
+        ("0000000000001", "USD", "--balance"),
+        ("1.000", "USD", "--balance"),
+        ("1.0", "JPY", "--balance"),
+        ("1_000", "USD", "--balance"),
+        ("1e3", "USD", "--balance"),
+        ("٣", "USD", "--balance"),
         ("1", "XXL", "--currency"),
     ],
 )

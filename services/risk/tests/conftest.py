@@ -19,10 +19,11 @@ from payment_schemas.events.confirmation import PaymentConfirmed
 from payment_schemas.events.risk import AssessmentRequested, Screening
 from payment_schemas.ids import payment_id_of
 from risk.domain import AmountBand, Evidence, History, Levels, Points, Policy, Question
-from risk.settings import USD_RATES, Settings
+from risk.settings import Settings
 from risk.store import MemoryAssessments, PostgresAssessments, assessment_table
 from service_runtime.messages import Received
 from service_runtime.postgres import PostgresDatabase
+from service_runtime.settings import USD_RATES
 from testkit.database import Backend, FreshDatabase, fresh_database
 from testkit.events import NOON, received
 from testkit.memory import MemoryDatabase, MemoryWorkTable, SteadyClock

@@ -192,7 +192,11 @@ async def test_a_break_is_found_looked_at_and_explained_over_http(client, world)
         ("reconciliations", {**RECONCILE, "days": 2}, "days"),
         (f"cases/{FIRST}/resolve", {**RESOLVE, "resolution": "FLIP"}, "resolution"),
         (f"cases/{FIRST}/resolve", {**RESOLVE, "actor": ""}, "actor"),
+        ("reconciliations", {**RECONCILE, "date": "9999-12-31"}, "date"),
+        ("reconciliations", {**RECONCILE, "date": "0001-01-01"}, "date"),
+        (f"cases/{FIRST}/resolve", {**RESOLVE, "actor": "a\x00"}, "actor"),
         (f"cases/{FIRST}/resolve", {**RESOLVE, "note": "x" * 501}, "note"),
+        (f"cases/{FIRST}/resolve", {**RESOLVE, "note": "a\x00"}, "note"),
         ("cases/7/resolve", RESOLVE, "case_id"),
     ],
 )

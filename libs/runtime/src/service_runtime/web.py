@@ -140,7 +140,8 @@ async def _refuse_invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it alone
     fault = error.errors()[0]
     name = ".".join(str(part) for part in fault["loc"][1:]) or "body"
-    return JsonResponse({"error": f"Invalid field: {name}", "details": fault["msg"]}, 400)
+    details = fault["msg"].removeprefix("Value error, ")
+    return JsonResponse({"error": f"Invalid field: {name}", "details": details}, 400)
 
 
 def _failure(error: Exception) -> Response:

@@ -56,7 +56,7 @@ def build(settings: Settings) -> Process:
         handlers=_handlers(partial(draw, service.clock), policy),
         emits=EMITS,
         workers=[deadlines],
-        routes=routes(service.database, service.credentials),
+        routes=routes(service.database, service.credentials, policy.currencies),
     )
 
 

@@ -1,5 +1,6 @@
 """What confirm tells the gateway and operators over HTTP."""
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -9,9 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from confirm.domain.opening import Opening
 from confirm.domain.payment import Payment
-from confirm.store.records import ForeignAccountError, PostgresRecords
-from payment_schemas.ids import AccountId, UserId
-from payment_schemas.money import DEFAULT_CURRENCY, Currency, Money
+from confirm.store.records import ForeignAccountError, LedgerFullError, PostgresRecords
+from payment_schemas.card_numbers import holds_card_number
+from payment_schemas.ids import NewAccountId, NewUserId, Printable
+from payment_schemas.money import (
+    DECIMALS,
+    DEFAULT_CURRENCY,
+    MAX_INTEGER_DIGITS,
+    Currency,
+    Money,
+)
 from service_runtime.postgres import PostgresDatabase
 from service_runtime.web import Credentials, JsonResponse
 
@@ -33,10 +41,10 @@ class AccountsToOpen(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: AccountId
-    owner: UserId
-    balance_minor: int = Field(ge=0, lt=10**16)
+    name: NewAccountId
+    owner: NewUserId
     currency: Currency = DEFAULT_CURRENCY
+    balance_minor: int = Field(ge=0)
     count: int | None = Field(default=None, ge=1, le=1000)
     first: int = Field(default=1, ge=1, le=1_000_000)
 
@@ -47,12 +55,14 @@ class AccountsToOpen(BaseModel):
             raise ValueError("must not be the name of one of our own accounts")
         return name
 
-    @field_validator("owner")
+    @field_validator("balance_minor")
     @classmethod
-    def _printable(cls, owner: str) -> str:
-        if not owner.isprintable():
-            raise ValueError("must be printable")
-        return owner
+    def _as_long_as_an_amount(cls, balance_minor: int, info: ValidationInfo) -> int:
+        if balance_minor >= 10 ** (
+            MAX_INTEGER_DIGITS + DECIMALS[info.data.get("currency", DEFAULT_CURRENCY)]
+        ):
+            raise ValueError(f"must have at most {MAX_INTEGER_DIGITS} digits before the point")
+        return balance_minor
 
     @field_validator("count")
     @classmethod
@@ -68,14 +78,17 @@ class KeysToLookUp(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    keys: list[dict[Literal["user_id", "idempotency_key"], str]] = Field(max_length=1000)
+    keys: list[dict[Literal["user_id", "idempotency_key"], Printable]] = Field(max_length=1000)
 
 
-def routes(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
-    """Return the routes: the gateway's read, and what operators ask."""
+def routes(
+    database: PostgresDatabase, credentials: Credentials, currencies: Collection[str]
+) -> APIRouter:
+    """Return the routes: the gateway's read, what operators ask, and the opening of accounts."""
     router = APIRouter()
     router.include_router(_reads(database, credentials))
     router.include_router(_admin(database, credentials), prefix="/admin")
+    router.include_router(_openings(database, credentials, currencies), prefix="/admin")
     return router
 
 
@@ -127,9 +140,21 @@ def _admin(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
         async with database.transaction() as tx:
             return JsonResponse(await PostgresRecords(tx).check(unfinished_after_s))
 
-    @router.post("/accounts", dependencies=[Depends(credentials.require("ops.write"))])
+    return router
+
+
+def _openings(
+    database: PostgresDatabase, credentials: Credentials, currencies: Collection[str]
+) -> APIRouter:
+    router = APIRouter(dependencies=[Depends(credentials.require("ops.write"))])
+
+    @router.post("/accounts")
     async def open_accounts(order: AccountsToOpen) -> Response:
+        if order.currency not in currencies:
+            return _invalid("currency", "is not supported")
         opening = Opening(**order.model_dump())
+        if any(holds_card_number(account.id) for account in opening.accounts()):
+            return _invalid("name", "must not be a card number")
         try:
             async with database.transaction() as tx:
                 records = PostgresRecords(tx)
@@ -137,10 +162,16 @@ def _admin(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
                 existing = len(opening.accounts()) - opened
         except ForeignAccountError as foreign:
             details = f"{foreign} is another account: of another owner or currency"
-            return JsonResponse({"error": "Invalid field: name", "details": details}, 409)
+            return _invalid("name", details, 409)
+        except LedgerFullError:
+            return _invalid("balance_minor", "is more than the ledger can take on", 409)
         return JsonResponse({"opened": opened, "existing": existing})
 
     return router
+
+
+def _invalid(field: str, details: str, status: int = 400) -> Response:
+    return JsonResponse({"error": f"Invalid field: {field}", "details": details}, status)
 
 
 def public_view(payment: Payment) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from typing import Literal
 from pydantic import Field
 
 from confirm.domain.payment import Policy
-from service_runtime.settings import ServiceSettings
+from service_runtime.settings import CurrencySettings, ServiceSettings
 
 
-class Settings(ServiceSettings):
+class Settings(ServiceSettings, CurrencySettings):
     """Confirm's settings; the defaults are the contract's figures."""
 
     port: int = Field(default=3010, ge=1, le=65535)
@@ -30,5 +30,6 @@ class Settings(ServiceSettings):
             review_over_score=self.review_over_score,
             challenge_again_after=timedelta(seconds=self.challenge_again_after_s),
             patience=timedelta(seconds=self.patience_s),
+            currencies=self.currencies,
             replay_status=self.replay_status,
         )

@@ -40,6 +40,7 @@ def build(settings: Settings) -> Process:
         answer_within_s=settings.answer_within_s,
         strict_keys=settings.strict_idempotency_keys,
         anyone_trusted=settings.profile == "dev",
+        currencies=settings.currencies,
     )
     checks = {"kafka": producer.connected, "answers": answers.ready}
     app = create_app("gateway", checks, clock, begins_traces=True)

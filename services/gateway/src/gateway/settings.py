@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode
 
-from service_runtime.settings import KafkaSettings, SecretKey, SecretText
+from service_runtime.settings import CurrencySettings, KafkaSettings, SecretKey, SecretText
 
 
 def _listed(text: object) -> object:
@@ -20,7 +20,7 @@ def _networks(text: object) -> object:
     return [ip_network(part) for part in listed] if isinstance(listed, list) else listed
 
 
-class Settings(KafkaSettings):
+class Settings(KafkaSettings, CurrencySettings):
     """The gateway's settings; the defaults are the contract's figures."""
 
     port: int = Field(default=3000, ge=1, le=65535)

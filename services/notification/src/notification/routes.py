@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from notification.domain import Contact
 from notification.store import Deliveries
-from payment_schemas.ids import UserId
+from payment_schemas.ids import NewUserId, Printable
 from payment_schemas.sealed import Personal
 from service_runtime.ports import Database
 from service_runtime.web import Credentials, JsonResponse
@@ -25,10 +25,10 @@ class ContactBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    user_id: UserId
+    user_id: NewUserId
     phone: Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
     """E.164."""
-    email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
+    email: Annotated[Printable, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
 
 
 class ContactsBody(BaseModel):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ops.errors import NotAskedError
 from ops.system import System
-from payment_schemas.money import DECIMALS, MAX_INTEGER_DIGITS, decimal_of, minor_units
+from payment_schemas.money import DECIMALS, amount_minor_of
 
 SLICE = 1000
 """Accounts, or contacts, that one order opens at most."""
@@ -51,18 +51,10 @@ def balance_of(text: str, currency: str) -> int:
     """Return a balance in minor units; raise NotAskedError naming what is wrong."""
     if currency not in DECIMALS:
         raise NotAskedError(f"--currency: {currency} is no ISO 4217 code, such as USD")
-    places = DECIMALS[currency]
-    rule = f"--balance: must be 0 or more, with at most {places} decimals, such as 100"
     try:
-        number = decimal_of(text)
-    except ValueError:
-        raise NotAskedError(rule) from None
-    if number < 0 or number.adjusted() >= MAX_INTEGER_DIGITS:
-        raise NotAskedError(rule)
-    balance = minor_units(number, currency)
-    if balance is None:
-        raise NotAskedError(rule)
-    return balance
+        return amount_minor_of(text, currency, positive=False)
+    except ValueError as broken:
+        raise NotAskedError(f"--balance: {broken}, such as 100") from None
 
 
 def contact_of(user: str) -> dict[str, str]:

@@ -1,41 +1,25 @@
 """What risk is told by its environment, and the policy that this makes."""
 
 from datetime import timedelta
-from decimal import Decimal
 from typing import Annotated, Self
 
 from pydantic import Field, HttpUrl, model_validator
 
-from payment_schemas.money import Currency
 from risk.domain import AmountBand, Levels, Points, Policy
-from service_runtime.settings import ServiceSettings
+from service_runtime.settings import CurrencySettings, ServiceSettings
 
-RatePerUnit = Annotated[Decimal, Field(gt=0, lt=1_000_000)]
 FactorPoints = Annotated[int, Field(ge=0, le=100)]
 Score = Annotated[int, Field(ge=0, le=101)]
-
-# Indicative, for the bands of the score only; money is never converted by them.
-USD_RATES: dict[str, Decimal] = {
-    "USD": Decimal(1),
-    "EUR": Decimal("1.10"),
-    "GBP": Decimal("1.30"),
-    "CHF": Decimal("1.15"),
-    "JPY": Decimal("0.0070"),
-    "CAD": Decimal("0.75"),
-    "AUD": Decimal("0.67"),
-}
 AMOUNT_POINTS = {1_000: 20, 5_000: 45, 10_000: 50}
 
 
-class Settings(ServiceSettings):
+class Settings(ServiceSettings, CurrencySettings):
     """Settings of the risk service. Points and thresholds: contract.md, risk score."""
 
     ofac_url: HttpUrl
     kyc_url: HttpUrl
     look_up_timeout_s: float = Field(default=3.0, gt=0, le=5)
     """For one call; a slice of retries must fit its lease."""
-    usd_rates: dict[Currency, RatePerUnit] = USD_RATES
-    """USD for one major unit of each currency that payments are made in."""
     amount_points: dict[Annotated[int, Field(ge=1)], FactorPoints] = AMOUNT_POINTS
     """Points by the whole USD from which they are given; the highest one reached counts."""
     new_payee_points: FactorPoints = 40

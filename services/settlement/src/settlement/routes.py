@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from payment_schemas.ids import Printable
 from service_runtime.ports import Database
 from service_runtime.web import JsonResponse
 from settlement.domain.reconciliation import Case, CaseStatus, Proposal, Refused, Resolution
@@ -17,6 +18,7 @@ from settlement.store import Cases, Instructions
 
 MAX_EXPORTED = 1000
 FIRST = UUID(int=0)
+Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2199, 12, 31))]
 
 
 class ToReconcile(BaseModel):
@@ -25,7 +27,7 @@ class ToReconcile(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     partner: str = Field(max_length=32)
-    date: date
+    date: Day
 
 
 class ToResolve(BaseModel):
@@ -34,8 +36,8 @@ class ToResolve(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     resolution: Resolution
-    actor: str = Field(min_length=1, max_length=128)
-    note: str = Field(min_length=1, max_length=500)
+    actor: Printable = Field(min_length=1, max_length=128)
+    note: str = Field(min_length=1, max_length=500, pattern=r"^[^\x00]+$")
 
 
 class Told(Protocol):

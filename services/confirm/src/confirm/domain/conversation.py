@@ -42,7 +42,7 @@ class Conversation:
         decisions = []
         for request in requests:
             account, payment_id, key = self._account(request), _id_of(request), _key_of(request)
-            if payment_id in ids or key in keys or account is None or refusal(request, account):
+            if payment_id in ids or key in keys or account is None or self.refusal(request):
                 continue
             decisions.append(create(request, account, draw(), self.policy, self.now))
             ids.add(payment_id)
@@ -75,7 +75,7 @@ class Conversation:
 
     def refusal(self, request: ConfirmRequested) -> Answer | None:
         """Return why a request creates nothing, or None where it could."""
-        return refusal(request, self._account(request))
+        return refusal(request, self._account(request), self.policy)
 
     def _account(self, request: ConfirmRequested) -> Account | None:
         return self.accounts.get(request.from_account or "")

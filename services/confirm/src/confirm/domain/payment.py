@@ -1,5 +1,6 @@
 """A payment, its states, and the one way from one to the next."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -9,6 +10,7 @@ from payment_schemas.answers import DeclineReason, PublicStatus
 from payment_schemas.events.base import ClientContext
 from payment_schemas.events.risk import RiskLevel
 from payment_schemas.ids import ChallengeId, PaymentId, RequestId, Uetr
+from payment_schemas.money import DEFAULT_CURRENCY
 
 SettlementState = Literal["NONE", "PENDING", "SENT", "SETTLED", "REJECTED", "UNKNOWN", "RECONCILE"]
 
@@ -60,6 +62,8 @@ class Policy:
     challenge_again_after: timedelta = timedelta(seconds=30)
     patience: timedelta = timedelta(minutes=15)
     """How long a state that waits for another service, or for a code that has ended, may last."""
+    currencies: Collection[str] = frozenset({DEFAULT_CURRENCY})
+    """Those that risk can score; a payment in another one would only wait for its deadline."""
     replay_status: int | None = None
     """Status of a replayed answer; None: the first answer's own."""
 

@@ -27,7 +27,7 @@ class Drawn:
     reference: str
 
 
-def refusal(request: ConfirmRequested, account: Account | None) -> Answer | None:
+def refusal(request: ConfirmRequested, account: Account | None, policy: Policy) -> Answer | None:
     """Return why a request cannot create a payment, or None where it can."""
     for name in ("amount", "from_account", "to_account"):
         if getattr(request, name) is None:
@@ -36,6 +36,8 @@ def refusal(request: ConfirmRequested, account: Account | None) -> Answer | None
         return answers.unknown_account(str(request.from_account))
     if account.currency != (request.currency or DEFAULT_CURRENCY):
         return answers.invalid_field("currency", "must be the account's currency")
+    if account.currency not in policy.currencies:
+        return answers.invalid_field("currency", "is not supported")
     return None
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, LiteralString
 from uuid import UUID
 
+import psycopg
 from psycopg.rows import DictRow
 
 from confirm.domain.ledger import Ledger
@@ -58,6 +59,10 @@ order by updated_at limit 100"""
 
 class ForeignAccountError(ValueError):
     """An account of that name is another owner's, or in another currency."""
+
+
+class LedgerFullError(ValueError):
+    """The opening's counterpart would no longer fit into a balance."""
 
 
 class PostgresRecords:
@@ -145,7 +150,8 @@ class PostgresRecords:
     async def open_accounts(self, opening: Opening) -> int:
         """Open what is not yet there; return how many were new.
 
-        Raises ForeignAccountError, naming the first account that is not what was ordered.
+        Raises ForeignAccountError, naming the first account that is not what was ordered, and
+        LedgerFullError.
         """
         rows = await self._tx.rows(
             """insert into account (id, owner, currency)
@@ -155,12 +161,16 @@ class PostgresRecords:
             rows=json_rows(opening.accounts()),
         )
         new = {row["id"] for row in rows}
-        await self._refuse_foreign(opening)
         opened = [account for account in opening.accounts() if account.id in new]
         ledger = Ledger({account.id: account for account in opened})
         for journal in opening.journals(opened):
             ledger.post(journal)
-        await PostgresPayments(self._tx).post(ledger)
+        try:
+            await PostgresPayments(self._tx).post(ledger)
+            # The first statement behind it that waits: what the database refuses shows itself here.
+            await self._refuse_foreign(opening)
+        except psycopg.errors.NumericValueOutOfRange:
+            raise LedgerFullError from None
         return len(new)
 
     async def _refuse_foreign(self, opening: Opening) -> None:

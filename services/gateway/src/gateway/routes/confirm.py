@@ -1,7 +1,7 @@
 """`POST /payment/confirm`: the contract's refusals in order, then confirm's answer."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -35,6 +35,8 @@ class ConfirmRoute:
     seal: Seal
     answer_within_s: float
     strict_keys: bool
+    currencies: Collection[str]
+    """Those that the platform can score."""
     anyone_trusted: bool
     """Whether a country is believed from anyone: in the development profile."""
 
@@ -62,7 +64,9 @@ class ConfirmRoute:
         raw = await _body(request)
         user_id = await self.admission.writer(request)
         key = request.headers.get("idempotency-key")
-        body = parse_confirm_body(raw, key, strict_keys=self.strict_keys)
+        body = parse_confirm_body(
+            raw, key, strict_keys=self.strict_keys, currencies=self.currencies
+        )
         code = None
         if body.otp_code is not None:
             code = self.seal(user_id, body.transaction_id, body.otp_code)

@@ -4,7 +4,11 @@ from typing import Any
 
 from payment_schemas.ids import IDENTIFIER_PATTERN
 
-_ID = {"type": "string", "pattern": IDENTIFIER_PATTERN}
+_ID = {
+    "type": "string",
+    "pattern": IDENTIFIER_PATTERN.replace("^", "^(?=.*[A-Za-z0-9])"),
+    "description": "At least one letter or digit; no card number.",
+}
 _TEXT = {"type": "string"}
 
 
@@ -24,13 +28,20 @@ _BODY = _object(
         "type": "string",
         "minLength": 1,
         "maxLength": 255,
-        "description": "Required here or as the header Idempotency-Key; both must agree.",
+        "description": "Required here or as the header Idempotency-Key; both must agree. No card"
+        " number.",
     },
     amount={
         "oneOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string"}],
-        "description": "Major units; required for the first call of a transaction.",
+        "description": "Major units: at most 12 digits before the point, and no more decimals than"
+        " the currency has (zeros count). Required for the first call of a transaction.",
     },
-    currency={"type": "string", "pattern": "^[A-Z]{3}$", "default": "USD"},
+    currency={
+        "type": "string",
+        "pattern": "^[A-Z]{3}$",
+        "default": "USD",
+        "description": "ISO 4217; the account's currency, and one that the platform supports.",
+    },
     from_account=_ID,
     to_account=_ID,
     otp_code={"type": "string", "pattern": "^[0-9]{6}$"},

@@ -1,7 +1,6 @@
 """Transfers as partner banks see them, and how each payee behaves. Pure."""
 
 import hashlib
-import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Literal, TypedDict
@@ -11,10 +10,10 @@ from pydantic import UUID4, Field, StringConstraints, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
 from mocks.bodies import MAX_ITEMS, Body
-from payment_schemas.money import DEFAULT_CURRENCY, Currency, Money, decimal_of, minor_units
+from payment_schemas.ids import AccountId
+from payment_schemas.money import DEFAULT_CURRENCY, Currency, Money, amount_minor_of
 
 Status = Literal["ACCEPTED", "REJECTED", "PENDING", "NOT_FOUND", "?"]
-Account = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 
 REJECTED_PAYEE = "payee-rejected"
 LATE_PAYEE = "payee-late"
@@ -23,8 +22,6 @@ REFUSED_PAYEE = "payee-refused"
 GARBLED_PAYEE = "payee-garbled"
 MISMATCHED_PAYEE = "payee-mismatched"
 REJECTED_REASON = "account_closed"
-# Source: the contract at the edge, field `amount`; here always text, with the decimals it has.
-_AMOUNT = re.compile(r"\d{1,12}(\.\d{1,4})?")
 
 
 class Instruction(Body):
@@ -34,26 +31,20 @@ class Instruction(Body):
     end_to_end_id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     currency: Currency
     amount: str
-    debtor_account: Account
-    creditor_account: Account
+    debtor_account: AccountId
+    creditor_account: AccountId
 
     @field_validator("amount")
     @classmethod
     def _amount_of_money(cls, amount: str, info: ValidationInfo) -> str:
-        if not _AMOUNT.fullmatch(amount):
-            raise ValueError("must be a decimal number as text, with at most 12 digits and a point")
         # A currency that is wrong is refused under its own name.
-        amount_minor = minor_units(decimal_of(amount), info.data.get("currency", DEFAULT_CURRENCY))
-        if not amount_minor:
-            raise ValueError("must be positive, with no more decimals than the currency has")
+        amount_minor_of(amount, info.data.get("currency", DEFAULT_CURRENCY))
         return amount
 
     @property
     def money(self) -> Money:
         """The amount in minor units."""
-        amount_minor = minor_units(decimal_of(self.amount), self.currency)
-        assert amount_minor is not None  # noqa: S101 - the validator has seen to it
-        return Money(amount_minor, self.currency)
+        return Money(amount_minor_of(self.amount, self.currency), self.currency)
 
 
 class Instructions(Body):
