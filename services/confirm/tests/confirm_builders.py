@@ -95,7 +95,8 @@ def assessed(payment: Payment, score: int = 10, **fields: Any) -> RiskAssessed:
 
 
 def challenged(payment: Payment, **fields: Any) -> Challenged:
-    issued = {"challenge_number": payment.challenge_number, "code_expires_at": ENDS, **fields}
+    ends_at = payment.updated_at + (ENDS - NOON)
+    issued = {"challenge_number": payment.challenge_number, "code_expires_at": ends_at, **fields}
     return event_of(Challenged, **_about(payment), **issued)
 
 

@@ -90,6 +90,22 @@ def test_a_new_payment_waits_for_its_risk():
     assert event.context == payment.context == request.context
 
 
+@pytest.mark.parametrize(
+    ("left", "lasts"),
+    [
+        pytest.param(timedelta(minutes=1), timedelta(minutes=1), id="it has waited for 14 minutes"),
+        pytest.param(timedelta(hours=1), timedelta(minutes=15), id="a gateway promises more"),
+        pytest.param(None, timedelta(minutes=15), id="an older gateway promises nothing"),
+    ],
+)
+def test_a_payment_never_outlasts_the_end_of_the_command_that_made_it(left, lasts):
+    request = first_request(expires_at=None if left is None else NOON + left)
+
+    decision = create(request, ACCOUNT, drawn(), POLICY, NOON)
+
+    assert decision.state.due_at == decision.events[0].expires_at == NOON + lasts
+
+
 def test_a_code_on_a_first_request_is_not_remembered():
     payment = create(first_request(code_tag="tag-1"), ACCOUNT, drawn(), POLICY, NOON).state
 

@@ -1,5 +1,7 @@
 """What confirm does with batches of requests and results, on both stores."""
 
+from datetime import timedelta
+
 import pytest
 from confirm_builders import (
     INVALID_OTP,
@@ -15,7 +17,7 @@ from confirm_builders import (
 from confirm_world import answers
 
 from confirm.domain.payment import Policy, Status
-from service_runtime.errors import Unavailable
+from service_runtime.errors import Rejected, Unavailable
 
 
 def request(number=1, transaction="tx-1", key="key-1", code=None, **fields):
@@ -236,9 +238,11 @@ async def test_money_moves_once_however_often_settlement_says_so(funded, told, k
 
 
 @pytest.mark.parametrize("event", [assessed, challenged, verified, settled])
-async def test_results_for_payments_that_nobody_knows_do_nothing(funded, event):
-    assert await funded.take(event(payment_in(Status.CONFIRMED))) == []
-    assert await funded.payments() == []
+async def test_a_result_about_an_unknown_payment_is_no_silence_but_a_dead_letter(funded, event):
+    stranger = payment_in(Status.CONFIRMED)
+
+    with pytest.raises(Rejected, match=str(stranger.id)):
+        await funded.take(event(stranger))
 
 
 async def test_late_results_leave_a_declined_payment_as_it_is(funded):
@@ -289,9 +293,75 @@ async def test_what_waited_too_long_is_declined_and_whoever_waits_is_told(funded
 async def test_a_payment_that_was_decided_meanwhile_is_not_timed_out(funded):
     await funded.take(request())
     payment = await only(funded)
-    await funded.later(minutes=15, seconds=1)
+    await funded.later(minutes=7)
     await funded.take(assessed(payment))
+    await funded.later(minutes=9)
 
     assert await funded.deadlines().work_slice() == 0
     assert (await only(funded)).status is Status.CONFIRMED
     assert (await only(funded)).request_id != LATER_REQUEST
+
+
+def promised(world, **fields):
+    """A request that the gateway has just taken in, good for 15 minutes."""
+    return request(expires_at=world.clock.now() + timedelta(minutes=15), **fields)
+
+
+async def test_a_command_that_outlived_its_promise_creates_nothing_and_answers_nobody(funded):
+    asked = promised(funded)
+    await funded.later(minutes=15)
+
+    assert await funded.take(asked) == []
+    assert await funded.payments() == []
+
+
+async def test_a_command_in_time_is_carried_out_beside_one_that_is_too_late(funded):
+    late = promised(funded, number=1)
+    await funded.later(minutes=15)
+    in_time = promised(funded, number=2, transaction="tx-2", key="key-2")
+
+    (event,) = await funded.take(late, in_time)
+
+    assert event.transaction_id == "tx-2"
+    assert len(await funded.payments()) == 1
+
+
+async def test_a_code_that_outlived_its_promise_is_tried_on_nothing(funded):
+    await funded.take(request(1))
+    await funded.take(assessed(await only(funded), 85))
+    await funded.take(challenged(await only(funded)))
+    waiting = await only(funded)
+    late = request(2, code="tag-1", expires_at=funded.clock.now())
+
+    assert await funded.take(late) == []
+    assert await only(funded) == waiting
+
+
+async def at_risk(world):
+    await world.take(request())
+    return assessed(await only(world))
+
+
+async def verifying(world):
+    await world.take(request())
+    await world.take(assessed(await only(world), 85))
+    await world.take(challenged(await only(world)))
+    await world.take(request(2, code="tag-1"))
+    return verified(await only(world))
+
+
+@pytest.mark.parametrize("result_of", [at_risk, verifying])
+async def test_a_result_past_the_deadline_moves_no_money_though_no_sweeper_has_come(
+    funded, result_of
+):
+    """Confirm was down for 15 minutes: results and due rows come at once, in any order."""
+    late = await result_of(funded)
+    await funded.later(minutes=15)
+
+    events = await funded.take(late)
+
+    payment = await only(funded)
+    assert (payment.status, payment.reason) == (Status.DECLINED, "timed_out")
+    assert [answer.body for answer in answers(events)] == [payment.answer_body]
+    assert await funded.journals() == []
+    assert await funded.deadlines().work_slice() == 0

@@ -9,6 +9,7 @@ from datetime import timedelta
 from itertools import count
 from uuid import UUID
 
+import pytest
 from confirm_builders import POLICY
 from confirm_world import MemoryWorld
 from hypothesis import settings
@@ -28,6 +29,7 @@ from payment_schemas.events.otp import Challenged, ChallengeRequested, Verified
 from payment_schemas.events.risk import RiskAssessed
 from payment_schemas.events.settlement import SettlementUpdated
 from payment_schemas.ids import RequestId, payment_id_of
+from service_runtime.errors import Rejected
 from service_runtime.messages import Batch
 from testkit.events import NOON, event_of
 from testkit.memory import MemoryDatabase, MemoryWorkTable, SteadyClock
@@ -75,7 +77,7 @@ class Payments(RuleBasedStateMachine):
         if answer.status in (200, 403) and said in ("SUCCESS", "DECLINED"):
             self.final[self.asked[answer.request_id]].add((answer.status, answer.body))
 
-    def request(self, transaction, key, amount, code):
+    def request(self, transaction, key, amount, code, left_s):
         request_id = RequestId(UUID(int=next(self.numbers)))
         self.asked[request_id] = key
         return event_of(
@@ -88,6 +90,7 @@ class Payments(RuleBasedStateMachine):
             from_account="acc-1",
             sealed_code="0a1b2c3d.c2VhbGVk" if code else None,
             code_tag=code,
+            expires_at=None if left_s is None else self.clock.now() + timedelta(seconds=left_s),
         )
 
     requests = st.tuples(
@@ -95,6 +98,7 @@ class Payments(RuleBasedStateMachine):
         st.sampled_from(KEYS),
         st.sampled_from(AMOUNTS),
         st.sampled_from([None, None, "tag-1", "tag-2"]),
+        st.sampled_from([None, 900, 20, 0]),
     )
 
     @rule(asked=st.lists(requests, min_size=1, max_size=4))
@@ -103,17 +107,17 @@ class Payments(RuleBasedStateMachine):
 
     @rule(transaction=st.sampled_from(TRANSACTIONS), score=st.sampled_from([0, 69, 70, 95]))
     def score(self, transaction, score):
-        self.take(self.about(RiskAssessed, transaction, score=score))
+        self.result(RiskAssessed, transaction, score=score)
 
     @rule(transaction=st.sampled_from(TRANSACTIONS))
     def refuse(self, transaction):
-        self.take(self.about(RiskAssessed, transaction, sanctions="hit"))
+        self.result(RiskAssessed, transaction, sanctions="hit")
 
     @rule(transaction=st.sampled_from(TRANSACTIONS), number=st.integers(1, 3))
     def challenge(self, transaction, number):
         ends_at = self.clock.now() + timedelta(seconds=300)
         issued = {"challenge_number": number, "code_expires_at": ends_at}
-        self.take(self.about(Challenged, transaction, **issued))
+        self.result(Challenged, transaction, **issued)
 
     @rule(
         transaction=st.sampled_from(TRANSACTIONS),
@@ -125,7 +129,7 @@ class Payments(RuleBasedStateMachine):
         waits = payment is not None and payment.status is Status.VERIFYING and not is_late
         request_id = payment.request_id if waits else RequestId(UUID(int=0))
         judged = {"request_id": request_id, "result": result, "challenge_over": result != "invalid"}
-        self.take(self.about(Verified, transaction, **judged))
+        self.result(Verified, transaction, **judged)
 
     @rule(
         transaction=st.sampled_from(TRANSACTIONS),
@@ -134,12 +138,13 @@ class Payments(RuleBasedStateMachine):
     )
     def settle(self, transaction, status, version):
         told = {"status": status, "version": version}
-        self.take(self.about(SettlementUpdated, transaction, **told))
+        self.result(SettlementUpdated, transaction, **told)
 
-    @rule(seconds=st.sampled_from([1, 31, 301, 901]))
-    def let_time_pass(self, seconds):
+    @rule(seconds=st.sampled_from([1, 31, 301, 901]), is_swept=st.booleans())
+    def let_time_pass(self, seconds, is_swept):
         self.clock.pass_time(seconds=seconds)
-        finished(self.sweep())
+        if is_swept:
+            finished(self.sweep())
 
     async def sweep(self):
         """Apply deadlines as the worker does."""
@@ -150,9 +155,16 @@ class Payments(RuleBasedStateMachine):
                 if isinstance(emit.event, ConfirmAnswered):
                     self.hear(emit.event)
 
-    def about(self, event, transaction, **fields):
+    def result(self, kind, transaction, **fields):
+        """Tell a result; where there is no such payment it is refused for good."""
         name = payment_id_of(USER, transaction)
-        return event_of(event, payment_id=name, user_id=USER, transaction_id=transaction, **fields)
+        about = {"payment_id": name, "user_id": USER, "transaction_id": transaction}
+        event = event_of(kind, **about, **fields)
+        if name in self.stored():
+            self.take(event)
+        else:
+            with pytest.raises(Rejected):
+                self.take(event)
 
     def stored(self):
         return self.world.own["payment"]
@@ -174,6 +186,8 @@ class Payments(RuleBasedStateMachine):
             assert before.status is payment.status or before.status not in FINAL
             if payment.version == before.version + 1:
                 assert (before.status, payment.status) in LEGAL
+            if before.is_overdue(self.clock.now()) and payment is not before:
+                assert (payment.status, payment.reason) == (Status.DECLINED, "timed_out")
             assert payment.version >= before.version
             assert payment.settlement_version >= before.settlement_version
             assert payment.challenge_number <= POLICY.challenges

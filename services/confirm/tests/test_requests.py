@@ -48,6 +48,28 @@ def test_a_running_payment_answers_in_progress_and_does_not_move(status, code):
     assert kinds(decision) == []
 
 
+@pytest.mark.parametrize("status", OPEN)
+@pytest.mark.parametrize("code", [None, "tag-1"])
+def test_a_request_past_the_deadline_finds_the_payment_timed_out(status, code):
+    payment = payment_in(status, due_at=NOON)
+
+    decision, answer = asked(payment, again(code))
+
+    assert (decision.state.status, decision.state.reason) == (Status.DECLINED, "timed_out")
+    assert answer == (403, declined("timed_out"), ())
+    assert answer_in(decision).request_id == LATER_REQUEST
+    assert kinds(decision) == ["PaymentDeclined"]
+
+
+def test_a_code_is_judged_no_later_than_its_command_ends():
+    ends_at = NOON + timedelta(seconds=20)
+
+    decision, _ = asked(payment_in(Status.AWAITING_CODE), again("tag-1", expires_at=ends_at))
+
+    assert decision.state.status is Status.VERIFYING
+    assert decision.state.due_at == decision.events[0].expires_at == ends_at
+
+
 @pytest.mark.parametrize(
     ("after_s", "left_s"),
     [

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -20,6 +21,7 @@ from testkit.events import event_of
 
 pytestmark = pytest.mark.stack
 CLOCK = SystemClock()
+PROMISE = timedelta(minutes=15)
 TRACE = (("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),)
 
 
@@ -45,7 +47,7 @@ async def gateway(infrastructure, producer, instance=0, most_waiting=100):
     stopping = asyncio.Event()
     async with Answers(infrastructure.kafka, instance) as answers:
         loop = asyncio.create_task(answers.run(stopping))
-        yield KafkaConfirmation(producer, answers, CLOCK, most_waiting), answers
+        yield KafkaConfirmation(producer, answers, CLOCK, most_waiting, PROMISE), answers
         stopping.set()
         await loop
 
@@ -92,7 +94,10 @@ async def test_an_answer_reaches_the_request_that_it_belongs_to(infrastructure, 
         read = ConfirmRequested.model_validate_json(record.value)
         headers = dict(record.headers)
 
-        assert read == asked.model_copy(update={"reply_partition": 5})
+        assert read.expires_at is not None
+        assert timedelta(0) <= CLOCK.now() + PROMISE - read.expires_at < timedelta(seconds=10)
+        filled_in = {"reply_partition": 5, "expires_at": read.expires_at}
+        assert read == asked.model_copy(update=filled_in)
         assert headers["traceparent"].decode() == TRACE[0][1]
         assert record.key == b"usr-456\x1fabc-123"
 
@@ -153,7 +158,7 @@ async def test_a_gateway_that_stops_sends_everybody_away_before_the_server_cuts_
     stopping = asyncio.Event()
     async with Answers(infrastructure.kafka, 11) as answers:
         loop = asyncio.create_task(answers.run(stopping))
-        confirmation = KafkaConfirmation(producer, answers, CLOCK, most_waiting=100)
+        confirmation = KafkaConfirmation(producer, answers, CLOCK, 100, PROMISE)
         early = asyncio.create_task(confirmation.ask(command(), (), 60))
         await until_waiting(answers)
         stopping.set()
@@ -168,7 +173,7 @@ async def test_a_gateway_that_stops_still_hands_out_what_comes_in_time(infrastru
     stopping, asked = asyncio.Event(), command()
     async with Answers(infrastructure.kafka, 12) as answers:
         loop = asyncio.create_task(answers.run(stopping))
-        confirmation = KafkaConfirmation(producer, answers, CLOCK, most_waiting=100)
+        confirmation = KafkaConfirmation(producer, answers, CLOCK, 100, PROMISE)
         waiting = asyncio.create_task(confirmation.ask(asked, (), 60))
         await until_waiting(answers)
         stopping.set()

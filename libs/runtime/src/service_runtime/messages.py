@@ -11,6 +11,7 @@ from typing_extensions import TypeVar
 from payment_schemas.cloudevents import Attributes, Headers, headers_of
 from payment_schemas.events.base import Event
 from payment_schemas.ids import event_id_of
+from service_runtime.errors import Rejected
 
 Trace = tuple[tuple[str, str], ...]
 """`traceparent` and `tracestate`, as pairs."""
@@ -154,14 +155,16 @@ def fold(
 ) -> Outcome[R]:
     """Decide item after item, each on the state that the one before left.
 
-    An item without a state is passed over: it speaks of something that is not ours.
+    Raises Rejected for an item without a state. What a result is about was committed before its
+    request went out, so that no result comes too early: one about something unknown is a fault, and
+    a dead letter keeps it for people.
     """
     outcome: Outcome[R] = Outcome()
     for item in items:
         name = key(item)
         state = outcome.changed.get(name, states.get(name))
         if state is None:
-            continue
+            raise Rejected(f"about something unknown: {name}")
         decision = decide(state, item)
         if decision.state is not state:
             outcome.changed[name] = decision.state

@@ -1,6 +1,6 @@
 """What confirm does with each event, batch by batch."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -8,7 +8,7 @@ from confirm.domain.conversation import Conversation
 from confirm.domain.decision import Decision, ReviewCase, answered, outcome_of
 from confirm.domain.ledger import Ledger
 from confirm.domain.payment import Payment, Policy
-from confirm.domain.requests import Drawn
+from confirm.domain.requests import Drawn, is_expired
 from confirm.domain.results import (
     after_challenge,
     after_deadline,
@@ -32,6 +32,7 @@ ROUNDS = 3
 
 _log = Log("payments")
 _confirms = metrics.counter("payment_confirm", "Answers decided, by outcome and risk level.")
+_dropped = metrics.counter("confirm_dropped", "Commands that came too late to be carried out.")
 _codes = metrics.counter("otp_validation", "One-time codes judged, by result.")
 
 Request = Received[ConfirmRequested]
@@ -42,10 +43,10 @@ async def on_confirm_requested(
     batch: Requests, payments: Payments, policy: Policy, draw: Callable[[], Drawn]
 ) -> Events:
     """Create what is new, move or answer what is known, request after request."""
-    named = {item.event.from_account for item in batch if item.event.from_account}
+    waiting = _in_time(batch)
+    named = {item.event.from_account for item in waiting if item.event.from_account}
     talk = Conversation(await payments.accounts(named), policy, batch.now)
     events: list[Emit] = []
-    waiting = list(batch)
     for _ in range(ROUNDS):
         requests = [item.event for item in waiting]
         candidates = talk.candidates(requests, draw)
@@ -58,6 +59,14 @@ async def on_confirm_requested(
             await payments.save(talk.changed.values())
             return events
     raise Unavailable("reference taken")
+
+
+def _in_time(batch: Requests) -> list[Request]:
+    """Drop, and count, what has outlived its promise: it creates nothing and answers nobody."""
+    kept = [item for item in batch if not is_expired(item.event, batch.now)]
+    if len(kept) < len(batch):
+        _dropped.add(len(batch) - len(kept), {"reason": "expired"})
+    return kept
 
 
 def _answer_in_turn(talk: Conversation, waiting: Sequence[Request]) -> list[list[Emit]]:
@@ -165,17 +174,21 @@ async def _lock_with_funds(
 
 
 async def _carry_out(
-    batch: Iterable[Any],
+    batch: Batch[Any],
     payments: Payments,
     states: dict[PaymentId, Payment],
     ledger: Ledger,
     decide: Callable[[Payment, Any], Decision],
 ) -> Events:
-    """Fold the decisions over the batch, each on what the one before left, and write them all."""
+    """Fold the decisions over the batch, each on what the one before left, and write them all.
+
+    A payment past its deadline is declined, whatever the item says: the sweeper may come later.
+    """
     reviews: list[ReviewCase] = []
 
     def decide_and_post(payment: Payment, item: Item) -> Decision:
-        decision = decide(payment, item)
+        is_overdue = payment.is_overdue(batch.now)
+        decision = after_deadline(payment, batch.now) if is_overdue else decide(payment, item)
         if decision.journal is not None:
             ledger.post(decision.journal)
         if decision.review is not None:

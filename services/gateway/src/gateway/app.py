@@ -1,5 +1,6 @@
 """The gateway, wired: settings in, running service out."""
 
+from datetime import timedelta
 from functools import partial
 
 from gateway.clients.confirmation import Answers, KafkaConfirmation
@@ -14,7 +15,7 @@ from gateway.settings import Settings
 from gateway.store import SharedLimits
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
 from payment_schemas.ids import payment_id_of
-from service_runtime.clock import SystemClock
+from service_runtime.clock import Clock, SystemClock
 from service_runtime.kafka import KafkaProducer
 from service_runtime.outside import OutsideClient
 from service_runtime.process import Process
@@ -35,12 +36,12 @@ def build(settings: Settings) -> Process:
     admission = _admission(settings, keys, limits)
     confirm = ConfirmRoute(
         admission=admission,
-        confirmation=KafkaConfirmation(producer, answers, clock, settings.waiting_requests),
+        confirmation=_confirmation(settings, producer, answers, clock),
         seal=partial(seal, Sealer(settings.otp_sealing_key), settings.code_tag_key),
         answer_within_s=settings.answer_within_s,
         strict_keys=settings.strict_idempotency_keys,
-        anyone_trusted=settings.profile == "dev",
         currencies=settings.currencies,
+        anyone_trusted=settings.profile == "dev",
     )
     checks = {"kafka": producer.connected, "answers": answers.ready}
     app = create_app("gateway", checks, clock, begins_traces=True)
@@ -51,6 +52,13 @@ def build(settings: Settings) -> Process:
         resources=(producer, answers, keys, reads, limits),
         loops=(answers.run,),
     )
+
+
+def _confirmation(
+    settings: Settings, producer: KafkaProducer, answers: Answers, clock: Clock
+) -> KafkaConfirmation:
+    expires_after = timedelta(seconds=settings.command_expires_after_s)
+    return KafkaConfirmation(producer, answers, clock, settings.waiting_requests, expires_after)
 
 
 def _admission(settings: Settings, keys: OutsideClient, limits: SharedLimits) -> Admission:

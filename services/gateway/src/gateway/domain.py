@@ -123,7 +123,7 @@ def command(
     code: SealedCode | None,
     context: ClientContext,
 ) -> ConfirmRequested:
-    """Return what confirm is asked; the partition for the answer is filled in by who sends it."""
+    """Return what confirm is asked; who sends it fills in the answer's partition and its end."""
     return ConfirmRequested(
         request_id=request_id,
         reply_partition=0,

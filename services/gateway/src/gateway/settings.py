@@ -35,6 +35,8 @@ class Settings(KafkaSettings, CurrencySettings):
     rate_limit_per_minute: int = Field(default=10, ge=1)
     failed_authentications_per_minute: int = Field(default=100, ge=1)
     answer_within_s: float = Field(default=10.0, gt=0, le=60)
+    command_expires_after_s: float = Field(default=900, gt=0)
+    """How long after its reception a request may still be carried out: what a 202 promises."""
     waiting_requests: int = Field(default=1024, ge=1)
     """Requests that may wait for answers at once; more are told 503 at once, so that those who wait
     are answered. Two seconds' worth of what the services behind do; 500 a second is two cores'."""

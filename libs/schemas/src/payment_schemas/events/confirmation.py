@@ -32,6 +32,8 @@ class ConfirmRequested(Event):
     """The one-time code, sealed for otp."""
     code_tag: str | None = None
     """HMAC of the code under gateway's key: confirm compares codes without seeing them."""
+    expires_at: datetime | None = None
+    """Past it the command does nothing: reception and 15 minutes. None: from an older gateway."""
     context: ClientContext = ClientContext()
 
     @property

@@ -140,6 +140,10 @@ class Payment:
             case _:
                 assert_never(self.status)
 
+    def is_overdue(self, now: datetime) -> bool:
+        """Say whether the state has outlasted its deadline: nothing but `timed_out` may follow."""
+        return self.due_at is not None and self.due_at <= now
+
     def moved(self, status: Status, now: datetime, **changes: Any) -> "Payment":
         """Return the payment one legal step on; raise ValueError for any other step."""
         if (self.status, status) not in LEGAL:

@@ -27,6 +27,11 @@ class Drawn:
     reference: str
 
 
+def is_expired(request: ConfirmRequested, now: datetime) -> bool:
+    """Say whether a command has outlived what a 202 promises: it does nothing any more."""
+    return request.expires_at is not None and request.expires_at <= now
+
+
 def refusal(request: ConfirmRequested, account: Account | None, policy: Policy) -> Answer | None:
     """Return why a request cannot create a payment, or None where it can."""
     for name in ("amount", "from_account", "to_account"):
@@ -67,6 +72,9 @@ def on_request(
         return _only(payment, request, other)
     if not _same_request(payment, request):
         return _only(payment, request, answers.key_reused())
+    if payment.is_overdue(now):
+        waiting = with_waiter(payment, request.request_id, request.reply_partition)
+        return decline(waiting, "timed_out", now)
     match payment.status:
         case Status.AWAITING_RISK | Status.CHALLENGING | Status.VERIFYING:
             return _only(payment, request, answers.in_progress())
@@ -140,16 +148,18 @@ def _verify(payment: Payment, request: ConfirmRequested, policy: Policy, now: da
     if payment.challenge_id is None or request.sealed_code is None:
         raise ValueError("a code comes sealed, and for a challenge")
     waiting = with_waiter(payment, request.request_id, request.reply_partition)
-    state = waiting.moved(
-        Status.VERIFYING, now, due_at=now + policy.patience, tag_under_test=request.code_tag
-    )
+    due_at = _deadline(request, policy, now)
+    state = waiting.moved(Status.VERIFYING, now, due_at=due_at, tag_under_test=request.code_tag)
     event = event_about(
-        state,
-        VerificationRequested,
-        sealed_code=request.sealed_code,
-        expires_at=now + policy.patience,
+        state, VerificationRequested, sealed_code=request.sealed_code, expires_at=due_at
     )
     return Decision(state, (event,))
+
+
+def _deadline(request: ConfirmRequested, policy: Policy, now: datetime) -> datetime:
+    """Return until when what a request begins may last: never past the request's own end."""
+    due_at = now + policy.patience
+    return due_at if request.expires_at is None else min(due_at, request.expires_at)
 
 
 def _new_payment(
@@ -171,7 +181,7 @@ def _new_payment(
         version=1,
         request_id=request.request_id,
         reply_partition=request.reply_partition,
-        due_at=now + policy.patience,
+        due_at=_deadline(request, policy, now),
         uetr=drawn.uetr,
         reference=drawn.reference,
         created_at=now,

@@ -1,6 +1,7 @@
 """What the results of other services, and the passing of time, do to a payment.
 
-An input in a state that does not wait for it is ignored: a late result moves nothing.
+An input in a state that does not wait for it is ignored: a late result moves nothing. Past a
+payment's deadline no result is decided at all: whoever calls applies `after_deadline` in its place.
 """
 
 from dataclasses import replace
@@ -9,7 +10,7 @@ from math import ceil
 
 from confirm.domain.decision import Decision, ReviewReason, event_about, ignore, review_case, told
 from confirm.domain.ledger import give_back, settle
-from confirm.domain.payment import FINAL, Payment, Policy, Status
+from confirm.domain.payment import Payment, Policy, Status
 from confirm.domain.steps import challenge, confirm, decline
 from payment_schemas import answers
 from payment_schemas.events.confirmation import ReviewOpened
@@ -118,6 +119,6 @@ def _is_settled(payment: Payment) -> bool:
 
 def after_deadline(payment: Payment, now: datetime) -> Decision:
     """A state has lasted too long: decline, rather than leave anybody waiting."""
-    if payment.status in FINAL or payment.due_at is None or payment.due_at > now:
-        return ignore(payment)
-    return decline(payment, "timed_out", now)
+    if payment.is_overdue(now):
+        return decline(payment, "timed_out", now)
+    return ignore(payment)

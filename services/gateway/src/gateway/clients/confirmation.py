@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from datetime import timedelta
 from typing import Protocol, Self
 from uuid import UUID
 
@@ -141,12 +142,18 @@ class KafkaConfirmation:
     """Sends commands, waits for answers."""
 
     def __init__(
-        self, producer: KafkaProducer, answers: Answers, clock: Clock, most_waiting: int
+        self,
+        producer: KafkaProducer,
+        answers: Answers,
+        clock: Clock,
+        most_waiting: int,
+        expires_after: timedelta,
     ) -> None:
         self._producer = producer
         self._answers = answers
         self._clock = clock
         self._most_waiting = most_waiting
+        self._expires_after = expires_after
 
     @property
     def is_full(self) -> bool:
@@ -159,7 +166,12 @@ class KafkaConfirmation:
         """
         if self.is_full:
             raise Unavailable("too many requests wait")
-        addressed = command.model_copy(update={"reply_partition": self._answers.partition})
+        addressed = command.model_copy(
+            update={
+                "reply_partition": self._answers.partition,
+                "expires_at": self._clock.now() + self._expires_after,
+            }
+        )
         emit = Emit(addressed, Cause(command.request_id, trace))
         future = self._answers.expect(command.request_id)
         deadline_s = asyncio.get_running_loop().time() + within_s
