@@ -11,10 +11,14 @@ from typing import Any
 from unittest.mock import patch
 from uuid import uuid5
 
+from simulated_services import PATIENCE
+
+from confirm import handlers as confirm_handlers
 from confirm.domain import requests as confirm_requests
 from confirm.domain import results as confirm_results
 from confirm.domain.decision import Decision as ConfirmDecision
 from confirm.domain.ledger import give_back
+from confirm.domain.payment import Payment
 from confirm.store import MemoryPayments
 from confirm.store import memory as confirm_memory
 from otp.domain import Try, judge
@@ -251,6 +255,20 @@ def screening_fails_open():
     return replaced((LookUps, "_gather", gather))
 
 
+def commands_without_an_end():
+    """A command is carried out however long it has waited."""
+    return replaced((confirm_handlers, "is_expired", lambda _request, _now: False))
+
+
+def deadlines_with_grace():
+    """What comes after the deadline still counts, for as long as nobody has swept."""
+
+    def is_overdue(payment, now):
+        return payment.due_at is not None and payment.due_at + PATIENCE <= now
+
+    return replaced((Payment, "is_overdue", is_overdue))
+
+
 def _bug(plant: Callable[[], Any], shown_by: str) -> Bug:
     return Bug(plant, frozenset(shown_by.split()))
 
@@ -269,4 +287,6 @@ BUGS = (
     _bug(code_not_bound_to_the_amount, "I10"),
     _bug(code_race, "I10"),
     _bug(screening_fails_open, "I12"),
+    _bug(commands_without_an_end, "I14"),
+    _bug(deadlines_with_grace, "I14"),
 )

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
@@ -49,6 +50,8 @@ class Asked:
 
     order: Order
     code: str | None
+    expires_at: datetime
+    """Past it confirm must do nothing with it."""
     is_acknowledged: bool = False
     answers: list[ConfirmAnswered] = field(default_factory=list)
 
@@ -78,7 +81,8 @@ class Edge:
     async def post(self, order: Order, code: str | None = None) -> ConfirmAnswered | None:
         """Send a command and wait; None where nothing was heard in time."""
         request_id = RequestId(self.simulation.clock.new_id())
-        self.log[request_id] = Asked(order, code)
+        expires_at = self.simulation.clock.now() + PATIENCE
+        self.log[request_id] = Asked(order, code, expires_at)
         waiting = self._waiting[request_id] = self.simulation.loop.create_future()
         try:
             async with asyncio.timeout(DEADLINE_S):
@@ -100,6 +104,7 @@ class Edge:
             to_account=order.payee,
             sealed_code=self._sealer.seal(code, order.payment_id) if code else None,
             code_tag=sha256(f"{order.payment_id}{code}".encode()).hexdigest() if code else None,
+            expires_at=self.log[request_id].expires_at,
         )
 
     async def _send(self, event, request_id: UUID) -> None:

@@ -5,12 +5,15 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from shlex import quote
 
+from simulated_services import PATIENCE
 from simulated_world import Plan, random_plan, run
 
 from testkit.simulation.life import Freeze, Incident, Place, Planned
 
 ZOMBIE_S = 25.0
 """Longer than any lease, session and outbox claim."""
+BACKLOG_S = 1.5 * PATIENCE.total_seconds()
+"""Longer than any promise: what lies there by then has come too late."""
 
 FLOWS: dict[str, Plan] = {
     "low risk": Plan(1, [("plain", "payee-0", "20.00", 0.0)]),
@@ -32,9 +35,10 @@ class Stillness:
     """A process stands still at one place, long enough to be given up."""
 
     place: Place
+    seconds: float = ZOMBIE_S
 
     def at(self, place: Place) -> Incident | None:
-        return Freeze(ZOMBIE_S) if place == self.place else None
+        return Freeze(self.seconds) if place == self.place else None
 
 
 def places_of(flow: str, service: str | None = None) -> list[Place]:
@@ -64,6 +68,13 @@ def zombies_of(flow: str, service: str) -> Iterator[tuple[str, Plan]]:
             yield f"{flow} still at {place}", replace(plan, incidents=Stillness(place))
 
 
+def backlogs_of(flow: str, service: str) -> Iterator[tuple[str, Plan]]:
+    """Return the flow with a service that stands still, at each point, past every promise."""
+    for place in places_of(flow, service):
+        plan = replace(FLOWS[flow], incidents=Stillness(place, BACKLOG_S))
+        yield f"{flow} backlog at {place}", plan
+
+
 IN_DOUBT = ("unknown, settled", "unknown, rejected")
 ZOMBIES = (
     *[
@@ -76,6 +87,12 @@ ZOMBIES = (
 )
 
 
+BACKLOGS = [
+    *[("low risk", name) for name in ("confirm", "risk")],
+    *[("code", name) for name in ("confirm", "risk", "otp")],
+]
+
+
 def directed() -> Iterator[tuple[str, Plan]]:
     """Return every flow with a crash at each point, with pairs of them, and with zombies."""
     for flow in FLOWS:
@@ -84,6 +101,8 @@ def directed() -> Iterator[tuple[str, Plan]]:
         yield from pairs_of(flow, "settlement")
     for flow, service in ZOMBIES:
         yield from zombies_of(flow, service)
+    for flow, service in BACKLOGS:
+        yield from backlogs_of(flow, service)
 
 
 def named(name: str) -> Plan:

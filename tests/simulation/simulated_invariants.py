@@ -11,6 +11,8 @@ import simulated_records as records
 from simulated_watcher import ENDED, Violation, id_of, payments_of, tables_of
 
 from confirm.domain.payment import FINAL, Payment, Status
+from payment_schemas.events.confirmation import ConfirmRequested
+from payment_schemas.ids import event_id_of
 from service_runtime.messages import Record
 from testkit.memory import Tables
 
@@ -35,16 +37,25 @@ def nothing_is_lost(world: "World") -> Iterator[str]:
     payments = payments_of(world)
     known = {payment.id for payment in payments}
     keys = {(payment.user_id, payment.idempotency_key) for payment in payments}
-    for asked in world.edge.log.values():
+    for request_id, asked in world.edge.log.items():
         order = asked.order
         is_known = order.payment_id in known or (order.user, order.key) in keys
-        if asked.is_acknowledged and not is_known:
+        came = world.watcher.handled_at.get(event_id_of(request_id, ConfirmRequested.ce_type))
+        is_dropped = came is not None and came >= asked.expires_at
+        if asked.is_acknowledged and not is_known and not is_dropped:
             yield f"{order.transaction}: acknowledged, and unknown"
     for payment in payments:
         if payment.status not in FINAL:
             yield f"{payment.transaction_id}: still {payment.status}"
         elif payment.status is Status.CONFIRMED and payment.settlement_status not in ENDED:
             yield f"{payment.transaction_id}: settlement still {payment.settlement_status}"
+
+
+def nothing_late_is_carried_out(world: "World") -> Iterator[str]:
+    """I14 a command makes no payment once its promise has ended."""
+    for name, (request_id, created_at) in world.watcher.made_by.items():
+        if created_at >= world.edge.log[request_id].expires_at:
+            yield f"payment {name}: made by a command that had ended"
 
 
 def nothing_is_doubled(world: "World") -> Iterator[str]:
@@ -148,6 +159,7 @@ def nothing_is_parked(world: "World") -> Iterator[str]:
 
 CHECKS = (
     nothing_is_lost,
+    nothing_late_is_carried_out,
     nothing_is_doubled,
     the_ledger_balances,
     services_agree,

@@ -1,12 +1,15 @@
 """What is seen of a run: each commit while it goes on, and its tables when it has come to rest."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from confirm.domain.payment import FINAL, LEGAL, Payment, Status
 from payment_schemas.cloudevents import MalformedRecordError, read_attributes
+from payment_schemas.ids import RequestId
 from service_runtime.messages import Record
 from testkit.memory import Tables
 
@@ -31,12 +34,17 @@ class Violation:
 class Watcher:
     """Sees each commit: which steps payments and instructions took."""
 
+    now: Callable[[], datetime]
     broken: list[Violation] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
     """Statuses of instructions."""
     steps: defaultdict[UUID, list[tuple[Status, int]]] = field(
         default_factory=lambda: defaultdict(list)
     )
+    made_by: dict[UUID, tuple[RequestId, datetime]] = field(default_factory=dict)
+    """By payment: which command made it, and when."""
+    handled_at: dict[UUID, datetime] = field(default_factory=dict)
+    """By event: when confirm was first done with it."""
 
     def see_confirm(self, before: Tables, after: Tables) -> None:
         old_rows = before.own["payment"]
@@ -44,13 +52,19 @@ class Watcher:
             old = old_rows.get(name)
             if old is not row:
                 self._payment(old, row)
+        for _, event_id in after.inbox - before.inbox:
+            self.handled_at.setdefault(event_id, self.now())
         self._kept("I1", "payment", old_rows, after.own["payment"])
 
     def _payment(self, old: Payment | None, new: Payment) -> None:
         if old is None or old.status is not new.status:
             self.steps[new.id].append((new.status, new.version))
         if old is None:
+            self.made_by[new.id] = new.request_id, new.created_at
             return
+        is_late = old.due_at is not None and old.due_at <= new.updated_at
+        if is_late and old.status is not new.status and new.reason != "timed_out":
+            self._note("I14", f"payment {new.id}: {new.status} past its deadline")
         # One transaction may fold several steps; each is one version.
         grown = new.version - old.version
         if old.status is not new.status and (old.status in FINAL or grown < 1):

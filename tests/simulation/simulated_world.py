@@ -108,7 +108,7 @@ class World:
         self.outside = Outside(
             {name: Book(loop, not profile.is_idempotent) for name, profile in PROFILES.items()}
         )
-        self.watcher = Watcher()
+        self.watcher = Watcher(self.simulation.clock.now)
         self.opened: dict[str, int] = {}
         self.problems: list[Violation] = []
         for program in programs(self.outside, plan.instances):

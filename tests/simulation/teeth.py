@@ -7,7 +7,7 @@ from itertools import chain
 from multiprocessing import Pool
 
 from planted_bugs import BUGS
-from simulated_flows import zombies_of
+from simulated_flows import BACKLOGS, backlogs_of, zombies_of
 from simulated_world import Plan, random_plan, run
 
 WORKERS = 2
@@ -23,8 +23,13 @@ class Catch:
     violations: list[str]
 
 
+def backlogs() -> Iterator[tuple[str, Plan]]:
+    """Return the runs in which what comes too late is carried out, if ever."""
+    yield from chain.from_iterable(backlogs_of(*backlog) for backlog in BACKLOGS)
+
+
 def trials(seeds: int) -> Iterator[tuple[str, Plan]]:
-    """Return the runs in which a bug must show itself: the seeds, then zombies at each point."""
+    """Return the runs in which any other bug must show itself: the seeds, then zombies."""
     for seed in range(seeds):
         yield f"seed {seed}", random_plan(seed)
     yield from chain.from_iterable(
@@ -36,7 +41,7 @@ def hunt(number: int, seeds: int = SEEDS) -> Catch | None:
     """Run a bug until one of the invariants that must show it does; None where none ever does."""
     bug = BUGS[number]
     with bug.plant():
-        for name, plan in trials(seeds):
+        for name, plan in backlogs() if "I14" in bug.shown_by else trials(seeds):
             found = run(plan).violations
             if any(one.invariant in bug.shown_by for one in found):
                 shown = [str(one) for one in found if one.invariant in bug.shown_by]

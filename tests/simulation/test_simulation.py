@@ -7,7 +7,16 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from simulated_flows import FLOWS, crashes_of, named, places_of, replay_of, zombies_of
+from simulated_flows import (
+    BACKLOGS,
+    FLOWS,
+    backlogs_of,
+    crashes_of,
+    named,
+    places_of,
+    replay_of,
+    zombies_of,
+)
 from simulated_world import random_plan, run, run_seed
 
 from service_runtime.clock import SystemClock
@@ -54,6 +63,12 @@ def test_a_zombie_at_a_point_of_the_unknown_outcome_breaks_nothing():
     first = SystemClock().new_id().int % EVERY
     zombies = zombies_of("unknown, settled", "settlement")
     assert broken(islice(zombies, first, None, EVERY)) == {}
+
+
+@pytest.mark.parametrize(("flow", "service"), BACKLOGS)
+def test_a_service_that_stands_still_past_every_promise_moves_no_money_afterwards(flow, service):
+    first = SystemClock().new_id().int % 2
+    assert broken(islice(backlogs_of(flow, service), first, None, EVERY)) == {}
 
 
 def test_the_seeds_bring_about_what_they_are_there_for(fixed):
