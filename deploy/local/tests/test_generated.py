@@ -11,6 +11,7 @@ import yaml
 from jsonschema import Draft7Validator
 
 from local_stack.compose import COMPOSE_FILE
+from local_stack.credentials import SCOPES
 from local_stack.dotenv import DOTENV_FILE
 from local_stack.generation import generated_files
 from local_stack.inventory import INFRASTRUCTURE, load_inventory
@@ -120,6 +121,23 @@ def test_every_secret_that_a_setting_names_is_mounted_and_no_other(compose, ours
         named = {value.removeprefix("/run/secrets/") for value in values if "/run/secrets" in value}
         assert set(container.get("secrets", [])) == named
         assert named <= set(compose["secrets"])
+
+
+def test_prometheus_shows_a_credential_that_it_has_and_that_opens_metrics_alone(compose):
+    jobs = yaml.safe_load((CHECKOUT / "prometheus.yml").read_text())["scrape_configs"]
+    (services,) = [job for job in jobs if job["job_name"] == "services"]
+    file = Path(services["authorization"]["credentials_file"])
+
+    assert file.parent == Path("/run/secrets")
+    assert file.name in compose["services"]["prometheus"]["secrets"]
+    assert file.name in compose["secrets"]
+    assert SCOPES[file.name.removeprefix("internal-credential-")] == ["metrics.read"]
+
+
+def test_every_service_of_ours_knows_whom_to_show_its_metrics(ours, native):
+    for service in native.inventory.ours:
+        environment = ours[service.name]["environment"]
+        assert environment["INTERNAL_CREDENTIALS_FILE"] == "/run/secrets/internal-credentials"
 
 
 def test_every_address_in_a_container_names_a_container(compose, ours):

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import re
 import socket
 from typing import Annotated
 from uuid import UUID
@@ -15,7 +16,8 @@ from fastapi import Body, Depends, Query, Request
 
 from service_runtime.breaker import IN_A_ROW
 from service_runtime.outside import MAX_ANSWER_BYTES, NoAnswer, NotAsked, OutsideClient
-from service_runtime.web import Credentials, JsonResponse, create_app
+from service_runtime.service import add_asyncapi
+from service_runtime.web import Credentials, HttpPolicy, JsonResponse, create_app
 from testkit.events import NOON
 from testkit.memory import SteadyClock
 
@@ -50,7 +52,7 @@ async def silent():
 
 
 def app_with(**checks):
-    app = create_app("probe", checks, SteadyClock(NOON), max_body_bytes=1000)
+    app = create_app("probe", checks, SteadyClock(NOON), HttpPolicy(max_body_bytes=1000))
 
     @app.post("/echo")
     async def echo(body: Annotated[dict[str, int], Body()]) -> dict[str, int]:
@@ -112,6 +114,98 @@ async def test_every_answer_carries_a_request_id(http, method, path, status):
 
     assert answer.status_code == status
     assert UUID(answer.headers["x-request-id"])
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("path", ["/nowhere", "/echo/", "/health/", "//echo", "/count/?limit=1"])
+async def test_a_path_with_a_trailing_slash_is_not_found_and_never_redirected(http, method, path):
+    answer = await http.request(method, path)
+
+    assert (answer.status_code, answer.json()) == (404, {"error": "Not found"})
+    assert "location" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/health", "/nowhere", "/fault", "/metrics", "/docs"])
+@pytest.mark.parametrize("production", [False, True])
+async def test_every_answer_forbids_guessing_and_keeping(path, production):
+    policy = HttpPolicy(guard=CREDENTIALS if production else None)
+    async with client(create_app("probe", {}, SteadyClock(NOON), policy)) as http:
+        answer = await http.get(path)
+
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+    assert ("strict-transport-security" in answer.headers) is production
+
+
+async def test_an_answer_that_may_be_kept_says_so_itself():
+    app = create_app("probe", {}, SteadyClock(NOON))
+
+    async def asset(_request):
+        return JsonResponse({}, headers={"Cache-Control": "max-age=60"})
+
+    app.add_route("/asset", asset)
+    async with client(app) as http:
+        assert (await http.get("/asset")).headers.get_list("cache-control") == ["max-age=60"]
+
+
+@pytest.mark.parametrize(
+    ("path", "needed"),
+    [
+        ("/metrics", "metrics.read"),
+        ("/docs", "ops.read"),
+        ("/docs/oauth2-redirect", "ops.read"),
+        ("/redoc", "ops.read"),
+        ("/openapi.json", "ops.read"),
+        ("/asyncapi", "ops.read"),
+    ],
+)
+async def test_in_production_what_tells_of_the_inside_needs_a_credential(path, needed):
+    digest = hashlib.sha256(SECRET.encode()).hexdigest()
+    guard = Credentials(json.dumps({"one": {"sha256": digest, "scopes": [needed]}}))
+    app = create_app("probe", {}, SteadyClock(NOON), HttpPolicy(guard=guard))
+    add_asyncapi(app, "probe", [], [])
+    async with client(app) as http:
+        refused = await http.get(path, headers={"Authorization": "Bearer other"})
+        shown = await http.get(path, headers={"Authorization": f"Bearer {SECRET}"})
+        alive = await http.get("/health")
+
+    assert (refused.status_code, shown.status_code, alive.status_code) == (401, 200, 200)
+    assert refused.json() == {"error": f"A credential with scope {needed} is required"}
+
+
+async def test_two_credentials_at_once_are_none(http):
+    pairs = [("Authorization", f"Bearer {SECRET}"), ("Authorization", "Bearer other")]
+
+    assert (await http.get("/secret", headers=pairs)).status_code == 401
+    assert (await http.get("/secret", headers=[pairs[0], pairs[0]])).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "label"),
+    [
+        ("/things/things", "GET", '"/things/{name}"'),
+        ("/things/t", "GET", '"/things/{name}"'),
+        ("/things/a%2Fb", "GET", '""'),
+        ("/things/t", "BREW", '"/things/{name}"'),
+        ("/nowhere-1", "GET", '""'),
+    ],
+)
+async def test_metrics_name_the_route_and_nothing_that_a_client_makes_up(path, method, label):
+    app = create_app("probe", {}, SteadyClock(NOON))
+
+    @app.get("/things/{name}")
+    async def thing(name: str) -> str:
+        return name
+
+    async with client(app) as http:
+        await http.request(method, path)
+        shown = (await http.get("/metrics")).text
+
+    assert f"http_route={label}" in shown
+    routes = set(re.findall(r'http_route="([^"]*)"', shown))
+    assert not any("thing" in one and one != "/things/{name}" for one in routes)
+    assert not any("nowhere" in one or "{name}" in one[:6] for one in routes)
+    assert "BREW" not in shown
 
 
 async def test_a_fault_of_ours_says_nothing_of_itself(http):

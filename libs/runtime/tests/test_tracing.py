@@ -22,7 +22,7 @@ from service_runtime.messages import Cause, Due, Emit
 from service_runtime.ports import Stored
 from service_runtime.relay import Relay
 from service_runtime.unit_of_work import UnitOfWork
-from service_runtime.web import create_app
+from service_runtime.web import HttpPolicy, create_app
 from testkit.events import event_of
 from testkit.memory import MemoryBroker, MemoryDatabase, MemorySource, SteadyClock
 
@@ -81,7 +81,7 @@ def system(handle=forward) -> System:
 
 async def post(system: System, headers: dict[str, str] | None = None) -> httpx.Response:
     """Send one request to an edge that publishes one event."""
-    app = create_app("edge", {}, SystemClock(), begins_traces=True)
+    app = create_app("edge", {}, SystemClock(), HttpPolicy(begins_traces=True))
 
     async def publish(_request):
         emit = Emit(event_of(AuditRecorded), Cause(ROOT, tracing.current_trace()))
@@ -129,14 +129,50 @@ async def test_one_trace_from_the_request_through_every_hop(spans):
     assert not any("key" in name for span in found.values() for name in span.attributes)
 
 
-async def test_a_caller_that_records_nothing_is_believed(spans):
-    twins = system()
-    unsampled = "00-" + "1" * 32 + "-" + "2" * 16 + "-00"
-    await post(twins, {"traceparent": unsampled})
+STRANGERS = "00-" + "1" * 32 + "-" + "2" * 16
+
+
+def kept_by(sample: float) -> InMemorySpanExporter:
+    tracing.shutdown()
+    exporter = InMemorySpanExporter()
+    tracing.configure_with(SimpleSpanProcessor(exporter), "test", 0, sample)
+    return exporter
+
+
+@pytest.mark.parametrize("flag", ["00", "01"])
+@pytest.mark.parametrize(("sample", "recorded"), [(0.0, False), (1.0, True)])
+async def test_a_strangers_flag_does_not_decide_what_is_recorded(spans, flag, sample, recorded):
+    kept, twins = kept_by(sample), system()
+    answer = await post(twins, {"traceparent": f"{STRANGERS}-{flag}", "tracestate": "a=b"})
     await twins.run()
-    assert spans.get_finished_spans() == ()
+
+    assert bool(kept.get_finished_spans()) is recorded
+    assert answer.headers["X-Trace-Id"] == "1" * 32
     [record] = twins.broker.topics["notification.delivered.v1"]
-    assert dict(record.headers)["traceparent"].decode().endswith("-00")
+    headers = dict(record.headers)
+    assert headers["traceparent"].decode().endswith("-01" if recorded else "-00")
+    assert "tracestate" not in headers
+
+
+async def test_a_strangers_choice_of_an_id_does_not_decide_what_is_recorded(spans):
+    kept = kept_by(0.01)
+    # The sampler keeps the ids whose lower half is small.
+    await post(system(), {"traceparent": f"00-{'1' * 16}{'0' * 15}1-{'2' * 16}-01"})
+    for _ in range(20):
+        await post(system(), {"traceparent": f"00-{'1' * 16}{'0' * 15}1-{'2' * 16}-01"})
+
+    assert len([one for one in kept.get_finished_spans() if one.name == "POST /publish"]) < 10
+
+
+async def test_two_traces_named_by_a_stranger_are_none(spans):
+    app = create_app("edge", {}, SystemClock(), HttpPolicy(begins_traces=True))
+    pairs = [("traceparent", f"{STRANGERS}-01"), ("traceparent", f"00-{'3' * 32}-{'4' * 16}-01")]
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://edge"
+    ) as http:
+        answer = await http.get("/nowhere", headers=pairs)
+
+    assert answer.headers["X-Trace-Id"] not in ("1" * 32, "3" * 32)
 
 
 async def test_a_repeated_record_shows_as_a_duplicate(spans):
@@ -249,11 +285,11 @@ async def test_a_call_for_a_batch_links_to_every_item_and_a_call_for_one_hangs_u
 
 
 async def test_probes_begin_no_traces(spans):
-    app = create_app("edge", {}, SystemClock(), begins_traces=True)
+    app = create_app("edge", {}, SystemClock(), HttpPolicy(begins_traces=True))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://edge"
     ) as http:
-        await http.get("/health")
+        await http.get("/health", headers={"traceparent": f"{STRANGERS}-01"})
         await http.get("/ready")
     assert spans.get_finished_spans() == ()
 

@@ -13,7 +13,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from gateway.app import add_routes, seal
 from gateway.clients.memory import MemoryConfirmation, MemoryKeys, MemoryReads
-from gateway.clients.tokens import TokenVerifier
+from gateway.clients.tokens import TokenRules, TokenVerifier
 from gateway.routes.admission import Admission
 from gateway.routes.confirm import ConfirmRoute
 from gateway.routes.reads import ReadRoute
@@ -95,6 +95,7 @@ class Edge:
     answer: object = OK
     anonymous: str | None = None
     per_minute: int = 10
+    reads_per_minute: int = 60
     failures: int = 100
     strict: bool = False
     proxies: list = field(default_factory=list)
@@ -107,9 +108,10 @@ class Edge:
         self.reads = MemoryReads()
         self.keys = MemoryKeys(*KEYS)
         admission = Admission(
-            tokens=TokenVerifier(self.keys, ISSUER, AUDIENCE),
+            tokens=TokenVerifier(self.keys, TokenRules(ISSUER, AUDIENCE)),
             limits=MemoryLimits(lambda: self.clock.now().timestamp()),
             per_minute=self.per_minute,
+            reads_per_minute=self.reads_per_minute,
             failures_per_minute=self.failures,
             anonymous_user=self.anonymous,
             trusted_proxies=self.proxies,

@@ -1,10 +1,14 @@
 """`POST /payment/confirm`: every refusal in its order, what is passed on, 202 and 503."""
 
+import logging
+from ipaddress import ip_network
+
 import pytest
-from gateway_edge import OK, SEALING_KEY, TAG_KEY, token
+from gateway_edge import BODY, OK, SEALING_KEY, TAG_KEY, token
 
 from payment_schemas.answers import Answer, in_progress
 from payment_schemas.ids import payment_id_of
+from service_runtime.refusals import hashed_subject
 from service_runtime.sealing import Sealer, keyed_hash
 from service_runtime.web import MAX_BODY_BYTES
 
@@ -144,7 +148,7 @@ async def test_what_is_not_authenticated_does_not_count_against_a_user(edge, fre
     assert (await edge.post()).status_code == 200
 
 
-async def test_reads_never_count(edge):
+async def test_reads_count_apart_from_writes(edge):
     for _ in range(30):
         assert (await edge.read()).status_code == 404
 
@@ -213,12 +217,12 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 @pytest.mark.parametrize(
     ("given", "kept"),
     [
-        (TRACE, (("traceparent", TRACE),)),
+        (TRACE, (("traceparent", f"{TRACE[:-2]}00"),)),
         ("00-00000000000000000000000000000000-b7ad6b7169203331-01", ()),
         ("nonsense", ()),
     ],
 )
-async def test_a_well_formed_trace_goes_on(edge, given, kept):
+async def test_a_well_formed_trace_goes_on_and_makes_nobody_record(edge, given, kept):
     await edge.post(headers={"traceparent": given})
 
     assert edge.confirmation.asked[0][1] == kept
@@ -300,9 +304,98 @@ async def test_a_fault_of_ours_says_nothing_but_that(make_edge):
     assert "x-request-id" in got.headers
 
 
+@pytest.mark.parametrize("path", ["/payment/confirm/", "/payment/tx-987/", "/payment/", "/payment"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_trailing_slash_is_not_found_and_never_redirected(edge, method, path):
+    got = await edge.http.request(method, path, json={})
+
+    assert (got.status_code, got.text) == (404, '{"error":"Not found"}')
+    assert "location" not in got.headers
+
+
+def with_two(edge, name, *values, **changes):
+    """Post with a header in as many lines as there are values."""
+    given = {"Content-Type": "application/json", "Authorization": f"Bearer {token()}"}
+    given.pop(name, None)
+    pairs = [*given.items(), *((name, value) for value in values)]
+    return edge.http.post("/payment/confirm", json={**BODY, **changes}, headers=pairs)
+
+
+@pytest.mark.parametrize("keys", [("abc-123", "other"), ("other", "abc-123"), ("one", "two")])
+async def test_two_different_idempotency_keys_are_refused_by_name(edge, keys):
+    got = await with_two(edge, "Idempotency-Key", *keys)
+
+    body = '{"error":"Invalid field: idempotency_key","details":"given twice"}'
+    assert (got.status_code, got.text) == (400, body)
+    assert edge.commands == []
+
+
+async def test_one_idempotency_key_given_twice_is_one(edge):
+    assert (await with_two(edge, "Idempotency-Key", "abc-123", "abc-123")).status_code == 200
+
+
+async def test_two_keys_are_refused_after_what_is_missing(edge):
+    got = await with_two(edge, "Idempotency-Key", "one", "two", foo=1)
+
+    assert got.text == '{"error":"Unknown field: foo"}'
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "status"),
+    [
+        ("Authorization", (f"Bearer {token()}", f"Bearer {token(sub='usr-457')}"), 401),
+        ("Content-Type", ("application/json", "text/plain"), 415),
+        ("X-Device-Fingerprint", ("one", "two"), 200),
+        ("X-Client-Country", ("US", "KP"), 200),
+    ],
+)
+async def test_of_two_headers_that_differ_neither_is_believed(make_edge, name, values, status):
+    edge = make_edge(proxies=[ip_network("192.0.2.7")])
+
+    assert (await with_two(edge, name, *values)).status_code == status
+    for command in edge.commands:
+        assert command.context.device_fingerprint is None
+        assert command.context.country is None
+
+
+async def test_a_key_that_is_not_ascii_is_refused_by_name(edge):
+    got = await edge.post(
+        idempotency_key=None, headers={"Idempotency-Key": "\xff\xfe".encode("latin-1")}
+    )
+
+    assert (got.status_code, got.json()["error"]) == (400, "Invalid field: idempotency_key")
+
+
+@pytest.mark.parametrize(
+    ("asked", "line"),
+    [
+        (BAD_TOKEN, {"status": 401, "reason": "token: malformed"}),
+        (NO_SCOPE, {"status": 403, "reason": "scope", "subject": hashed_subject("usr-456")}),
+    ],
+)
+async def test_a_refusal_leaves_one_line_in_the_log_however_often_it_comes(
+    edge, caplog, asked, line
+):
+    caplog.set_level(logging.WARNING, "countersign.refusals")
+    for _ in range(5):
+        await edge.post(**asked)
+
+    (written,) = [record.fields for record in caplog.records if record.msg == "refused"]
+    assert written == {**line, "address": "192.0.2.7", "count": 1}
+
+
+async def test_who_is_over_the_limit_leaves_a_line(edge, caplog):
+    caplog.set_level(logging.WARNING, "countersign.refusals")
+    for _ in range(12):
+        await edge.post()
+
+    (written,) = [record.fields for record in caplog.records if record.msg == "refused"]
+    assert (written["status"], written["reason"]) == (429, "user")
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 async def test_other_methods_and_paths_are_refused_in_the_same_shape(edge, method):
     got = await edge.http.request(method, "/payment/confirm/more")
 
-    assert (got.status_code, got.json()) == (404, {"error": "Not Found"})
+    assert (got.status_code, got.json()) == (404, {"error": "Not found"})
     assert "x-request-id" in got.headers

@@ -25,6 +25,23 @@ async def test_a_read_needs_a_token_with_the_scope(edge, user, headers, status):
     assert (await edge.read(user=user, **headers)).status_code == status
 
 
+async def test_over_60_reads_a_minute_are_too_many_and_writes_are_not_held_back(edge):
+    for _ in range(60):
+        assert (await edge.read()).status_code == 404
+    edge.clock.pass_time(seconds=37)
+
+    limited = await edge.read()
+
+    assert (limited.status_code, limited.text) == (429, '{"error":"Too many requests"}')
+    assert limited.headers["retry-after"] == "23"
+    assert limited.headers["ratelimit-policy"] == '"user";q=60;w=60'
+    assert limited.headers["ratelimit"] == '"user";r=0;t=23'
+    assert (await edge.read(user="usr-457")).status_code == 404
+    assert (await edge.post()).status_code == 200
+    edge.clock.pass_time(seconds=23)
+    assert (await edge.read()).status_code == 404
+
+
 async def test_a_read_without_confirm_is_503(edge):
     edge.reads.reachable = False
 

@@ -1,11 +1,12 @@
 """Tokens under real keys: what passes, what never does, and when keys are fetched."""
 
+import asyncio
 import time
 
 import jwt
 import orjson
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from gateway_edge import (
     AUDIENCE,
@@ -22,7 +23,7 @@ from gateway_edge import (
 
 from gateway.clients import tokens
 from gateway.clients.memory import MemoryKeys
-from gateway.clients.tokens import TokenVerifier
+from gateway.clients.tokens import TokenRules, TokenVerifier
 from gateway.domain import BadTokenError
 from service_runtime.errors import Unavailable
 
@@ -36,7 +37,7 @@ def keys():
 
 @pytest.fixture
 def verifier(keys):
-    return TokenVerifier(keys, ISSUER, AUDIENCE)
+    return TokenVerifier(keys, TokenRules(ISSUER, AUDIENCE))
 
 
 @pytest.mark.parametrize("algorithm", ["EdDSA", "ES256", "PS256"])
@@ -77,7 +78,7 @@ async def test_15_minutes_are_a_tokens_longest_life(verifier):
     assert await verifier.caller(token(exp=int(time.time()) + 15 * 60))
 
 
-@pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "JWT"])
+@pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt"])
 async def test_access_tokens_are_of_these_types(verifier, typ):
     assert await verifier.caller(token(headers={"typ": typ}))
 
@@ -112,6 +113,7 @@ def hs256():
         pytest.param(resigned({}, OTHER), "token: not valid", id="somebody else's signature"),
         pytest.param(token(headers={"typ": "id+jwt"}), "typ", id="another type"),
         pytest.param(resigned({"typ": None}), "typ", id="no type"),
+        pytest.param(resigned({"typ": "JWT"}), "typ", id="an id token's type"),
         pytest.param(resigned({"crit": ["x"], "x": 1}), "crit|token", id="critical and unknown"),
         pytest.param(resigned({"b64": False, "crit": ["b64"]}), "crit|token", id="detached"),
         pytest.param(raw_token(HEADER, claims()), "token: not valid", id="unsigned"),
@@ -138,7 +140,7 @@ async def test_a_key_that_a_token_brings_along_is_not_looked_at(verifier, name):
 
 
 async def test_rs256_is_taken_where_the_operator_says_so_and_from_no_other_kind_of_key(keys):
-    verifier = TokenVerifier(keys, ISSUER, AUDIENCE, allow_rs256=True)
+    verifier = TokenVerifier(keys, TokenRules(ISSUER, AUDIENCE, allow_rs256=True))
 
     assert await verifier.caller(token("RS256"))
     with pytest.raises(BadTokenError, match="alg"):
@@ -147,7 +149,7 @@ async def test_rs256_is_taken_where_the_operator_says_so_and_from_no_other_kind_
 
 async def test_a_key_that_names_its_algorithm_keeps_to_it():
     declared = MemoryKeys(jwk(RSA, "rsa", alg="PS256"))
-    verifier = TokenVerifier(declared, ISSUER, AUDIENCE, allow_rs256=True)
+    verifier = TokenVerifier(declared, TokenRules(ISSUER, AUDIENCE, allow_rs256=True))
 
     assert await verifier.caller(token("PS256"))
     with pytest.raises(BadTokenError, match="alg"):
@@ -167,7 +169,7 @@ async def test_a_key_that_names_its_algorithm_keeps_to_it():
     ],
 )
 async def test_a_key_that_cannot_verify_is_left_out_and_the_others_stay(entry):
-    verifier = TokenVerifier(MemoryKeys(entry, jwk(P256, "ec")), ISSUER, AUDIENCE)
+    verifier = TokenVerifier(MemoryKeys(entry, jwk(P256, "ec")), TokenRules(ISSUER, AUDIENCE))
 
     with pytest.raises(BadTokenError, match="kid: unknown"):
         await verifier.caller(token())
@@ -192,22 +194,126 @@ async def test_unknown_keys_are_fetched_at_most_once_in_30_s(verifier, keys, mon
     assert keys.fetched == 2
 
 
-async def test_a_key_that_is_gone_dies_with_its_last_token(verifier, keys, monkeypatch):
-    first, second, third = (token(sub=f"usr-{number}") for number in range(3))
-    unknown = token(headers={"kid": "makes it look again"})
-    clock = [time.time()]
-    monkeypatch.setattr(tokens.time, "time", lambda: clock[0])
-    monkeypatch.setattr(tokens.time, "monotonic", lambda: clock[0])
-    await verifier.caller(first)
-    keys.keys = [jwk(P256, "ec")]
-    clock[0] += 31
-    with pytest.raises(BadTokenError, match="kid: unknown"):
-        await verifier.caller(unknown)
+@pytest.fixture
+def passing(monkeypatch):
+    """Let time pass for the verifier; tokens stay young, because they are judged by the day."""
+    now = [1000.0]
+    monkeypatch.setattr(tokens.time, "monotonic", lambda: now[0])
 
-    assert await verifier.caller(second)
-    clock[0] += 15 * 60 + 31
+    def let_pass(seconds):
+        now[0] += seconds
+
+    return let_pass
+
+
+async def settled(verifier):
+    """Wait for what is fetched beside the requests."""
+    await asyncio.gather(verifier._fetching, return_exceptions=True)
+
+
+async def test_a_withdrawn_key_is_refused_within_5_minutes_without_an_unknown_one(
+    verifier, keys, passing
+):
+    one, another = token(), token(sub="usr-457")
+    assert await verifier.caller(one)
+    keys.keys = [jwk(P256, "ec")]
+    passing(tokens.KEYS_LIVE_S)
+
+    for refused in (one, another):
+        with pytest.raises(BadTokenError, match="kid: unknown"):
+            await verifier.caller(refused)
+    assert await verifier.caller(token("ES256"))
+
+
+async def test_keys_are_fetched_anew_beside_the_requests_before_they_are_too_old(
+    verifier, keys, passing
+):
+    one = token()
+    first = await verifier.caller(one)
+    passing(tokens.REFRESH_AFTER_S)
+
+    assert await verifier.caller(one) is first
+    await settled(verifier)
+
+    assert keys.fetched == 2
+    passing(tokens.KEYS_LIVE_S - 1)
+    keys.reachable = False
+    assert await verifier.caller(one) is first
+
+
+async def test_a_key_whose_material_is_replaced_under_its_name_is_another_key(
+    verifier, keys, passing
+):
+    one = token()
+    await verifier.caller(one)
+    keys.keys = [jwk(OTHER, "ed")]
+    passing(tokens.KEYS_LIVE_S)
+
+    with pytest.raises(BadTokenError, match="token: not valid"):
+        await verifier.caller(one)
+
+
+async def test_keys_that_nobody_can_confirm_for_5_minutes_let_nobody_in(verifier, keys, passing):
+    one = token()
+    await verifier.caller(one)
+    keys.reachable = False
+    passing(tokens.KEYS_LIVE_S - 1)
+    assert await verifier.caller(one)
+    await settled(verifier)
+
+    passing(1)
+    with pytest.raises(Unavailable):
+        await verifier.caller(one)
+
+    keys.reachable = True
+    assert await verifier.caller(one)
+
+
+@pytest.mark.parametrize("empty", [[], ["ed"], [{"kty": "oct", "kid": "ed", "k": "c2VjcmV0"}]])
+async def test_a_key_set_without_a_usable_key_is_no_answer(verifier, keys, passing, empty):
+    one = token()
+    await verifier.caller(one)
+    keys.keys = empty
+    passing(tokens.REFRESH_AFTER_S)
+    await verifier.caller(one)
+    await settled(verifier)
+
+    assert await verifier.caller(token(sub="usr-457"))
+    passing(tokens.KEYS_LIVE_S)
+    with pytest.raises(Unavailable):
+        await verifier.caller(one)
+
+
+async def test_many_who_wait_for_keys_share_one_fetch(verifier, keys):
+    await asyncio.gather(*[verifier.caller(token(sub=f"usr-{n}")) for n in range(20)])
+
+    assert keys.fetched == 1
+
+
+async def test_a_key_that_the_operator_refuses_is_refused_whatever_the_issuer_says(keys):
+    rules = TokenRules(ISSUER, AUDIENCE, refused_kids=frozenset({"ed"}))
+    verifier = TokenVerifier(keys, rules)
+
+    with pytest.raises(BadTokenError, match="kid: refused"):
+        await verifier.caller(token())
+    assert await verifier.caller(token("ES256"))
+
+
+async def test_an_rsa_key_below_2048_bits_is_left_out():
+    small = rsa.generate_private_key(65537, 1024)  # noqa: S505 - that is what is refused
+    verifier = TokenVerifier(
+        MemoryKeys(jwk(small, "rsa"), jwk(P256, "ec")), TokenRules(ISSUER, AUDIENCE)
+    )
+
     with pytest.raises(BadTokenError, match="kid: unknown"):
-        await verifier.caller(third)
+        await verifier.caller(token("PS256"))
+
+
+@pytest.mark.parametrize("claim", ["nbf", "iat"])
+async def test_an_issuers_clock_may_be_ahead_by_30_s_and_no_more(verifier, claim):
+    assert await verifier.caller(token(**{claim: int(time.time()) + 25}))
+    with pytest.raises(BadTokenError, match=claim):
+        await verifier.caller(token(**{claim: int(time.time()) + 40}))
 
 
 async def test_an_issuer_that_is_away_is_no_reason_to_call_a_token_bad(keys, verifier):
@@ -241,7 +347,8 @@ async def test_a_remembered_token_is_forgotten_when_it_expires(verifier, monkeyp
 
     later = time.time() + 61
     monkeypatch.setattr(tokens.time, "time", lambda: later)
-    assert await verifier.caller(short) is not first
+    with pytest.raises(BadTokenError, match="exp: expired"):
+        await verifier.caller(short)
 
 
 async def test_only_so_many_tokens_are_remembered(verifier, monkeypatch):

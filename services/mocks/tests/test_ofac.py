@@ -79,5 +79,5 @@ async def test_what_is_not_json_is_refused(ofac):
 
 
 async def test_a_route_that_is_not_there_is_refused_in_the_same_shape(ofac):
-    assert (await ofac.get("/nowhere")).json() == {"error": "Not Found"}
+    assert (await ofac.get("/nowhere")).json() == {"error": "Not found"}
     assert (await ofac.get("/screenings")).status_code == 405

@@ -21,7 +21,12 @@ from local_stack.inventory import Inventory
 ADMIN_PASSWORD = "database-admin"  # noqa: S105 - the name of a file
 MONITOR_PASSWORD = "database-monitor"  # noqa: S105 - the name of a file
 PARTNERS = ("first-bank", "north-bank", "south-bank")
-SCOPES = {"gateway": ["payment.read"], "ops": ["ops.read", "ops.write"]}
+SCRAPER = "prometheus"
+SCOPES = {
+    "gateway": ["payment.read"],
+    "ops": ["ops.read", "ops.write", "metrics.read"],
+    SCRAPER: ["metrics.read"],
+}
 _KEY_BYTES = 32
 
 
@@ -53,9 +58,7 @@ class Credentials:
     def _known_callers(self) -> str:
         callers = {
             caller: {
-                "sha256": hashlib.sha256(
-                    self.read(f"internal-credential-{caller}").encode()
-                ).hexdigest(),
+                "sha256": hashlib.sha256(self.read(credential_name(caller)).encode()).hexdigest(),
                 "scopes": scopes,
             }
             for caller, scopes in SCOPES.items()
@@ -85,7 +88,7 @@ def _recipes(inventory: Inventory) -> dict[str, Callable[[], str]]:
         MONITOR_PASSWORD: _token,
         "grafana-admin": _token,
     }
-    recipes |= {f"internal-credential-{caller}": _token for caller in SCOPES}
+    recipes |= {credential_name(caller): _token for caller in SCOPES}
     for service in inventory.with_database:
         recipes |= {password_name(service.name): _token, owner_password_name(service.name): _token}
     return recipes
@@ -94,6 +97,11 @@ def _recipes(inventory: Inventory) -> dict[str, Callable[[], str]]:
 def password_name(role: str) -> str:
     """The secret that holds the password of a service's database role."""
     return f"database-{role}"
+
+
+def credential_name(caller: str) -> str:
+    """The secret that a caller of internal routes shows."""
+    return f"internal-credential-{caller}"
 
 
 def owner_password_name(service: str) -> str:

@@ -19,9 +19,10 @@ from service_runtime.exporting import EXPORT_WITHIN_S, QUEUE_LINES, Provider, re
 FRAMES = 8
 ALLOWED = frozenset(
     {
-        "attempts", "caller", "consequence", "consumer", "count", "delay_s", "error_class", "field",
-        "method", "offset", "partition", "payment_id", "port", "reason", "request_id", "route",
-        "service", "signal", "status", "table", "topic", "trace_id", "uetr", "work_id",
+        "address", "attempts", "caller", "consequence", "consumer", "count", "delay_s",
+        "error_class", "field", "method", "offset", "partition", "payment_id", "port", "reason",
+        "request_id", "route", "service", "signal", "status", "subject", "table", "topic",
+        "trace_id", "uetr", "work_id",
     }
 )  # fmt: skip
 """What may stand in a line: ids, counts and names of ours, never what a person wrote."""

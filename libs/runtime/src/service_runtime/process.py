@@ -7,12 +7,14 @@ import signal
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
+from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
 
 import uvicorn
 import uvloop
 from fastapi import FastAPI
 
 from service_runtime import exporting, logs, tracing
+from service_runtime.connection import ConnectionLimits
 from service_runtime.serving import Server
 from service_runtime.settings import HttpSettings
 
@@ -25,6 +27,8 @@ HTTP_DRAIN_S = 4
 KEEP_ALIVE_S = 75
 """Longer than a load balancer's usual minute: who closes an idle connection must be the one who
 would send on it, or a request now and then meets the closing and gets no answer."""
+OTHER_FILES = 1024
+"""Files that a process may need besides its clients' connections."""
 _log = logs.Log("process")
 
 
@@ -44,10 +48,21 @@ def run(process: Process, settings: HttpSettings) -> None:
     lines = logs.configure(*origin, settings.log_level, settings.otlp_endpoint)
     tracing.configure(*origin, settings.otlp_endpoint, settings.trace_sample)
     os.nice(settings.niceness)
+    _allow_files(settings.max_connections + OTHER_FILES)
     try:
         uvloop.run(_live(process, settings))
     finally:
         exporting.shut_down(*tracing.stop(), *lines)
+
+
+def _allow_files(wanted: int) -> None:
+    """Open as many files as the connections need, where this user may."""
+    soft, hard = getrlimit(RLIMIT_NOFILE)
+    allowed = wanted if hard == RLIM_INFINITY else min(wanted, hard)
+    if soft != RLIM_INFINITY and soft < allowed:
+        setrlimit(RLIMIT_NOFILE, (allowed, hard))
+    if allowed < wanted:
+        _log.warning("few_files", count=allowed, reason="MAX_CONNECTIONS needs more")
 
 
 async def _live(process: Process, settings: HttpSettings) -> None:
@@ -101,7 +116,11 @@ async def _serve(process: Process, settings: HttpSettings, stopping: asyncio.Eve
             server_header=False,
             # Who stands behind a proxy reads its headers himself, from proxies that he trusts.
             proxy_headers=False,
-        )
+            # No service speaks it, and an offer of it is served as HTTP/1.1.
+            ws="none",
+        ),
+        ConnectionLimits(settings.head_within_s, settings.body_within_s, settings.max_connections),
+        production=settings.profile == "prod",
     )
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_ended_early(loop, stopping)) for loop in process.loops]

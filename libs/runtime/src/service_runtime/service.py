@@ -19,7 +19,7 @@ from service_runtime.relay import Relay
 from service_runtime.schedule import Schedule
 from service_runtime.settings import ServiceSettings
 from service_runtime.unit_of_work import UnitOfWork
-from service_runtime.web import Credentials, JsonResponse, create_app
+from service_runtime.web import Credentials, HttpPolicy, JsonResponse, create_app
 from service_runtime.work import Work, Worker
 
 FORGET_EVERY_S = 600.0
@@ -87,7 +87,8 @@ class Service:
             "kafka": self._producer.connected,
             "partitions": source.assigned,
         }
-        return create_app(self.name, checks, self.clock)
+        guard = Credentials.in_production(self.settings)
+        return create_app(self.name, checks, self.clock, HttpPolicy(guard=guard))
 
 
 def add_asyncapi(

@@ -2,13 +2,18 @@
 
 import asyncio
 import contextlib
-import select
 import socket
 from collections.abc import Callable, Iterator
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from service_runtime.connection import (
+    CROWDED,
+    Connection,
+    ConnectionLimits,
+    count_refused,
+    safe_headers,
+)
 from service_runtime.logs import Log
 
 MOST_AT_ONCE = 256
@@ -17,6 +22,11 @@ LAST_REQUESTS_S = 0.5
 """How long those who are connected to a stopping server may begin another request."""
 REST_S = 1.0
 """Without this pause, a process that has no file descriptor left would do nothing but fail."""
+
+LOOKS_FOR_LATE_EVERY = 2
+"""Tenths of a second."""
+CROWDED_AT = 0.9
+"""The part of the connections past which those that only wait for another request are closed."""
 
 _log = Log("serving")
 
@@ -29,9 +39,18 @@ class Accepting:
     answered.
     """
 
-    def __init__(self, listener: socket.socket, protocol: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        protocol: Callable[[], asyncio.Protocol],
+        room: Callable[[], int] = lambda: MOST_AT_ONCE,
+        turn_away: Callable[[socket.socket], None] = socket.socket.close,
+    ) -> None:
+        """Turn away whoever comes while there is no `room` for more connections."""
         self._listener = listener
         self._protocol = protocol
+        self._room = room
+        self._turn_away = turn_away
         self._loop = asyncio.get_running_loop()
         self._connecting: set[asyncio.Task[object]] = set()
         self._resting: asyncio.TimerHandle | None = None
@@ -64,6 +83,9 @@ class Accepting:
                 self._resting = self._loop.call_later(REST_S, self.start)
                 return
             connection.settimeout(0)
+            if self._room() <= len(self._connecting):
+                self._turn_away(connection)
+                continue
             task = self._loop.create_task(self._connect(connection))
             self._connecting.add(task)
             task.add_done_callback(self._connecting.discard)
@@ -74,27 +96,21 @@ class Accepting:
             await self._loop.connect_accepted_socket(self._protocol, connection)
 
 
-class Connection(HttpToolsProtocol):
-    """One that is not closed as idle over a request that has come and was not yet read.
-
-    A loop runs its timers before it reads, so a busy one may not have seen it.
-    """
-
-    def shutdown(self) -> None:
-        if not _has_unread(self.transport):
-            super().shutdown()
-
-
-def _has_unread(transport: asyncio.Transport) -> bool:
-    look = select.poll()
-    look.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
-    return bool(look.poll(0))
-
-
 class Server(uvicorn.Server):
     """Leaves signals to the process, which must stop its loops first."""
 
     _accepting: Accepting | None = None
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        limits: ConnectionLimits = ConnectionLimits(),  # noqa: B008 - frozen
+        *,
+        production: bool = False,
+    ) -> None:
+        super().__init__(config)
+        self._limits = limits
+        self._headers = safe_headers(production=production)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -105,8 +121,31 @@ class Server(uvicorn.Server):
         listener.settimeout(0)
         listener.listen(self.config.backlog)
         await super().startup(sockets or [])
-        self._accepting = Accepting(listener, self._new_connection)
+        self._accepting = Accepting(listener, self._new_connection, self._room, self._turn_away)
         self._accepting.start()
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % LOOKS_FOR_LATE_EVERY == 0:
+            self._close_the_late()
+        return await super().on_tick(counter)
+
+    def _turn_away(self, connection: socket.socket) -> None:
+        count_refused(CROWDED)
+        with contextlib.suppress(OSError):
+            connection.send(CROWDED.rendered([*self._headers, (b"retry-after", b"1")]))
+        connection.close()
+
+    def _room(self) -> int:
+        return self._limits.connections - len(self.server_state.connections)
+
+    def _close_the_late(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        crowded = self._room() < self._limits.connections * (1 - CROWDED_AT)
+        for connection in list(self.server_state.connections):
+            assert isinstance(connection, Connection)  # noqa: S101 - we made them all
+            connection.close_if_late(now_s)
+            if crowded:
+                connection.make_room()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._accepting is not None:
@@ -121,4 +160,5 @@ class Server(uvicorn.Server):
             await asyncio.sleep(LAST_REQUESTS_S)
 
     def _new_connection(self) -> asyncio.Protocol:
-        return Connection(self.config, self.server_state, self.lifespan.state)
+        state = self.server_state
+        return Connection(self.config, state, self.lifespan.state, self._limits, self._headers)

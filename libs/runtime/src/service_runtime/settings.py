@@ -77,6 +77,11 @@ class HttpSettings(BaseSettings):
     port: int = Field(ge=1, le=65535)
     niceness: int = Field(default=0, ge=0, le=19)
     """How far the process stands back for others on a machine whose processors are all busy."""
+    max_connections: int = Field(default=4096, ge=16, le=65536)
+    """Connections that may be open at once; more are told 503."""
+    head_within_s: float = Field(default=10.0, gt=0, le=60)
+    """How long a client may take for a request's head, from its connection on."""
+    body_within_s: float = Field(default=10.0, gt=0, le=60)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     otlp_endpoint: str = ""
     """Address of the OpenTelemetry collector (gRPC); empty: no telemetry leaves the process."""

@@ -16,13 +16,16 @@ from uuid import UUID
 
 from opentelemetry import context as otel
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import Decision, ParentBased, TraceIdRatioBased
 from opentelemetry.trace import (
     INVALID_SPAN,
     Link,
+    NonRecordingSpan,
     Span,
+    SpanContext,
     SpanKind,
     StatusCode,
+    TraceFlags,
     Tracer,
     format_trace_id,
     get_current_span,
@@ -185,17 +188,34 @@ def under(cause_id: UUID) -> Iterator[None]:
 
 @contextmanager
 def serving(name: str, headers: Mapping[str, str], *, may_begin: bool) -> Iterator[Span]:
-    """Run a request in a span of its own; only the edge begins traces."""
+    """Run a request in a span of its own; only the edge begins traces, and decides on each."""
     parent = _propagator.extract(headers, context=otel.Context())
     known = get_current_span(parent).get_span_context().is_valid
     tracer = _Tracing.tracer
     if tracer is None or not (known or may_begin):
         yield INVALID_SPAN
         return
+    if known and may_begin:
+        parent = _decided_here(parent)
     with tracer.start_as_current_span(
         name, parent, SpanKind.SERVER, record_exception=False, set_status_on_exception=False
     ) as span:
         yield span
+
+
+def _decided_here(parent: otel.Context) -> otel.Context:
+    """Return a stranger's trace with a flag of ours: his must not decide what we record.
+
+    Neither may his id, which he chooses: an id of ours is put to the sampler in its place.
+    """
+    provider = _Tracing.provider
+    assert provider is not None  # noqa: S101 - there is a tracer
+    ours = provider.id_generator.generate_trace_id()
+    recorded = provider.sampler.should_sample(None, ours, "").decision is Decision.RECORD_AND_SAMPLE
+    found = get_current_span(parent).get_span_context()
+    flags = TraceFlags(TraceFlags.SAMPLED if recorded else TraceFlags.DEFAULT)
+    decided = SpanContext(found.trace_id, found.span_id, is_remote=True, trace_flags=flags)
+    return set_span_in_context(NonRecordingSpan(decided), otel.Context())
 
 
 @contextmanager

@@ -1,54 +1,37 @@
-"""HTTP plumbing that every process shares: health, readiness, metrics, request ids, body limits."""
+"""HTTP plumbing that every process shares: health, readiness, metrics, credentials, hot routes."""
 
 import asyncio
 import hashlib
 import hmac
 import json
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any
-from uuid import UUID
+from typing import Self
 
-import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from opentelemetry.trace import Span, StatusCode
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service_runtime import metrics, tracing
 from service_runtime.clock import Clock
-from service_runtime.errors import Consequence, consequence_of
 from service_runtime.logs import Log
 from service_runtime.metrics import exposition
+from service_runtime.refusals import RefusalLog
+from service_runtime.request_frame import MAX_BODY_BYTES, HttpPolicy, RequestFrame
+from service_runtime.responses import JsonResponse, refuse, refuse_invalid
+from service_runtime.settings import HttpSettings
+
+__all__ = ["MAX_BODY_BYTES", "App", "Credentials", "HttpPolicy", "JsonResponse", "create_app"]
 
 _log = Log("web")
-_durations = metrics.histogram("http.server.request.duration", "Requests, from head to answer.")
 
 Check = Callable[[], Awaitable[bool]]
 """Says whether one dependency can be reached now."""
 
-MAX_BODY_BYTES = 1024 * 1024
-METHODS = {"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"}
-PROBES = ("/health", "/ready", "/metrics")
-SERVER_ERROR = 500
-CLIENT_GONE = 499
-"""What is counted where the client left before an answer began."""
 CHECK_WITHIN_S = 3.0
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
-
-
-class JsonResponse(Response):
-    """JSON by orjson."""
-
-    media_type = "application/json"
-
-    def render(self, content: Any) -> bytes:
-        return orjson.dumps(content)
-
 
 Handle = Callable[[Request], Awaitable[Response]]
 """Answers a request."""
@@ -60,9 +43,13 @@ class App(FastAPI):
     Its chain of middlewares and its router cost as much as all that a confirmation needs.
     """
 
-    def __init__(self, name: str, frame: Callable[[ASGIApp], "RequestFrame"]) -> None:
+    def __init__(self, name: str, frame: Callable[[ASGIApp], RequestFrame]) -> None:
         super().__init__(
-            title=f"Countersign {name}", version="1.0", default_response_class=JsonResponse
+            title=f"Countersign {name}",
+            version="1.0",
+            default_response_class=JsonResponse,
+            # A client that follows a redirect of a POST may send it as a GET, or to somewhere else.
+            redirect_slashes=False,
         )
         self._frame = frame
         self._hot: dict[tuple[str, str], ASGIApp] = {}
@@ -87,21 +74,14 @@ def create_app(
     name: str,
     checks: Mapping[str, Check],
     clock: Clock,
-    max_body_bytes: int = MAX_BODY_BYTES,
-    *,
-    begins_traces: bool = False,
+    policy: HttpPolicy = HttpPolicy(),  # noqa: B008 - frozen
 ) -> App:
-    """Return an app with `/health`, `/ready` and `/metrics`; a service adds its routes.
-
-    Only the edge begins traces; everyone else continues what a caller records.
-    """
-    frame = partial(
-        RequestFrame, clock=clock, max_body_bytes=max_body_bytes, begins_traces=begins_traces
-    )
+    """Return an app with `/health`, `/ready` and `/metrics`; a service adds its routes."""
+    frame = partial(RequestFrame, clock=clock, policy=policy)
     app = App(name, frame)
     app.add_middleware(frame)
-    app.add_exception_handler(RequestValidationError, _refuse_invalid)
-    app.add_exception_handler(StarletteHTTPException, _refuse)
+    app.add_exception_handler(RequestValidationError, refuse_invalid)
+    app.add_exception_handler(HTTPException, refuse)
 
     async def health(_request: Request) -> Response:
         return JsonResponse({"status": "alive", "service": name})
@@ -129,151 +109,10 @@ async def _passes(check: Check) -> bool:
         return False
 
 
-async def _refuse(_request: Request, error: Exception) -> Response:
-    """Answer every refusal in one shape."""
-    assert isinstance(error, StarletteHTTPException)  # noqa: S101 - registered for it alone
-    return JsonResponse({"error": error.detail}, error.status_code, headers=error.headers)
-
-
-async def _refuse_invalid(_request: Request, error: Exception) -> Response:
-    """Answer 400 and name the field, never its value."""
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it alone
-    fault = error.errors()[0]
-    name = ".".join(str(part) for part in fault["loc"][1:]) or "body"
-    details = fault["msg"].removeprefix("Value error, ")
-    return JsonResponse({"error": f"Invalid field: {name}", "details": details}, 400)
-
-
-def _failure(error: Exception) -> Response:
-    """Answer 503 where something else is down for now, 500 for a fault of ours; say no more."""
-    if consequence_of(error) is Consequence.WAIT:
-        return JsonResponse({"error": "Service unavailable"}, 503, headers={"Retry-After": "1"})
-    return JsonResponse({"error": "Internal error"}, 500)
-
-
-class RequestFrame:
-    """Puts `X-Request-Id` on every answer and refuses bodies over the limit with 413."""
-
-    def __init__(
-        self, app: ASGIApp, clock: Clock, max_body_bytes: int, *, begins_traces: bool
-    ) -> None:
-        self._app = app
-        self._clock = clock
-        self._max_body_bytes = max_body_bytes
-        self._begins_traces = begins_traces
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        request_id = self._clock.new_id()
-        scope.setdefault("state", {})["request_id"] = request_id
-        begins = self._begins_traces and scope["path"] not in PROBES
-        with tracing.serving(scope["method"], _headers(scope), may_begin=begins) as span:
-            framed, start_s = _Framed(send, request_id, span), time.monotonic()
-            try:
-                await self._framed(scope, receive, framed)
-            finally:
-                route = _template(scope)
-                span.update_name(f"{scope['method']} {route}".strip())
-                _count(scope, route, framed.status, time.monotonic() - start_s)
-
-    async def _framed(self, scope: Scope, receive: Receive, framed: "_Framed") -> None:
-        # Refused where it is read: a route that looks at the content type first answers 415.
-        too_large = self._declared_length(scope) > self._max_body_bytes
-        bounded = _Bounded(receive, self._max_body_bytes, refuses=too_large)
-        try:
-            await self._app(scope, bounded, framed)
-        except HTTPException as error:
-            await (await _refuse(Request(scope), error))(scope, receive, framed)
-        except Exception as error:
-            _log.error(
-                "failed",
-                request_id=scope["state"]["request_id"],
-                error_class=type(error).__qualname__,
-            )
-            if framed.begun:
-                raise
-            await _failure(error)(scope, receive, framed)
-
-    @staticmethod
-    def _declared_length(scope: Scope) -> int:
-        lengths = [value for name, value in scope["headers"] if name == b"content-length"]
-        return int(lengths[0]) if lengths and lengths[0].isdigit() else 0
-
-
-class _Framed:
-    """A send channel that puts the request's id on the answer."""
-
-    def __init__(self, send: Send, request_id: UUID, span: Span) -> None:
-        self._send = send
-        self._span = span
-        self._headers = [(b"x-request-id", str(request_id).encode())]
-        trace_id = tracing.current_trace_id()
-        if trace_id is not None:
-            self._headers.append((b"x-trace-id", trace_id.encode()))
-        self.begun = False
-        self.status = CLIENT_GONE
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.begun = True
-            self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), *self._headers]
-            self._span.set_attribute("http.response.status_code", message["status"])
-            if message["status"] >= SERVER_ERROR:
-                self._span.set_status(StatusCode.ERROR)
-        await self._send(message)
-
-
-def _count(scope: Scope, route: str, status: int, seconds: float) -> None:
-    """Count a request, by what a client cannot make up: a route of ours, a method of HTTP's."""
-    if route in PROBES:
-        return
-    known = scope["method"] in METHODS
-    attributes = {
-        "http.request.method": scope["method"] if known else "_OTHER",
-        "http.route": route,
-        "http.response.status_code": status,
-    }
-    _durations.record(seconds, attributes)
-
-
-def _headers(scope: Scope) -> dict[str, str]:
-    """Return the headers that carry a trace."""
-    return {
-        name.decode(): value.decode("latin-1")
-        for name, value in scope["headers"]
-        if name in (b"traceparent", b"tracestate")
-    }
-
-
-def _template(scope: Scope) -> str:
-    """Return the path as its route names it, without ids; nothing where no route took it."""
-    if "endpoint" not in scope:
-        return ""
-    path: str = scope["path"]
-    for name, value in scope.get("path_params", {}).items():
-        path = path.replace(f"/{value}", f"/{{{name}}}")
-    return path
-
-
-class _Bounded:
-    """A receive channel that refuses a body which is too long, or turns out to be."""
-
-    def __init__(self, receive: Receive, limit: int, *, refuses: bool) -> None:
-        self._receive = receive
-        self._left = limit
-        self._refuses = refuses
-
-    async def __call__(self) -> Message:
-        if self._refuses:
-            raise HTTPException(413, "Body too large")
-        message = await self._receive()
-        self._left -= len(message.get("body", b""))
-        if self._left < 0:
-            raise HTTPException(413, "Body too large")
-        return message
+def given_once(headers: Headers, name: str) -> str | None:
+    """Return a header's value; None where it is missing, or given twice and not the same."""
+    values = set(headers.getlist(name))
+    return values.pop() if len(values) == 1 else None
 
 
 class Credentials:
@@ -287,6 +126,12 @@ class Credentials:
             caller: (entry["sha256"], frozenset(entry["scopes"]))
             for caller, entry in json.loads(document).items()
         }
+        self._refusals = RefusalLog()
+
+    @classmethod
+    def in_production(cls, settings: HttpSettings) -> Self | None:
+        """Return what guards the private pages: nothing in development."""
+        return cls(settings.internal_credentials) if settings.profile == "prod" else None
 
     def caller_with(self, scope: str, authorization: str) -> str | None:
         """Return the caller whose bearer secret this is, if it has the scope."""
@@ -296,14 +141,20 @@ class Credentials:
                 return caller
         return None
 
+    def admit(self, request: Request, scope: str) -> str:
+        """Return the name of the caller that has the scope; raise HTTPException 401."""
+        found = self.caller_with(scope, given_once(request.headers, "authorization") or "")
+        if found is None:
+            details = f"A credential with scope {scope} is required"
+            address = request.client.host if request.client else "unknown"
+            self._refusals.note(401, details, address)
+            raise HTTPException(401, details, {"WWW-Authenticate": "Bearer"})
+        return found
+
     def require(self, scope: str) -> Callable[[Request], str]:
         """Return a FastAPI dependency that yields the caller's name, or answers 401."""
 
         def caller(request: Request) -> str:
-            found = self.caller_with(scope, request.headers.get("authorization", ""))
-            if found is None:
-                details = f"A credential with scope {scope} is required"
-                raise HTTPException(401, details, {"WWW-Authenticate": "Bearer"})
-            return found
+            return self.admit(request, scope)
 
         return caller

@@ -60,12 +60,14 @@ def parse_confirm_body(
     header_key: str | None = None,
     *,
     strict_keys: bool = False,
+    keys_differ: bool = False,
     currencies: Collection[str] = DECIMALS.keys(),
 ) -> ConfirmBody:
     """Read a request body; raise InvalidBodyError with the exact refusal.
 
-    `header_key` is the Idempotency-Key header; `strict_keys` demands a UUIDv4; `currencies` are
-    those that the platform can score.
+    `header_key` is the Idempotency-Key header; `keys_differ` says that there were two, with another
+    value in each; `strict_keys` demands a UUIDv4; `currencies` are those that the platform can
+    score.
     """
     fields = _object(raw)
     for name in fields:
@@ -75,6 +77,8 @@ def parse_confirm_body(
     key = header_key if body_key is None else body_key
     _require(fields.get("transaction_id"), "transaction_id")
     _require(key, "idempotency_key")
+    if keys_differ:
+        raise _invalid("idempotency_key", "given twice")
     if header_key is not None and key != header_key:
         raise _invalid("idempotency_key", "must agree with the Idempotency-Key header")
     body = ConfirmBody(

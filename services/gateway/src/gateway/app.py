@@ -5,7 +5,7 @@ from functools import partial
 
 from gateway.clients.confirmation import Answers, KafkaConfirmation
 from gateway.clients.reads import ConfirmReads
-from gateway.clients.tokens import TokenVerifier
+from gateway.clients.tokens import TokenRules, TokenVerifier
 from gateway.domain import SealedCode
 from gateway.routes.admission import Admission
 from gateway.routes.confirm import ConfirmRoute
@@ -21,7 +21,7 @@ from service_runtime.outside import OutsideClient
 from service_runtime.process import Process
 from service_runtime.sealing import Sealer, keyed_hash
 from service_runtime.service import add_asyncapi
-from service_runtime.web import App, create_app
+from service_runtime.web import App, Credentials, HttpPolicy, create_app
 
 
 def build(settings: Settings) -> Process:
@@ -44,7 +44,8 @@ def build(settings: Settings) -> Process:
         anyone_trusted=settings.profile == "dev",
     )
     checks = {"kafka": producer.connected, "answers": answers.ready}
-    app = create_app("gateway", checks, clock, begins_traces=True)
+    policy = HttpPolicy(begins_traces=True, guard=Credentials.in_production(settings))
+    app = create_app("gateway", checks, clock, policy)
     add_routes(app, confirm, ReadRoute(admission, reads))
     return Process(
         name="gateway",
@@ -63,17 +64,22 @@ def _confirmation(
 
 def _admission(settings: Settings, keys: OutsideClient, limits: SharedLimits) -> Admission:
     return Admission(
-        tokens=TokenVerifier(
-            keys,
-            settings.token_issuer,
-            settings.token_audience,
-            allow_rs256=settings.allow_rs256,
-        ),
+        tokens=TokenVerifier(keys, _token_rules(settings)),
         limits=limits,
         per_minute=settings.rate_limit_per_minute,
+        reads_per_minute=settings.reads_per_minute,
         failures_per_minute=settings.failed_authentications_per_minute,
         anonymous_user=settings.anonymous_user,
         trusted_proxies=settings.trusted_proxies,
+    )
+
+
+def _token_rules(settings: Settings) -> TokenRules:
+    return TokenRules(
+        issuer=settings.token_issuer,
+        audience=settings.token_audience,
+        allow_rs256=settings.allow_rs256,
+        refused_kids=frozenset(settings.refused_kids),
     )
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from math import ceil
 from typing import Any
 
@@ -19,9 +19,12 @@ SCOPE = "payment.confirm"
 MAX_TOKEN_LIFE_S = 15 * 60
 CLOCK_LEEWAY_S = 30
 MAX_SUBJECT_CHARACTERS = 128
-_TRACEPARENT = re.compile(r"^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
+_TRACEPARENT = re.compile(r"^(00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16})-[0-9a-f]{2}\Z")
 _COUNTRY = re.compile(r"^[A-Z]{2}\Z")
 _FINGERPRINT = re.compile(r"^[\x21-\x7e]{1,128}\Z")
+_HOST_AND_PORT = re.compile(
+    r"^(?:\[(?P<v6>[^\]]+)\](?::[0-9]{1,5})?|(?P<host>[0-9.]+)(?::[0-9]{1,5})?|(?P<bare>[^\[\]]+))\Z"
+)
 Network = IPv4Network | IPv6Network
 
 
@@ -60,6 +63,9 @@ def caller_of(claims: Mapping[str, Any], now: float) -> Caller:
         raise BadTokenError("sub: must be printable")
     if not isinstance(expires_at, int | float):
         raise BadTokenError("exp: must be a number")
+    if expires_at <= now:
+        # The leeway is for clocks that begin a token's life, not for its end.
+        raise BadTokenError("exp: expired")
     if expires_at > now + MAX_TOKEN_LIFE_S + CLOCK_LEEWAY_S:
         raise BadTokenError("exp: lives longer than 15 minutes")
     scopes = claims.get("scope", "")
@@ -91,11 +97,12 @@ def client_address(peer: str, forwarded: str, trusted: list[Network]) -> str:
     `forwarded` is X-Forwarded-For, whole. Its end was written by the proxy that speaks to us; what
     stands left of the first stranger's address was written by that stranger.
     """
-    address = peer
-    for claimed in reversed([part.strip() for part in forwarded.split(",")]):
-        if not is_within(address, trusted) or not _is_address(claimed):
+    address = _address(peer) or peer
+    for claimed in reversed(forwarded.split(",")):
+        found = _address(claimed)
+        if found is None or not is_within(address, trusted):
             return address
-        address = claimed
+        address = found
     return address
 
 
@@ -111,9 +118,13 @@ def client_context(headers: Mapping[str, str], address: str, *, believed: bool) 
 
 
 def trace_of(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return the caller's trace where its header is well-formed. Source: W3C Trace Context."""
-    traceparent = headers.get("traceparent", "")
-    return (("traceparent", traceparent),) if _TRACEPARENT.match(traceparent) else ()
+    """Return the caller's trace, unsampled, where its header is well-formed.
+
+    Where nothing is recorded here, a stranger's flag must not make others record. Source: W3C Trace
+    Context.
+    """
+    found = _TRACEPARENT.match(headers.get("traceparent", ""))
+    return (("traceparent", f"{found[1]}-00"),) if found else ()
 
 
 def command(
@@ -140,18 +151,23 @@ def command(
     )
 
 
-def _is_address(text: str) -> bool:
+def _address(text: str) -> str | None:
+    """Return an address in its shortest form, without brackets, port or zone; None if it is none.
+
+    An IPv4 address within an IPv6 one is that IPv4 address: it is limited and trusted as such.
+    """
+    found = _HOST_AND_PORT.match(text.strip().strip('"'))
+    if found is None:
+        return None
     try:
-        ip_address(text)
+        address = ip_address((found["v6"] or found["host"] or found["bare"]).partition("%")[0])
     except ValueError:
-        return False
-    return True
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)
 
 
 def is_within(address: str, networks: list[Network]) -> bool:
     """Say whether an address lies in one of the networks."""
-    return (
-        bool(networks)
-        and _is_address(address)
-        and any(ip_address(address) in network for network in networks)
-    )
+    found = _address(address) if networks else None
+    return found is not None and any(ip_address(found) in network for network in networks)

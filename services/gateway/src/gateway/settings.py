@@ -33,6 +33,7 @@ class Settings(KafkaSettings, CurrencySettings):
     code_tag_key: SecretKey = Field(validation_alias="CODE_TAG_KEY_FILE")
     internal_credential: SecretText = Field(validation_alias="INTERNAL_CREDENTIAL_FILE")
     rate_limit_per_minute: int = Field(default=10, ge=1)
+    reads_per_minute: int = Field(default=60, ge=1)
     failed_authentications_per_minute: int = Field(default=100, ge=1)
     answer_within_s: float = Field(default=10.0, gt=0, le=60)
     command_expires_after_s: float = Field(default=900, gt=0)
@@ -41,6 +42,10 @@ class Settings(KafkaSettings, CurrencySettings):
     """Requests that may wait for answers at once; more are told 503 at once, so that those who wait
     are answered. Two seconds' worth of what the services behind do; 500 a second is two cores'."""
     strict_idempotency_keys: bool = False
+    refused_kids: Annotated[list[str], NoDecode, BeforeValidator(_listed)] = Field(
+        default_factory=list
+    )
+    """Signing keys that are refused at once, whatever the issuer publishes."""
     allow_rs256: bool = False
     trusted_proxies: Annotated[
         list[IPv4Network | IPv6Network], NoDecode, BeforeValidator(_networks)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
-from starlette.exceptions import HTTPException
 
 from mocks.bodies import Refused, read_json
 from mocks.faults import FaultInjection, Faults, Silence, Switch
@@ -38,7 +37,6 @@ def open_edge(
     app = create_app(name, checks or {}, clock)
     app.add_middleware(FaultInjection, faults=faults, silence=silence, slow_s=settings.fault_slow_s)
     app.add_exception_handler(Refused, _refuse)
-    app.add_exception_handler(HTTPException, _refuse_plainly)
     _add_switches(app, faults)
     return Edge(name, app, silence, faults)
 
@@ -65,8 +63,3 @@ async def _refuse(_request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)  # noqa: S101 - registered for it alone
     headers = dict(error.headers) if error.headers else None
     return JsonResponse(error.body, error.status, headers)
-
-
-async def _refuse_plainly(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
-    return JsonResponse({"error": error.detail}, error.status_code)

@@ -8,7 +8,7 @@ from ops.system import System
 from ops.watch import Watch
 from service_runtime.clock import SystemClock
 from service_runtime.process import Process
-from service_runtime.web import create_app
+from service_runtime.web import Credentials, HttpPolicy, create_app
 
 
 def build(settings: Settings) -> Process:
@@ -28,4 +28,5 @@ def build(settings: Settings) -> Process:
         every_s=settings.check_every_s,
     )
     # No dependency makes it unready: an owner that does not answer is what it is there to tell.
-    return Process("ops", create_app("ops", {}, clock), loops=[watch.run])
+    policy = HttpPolicy(guard=Credentials.in_production(settings))
+    return Process("ops", create_app("ops", {}, clock, policy), loops=[watch.run])

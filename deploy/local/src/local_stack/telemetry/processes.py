@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from local_stack.credentials import MONITOR_PASSWORD, Credentials
+from local_stack.credentials import MONITOR_PASSWORD, SCRAPER, Credentials, credential_name
 from local_stack.errors import StackError
 from local_stack.layout import CHECKOUT, Layout
 from local_stack.ports import Ports
@@ -152,9 +152,14 @@ class Processes:
         for job in settings["scrape_configs"]:
             job["static_configs"] = self._targets(job["job_name"])
             job.pop("relabel_configs", None)
+            if "authorization" in job:
+                job["authorization"]["credentials_file"] = str(self._secret(SCRAPER))
         # The page with the dashboards has a store of its own.
         settings["remote_write"] = [{"url": self.url("grafana_web") + "/api/v1/write"}]
         return settings
+
+    def _secret(self, caller: str) -> Path:
+        return Credentials(self.layout.secrets).path(credential_name(caller))
 
     def _targets(self, job: str) -> list[dict[str, Any]]:
         if job == "services":

@@ -5,6 +5,7 @@ compared. Source: RFC 8725, sections 3.1 and 3.2.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import time
 from collections import OrderedDict
@@ -15,21 +16,25 @@ from typing import Any, Protocol
 import jwt
 from jwt import PyJWK
 
-from gateway.domain import (
-    CLOCK_LEEWAY_S,
-    MAX_TOKEN_LIFE_S,
-    BadTokenError,
-    Caller,
-    caller_of,
-)
+from gateway.domain import CLOCK_LEEWAY_S, BadTokenError, Caller, caller_of
 from service_runtime.errors import Unavailable
 from service_runtime.logs import Log
 from service_runtime.outside import OutsideAnswer
 
+KEYS_LIVE_S = 300.0
+"""No key is older: what the issuer has withdrawn is refused by then. Source: the edge's design."""
+REFRESH_AFTER_S = 60.0
+"""So that an issuer may be away for four minutes, and nobody notices."""
+RETRY_AFTER_S = 5.0
 REFETCH_AFTER_S = 30.0
+"""For the sake of an unknown key, of which anyone can make up as many as he likes."""
+MIN_RSA_BITS = 2048
+"""Source: NIST SP 800-131A."""
+RSA_ALGORITHMS = ("PS256", "RS256")
 CACHED_TOKENS = 50_000
 MAX_TOKEN_CHARACTERS = 8192
-TYPES = ("at+jwt", "jwt")
+TYPES = ("at+jwt", "application/at+jwt")
+"""Source: RFC 9068, section 4. An id token's `JWT` is not among them."""
 OK = 200
 
 _log = Log("tokens")
@@ -51,46 +56,60 @@ class Keys(Protocol):
         ...
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Key:
     """A published key and its one algorithm."""
 
+    entry: Any
     key: PyJWK
     algorithm: str
-    dies_s: float = inf
-    """Unix time at which the last token of a key that is no longer published has expired."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRules:
+    """Which tokens are taken."""
+
+    issuer: str
+    audience: str
+    allow_rs256: bool = False
+    refused_kids: frozenset[str] = frozenset()
+    """Keys that are refused at once, whatever the issuer publishes: for an emergency."""
 
 
 class TokenVerifier:
-    """Turns tokens into callers; verified ones are remembered by hash until they expire."""
+    """Turns tokens into callers; verified ones are remembered by hash until they expire.
 
-    def __init__(
-        self, keys: Keys, issuer: str, audience: str, *, allow_rs256: bool = False
-    ) -> None:
-        self._client = keys
-        self._issuer = issuer
-        self._audience = audience
-        self._allow_rs256 = allow_rs256
+    A token is taken only under a key that the issuer has published within the last five minutes:
+    a key that it withdraws is refused by then, and so is everyone while it cannot be asked.
+    """
+
+    def __init__(self, client: Keys, rules: TokenRules) -> None:
+        self._client = client
+        self._rules = rules
         self._keys: dict[str, _Key] = {}
-        self._fetched_s = -REFETCH_AFTER_S
-        self._fetching = asyncio.Lock()
-        self._verified: OrderedDict[bytes, Caller] = OrderedDict()
+        self._fetched_s = self._tried_s = -inf
+        self._fetching: asyncio.Task[None] | None = None
+        self._verified: OrderedDict[bytes, tuple[_Key, Caller]] = OrderedDict()
 
     async def caller(self, token: str) -> Caller:
         """Return who the token speaks for; raise BadTokenError, or Unavailable without any keys."""
         if len(token) > MAX_TOKEN_CHARACTERS:
             raise BadTokenError("token: too long")
+        await self._keep_fresh()
         digest = hashlib.sha256(token.encode("utf-8", "replace")).digest()
-        known = self._verified.get(digest)
-        if known is not None and known.expires_at > time.time():
+        key, known = self._verified.get(digest, (None, None))
+        if known is not None and known.expires_at > time.time() and self._is_published(key):
             return known
-        caller = await self._verify(token)
-        self._verified[digest] = caller
+        key, caller = await self._verify(token)
+        self._verified[digest] = key, caller
         if len(self._verified) > CACHED_TOKENS:
             self._verified.popitem(last=False)
         return caller
 
-    async def _verify(self, token: str) -> Caller:
+    def _is_published(self, key: _Key | None) -> bool:
+        return key is not None and self._keys.get(str(key.entry["kid"])) is key
+
+    async def _verify(self, token: str) -> tuple[_Key, Caller]:
         header = _header(token)
         key = await self._key(header.get("kid"))
         if header.get("alg") != key.algorithm:
@@ -99,70 +118,105 @@ class TokenVerifier:
             raise BadTokenError("typ: must be at+jwt")
         if "crit" in header:
             raise BadTokenError("crit: not known")
+        return key, caller_of(self._claims(token, key), time.time())
+
+    def _claims(self, token: str, key: _Key) -> dict[str, Any]:
         try:
-            claims = jwt.decode(
+            claims: dict[str, Any] = jwt.decode(
                 token,
                 key.key,
                 algorithms=[key.algorithm],
-                issuer=self._issuer,
-                audience=self._audience,
+                issuer=self._rules.issuer,
+                audience=self._rules.audience,
+                leeway=CLOCK_LEEWAY_S,
                 options={"require": ["iss", "aud", "sub", "exp"]},
             )
         except jwt.InvalidTokenError as error:
             raise BadTokenError(_reason(error)) from None
         except (OverflowError, RecursionError):
             raise BadTokenError("token: not valid") from None
-        return caller_of(claims, time.time())
+        return claims
 
     async def _key(self, kid: Any) -> _Key:
         if not isinstance(kid, str):
             raise BadTokenError("kid: missing")
-        if kid not in self._keys:
-            await self._fetch()
+        if kid in self._rules.refused_kids:
+            raise BadTokenError("kid: refused")
+        if kid not in self._keys and time.monotonic() - self._tried_s >= REFETCH_AFTER_S:
+            with contextlib.suppress(Unavailable):
+                await self._fetch()
         key = self._keys.get(kid)
-        if key is None or key.dies_s <= time.time():
+        if key is None:
             raise BadTokenError("kid: unknown")
         return key
 
-    async def _fetch(self) -> None:
-        """Fetch the keys, at most once in 30 s however many unknown ones are asked for."""
-        async with self._fetching:
-            if time.monotonic() - self._fetched_s < REFETCH_AFTER_S:
-                return
-            try:
-                document = await self._published()
-            except Unavailable:
-                if not self._keys:
-                    raise
-                document = None
-            self._fetched_s = time.monotonic()
-            if document is not None:
-                self._keep(document)
+    async def _keep_fresh(self) -> None:
+        """Fetch the keys in time, beside the requests; wait for them only where they are too old.
 
-    async def _published(self) -> dict[str, Any]:
+        Raises Unavailable where they are, and the issuer does not answer either.
+        """
+        now_s = time.monotonic()
+        age_s = now_s - self._fetched_s
+        if age_s < REFRESH_AFTER_S:
+            return
+        if age_s >= KEYS_LIVE_S:
+            await self._fetch()
+        elif now_s - self._tried_s >= RETRY_AFTER_S:
+            self._start_fetch()
+
+    async def _fetch(self) -> None:
+        """Fetch the keys, once for all who wait; raise Unavailable."""
+        await asyncio.shield(self._start_fetch())
+
+    def _start_fetch(self) -> asyncio.Task[None]:
+        if self._fetching is None or self._fetching.done():
+            self._tried_s = time.monotonic()
+            self._fetching = asyncio.create_task(self._refetch())
+            # Whoever does not wait for it must still not be told of its failure by the loop.
+            self._fetching.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return self._fetching
+
+    async def _refetch(self) -> None:
+        asked_s = time.monotonic()
+        try:
+            self._keys = self._read_all(await self._published())
+        except Unavailable as error:
+            _log.warning("keys_not_fetched", error_class=type(error).__qualname__)
+            raise
+        self._fetched_s = asked_s
+
+    async def _published(self) -> Any:
         answer = await self._client.get("")
         if answer.status != OK or not isinstance(answer.body, dict):
             raise Unavailable("the issuer publishes no keys")
-        return answer.body
+        return answer.body.get("keys")
 
-    def _keep(self, document: dict[str, Any]) -> None:
-        """Take the keys; one that is gone stays until its last token has died, and no longer."""
-        entries = document.get("keys")
-        found = dict(filter(None, map(self._read, entries if isinstance(entries, list) else [])))
-        now_s = time.time()
-        for kid, key in self._keys.items():
-            if kid not in found:
-                key.dies_s = min(key.dies_s, now_s + MAX_TOKEN_LIFE_S + CLOCK_LEEWAY_S)
-        kept = {kid: key for kid, key in self._keys.items() if key.dies_s > now_s}
-        self._keys = {**kept, **found}
+    def _read_all(self, entries: Any) -> dict[str, _Key]:
+        """Return the usable keys; raise Unavailable where there is none: the old ones stay."""
+        read = map(self._read, entries if isinstance(entries, list) else [])
+        found = {str(key.entry["kid"]): key for key in read if key is not None}
+        if not found:
+            raise Unavailable("the issuer publishes no usable key")
+        return {kid: self._same(key) for kid, key in found.items()}
 
-    def _read(self, entry: Any) -> tuple[str, _Key] | None:
+    def _same(self, key: _Key) -> _Key:
+        """Return the key as it is known, so that tokens verified under it stay remembered."""
+        known = self._keys.get(str(key.entry["kid"]))
+        return known if known is not None and known.entry == key.entry else key
+
+    def _read(self, entry: Any) -> _Key | None:
         try:
-            algorithm = _algorithm(entry, allow_rs256=self._allow_rs256)
-            return str(entry["kid"]), _Key(PyJWK(entry, algorithm), algorithm)
+            if str(entry["kid"]) in self._rules.refused_kids:
+                return None
+            algorithm = _algorithm(entry, allow_rs256=self._rules.allow_rs256)
+            key = PyJWK(entry, algorithm)
         except (jwt.PyJWTError, ValueError, KeyError, TypeError, AttributeError) as error:
             _log.warning("key_left_out", error_class=type(error).__qualname__)
             return None
+        if algorithm in RSA_ALGORITHMS and key.key.key_size < MIN_RSA_BITS:
+            _log.warning("key_left_out", reason="an RSA key below 2048 bits")
+            return None
+        return _Key(entry, key, algorithm)
 
 
 def _algorithm(entry: dict[str, Any], *, allow_rs256: bool) -> str:
@@ -194,7 +248,7 @@ def _reason(error: jwt.InvalidTokenError) -> str:
         case jwt.ExpiredSignatureError():
             return "exp: expired"
         case jwt.ImmatureSignatureError():
-            return "nbf: not yet valid"
+            return "iat: in the future" if "iat" in str(error) else "nbf: not yet valid"
         case jwt.InvalidAudienceError():
             return "aud: not for this service"
         case jwt.InvalidIssuerError():

@@ -1,6 +1,6 @@
 """Who may pass, and how often: the checks before a body is looked at."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 
 from starlette.requests import Request
@@ -18,6 +18,8 @@ from gateway.domain import (
 from gateway.store import Limits
 from payment_schemas import answers
 from payment_schemas.answers import Answer
+from service_runtime.refusals import RefusalLog
+from service_runtime.web import given_once
 
 
 class RefusedError(Exception):
@@ -35,26 +37,31 @@ class Admission:
     tokens: Tokens
     limits: Limits
     per_minute: int
+    reads_per_minute: int
     failures_per_minute: int
     anonymous_user: str | None
     trusted_proxies: list[Network]
+    refusals: RefusalLog = field(default_factory=RefusalLog)
 
     async def reader(self, request: Request) -> str:
-        """Return the user a read speaks for; raise RefusedError with 401, 403 or 429."""
-        caller = await self._caller(request)
-        return _permitted(caller)
+        """Return the user a read speaks for, counted; raise RefusedError with 401, 403 or 429."""
+        return await self._counted(request, "read", self.reads_per_minute)
 
     async def writer(self, request: Request) -> str:
-        """Return the user a write speaks for, counted; raise RefusedError with 401, 403 or 429.
+        """Return the user a write speaks for, counted; raise RefusedError with 401, 403 or 429."""
+        return await self._counted(request, "user", self.per_minute)
 
-        Every authenticated write counts, one without the scope too, whose answer stays 403.
-        """
+    async def _counted(self, request: Request, kind: str, per_minute: int) -> str:
+        """Count every authenticated request, one without the scope too, whose answer stays 403."""
         caller = await self._caller(request)
-        wait_s = await self.limits.admit("user", caller.user_id, self.per_minute)
-        user_id = _permitted(caller)
+        wait_s = await self.limits.admit(kind, caller.user_id, per_minute)
+        if SCOPE not in caller.scopes:
+            self._note(request, 403, "scope", caller.user_id)
+            raise RefusedError(answers.forbidden(SCOPE))
         if wait_s is not None:
-            raise RefusedError(over_limit(self.per_minute, wait_s))
-        return user_id
+            self._note(request, 429, kind, caller.user_id)
+            raise RefusedError(over_limit(per_minute, wait_s))
+        return caller.user_id
 
     def address(self, request: Request) -> str:
         """Return the address a request came from, behind the proxies that are trusted."""
@@ -62,10 +69,11 @@ class Admission:
         return client_address(peer_of(request), forwarded, self.trusted_proxies)
 
     async def _caller(self, request: Request) -> Caller:
-        authorization = request.headers.get("authorization")
-        if authorization is None and self.anonymous_user is not None:
+        if "authorization" not in request.headers and self.anonymous_user is not None:
             return Caller(self.anonymous_user, frozenset({SCOPE}), inf)
         try:
+            # Of two that differ, the one that somebody before us has checked may be the other one.
+            authorization = given_once(request.headers, "authorization")
             return await self.tokens.caller(bearer_token(authorization or ""))
         except BadTokenError as error:
             raise RefusedError(await self._failed(request, str(error))) from None
@@ -75,16 +83,15 @@ class Admission:
         address = self.address(request)
         wait_s = await self.limits.admit("failed", address, self.failures_per_minute)
         if wait_s is not None:
+            self._note(request, 429, "failed")
             return over_limit(self.failures_per_minute, wait_s)
+        self._note(request, 401, details)
         return answers.unauthorized(details)
+
+    def _note(self, request: Request, status: int, reason: str, user_id: str | None = None) -> None:
+        self.refusals.note(status, reason, self.address(request), user_id)
 
 
 def peer_of(request: Request) -> str:
     """Return the address of whoever holds the other end of the connection."""
     return request.client.host if request.client else "unknown"
-
-
-def _permitted(caller: Caller) -> str:
-    if SCOPE not in caller.scopes:
-        raise RefusedError(answers.forbidden(SCOPE))
-    return caller.user_id

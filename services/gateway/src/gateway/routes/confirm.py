@@ -1,10 +1,10 @@
 """`POST /payment/confirm`: the contract's refusals in order, then confirm's answer."""
 
-import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -17,8 +17,9 @@ from payment_schemas.confirm_body import MAX_BODY_BYTES, InvalidBodyError, parse
 from payment_schemas.events.base import ClientContext
 from service_runtime import metrics, tracing
 from service_runtime.errors import Unavailable
+from service_runtime.web import given_once
 
-BODY_WITHIN_S = 10.0
+SAYS_OF_ITSELF = ("x-device-fingerprint", "x-client-country", "traceparent")
 
 _duration = metrics.histogram("payment_confirm_duration", "Confirmations, from wire to answer.")
 
@@ -63,14 +64,18 @@ class ConfirmRoute:
             raise Unavailable("too many requests wait")
         raw = await _body(request)
         user_id = await self.admission.writer(request)
-        key = request.headers.get("idempotency-key")
+        keys = request.headers.getlist("idempotency-key")
         body = parse_confirm_body(
-            raw, key, strict_keys=self.strict_keys, currencies=self.currencies
+            raw,
+            next(iter(keys), None),
+            strict_keys=self.strict_keys,
+            keys_differ=len(set(keys)) > 1,
+            currencies=self.currencies,
         )
         code = None
         if body.otp_code is not None:
             code = self.seal(user_id, body.transaction_id, body.otp_code)
-        trace = tracing.current_trace() or trace_of(request.headers)
+        trace = tracing.current_trace() or trace_of(_given_once(request.headers))
         context = self._context(request).model_copy(
             update={"traceparent": dict(trace).get("traceparent")}
         )
@@ -83,19 +88,25 @@ class ConfirmRoute:
             peer_of(request), self.admission.trusted_proxies
         )
         address = self.admission.address(request)
-        return client_context(request.headers, address, believed=believed)
+        return client_context(_given_once(request.headers), address, believed=believed)
 
 
 async def _body(request: Request) -> bytes:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    declared = given_once(request.headers, "content-type") or ""
+    media_type = declared.partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise RefusedError(answers.unsupported_media_type())
     try:
-        async with asyncio.timeout(BODY_WITHIN_S):
-            return await _bounded_body(request)
-    except (TimeoutError, ClientDisconnect):
-        # Nobody is left to read it, or nobody who sends: the connection is given up.
+        return await _bounded_body(request)
+    except ClientDisconnect:
+        # Nobody is left to read it, or the server has told one who sends too slowly.
         raise RefusedError(answers.malformed_json()) from None
+
+
+def _given_once(headers: Headers) -> Mapping[str, str]:
+    """Return what a client says of itself; what it says in two ways is not believed."""
+    found = {name: given_once(headers, name) for name in SAYS_OF_ITSELF}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 async def _bounded_body(request: Request) -> bytes:

@@ -100,11 +100,13 @@ _REFUSALS = {
     "400": _answer("A field is missing, wrong or unknown.", _ERROR),
     "401": _answer("No token or a bad one; or the code does not match.", _ERROR),
     "404": _answer("Unknown account, or another user's.", _ERROR),
+    "408": _answer("The head or body took over 10 seconds; the connection is closed.", _ERROR),
     "409": _answer("Still running, or known under another key.", _ERROR, _OTHER_KEY),
     "413": _answer("Over 16 KiB.", _ERROR),
     "415": _answer("Not application/json.", _ERROR),
     "422": _answer("The key belongs to a different request.", _ERROR),
     "429": _answer("Over the limit; see Retry-After.", _ERROR),
+    "431": _answer("Over 16 KiB or 64 lines of header; the connection is closed.", _ERROR),
     "500": _answer("A fault of ours.", _ERROR),
     "503": _answer("Nothing was accepted; see Retry-After.", _ERROR),
 }
@@ -133,7 +135,10 @@ def document(title: str) -> dict[str, Any]:
         "responses": {
             "200": _answer("The payment.", _PAYMENT),
             "403": _answer("The token lacks the scope.", _ERROR),
-            **{status: _REFUSALS[status] for status in ("401", "404", "429", "500", "503")},
+            **{
+                status: _REFUSALS[status]
+                for status in ("401", "404", "408", "429", "431", "500", "503")
+            },
         },
     }
     return {

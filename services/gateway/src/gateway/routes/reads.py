@@ -15,7 +15,7 @@ from service_runtime.web import JsonResponse
 
 @dataclass(frozen=True, slots=True)
 class ReadRoute:
-    """Passes a read on to confirm; reads are never limited."""
+    """Passes a read on to confirm."""
 
     admission: Admission
     reads: Reads

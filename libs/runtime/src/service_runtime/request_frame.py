@@ -1,0 +1,205 @@
+"""What surrounds every request: its id, its span, its limits, its count, the headers of safety."""
+
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from fastapi import Request
+from opentelemetry.trace import Span, StatusCode
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service_runtime import metrics, tracing
+from service_runtime.clock import Clock
+from service_runtime.connection import safe_headers
+from service_runtime.logs import Log
+from service_runtime.responses import failure, refuse
+
+_log = Log("web")
+_durations = metrics.histogram("http.server.request.duration", "Requests, from head to answer.")
+
+MAX_BODY_BYTES = 1024 * 1024
+METHODS = {"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"}
+PROBES = ("/health", "/ready", "/metrics")
+PRIVATE_PAGES = {
+    "metrics": "metrics.read",
+    "docs": "ops.read",
+    "redoc": "ops.read",
+    "openapi.json": "ops.read",
+    "asyncapi": "ops.read",
+}
+"""What tells of the system's inside, by the first part of its path, and the scope it needs."""
+SERVER_ERROR = 500
+CLIENT_GONE = 499
+"""What is counted where the client left before an answer began."""
+
+
+class Guard(Protocol):
+    """Opens the private pages in production."""
+
+    def admit(self, request: Request, scope: str) -> str:
+        """Return the caller with that scope; raise HTTPException 401."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HttpPolicy:
+    """How a service meets its callers."""
+
+    max_body_bytes: int = MAX_BODY_BYTES
+    begins_traces: bool = False
+    """At the edge: whether a trace is recorded is decided here, whatever a stranger says."""
+    guard: Guard | None = None
+    """In production: who may read the private pages; without one they are open to all."""
+
+
+class RequestFrame:
+    """Puts `X-Request-Id` on every answer and refuses bodies over the limit with 413."""
+
+    def __init__(self, app: ASGIApp, clock: Clock, policy: HttpPolicy) -> None:
+        self._app = app
+        self._clock = clock
+        self._policy = policy
+        self._safe_headers = safe_headers(production=policy.guard is not None)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = self._clock.new_id()
+        scope.setdefault("state", {})["request_id"] = request_id
+        method = _method(scope)
+        with self._traced(scope, method) as span:
+            framed = _Framed(send, request_id, span, self._safe_headers)
+            start_s = time.monotonic()
+            try:
+                await self._framed(scope, receive, framed)
+            finally:
+                route = _template(scope)
+                span.update_name(f"{method} {route}".strip())
+                _count(method, route, framed.status, time.monotonic() - start_s)
+
+    def _traced(self, scope: Scope, method: str) -> Any:
+        if not self._policy.begins_traces:
+            return tracing.serving(method, _trace_headers(scope), may_begin=False)
+        if scope["path"] in PROBES:
+            return tracing.serving(method, {}, may_begin=False)
+        return tracing.serving(method, _trace_headers(scope), may_begin=True)
+
+    async def _framed(self, scope: Scope, receive: Receive, framed: "_Framed") -> None:
+        # Refused where it is read: a route that looks at the content type first answers 415.
+        too_large = self._declared_length(scope) > self._policy.max_body_bytes
+        bounded = _Bounded(receive, self._policy.max_body_bytes, refuses=too_large)
+        try:
+            self._guard_pages(scope)
+            await self._app(scope, bounded, framed)
+        except HTTPException as error:
+            await (await refuse(Request(scope), error))(scope, receive, framed)
+        except Exception as error:
+            _log.error(
+                "failed",
+                request_id=scope["state"]["request_id"],
+                error_class=type(error).__qualname__,
+            )
+            if framed.begun:
+                raise
+            await failure(error)(scope, receive, framed)
+
+    def _guard_pages(self, scope: Scope) -> None:
+        if self._policy.guard is None:
+            return
+        needed = PRIVATE_PAGES.get(scope["path"].lstrip("/").partition("/")[0])
+        if needed is not None:
+            self._policy.guard.admit(Request(scope), needed)
+
+    @staticmethod
+    def _declared_length(scope: Scope) -> int:
+        lengths = [value for name, value in scope["headers"] if name == b"content-length"]
+        return int(lengths[0]) if lengths and lengths[0].isdigit() else 0
+
+
+class _Framed:
+    """A send channel that puts the request's id and the headers of safety on the answer."""
+
+    def __init__(
+        self, send: Send, request_id: UUID, span: Span, more: list[tuple[bytes, bytes]]
+    ) -> None:
+        self._send = send
+        self._span = span
+        self._headers = [(b"x-request-id", str(request_id).encode()), *more]
+        trace_id = tracing.current_trace_id()
+        if trace_id is not None:
+            self._headers.append((b"x-trace-id", trace_id.encode()))
+        self.begun = False
+        self.status = CLIENT_GONE
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.begun = True
+            self.status = message["status"]
+            given = list(message.get("headers", ()))
+            names = {name.lower() for name, _ in given}
+            ours = (header for header in self._headers if header[0] not in names)
+            message["headers"] = [*given, *ours]
+            self._span.set_attribute("http.response.status_code", message["status"])
+            if message["status"] >= SERVER_ERROR:
+                self._span.set_status(StatusCode.ERROR)
+        await self._send(message)
+
+
+def _method(scope: Scope) -> str:
+    """Return the method, or one word for all that are not HTTP's. Source: semantic conventions."""
+    method: str = scope["method"]
+    return method if method in METHODS else "_OTHER"
+
+
+def _count(method: str, route: str, status: int, seconds: float) -> None:
+    """Count a request, by what a client cannot make up: a route of ours, a method of HTTP's."""
+    if route in PROBES:
+        return
+    attributes: dict[str, str | int] = {
+        "http.request.method": method,
+        "http.route": route,
+        "http.response.status_code": status,
+    }
+    _durations.record(seconds, attributes)
+
+
+def _trace_headers(scope: Scope) -> dict[str, str]:
+    """Return the headers that carry a trace; none where two traces are named."""
+    found = [pair for pair in scope["headers"] if pair[0] in (b"traceparent", b"tracestate")]
+    if sum(name == b"traceparent" for name, _ in found) > 1:
+        return {}
+    return {name.decode(): value.decode("latin-1") for name, value in found}
+
+
+def _template(scope: Scope) -> str:
+    """Return the path as its route names it, without ids; nothing where no route took it."""
+    if "endpoint" not in scope:
+        return ""
+    parts = scope["path"].split("/")
+    # From the end: an id may be called like a part of its route.
+    for name, value in reversed(scope.get("path_params", {}).items()):
+        if str(value) not in parts:
+            return ""
+        parts[len(parts) - 1 - parts[::-1].index(str(value))] = f"{{{name}}}"
+    return "/".join(parts)
+
+
+class _Bounded:
+    """A receive channel that refuses a body which is too long, or turns out to be."""
+
+    def __init__(self, receive: Receive, limit: int, *, refuses: bool) -> None:
+        self._receive = receive
+        self._left = limit
+        self._refuses = refuses
+
+    async def __call__(self) -> Message:
+        if self._refuses:
+            raise HTTPException(413, "Body too large")
+        message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            raise HTTPException(413, "Body too large")
+        return message
