@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service_runtime import metrics, tracing
 from service_runtime.clock import Clock
+from service_runtime.documentation import add_documentation
 from service_runtime.errors import Consequence, consequence_of
 from service_runtime.logs import Log
 from service_runtime.metrics import exposition
@@ -62,7 +63,11 @@ class App(FastAPI):
 
     def __init__(self, name: str, frame: Callable[[ASGIApp], "RequestFrame"]) -> None:
         super().__init__(
-            title=f"Countersign {name}", version="1.0", default_response_class=JsonResponse
+            title=f"Countersign {name}",
+            version="1.0",
+            default_response_class=JsonResponse,
+            docs_url=None,
+            redoc_url=None,
         )
         self._frame = frame
         self._hot: dict[tuple[str, str], ASGIApp] = {}
@@ -117,6 +122,7 @@ def create_app(
     app.add_route("/health", health, include_in_schema=False)
     app.add_route("/ready", ready, include_in_schema=False)
     app.add_route("/metrics", metrics, include_in_schema=False)
+    add_documentation(app)
     return app
 
 

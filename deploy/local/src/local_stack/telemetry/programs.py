@@ -25,6 +25,9 @@ DASHBOARDS = Source(
     "v1.128.0",
     "./app/victoria-metrics",
 )
+LOGS = Source(
+    "victoria-logs", "github.com/VictoriaMetrics/VictoriaLogs", "v1.52.2", "./app/victoria-logs"
+)
 
 _ZIPKIN = "zipkin-server-3.5.1-exec.jar"
 _ZIPKIN_SHA256 = "7ac633a6832647e71e50012a5e3e91fbc7054414955261724526030faf271d8d"
