@@ -158,7 +158,11 @@ def test_no_condition_asks_for_the_time_row_by_row():
     """An index is not bounded by what may change from row to row: now() is, or a parameter."""
     found = [
         str(path.relative_to(ROOT))
-        for path in (*SOURCES, *ROOT.glob("*/*/migrations/*.sql"), *ROOT.glob("libs/*/src/**/*.sql"))
+        for path in (
+            *SOURCES,
+            *ROOT.glob("*/*/migrations/*.sql"),
+            *ROOT.glob("libs/*/src/**/*.sql"),
+        )
         if VOLATILE_CONDITION.search(path.read_text())
     ]
     assert found == []

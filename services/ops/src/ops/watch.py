@@ -1,9 +1,11 @@
-"""The continuous check: a little at a time, told as metrics."""
+"""The continuous check: by the minute what has changed, nightly everything; told as metrics."""
 
 import asyncio
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from ops.check.conservation import Conservation
 from ops.check.examination import Examination, Limits
@@ -16,16 +18,27 @@ from service_runtime.logs import Log
 
 _log = Log("check")
 
+LIVENESS = "I8"
+"""It is about what has not ended: never about what lies behind the checkpoint."""
+OVERLAP = timedelta(minutes=5)
+"""Looked at again: a transaction is seen when it ends, an audit trail is judged once it is quiet,
+and clocks differ."""
+MOST_PAUSE_S = 3600.0
+"""Between two whole checks while one finds something, or is not answered."""
+
 
 class Sweep:
     """What slice after slice has found, over all payments.
 
     A round asks the owners anew, but compares only one slice of payments across them; what a slice
-    has found stands until all slices have been looked at again.
+    has found stands until all slices have been looked at again, and what a whole check of the
+    owners has found until the next whole one.
     """
 
     def __init__(self) -> None:
         self._owners: Counter[str] = Counter()
+        self._whole: Counter[str] = Counter()
+        self._whole_missing: list[str] = []
         self._current: Counter[str] = Counter()
         self._complete: Counter[str] = Counter()
         self.latest = Findings()
@@ -34,6 +47,17 @@ class Sweep:
         """Keep what the owners have found by themselves."""
         self._owners = Counter(findings.counts)
         self.latest = findings
+
+    def note_whole(self, findings: Findings) -> None:
+        """Keep what the owners have found in all their history."""
+        counts = Counter({name: n for name, n in findings.counts.items() if name != LIVENESS})
+        self._whole = counts | self._whole if findings.missing else counts
+        self._whole_missing = findings.missing
+
+    @property
+    def unanswered(self) -> int:
+        """How many questions nobody answered, of the last round and of the last whole check."""
+        return len({*self.latest.missing, *self._whole_missing})
 
     def note_slice(self, counts: Counter[str], *, is_last: bool) -> None:
         """Add what a slice has found; the last one ends the sweep."""
@@ -44,8 +68,18 @@ class Sweep:
     def violations(self) -> dict[str, float]:
         """Return the violations that are known, by invariant; 0 for those that hold."""
         across = self._complete | self._current
-        known = {*NAMES, *self._owners, *across}
-        return {name: float(self._owners[name] + across[name]) for name in sorted(known)}
+        owners = self._owners | self._whole
+        known = {*NAMES, *owners, *across}
+        return {name: float(owners[name] + across[name]) for name in sorted(known)}
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When it is checked."""
+
+    every_s: float = 60.0
+    whole_hour: int = 2
+    """UTC."""
 
 
 class Watch:
@@ -57,14 +91,14 @@ class Watch:
         conservation: Conservation,
         clock: Clock,
         limits: Limits,
-        *,
-        every_s: float,
+        times: Times,
     ) -> None:
         self._sources = sources
         self._conservation = conservation
         self._clock = clock
         self._limits = limits
-        self._every_s = every_s
+        self._times = times
+        self._since = clock.now() - OVERLAP
         self._after = FIRST
         self._stopping = threading.Event()
         self.sweep = Sweep()
@@ -87,28 +121,50 @@ class Watch:
         metrics.gauge(
             "check_unanswered",
             "Questions of the last check that nobody answered.",
-            shown(lambda found: len(found.missing)),
+            lambda: float(self.sweep.unanswered),
         )
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Check until told to stop; a question that is still open then is abandoned."""
-        # A daemon: a question may be answered later than the process has to end.
-        thread = threading.Thread(target=self._rounds, name="check", daemon=True)
-        thread.start()
+        # Daemons: a question may be answered later than the process has to end.
+        for name, work in (("check", self._rounds), ("whole-check", self._whole_checks)):
+            threading.Thread(target=work, name=name, daemon=True).start()
         await stopping.wait()
         self._stopping.set()
 
     def _rounds(self) -> None:
         while not self._stopping.is_set():
             self.round()
-            self._stopping.wait(self._every_s)
+            self._stopping.wait(self._times.every_s)
+
+    def _whole_checks(self) -> None:
+        while not self._stopping.is_set():
+            started_at = self._clock.now()
+            is_clean = self.whole()
+            self._stopping.wait(self._pause_s(started_at, is_clean=is_clean))
+
+    def _pause_s(self, started_at: datetime, *, is_clean: bool) -> float:
+        """Until tonight; sooner where something waits to be found whole again."""
+        now = self._clock.now()
+        if not is_clean:
+            return min(
+                MOST_PAUSE_S, max(self._times.every_s, 10 * (now - started_at).total_seconds())
+            )
+        tonight = now.replace(hour=self._times.whole_hour, minute=0, second=0, microsecond=0)
+        if tonight <= now:
+            tonight += timedelta(days=1)
+        return (tonight - now).total_seconds()
 
     def round(self) -> None:
         """Ask every owner, account for the newest records, and compare a slice of payments."""
+        started_at = self._clock.now()
         examination = Examination(self._sources, self._clock, self._limits)
-        examination.ask_owners()
-        examination.look(self._conservation.newest)
+        examination.ask_owners(self._since)
         findings = examination.findings
+        # What is found stays in what is asked about until it is gone, or a whole check knows it.
+        if not findings.missing and findings.counts.keys() <= {LIVENESS}:
+            self._move_checkpoint(started_at)
+        examination.look(self._conservation.newest)
         self.sweep.note_owners(findings)
         self._compare_slice(findings)
         for sentence in findings.missing:
@@ -116,6 +172,20 @@ class Watch:
         for name, count in self.sweep.violations().items():
             if count:
                 _log.error("invariant_violated", reason=name, count=int(count))
+
+    def whole(self) -> bool:
+        """Have every owner look at all its history; return whether all is well."""
+        started_at = self._clock.now()
+        examination = Examination(self._sources, self._clock, self._limits)
+        examination.ask_owners()
+        findings = examination.findings
+        self.sweep.note_whole(findings)
+        if not findings.missing:
+            self._move_checkpoint(started_at)
+        return not findings.missing and findings.counts.keys() <= {LIVENESS}
+
+    def _move_checkpoint(self, looked_at: datetime) -> None:
+        self._since = max(self._since, looked_at - OVERLAP)
 
     def _compare_slice(self, findings: Findings) -> None:
         examination = Examination(self._sources, self._clock, self._limits)
