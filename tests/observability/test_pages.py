@@ -22,3 +22,21 @@ def test_the_page_of_an_api_shows_its_operations_without_a_network(observed, nam
         assert "No operations defined" in page
     for path in operations:
         assert f'data-path="{escape(path)}"' in page
+
+
+async def test_the_pages_of_make_observe_open_without_a_network(observed, edge, name, tmp_path):
+    (customer,) = await edge.open_customers(name, 1, 50_000_00)
+    answer = await edge.pay(customer, name, to_account="payee-sanctioned")
+    trace_id = answer.headers["X-Trace-Id"]
+    (line, *_) = await observed.seen(lambda: observed.lines_of(trace_id))
+    pages = {
+        "dashboards": observed.addresses["dashboards"],
+        "traces": line["trace_url"],
+        "logs": observed.addresses["logs"].replace("query=*", f"query=trace_id:{trace_id}"),
+    }
+
+    shown = {what: rendered(url, tmp_path / f"{what}.png") for what, url in pages.items()}
+
+    assert "Transactions a minute" in shown["dashboards"]
+    assert "gateway" in shown["traces"]
+    assert f"/zipkin/traces/{trace_id}" in shown["logs"]

@@ -122,6 +122,16 @@ def test_the_collector_is_built_with_every_component_that_it_is_told_to_run():
                 assert f"/{module}{kind} " in built, name
 
 
+def test_a_line_passes_the_same_processors_natively_before_it_is_given_its_traces_address():
+    def logs(path):
+        return yaml.safe_load((CHECKOUT / path).read_text())["service"]["pipelines"]["logs"]
+
+    native = logs("deploy/observability/collector-native.yaml")
+    common = logs("otel-collector-config.yaml")["processors"]
+    assert native["processors"] == [*common, "transform/trace_url"]
+    assert "otlp_http/victorialogs" in native["exporters"]
+
+
 def test_a_shortened_rule_has_the_same_shape_as_the_real_one():
     real, short = (rule_files(timing) for timing in (Timing(), Timing(0.1, shortest_s=10)))
     for name in real:
