@@ -1,12 +1,14 @@
 """A check by the minute looks at what has changed since; a whole one at everything."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import psycopg
 import pytest
 from confirm_builders import assessed, first_request
 
 from confirm.store.check import PostgresCheck
+from confirm.store.records import PostgresRecords
 from testkit.plans import CountingTransaction
 
 pytestmark = pytest.mark.stack
@@ -76,7 +78,16 @@ async def vacuum(world):
         await connection.execute("vacuum analyze payment, journal, entry, account")
 
 
-async def test_what_a_check_reads_by_the_minute_does_not_grow_with_history(world):
+LOOK_UPS = (
+    lambda records: records.matching("tx-77", None),
+    lambda records: records.matching(str(UUID(int=77)), "usr-456"),
+    lambda records: records.entries(UUID(int=77)),
+    lambda records: records.page(UUID(int=77), 5),
+    lambda records: records.answers([{"user_id": "usr-456", "idempotency_key": "key-77"}]),
+)
+
+
+async def test_what_a_check_of_the_minute_and_a_look_up_read_does_not_grow_with_history(world):
     await add_history(world, 1, 1_000)
     await check(world)
     before = await rows_read_by_the_minute(world)
@@ -85,6 +96,11 @@ async def test_what_a_check_reads_by_the_minute_does_not_grow_with_history(world
     await check(world)
 
     assert await rows_read_by_the_minute(world) <= before + RANGES_ROWS
+    for look_up in LOOK_UPS:
+        async with world.database.transaction() as tx:
+            counting = CountingTransaction(tx)
+            assert await look_up(PostgresRecords(counting))
+            assert counting.read <= 10
 
 
 async def confirmed(world):

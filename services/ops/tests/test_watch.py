@@ -100,7 +100,7 @@ def rounds(watch, clock, count):
 
 
 def test_a_round_asks_about_what_has_changed_since_the_round_before(watch, owners_asked, clock):
-    assert watch.whole()
+    watch.whole()
     rounds(watch, clock, 30)
     assert owners_asked.asked[0] is None
     assert set(owners_asked.asked[-6:]) == {(clock.now() - timedelta(minutes=6)).isoformat()}
@@ -121,10 +121,10 @@ def test_what_broke_before_the_checkpoint_is_told_by_the_whole_check_until_the_n
 ):
     owners_asked.broken_at = clock.now() - timedelta(days=1)
     assert rounds(watch, clock, 1) == 0
-    assert not watch.whole()
+    watch.whole()
     assert rounds(watch, clock, 30) == 1
     owners_asked.broken_at = None
-    assert watch.whole()
+    watch.whole()
     assert rounds(watch, clock, 1) == 0
 
 
@@ -153,14 +153,27 @@ def test_a_whole_check_that_is_not_answered_is_told_and_forgets_nothing(watch, o
     owners_asked.broken_at = clock.now() - timedelta(days=1)
     watch.whole()
     owners_asked.answers = False
-    assert not watch.whole()
+    watch.whole()
     owners_asked.answers = True
     assert rounds(watch, clock, 1) == 1
     assert watch.sweep.unanswered > 0
 
 
-def test_a_whole_check_is_made_nightly_and_sooner_while_something_is_wrong(watch, clock):
-    assert watch._pause_s(clock.now(), is_clean=True) == 14 * 3600
-    assert watch._pause_s(clock.now(), is_clean=False) == 60
-    clock.pass_time(hours=1)
-    assert watch._pause_s(clock.now() - timedelta(hours=1), is_clean=False) == 3600
+def test_a_whole_check_is_made_nightly_and_sooner_while_something_is_wrong(
+    watch, owners_asked, clock
+):
+    watch.whole()
+    assert watch._whole_due == NOON + timedelta(hours=14)
+    owners_asked.broken_at = clock.now()
+    rounds(watch, clock, 3)
+    assert watch._whole_due == NOON + timedelta(minutes=2)
+    watch.whole()
+    assert watch._whole_due == clock.now() + timedelta(minutes=1)
+
+
+def test_a_long_whole_check_is_repeated_within_the_hour_and_not_all_the_time():
+    times = Times(every_s=60, whole_hour=2)
+    assert times.again(NOON, timedelta(seconds=1)) == NOON + timedelta(minutes=1)
+    assert times.again(NOON, timedelta(minutes=1)) == NOON + timedelta(minutes=10)
+    assert times.again(NOON, timedelta(hours=1)) == NOON + timedelta(hours=1)
+    assert times.tonight(NOON.replace(hour=2)) == NOON.replace(hour=2) + timedelta(days=1)

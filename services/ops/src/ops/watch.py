@@ -81,6 +81,16 @@ class Times:
     whole_hour: int = 2
     """UTC."""
 
+    def tonight(self, now: datetime) -> datetime:
+        """Return when the next night's whole check begins."""
+        today = now.replace(hour=self.whole_hour, minute=0, second=0, microsecond=0)
+        return today if today > now else today + timedelta(days=1)
+
+    def again(self, now: datetime, took: timedelta) -> datetime:
+        """Return when a whole check that took so long may be repeated: a tenth of the time."""
+        pause_s = max(self.every_s, 10 * took.total_seconds())
+        return now + timedelta(seconds=min(MOST_PAUSE_S, pause_s))
+
 
 class Watch:
     """Checks again and again in a thread of its own, so that HTTP is answered meanwhile."""
@@ -99,6 +109,8 @@ class Watch:
         self._limits = limits
         self._times = times
         self._since = clock.now() - OVERLAP
+        self._whole_due = clock.now()
+        self._whole_took = timedelta()
         self._after = FIRST
         self._stopping = threading.Event()
         self.sweep = Sweep()
@@ -139,21 +151,9 @@ class Watch:
 
     def _whole_checks(self) -> None:
         while not self._stopping.is_set():
-            started_at = self._clock.now()
-            is_clean = self.whole()
-            self._stopping.wait(self._pause_s(started_at, is_clean=is_clean))
-
-    def _pause_s(self, started_at: datetime, *, is_clean: bool) -> float:
-        """Until tonight; sooner where something waits to be found whole again."""
-        now = self._clock.now()
-        if not is_clean:
-            return min(
-                MOST_PAUSE_S, max(self._times.every_s, 10 * (now - started_at).total_seconds())
-            )
-        tonight = now.replace(hour=self._times.whole_hour, minute=0, second=0, microsecond=0)
-        if tonight <= now:
-            tonight += timedelta(days=1)
-        return (tonight - now).total_seconds()
+            if self._clock.now() >= self._whole_due:
+                self.whole()
+            self._stopping.wait(self._times.every_s)
 
     def round(self) -> None:
         """Ask every owner, account for the newest records, and compare a slice of payments."""
@@ -162,8 +162,11 @@ class Watch:
         examination.ask_owners(self._since)
         findings = examination.findings
         # What is found stays in what is asked about until it is gone, or a whole check knows it.
-        if not findings.missing and findings.counts.keys() <= {LIVENESS}:
+        if _is_calm(findings):
             self._move_checkpoint(started_at)
+        else:
+            soon = self._times.again(started_at, self._whole_took)
+            self._whole_due = min(self._whole_due, soon)
         examination.look(self._conservation.newest)
         self.sweep.note_owners(findings)
         self._compare_slice(findings)
@@ -173,8 +176,8 @@ class Watch:
             if count:
                 _log.error("invariant_violated", reason=name, count=int(count))
 
-    def whole(self) -> bool:
-        """Have every owner look at all its history; return whether all is well."""
+    def whole(self) -> None:
+        """Have every owner look at all its history: tonight again, sooner where not all is well."""
         started_at = self._clock.now()
         examination = Examination(self._sources, self._clock, self._limits)
         examination.ask_owners()
@@ -182,7 +185,10 @@ class Watch:
         self.sweep.note_whole(findings)
         if not findings.missing:
             self._move_checkpoint(started_at)
-        return not findings.missing and findings.counts.keys() <= {LIVENESS}
+        now = self._clock.now()
+        self._whole_took = now - started_at
+        again = self._times.again(now, self._whole_took)
+        self._whole_due = self._times.tonight(now) if _is_calm(findings) else again
 
     def _move_checkpoint(self, looked_at: datetime) -> None:
         self._since = max(self._since, looked_at - OVERLAP)
@@ -195,3 +201,8 @@ class Watch:
             findings.not_asked(str(error))
             return
         self.sweep.note_slice(examination.findings.counts, is_last=self._after == FIRST)
+
+
+def _is_calm(findings: Findings) -> bool:
+    """Say whether everybody answered, and nobody found what a checkpoint must not pass."""
+    return not findings.missing and findings.counts.keys() <= {LIVENESS}
