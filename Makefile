@@ -42,7 +42,8 @@ observe-down: ## stop what `observe` started; the system goes on
 test: setup ## run the tests on a stack of their own (ports + 10,000), so `up` may be running
 	@$(PYTHON) -m pytest $(T)
 
-test-observability: setup ## alert rules, dashboards and staged faults, on a stack that is observed
+test-observability: export WITH_BROWSER := 1
+test-observability: setup ## alert rules, dashboards, pages and staged faults, on a stack that is observed
 	@$(STACK_COMMAND) observe-tools
 	@$(PYTHON) -m pytest -m observability tests/observability $(T)
 

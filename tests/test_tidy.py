@@ -149,3 +149,20 @@ def test_every_decision_says_when_to_look_at_it_again():
     for path in sorted((ROOT / "docs/decisions").glob("[0-9]*.md")):
         headings = re.findall(r"^## (.*)$", path.read_text(), re.MULTILINE)
         assert headings == ["Context", "Decision", "Rejected", "Revisit when"], path.name
+
+
+VOLATILE_CONDITION = re.compile(r"[<>]=?\s*clock_timestamp\(\)|clock_timestamp\(\)\s*[<>]")
+
+
+def test_no_condition_asks_for_the_time_row_by_row():
+    """An index is not bounded by what may change from row to row: now() is, or a parameter."""
+    found = [
+        str(path.relative_to(ROOT))
+        for path in (
+            *SOURCES,
+            *ROOT.glob("*/*/migrations/*.sql"),
+            *ROOT.glob("libs/*/src/**/*.sql"),
+        )
+        if VOLATILE_CONDITION.search(path.read_text())
+    ]
+    assert found == []

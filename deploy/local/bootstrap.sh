@@ -27,9 +27,14 @@ wants_native() {
 
 has_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || has initdb; }
 has_venv() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
+# WITH_BROWSER: only the tests that open pages need one, so only they install it.
+lacks_browser() {
+    [ -n "${WITH_BROWSER:-}" ] && ! has chromium && ! has chromium-browser && ! has google-chrome
+}
 
 missing_packages() {
     has python3 && has_venv || say "python3 python3-venv"
+    if lacks_browser; then say chromium; fi
     wants_native || return 0
     has_postgres || say postgresql
     has redis-server || has valkey-server || say redis-server

@@ -1,6 +1,7 @@
 """The whole system with everything that shows it, its rules hurried, and traffic to look at."""
 
 import asyncio
+import json
 import os
 import sys
 import uuid
@@ -12,7 +13,7 @@ import httpx
 import pytest
 
 from local_stack.stack import Stack
-from local_stack.telemetry.observation import observe
+from local_stack.telemetry.observation import addresses, observe
 from local_stack.telemetry.processes import Pace, Processes
 from local_stack.waiting import wait_until
 from observability.checking import Prometheus
@@ -39,6 +40,8 @@ class Observed:
         self.stack = stack
         self.prometheus = Prometheus(processes.url("prometheus_web"))
         self.jaeger = processes.url("jaeger_web")
+        self.victorialogs = processes.url("victorialogs_web")
+        self.addresses = addresses(processes)
 
     def trace(self, trace_id: str) -> dict[str, Any]:
         """A trace as Jaeger's API gives it: `spans` and `processes`; empty where it is unknown."""
@@ -68,6 +71,12 @@ class Observed:
         """What the collector has written of the services' log records, as OTLP JSON."""
         path = self.stack.layout.logs / "otlp.jsonl"
         return path.read_bytes() if path.exists() else b""
+
+    def lines_of(self, trace_id: str) -> list[dict[str, str]]:
+        """The log lines of a trace, as the page of `make observe` asks for them."""
+        query = {"query": f'trace_id:"{trace_id}"'}
+        answer = httpx.get(f"{self.victorialogs}/select/logsql/query", params=query, timeout=10)
+        return [json.loads(line) for line in answer.raise_for_status().text.splitlines()]
 
     def fires(self, alert: str, **labels: str) -> bool:
         """Whether the alert fires now with these labels among its own."""

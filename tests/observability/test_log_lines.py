@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+import httpx
 import pytest
 from faults import Faults
 from traces import JaegerTrace
@@ -20,6 +21,11 @@ def lines(observed):
                     yield about["service.name"]["stringValue"], line
 
 
+def behind(page):
+    """What the page of a trace asks its server for."""
+    return httpx.get(page.replace("/traces/", "/api/v2/trace/"), timeout=10).text
+
+
 async def test_a_line_leads_to_the_trace_of_its_payment_and_to_its_span(observed, edge, name):
     (customer,) = await edge.open_customers(name, 1, 50_000_00)
     risk_log = observed.stack.layout.logs / "risk.log"
@@ -35,11 +41,17 @@ async def test_a_line_leads_to_the_trace_of_its_payment_and_to_its_span(observed
         lambda: next((one for one in lines(observed) if one[1].get("traceId") == trace_id), None)
     )
     assert (service, line["body"]["stringValue"]) == ("risk", "look_up_failed")
-    assert {one["key"] for one in line["attributes"]} == {"logger", "reason", "count"}
+    kept = {"logger", "reason", "count", "trace_url"}
+    assert {one["key"] for one in line["attributes"]} == kept
     span = await observed.seen(
         lambda: JaegerTrace(observed.trace(trace_id)).name_of(line["spanId"])
     )
     assert span == "risk process risk.assessment-requested.v1"
+    (shown, *_) = await observed.seen(lambda: observed.lines_of(trace_id))
+    assert (shown["service.name"], shown["_msg"]) == ("risk", "look_up_failed")
+    assert shown["span_id"] == line["spanId"]
+    assert shown["trace_url"].endswith(f"/zipkin/traces/{trace_id}")
+    assert await observed.seen(lambda: "risk" in behind(shown["trace_url"]))
 
 
 async def test_every_service_sends_its_lines(observed):

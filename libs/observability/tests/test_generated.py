@@ -8,7 +8,7 @@ import yaml
 
 from local_stack.inventory import load_inventory
 from local_stack.layout import CHECKOUT
-from local_stack.telemetry.vmui import filled_in, page
+from local_stack.telemetry.vmui import filled_in, page, write_pages
 from observability.alerts import alerts
 from observability.generate import DASHBOARDS, dashboard_text, generated_files
 from observability.rules import rule_files
@@ -120,6 +120,65 @@ def test_the_collector_is_built_with_every_component_that_it_is_told_to_run():
             for name in document.get(f"{kind}s", {}):
                 module = name.partition("/")[0].replace("_", "").replace("otlpgrpc", "otlp")
                 assert f"/{module}{kind} " in built, name
+
+
+LOG_PANELS = [
+    (name, panel)
+    for name in DASHBOARDS
+    for panel in json.loads(dashboard_text(DASHBOARDS[name]()))["panels"]
+    if panel["type"] == "logs"
+]
+
+
+@pytest.mark.parametrize(("name", "panel"), LOG_PANELS, ids=lambda one: str(one)[:15])
+def test_a_panel_of_log_lines_shows_time_service_and_details(name, panel):
+    options = panel["options"]
+    assert options["showTime"]
+    assert options["enableLogDetails"]
+    assert options["wrapLogMessage"]
+    (target,) = panel["targets"]
+    assert target["expr"].startswith('{service_namespace="countersign"} |')
+    assert "{{.service_name}} {{__line__}}" in target["expr"]
+
+
+def test_what_leads_to_a_trace_leads_to_jaegers_page_which_asks_for_no_password():
+    folder = CHECKOUT / "deploy/observability/grafana/provisioning/datasources"
+    sources = yaml.safe_load((folder / "datasources.yaml").read_text())["datasources"]
+    settings = {one["uid"]: one["jsonData"] for one in sources}
+    page = f"http://localhost:{load_inventory().ports['jaeger_web']}/trace/$${{__value.raw}}"
+    (field,) = settings["loki"]["derivedFields"]
+    assert (field["matcherType"], field["matcherRegex"]) == ("label", "trace_id")
+    assert (field["url"], "datasourceUid" in field) == (page, False)
+    (exemplar,) = settings["prometheus"]["exemplarTraceIdDestinations"]
+    assert (exemplar["url"], "datasourceUid" in exemplar) == (page, False)
+
+
+def test_a_traces_link_to_its_log_lines_leads_to_a_dashboard_that_takes_its_id():
+    """Explore is closed to whoever is not signed in; dashboards are open."""
+    ui = json.loads((CHECKOUT / "deploy/observability/jaeger-ui.json").read_text())
+    (link,) = ui["linkPatterns"]
+    grafana = f"http://localhost:{load_inventory().ports['grafana_web']}"
+    found = re.fullmatch(re.escape(grafana) + r"/d/(\w+)\?var-(\w+)=#\{traceID\}&.*", link["url"])
+    made = _dashboard(found[1])
+    assert made["uid"] == found[1]
+    assert found[2] in [one["name"] for one in made["templating"]["list"]]
+    assert f"${found[2]}" in made["panels"][1]["targets"][0]["expr"]
+
+
+def test_the_native_page_of_dashboards_has_none_without_a_panel(tmp_path):
+    write_pages(CHECKOUT / "grafana-dashboards", tmp_path)
+    assert len(list(tmp_path.iterdir())) == len(DASHBOARDS) - 1
+    assert not list(tmp_path.glob("*logs.json"))
+
+
+def test_a_line_passes_the_same_processors_natively_before_it_is_given_its_traces_address():
+    def logs(path):
+        return yaml.safe_load((CHECKOUT / path).read_text())["service"]["pipelines"]["logs"]
+
+    native = logs("deploy/observability/collector-native.yaml")
+    common = logs("otel-collector-config.yaml")["processors"]
+    assert native["processors"] == [*common, "transform/trace_url"]
+    assert "otlp_http/victorialogs" in native["exporters"]
 
 
 def test_a_shortened_rule_has_the_same_shape_as_the_real_one():

@@ -13,6 +13,7 @@ from service_runtime.unit_of_work import UnitOfWork
 from service_runtime.work import Work, Worker
 from service_runtime.work_table import PostgresWorkTable
 from testkit.memory import MemoryBroker, MemoryDatabase, MemoryWorkTable
+from testkit.plans import rows_read
 from testkit.tasks import MemoryTasks, PostgresTasks, Task
 
 TASKS = [UUID(int=number) for number in range(1, 9)]
@@ -272,3 +273,21 @@ async def test_who_stood_still_past_his_lease_does_nothing_outside(bench):
 
     assert asked == []
     assert bench.done == []
+
+
+@pytest.mark.stack
+async def test_a_claim_reads_what_is_due_and_not_all_that_waits(postgres, rows):
+    rows("create index if not exists task_due on task (due_at) where due_at is not null")
+    rows(
+        """insert into task (id, due_at, attempts)
+           select (lpad(to_hex(n), 32, '0'))::uuid,
+                  now() + case when n <= 5 then -n else n end * interval '1 s', 5
+           from generate_series(1, 100000) as n"""
+    )
+    rows("analyze task")
+    parameters = {"owner": "probe", "lease_s": 10.0, "limit": 100}
+    for sized_by in ("", "attempts"):
+        claim = PostgresWorkTable("task", dict, sized_by=sized_by)._claim
+        async with postgres.transaction() as tx:
+            assert 5 <= await rows_read(tx.connection, claim, parameters) <= 20
+            await tx.connection.rollback()

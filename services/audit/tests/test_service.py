@@ -178,6 +178,7 @@ async def test_a_caller_without_the_scope_is_refused(audit, path):
         ("timelines?limit=501", "limit"),
         ("timelines?after=1", "after"),
         ("check?hours=0", "hours"),
+        ("check?since=2026-01-01", "since"),
     ],
 )
 async def test_a_wrong_parameter_is_named(audit, query, field):

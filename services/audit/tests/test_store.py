@@ -7,7 +7,7 @@ from uuid import UUID, uuid4, uuid5
 import pytest
 
 from audit.domain import Origin, Timeline, entry_of
-from audit.store import MOST_FINDINGS, Unfinished
+from audit.store import EVERYTHING, MOST_FINDINGS, Unfinished
 from payment_schemas.events.confirmation import PaymentConfirmed, PaymentDeclined
 from payment_schemas.events.otp import ChallengeRequested
 from payment_schemas.events.record import AuditRecorded
@@ -193,6 +193,14 @@ async def test_only_payments_with_entries_since_then_are_looked_at(log):
     findings = await log.check(now - timedelta(hours=24), now)
 
     assert (findings.violations, findings.unfinished) == ([], [])
+
+
+async def test_a_whole_check_looks_at_payments_however_old(log):
+    await log.append([entry(RiskAssessed, uuid4())])
+
+    findings = await log.check(EVERYTHING, datetime.now(UTC) + LATER)
+
+    assert [one.details for one in findings.violations] == ["no entry of the first version"]
 
 
 async def test_the_oldest_unfinished_payments_come_first(log):

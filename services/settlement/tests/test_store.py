@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import psycopg
@@ -11,6 +12,7 @@ from settlement_builders import NOW, instruction
 from settlement.domain import NextStep, Status, begin
 from settlement.routes import FIRST
 from settlement.store import New
+from testkit.plans import CountingTransaction
 
 TRACE = (("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),)
 
@@ -189,6 +191,44 @@ async def test_the_check_lists_what_is_unfinished_parked_and_impossible(world):
         }
     ]
     assert (await world.found(instruction(3)))["last_error"] == "Invariant"
+
+
+async def test_the_check_of_the_minute_looks_at_what_has_not_ended_and_at_what_has_of_late(world):
+    await add(world, *[instruction(number) for number in (1, 2)])
+    await save(world, instruction(1, status=Status.SETTLED, version=2))
+    await save(world, instruction(2, status=Status.SENT, version=2))
+    ended_at = (await world.found(instruction(1)))["updated_at"]
+
+    async def early(since):
+        async with world.database.transaction() as tx:
+            found = await world.store(tx).health(since)
+        return {one["payment_id"] for one in found.violations}
+
+    both = {instruction(1).payment_id, instruction(2).payment_id}
+    assert await early(None) == both
+    assert await early(ended_at) == both
+    assert await early(ended_at + timedelta(seconds=1)) == {instruction(2).payment_id}
+
+
+@pytest.mark.stack
+async def test_what_a_check_reads_by_the_minute_does_not_grow_with_history(postgres_world):
+    async def read_with(rows):
+        await postgres_world.clear()
+        await postgres_world.execute(
+            f"""insert into instruction (id, user_id, transaction_id, uetr, partner, amount_minor,
+                    currency, debtor_account, creditor_account, confirmed_at, status, next_step,
+                    version, updated_at)
+                select lpad(to_hex(n), 32, '0')::uuid, 'usr', 'tx-' || n,
+                    lpad(to_hex(n), 32, '0')::uuid, 'first-bank', 1, 'USD', 'acc', 'payee', now(),
+                    'SETTLED', 'ENQUIRE', 3, now() - interval '1 day'
+                from generate_series(1, {rows}) as n"""  # noqa: S608
+        )
+        async with postgres_world.database.transaction() as tx:
+            counting = CountingTransaction(tx)
+            await postgres_world.store(counting).health(datetime.now(UTC) - timedelta(minutes=5))
+        return counting.read
+
+    assert await read_with(10_000) == await read_with(1_000)
 
 
 async def test_only_a_change_of_status_counts_as_an_update(world):

@@ -9,6 +9,7 @@ from grafana_foundation_sdk.builders import dashboard as builder
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from local_stack.layout import CHECKOUT
+from observability.dashboards.logs import logs
 from observability.dashboards.messaging import messaging
 from observability.dashboards.payments import payments
 from observability.dashboards.services import services
@@ -23,6 +24,7 @@ DASHBOARDS: Mapping[str, Callable[[], builder.Dashboard]] = {
     "settlement": settlement,
     "messaging": messaging,
     "services": services,
+    "logs": logs,
 }
 
 

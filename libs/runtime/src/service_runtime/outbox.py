@@ -98,7 +98,7 @@ class PostgresOutbox:
         cursor = await self.connection.execute(
             """update outbox as o
                set claimed_by = %s, claimed_until = clock_timestamp() + make_interval(secs => %s)
-               from (select id from outbox where claimed_until < clock_timestamp()
+               from (select id from outbox where claimed_until < now()
                      order by id limit %s for update skip locked) as late
                where o.id = late.id
                returning o.id, o.records,

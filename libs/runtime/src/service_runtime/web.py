@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service_runtime.clock import Clock
+from service_runtime.documentation import add_documentation
 from service_runtime.logs import Log
 from service_runtime.metrics import exposition
 from service_runtime.refusals import RefusalLog
@@ -50,6 +51,8 @@ class App(FastAPI):
             default_response_class=JsonResponse,
             # A client that follows a redirect of a POST may send it as a GET, or to somewhere else.
             redirect_slashes=False,
+            docs_url=None,
+            redoc_url=None,
         )
         self._frame = frame
         self._hot: dict[tuple[str, str], ASGIApp] = {}
@@ -97,6 +100,7 @@ def create_app(
     app.add_route("/health", health, include_in_schema=False)
     app.add_route("/ready", ready, include_in_schema=False)
     app.add_route("/metrics", metrics, include_in_schema=False)
+    add_documentation(app)
     return app
 
 

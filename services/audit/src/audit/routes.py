@@ -7,14 +7,16 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
+from pydantic import AwareDatetime
 
-from audit.store import AuditLog, Recorded
+from audit.store import EVERYTHING, AuditLog, Recorded
 from service_runtime.clock import Clock
 from service_runtime.ports import Database
 from service_runtime.web import Credentials
 
 MOST_TIMELINES = 500
 MOST_HOURS = 168
+Hours = Annotated[int | None, Query(ge=1, le=MOST_HOURS)]
 
 
 def routes(
@@ -42,11 +44,13 @@ def routes(
         return {"timelines": [asdict(one) for one in found]}
 
     @router.get("/check")
-    async def check(hours: Annotated[int, Query(ge=1, le=MOST_HOURS)] = 24) -> dict[str, Any]:
-        """Hold the payments of the last hours against the invariants."""
+    async def check(since: AwareDatetime | None = None, hours: Hours = None) -> dict[str, Any]:
+        """Hold payments with entries since then, or of the last hours, or all, to the rules."""
         now = clock.now()
+        if since is None:
+            since = EVERYTHING if hours is None else now - timedelta(hours=hours)
         async with database.transaction() as tx:
-            found = await log(tx).check(now - timedelta(hours=hours), now)
+            found = await log(tx).check(since, now)
         return {**asdict(found), "parked": 0}
 
     return router

@@ -6,10 +6,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from confirm.domain.opening import Opening
 from confirm.domain.payment import Payment
+from confirm.store.check import PostgresCheck
 from confirm.store.records import ForeignAccountError, LedgerFullError, PostgresRecords
 from payment_schemas.card_numbers import holds_card_number
 from payment_schemas.ids import NewAccountId, NewUserId, Printable
@@ -136,9 +137,13 @@ def _admin(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
             return JsonResponse({"answers": await PostgresRecords(tx).answers(wanted.keys)})
 
     @router.get("/check")
-    async def check(unfinished_after_s: Seconds = UNFINISHED_AFTER_S) -> Response:
+    async def check(
+        unfinished_after_s: Seconds = UNFINISHED_AFTER_S, since: AwareDatetime | None = None
+    ) -> Response:
         async with database.transaction() as tx:
-            return JsonResponse(await PostgresRecords(tx).check(unfinished_after_s))
+            await PostgresCheck(tx).advance(anew=since is None)
+        async with database.transaction() as tx:
+            return JsonResponse(await PostgresCheck(tx).findings(unfinished_after_s, since))
 
     return router
 

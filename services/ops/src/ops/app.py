@@ -5,7 +5,7 @@ from ops.check.conservation import Conservation
 from ops.check.sources import Sources
 from ops.settings import Settings
 from ops.system import System
-from ops.watch import Watch
+from ops.watch import Times, Watch
 from service_runtime.clock import SystemClock
 from service_runtime.process import Process
 from service_runtime.web import Credentials, HttpPolicy, create_app
@@ -25,7 +25,7 @@ def build(settings: Settings) -> Process:
         Conservation(system, clock),
         clock,
         settings.limits(),
-        every_s=settings.check_every_s,
+        Times(settings.check_every_s, settings.check_whole_hour),
     )
     # No dependency makes it unready: an owner that does not answer is what it is there to tell.
     policy = HttpPolicy(guard=Credentials.in_production(settings))

@@ -14,6 +14,8 @@ class Settings(KafkaSettings):
     """Owner of state → address of its admin routes."""
     internal_credential_file: FilePath
     check_every_s: float = Field(default=60.0, ge=1)
+    check_whole_hour: int = Field(default=2, ge=0, le=23)
+    """Hour of the day (UTC) at which owners check all their history."""
     unfinished_after_s: float = Field(default=60.0, gt=0)
     """Unfinished work that is older is a violation (I8)."""
     check_grace_s: float = Field(default=10.0, ge=0)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from payment_schemas.ids import Printable
 from service_runtime.ports import Database
@@ -155,8 +155,9 @@ def routes(
             return JsonResponse({"instructions": await store(tx).export(after, limit)})
 
     @router.get("/check")
-    async def check() -> Response:
+    async def check(since: AwareDatetime | None = None) -> Response:
+        """Hold what has not ended, and what has since then (absent: ever), to the rules."""
         async with database.transaction() as tx:
-            return JsonResponse(await store(tx).health())
+            return JsonResponse(await store(tx).health(since))
 
     return router

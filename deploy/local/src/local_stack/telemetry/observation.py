@@ -11,7 +11,9 @@ from local_stack.telemetry.processes import Pace, Processes
 from local_stack.telemetry.programs import programs
 from local_stack.waiting import wait_until
 
-NAMES = ("prometheus", "jaeger", "zipkin", "dashboards", "collector")
+NAMES = ("prometheus", "jaeger", "zipkin", "dashboards", "victorialogs", "collector")
+# What a line shows beside its time and level; the last leads to its trace.
+_LINE = "service.name,_msg,reason,payment_id,trace_url"
 _READY_WITHIN_S = 90
 
 
@@ -54,6 +56,7 @@ def addresses(processes: Processes) -> dict[str, str]:
     return {
         "dashboards": processes.url("grafana_web") + "/vmui/#/dashboards",
         "traces": processes.url("zipkin_web") + "/zipkin/",
+        "logs": f"{processes.url('victorialogs_web')}/select/vmui/#/?query=*&displayFields={_LINE}",
         "alerts": processes.url("prometheus_web") + "/api/v1/alerts",
         "Jaeger's API": processes.url("jaeger_web") + "/api/traces/<trace id>",
         "OTLP": processes.url("collector_otlp").removeprefix("http://"),

@@ -50,6 +50,7 @@ class Processes:
             self._jaeger(),
             self._zipkin(),
             self._dashboards(),
+            self._victorialogs(),
             self._collector(),
         ]
 
@@ -60,6 +61,7 @@ class Processes:
             "jaeger": self.url("jaeger_health") + "/status",
             "zipkin": self.url("zipkin_web") + "/health",
             "dashboards": self.url("grafana_web") + "/health",
+            "victorialogs": self.url("victorialogs_web") + "/health",
             "collector": self.url("collector_health") + "/",
         }
 
@@ -67,7 +69,7 @@ class Processes:
         """(name, port) of everything that they listen at."""
         for name in self.ports.inventory.ports:
             part = name.partition("_")[0]
-            if part in {"collector", "jaeger", "prometheus", "grafana", "zipkin"}:
+            if part in {"collector", "jaeger", "prometheus", "grafana", "victorialogs", "zipkin"}:
                 yield part.replace("grafana", "dashboards"), self.ports.at(name)
 
     def url(self, name: str) -> str:
@@ -99,6 +101,7 @@ class Processes:
             "JAEGER_OTLP_ADDRESS": at("jaeger_otlp"),
             "PROMETHEUS_OTLP_URL": self.url("prometheus_web") + "/api/v1/otlp",
             "ZIPKIN_URL": self.url("zipkin_web"),
+            "VICTORIALOGS_URL": self.url("victorialogs_web"),
             "TAIL_DECISION_WAIT": f"{self.pace.decide_s}s",
             "SCRAPE_INTERVAL": f"{self.pace.every_s}s",
             "GOMEMLIMIT": "320MiB",
@@ -202,8 +205,24 @@ class Processes:
             "vmui.customDashboardsPath": str(pages),
             "loggerLevel": "WARN",
         }
-        switches = [f"-{name}={value}" for name, value in options.items()]
-        return Program("dashboards", (str(self.programs.dashboards), *switches), self.folder)
+        return Program(
+            "dashboards", (str(self.programs.dashboards), *_switches(options)), self.folder
+        )
+
+    def _victorialogs(self) -> Program:
+        options = {
+            "httpListenAddr": self._at("victorialogs_web"),
+            "storageDataPath": str(self.folder / "victorialogs"),
+            "retentionPeriod": "7d",
+            "memory.allowedBytes": "64MiB",
+            "loggerLevel": "WARN",
+        }
+        command = (str(self.programs.logs), *_switches(options))
+        return Program("victorialogs", command, self.folder, {"GOMEMLIMIT": "128MiB"})
+
+
+def _switches(options: Mapping[str, str]) -> list[str]:
+    return [f"-{name}={value}" for name, value in options.items()]
 
 
 def _read_now(*files: Path) -> dict[str, str]:

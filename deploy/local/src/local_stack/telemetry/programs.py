@@ -25,6 +25,12 @@ DASHBOARDS = Source(
     "v1.128.0",
     "./app/victoria-metrics",
 )
+LOGS = Source(
+    "victoria-logs", "github.com/VictoriaMetrics/VictoriaLogs", "v1.52.2", "./app/victoria-logs"
+)
+LOGS = Source(
+    "victoria-logs", "github.com/VictoriaMetrics/VictoriaLogs", "v1.52.2", "./app/victoria-logs"
+)
 
 _ZIPKIN = "zipkin-server-3.5.1-exec.jar"
 _ZIPKIN_SHA256 = "7ac633a6832647e71e50012a5e3e91fbc7054414955261724526030faf271d8d"
@@ -40,6 +46,7 @@ class Programs:
     jaeger: Path
     prometheus: Path
     dashboards: Path
+    logs: Path
     zipkin: Path
 
 
@@ -50,6 +57,7 @@ def programs(tell: Tell) -> Programs:
         jaeger=build(JAEGER, tell),
         prometheus=build(PROMETHEUS, tell),
         dashboards=build(DASHBOARDS, tell),
+        logs=build(LOGS, tell),
         zipkin=_zipkin(tell),
     )
     build(PROMTOOL, tell)

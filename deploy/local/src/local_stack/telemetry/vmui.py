@@ -24,8 +24,9 @@ def write_pages(dashboards: Path, folder: Path) -> None:
         stale.unlink()
     in_order = sorted(dashboards.glob("*.json"), key=lambda path: (path.stem != _FIRST, path.stem))
     for number, path in enumerate(in_order):
-        converted = json.dumps(page(json.loads(path.read_text())))
-        (folder / f"{number}-{path.name}").write_text(converted)
+        converted = page(json.loads(path.read_text()))
+        if converted["rows"]:
+            (folder / f"{number}-{path.name}").write_text(json.dumps(converted))
 
 
 def page(dashboard: Mapping[str, Any]) -> dict[str, Any]:

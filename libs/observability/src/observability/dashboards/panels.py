@@ -3,7 +3,7 @@
 Every panel has a title, a sentence that says what it shows, and a unit; its queries are PromQL.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,22 +76,41 @@ def number(told: Told, expr: str, span: int = 4) -> stat.Panel:
     )
 
 
-def lines(told: Told, expr: str) -> logs.Panel:
-    """Log lines that LogQL finds."""
-    target = loki.Dataquery().expr(expr).ref_id("A").datasource(LOGS)
-    return (
+def lines(told: Told, wanted: str, height: int = _HEIGHT) -> logs.Panel:
+    """Log lines of ours that pass LogQL's filters: time, service, event, and what it is about.
+
+    A line that is opened shows its details, and the link to its trace.
+    """
+    target = loki.Dataquery().expr(f"{_OURS} {wanted} {_LINE}").ref_id("A").datasource(LOGS)
+    panel = (
         logs.Panel()
         .title(told.title)
         .description(told.description)
         .datasource(LOGS)
         .span(24)
-        .height(_HEIGHT)
+        .height(height)
         .with_target(target)
     )
+    for show in (panel.show_time, panel.enable_log_details, panel.wrap_log_message):
+        show(True)  # noqa: FBT003 - the SDK's own
+    return panel
 
 
-def dashboard(title: str, uid: str, rows: Sequence[tuple[str, Sequence[Any]]]) -> builder.Dashboard:
-    """A dashboard of rows: (heading, panels)."""
+_OURS = '{service_namespace="countersign"}'
+# What is left of a line's fields: those that it lacks are empty.
+_LINE = '| line_format "{{.service_name}} {{__line__}} {{.reason}} {{.payment_id}}"'
+
+
+def dashboard(
+    title: str,
+    uid: str,
+    rows: Sequence[tuple[str, Sequence[Any]]],
+    asked: Mapping[str, str] | None = None,
+) -> builder.Dashboard:
+    """A dashboard of rows: (heading, panels).
+
+    `asked` are variables that its reader, or the link to it, fills in: name → label.
+    """
     made = (
         builder.Dashboard(title)
         .uid(uid)
@@ -102,6 +121,8 @@ def dashboard(title: str, uid: str, rows: Sequence[tuple[str, Sequence[Any]]]) -
         .time("now-30m", "now")
         .timezone("browser")
     )
+    for name, label in (asked or {}).items():
+        made = made.with_variable(builder.TextBoxVariable(name).label(label).default_value(""))
     for heading, panels in rows:
         made = made.with_row(builder.Row(heading))
         for panel in panels:

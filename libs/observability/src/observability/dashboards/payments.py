@@ -165,5 +165,5 @@ def _invariants() -> list[object]:
 
 
 def _errors() -> object:
-    told = Told("Errors", "Each line leads to its trace.", units.Short)
-    return lines(told, '{service_namespace="countersign"} | severity_text=~"WARN.*|ERROR|CRITICAL"')
+    told = Told("Errors", "A line that is opened leads to its trace.", units.Short)
+    return lines(told, '| severity_text=~"WARN.*|ERROR|CRITICAL"')

@@ -1,7 +1,7 @@
-"""What confirm's tables hold, for the gateway and for operators: reads, checks, openings."""
+"""What confirm's tables hold, for the gateway and for operators: reads, openings."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, LiteralString
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -12,49 +12,9 @@ from confirm.domain.opening import Opening
 from confirm.domain.payment import Payment
 from confirm.store.postgres import PostgresPayments, payment_of
 from payment_schemas.ids import payment_id_of
-from service_runtime.postgres import WHOLE_TABLES, PostgresTransaction, json_rows
+from service_runtime.postgres import PostgresTransaction, json_rows
 
 MATCHES = 20
-
-_CHECKS: dict[str, LiteralString] = {
-    "I3 a journal does not sum to zero": """
-        select journal.payment_id from entry join journal on journal.id = entry.journal_id
-        group by journal.payment_id, journal.id, entry.currency
-        having sum(entry.amount_minor) <> 0 limit 20""",
-    "I3 a balance differs from its entries": """
-        select account.id as account from account
-        left join (select account_id, sum(amount_minor) as total from entry group by 1) as posted
-            on posted.account_id = account.id
-        where account.balance_minor <> coalesce(posted.total, 0) limit 20""",
-    "I3 in-flight differs from what is not yet settled or returned": """
-        select account.id as account from account
-        left join (select currency, sum(amount_minor) as total from payment
-                   where status = 'CONFIRMED' and settlement_status not in ('SETTLED', 'REJECTED')
-                   group by 1) as unsettled using (currency)
-        where account.id like 'in-flight:%%'
-          and account.balance_minor <> coalesce(unsettled.total, 0)""",
-    "I3 journals do not fit the payment's state": """
-        select payment.id as payment_id from payment
-        left join (select payment_id, array_agg(kind order by kind) as kinds
-                   from journal group by 1) as posted on posted.payment_id = payment.id
-        where coalesce(posted.kinds, '{}') <> case
-            when status <> 'CONFIRMED' then '{}'
-            when settlement_status = 'SETTLED' then '{HOLD,SETTLE}'::text[]
-            when settlement_status = 'REJECTED' then '{HOLD,RETURN}'
-            else '{HOLD}' end limit 20""",
-    "I12 confirmed without a risk result": """
-        select id as payment_id from payment
-        where status = 'CONFIRMED' and risk_score is null limit 20""",
-}
-
-_UNFINISHED: LiteralString = """
-select id as payment_id, status, settlement_status,
-       extract(epoch from now() - updated_at)::float8 as age_s
-from payment
-where (due_at is not null and status <> 'AWAITING_CODE'
-       or settlement_status in ('PENDING', 'SENT', 'UNKNOWN', 'RECONCILE'))
-  and updated_at < now() - make_interval(secs => %(age_s)s)
-order by updated_at limit 100"""
 
 
 class ForeignAccountError(ValueError):
@@ -129,23 +89,6 @@ class PostgresRecords:
                join payment using (user_id, idempotency_key) where answer_body is not null""",
             keys=json_rows(keys),
         )
-
-    async def check(self, unfinished_after_s: float) -> dict[str, Any]:
-        """Hold the tables against the invariants, on one snapshot."""
-        await self._tx.run("set transaction isolation level repeatable read read only")
-        for statement in WHOLE_TABLES:
-            await self._tx.run(statement)
-        violations = [
-            {"invariant": name.split()[0], "details": name.partition(" ")[2], **row}
-            for name, statement in _CHECKS.items()
-            for row in await self._tx.rows(statement, none=None)
-        ]
-        counts = await self._tx.rows(
-            """select (select count(*) from payment where parked_at is not null) as parked,
-                      (select count(*) from dead_letter) as dead_letters"""
-        )
-        unfinished = await self._tx.rows(_UNFINISHED, age_s=unfinished_after_s)
-        return {"violations": violations, "unfinished": unfinished, **counts[0]}
 
     async def open_accounts(self, opening: Opening) -> int:
         """Open what is not yet there; return how many were new.

@@ -10,6 +10,8 @@ from service_runtime.messages import Trace
 
 TABLE = "delivery"
 MAX_LISTED = 100
+COUNTED = 10_000
+"""Past it parked rows and dead letters are not counted."""
 
 
 @dataclass(frozen=True, slots=True)

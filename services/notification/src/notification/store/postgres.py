@@ -7,7 +7,7 @@ from uuid import UUID
 from psycopg.rows import DictRow
 
 from notification.domain import Contact, Delivery, Status
-from notification.store.port import MAX_LISTED, Health, New
+from notification.store.port import COUNTED, MAX_LISTED, Health, New
 from payment_schemas.money import Money
 from payment_schemas.sealed import Personal, Sealed
 from service_runtime.postgres import PostgresTransaction, json_rows
@@ -96,8 +96,11 @@ class PostgresDeliveries:
 
     async def health(self) -> Health:
         counts = await self._tx.rows(
-            """select (select count(*) from delivery where parked_at is not null) as parked,
-                      (select count(*) from dead_letter) as dead_letters"""
+            """select (select count(*) from (select from delivery where parked_at is not null
+                                             limit %(most)s) as p) as parked,
+                      (select count(*) from (select from dead_letter limit %(most)s) as d)
+                          as dead_letters""",
+            most=COUNTED,
         )
         return Health(await self._untold(), await self._unfinished(), **counts[0])
 

@@ -77,10 +77,10 @@ class Examination:
         except OpsError as error:
             self.findings.not_asked(str(error))
 
-    def ask_owners(self) -> None:
-        """Ask every owner for what it has found by itself."""
+    def ask_owners(self, since: datetime | None = None) -> None:
+        """Ask every owner for what it finds by itself in what has changed since then, or ever."""
         for owner in OWNERS:
-            query = {}
+            query: dict[str, Any] = {"since": since.isoformat() if since else None}
             if owner == "confirm":
                 query["unfinished_after_s"] = self._limits.unfinished_after_s
             try:

@@ -89,8 +89,13 @@ class MemoryInstructions:
         rows = [self._shown(self._rows[name]) for name in behind]
         return [{name: row[name] for name in (*columns, "currency", "updated_at")} for row in rows]
 
-    async def health(self) -> Health:
+    async def health(self, since: datetime | None = None) -> Health:
         now = self._tx.clock.now()
+        changed = [
+            row
+            for name, row in self._rows.items()
+            if since is None or row.due_at or self._times[name].updated_at >= since
+        ]
         unfinished = sorted(
             (self._times[name].created_at, name)
             for name, row in self._rows.items()
@@ -98,7 +103,7 @@ class MemoryInstructions:
         )
         leases = self._tx.own[f"{TABLE}/lease"].values()
         return Health(
-            [_violation(row) for row in self._rows.values() if _is_early(row)][:MAX_VIOLATIONS],
+            [_violation(row) for row in changed if _is_early(row)][:MAX_VIOLATIONS],
             [
                 {"payment_id": name, "age_s": (now - created_at).total_seconds()}
                 for created_at, name in unfinished[:MAX_UNFINISHED]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -13,6 +14,8 @@ from settlement.store.cases import Cases
 SIZED_BY = "batch_rows"
 MAX_UNFINISHED = 100
 MAX_VIOLATIONS = 100
+COUNTED = 10_000
+"""Past it parked rows and dead letters are not counted."""
 
 LEAST_VERSION = {
     Status.QUEUED: 1,
@@ -77,6 +80,9 @@ class Instructions(Protocol):
         """Return instructions in the order of their ids, those behind `after`."""
         ...
 
-    async def health(self) -> Health:
-        """Return what an operator should know; bounded."""
+    async def health(self, since: datetime | None = None) -> Health:
+        """Return what an operator should know; bounded.
+
+        Held against the rules is what has not ended, and what has since then (None: ever).
+        """
         ...

@@ -1,0 +1,64 @@
+"""A check by the minute reads what came of late, however long the log is."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from audit.store import EVERYTHING, PostgresAuditLog
+from service_runtime.postgres import PostgresDatabase
+from testkit.database import fresh_database
+from testkit.plans import CountingTransaction
+from testkit.service import database_of
+
+pytestmark = pytest.mark.stack
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
+
+RANGES_ROWS = 2 * 2 * 3_500
+"""Two statements ask a block range index, whose last two ranges may be read whole."""
+OLD = """
+    insert into audit_log (event, payment_id, tx_id, user_id, metadata, created_at, recorded_at,
+                           event_id, topic, "partition", "offset")
+    select event, lpad(to_hex(n), 32, '0')::uuid, 'tx', 'usr', metadata::jsonb, moment, moment,
+           md5(event || n)::uuid, 'topic', 0, n
+    from generate_series(%(first)s::int, %(last)s::int) as n,
+         (values ('PAYMENT_REQUESTED', '{"version": 1}'), ('RISK_ASSESSED', '{}'),
+                 ('PAYMENT_DECLINED', '{"version": 2}')) as entry (event, metadata),
+         lateral (select now() - interval '1 day' + n * interval '1 ms' as moment) as of
+    order by n"""
+
+
+@pytest.fixture
+async def own_log(infrastructure, tmp_path):
+    """A log of this test's own: nothing can delete what is in it."""
+    with fresh_database(infrastructure, "audit", [MIGRATIONS]) as fresh:
+        async with database_of(fresh.dsn, tmp_path) as database:
+            yield database, fresh.owner_dsn
+
+
+def add_history(dsn, first, last):
+    with psycopg.connect(dsn, autocommit=True) as owner:
+        owner.execute(OLD, {"first": first, "last": last})
+        owner.execute("vacuum analyze audit_log")
+
+
+async def rows_read(database: PostgresDatabase, since):
+    now = datetime.now(UTC)
+    async with database.transaction() as tx:
+        counting = CountingTransaction(tx)
+        found = await PostgresAuditLog(counting).check(since, now)
+    assert found.violations == []
+    return counting.read
+
+
+async def test_what_a_check_reads_by_the_minute_does_not_grow_with_the_log(own_log):
+    database, dsn = own_log
+    add_history(dsn, 1, 1_000)
+    since = datetime.now(UTC) - timedelta(minutes=5)
+    before = await rows_read(database, since)
+
+    add_history(dsn, 1_001, 10_000)
+
+    assert await rows_read(database, since) <= before + RANGES_ROWS
+    assert await rows_read(database, EVERYTHING) > 2 * 30_000

@@ -1,0 +1,154 @@
+"""Confirm's tables held against the invariants: what has changed of late, or everything.
+
+What is summed over all history is summed up to a checkpoint once: entries are append-only, so that
+a sum of them stays what it is, and every account's balance is compared each time. What a past check
+has looked at and nobody has changed since is looked at again by a whole check only.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, LiteralString
+
+from psycopg.rows import DictRow
+
+from service_runtime.postgres import WHOLE_TABLES, PostgresTransaction
+
+EVERYTHING = datetime.min.replace(tzinfo=UTC)
+COUNTED = 10_000
+"""Past it parked rows and dead letters are not counted."""
+
+# Whose state is known to have changed: by their own time, or by a journal's.
+_CHANGED: LiteralString = """
+    with changed as (
+        select payment_id as id from journal where posted_at >= %(since)s
+        union
+        select id from payment where updated_at >= %(since)s
+            and settlement_status in ('PENDING', 'SENT', 'UNKNOWN', 'RECONCILE')
+        union
+        select id from payment where updated_at >= %(since)s
+            and settlement_status in ('SETTLED', 'REJECTED'))"""
+_MISFITS: LiteralString = """
+    select payment.id as payment_id from changed join payment using (id)
+    cross join lateral (select coalesce(array_agg(kind order by kind), '{}') as kinds
+                        from journal where journal.payment_id = payment.id) as posted
+    where posted.kinds <> case
+        when status <> 'CONFIRMED' then '{}'
+        when settlement_status = 'SETTLED' then '{HOLD,SETTLE}'::text[]
+        when settlement_status = 'REJECTED' then '{HOLD,RETURN}'
+        else '{HOLD}' end limit 20"""
+_UNSCORED: LiteralString = """
+    select payment.id as payment_id from changed join payment using (id)
+    where status = 'CONFIRMED' and risk_score is null limit 20"""
+# `offset 0`: entries are looked up journal by journal, not merged with the whole table.
+_CHECKS: dict[str, LiteralString] = {
+    "I3 a journal does not sum to zero": """
+        select journal.payment_id from journal join entry on journal.id = entry.journal_id
+        where journal.posted_at >= %(since)s
+        group by journal.payment_id, journal.id, entry.currency
+        having sum(entry.amount_minor) <> 0 limit 20""",
+    "I3 a balance differs from its entries": """
+        with recent as (
+            select account_id, sum(amount_minor) as total from journal
+            cross join lateral (select account_id, amount_minor from entry
+                                where journal_id = journal.id offset 0) as posted
+            where posted_at >= (select posted_before from ledger_frontier) group by 1)
+        select account.id as account from account
+        left join ledger_checkpoint as kept on kept.account_id = account.id
+        left join recent on recent.account_id = account.id
+        where account.balance_minor
+              <> coalesce(kept.balance_minor, 0) + coalesce(recent.total, 0) limit 20""",
+    "I3 in-flight differs from what is not yet settled or returned": """
+        select account.id as account from account
+        left join (select currency, sum(amount_minor) as total from payment
+                   where settlement_status in ('PENDING', 'SENT', 'UNKNOWN', 'RECONCILE')
+                   group by 1) as unsettled using (currency)
+        where account.id like 'in-flight:%%'
+          and account.balance_minor <> coalesce(unsettled.total, 0)""",
+    "I3 journals do not fit the payment's state": _CHANGED + _MISFITS,
+    "I12 confirmed without a risk result": _CHANGED + _UNSCORED,
+}
+
+# Two ranges of two indexes: one condition over both would read the whole table.
+_UNFINISHED: LiteralString = """
+    select id as payment_id, status, settlement_status,
+           extract(epoch from now() - updated_at)::float8 as age_s
+    from (select * from payment where due_at is not null and status <> 'AWAITING_CODE'
+          union all
+          select * from payment
+          where settlement_status in ('PENDING', 'SENT', 'UNKNOWN', 'RECONCILE')) as unfinished
+    where updated_at < now() - make_interval(secs => %(age_s)s)
+    order by updated_at limit 100"""
+
+# Every transaction that began before it has ended: what it posted is seen by the next statement.
+_FRONTIER: LiteralString = """
+    select least(now() - interval '10 s', min(xact_start)) as frontier from pg_stat_activity
+    where usename = current_user and datname = current_database()"""
+
+
+class PostgresCheck:
+    """A check in one transaction."""
+
+    def __init__(self, tx: PostgresTransaction) -> None:
+        self._tx = tx
+
+    async def advance(self, *, anew: bool) -> None:
+        """Move the checkpoint on to what nobody writes any more; `anew`: from the first entry.
+
+        In a transaction of its own, before that of the check.
+        """
+        if anew:
+            await self._read_whole_tables()
+            await self._tx.rows("select from ledger_frontier for update")
+            await self._tx.run("delete from ledger_checkpoint")
+            await self._tx.run("update ledger_frontier set posted_before = '-infinity'")
+        elif not await self._tx.rows("select from ledger_frontier for update skip locked"):
+            # Another check moves it; this one counts what lies behind it.
+            return
+        found = await self._tx.rows(_FRONTIER)
+        await self._tx.run(
+            """insert into ledger_checkpoint (account_id, balance_minor)
+               select account_id, sum(amount_minor)
+               from journal join entry on entry.journal_id = journal.id
+               where posted_at >= (select posted_before from ledger_frontier)
+                 and posted_at < %(frontier)s
+               group by 1 order by 1
+               on conflict (account_id) do update
+               set balance_minor = ledger_checkpoint.balance_minor + excluded.balance_minor""",
+            **found[0],
+        )
+        await self._tx.run(
+            """update ledger_frontier set posted_before = %(frontier)s
+               where posted_before < %(frontier)s""",
+            **found[0],
+        )
+
+    async def findings(self, unfinished_after_s: float, since: datetime | None) -> dict[str, Any]:
+        """Hold what has changed since then (None: everything) against the invariants."""
+        await self._tx.run("set transaction isolation level repeatable read read only")
+        if since is None:
+            await self._read_whole_tables()
+        # Accounts are read whole: side by side in the order of their names, not one by one.
+        await self._tx.run("set local enable_mergejoin = on")
+        violations = await self._violations(since or EVERYTHING)
+        unfinished = await self._tx.rows(_UNFINISHED, age_s=unfinished_after_s)
+        return {"violations": violations, "unfinished": unfinished, **await self._counts()}
+
+    async def _read_whole_tables(self) -> None:
+        for statement in WHOLE_TABLES:
+            await self._tx.run(statement)
+
+    async def _violations(self, since: datetime) -> list[dict[str, Any]]:
+        return [
+            {"invariant": name.split()[0], "details": name.partition(" ")[2], **row}
+            for name, statement in _CHECKS.items()
+            for row in await self._tx.rows(statement, since=since)
+        ]
+
+    async def _counts(self) -> DictRow:
+        found = await self._tx.rows(
+            """select (select count(*) from (select from payment where parked_at is not null
+                                             limit %(most)s) as p) as parked,
+                      (select count(*) from (select from dead_letter limit %(most)s) as d)
+                          as dead_letters""",
+            most=COUNTED,
+        )
+        return found[0]

@@ -1,0 +1,42 @@
+"""Every page opens in a browser that reaches nothing but this machine."""
+
+from html import escape
+
+import httpx
+import pytest
+
+from local_stack.inventory import load_inventory
+from testkit.browser import rendered
+
+pytestmark = [pytest.mark.observability, pytest.mark.timeout(420)]
+
+SERVICES = load_inventory().services
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_page_of_an_api_shows_its_operations_without_a_network(observed, name, tmp_path):
+    address = f"http://127.0.0.1:{observed.stack.ports.of(name, 0)}"
+    operations = httpx.get(f"{address}/openapi.json").raise_for_status().json()["paths"]
+    page = rendered(f"{address}/docs", tmp_path / "docs.png")
+    if not operations:
+        assert "No operations defined" in page
+    for path in operations:
+        assert f'data-path="{escape(path)}"' in page
+
+
+async def test_the_pages_of_make_observe_open_without_a_network(observed, edge, name, tmp_path):
+    (customer,) = await edge.open_customers(name, 1, 50_000_00)
+    answer = await edge.pay(customer, name, to_account="payee-sanctioned")
+    trace_id = answer.headers["X-Trace-Id"]
+    (line, *_) = await observed.seen(lambda: observed.lines_of(trace_id))
+    pages = {
+        "dashboards": observed.addresses["dashboards"],
+        "traces": line["trace_url"],
+        "logs": observed.addresses["logs"].replace("query=*", f"query=trace_id:{trace_id}"),
+    }
+
+    shown = {what: rendered(url, tmp_path / f"{what}.png") for what, url in pages.items()}
+
+    assert "Transactions a minute" in shown["dashboards"]
+    assert "gateway" in shown["traces"]
+    assert f"/zipkin/traces/{trace_id}" in shown["logs"]
