@@ -14,6 +14,7 @@ import pytest
 from fastapi import Body, Depends, Query, Request
 
 from service_runtime.breaker import IN_A_ROW
+from service_runtime.errors import Conflict
 from service_runtime.outside import MAX_ANSWER_BYTES, NoAnswer, NotAsked, OutsideClient
 from service_runtime.web import Credentials, JsonResponse, create_app
 from testkit.events import NOON
@@ -135,6 +136,31 @@ async def test_something_else_being_down_is_no_fault_of_ours():
     assert (answer.status_code, answer.json()) == (503, {"error": "Service unavailable"})
     assert answer.headers["Retry-After"] == "1"
     assert answer.headers["X-Request-Id"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "details"),
+    [
+        (psycopg.errors.UniqueViolation(), "the row: exists already"),
+        (psycopg.errors.CheckViolation(), "the row: breaks a rule"),
+        (psycopg.errors.RaiseException("what has ended does not change"), "what has ended does"),
+        (Conflict("account: exists already", "account_pkey"), "account: exists already"),
+    ],
+)
+async def test_a_constraint_that_refuses_is_a_conflict_and_no_fault_of_ours(fault, details):
+    app = create_app("test", {}, SteadyClock(NOON))
+
+    async def write(_request):
+        raise fault
+
+    app.add_route("/write", write)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://test"
+    ) as http:
+        answer = await http.get("/write")
+
+    assert (answer.status_code, answer.json()["error"]) == (409, "Conflict")
+    assert answer.json()["details"].startswith(details)
 
 
 @pytest.mark.parametrize("path", ["/echo", "/raw"])

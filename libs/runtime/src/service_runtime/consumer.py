@@ -169,7 +169,7 @@ class Consumer:
 
     async def _handle(self, handler: Handler, group: _Group, attempt: int) -> None:
         if group.letters:
-            await self._unit.keep(_Burial(self._name, group.letters))
+            await self._unit.bury(_Burial(self._name, group.letters))
             group.letters = ()
         if not group.received:
             return

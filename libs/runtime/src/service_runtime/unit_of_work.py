@@ -8,7 +8,7 @@ from uuid import UUID
 from typing_extensions import TypeVar
 
 from service_runtime.clock import Clock
-from service_runtime.errors import Consequence, Unavailable, consequence_of
+from service_runtime.errors import Consequence, Unavailable, conflict_of, consequence_of
 from service_runtime.logs import Log
 from service_runtime.messages import Batch, Events, Item, Outgoing
 from service_runtime.ports import Database
@@ -21,6 +21,8 @@ RACES = 5
 BETWEEN_TRIES_S = 0.05
 
 T = TypeVar("T", bound=Item)
+Write = Callable[[Any], Awaitable[Sequence[Outgoing]]]
+"""Writes in a transaction; returns the records that go out with it."""
 _log = Log("unit")
 
 
@@ -85,7 +87,7 @@ class UnitOfWork:
                 return
         _log.error("set_aside", work_id=items[0].cause.id, error_class=type(error).__qualname__)
         failure = error
-        await self.keep(lambda tx: step.set_aside(tx, items[0], failure, attempts))
+        await self.bury(lambda tx: step.set_aside(tx, items[0], failure, attempts))
 
     async def _patiently(
         self, step: Step[T], items: Sequence[T], found: Mapping[UUID, Any]
@@ -113,14 +115,34 @@ class UnitOfWork:
         answers = [o for event, o in outgoing if not event.through_outbox]
         await self._relay.publish(stored, answers)
 
-    async def keep(self, write: Callable[[Any], Awaitable[Sequence[Outgoing]]]) -> None:
+    async def keep(self, write: Write) -> None:
         """Commit what `write` writes with the records that it returns, then publish them.
 
-        Raises Unavailable where the database is down.
+        Raises Conflict where a constraint refuses it, Unavailable where the database is down; any
+        other error is `write`'s own. Nothing is written then. Who loses a race writes again.
         """
+        for attempt in range(1, RACES + 1):
+            try:
+                await self._kept(write)
+            except Exception as error:
+                if consequence_of(error) is Consequence.RACE and attempt < RACES:
+                    continue
+                if consequence_of(error) is Consequence.WAIT:
+                    raise Unavailable(type(error).__qualname__) from error
+                if conflict := conflict_of(error):
+                    raise conflict from error
+                raise
+            else:
+                return
+
+    async def bury(self, write: Write) -> None:
+        """Commit dead letters as `keep` does. Raises Unavailable: one that is lost is lost."""
         try:
-            async with self._database.transaction() as tx:
-                stored = await tx.add_to_outbox(await write(tx))
+            await self._kept(write)
         except Exception as error:
             raise Unavailable(type(error).__qualname__) from error
+
+    async def _kept(self, write: Write) -> None:
+        async with self._database.transaction() as tx:
+            stored = await tx.add_to_outbox(await write(tx))
         await self._relay.publish(stored)

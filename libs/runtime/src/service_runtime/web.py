@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service_runtime import metrics, tracing
 from service_runtime.clock import Clock
-from service_runtime.errors import Consequence, consequence_of
+from service_runtime.errors import Consequence, conflict_of, consequence_of
 from service_runtime.logs import Log
 from service_runtime.metrics import exposition
 
@@ -144,7 +144,9 @@ async def _refuse_invalid(_request: Request, error: Exception) -> Response:
 
 
 def _failure(error: Exception) -> Response:
-    """Answer 503 where something else is down for now, 500 for a fault of ours; say no more."""
+    """Answer 409 where a constraint refuses, 503 where something else is down for now, else 500."""
+    if conflict := conflict_of(error):
+        return JsonResponse({"error": "Conflict", "details": str(conflict)}, 409)
     if consequence_of(error) is Consequence.WAIT:
         return JsonResponse({"error": "Service unavailable"}, 503, headers={"Retry-After": "1"})
     return JsonResponse({"error": "Internal error"}, 500)
@@ -186,7 +188,8 @@ class RequestFrame:
         except HTTPException as error:
             await (await _refuse(Request(scope), error))(scope, receive, framed)
         except Exception as error:
-            _log.error(
+            tell = _log.error if conflict_of(error) is None else _log.info
+            tell(
                 "failed",
                 request_id=scope["state"]["request_id"],
                 error_class=type(error).__qualname__,
