@@ -239,6 +239,7 @@ class Elsewhere:
     def __init__(self):
         self.status, self.body, self.delay_s = 200, b'{"ok":true}', 0.0
         self.headers = {}
+        self.compresses = False
         self.asked = 0
         self.connections = set()
 
@@ -247,7 +248,11 @@ class Elsewhere:
         self.connections.add(request.transport.get_extra_info("peername"))
         self.received = await request.read()
         await asyncio.sleep(self.delay_s)
-        return aiohttp.web.Response(status=self.status, body=self.body, headers=self.headers)
+        response = aiohttp.web.Response(status=self.status, body=self.body, headers=self.headers)
+        if self.compresses:
+            # In an encoding that the client announces, if there is one.
+            response.enable_compression()
+        return response
 
 
 @pytest.fixture
@@ -278,6 +283,15 @@ async def test_what_they_decide_is_an_answer(elsewhere, outside, status):
 
     assert (answer.status, answer.body) == (status, {"ok": True})
     assert json.loads(elsewhere.received) == {"amount": "1.00"}
+
+
+async def test_a_server_that_compresses_for_whoever_can_read_it_is_understood(elsewhere, outside):
+    elsewhere.compresses = True
+    elsewhere.body = b'{"ok":' + b" " * 10_000 + b"true}"
+
+    answer = await outside.get("/")
+
+    assert answer.body == {"ok": True}
 
 
 @pytest.mark.parametrize(
