@@ -5,6 +5,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from service_runtime import consumer, unit_of_work
 from service_runtime.errors import (
     Conflict,
     Consequence,
@@ -122,6 +123,37 @@ async def test_an_outage_commits_nothing_counts_nothing_and_repeats_the_same_rec
     assert (rig.tallied, rig.letters) == ([1, 2, 3], [])
     assert rig.source.idled == sorted(rig.source.idled)
     assert len(rig.source.idled) == 2
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        psycopg.errors.QueryCanceled("statement time-out"),
+        psycopg.errors.IdleInTransactionSessionTimeout("idle"),
+    ],
+)
+async def test_a_batch_that_takes_too_long_is_halved_and_one_record_is_waited_for(rig, fault):
+    rig.count.too_many = 2, fault
+    rig.count.faults[3] = [fault] * 4
+    await rig.publish(*range(8))
+
+    await rig.consume()
+
+    assert rig.count.batches[:3] == [[*range(8)], [0, 1, 2, 3], [0, 1]]
+    assert (sorted(rig.tallied), rig.letters) == ([*range(8)], [])
+    assert len(rig.source.idled) == 1
+
+
+async def test_a_poll_that_fails_wholly_keeps_its_member_in_the_group(rig, monkeypatch):
+    monkeypatch.setattr(consumer, "STAY_EVERY_S", 0)
+    monkeypatch.setattr(unit_of_work, "BETWEEN_TRIES_S", 0)
+    rig.count.always = {number: Invariant("all of them") for number in range(8)}
+    await rig.publish(*range(8))
+
+    await rig.consume()
+
+    assert len(rig.letters) == 8
+    assert len(rig.source.idled) >= 8
 
 
 async def test_what_was_committed_before_an_outage_is_not_done_again(rig):

@@ -105,3 +105,10 @@ def consequence_of(error: Exception) -> Consequence:
             return Consequence.WAIT
         case _:
             return Consequence.TRY_AGAIN
+
+
+def is_too_much(error: Exception) -> bool:
+    """Say whether a transaction took too long: with fewer items it may do."""
+    return isinstance(
+        error, psycopg.errors.QueryCanceled | psycopg.errors.IdleInTransactionSessionTimeout
+    )

@@ -18,6 +18,7 @@ from aiokafka.errors import (
     MessageSizeTooLargeError,
 )
 
+from service_runtime import fetched
 from service_runtime.errors import Rejected, Unavailable
 from service_runtime.logs import Log
 from service_runtime.messages import Outgoing, Record
@@ -42,6 +43,7 @@ COMMIT_EVERY_S = 0.5
 """Offsets follow this much later; what a crash repeats meanwhile, the inbox drops."""
 
 _log = Log("kafka")
+fetched.install()
 
 
 class KafkaProducer:
@@ -256,6 +258,10 @@ async def _unless(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> N
 
 
 def _record(record: Any) -> Record:
+    headers = tuple(record.headers)
+    is_readable = all(fetched.is_readable(name) for name, _ in headers)
+    if not is_readable:
+        headers = tuple((fetched.readable(name), value) for name, value in headers)
     return Record(
         record.topic,
         record.partition,
@@ -263,7 +269,8 @@ def _record(record: Any) -> Record:
         record.timestamp,
         record.key,
         record.value,
-        tuple(record.headers),
+        headers,
+        is_readable=is_readable,
     )
 
 

@@ -8,7 +8,13 @@ from uuid import UUID
 from typing_extensions import TypeVar
 
 from service_runtime.clock import Clock
-from service_runtime.errors import Consequence, Unavailable, conflict_of, consequence_of
+from service_runtime.errors import (
+    Consequence,
+    Unavailable,
+    conflict_of,
+    consequence_of,
+    is_too_much,
+)
 from service_runtime.logs import Log
 from service_runtime.messages import Batch, Events, Item, Outgoing
 from service_runtime.ports import Database
@@ -43,6 +49,10 @@ class Step(Protocol[T]):
         """Keep an item that cannot be done; return what tells of it."""
         ...
 
+    async def between(self) -> None:
+        """Called between the attempts of a batch that fails, which may take minutes."""
+        ...
+
 
 class UnitOfWork:
     """Runs steps. Nobody else commits."""
@@ -57,12 +67,14 @@ class UnitOfWork:
         """Do the items; narrow a failure down to the one that causes it and set that one aside.
 
         Raises Unavailable where something else is down: do the same items again, later. What was
-        committed meanwhile is not done twice, because it is claimed.
+        committed meanwhile is not done twice, because it is claimed. Items that together take too
+        long are halved, too; one that does alone is waited for.
         """
         try:
             await self._patiently(step, items, found)
         except Exception as error:
-            if consequence_of(error) is Consequence.WAIT:
+            is_halved = len(items) > 1 and is_too_much(error)
+            if consequence_of(error) is Consequence.WAIT and not is_halved:
                 raise Unavailable(type(error).__qualname__) from error
             await self._narrow(step, items, found, error)
 
@@ -71,8 +83,9 @@ class UnitOfWork:
     ) -> None:
         if len(items) > 1:
             middle = len(items) // 2
-            await self.carry_out(step, items[:middle], found)
-            await self.carry_out(step, items[middle:], found)
+            for half in (items[:middle], items[middle:]):
+                await step.between()
+                await self.carry_out(step, half, found)
             return
         attempts = 1 if consequence_of(error) is Consequence.BURY else TRIES
         for attempt in range(1, attempts):
