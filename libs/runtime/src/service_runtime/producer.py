@@ -200,8 +200,9 @@ class KafkaProducer:
             try:
                 self._producer = await self._started()
                 break
-            except (TimeoutError, KafkaError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, who sends waits for us
                 _log.warning("broker_awaited", error_class=type(error).__qualname__)
+                await asyncio.sleep(BETWEEN_RENEWALS_S)
         self._renewed_s = time.monotonic()
         self._usable.set()
         retiring = asyncio.create_task(self._retire(old))
