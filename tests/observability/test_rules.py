@@ -166,6 +166,12 @@ CASES = {
     ),
     "rows of a busy service": _quiet("OutboxRowStuck", {PENDING: "1x60", READ: "0+100x60"}),
     "rows that come and go": _quiet("OutboxRowStuck", {PENDING: "1 0 1 0 1 0x60"}),
+    "a broker refuses": Case(
+        "BrokerRefuses",
+        {'producer_renewed_total{service_name="confirm",error_class="x"}': "0x30 3x30"},
+        [CONFIRM],
+    ),
+    "a broker refused once": _quiet("BrokerRefuses", {"producer_renewed_total": "0x30 1x30"}),
     "no instance answers": Case("ServiceDown", {UP: "1x30 0x30", SECOND: "1x30 0x30"}, [CONFIRM]),
     "one instance answers": _quiet("ServiceDown", {UP: "1x30 0x30", SECOND: "1x60"}),
     "an instance is silent": Case(

@@ -206,7 +206,7 @@ async def _bury_late(reader):
     while reader.late:
         await asyncio.sleep(GATHERED_S)
         with suppress(Unavailable):
-            await reader._unit.keep(reader.late[0])
+            await reader._unit.bury(reader.late[0])
             del reader.late[0]
 
 

@@ -21,7 +21,7 @@ from simulated_world import random_plan, run, run_seed
 
 from service_runtime.clock import SystemClock
 
-FIXED = range(30)
+FIXED = range(4, 34)
 FRESH = 20
 EVERY = 12
 HERE = Path(__file__).parent

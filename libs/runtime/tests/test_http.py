@@ -15,6 +15,7 @@ import pytest
 from fastapi import Body, Depends, Query, Request
 
 from service_runtime.breaker import IN_A_ROW
+from service_runtime.errors import Conflict
 from service_runtime.outside import MAX_ANSWER_BYTES, NoAnswer, NotAsked, OutsideClient
 from service_runtime.service import add_asyncapi
 from service_runtime.web import Credentials, HttpPolicy, JsonResponse, create_app
@@ -231,6 +232,31 @@ async def test_something_else_being_down_is_no_fault_of_ours():
     assert answer.headers["X-Request-Id"]
 
 
+@pytest.mark.parametrize(
+    ("fault", "details"),
+    [
+        (psycopg.errors.UniqueViolation(), "the row: exists already"),
+        (psycopg.errors.CheckViolation(), "the row: breaks a rule"),
+        (psycopg.errors.RaiseException("what has ended does not change"), "what has ended does"),
+        (Conflict("account: exists already", "account_pkey"), "account: exists already"),
+    ],
+)
+async def test_a_constraint_that_refuses_is_a_conflict_and_no_fault_of_ours(fault, details):
+    app = create_app("test", {}, SteadyClock(NOON))
+
+    async def write(_request):
+        raise fault
+
+    app.add_route("/write", write)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://test"
+    ) as http:
+        answer = await http.get("/write")
+
+    assert (answer.status_code, answer.json()["error"]) == (409, "Conflict")
+    assert answer.json()["details"].startswith(details)
+
+
 @pytest.mark.parametrize("path", ["/echo", "/raw"])
 async def test_a_body_that_says_it_is_too_large_is_not_read(http, path):
     answer = await http.post(path, content=b"x" * 1001)
@@ -307,6 +333,7 @@ class Elsewhere:
     def __init__(self):
         self.status, self.body, self.delay_s = 200, b'{"ok":true}', 0.0
         self.headers = {}
+        self.compresses = False
         self.asked = 0
         self.connections = set()
 
@@ -315,7 +342,11 @@ class Elsewhere:
         self.connections.add(request.transport.get_extra_info("peername"))
         self.received = await request.read()
         await asyncio.sleep(self.delay_s)
-        return aiohttp.web.Response(status=self.status, body=self.body, headers=self.headers)
+        response = aiohttp.web.Response(status=self.status, body=self.body, headers=self.headers)
+        if self.compresses:
+            # In an encoding that the client announces, if there is one.
+            response.enable_compression()
+        return response
 
 
 @pytest.fixture
@@ -346,6 +377,15 @@ async def test_what_they_decide_is_an_answer(elsewhere, outside, status):
 
     assert (answer.status, answer.body) == (status, {"ok": True})
     assert json.loads(elsewhere.received) == {"amount": "1.00"}
+
+
+async def test_a_server_that_compresses_for_whoever_can_read_it_is_understood(elsewhere, outside):
+    elsewhere.compresses = True
+    elsewhere.body = b'{"ok":' + b" " * 10_000 + b"true}"
+
+    answer = await outside.get("/")
+
+    assert answer.body == {"ok": True}
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,17 @@ import signal
 import time
 from uuid import UUID, uuid4
 
+import aiokafka.producer.message_accumulator
+import aiokafka.producer.producer
 import httpx
 import pytest
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy as PlainBuilder
 
 from payment_schemas.ids import event_id_of
 from payment_schemas.registry import BY_TYPE
-from service_runtime.kafka import KafkaProducer
 from service_runtime.messages import Outgoing
 from service_runtime.outbox import _packed, _unpacked
+from service_runtime.producer import KafkaProducer
 from testkit.probe import DIES_AFTER_COMMIT, DIES_BEFORE_COMMIT, Tallied
 from testkit.probe_process import Probe, make_topics
 
@@ -164,6 +167,33 @@ async def test_every_poison_among_500_becomes_one_whole_dead_letter(
             "dl_attempts",
             "dl_first_seen",
         ]
+
+
+class RubbishName(str):
+    """A header's name whose bytes are no UTF-8: it goes out as they are."""
+
+    __slots__ = ()
+
+    def encode(self, *_how):
+        return b"\xff\xfe\xfd"
+
+
+async def test_a_header_whose_name_is_rubbish_costs_its_record_alone(
+    probe, password_file, record, rows, monkeypatch
+):
+    for module in (aiokafka.producer.producer, aiokafka.producer.message_accumulator):
+        monkeypatch.setattr(module, "DefaultRecordBatchBuilder", PlainBuilder)
+    good = [outgoing(record, probe, number, lane="a") for number in range(3)]
+    odd = good[1]
+    bad = Outgoing(odd.topic, odd.key, odd.value, (*odd.headers, (RubbishName("rub"), b"x")))
+    await probe.publish([good[0], bad, good[2]])
+    probe.start(password_file)
+
+    assert await tallied(rows, 2) == [0, 2]
+    (letter,) = await probe.read(f"{probe.topic}-dlq", 1)
+    assert (letter.key, letter.value) == (bad.key, bad.value)
+    assert tuple(letter.headers)[:-8] == (*odd.headers, ("\\xff\\xfe\\xfd", b"x"))
+    assert dict(letter.headers)["dl_reason"] == b"header"
 
 
 async def test_an_outage_of_a_table_loses_nothing_and_keeps_the_member_in_its_group(

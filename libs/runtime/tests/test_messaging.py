@@ -212,3 +212,16 @@ async def test_only_ids_that_are_older_than_any_record_are_forgotten(postgres, r
 
     async with postgres.transaction() as tx:
         assert await tx.claim_inbox("probe", IDS) == set(IDS[:3])
+
+
+@pytest.mark.stack
+async def test_a_row_that_cannot_be_read_holds_up_no_other(postgres, rows):
+    (good,) = await put(postgres, ANYTHING)
+    garbage = """insert into outbox (records, record_count, claimed_by, claimed_until)
+                 values (%b, 1, 'the dead', now())"""
+    for raw in (b"no JSON", b"[1]", b'[["topic", 0]]'):
+        rows(garbage, raw)
+    await run_out(postgres, rows)
+
+    assert await claimed(postgres) == bare([good])
+    assert await postgres.count_outbox() == 4

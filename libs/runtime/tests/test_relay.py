@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from service_runtime import relay
 from service_runtime.errors import Rejected
 from service_runtime.messages import Outgoing
 from service_runtime.relay import MOST_IN_FLIGHT, SWEEP_ROWS, Relay
@@ -22,17 +23,24 @@ class Broker(MemoryBroker):
         super().__init__(clock)
         self.unanswered = []
         self.refused = set()
+        self.refused_late = set()
+        self.failing = set()
+        self.stuck = set()
         self.down = False
         self.holds_back = False
 
     async def send(self, outgoing):
-        if self.down:
+        if self.down or outgoing.value in self.failing:
             raise ConnectionError("no broker")
+        if outgoing.topic in self.stuck:
+            await asyncio.Event().wait()
         if outgoing.value in self.refused:
             raise Rejected("too large")
         await super().send(outgoing)
         future = asyncio.get_running_loop().create_future()
-        if self.holds_back:
+        if outgoing.value in self.refused_late:
+            future.set_exception(Rejected("too large for the topic"))
+        elif self.holds_back:
             self.unanswered.append(future)
         else:
             future.set_result(None)
@@ -199,6 +207,48 @@ async def test_a_record_that_can_never_be_sent_holds_up_no_other(outbox):
     await outbox.sweep_later()
 
     assert (outbox.broker.values, outbox.left) == ([1, 3, 4], [2])
+
+
+async def test_a_batch_that_fails_stops_none_behind_it(outbox):
+    outbox.broker.failing = {b"1"}
+    await outbox.relay.publish(await outbox.keep(1, 2, 3))
+    await outbox.relay.flush()
+
+    assert (outbox.broker.values, outbox.left) == ([2, 3], [1])
+
+
+async def test_a_partition_that_takes_nothing_costs_itself_alone(outbox, monkeypatch):
+    monkeypatch.setattr(relay, "HAND_OVER_WITHIN_S", 0.05)
+    monkeypatch.setattr(relay, "SEND_WITHIN_S", 0.3)
+    outbox.broker.stuck = {"stuck"}
+    async with outbox.database.transaction() as tx:
+        stuck = await tx.add_to_outbox([Outgoing("stuck", b"k", b"0", ())])
+
+    async with asyncio.timeout(0.2):
+        await outbox.relay.publish([*stuck, *await outbox.keep(1)])
+        await outbox.relay.publish([*stuck, *await outbox.keep(2)])
+    assert outbox.broker.values == [1, 2]
+
+    await asyncio.sleep(0.5)
+    await outbox.relay.flush()
+    assert outbox.left == [0]
+    outbox.broker.stuck = set()
+    await outbox.sweep_later()
+    assert outbox.left == []
+
+
+async def test_what_the_broker_refuses_is_sent_again_alone_behind_all_others(outbox):
+    outbox.broker.refused_late = {b"2"}
+    await outbox.relay.publish(await outbox.keep_together(1, 2))
+    await outbox.relay.flush()
+    await outbox.keep(3)
+
+    await outbox.sweep_later()
+
+    assert (outbox.broker.values, outbox.left) == ([1, 2, 3, 1, 2], [1, 2])
+    await outbox.keep(4)
+    await outbox.sweep_later()
+    assert outbox.broker.values[5:] == [4]
 
 
 async def test_answers_go_before_rows_and_need_no_acknowledgement(outbox):

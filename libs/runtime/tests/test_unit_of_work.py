@@ -1,14 +1,19 @@
 """What failures do: narrowed down, tried again, set aside or waited for; never half done."""
 
+from uuid import UUID
+
 import psycopg
 import pytest
 
+from service_runtime import consumer, unit_of_work
 from service_runtime.errors import (
+    Conflict,
     Consequence,
     Invariant,
     Rejected,
     ServiceError,
     Unavailable,
+    conflict_of,
     consequence_of,
 )
 from service_runtime.unit_of_work import RACES, TRIES
@@ -120,6 +125,37 @@ async def test_an_outage_commits_nothing_counts_nothing_and_repeats_the_same_rec
     assert len(rig.source.idled) == 2
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        psycopg.errors.QueryCanceled("statement time-out"),
+        psycopg.errors.IdleInTransactionSessionTimeout("idle"),
+    ],
+)
+async def test_a_batch_that_takes_too_long_is_halved_and_one_record_is_waited_for(rig, fault):
+    rig.count.too_many = 2, fault
+    rig.count.faults[3] = [fault] * 4
+    await rig.publish(*range(8))
+
+    await rig.consume()
+
+    assert rig.count.batches[:3] == [[*range(8)], [0, 1, 2, 3], [0, 1]]
+    assert (sorted(rig.tallied), rig.letters) == ([*range(8)], [])
+    assert len(rig.source.idled) == 1
+
+
+async def test_a_poll_that_fails_wholly_keeps_its_member_in_the_group(rig, monkeypatch):
+    monkeypatch.setattr(consumer, "STAY_EVERY_S", 0)
+    monkeypatch.setattr(unit_of_work, "BETWEEN_TRIES_S", 0)
+    rig.count.always = {number: Invariant("all of them") for number in range(8)}
+    await rig.publish(*range(8))
+
+    await rig.consume()
+
+    assert len(rig.letters) == 8
+    assert len(rig.source.idled) >= 8
+
+
 async def test_what_was_committed_before_an_outage_is_not_done_again(rig):
     rig.count.always[3] = Invariant("alone")
     rig.count.faults[2] = [Invariant("halve"), Unavailable("down")]
@@ -197,6 +233,62 @@ async def test_setting_aside_waits_for_a_database_that_is_down(rig):
     await rig.consume()
 
     assert (len(rig.letters), len(rig.source.idled)) == (1, 1)
+
+
+async def kept(rig, *faults):
+    """Keep a write that fails with these faults, one a time; return how often it was tried."""
+    left, tries = list(faults), []
+
+    async def write(_tx):
+        tries.append(1)
+        if left:
+            raise left.pop(0)
+        return ()
+
+    await rig.unit.keep(write)
+    return len(tries)
+
+
+@pytest.mark.parametrize(
+    ("fault", "raised"),
+    [
+        (psycopg.errors.CheckViolation("check"), Conflict),
+        (psycopg.errors.ForeignKeyViolation("foreign"), Conflict),
+        (psycopg.errors.RaiseException("trigger"), Conflict),
+        (psycopg.OperationalError("down"), Unavailable),
+        (KeyError("ours"), KeyError),
+        (Rejected("never"), Rejected),
+    ],
+)
+async def test_only_an_outage_is_told_as_one(rig, fault, raised):
+    with pytest.raises(raised) as told:
+        await kept(rig, fault)
+    assert type(told.value) is raised
+
+
+async def test_a_write_that_loses_a_race_is_tried_again_and_then_a_conflict(rig):
+    race = psycopg.errors.UniqueViolation("race")
+
+    assert await kept(rig, race, race) == 3
+    with pytest.raises(Conflict):
+        await kept(rig, *[race] * RACES)
+
+
+@pytest.mark.stack
+async def test_a_conflict_names_the_constraint_and_no_value(postgres, rows):
+    rows("alter table tally add constraint small check (number < 100)")
+    try:
+        with pytest.raises(psycopg.errors.CheckViolation) as refused:
+            async with postgres.transaction() as tx:
+                await tx.run(
+                    "insert into tally (event_id, lane, number) values (%(id)s, 'x', 4711)",
+                    id=UUID(int=1),
+                )
+    finally:
+        rows("alter table tally drop constraint small")
+    conflict = conflict_of(refused.value)
+
+    assert (str(conflict), conflict.constraint) == ("tally.small: breaks a rule", "small")
 
 
 @pytest.mark.parametrize(

@@ -291,3 +291,47 @@ async def test_a_claim_reads_what_is_due_and_not_all_that_waits(postgres, rows):
         async with postgres.transaction() as tx:
             assert 5 <= await rows_read(tx.connection, claim, parameters) <= 20
             await tx.connection.rollback()
+
+
+def mapped(found):
+    """Map a row; what its note says is no status of ours is refused, as an enumeration does."""
+    if found["note"] == "unknown":
+        raise ValueError("not a valid status")
+    return Task(found["id"], found["note"])
+
+
+@pytest.mark.stack
+async def test_a_row_that_cannot_be_mapped_is_parked_alone_and_the_process_goes_on(postgres, rows):
+    bench = Bench(postgres)
+    bench.table = PostgresWorkTable("task", mapped)
+    await bench.add(*TASKS[:3])
+    rows("update task set note = 'unknown' where id = %s", TASKS[1])
+    stopping = asyncio.Event()
+    running = asyncio.create_task(bench.worker(slice_rows=3).run(stopping))
+    async with asyncio.timeout(5):
+        while len(bench.done) < 2:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.05)
+    stopping.set()
+    await running
+
+    assert set(bench.done) == {TASKS[0], TASKS[2]}
+    (parked,) = rows("select id, last_error from task where parked_at is not null")
+    assert (parked["id"], parked["last_error"]) == (TASKS[1], "ValueError")
+
+
+async def test_a_slice_that_outlives_its_lease_is_halved_until_it_fits(memory):
+    bench = Bench(memory)
+    took = []
+
+    async def slow(batch, tasks):
+        took.append(len(batch))
+        bench.clock.pass_time(seconds=2 * len(batch))
+        return await bench.handle(batch, tasks)
+
+    await bench.add(*[UUID(int=number) for number in range(1, 21)])
+    work = Work(bench.table, slow, bench.store, slice_rows=8)
+    worker = Worker(work, bench.database, bench.unit, bench.clock)
+    for _ in range(3):
+        await worker.work_slice()
+
+    assert took == [8, 4, 8]

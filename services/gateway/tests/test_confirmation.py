@@ -13,10 +13,10 @@ from local_stack.topics import load_topics
 from payment_schemas.answers import Answer
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
 from service_runtime.clock import SystemClock
-from service_runtime.errors import Unavailable
-from service_runtime.kafka import KafkaProducer
+from service_runtime.errors import Rejected, Unavailable
 from service_runtime.messages import Cause, Emit, Outgoing
 from service_runtime.process import HTTP_DRAIN_S
+from service_runtime.producer import KafkaProducer
 from testkit.events import event_of
 
 pytestmark = pytest.mark.stack
@@ -212,6 +212,60 @@ async def test_without_a_started_producer_nothing_was_sent(infrastructure):
         with pytest.raises(Unavailable, match="no broker"):
             await confirmation.ask(command(), (), 1)
         assert answers.waiting == 0
+
+
+class Failing(KafkaProducer):
+    """The real producer, whose first sends fail at the broker with these errors."""
+
+    def __init__(self, bootstrap, *errors):
+        super().__init__(bootstrap, "failing")
+        self.errors = list(errors)
+
+    async def send(self, outgoing):
+        if not self.errors:
+            return await super().send(outgoing)
+        failed = asyncio.get_running_loop().create_future()
+        failed.set_exception(self.errors.pop(0))
+        return failed
+
+
+async def test_a_command_that_the_broker_lost_with_its_sender_is_sent_again(infrastructure):
+    async with (
+        commands(infrastructure) as topic,
+        Failing(infrastructure.kafka, Unavailable("out of sequence")) as producer,
+        gateway(infrastructure, producer, 13) as (confirmation, _),
+    ):
+        asked = command()
+        waiting = asyncio.create_task(confirmation.ask(asked, (), 5))
+        record = await asyncio.wait_for(topic.getone(), 5)
+        await sent(producer, answer_to(asked, 13, body="done"))
+
+        assert str(asked.request_id).encode() in record.value
+        assert (await waiting).body == "done"
+
+
+async def test_a_command_that_the_broker_refuses_was_not_taken(infrastructure):
+    async with (
+        Failing(infrastructure.kafka, Rejected("too large")) as producer,
+        gateway(infrastructure, producer, 14) as (confirmation, answers),
+    ):
+        with pytest.raises(Unavailable):
+            await confirmation.ask(command(), (), 5)
+        assert answers.waiting == 0
+
+
+async def test_a_partition_without_a_leader_is_503_for_its_commands_alone(
+    infrastructure, producer, monkeypatch
+):
+    async with gateway(infrastructure, producer, 15) as (confirmation, _):
+        cluster = producer._producer.client.cluster
+        monkeypatch.setattr(cluster, "leader_for_partition", lambda _partition: -1)
+        with pytest.raises(Unavailable):
+            await confirmation.ask(command(), (), 5)
+        assert await producer.connected()
+
+        monkeypatch.undo()
+        assert await confirmation.ask(command(), (), 0.3) is None
 
 
 async def test_it_is_ready_only_once_the_end_is_known(infrastructure):

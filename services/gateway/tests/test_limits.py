@@ -2,11 +2,14 @@
 
 import asyncio
 import time
+from contextlib import suppress
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
 from redis.asyncio import Redis
 
+from gateway import store
 from gateway.store import MemoryLimits, SharedLimits
 
 
@@ -67,6 +70,92 @@ async def test_two_gateways_share_their_limits(infrastructure):
         )
 
     assert waits.count(None) == 10
+
+
+class Address:
+    """An address that leads to one of two masters: to a database of the real Redis each."""
+
+    def __init__(self, redis_url):
+        self._there = urlsplit(redis_url)
+        self.master = 0
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        self.url = self._there._replace(
+            netloc=f"{self._there.netloc.rpartition(':')[0]}:{port}"
+        ).geturl()
+        return self
+
+    async def __aexit__(self, *_error):
+        self._server.close()
+
+    async def _connected(self, reader, writer):
+        there, back = await asyncio.open_connection(self._there.hostname, self._there.port)
+        if self._there.password:
+            back.write(f"AUTH {self._there.password}\r\n".encode())
+            await there.readline()
+        back.write(f"SELECT {self.master}\r\n".encode())
+        await there.readline()
+        with suppress(OSError):
+            await asyncio.gather(_carry(reader, back), _carry(there, writer))
+
+
+async def _carry(source, sink):
+    while chunk := await source.read(65536):
+        sink.write(chunk)
+        await sink.drain()
+    sink.close()
+
+
+@pytest.mark.stack
+async def test_two_gateways_hold_one_limit_after_redis_was_switched_over(
+    infrastructure, monkeypatch
+):
+    monkeypatch.setattr(store, "MOST_AGE_S", 0.2)
+    who = somebody()
+    async with (
+        Address(infrastructure.redis_url) as address,
+        SharedLimits(address.url) as stays,
+        SharedLimits(address.url) as comes,
+    ):
+        # The old master lives on, and takes writes from whoever is connected to it.
+        await stays.admit("user", somebody(), 10)
+        address.master = 1
+        await comes.admit("user", somebody(), 10)
+        await asyncio.sleep(0.3)
+
+        waits = await asyncio.gather(
+            *[limits.admit("user", who, 10) for limits in (stays, comes) for _ in range(10)]
+        )
+
+    assert waits.count(None) == 10
+
+
+@pytest.mark.stack
+async def test_a_master_that_was_demoted_is_left_for_the_new_one(infrastructure, monkeypatch):
+    monkeypatch.setattr(store, "MOST_AGE_S", 60)
+    who = somebody()
+    async with (
+        Redis.from_url(infrastructure.redis_url) as redis,
+        SharedLimits(infrastructure.redis_url) as limits,
+    ):
+        await limits.admit("user", who, 10)
+        mine = await connections(redis)
+        await redis.execute_command("REPLICAOF", "127.0.0.1", "1")
+        try:
+            assert await limits.admit("user", who, 10) is None
+        finally:
+            await redis.execute_command("REPLICAOF", "NO", "ONE")
+        await limits.admit("user", who, 10)
+
+        assert not mine & await connections(redis)
+
+
+async def connections(redis):
+    """The ids of everybody's connections but ours."""
+    mine = await redis.client_id()
+    return {one["id"] for one in await redis.client_list()} - {str(mine)}
 
 
 async def test_without_redis_the_limits_are_local_and_never_open():

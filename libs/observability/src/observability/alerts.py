@@ -230,6 +230,13 @@ def _kafka(timing: Timing) -> list[Alert]:
             "ticket",
             "{{ $labels.service_name }} is quiet, and {{ $value }} events stay unpublished",
         ),
+        Alert(
+            "BrokerRefuses",
+            f"sum by (service_name) (increase(producer_renewed_total[{window}])) > 2",
+            "0s",
+            "ticket",
+            "Kafka has refused what {{ $labels.service_name }} sends {{ $value | humanize }} times",
+        ),
     ]
 
 

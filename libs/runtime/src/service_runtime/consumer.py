@@ -2,11 +2,16 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from payment_schemas.cloudevents import MalformedRecordError, read_attributes, read_event
+from payment_schemas.cloudevents import (
+    Attributes,
+    MalformedRecordError,
+    read_attributes,
+    read_event,
+)
 from payment_schemas.events.base import Event
 from service_runtime import metrics, tracing
 from service_runtime.backoff import delay_s
@@ -20,6 +25,8 @@ from service_runtime.ports import DeadLetter, Source
 from service_runtime.unit_of_work import UnitOfWork
 
 POLL_S = 0.2
+STAY_EVERY_S = 30.0
+"""A tenth of the time after which the group throws out who does not poll."""
 
 _log = Log("consumer")
 _sizes = metrics.histogram(
@@ -54,6 +61,7 @@ class _InboxStep:
     handler: Handler
     clock: Clock
     gathered: Gathered
+    between: Callable[[], Coroutine[Any, Any, None]]
 
     async def claim(self, tx: Any, items: Sequence[Received[Any]]) -> list[Received[Any]]:
         new = await tx.claim_inbox(self.consumer, [item.cause.id for item in items])
@@ -125,6 +133,7 @@ class Consumer:
         self._handlers = {handler.event.topic: handler for handler in handlers}
         self._clock = clock
         self.batch_records = 500
+        self._polled_s = 0.0
 
     @property
     def topics(self) -> list[str]:
@@ -135,6 +144,7 @@ class Consumer:
         """Consume until told to stop; what was not finished is read again."""
         while not stopping.is_set():
             records = await self._source.poll(self.batch_records, POLL_S)
+            self._polled_s = _time_s()
             if records and await self._handle_all(records, stopping):
                 self._source.done(records)
 
@@ -169,7 +179,7 @@ class Consumer:
 
     async def _handle(self, handler: Handler, group: _Group, attempt: int) -> None:
         if group.letters:
-            await self._unit.keep(_Burial(self._name, group.letters))
+            await self._unit.bury(_Burial(self._name, group.letters))
             group.letters = ()
         if not group.received:
             return
@@ -180,17 +190,23 @@ class Consumer:
             if group.gathered is None:
                 self._observe(received)
                 group.gathered = await gather_for(handler.gather, Batch(received, now))
-            step = _InboxStep(self._name, handler, self._clock, group.gathered)
+            step = _InboxStep(self._name, handler, self._clock, group.gathered, self._stay)
             await self._unit.carry_out(step, received, group.gathered.found)
         for wake in handler.wakes:
             wake(group.received)
+
+    async def _stay(self) -> None:
+        """Stay a member of the group, which waits only so long for the next poll."""
+        if _time_s() - self._polled_s >= STAY_EVERY_S:
+            await self._source.idle(0, asyncio.Event())
+            self._polled_s = _time_s()
 
     def _decode(self, records: Sequence[Record]) -> _Group:
         """Validate each record alone: a bad one takes no other down."""
         received, letters = [], []
         for record in records:
             try:
-                ce_type, attributes = read_attributes(record.headers)
+                ce_type, attributes = _attributes_of(record)
                 event = read_event(ce_type, record.topic, record.value)
             except MalformedRecordError as error:
                 letters.append(
@@ -206,3 +222,13 @@ class Consumer:
         _sizes.record(len(received), topic)
         oldest = min(item.record.timestamp_ms for item in received)
         _ages.record(max(0.0, self._clock.now().timestamp() - oldest / 1000), topic)
+
+
+def _attributes_of(record: Record) -> tuple[str, Attributes]:
+    if not record.is_readable:
+        raise MalformedRecordError("header", "a header's name is not UTF-8")
+    return read_attributes(record.headers)
+
+
+def _time_s() -> float:
+    return asyncio.get_running_loop().time()

@@ -2,6 +2,7 @@
 
 ServiceError
 ├── Rejected       this message will never work       → dead letter, go on
+│   └── Conflict   a constraint of the database refuses it → 409 where it was asked for by HTTP
 ├── Unavailable    something else is down for now     → nothing committed; the same again, later
 └── Invariant      we are wrong; anything unknown too → three tries, then dead letter, alert, go on
 
@@ -25,6 +26,21 @@ class Rejected(ServiceError):  # noqa: N818 - the name says what happens, as the
     reason = "rejected"
 
 
+class Conflict(Rejected):
+    """A constraint of the database refuses what was to be written.
+
+    `constraint` and `column` are the database's names where it gives them: a route that knows
+    better says which field is meant. The message names no value: values are people's.
+    """
+
+    reason = "conflict"
+
+    def __init__(self, details: str, constraint: str = "", column: str = "") -> None:
+        super().__init__(details)
+        self.constraint = constraint
+        self.column = column
+
+
 class Unavailable(ServiceError):  # noqa: N818
     """Something else is down for now."""
 
@@ -46,6 +62,30 @@ class Consequence(Enum):
     RACE = "race"
 
 
+def conflict_of(error: Exception) -> Conflict | None:
+    """Return the conflict that a database error tells of; None where it is no constraint's."""
+    match error:
+        case Conflict():
+            return error
+        case psycopg.errors.UniqueViolation():
+            meaning = "exists already"
+        case psycopg.errors.ForeignKeyViolation():
+            meaning = "refers to what does not exist, or is still referred to"
+        case psycopg.errors.NotNullViolation():
+            meaning = "is missing"
+        case psycopg.errors.RaiseException():
+            # A trigger of ours: its text is the rule.
+            return Conflict(error.diag.message_primary or str(error))
+        case psycopg.IntegrityError():
+            meaning = "breaks a rule"
+        case _:
+            return None
+    table, column = error.diag.table_name or "", error.diag.column_name or ""
+    constraint = error.diag.constraint_name or ""
+    subject = ".".join(name for name in (table, column or constraint) if name) or "the row"
+    return Conflict(f"{subject}: {meaning}", constraint, column)
+
+
 def consequence_of(error: Exception) -> Consequence:
     """Say what an error makes the runtime do; anything unknown is our own fault.
 
@@ -65,3 +105,10 @@ def consequence_of(error: Exception) -> Consequence:
             return Consequence.WAIT
         case _:
             return Consequence.TRY_AGAIN
+
+
+def is_too_much(error: Exception) -> bool:
+    """Say whether a transaction took too long: with fewer items it may do."""
+    return isinstance(
+        error, psycopg.errors.QueryCanceled | psycopg.errors.IdleInTransactionSessionTimeout
+    )

@@ -1,4 +1,4 @@
-"""Kafka by aiokafka: one idempotent producer a process, one static group member a service.
+"""Kafka by aiokafka: one static group member a service; and how clients start and end.
 
 FastStream describes the topics (see asyncapi.py); records go past it, because its publisher cannot
 carry the null and non-UTF-8 headers of a dead letter and its subscriber sleeps between empty polls.
@@ -15,19 +15,15 @@ from aiokafka.errors import (
     IllegalStateError,
     KafkaConnectionError,
     KafkaError,
-    MessageSizeTooLargeError,
 )
 
-from service_runtime.errors import Rejected, Unavailable
+from service_runtime import fetched
+from service_runtime.errors import Unavailable
 from service_runtime.logs import Log
-from service_runtime.messages import Outgoing, Record
-from service_runtime.packing import MAX_REQUEST_BYTES, packed
-from service_runtime.ports import Parcel
+from service_runtime.messages import Record
 from service_runtime.relay import pause
 from service_runtime.settings import ServiceSettings
 
-MAX_BATCH_BYTES = 128 * 1024
-REQUEST_TIMEOUT_MS = 5000
 SESSION_TIMEOUT_MS = 6000
 MAX_POLL_INTERVAL_MS = 300_000
 CONSUMER_REQUEST_TIMEOUT_MS = 10_000
@@ -42,64 +38,7 @@ COMMIT_EVERY_S = 0.5
 """Offsets follow this much later; what a crash repeats meanwhile, the inbox drops."""
 
 _log = Log("kafka")
-
-
-class KafkaProducer:
-    """The process' producer: idempotent, `acks=all`."""
-
-    def __init__(self, bootstrap_servers: str, client_id: str) -> None:
-        self._bootstrap_servers = bootstrap_servers
-        self._client_id = client_id
-        self._producer: AIOKafkaProducer | None = None
-
-    async def __aenter__(self) -> Self:
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap_servers,
-            client_id=self._client_id,
-            enable_idempotence=True,
-            acks="all",
-            linger_ms=0,
-            compression_type="zstd",
-            max_request_size=MAX_REQUEST_BYTES,
-            max_batch_size=MAX_BATCH_BYTES,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-        )
-        await start_within(self._producer)
-        return self
-
-    async def __aexit__(self, *_error: object) -> None:
-        if self._producer is not None:
-            # An idempotent producer waits for ever for a broker that is gone; a stop must not.
-            await _ended(self._producer.stop())
-
-    async def send(self, outgoing: Outgoing) -> asyncio.Future[Any]:
-        """Hand a record to the producer; the future ends when all replicas have it.
-
-        Raises Rejected where the record is larger than MAX_REQUEST_BYTES.
-        """
-        if self._producer is None:
-            raise Unavailable("producer is not started")
-        try:
-            future: asyncio.Future[Any] = await self._producer.send(
-                outgoing.topic,
-                value=outgoing.value,
-                key=outgoing.key,
-                headers=list(outgoing.headers),
-                partition=outgoing.partition,
-            )
-        except MessageSizeTooLargeError:
-            raise Rejected(f"{outgoing.topic}: record too large") from None
-        return future
-
-    async def pack(self, records: Sequence[Outgoing]) -> list[Parcel]:
-        """Pack records into batches of one partition each."""
-        if self._producer is None:
-            raise Unavailable("producer is not started")
-        return await packed(self._producer, records)
-
-    async def connected(self) -> bool:
-        """Say whether a broker can be reached now."""
-        return self._producer is not None and await _reachable(self._producer.client)
+fetched.install()
 
 
 class KafkaSource:
@@ -137,8 +76,8 @@ class KafkaSource:
 
     async def __aexit__(self, *_error: object) -> None:
         if self._consumer is not None:
-            await _ended(self.commit())
-            await _ended(self._consumer.stop())
+            await ended(self.commit())
+            await ended(self._consumer.stop())
 
     @property
     def _client(self) -> AIOKafkaConsumer:
@@ -163,15 +102,15 @@ class KafkaSource:
         paused = consumer.assignment()
         consumer.pause(*paused)
         deadline = asyncio.get_running_loop().time() + seconds
-        while (left_s := deadline - asyncio.get_running_loop().time()) > 0:
-            if stopping.is_set():
-                return
+        left_s = seconds
+        while left_s >= 0 and not stopping.is_set():
             timeout_ms = max(1, int(min(left_s, IDLE_POLL_S) * 1000))
             for partition, records in (await consumer.getmany(timeout_ms=timeout_ms)).items():
                 # Newly assigned while we wait: put back what came, it is not its turn.
                 consumer.seek(partition, records[0].offset)
                 consumer.pause(partition)
                 paused |= {partition}
+            left_s = deadline - asyncio.get_running_loop().time()
         consumer.resume(*(paused & consumer.assignment()))
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -227,7 +166,7 @@ class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
         self._source.joined(len(assigned))
 
 
-async def _ended(work: Coroutine[Any, Any, None]) -> None:
+async def ended(work: Coroutine[Any, Any, None]) -> None:
     """Do a step of the end, bounded, apart from the task that stops.
 
     aiokafka cancels tasks of its own and awaits them: without a broker that cancellation comes out
@@ -256,6 +195,10 @@ async def _unless(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> N
 
 
 def _record(record: Any) -> Record:
+    headers = tuple(record.headers)
+    is_readable = all(fetched.is_readable(name) for name, _ in headers)
+    if not is_readable:
+        headers = tuple((fetched.readable(name), value) for name, value in headers)
     return Record(
         record.topic,
         record.partition,
@@ -263,7 +206,8 @@ def _record(record: Any) -> Record:
         record.timestamp,
         record.key,
         record.value,
-        tuple(record.headers),
+        headers,
+        is_readable=is_readable,
     )
 
 
@@ -278,8 +222,3 @@ async def start_within(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
                 await asyncio.sleep(START_RETRY_S)
             else:
                 return
-
-
-async def _reachable(client: Any) -> bool:
-    node = client.get_random_node()
-    return node is not None and bool(await client.ready(node))

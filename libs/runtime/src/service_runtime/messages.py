@@ -28,6 +28,8 @@ class Record:
     key: bytes | None
     value: bytes | None
     headers: Headers
+    is_readable: bool = True
+    """Whether the headers are as they came: names that are not UTF-8 are written out in escapes."""
 
 
 @dataclass(frozen=True, slots=True)

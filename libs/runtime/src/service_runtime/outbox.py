@@ -10,9 +10,11 @@ import orjson
 import psycopg
 from psycopg.rows import DictRow
 
+from service_runtime.logs import Log
 from service_runtime.messages import Outgoing
 from service_runtime.ports import Stored
 
+_log = Log("outbox")
 CLAIM_S = 10
 """A writer publishes its own rows within this time; then the sweeper takes them."""
 BUNDLE_RECORDS = 100
@@ -64,6 +66,15 @@ def _unpacked(packed: bytes) -> tuple[Outgoing, ...]:
     )
 
 
+def _stored(row: DictRow) -> Stored | None:
+    """Return a row that was claimed; None where it cannot be read: it stays for a person to see."""
+    try:
+        return Stored(row["id"], _unpacked(row["records"]), row["waited_s"])
+    except (AttributeError, TypeError, ValueError) as error:
+        _log.error("outbox_unreadable", count=1, error_class=type(error).__qualname__)
+        return None
+
+
 def _text(raw: bytes | None) -> str | None:
     """Return any bytes as text, a character each: dead letters are not always UTF-8."""
     return None if raw is None else raw.decode("latin-1")
@@ -106,7 +117,7 @@ class PostgresOutbox:
             (self.owner, claim_s, limit),
         )
         rows = sorted(await cursor.fetchall(), key=lambda row: row["id"])
-        return [Stored(row["id"], _unpacked(row["records"]), row["waited_s"]) for row in rows]
+        return [stored for row in rows if (stored := _stored(row)) is not None]
 
     async def delete_outbox(self, ids: Sequence[int]) -> None:
         """Delete rows that the broker has acknowledged."""

@@ -53,7 +53,12 @@ class OutsideClient:
         self._name = name
         self._base_url = base_url.rstrip("/")
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_S)
-        self._headers = {"Content-Type": "application/json", **(headers or {})}
+        # What is not announced need not be unpacked, and nothing small becomes large on the way in.
+        self._headers = {
+            "Content-Type": "application/json",
+            "Accept-Encoding": "identity",
+            **(headers or {}),
+        }
         self._session: aiohttp.ClientSession | None = None
         self._breaker = Breaker()
         metrics.gauge(

@@ -4,51 +4,65 @@ A record that is sent by itself costs a future, a look at the metadata and a que
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any
 from zlib import crc32
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import UnknownTopicOrPartitionError
 from aiokafka.partitioner import murmur2
 
-from service_runtime.errors import Rejected
+from service_runtime.errors import Rejected, Unavailable
 from service_runtime.messages import Outgoing
 from service_runtime.ports import Parcel
 
 MAX_REQUEST_BYTES = 2 * 1024 * 1024
+NO_LEADER = -1
 
 
-async def packed(producer: AIOKafkaProducer, records: Sequence[Outgoing]) -> list[Parcel]:
-    """Pack records in order; what can never be sent is a parcel that says so when it is sent."""
+HandOver = Callable[
+    [Callable[[AIOKafkaProducer], Awaitable[asyncio.Future[Any]]]], Awaitable[asyncio.Future[Any]]
+]
+"""Lets the producer of the moment send; the future ends when the broker has it."""
+
+
+async def packed(
+    producer: AIOKafkaProducer, hand_over: HandOver, records: Sequence[Outgoing]
+) -> list[Parcel]:
+    """Pack records in order; what cannot be sent is a parcel that says so when it is sent."""
     topics = {record.topic for record in records}
     counts = {topic: await _partitions_of(producer, topic) for topic in topics}
     unknown = [at for at, record in enumerate(records) if not counts[record.topic]]
     batches: list[_Batch] = []
-    filling: dict[tuple[str, int], _Batch] = {}
+    filling: dict[TopicPartition, _Batch] = {}
     for place, record in enumerate(records):
         if not counts[record.topic]:
             continue
-        partition = _partition_of(record, counts[record.topic])
-        batch = filling.get((record.topic, partition))
+        partition = TopicPartition(record.topic, _partition_of(record, counts[record.topic]))
+        batch = filling.get(partition)
         if batch is None or not batch.add(place, record):
-            batch = _Batch(producer, record.topic, partition)
+            batch = _Batch(producer, hand_over, partition)
             batch.add(place, record)
             batches.append(batch)
-            filling[record.topic, partition] = batch
-    refused = [Parcel([at], partial(_refuse, records[at].topic)) for at in unknown]
-    return [*(Parcel(batch.places, batch.send) for batch in batches), *refused]
+            filling[partition] = batch
+    refused = [
+        Parcel([at], partial(_refuse, records[at].topic), records[at].topic) for at in unknown
+    ]
+    return [*(Parcel(batch.places, batch.send, batch.lane) for batch in batches), *refused]
 
 
 class _Batch:
     """Records of one partition, sent as they are."""
 
-    def __init__(self, producer: AIOKafkaProducer, topic: str, partition: int) -> None:
+    def __init__(
+        self, producer: AIOKafkaProducer, hand_over: HandOver, partition: TopicPartition
+    ) -> None:
         self.places: list[int] = []
+        self.lane = f"{partition.topic}/{partition.partition}"
         self._producer = producer
+        self._hand_over = hand_over
         self._builder = producer.create_batch()
-        self._topic = topic
         self._partition = partition
         self._largest = 0
 
@@ -63,13 +77,35 @@ class _Batch:
         return added is not None
 
     async def send(self) -> asyncio.Future[Any]:
-        """Hand the batch over; raise Rejected where a record is larger than MAX_REQUEST_BYTES."""
+        """Hand the batch over.
+
+        Raises Rejected where a record is larger than MAX_REQUEST_BYTES, Unavailable where the
+        partition has no leader: the producer would keep the batch and all that comes behind it.
+        """
         if self._largest > MAX_REQUEST_BYTES:
-            raise Rejected(f"{self._topic}: record too large")
-        future: asyncio.Future[Any] = await self._producer.send_batch(
-            self._builder, self._topic, partition=self._partition
+            raise Rejected(f"{self._partition.topic}: record too large")
+        if _leader(self._producer, self._partition) is None:
+            raise Unavailable(f"{self.lane}: no leader")
+        topic, partition = self._partition
+        return await self._hand_over(
+            lambda producer: producer.send_batch(self._builder, topic, partition=partition)
         )
-        return future
+
+
+async def leader_of(producer: AIOKafkaProducer, record: Outgoing) -> int | None:
+    """Return the broker that leads the record's partition; None where there is none now."""
+    partitions = await _partitions_of(producer, record.topic)
+    if not partitions:
+        return None
+    return _leader(producer, TopicPartition(record.topic, _partition_of(record, partitions)))
+
+
+def _leader(producer: AIOKafkaProducer, partition: TopicPartition) -> int | None:
+    leader = producer.client.cluster.leader_for_partition(partition)
+    if leader is None or leader == NO_LEADER:
+        producer.client.force_metadata_update()
+        return None
+    return int(leader)
 
 
 async def _partitions_of(producer: AIOKafkaProducer, topic: str) -> int:

@@ -89,8 +89,10 @@ class Parcel:
     send: Callable[[], Awaitable[Future[Any]]]
     """Hands it to the producer; the future ends when the broker has it.
 
-    Raises Rejected where it can never be sent.
+    Raises Rejected where it can never be sent, and so does the future where the broker says so.
     """
+    lane: str = ""
+    """What it shares with the parcels that it may not overtake: topic and partition."""
 
 
 class Publisher(Protocol):

@@ -4,6 +4,7 @@ One JSON parameter a statement costs 10 µs of client CPU a row, `executemany` 2
 a row 93 (measured, 100 rows a transaction).
 """
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, LiteralString, Self
@@ -14,13 +15,17 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
-from service_runtime import tracing
+from service_runtime import metrics, tracing
 from service_runtime.inbox import FORGET_ROWS, PostgresInbox
+from service_runtime.logs import Log
 from service_runtime.outbox import CLAIM_S, PostgresOutbox
 from service_runtime.ports import Stored
 from service_runtime.settings import ServiceSettings
 
 Connection = psycopg.AsyncConnection[DictRow]
+
+_log = Log("postgres")
+_left = metrics.counter("database_read_only", "Connections dropped: the server was read-only.")
 
 _OPTIONS = " ".join(
     f"-c {setting}"
@@ -46,6 +51,20 @@ WHOLE_TABLES: tuple[LiteralString, ...] = (
 )
 """For a transaction that reads whole tables, as a nightly check does."""
 POOL_WAIT_S = 3.0
+RECONNECT_WITHIN_S = 5.0
+"""Of one series of attempts, each twice as late as the one before. The next who asks for a
+connection begins another: by default, after an outage of a minute, the next try is one later."""
+BETWEEN_DEPARTURES_S = 1.0
+_LINK: dict[str, str | int] = {
+    "connect_timeout": 3,
+    # Of several hosts, or behind an address that moves, only a server that can be written will do.
+    "target_session_attrs": "read-write",
+    # A server whose machine is gone sends nothing any more, not even that it is gone.
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 
 
 def json_rows(rows: Sequence[object]) -> str:
@@ -75,17 +94,19 @@ class PostgresDatabase:
 
     def __init__(self, settings: ServiceSettings, owner: str) -> None:
         self._owner = owner
+        self._left_s = -BETWEEN_DEPARTURES_S
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             make_conninfo(
                 settings.database_url,
                 password=settings.database_password,
                 options=_OPTIONS,
-                connect_timeout=3,
                 application_name=owner,
+                **_LINK,
             ),
             min_size=2,
             max_size=settings.database_pool_size,
             timeout=POOL_WAIT_S,
+            reconnect_timeout=RECONNECT_WITHIN_S,
             max_waiting=256,
             kwargs={"row_factory": dict_row},
             open=False,
@@ -105,10 +126,23 @@ class PostgresDatabase:
         Statements go out as a pipeline: only one whose rows are asked for is waited for, and the
         last ones share their round trip with the commit.
         """
-        with tracing.calling("transaction", **{"db.system.name": "postgresql"}):
-            async with self._pool.connection() as connection, connection.pipeline():
-                yield PostgresTransaction(connection, self._owner)
-                await connection.commit()
+        try:
+            with tracing.calling("transaction", **{"db.system.name": "postgresql"}):
+                async with self._pool.connection() as connection, connection.pipeline():
+                    yield PostgresTransaction(connection, self._owner)
+                    await connection.commit()
+        except psycopg.errors.ReadOnlySqlTransaction:
+            await self._leave_server()
+            raise
+
+    async def _leave_server(self) -> None:
+        """Connect anew: the server that we are connected to is no longer the one to write to."""
+        if time.monotonic() - self._left_s < BETWEEN_DEPARTURES_S:
+            return
+        self._left_s = time.monotonic()
+        _left.add(1)
+        _log.warning("database_read_only")
+        await self._pool.drain()
 
     async def claim_outbox(self, limit: int) -> list[Stored]:
         """Claim outbox rows whose claim has run out."""
@@ -135,10 +169,13 @@ class PostgresDatabase:
         return int(found[0]["waiting"])
 
     async def reachable(self) -> bool:
-        """Say whether the database answers now."""
+        """Say whether the database answers now and can be written."""
         try:
             async with self.transaction() as tx:
-                await tx.rows("select 1")
+                found = await tx.rows("select current_setting('transaction_read_only') as setting")
         except psycopg.Error:
             return False
-        return True
+        if found[0]["setting"] == "off":
+            return True
+        await self._leave_server()
+        return False

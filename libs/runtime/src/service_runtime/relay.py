@@ -1,15 +1,16 @@
 """The relay: publishes what was committed, deletes what the broker has, sweeps what was left."""
 
 import asyncio
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from opentelemetry.trace import Span
 
 from service_runtime import metrics, tracing
-from service_runtime.errors import Consequence, Rejected, consequence_of
+from service_runtime.errors import Consequence, Rejected, Unavailable, consequence_of
 from service_runtime.logs import Log
 from service_runtime.messages import Outgoing
 from service_runtime.ports import Database, Parcel, Publisher, Stored
@@ -20,6 +21,13 @@ DELETE_EVERY_S = 0.5
 MOST_IN_FLIGHT = 10_000
 """Records that the broker has not acknowledged yet; past it the consumers wait (back-pressure)."""
 SEND_WITHIN_S = 8.0
+"""Of one partition. What it does not take until then the sweeper sends again."""
+HAND_OVER_WITHIN_S = 1.0
+"""How long a consumer waits for partitions that take nothing now; those that do are quicker."""
+SUSPECTS_A_SWEEP = 5
+"""Each may cost the producer, which is made anew once a second."""
+SUSPECT_FIRST_S = 10.0
+SUSPECT_MOST_S = 60.0
 FLUSH_WITHIN_S = 3.0
 NO_ROW = 0
 """Stands for the row of an answer, which has none."""
@@ -36,6 +44,10 @@ class Relay:
         self._in_flight: dict[int, int] = {}
         """Records in each row that the producer has and the broker has not acknowledged."""
         self._acknowledged: list[int] = []
+        self._lanes: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """One sender at a time in each partition, so that nothing overtakes."""
+        self._suspects: dict[int, _Suspect] = {}
+        """Rows that the broker has refused: each is sent alone, after all others."""
         self._room = asyncio.Event()
         self._room.set()
         self._confirming: set[asyncio.Task[None]] = set()
@@ -47,12 +59,11 @@ class Relay:
 
         A lost answer costs its client a 202 and a replay, never money.
         """
+        rows = [Stored(NO_ROW, tuple(answers)), *stored] if answers else stored
         try:
             async with asyncio.timeout(SEND_WITHIN_S):
                 await self._room.wait()
-                if answers:
-                    await self._hand_over([Stored(NO_ROW, tuple(answers))])
-                await self._hand_over(stored)
+                await self._hand_over(rows)
         except Exception as error:  # noqa: BLE001 - the rows are committed: nothing is lost by going on
             _log.warning("publish_delayed", count=len(stored), error_class=type(error).__qualname__)
 
@@ -73,11 +84,17 @@ class Relay:
         """Publish rows whose writer did not: it died, or the broker was away."""
         self._waiting = await self._database.count_outbox()
         late = await self._database.claim_outbox(SWEEP_ROWS)
-        # The producer never gives up what it was handed; a second copy would only grow its buffer.
+        # The producer has them still; a second copy would only grow its buffer.
         rows = [row for row in late if row.id not in self._in_flight]
-        if rows:
-            _log.info("outbox_swept", count=len(rows))
-            await self.publish(rows)
+        fresh = [row for row in rows if row.id not in self._suspects]
+        if fresh:
+            _log.info("outbox_swept", count=len(fresh))
+            await self.publish(fresh)
+        now_s = asyncio.get_running_loop().time()
+        suspects = [row for row in rows if row.id in self._suspects]
+        due = [row for row in suspects if self._suspects[row.id].due_s <= now_s]
+        for row in due[:SUSPECTS_A_SWEEP]:
+            await self._hand_over([row], alone=True)
 
     async def delete(self) -> None:
         """Delete what the broker has acknowledged."""
@@ -90,47 +107,94 @@ class Relay:
             self._acknowledged += ids
             raise
 
-    async def _hand_over(self, rows: Sequence[Stored]) -> None:
-        """Send the rows' records; a row of which one is not sent is left to the sweeper."""
-        in_flight = {row.id: len(row.records) for row in rows if row.id != NO_ROW}
-        self._in_flight |= in_flight
+    async def _hand_over(self, rows: Sequence[Stored], *, alone: bool = False) -> None:
+        """Send the rows' records; a row of which one is not sent is left to the sweeper.
+
+        `alone`: each record by itself and after the one before, to find the one that is refused.
+        """
+        ids = {row.id for row in rows} - {NO_ROW}
+        self._in_flight |= {row.id: len(row.records) for row in rows if row.id in ids}
         sent = [
-            (row.id, *tracing.sending(record, row.waited_s))
+            _Sent(row.id, *tracing.sending(record, row.waited_s))
             for row in rows
             for record in row.records
         ]
-        handed: list[_Handed] = []
-        unsent = set(in_flight)
         try:
-            parcels = await self._publisher.pack([record for _, record, _ in sent])
-            for parcel in parcels:
-                future = await _sent(parcel)
-                future.add_done_callback(partial(_ended, [sent[at][2] for at in parcel.places]))
-                handed.append(_Handed({sent[at][0] for at in parcel.places} - {NO_ROW}, future))
-            unsent = set()
-        finally:
-            self._confirm(set(in_flight), unsent, handed)
-
-    def _confirm(self, ids: set[int], unsent: set[int], handed: Sequence["_Handed"]) -> None:
+            parcels = await self._packed([one.record for one in sent], alone=alone)
+        except BaseException:
+            self._forget(ids)
+            raise
+        lanes: defaultdict[str, list[Parcel]] = defaultdict(list)
+        for parcel in parcels:
+            lanes[parcel.lane].append(parcel)
+        sending = [
+            asyncio.create_task(self._send(lane, found, sent, alone=alone))
+            for lane, found in lanes.items()
+        ]
         self._make_room()
-        task = asyncio.create_task(self._confirmed(ids, unsent, handed))
-        self._confirming.add(task)
-        task.add_done_callback(self._confirming.discard)
+        confirming = asyncio.create_task(self._confirm(ids, sending))
+        self._confirming.add(confirming)
+        confirming.add_done_callback(self._confirming.discard)
+        if sending:
+            await asyncio.wait(sending, timeout=HAND_OVER_WITHIN_S)
 
-    async def _confirmed(
-        self, ids: set[int], unsent: set[int], handed: Sequence["_Handed"]
+    async def _packed(self, records: Sequence[Outgoing], *, alone: bool) -> Sequence[Parcel]:
+        if not alone:
+            return await self._publisher.pack(records)
+        return [
+            replace(parcel, places=[place])
+            for place, record in enumerate(records)
+            for parcel in await self._publisher.pack([record])
+        ]
+
+    async def _send(
+        self, lane: str, parcels: Sequence[Parcel], sent: Sequence["_Sent"], *, alone: bool
+    ) -> list["_Handed"]:
+        """Send a partition's parcels in order; one that fails stops none behind it."""
+        handed: list[_Handed] = []
+        left = deque(parcels)
+        try:
+            async with asyncio.timeout(SEND_WITHIN_S), self._lanes[lane]:
+                while left:
+                    handed.append(_Handed(left[0], await _future_of(left[0])))
+                    left.popleft()
+                    if alone:
+                        await asyncio.wait({handed[-1].future})
+        except TimeoutError:
+            handed += [_Handed(parcel, _failed(Unavailable(lane))) for parcel in left]
+        for one in handed:
+            spans = [sent[place].span for place in one.parcel.places]
+            one.ids |= {sent[place].row_id for place in one.parcel.places} - {NO_ROW}
+            one.future.add_done_callback(partial(_ended, spans))
+        return handed
+
+    async def _confirm(
+        self, ids: set[int], sending: Sequence[asyncio.Task[list["_Handed"]]]
     ) -> None:
         """Wait for the broker; what it has whole is to be deleted."""
-        futures = [parcel.future for parcel in handed]
-        results = await asyncio.gather(*futures, return_exceptions=True)
-        for parcel, result in zip(handed, results, strict=True):
+        handed = [one for lane in sending for one in await lane]
+        results = await asyncio.gather(*(one.future for one in handed), return_exceptions=True)
+        unsent: set[int] = set()
+        for one, result in zip(handed, results, strict=True):
             if isinstance(result, BaseException):
-                unsent |= parcel.ids
-                error_class = type(result).__qualname__
-                _log.error("not_published", count=len(parcel.ids), error_class=error_class)
+                unsent |= one.ids
+                self._note_refused(one.ids, result)
+        for row_id in ids - unsent:
+            self._suspects.pop(row_id, None)
+        self._acknowledged += ids - unsent
+        self._forget(ids)
+
+    def _note_refused(self, ids: set[int], error: BaseException) -> None:
+        _log.error("not_published", count=len(ids), error_class=type(error).__qualname__)
+        if not isinstance(error, Rejected):
+            return
+        now_s = asyncio.get_running_loop().time()
+        for row_id in ids:
+            self._suspects[row_id] = _Suspect.after(self._suspects.get(row_id), now_s)
+
+    def _forget(self, ids: set[int]) -> None:
         for row_id in ids:
             self._in_flight.pop(row_id, None)
-        self._acknowledged += ids - unsent
         self._make_room()
 
     def _make_room(self) -> None:
@@ -140,22 +204,49 @@ class Relay:
             self._room.clear()
 
 
-@dataclass(frozen=True, slots=True)
+class _Sent(NamedTuple):
+    """A record on its way: its row, and the span that ends when the broker has it."""
+
+    row_id: int
+    record: Outgoing
+    span: Span
+
+
+@dataclass(slots=True)
 class _Handed:
-    """Rows whose records the producer has; answers have no row."""
+    """A parcel that the producer has, or has refused; answers have no row."""
 
-    ids: set[int]
+    parcel: Parcel
     future: asyncio.Future[Any]
+    ids: set[int] = field(default_factory=set)
 
 
-async def _sent(parcel: Parcel) -> asyncio.Future[Any]:
+@dataclass(frozen=True, slots=True)
+class _Suspect:
+    """A row that was refused: when it is tried again, alone."""
+
+    due_s: float
+    wait_s: float
+
+    @classmethod
+    def after(cls, before: "_Suspect | None", now_s: float) -> "_Suspect":
+        """Return it after one more refusal: at first it may have been another row's fault."""
+        if before is None:
+            return cls(now_s, SUSPECT_FIRST_S)
+        return cls(now_s + before.wait_s, min(2 * before.wait_s, SUSPECT_MOST_S))
+
+
+async def _future_of(parcel: Parcel) -> asyncio.Future[Any]:
     try:
         return await parcel.send()
-    except Rejected as error:
-        # Its row stays for a person to see; the rows behind it must not wait for that.
-        refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        refused.set_exception(error)
-        return refused
+    except Exception as error:  # noqa: BLE001 - its rows stay; those behind must not wait for that
+        return _failed(error)
+
+
+def _failed(error: Exception) -> asyncio.Future[Any]:
+    refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    refused.set_exception(error)
+    return refused
 
 
 def _ended(spans: Sequence[Span], _sent: asyncio.Future[Any]) -> None:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service_runtime import metrics, tracing
 from service_runtime.clock import Clock
 from service_runtime.connection import safe_headers
+from service_runtime.errors import conflict_of
 from service_runtime.logs import Log
 from service_runtime.responses import failure, refuse
 
@@ -97,7 +98,8 @@ class RequestFrame:
         except HTTPException as error:
             await (await refuse(Request(scope), error))(scope, receive, framed)
         except Exception as error:
-            _log.error(
+            log = _log.error if conflict_of(error) is None else _log.info
+            log(
                 "failed",
                 request_id=scope["state"]["request_id"],
                 error_class=type(error).__qualname__,

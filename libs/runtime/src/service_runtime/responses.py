@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from service_runtime.errors import Consequence, consequence_of
+from service_runtime.errors import Consequence, conflict_of, consequence_of
 
 
 class JsonResponse(Response):
@@ -41,7 +41,9 @@ async def refuse_invalid(_request: Request, error: Exception) -> Response:
 
 
 def failure(error: Exception) -> Response:
-    """Answer 503 where something else is down for now, 500 for a fault of ours; say no more."""
+    """Answer 409 where a constraint refuses, 503 where something else is down for now, else 500."""
+    if conflict := conflict_of(error):
+        return JsonResponse({"error": "Conflict", "details": str(conflict)}, 409)
     if consequence_of(error) is Consequence.WAIT:
         return JsonResponse({"error": "Service unavailable"}, 503, headers={"Retry-After": "1"})
     return JsonResponse({"error": "Internal error"}, 500)

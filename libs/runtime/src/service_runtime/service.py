@@ -12,9 +12,10 @@ from service_runtime import conservation
 from service_runtime.asyncapi import asyncapi_document
 from service_runtime.clock import Clock, SystemClock
 from service_runtime.consumer import Consumer, Handler
-from service_runtime.kafka import KafkaProducer, KafkaSource
+from service_runtime.kafka import KafkaSource
 from service_runtime.postgres import PostgresDatabase
 from service_runtime.process import Process
+from service_runtime.producer import KafkaProducer
 from service_runtime.relay import Relay
 from service_runtime.schedule import Schedule
 from service_runtime.settings import ServiceSettings

@@ -8,7 +8,13 @@ from uuid import UUID
 from typing_extensions import TypeVar
 
 from service_runtime.clock import Clock
-from service_runtime.errors import Consequence, Unavailable, consequence_of
+from service_runtime.errors import (
+    Consequence,
+    Unavailable,
+    conflict_of,
+    consequence_of,
+    is_too_much,
+)
 from service_runtime.logs import Log
 from service_runtime.messages import Batch, Events, Item, Outgoing
 from service_runtime.ports import Database
@@ -21,6 +27,8 @@ RACES = 5
 BETWEEN_TRIES_S = 0.05
 
 T = TypeVar("T", bound=Item)
+Write = Callable[[Any], Awaitable[Sequence[Outgoing]]]
+"""Writes in a transaction; returns the records that go out with it."""
 _log = Log("unit")
 
 
@@ -41,6 +49,10 @@ class Step(Protocol[T]):
         """Keep an item that cannot be done; return what tells of it."""
         ...
 
+    async def between(self) -> None:
+        """Called between the attempts of a batch that fails, which may take minutes."""
+        ...
+
 
 class UnitOfWork:
     """Runs steps. Nobody else commits."""
@@ -55,12 +67,14 @@ class UnitOfWork:
         """Do the items; narrow a failure down to the one that causes it and set that one aside.
 
         Raises Unavailable where something else is down: do the same items again, later. What was
-        committed meanwhile is not done twice, because it is claimed.
+        committed meanwhile is not done twice, because it is claimed. Items that together take too
+        long are halved, too; one that does alone is waited for.
         """
         try:
             await self._patiently(step, items, found)
         except Exception as error:
-            if consequence_of(error) is Consequence.WAIT:
+            is_halved = len(items) > 1 and is_too_much(error)
+            if consequence_of(error) is Consequence.WAIT and not is_halved:
                 raise Unavailable(type(error).__qualname__) from error
             await self._narrow(step, items, found, error)
 
@@ -69,8 +83,9 @@ class UnitOfWork:
     ) -> None:
         if len(items) > 1:
             middle = len(items) // 2
-            await self.carry_out(step, items[:middle], found)
-            await self.carry_out(step, items[middle:], found)
+            for half in (items[:middle], items[middle:]):
+                await step.between()
+                await self.carry_out(step, half, found)
             return
         attempts = 1 if consequence_of(error) is Consequence.BURY else TRIES
         for attempt in range(1, attempts):
@@ -85,7 +100,7 @@ class UnitOfWork:
                 return
         _log.error("set_aside", work_id=items[0].cause.id, error_class=type(error).__qualname__)
         failure = error
-        await self.keep(lambda tx: step.set_aside(tx, items[0], failure, attempts))
+        await self.bury(lambda tx: step.set_aside(tx, items[0], failure, attempts))
 
     async def _patiently(
         self, step: Step[T], items: Sequence[T], found: Mapping[UUID, Any]
@@ -113,14 +128,34 @@ class UnitOfWork:
         answers = [o for event, o in outgoing if not event.through_outbox]
         await self._relay.publish(stored, answers)
 
-    async def keep(self, write: Callable[[Any], Awaitable[Sequence[Outgoing]]]) -> None:
+    async def keep(self, write: Write) -> None:
         """Commit what `write` writes with the records that it returns, then publish them.
 
-        Raises Unavailable where the database is down.
+        Raises Conflict where a constraint refuses it, Unavailable where the database is down; any
+        other error is `write`'s own. Nothing is written then. Who loses a race writes again.
         """
+        for attempt in range(1, RACES + 1):
+            try:
+                await self._kept(write)
+            except Exception as error:
+                if consequence_of(error) is Consequence.RACE and attempt < RACES:
+                    continue
+                if consequence_of(error) is Consequence.WAIT:
+                    raise Unavailable(type(error).__qualname__) from error
+                if conflict := conflict_of(error):
+                    raise conflict from error
+                raise
+            else:
+                return
+
+    async def bury(self, write: Write) -> None:
+        """Commit dead letters as `keep` does. Raises Unavailable: one that is lost is lost."""
         try:
-            async with self._database.transaction() as tx:
-                stored = await tx.add_to_outbox(await write(tx))
+            await self._kept(write)
         except Exception as error:
             raise Unavailable(type(error).__qualname__) from error
+
+    async def _kept(self, write: Write) -> None:
+        async with self._database.transaction() as tx:
+            stored = await tx.add_to_outbox(await write(tx))
         await self._relay.publish(stored)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from service_runtime import metrics, tracing
+from service_runtime import tracing
 from service_runtime.backoff import delay_s
 from service_runtime.clock import Clock
 from service_runtime.consumer import Handle
@@ -17,6 +17,7 @@ from service_runtime.logs import Log
 from service_runtime.messages import Batch, Due, Events
 from service_runtime.ports import Database, WorkTable
 from service_runtime.unit_of_work import UnitOfWork
+from service_runtime.work_table import parked
 
 POLL_S = 1.0
 """How late a row may be taken when nobody wakes the worker."""
@@ -25,7 +26,6 @@ Begin = Callable[[Batch[Any, Any], Any], Awaitable[None]]
 """Notes in the store, within the claim's transaction, that the rows' outside work begins."""
 
 _log = Log("work")
-_parked = metrics.counter("work_parked", "Due rows that were set aside for a person.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,11 @@ class _LeaseStep:
     ) -> Sequence[Any]:
         tracing.mark_failed(item.cause.id, type(error).__qualname__, "parked")
         await self.work.table.park(tx, item, type(error).__qualname__)
-        _parked.add(1, {"table": self.work.table.name})
+        parked.add(1, {"table": self.work.table.name})
         return ()
+
+    async def between(self) -> None:
+        """Do nothing: a lease that runs out meanwhile makes the rows somebody else's."""
 
 
 class Worker:
@@ -83,6 +86,8 @@ class Worker:
         self._clock = clock
         self._woken: asyncio.Queue[None] = asyncio.Queue(maxsize=1)
         """One wake-up wakes one lane: for the others there would be nothing left."""
+        self._slice_rows = work.slice_rows
+        """Fewer while slices outlive their lease: those that end too late are never done."""
 
     def wake(self, _because: Sequence[Any] = ()) -> None:
         """Look for due rows now: some were just written."""
@@ -109,7 +114,7 @@ class Worker:
                 attempt += 1
                 took = 0
                 _log.warning("waiting", table=self._work.table.name, reason=str(error))
-            if took < self._work.slice_rows:
+            if took < self._slice_rows:
                 await self._rest(delay_s(attempt, self._clock) if attempt else POLL_S)
         self.wake()
 
@@ -123,10 +128,11 @@ class Worker:
             return 0
         claimed_at = self._clock.now()
         async with self._database.transaction() as tx:
-            due = await work.table.claim(tx, work.slice_rows, work.lease_s)
+            limit = self._slice_rows
+            due = await work.table.claim(tx, limit, work.lease_s)
             if due and work.begin is not None:
                 await work.begin(Batch(due, self._clock.now()), work.store(tx))
-        if len(due) == work.slice_rows:
+        if len(due) == limit:
             # There may be more, for another lane.
             self.wake()
         if due and self._clock.now() - claimed_at >= timedelta(seconds=work.lease_s):
@@ -134,7 +140,14 @@ class Worker:
             _log.warning("lease_outlived", table=work.table.name, count=len(due))
         elif due:
             await self._do(due)
+            self._size_slice(self._clock.now() - claimed_at)
         return len(due)
+
+    def _size_slice(self, took: timedelta) -> None:
+        if took >= timedelta(seconds=self._work.lease_s):
+            self._slice_rows = max(1, self._slice_rows // 2)
+        else:
+            self._slice_rows = min(self._work.slice_rows, self._slice_rows * 2)
 
     async def _do(self, due: Sequence[Due[Any]]) -> None:
         now = self._clock.now()

@@ -14,11 +14,14 @@ import orjson
 from psycopg import sql
 from psycopg.rows import DictRow
 
+from service_runtime import metrics
+from service_runtime.logs import Log
 from service_runtime.messages import Cause, Due
 from service_runtime.postgres import PostgresTransaction
 
 R = TypeVar("R")
-
+_log = Log("work")
+parked = metrics.counter("work_parked", "Due rows that were set aside for a person.")
 
 _CLAIM = """
     with due as (
@@ -70,11 +73,25 @@ class PostgresWorkTable(Generic[R]):
         ).format(table=table)
 
     async def claim(self, tx: PostgresTransaction, limit: int, lease_s: float) -> Sequence[Due[R]]:
-        """Lease rows that are due, oldest first, skipping those that others have."""
+        """Lease rows that are due, oldest first, skipping those that others have.
+
+        A row that cannot be mapped, of a status that is unknown here, is parked and left out.
+        """
         parameters = {"owner": tx.owner, "lease_s": lease_s, "limit": limit}
         cursor = await tx.connection.execute(self._claim, parameters)
         rows = sorted(await cursor.fetchall(), key=lambda row: (row["due_at"], row["id"]))
-        return [self._due(row) for row in rows]
+        due = []
+        for row in rows:
+            try:
+                due.append(self._due(row))
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is this row's alone
+                await self._set_aside(tx, row, type(error).__qualname__)
+        return due
+
+    async def _set_aside(self, tx: PostgresTransaction, row: DictRow, error: str) -> None:
+        _log.error("set_aside", work_id=row["id"], error_class=error)
+        await self.park(tx, Due(None, Cause(row["id"]), row["epoch"], row["attempts"]), error)
+        parked.add(1, {"table": self.name})
 
     async def still_mine(self, tx: PostgresTransaction, due: Sequence[Due[Any]]) -> set[UUID]:
         """Lock the rows; return the ids of those whose epoch is still the one that was leased."""

@@ -180,7 +180,9 @@ def singly(
     send: Callable[[Outgoing], Awaitable[asyncio.Future[Any]]], records: Sequence[Outgoing]
 ) -> list[Parcel]:
     """Pack each record alone, so that each may fail alone."""
-    return [Parcel([place], partial(send, record)) for place, record in enumerate(records)]
+    return [
+        Parcel([place], partial(send, record), record.topic) for place, record in enumerate(records)
+    ]
 
 
 class MemoryBroker:

@@ -118,6 +118,8 @@ class Count:
     faults: defaultdict[int, list[Exception]] = field(default_factory=lambda: defaultdict(list))
     always: dict[int, Exception] = field(default_factory=dict)
     tells: type[Tallied] = Tallied
+    too_many: tuple[int, Exception] | None = None
+    """More numbers at once than so many fail with this."""
     batches: list[list[int]] = field(default_factory=list)
     found: list[Any] = field(default_factory=list)
     before_commit: Callable[[Sequence[int]], Awaitable[None]] | None = None
@@ -130,6 +132,8 @@ class Count:
         self.batches.append(numbers)
         self.found.append(dict(batch.found))
         await tally.add([Line(i.cause.id, i.event.lane, i.event.number) for i in batch])
+        if self.too_many is not None and len(numbers) > self.too_many[0]:
+            raise self.too_many[1]
         for number in numbers:
             self._fail_at(number)
         if self.before_commit is not None:

@@ -14,8 +14,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from local_stack.discovery import RunningStack
-from service_runtime.kafka import KafkaProducer
 from service_runtime.messages import Outgoing
+from service_runtime.producer import KafkaProducer
 from service_runtime.settings import ServiceSettings
 from testkit.probe import numbered_on
 

@@ -16,9 +16,9 @@ from psycopg.conninfo import conninfo_to_dict
 from local_stack.stack import Stack
 from payment_schemas.events.base import Event
 from service_runtime.clock import SystemClock
-from service_runtime.kafka import KafkaProducer
 from service_runtime.postgres import PostgresDatabase
 from service_runtime.process import Process
+from service_runtime.producer import KafkaProducer
 from service_runtime.settings import KafkaSettings, ServiceSettings
 from testkit.database import FreshDatabase
 from testkit.events import outgoing_of

@@ -16,9 +16,9 @@ from gateway.store import SharedLimits
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
 from payment_schemas.ids import payment_id_of
 from service_runtime.clock import Clock, SystemClock
-from service_runtime.kafka import KafkaProducer
 from service_runtime.outside import OutsideClient
 from service_runtime.process import Process
+from service_runtime.producer import KafkaProducer
 from service_runtime.sealing import Sealer, keyed_hash
 from service_runtime.service import add_asyncapi
 from service_runtime.web import App, Credentials, HttpPolicy, create_app

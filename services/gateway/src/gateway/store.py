@@ -1,6 +1,7 @@
 """Limits on requests: exact and shared in Redis; per process, never open, where Redis is gone."""
 
 import asyncio
+import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -23,6 +24,9 @@ SOCKET_WITHIN_S = 0.5
 ADMIT_WITHIN_S = 1.0
 MOST_A_CALL = 500
 OPEN_S = 5.0
+MOST_AGE_S = 5.0
+"""Of a connection. An old master that lost its place takes writes as before: only who connects anew
+finds out that the address leads to another, and until all gateways have, each counts by itself."""
 WINDOW_S = 60
 
 _log = Log("limits")
@@ -88,6 +92,8 @@ class _Windows:
     """Moving windows in Redis. Who comes while a call is out shares the next one."""
 
     def __init__(self, redis: Redis) -> None:
+        self._connections = redis.connection_pool
+        self._connected_s = time.monotonic()
         self._script = redis.register_script(_SCRIPT)
         self._waiting: list[_Request] = []
         self._calling: asyncio.Task[None] | None = None
@@ -112,15 +118,24 @@ class _Windows:
         limits = [part for request in requests for part in (request.limit, WINDOW_S)]
         try:
             async with asyncio.timeout(ADMIT_WITHIN_S):
+                if time.monotonic() - self._connected_s > MOST_AGE_S:
+                    await self._reconnect()
                 found = await self._script(keys=[request.key for request in requests], args=limits)
         except (RedisError, OSError, TimeoutError) as error:
             for request in requests:
                 if not request.wait_s.done():
                     request.wait_s.set_exception(error)
+            # A demoted master answers READONLY for as long as one stays with it.
+            await self._reconnect()
             return
         for request, wait in zip(requests, found, strict=True):
             if not request.wait_s.done():
                 request.wait_s.set_result(float(wait) if wait else None)
+
+    async def _reconnect(self) -> None:
+        self._connected_s = time.monotonic()
+        with contextlib.suppress(RedisError, OSError):
+            await self._connections.disconnect()
 
 
 class SharedLimits:

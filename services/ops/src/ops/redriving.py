@@ -14,8 +14,8 @@ from payment_schemas.events.record import AuditRecorded
 from payment_schemas.ids import EventId
 from service_runtime.clock import Clock
 from service_runtime.errors import ServiceError
-from service_runtime.kafka import KafkaProducer
 from service_runtime.messages import Outgoing
+from service_runtime.producer import KafkaProducer
 from service_runtime.tracing import REDRIVEN
 
 ACTION = "DEAD_LETTER_REDRIVEN"

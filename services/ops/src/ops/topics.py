@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from ops.errors import NotAskedError
+from service_runtime import fetched
 
 REQUEST_TIMEOUT_MS = 10_000
 POLL_MS = 500
@@ -18,6 +19,7 @@ POLL_RECORDS = 1000
 Span = tuple[int, int]
 """Offsets from the first one up to the last one, which is left out."""
 T = TypeVar("T")
+fetched.install()
 
 
 def answered(work: Coroutine[Any, Any, T], brokers: str, within_s: float) -> T:

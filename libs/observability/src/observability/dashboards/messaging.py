@@ -59,6 +59,14 @@ def _producers() -> list[object]:
             Query("sum by (service_name) (outbox_pending)", "{{service_name}}"),
         ),
         graph(
+            Told("Refused by the broker", "Producers made anew in an hour, by error.", units.Short),
+            Query(
+                "sum by (service_name, error_class) (increase(producer_renewed_total[1h]))"
+                " or vector(0)",
+                "{{service_name}} {{error_class}}",
+            ),
+        ),
+        graph(
             Told("Set aside", "Dead letters an hour, by topic.", units.Short),
             Query(
                 'sum by (topic) (increase(kafka_partition_current_offset{topic=~".+-dlq"}[1h]))',

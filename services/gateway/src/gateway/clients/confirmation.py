@@ -3,21 +3,24 @@
 import asyncio
 import contextlib
 from datetime import timedelta
-from typing import Protocol, Self
+from functools import partial
+from typing import Any, Protocol, Self
 from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
+from opentelemetry.trace import Span
 
 from payment_schemas.answers import Answer
 from payment_schemas.cloudevents import MalformedRecordError, read_event
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
 from service_runtime import tracing
 from service_runtime.clock import Clock
-from service_runtime.errors import Unavailable
-from service_runtime.kafka import START_WITHIN_S, STOP_WITHIN_S, KafkaProducer, start_within
+from service_runtime.errors import Rejected, Unavailable
+from service_runtime.kafka import START_WITHIN_S, STOP_WITHIN_S, start_within
 from service_runtime.logs import Log
 from service_runtime.messages import Cause, Emit, Trace
+from service_runtime.producer import KafkaProducer
 from service_runtime.serving import LAST_REQUESTS_S
 
 PARTITIONS = 32
@@ -154,6 +157,7 @@ class KafkaConfirmation:
         self._clock = clock
         self._most_waiting = most_waiting
         self._expires_after = expires_after
+        self._repeating: set[asyncio.Task[None]] = set()
 
     @property
     def is_full(self) -> bool:
@@ -176,7 +180,7 @@ class KafkaConfirmation:
         future = self._answers.expect(command.request_id)
         deadline_s = asyncio.get_running_loop().time() + within_s
         try:
-            await self._hand_over(emit)
+            await self._hand_over(emit, future)
             async with asyncio.timeout_at(deadline_s):
                 return await future
         except TimeoutError:
@@ -184,14 +188,38 @@ class KafkaConfirmation:
         finally:
             self._answers.forget(command.request_id)
 
-    async def _hand_over(self, emit: Emit) -> None:
+    async def _hand_over(self, emit: Emit, answer: asyncio.Future[Answer | None]) -> None:
         """Give the command to the producer. Past it, it may be delivered, whatever happens."""
+        outgoing, span = tracing.sending(emit.outgoing("gateway", self._clock.now()))
         try:
             async with asyncio.timeout(HAND_OVER_WITHIN_S):
-                if not await self._producer.connected():
-                    raise Unavailable("no broker")
-                outgoing, span = tracing.sending(emit.outgoing("gateway", self._clock.now()))
+                if not await self._producer.takes(outgoing):
+                    raise Unavailable("no broker takes it now")
                 sent = await self._producer.send(outgoing)
-                sent.add_done_callback(lambda _: span.end())
         except (TimeoutError, KafkaError) as error:
             raise Unavailable("the broker takes nothing now") from error
+        sent.add_done_callback(partial(self._sent, emit, answer, span))
+
+    def _sent(
+        self,
+        emit: Emit,
+        answer: asyncio.Future[Answer | None],
+        span: Span,
+        sent: asyncio.Future[Any],
+    ) -> None:
+        """Send again what was lost with its producer; what the broker refuses was not taken."""
+        span.end()
+        error = None if sent.cancelled() else sent.exception()
+        if error is None or answer.done():
+            return
+        if isinstance(error, Rejected):
+            answer.set_exception(Unavailable("the broker refuses it"))
+            return
+        again = asyncio.create_task(self._again(emit, answer))
+        self._repeating.add(again)
+        again.add_done_callback(self._repeating.discard)
+
+    async def _again(self, emit: Emit, answer: asyncio.Future[Answer | None]) -> None:
+        """Hand the same command over once more: confirm does it once, whatever arrived."""
+        with contextlib.suppress(Unavailable):
+            await self._hand_over(emit, answer)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from service_runtime import metrics
 from service_runtime.clock import Clock
-from service_runtime.errors import Unavailable
+from service_runtime.errors import ServiceError, Unavailable
 from service_runtime.logs import Log
 from service_runtime.messages import Cause, Emit, Outgoing
 from settlement.clients import PartnerBank
@@ -122,7 +122,7 @@ class Reconciliation:
             for day in await self._unread(partner, today):
                 try:
                     await self.reconcile(partner, day)
-                except Unavailable as error:
+                except ServiceError as error:
                     _log.warning("statement_unread", partner=partner, reason=str(error))
         await self.count()
 

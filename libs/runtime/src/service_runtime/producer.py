@@ -1,0 +1,239 @@
+"""The process' Kafka producer: idempotent, and made anew once the broker has refused it.
+
+An idempotent producer numbers what it sends to a partition. What the broker refuses leaves a gap,
+and from then on the broker refuses all that comes behind it, for ever.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, Self
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    InvalidTimestampError,
+    InvalidTopicError,
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    PolicyViolationError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+    UnsupportedForMessageFormatError,
+)
+
+from service_runtime import metrics
+from service_runtime.errors import Rejected, Unavailable
+from service_runtime.kafka import ended, start_within
+from service_runtime.logs import Log
+from service_runtime.messages import Outgoing
+from service_runtime.packing import MAX_REQUEST_BYTES, leader_of, packed
+from service_runtime.ports import Parcel
+
+MAX_BATCH_BYTES = 128 * 1024
+REQUEST_TIMEOUT_MS = 5000
+STUCK_S = 5.0
+"""What is not acknowledged after this time tells that the broker takes nothing."""
+BETWEEN_RENEWALS_S = 1.0
+REFUSALS = (
+    InvalidTimestampError,
+    InvalidTopicError,
+    MessageSizeTooLargeError,
+    PolicyViolationError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+    UnsupportedForMessageFormatError,
+)
+"""The broker's word on what was sent, not on who sent it: certainly not written."""
+
+_log = Log("producer")
+_renewed = metrics.counter("producer_renewed", "Producers made anew after a refusal, by error.")
+
+Send = Callable[[AIOKafkaProducer], Awaitable[asyncio.Future[Any]]]
+
+
+class KafkaProducer:
+    """The process' producer: idempotent, `acks=all`."""
+
+    def __init__(self, bootstrap_servers: str, client_id: str) -> None:
+        self._bootstrap_servers = bootstrap_servers
+        self._client_id = client_id
+        self._producer: AIOKafkaProducer | None = None
+        self._usable = asyncio.Event()
+        """Not set while the producer is made anew: who sends waits, and is refused by nobody."""
+        self._open: dict[asyncio.Future[Any], tuple[AIOKafkaProducer, float]] = {}
+        """What the broker has not acknowledged, oldest first, and since when."""
+        self._acknowledged_s = self._refused_s = self._renewed_s = -STUCK_S
+        self._renewing: asyncio.Task[None] | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._producer = await self._started()
+        self._usable.set()
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        tasks = {task for task in (self._renewing, *self._retiring) if task is not None}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        if self._producer is not None:
+            # An idempotent producer waits for ever for a broker that is gone; a stop must not.
+            await ended(self._producer.stop())
+
+    async def _started(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap_servers,
+            client_id=self._client_id,
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=0,
+            compression_type="zstd",
+            max_request_size=MAX_REQUEST_BYTES,
+            max_batch_size=MAX_BATCH_BYTES,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+        )
+        try:
+            await start_within(producer)
+        except BaseException:
+            await ended(producer.stop())
+            raise
+        return producer
+
+    async def send(self, outgoing: Outgoing) -> asyncio.Future[Any]:
+        """Hand a record to the producer; the future ends when all replicas have it.
+
+        Raises Rejected where the record is larger than MAX_REQUEST_BYTES. The future fails with
+        Rejected where the broker certainly did not write it, else with Unavailable: send it again.
+        """
+        return await self._hand_over(
+            lambda producer: producer.send(
+                outgoing.topic,
+                value=outgoing.value,
+                key=outgoing.key,
+                headers=list(outgoing.headers),
+                partition=outgoing.partition,
+            )
+        )
+
+    async def pack(self, records: Sequence[Outgoing]) -> list[Parcel]:
+        """Pack records into batches of one partition each."""
+        if self._producer is None:
+            raise Unavailable("producer is not started")
+        return await packed(self._producer, self._hand_over, records)
+
+    async def takes(self, outgoing: Outgoing) -> bool:
+        """Say whether the leader of the record's partition can be reached now.
+
+        Waits while the producer is made anew; False where it was never started.
+        """
+        if self._producer is None:
+            return False
+        await self._usable.wait()
+        leader = await leader_of(self._producer, outgoing)
+        return leader is not None and bool(await self._producer.client.ready(leader))
+
+    async def connected(self) -> bool:
+        """Say whether what is sent arrives: something did lately, or nothing waits for long.
+
+        A partition that takes nothing does not make the process unready while others do.
+        """
+        if self._producer is None or not self._usable.is_set():
+            return False
+        lately_s = time.monotonic() - STUCK_S
+        _, oldest_s = next(iter(self._open.values()), (None, lately_s))
+        if oldest_s < lately_s:
+            return self._acknowledged_s > lately_s
+        if self._refused_s > max(lately_s, self._acknowledged_s):
+            return False
+        return await _any_broker(self._producer.client)
+
+    async def _hand_over(self, send: Send) -> asyncio.Future[Any]:
+        if self._producer is None:
+            raise Unavailable("producer is not started")
+        await self._usable.wait()
+        producer = self._producer
+        try:
+            sent = await send(producer)
+        except MessageSizeTooLargeError:
+            raise Rejected("record too large") from None
+        except (KafkaTimeoutError, UnknownTopicOrPartitionError, TopicAuthorizationFailedError):
+            raise
+        except KafkaError as error:
+            self._renew_soon(producer, error)
+            raise
+        told: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._open[told] = producer, time.monotonic()
+        sent.add_done_callback(partial(self._settle, producer, told))
+        return told
+
+    def _settle(
+        self, producer: AIOKafkaProducer, told: asyncio.Future[Any], sent: asyncio.Future[Any]
+    ) -> None:
+        """Tell the sender what became of it. Whatever the broker refuses leaves a gap."""
+        self._open.pop(told, None)
+        error = asyncio.CancelledError() if sent.cancelled() else sent.exception()
+        if error is None:
+            self._acknowledged_s = time.monotonic()
+            if not told.done():
+                told.set_result(sent.result())
+            return
+        self._refused_s = time.monotonic()
+        self._renew_soon(producer, error)
+        if not told.done():
+            told.set_exception(_told(error))
+
+    def _renew_soon(self, producer: AIOKafkaProducer, error: BaseException) -> None:
+        if producer is self._producer and self._usable.is_set():
+            error_class = type(error).__qualname__
+            self._usable.clear()
+            _renewed.add(1, {"error_class": error_class})
+            _log.warning("producer_renewed", error_class=error_class)
+            self._renewing = asyncio.create_task(self._renew(producer))
+
+    async def _renew(self, old: AIOKafkaProducer) -> None:
+        await asyncio.sleep(self._renewed_s + BETWEEN_RENEWALS_S - time.monotonic())
+        while True:
+            try:
+                self._producer = await self._started()
+                break
+            except Exception as error:  # noqa: BLE001 - whatever it is, who sends waits for us
+                _log.warning("broker_awaited", error_class=type(error).__qualname__)
+                await asyncio.sleep(BETWEEN_RENEWALS_S)
+        self._renewed_s = time.monotonic()
+        self._usable.set()
+        retiring = asyncio.create_task(self._retire(old))
+        self._retiring.add(retiring)
+        retiring.add_done_callback(self._retiring.discard)
+
+    async def _retire(self, old: AIOKafkaProducer) -> None:
+        """End a producer; what it cannot deliver soon is left to whoever sent it."""
+        await ended(old.stop())
+        # A stop that was cut off leaves the sender running: it would deliver at any time.
+        await ended(old._sender.close())  # noqa: SLF001 - there is no other way to end it
+        for told, (producer, _) in list(self._open.items()):
+            if producer is old:
+                del self._open[told]
+                if not told.done():
+                    told.set_exception(Unavailable("the producer was given up"))
+
+
+def _told(error: BaseException) -> Exception:
+    name = type(error).__qualname__
+    return Rejected(name) if isinstance(error, REFUSALS) else Unavailable(name)
+
+
+async def _any_broker(client: Any) -> bool:
+    """Say whether any broker can be reached: of several one may be down."""
+    asked = [asyncio.create_task(client.ready(one.nodeId)) for one in client.cluster.brokers()]
+    try:
+        for answer in asyncio.as_completed(asked):
+            if await answer:
+                return True
+    finally:
+        for task in asked:
+            task.cancel()
+    return False
