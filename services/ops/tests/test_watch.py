@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from ops.check.findings import NAMES, Findings, Violation
+from ops.domain.findings import NAMES, Findings, Violation
 from ops.watch import Sweep
 
 
