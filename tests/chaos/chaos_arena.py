@@ -19,6 +19,8 @@ from local_stack.inventory import INFRASTRUCTURE
 from local_stack.ports import is_listening
 from local_stack.readiness import is_ready
 from local_stack.stack import Stack
+from ops.clients.addresses import find_addresses
+from ops.clients.system import System
 from testkit.command import Command
 from testkit.edge import Customer, Edge
 
@@ -53,6 +55,7 @@ class Arena:
         self.log = log
         self.clients = Clients(edges, log)
         self.countersign = Command(stack.ports.offset, COMMAND_WITHIN_S)
+        self.operations = System(find_addresses({}, stack.ports.offset))
         self.chance = Random(seed)
         self.name = f"c{seed}"
         self.parties = 0
@@ -66,6 +69,7 @@ class Arena:
         """Close the clients' connections and the logs."""
         for edge in self.edges:
             await edge.close()
+        self.operations.close()
         self.log.close()
 
     async def customers(self, count: int) -> list[Customer]:

@@ -1,5 +1,6 @@
 """What must hold at rest: the system's own check, and what only the clients' log can show."""
 
+import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -12,6 +13,9 @@ from chaos_arena import Arena, until
 from chaos_clients import Payment, status_in
 from chaos_kafka import lag
 from chaos_log import Operation
+
+from ops.clients.listings import PAYMENTS_EXPORT, TIMELINES_EXPORT, Listing
+from ops.domain.rows import Row
 
 REST_WITHIN_S = 180
 """Seconds; UNKNOWN transfers alone may take 120 after the partner answers again."""
@@ -26,7 +30,7 @@ LATER = {202, 429, 503}
 class Books:
     """What the system and the banks have, by transaction id."""
 
-    payments: dict[str, dict[str, Any]]
+    payments: dict[str, Row]
     """As confirm exports them."""
     booked_minor: dict[str, list[int]]
     """Each movement at a bank."""
@@ -64,8 +68,8 @@ async def check(arena: Arena, *, full: bool) -> list[str]:
 
 async def read_books(arena: Arena) -> Books:
     """Read what the system and the banks have of this run."""
-    exported = await _pages(arena, "confirm", "/payments/export", "payments", 1000)
-    timelines = await _pages(arena, "audit", "/timelines", "timelines", 500)
+    exported = await _every(arena, PAYMENTS_EXPORT)
+    timelines = await _every(arena, TIMELINES_EXPORT)
     booked: dict[str, list[int]] = defaultdict(list)
     for entry in await arena.edge.statement():
         booked[entry["end_to_end_id"]].append(int(Decimal(entry["amount"]) * 100))
@@ -80,17 +84,8 @@ async def read_books(arena: Arena) -> Books:
     )
 
 
-async def _pages(
-    arena: Arena, owner: str, path: str, name: str, limit: int
-) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    query: dict[str, Any] = {"limit": limit}
-    while True:
-        page = (await arena.edge.admin(owner, path, **query))[name]
-        rows += page
-        if len(page) < limit:
-            return rows
-        query["after"] = page[-1]["payment_id"]
+async def _every(arena: Arena, export: Listing) -> list[Row]:
+    return await asyncio.to_thread(list, arena.operations.pages(export))
 
 
 def judge(

@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+import os
+import signal
 from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
 from local_stack.stack import Stack
-from testkit.command import Command
+from testkit.command import PATH, Command
 from testkit.edge import CODE, Edge
 
 pytestmark = pytest.mark.stack
@@ -28,6 +30,9 @@ async def test_a_payment_with_a_code_is_made_and_shown(countersign, edge: Edge, 
         *pay, "--amount", "5200", "--from", name, "--to", "payee-xyz"
     )
     assert (status, asked["status"], asked["body"]["status"]) == (3, 403, "OTP_REQUIRED")
+    (code, request) = (await countersign.json("show", name))[1]["waits_for"]
+    assert code["what"] == "the customer's one-time code"
+    assert code["until"] < request["until"]
     status, wrong = await countersign.json(*pay, "--otp", "000000")
     assert (status, wrong["status"]) == (1, 401)
     status, paid = await countersign.json(*pay, "--otp", CODE)
@@ -47,6 +52,32 @@ async def test_a_payment_with_a_code_is_made_and_shown(countersign, edge: Edge, 
     assert status == 0
     for text in ("Ledger", "Settlement", "One-time codes", "Messages", "Timeline", "OTP_VERIFIED"):
         assert text in shown
+    assert "It waits for nothing." in shown
+
+
+async def test_a_watch_ends_cleanly_by_ctrl_c(system: Stack, countersign, name: str):
+    pay = await opened(countersign, name)
+    amount = ("--amount", "5200", "--from", name, "--to", "payee-xyz")
+    assert (await countersign(*pay, *amount))[0] == 3
+    process = await asyncio.create_subprocess_exec(
+        *(PATH, "show", name, "--watch", "--utc"),
+        env={**os.environ, "COUNTERSIGN_OFFSET": str(system.ports.offset)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(30):
+        while b"OTP_CHALLENGED" not in await process.stdout.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        _, error = await process.communicate()
+    assert (process.returncode, error) == (0, b"")
+
+
+async def test_the_addresses_of_the_running_system_are_printed(countersign, edge: Edge):
+    status, pages = await countersign.json("open")
+    answering = {page["name"] for page in pages if page["answers"]}
+    assert (status, answering >= {"gateway", "docs", "sms", "mail", "bank", "metrics"}) == (0, True)
+    assert (await countersign("open", "docs"))[:2] == (0, f"{edge.http.base_url}/docs\n")
 
 
 async def settled(countersign: Command, name: str):

@@ -4,19 +4,21 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import httpx
 import orjson
 
 from bench.client import Client
 from bench.errors import BenchmarkError
 from local_stack.discovery import RunningStack
 from local_stack.waiting import elapsed_since, now_s
+from ops.clients.addresses import Addresses
+from ops.clients.openings import Order, open_accounts
+from ops.clients.system import System
+from ops.domain.errors import OpsError
+from payment_schemas.money import DEFAULT_CURRENCY
 
 BALANCE_MINOR = 10**11
 RENEW_AFTER_S = 480
 """Tokens live for fifteen minutes; no run takes as long as what is left of them."""
-_SLICE = 1000
-"""What the owners take at once."""
 _TOKENS_AT_ONCE = 32
 _WITHIN_S = 60
 
@@ -55,40 +57,15 @@ class Customers:
 
 async def open_customers(stack: RunningStack, name: str, count: int) -> Customers:
     """Open accounts NAME-0001 …, note where their owners are reached, fetch a token for each."""
-    secret = stack.credentials.read("internal-credential-ops")
-    headers = {"Authorization": f"Bearer {secret}"}
-    async with httpx.AsyncClient(headers=headers, timeout=_WITHIN_S) as operator:
-        for first in range(1, count + 1, _SLICE):
-            numbers = range(first, min(first + _SLICE, count + 1))
-            await _open_slice(operator, stack, name, numbers)
+    credential = stack.credentials.path("internal-credential-ops")
+    urls = {service: instances[0] for service, instances in stack.urls.items()}
+    order = Order(name, f"usr-{name}", BALANCE_MINOR, DEFAULT_CURRENCY, count)
+    try:
+        with System(Addresses(urls, credential_file=str(credential))) as system:
+            open_accounts(system, order)
+    except OpsError as error:
+        raise BenchmarkError(f"no customers: {error}") from None
     return Customers(await _with_tokens(stack, name, count), name)
-
-
-async def _open_slice(
-    operator: httpx.AsyncClient, stack: RunningStack, name: str, numbers: range
-) -> None:
-    accounts = {
-        "name": name,
-        "owner": f"usr-{name}",
-        "balance_minor": BALANCE_MINOR,
-        "first": numbers.start,
-        "count": len(numbers),
-    }
-    contacts = [
-        {
-            "user_id": f"usr-{name}-{number:04}",
-            "phone": f"+1555{number:07}",
-            "email": f"{name}-{number}@example.com",
-        }
-        for number in numbers
-    ]
-    for owner, path, order in (
-        ("confirm", "/admin/accounts", accounts),
-        ("notification", "/admin/contacts", {"contacts": contacts}),
-    ):
-        answer = await operator.post(stack.url(owner) + path, json=order)
-        if answer.is_error:
-            raise BenchmarkError(f"{owner} opened no customers: {answer.text[:200]}")
 
 
 async def _with_tokens(stack: RunningStack, name: str, count: int) -> list[Customer]:

@@ -1,11 +1,11 @@
 """`countersign check` over everything that a benchmark has left behind."""
 
 from bench.system import System
-from ops.addresses import Addresses
 from ops.check.conservation import Conservation
 from ops.check.examination import Examination, Limits
 from ops.check.sources import Sources
-from ops.system import System as Owners
+from ops.clients.addresses import Addresses
+from ops.clients.system import System as Owners
 from service_runtime.clock import SystemClock
 
 

@@ -9,13 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from ops.check.findings import LISTED, NAMES, Findings, Violation
+from ops.clients.confirmation import exit_code_of
+from ops.clients.dead_letters import letter_of
+from ops.clients.system import Reply
 from ops.command import check as check_command
-from ops.command.dlq import age, wanted
+from ops.command.dlq import wanted
 from ops.command.main import app
 from ops.command.output import console, table_of
-from ops.confirmation import exit_code_of
-from ops.dead_letters import letter_of
+from ops.command.pay import next_after
+from ops.command.times import span
+from ops.domain.findings import LISTED, NAMES, Findings, Violation
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -40,6 +43,31 @@ def test_an_answer_has_an_exit_code(status, body, expected):
     assert exit_code_of(status, body) == expected
 
 
+OPTIONS = {"--tx": "t 1", "--key": "k", "--user": None}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "then"),
+    [
+        (403, {"status": "OTP_REQUIRED"}, "countersign pay --tx 't 1' --key k --otp CODE"),
+        (401, {"error": "Invalid OTP"}, "countersign pay --tx 't 1' --key k --otp CODE"),
+        (202, {"status": "PENDING"}, "countersign pay --tx 't 1' --key k"),
+        (403, {"status": "DECLINED"}, "countersign show 't 1'"),
+        (400, {"error": "Invalid field: amount"}, "countersign pay --help"),
+        (503, None, "make logs S=gateway"),
+    ],
+)
+def test_an_answer_that_is_no_confirmation_names_the_next_command(status, body, then):
+    reply = Reply(status, {}, body, "", 1.0)
+    assert next_after(exit_code_of(status, body), reply, OPTIONS) == then
+
+
+def test_wrong_usage_names_the_help_of_its_command():
+    told = CliRunner().invoke(app, ["pay", "--user", "u", "--token", "t"])
+    assert told.exit_code == 2
+    assert "countersign pay -h" in told.stderr
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -57,6 +85,8 @@ def test_an_answer_has_an_exit_code(status, body, expected):
         ["cases", "list"],
         ["cases", "show"],
         ["cases", "resolve"],
+        ["open"],
+        ["completion"],
     ],
     ids=" ".join,
 )
@@ -66,7 +96,7 @@ def test_every_command_explains_itself(command):
     assert "Exit codes" in told.stdout or command in (["token"], ["accounts", "list"])
     if command:
         assert "Examples:" in told.stdout
-        assert "--json" in told.stdout
+        assert "--json" in told.stdout or command == ["completion"]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +175,7 @@ def test_no_text_is_taken_for_markup(texts):
     [(-5, "0 s"), (0, "0 s"), (59, "59 s"), (60, "1 min"), (7200, "2 h"), (200_000, "2 d")],
 )
 def test_age_is_told_in_its_largest_unit(seconds, expected):
-    assert age(NOON, NOON + timedelta(seconds=seconds)) == expected
+    assert span(timedelta(seconds=seconds)) == expected
 
 
 def record(**headers):

@@ -8,11 +8,11 @@ import psycopg
 import pytest
 
 from local_stack.layout import CHECKOUT
-from ops.addresses import Addresses
 from ops.check.conservation import Conservation
-from ops.check.findings import Findings
-from ops.errors import NotAskedError
-from ops.system import System
+from ops.clients.addresses import Addresses
+from ops.clients.system import System
+from ops.domain.errors import NotAskedError
+from ops.domain.findings import Findings
 from payment_schemas.cloudevents import Attributes, headers_of
 from payment_schemas.registry import BY_TYPE
 from service_runtime.clock import SystemClock

@@ -4,10 +4,10 @@ from decimal import Decimal
 
 import pytest
 
-from ops.confirmation import exit_code_of
+from ops.clients.confirmation import exit_code_of
+from ops.clients.system import Reply
 from ops.demo.requests import MOST_ASKED, body_of, faults_of
 from ops.demo.scenarios import CODE, SCENARIOS, SHOWN, Cast, Step
-from ops.system import Reply
 
 CAST = Cast("abcde")
 PRINTED = ("tx-987", "abc-123", "acc-1", "usr-456")

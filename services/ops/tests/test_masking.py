@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.masking import HIDDEN, MOST_FIELDS, SHOWN, masked
+from ops.domain.masking import HIDDEN, MOST_FIELDS, SHOWN, masked
 from payment_schemas.registry import EVENTS
 from payment_schemas.sealed import Sealed
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.errors import NotAskedError
-from ops.openings import SLICE, Order, balance_of, contact_of
+from ops.clients.openings import SLICE, Order, balance_of, contact_of
+from ops.domain.errors import NotAskedError
 
 
 @given(st.integers(1, 5000))

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from ops.dead_letters import letter_of
-from ops.redriving import each_once, original_of
+from ops.clients.dead_letters import letter_of
+from ops.clients.redriving import each_once, original_of
 from payment_schemas.cloudevents import Attributes, headers_of
 from payment_schemas.registry import BY_TYPE
 from service_runtime.dead_letters import outgoing_of

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ops.check.movements import Movements
-from ops.check.rows import (
+from ops.domain.rows import (
     Assessment,
     Challenge,
     Challenges,
@@ -16,7 +16,7 @@ from ops.check.rows import (
     Payment,
     Timeline,
 )
-from ops.check.rules import Seen, faults_of
+from ops.domain.rules import Seen, faults_of
 
 UETR = "ec4cfc77-37ae-4632-bb06-3a330f5b780a"
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)

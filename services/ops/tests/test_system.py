@@ -9,9 +9,9 @@ from threading import Thread
 
 import pytest
 
-from ops.addresses import Addresses, find_addresses
-from ops.errors import NotAskedError, RefusedError
-from ops.system import System
+from ops.clients.addresses import Addresses, find_addresses
+from ops.clients.system import System
+from ops.domain.errors import NotAskedError, RefusedError
 
 NOWHERE = 39_999
 """An offset at which no stack of this checkout is ever started."""
@@ -49,7 +49,7 @@ def test_a_malformed_variable_is_named(text):
     ],
 )
 def test_what_is_not_known_is_named_with_what_to_do(ask, named):
-    with pytest.raises(NotAskedError, match=f"make up.*{named}"):
+    with pytest.raises(NotAskedError, match=f"{named}.*next: `make up`"):
         ask(find_addresses({}, NOWHERE))
 
 
@@ -92,7 +92,8 @@ def answering(status: int, body: bytes) -> Iterator[System]:
         (401, b'{"error":"no"}', NotAskedError, "INTERNAL_CREDENTIAL_FILE"),
         (404, b'{"error":"Not Found"}', NotAskedError, "make logs S=issuer"),
         (500, b"oops", NotAskedError, "make logs S=issuer"),
-        (200, b"<html>", NotAskedError, "not answer in JSON"),
+        (200, b"<html>", NotAskedError, "not answer in JSON.*make status"),
+        (400, b'{"error":"no"}', RefusedError, "next: `countersign --help`"),
     ],
 )
 def test_an_answer_that_is_none_is_explained(status, body, error, sentence):

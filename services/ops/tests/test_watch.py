@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from ops.check.examination import Limits
-from ops.check.findings import NAMES, Findings, Violation
 from ops.check.sources import LAST
-from ops.errors import NotAskedError
+from ops.domain.errors import NotAskedError
+from ops.domain.findings import NAMES, Findings, Violation
 from ops.watch import Sweep, Times, Watch
 from testkit.events import NOON
 from testkit.memory import SteadyClock

@@ -1,10 +1,10 @@
 """Wires the server of ops."""
 
-from ops.addresses import Addresses
 from ops.check.conservation import Conservation
 from ops.check.sources import Sources
+from ops.clients.addresses import Addresses
+from ops.clients.system import System
 from ops.settings import Settings
-from ops.system import System
 from ops.watch import Times, Watch
 from service_runtime.clock import SystemClock
 from service_runtime.process import Process

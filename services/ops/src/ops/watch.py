@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 
 from ops.check.conservation import Conservation
 from ops.check.examination import Examination, Limits
-from ops.check.findings import NAMES, Findings
-from ops.check.sources import FIRST, Sources
-from ops.errors import OpsError
+from ops.check.sources import Sources
+from ops.clients.listings import FIRST
+from ops.domain.errors import OpsError
+from ops.domain.findings import NAMES, Findings
 from service_runtime import metrics
 from service_runtime.clock import Clock
 from service_runtime.logs import Log

@@ -15,15 +15,25 @@ from uuid import UUID
 
 from aiokafka import TopicPartition
 
-from ops.addresses import OWNERS
-from ops.check.findings import Findings, Violation
 from ops.check.joining import paged
 from ops.check.produced import Place, Produced, place_of
-from ops.system import System
-from ops.topics import Span, answered, committed_by, partitions_of, reader, records_in, spans_of
+from ops.clients.addresses import OWNERS
+from ops.clients.system import System
+from ops.clients.topics import (
+    Span,
+    answered,
+    committed_by,
+    partitions_of,
+    reader,
+    records_in,
+    spans_of,
+)
+from ops.domain.findings import Findings, Violation
 from service_runtime.clock import Clock
-from service_runtime.conservation import MOST_RECORDS, PATH
 
+PATH = "/admin/consumed"
+MOST_RECORDS = 1000
+"""Records that a consumer is asked about at once: its own limit."""
 NEWEST = 50
 """Records of a partition that one round looks at: with 84 partitions a tenth of a second's work."""
 MOST_SUSPECTS = 1000

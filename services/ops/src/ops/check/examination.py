@@ -6,14 +6,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from ops.addresses import OWNERS
-from ops.check.findings import Findings, Violation
 from ops.check.joining import DisorderError
 from ops.check.movements import Movements
-from ops.check.rules import Seen, faults_of
-from ops.check.sources import FIRST, LAST, Sources, Span, span_of
-from ops.check.timeline import Fault
-from ops.errors import NotAskedError, OpsError
+from ops.check.sources import LAST, Sources, Span, span_of
+from ops.clients.addresses import OWNERS
+from ops.clients.listings import FIRST
+from ops.domain.errors import NotAskedError, OpsError
+from ops.domain.findings import Findings, Violation
+from ops.domain.rows import Row
+from ops.domain.rules import Seen, faults_of
+from ops.domain.timeline import Fault
 from service_runtime.clock import Clock
 
 MOST_SUSPECTS = 1000
@@ -45,7 +47,7 @@ class Examination:
         self._limits = limits
         self._started_at = clock.now()
         self._suspects: dict[str, list[Fault]] = {}
-        self._cases: dict[str, dict[str, Any]] | None = None
+        self._cases: dict[str, Row] | None = None
         self.findings = Findings()
 
     def whole(self) -> Findings:
@@ -127,7 +129,8 @@ class Examination:
                     moved = None
                 yield payment_id, replace(seen, movements=moved)
         except DisorderError as error:
-            raise NotAskedError(f"an export is out of order: {error}") from None
+            what = f"an export is out of order: {error}"
+            raise NotAskedError(what, "make status") from None
 
     def _is_before_statements(self, moment: datetime) -> bool:
         return moment.date() <= self._started_at.date() - timedelta(days=self._limits.days)
@@ -194,7 +197,7 @@ class Examination:
             known = f"; settlement has a case: {case['kind']}, {case['status']}, {case['id']}"
             self.findings.add(replace(violation, details=violation.details + known))
 
-    def _case_of(self, about: str) -> dict[str, Any] | None:
+    def _case_of(self, about: str) -> Row | None:
         """Return the case about a payment or a UETR, asking for all of them once."""
         if self._cases is None:
             self._cases = {}

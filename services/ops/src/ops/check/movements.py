@@ -7,8 +7,8 @@ hold a million entries, so that is done on disk.
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from ops.check.rows import Movement
 from ops.check.scratch import Scratch
+from ops.domain.rows import Movement
 
 _BATCH = 5000
 _CREATE = """create table movement (

@@ -11,9 +11,9 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
-from ops.check.findings import Findings, Violation
-from ops.system import System
-from ops.topics import Span, answered, partitions_of, reader, records_in, spans_of
+from ops.clients.system import System
+from ops.clients.topics import Span, answered, partitions_of, reader, records_in, spans_of
+from ops.domain.findings import Findings, Violation
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
 
 MOST_ANSWERS = 3000

@@ -1,48 +1,39 @@
 """Where a check reads: the owners' exports and the banks' statements."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import takewhile
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from ops.check import rows
-from ops.check.joining import entries_of, merge_join, paged
+from ops.check.joining import entries_of, merge_join
 from ops.check.movements import Movements
-from ops.check.rules import Seen
-from ops.errors import NotAskedError
-from ops.system import System
+from ops.clients import listings
+from ops.clients.listings import FIRST, Listing
+from ops.clients.system import System
+from ops.domain import rows
+from ops.domain.errors import NotAskedError
+from ops.domain.rows import Row
+from ops.domain.rules import Seen
 
-PAGE = 1000
+PAGE = listings.PAYMENTS_EXPORT.page
 MOST_CASES = 1000
-FIRST = str(UUID(int=0))
 LAST = str(UUID(int=2**128 - 1))
 
 Joined = tuple[str, Seen]
 
 
-@dataclass(frozen=True, slots=True)
-class Export:
-    """Rows about payments that an owner hands out by payment id."""
-
-    owner: str
-    path: str
-    name: str
-    row_of: Callable[[Any], Any]
-    page: int = PAGE
-    """The owner's own limit."""
-
-
-EXPORTS = (
-    Export("confirm", "/admin/payments/export", "payments", rows.payment_of),
-    Export("settlement", "/admin/instructions/export", "instructions", rows.instruction_of),
-    Export("audit", "/admin/timelines", "timelines", rows.timeline_of, page=500),
-    Export("otp", "/admin/challenges/export", "challenges", rows.challenges_of),
-    Export("risk", "/admin/assessments/export", "assessments", rows.assessment_of),
-    Export("notification", "/admin/deliveries/export", "deliveries", rows.deliveries_of),
-)
-"""In the order of the fields of Seen."""
+EXPORTS: Mapping[Listing, Callable[[Any], Any]] = {
+    listings.PAYMENTS_EXPORT: rows.payment_of,
+    listings.INSTRUCTIONS_EXPORT: rows.instruction_of,
+    listings.TIMELINES_EXPORT: rows.timeline_of,
+    listings.CHALLENGES_EXPORT: rows.challenges_of,
+    listings.ASSESSMENTS_EXPORT: rows.assessment_of,
+    listings.DELIVERIES_EXPORT: rows.deliveries_of,
+}
+"""What an owner hands out by payment id, and what reads a row; as the fields of Seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +64,13 @@ class Sources:
 
     def joined(self, span: Span) -> Iterator[Joined]:
         """Yield, by payment id, what each owner has for it."""
-        found = merge_join(*((self._read(one, span), _payment_id) for one in EXPORTS))
+        found = merge_join(*((self._read(one, span), attrgetter("payment_id")) for one in EXPORTS))
         for payment_id, rows_of_all in found:
             yield payment_id, Seen(*rows_of_all)
 
     def last_of_page(self, after: str) -> str:
         """Return the last id of the page of payments behind `after`; LAST where it is the end."""
-        query = {"after": after, "limit": PAGE}
-        page = self._system.get("confirm", "/admin/payments/export", **query)["payments"]
+        page = self._system.rows(listings.PAYMENTS_EXPORT, after=after, limit=PAGE)
         return str(page[-1]["payment_id"]) if len(page) == PAGE else LAST
 
     def movements(self, until: date, days: int) -> Movements:
@@ -92,29 +82,19 @@ class Sources:
                 with self._system.stream("partner_bank", "/statement", date=day) as chunks:
                     found.add(rows.movement_of(entry) for entry in entries_of(chunks))
             except (ValueError, KeyError, TypeError) as error:
-                raise NotAskedError(f"partner_bank: {error} at /statement of {day}") from None
+                what = f"partner_bank: {error} at /statement of {day}"
+                raise NotAskedError(what, "make logs S=partner_bank") from None
         return found
 
-    def cases(self) -> list[dict[str, Any]]:
+    def cases(self) -> list[Row]:
         """Return settlement's cases, resolved and then unresolved, at most MOST_CASES of each."""
-        found: list[dict[str, Any]] = []
-        for status in ("RESOLVED", None):
-            query = {"status": status, "limit": MOST_CASES}
-            found += self._system.get("settlement", "/admin/cases", **query)["cases"]
-        return found
+        return [
+            case
+            for status in ("RESOLVED", None)
+            for case in self._system.rows(listings.CASES, status=status, limit=MOST_CASES)
+        ]
 
-    def _read(self, export: Export, span: Span) -> Iterator[Any]:
-        limit = min(span.page, export.page)
-
-        def fetch(after: str) -> list[Any]:
-            found = self._system.get(export.owner, export.path, after=after, limit=limit)
-            page: list[Any] = found[export.name]
-            return page
-
-        raw = paged(fetch, lambda row: str(row["payment_id"]), span.after)
-        return map(export.row_of, takewhile(lambda row: row["payment_id"] <= span.until, raw))
-
-
-def _payment_id(row: Any) -> str:
-    name: str = row.payment_id
-    return name
+    def _read(self, export: Listing, span: Span) -> Iterator[Any]:
+        raw = self._system.pages(export, span.after, span.page)
+        wanted = takewhile(lambda row: bool(row["payment_id"] <= span.until), raw)
+        return map(EXPORTS[export], wanted)

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+from ops.clients.listings import ACCOUNTS
+from ops.clients.openings import MOST, Order, balance_of, open_accounts
 from ops.command.output import AsJson, console, money, print_json, table_of
 from ops.command.session import open_system
-from ops.openings import MOST, Order, balance_of, open_accounts
 from payment_schemas.money import DEFAULT_CURRENCY
 
 LIST_HELP = """List accounts by name, with their balances; the system's own ones, too.
@@ -44,8 +45,7 @@ def list_accounts(
     as_json: AsJson = False,
 ) -> None:
     """List accounts."""
-    query = {"prefix": prefix, "limit": limit}
-    found = open_system(context).get("confirm", "/admin/accounts", **query)["accounts"]
+    found = open_system(context).rows(ACCOUNTS, prefix=prefix, limit=limit)
     if as_json:
         print_json(found)
         return

@@ -8,12 +8,13 @@ from rich.console import Console
 
 from ops.check.conservation import Conservation
 from ops.check.examination import Examination, Limits
-from ops.check.findings import NAMES_OF_FULL, Findings
 from ops.check.replays import Replays
 from ops.check.sources import Sources
 from ops.command.output import AsJson, cell, console, print_json, table_of
 from ops.command.session import open_system
-from ops.errors import NOT_ASKED, REFUSED
+from ops.command.watching import Look, Watch, look
+from ops.domain.errors import NOT_ASKED, REFUSED
+from ops.domain.findings import NAMES_OF_FULL, Findings
 from service_runtime.clock import SystemClock
 
 HELP = """Hold the running system against its invariants, and print what is wrong.
@@ -28,11 +29,18 @@ Examples:
   countersign check
   countersign check --full --grace 60
   countersign check --grace 60 --unfinished-after 120
+  countersign check --watch
   countersign check --json | jq .violations
+
+\b
+With --watch it checks again, 10 s after it has done so, until Ctrl-C.
 
 \b
 Exit codes: 0 nothing is wrong; 1 something is; 2 nothing was found wrong, but somebody could not
 be asked."""
+
+
+AGAIN_AFTER_S = 10.0
 
 
 def check(  # noqa: PLR0913 - one parameter an option
@@ -46,23 +54,31 @@ def check(  # noqa: PLR0913 - one parameter an option
         int, typer.Option(min=1, max=366, help="Days of statements to compare, today included.")
     ] = 7,
     full: Annotated[bool, typer.Option("--full", help="Read the topics and inboxes, too.")] = False,
+    watch: Watch = False,
     as_json: AsJson = False,
 ) -> None:
     """Check the invariants."""
     system, clock = open_system(context), SystemClock()
-    examination = Examination(Sources(system), clock, Limits(unfinished_after, grace, days))
-    findings = examination.whole()
     conservation = Conservation(system, clock)
-    if full:
-        examination.look(partial(conservation.whole, grace_s=grace))
-        examination.look(Replays(system).whole)
-    else:
-        examination.look(conservation.newest)
+
+    def ask() -> Look:
+        examination = Examination(Sources(system), clock, Limits(unfinished_after, grace, days))
+        findings = examination.whole()
+        if full:
+            examination.look(partial(conservation.whole, grace_s=grace))
+            examination.look(Replays(system).whole)
+        else:
+            examination.look(conservation.newest)
+        return Look(partial(_show, findings, as_json=as_json), exit_code_of(findings))
+
+    look(ask, again_after_s=AGAIN_AFTER_S if watch else None)
+
+
+def _show(findings: Findings, *, as_json: bool) -> None:
     if as_json:
         print_json(findings.as_dict())
     else:
         show_findings(console(), findings)
-    raise typer.Exit(exit_code_of(findings))
 
 
 def exit_code_of(findings: Findings) -> int:
@@ -89,6 +105,7 @@ def show_findings(screen: Console, findings: Findings) -> None:
         lines = ((one.invariant, one.about, one.details) for one in findings.violations)
         screen.print()
         screen.print(table_of("Violations", ("invariant", "about", "details"), lines))
+        screen.print("\nnext: `countersign show` of a payment; docs/runbooks/InvariantViolated.md")
     screen.print(
         f"\n{findings.payments} payments, {findings.dead_letters} dead letters,"
         f" {findings.parked} parked, {findings.in_motion} in motion,"

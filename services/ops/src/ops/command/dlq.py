@@ -1,18 +1,18 @@
 """`countersign dlq`: what consumers have refused for good."""
 
 from dataclasses import asdict
-from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
+from ops.clients.dead_letters import DeadLetter, Found, Wanted, read
+from ops.command import completion
 from ops.command.actor import Actor, actor_of
-from ops.command.output import AsJson, cell, console, print_json, table_of
+from ops.command.output import AsJson, cell, command_line, console, print_json, table_of
 from ops.command.session import open_system
-from ops.dead_letters import DeadLetter, Found, Wanted, read
-from ops.errors import RefusedError
-from ops.masking import masked
-from ops.redriving import Order, each_once, redrive
+from ops.command.times import Utc, span
+from ops.domain.errors import RefusedError
+from ops.domain.masking import masked
 from service_runtime.clock import SystemClock
 from service_runtime.dead_letters import SUFFIX
 
@@ -65,7 +65,9 @@ app = typer.Typer(
 MOST_REDRIVEN = 10_000
 MOST_PER_S = 1000
 
-Topic = Annotated[str | None, typer.Option(help="Only those of this topic.")]
+Topic = Annotated[
+    str | None, typer.Option(help="Only those of this topic.", autocompletion=completion.topics)
+]
 Reason = Annotated[str | None, typer.Option(help="Only those with this reason.")]
 
 
@@ -94,6 +96,7 @@ def show_letters(
     letter_id: Annotated[str, typer.Argument(metavar="ID", help="Event id, or place.")],
     *,
     topic: Topic = None,
+    _utc: Utc = False,
     as_json: AsJson = False,
 ) -> None:
     """Show dead letters."""
@@ -101,7 +104,7 @@ def show_letters(
     is_it = wanted(topic, None, letter_id)
     found = read(brokers, lambda one: is_it(one) or one.place == letter_id, 100)
     if not found.letters:
-        raise RefusedError(f"no dead letter has the id {letter_id}: see `countersign dlq list`")
+        raise RefusedError(f"no dead letter has the id {letter_id}", "countersign dlq list")
     shown = [_plain(one) | {"data": masked(one.value)} for one in found.letters]
     if as_json:
         print_json(shown)
@@ -126,11 +129,16 @@ def redrive_letters(  # noqa: PLR0913 - one parameter an option
     """Send dead letters again."""
     if topic is reason is event_id is None:
         raise typer.BadParameter("one of --topic, --reason and --id must be given")
+    # A quarter of a second that only this command spends.
+    from ops.clients.redriving import Order, each_once, redrive  # noqa: PLC0415
+
     order = Order(actor_of(actor), rate_of(rate))
     brokers = open_system(context).addresses.brokers()
-    letters = _to_redrive(brokers, wanted(topic, reason, event_id))
+    letters = each_once(_to_redrive(brokers, wanted(topic, reason, event_id)))
     if len(letters) > 1 and not (yes or dry_run):
-        raise RefusedError(f"{len(letters)} messages match: look with --dry-run, then add --yes")
+        what = f"{len(letters)} messages match, more than one needs --yes"
+        options = {"--topic": topic, "--reason": reason, "--id": event_id}
+        raise RefusedError(what, command_line("dlq", "redrive", options=options) + " --dry-run")
     sent = 0 if dry_run else redrive(brokers, letters, order, SystemClock())
     _print_redriven(letters, sent, as_json=as_json)
 
@@ -146,10 +154,11 @@ def rate_of(text: str) -> float:
 def _to_redrive(brokers: str, matches: Wanted) -> list[DeadLetter]:
     found = read(brokers, matches, MOST_REDRIVEN)
     if not found.letters:
-        raise RefusedError("no dead letter matches: see `countersign dlq list`")
+        raise RefusedError("no dead letter matches", "countersign dlq list")
     if found.total > MOST_REDRIVEN:
-        raise RefusedError(f"{found.total} match, at most {MOST_REDRIVEN} go at once: say which")
-    return each_once(found.letters)
+        what = f"{found.total} match, at most {MOST_REDRIVEN} go at once: narrow them down"
+        raise RefusedError(what, "countersign dlq list")
+    return found.letters
 
 
 def _print_redriven(letters: list[DeadLetter], sent: int, *, as_json: bool) -> None:
@@ -173,15 +182,6 @@ def wanted(topic: str | None, reason: str | None, event_id: str | None) -> Wante
         )
 
     return matches
-
-
-def age(time: datetime, now: datetime) -> str:
-    """Return how long ago something was, in its largest unit."""
-    seconds = max(0, int((now - time).total_seconds()))
-    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"
 
 
 def _plain(letter: DeadLetter) -> dict[str, Any]:
@@ -212,7 +212,7 @@ def _print_table(found: Found) -> None:
             one.error_class,
             one.attempts,
             one.event_id,
-            age(one.time, now),
+            span(now - one.time),
         )
         for one in found.letters
     )

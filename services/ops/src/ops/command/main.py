@@ -4,10 +4,11 @@ import sys
 from typing import Annotated
 
 import typer
+from typer._completion_classes import completion_init
 
-from ops.command import accounts, check, dlq, pay, reconcile, show
+from ops.command import accounts, browse, check, completion, dlq, pay, reconcile, show
 from ops.command.session import OFFSET_VARIABLE
-from ops.errors import OpsError
+from ops.domain.errors import OpsError
 
 EXIT_CODES = """\b
 Exit codes: 0 done; 1 refused, or a violation was found; 2 wrong usage, or somebody could not be
@@ -31,6 +32,8 @@ app.add_typer(dlq.app, name="dlq")
 app.command("reconcile", help=reconcile.RECONCILE_HELP)(reconcile.reconcile)
 app.add_typer(reconcile.cases, name="cases")
 app.command("check", help=check.HELP)(check.check)
+app.command("open", help=browse.HELP)(browse.browse)
+app.command("completion", help=completion.HELP)(completion.completion)
 
 
 @app.callback()
@@ -49,6 +52,7 @@ def found(
 
 def main() -> None:
     """Run one command; leave with its exit code."""
+    completion_init()  # typer knows the shells by itself only where it installs its script
     try:
         app()
     except OpsError as error:

@@ -1,6 +1,7 @@
 """How answers are shown: tables and colours to people, JSON to scripts."""
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ops.command.times import moment_in, shown
 from payment_schemas.money import DECIMALS, Money
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
@@ -34,6 +36,12 @@ def _plain(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
+def command_line(*words: str, options: Mapping[str, str | None]) -> str:
+    """Return a command to type, with the options that have a value."""
+    given = [word for option, value in options.items() if value for word in (option, value)]
+    return shlex.join(["countersign", *words, *given])
+
+
 def table_of(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     """Return a table; None shows as a dash, and no text is taken for markup."""
     table = Table(title=title or None, title_justify="left", header_style="bold", box=None)
@@ -46,12 +54,13 @@ def table_of(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) 
 
 
 def cell(value: Any) -> str:
-    """Return a value as the text of a table's cell."""
+    """Return a value as the text of a table's cell; times as people read them."""
     if value is None or value == "":
         return "-"
     if isinstance(value, Mapping):
         return escape(", ".join(f"{name} {shown}" for name, shown in value.items()))
-    return escape(str(value))
+    moment = value if isinstance(value, datetime) else moment_in(str(value))
+    return escape(shown(moment) if moment else str(value))
 
 
 def money(amount_minor: int, currency: str) -> str:
@@ -59,10 +68,3 @@ def money(amount_minor: int, currency: str) -> str:
     if currency not in DECIMALS:
         return f"{amount_minor} minor units of {currency}"
     return str(Money(amount_minor, currency))
-
-
-def clock_time(text: str | None) -> str:
-    """Return the time of day of an RFC 3339 time, to the millisecond."""
-    if not text:
-        return "-"
-    return text[11:23]

@@ -1,14 +1,24 @@
 """`countersign pay` and `countersign token`: what a client does."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
-from ops.command.output import AsJson, cell, console, print_json, table_of
+from ops.clients.confirmation import (
+    CODE_ASKED,
+    PENDING,
+    SHOWN_HEADERS,
+    authorization,
+    confirm,
+    exit_code_of,
+    token_of,
+)
+from ops.clients.system import Reply
+from ops.command import completion
+from ops.command.output import AsJson, cell, command_line, console, print_json, table_of
 from ops.command.session import open_system
-from ops.confirmation import SHOWN_HEADERS, authorization, confirm, exit_code_of, token_of
-from ops.errors import NotAskedError
-from ops.system import Reply
+from ops.domain.errors import NOT_ASKED
 from service_runtime.clock import SystemClock
 
 HELP = """Confirm a payment by POST /payment/confirm, and print the answer.
@@ -39,7 +49,10 @@ Tx = Annotated[str | None, typer.Option(help="Transaction id [default: a new one
 Key = Annotated[str | None, typer.Option(help="Idempotency key [default: a new UUID].")]
 Amount = Annotated[str | None, typer.Option(help="In major units, such as 5200.00.")]
 Currency = Annotated[str | None, typer.Option(help="ISO 4217 [default: USD].")]
-From = Annotated[str | None, typer.Option("--from", help="Account that pays.")]
+From = Annotated[
+    str | None,
+    typer.Option("--from", help="Account that pays.", autocompletion=completion.accounts),
+]
 To = Annotated[str | None, typer.Option("--to", help="Account that is paid.")]
 Otp = Annotated[str | None, typer.Option(help="One-time code, 6 digits.")]
 User = Annotated[str | None, typer.Option(help="Act as this user, with a token from the issuer.")]
@@ -66,10 +79,11 @@ def pay(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Confirm a payment."""
     if user and token:
-        raise NotAskedError("--user and --token exclude one another: give one of them")
+        raise typer.BadParameter("--user and --token exclude one another: give one of them")
+    tx, key = tx or f"tx-{SystemClock().new_id()}", key or str(SystemClock().new_id())
     body = {
-        "transaction_id": tx or f"tx-{SystemClock().new_id()}",
-        "idempotency_key": key or str(SystemClock().new_id()),
+        "transaction_id": tx,
+        "idempotency_key": key,
         "amount": amount,
         "currency": currency,
         "from_account": from_account,
@@ -80,8 +94,27 @@ def pay(  # noqa: PLR0913 - one parameter an option
     bearer = token_of(system, user) if user else token
     headers = authorization(bearer) | _client_headers(country, device)
     reply = confirm(system, body, headers)
+    exit_code = exit_code_of(reply.status, reply.body)
     _print_reply(body, reply, as_json=as_json)
-    raise typer.Exit(exit_code_of(reply.status, reply.body))
+    if exit_code and not as_json:
+        options = {"--tx": tx, "--key": key, "--user": user}
+        console().print(cell(f"next: `{next_after(exit_code, reply, options)}`"))
+    raise typer.Exit(exit_code)
+
+
+def next_after(exit_code: int, reply: Reply, options: Mapping[str, str | None]) -> str:
+    """Return the command to run after an answer that is not yet, or not, a confirmation."""
+    repeat = command_line("pay", options=options)
+    told = reply.body if isinstance(reply.body, dict) else {}
+    if exit_code == PENDING:
+        return repeat
+    if exit_code == CODE_ASKED or told.get("error") == "Invalid OTP":
+        return f"{repeat} --otp CODE"
+    if exit_code == NOT_ASKED:
+        return "make logs S=gateway"
+    if told.get("status") == "DECLINED":
+        return command_line("show", str(options["--tx"]), options={})
+    return "countersign pay --help"
 
 
 def _client_headers(country: str | None, device: str | None) -> dict[str, str]:

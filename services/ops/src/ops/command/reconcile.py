@@ -6,10 +6,13 @@ from urllib.parse import quote
 
 import typer
 
+from ops.clients.listings import CASES
+from ops.command import completion
 from ops.command.actor import Actor, actor_of
 from ops.command.output import AsJson, cell, console, print_json, table_of
 from ops.command.session import open_system
-from ops.errors import REFUSED
+from ops.command.times import Utc
+from ops.domain.errors import REFUSED
 
 RECONCILE_HELP = """Read a partner's statement of one day, and compare it with our instructions.
 
@@ -60,6 +63,11 @@ Examples:
 \b
 Exit codes: 0 proposed or resolved; 1 refused; 2 wrong usage, or settlement could not be asked."""
 
+CaseId = Annotated[
+    str, typer.Argument(metavar="ID", help="The case's id.", autocompletion=completion.cases)
+]
+_STATUSES = ("OPEN", "PROPOSED", "RESOLVED")
+_RESOLUTIONS = ("SETTLE", "RETURN", "EXPLAINED")
 _COUNTS = ("matched", "in_motion", "missing_there", "missing_here", "amount_differs")
 _LISTED = ("id", "kind", "partner", "day", "status", "resolution", "proposed_by", "details")
 
@@ -73,7 +81,9 @@ cases = typer.Typer(
 def reconcile(
     context: typer.Context,
     *,
-    partner: Annotated[str, typer.Option(help="Whose statement.")],
+    partner: Annotated[
+        str, typer.Option(help="Whose statement.", autocompletion=completion.partners)
+    ],
     date: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Of which day, in UTC.")],
     as_json: AsJson = False,
 ) -> None:
@@ -104,13 +114,15 @@ def _show_report(report: dict[str, Any]) -> None:
 def list_cases(
     context: typer.Context,
     *,
-    status: Annotated[str | None, typer.Option(help="OPEN, PROPOSED or RESOLVED.")] = None,
+    status: Annotated[
+        str | None,
+        typer.Option(help="OPEN, PROPOSED or RESOLVED.", autocompletion=lambda: _STATUSES),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="The oldest so many.")] = 100,
     as_json: AsJson = False,
 ) -> None:
     """List cases."""
-    query = {"status": status, "limit": limit}
-    found = open_system(context).get("settlement", "/admin/cases", **query)["cases"]
+    found = open_system(context).rows(CASES, status=status, limit=limit)
     if as_json:
         print_json(found)
     elif found:
@@ -122,8 +134,9 @@ def list_cases(
 @cases.command("show", help=SHOW_HELP)
 def show_case(
     context: typer.Context,
-    case_id: Annotated[str, typer.Argument(metavar="ID", help="The case's id.")],
+    case_id: CaseId,
     *,
+    _utc: Utc = False,
     as_json: AsJson = False,
 ) -> None:
     """Show a case."""
@@ -137,9 +150,14 @@ def show_case(
 @cases.command("resolve", help=RESOLVE_HELP)
 def resolve_case(  # noqa: PLR0913 - one parameter an option
     context: typer.Context,
-    case_id: Annotated[str, typer.Argument(metavar="ID", help="The case's id.")],
+    case_id: CaseId,
     *,
-    resolution: Annotated[str, typer.Option("--as", help="SETTLE, RETURN or EXPLAINED.")],
+    resolution: Annotated[
+        str,
+        typer.Option(
+            "--as", help="SETTLE, RETURN or EXPLAINED.", autocompletion=lambda: _RESOLUTIONS
+        ),
+    ],
     note: Annotated[str, typer.Option(help="Why; kept with the case, told to no topic.")],
     actor: Actor = "",
     as_json: AsJson = False,

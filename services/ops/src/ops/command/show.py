@@ -1,17 +1,23 @@
 """`countersign show`: everything that the services know of one payment."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from ops.command.output import AsJson, cell, clock_time, console, money, print_json, table_of
+from ops.clients.payments import Known, find_payments, known_of
+from ops.clients.system import System
+from ops.command.output import AsJson, cell, command_line, console, money, print_json, table_of
 from ops.command.session import open_system
-from ops.errors import NOT_ASKED, AmbiguousError, RefusedError
-from ops.payments import Known, find_payments, known_of
+from ops.command.times import Utc, clock_time, distance, moment_in, shown, zone_of
+from ops.command.watching import Look, Watch, look
+from ops.domain.errors import NOT_ASKED, AmbiguousError, RefusedError
+from ops.domain.rows import Row
+from service_runtime.clock import SystemClock
 
-HELP = """Show one payment: its state, ledger, risk, settlement, codes, messages and timeline.
+HELP = """Show one payment: what it waits for, ledger, risk, settlement, codes, messages, timeline.
 
 TX is the client's transaction id, or what log lines say of a payment: its payment_id or uetr.
 Several users may use the same transaction id; then all are listed, and --user says which one is
@@ -21,12 +27,17 @@ meant.
 Examples:
   countersign show tx-987
   countersign show tx-987 --user usr-456
-  countersign show tx-987 --json | jq .payment.state
+  countersign show tx-987 --watch
+  countersign show tx-987 --json | jq .waits_for
+
+\b
+With --watch it looks again every 2 s, until the payment waits for nothing or Ctrl-C.
 
 \b
 Exit codes: 0 shown; 1 no such payment; 5 several match: give --user; 2 somebody could not be
 asked (what is known is shown all the same)."""
 
+AGAIN_AFTER_S = 2.0
 _FIELDS = (
     "payment_id",
     "user_id",
@@ -78,26 +89,39 @@ def show(
     tx: Annotated[str, typer.Argument(metavar="TX", help="Transaction id, payment id or UETR.")],
     *,
     user: Annotated[str | None, typer.Option(help="Whose payment.")] = None,
+    watch: Watch = False,
+    _utc: Utc = False,
     as_json: AsJson = False,
 ) -> None:
     """Show one payment."""
     system = open_system(context)
+
+    def ask() -> Look:
+        known = known_of(system, _one(system, tx, user, as_json=as_json), SystemClock().now())
+
+        def show_it() -> None:
+            if as_json:
+                print_json(known.as_dict())
+            else:
+                show_payment(console(), known)
+
+        is_over = not (known.waits_for or known.missing)
+        return Look(show_it, NOT_ASKED if known.missing else 0, is_last=is_over)
+
+    look(ask, again_after_s=AGAIN_AFTER_S if watch else None)
+
+
+def _one(system: System, tx: str, user: str | None, *, as_json: bool) -> Row:
     found = find_payments(system, tx, user)
     if not found:
         whose = f" of {user}" if user else ""
-        raise RefusedError(
-            f"no payment{whose} has the transaction id, id or UETR {tx}: check the spelling"
-        )
+        what = f"no payment{whose} has the transaction id, id or UETR {tx}"
+        raise RefusedError(what, "countersign accounts list")
     if len(found) > 1:
         _list_matches(found, as_json=as_json)
-        raise AmbiguousError(f"{len(found)} payments match {tx}: add --user")
-    known = known_of(system, found[0])
-    if as_json:
-        print_json(known.as_dict())
-    else:
-        show_payment(console(), known)
-    if known.missing:
-        raise typer.Exit(NOT_ASKED)
+        then = command_line("show", tx, options={"--user": found[-1]["user_id"]})
+        raise AmbiguousError(f"{len(found)} payments match {tx}", then)
+    return found[0]
 
 
 def _list_matches(found: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
@@ -115,17 +139,34 @@ def show_payment(screen: Console, known: Known) -> None:
     amount = ("amount", f"{payment['amount']} {payment['currency']}")
     rows = [(name, payment.get(name)) for name in _FIELDS if payment.get(name) is not None]
     screen.print(table_of(f"Payment {payment['transaction_id']}", ("", ""), [amount, *rows]))
+    _show_waits(screen, known)
     _show_ledger(screen, payment["entries"])
     for title, lines in (
         ("Risk", known.assessments),
         ("Settlement", known.instructions),
         ("One-time codes", known.challenges),
         ("Messages", known.deliveries),
+        ("Cases", known.cases),
     ):
         _show_rows(screen, title, lines)
     show_timeline(screen, known.timeline)
     for sentence in known.missing:
         screen.print(f"[yellow]not shown:[/] {cell(sentence)}")
+
+
+def _show_waits(screen: Console, known: Known) -> None:
+    screen.print()
+    if not known.waits_for:
+        screen.print(f"It waits for nothing{' that is known' if known.missing else ''}.")
+        return
+    now = SystemClock().now()
+    rows = [(one.what, _until(one.until, now), one.then) for one in known.waits_for]
+    screen.print(table_of("It waits for", ("", "until", "then"), rows))
+
+
+def _until(text: str | None, now: datetime) -> str:
+    moment = moment_in(text or "")
+    return f"{shown(moment)}, {distance(moment, now)}" if moment else "-"
 
 
 def _show_ledger(screen: Console, entries: Sequence[Mapping[str, Any]]) -> None:
@@ -160,12 +201,14 @@ def show_timeline(screen: Console, rows: Sequence[Mapping[str, Any]]) -> None:
     """Print a payment's entries of the audit log, by time."""
     if not rows:
         return
+    times = [datetime.fromisoformat(row["created_at"]) for row in rows]
     lines = (
-        (clock_time(row["created_at"]), row["event"], row["topic"], _details(row["metadata"]))
-        for row in rows
+        (clock_time(time), row["event"], row["topic"], _details(row["metadata"]))
+        for time, row in zip(times, rows, strict=True)
     )
     screen.print()
-    screen.print(table_of("Timeline", ("time (UTC)", "event", "topic", "details"), lines))
+    columns = (f"time ({zone_of(times[0])})", "event", "topic", "details")
+    screen.print(table_of("Timeline", columns, lines))
 
 
 def _details(metadata: Mapping[str, Any]) -> str:

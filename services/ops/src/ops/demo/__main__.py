@@ -4,14 +4,15 @@ import os
 import sys
 import time
 
-from ops.addresses import find_addresses
+from ops.clients.addresses import find_addresses
+from ops.clients.pages import answers, pages_of
+from ops.clients.system import System
 from ops.command.session import OFFSET_VARIABLE
 from ops.demo.following import follow, show_balances, show_log, show_messages
 from ops.demo.requests import Run, play, prepare
 from ops.demo.scenarios import SCENARIOS, SHOWN, Cast
 from ops.demo.screen import Screen
-from ops.errors import NotAskedError, OpsError
-from ops.system import System
+from ops.domain.errors import NotAskedError, OpsError
 from service_runtime.clock import SystemClock
 
 _RUN_ALPHABET = "abcdefghjkmnpqrstvwxyz23456789"
@@ -31,7 +32,8 @@ def main() -> int:
 def _offset() -> int:
     text = os.environ.get(OFFSET_VARIABLE, "0")
     if not text.isdecimal():
-        raise NotAskedError(f"{OFFSET_VARIABLE}: must be a number, as given to the stack")
+        what = f"{OFFSET_VARIABLE}: must be a number, as given to the stack"
+        raise NotAskedError(what, f"unset {OFFSET_VARIABLE}")
     return int(text)
 
 
@@ -55,18 +57,12 @@ def _play(system: System) -> int:
 def _show_where(run: Run) -> None:
     """Print where to look, and what to type."""
     run.screen.part("Where to look")
-    urls = run.system.addresses.urls
-    pages = [
-        ("the API, to try out", "gateway", "/docs"),
-        ("SMS that were sent", "twilio", "/messages"),
-        ("e-mails that were sent", "sendgrid", "/messages"),
-        ("what the banks booked", "partner_bank", f"/statement?date={SystemClock().now().date()}"),
-        ("invariants, as metrics", "ops", "/metrics"),
-    ]
-    rows = [(title, urls[name] + path) for title, name, path in pages if name in urls]
+    pages = pages_of(run.system.addresses, SystemClock().now().date())
+    rows = [(page.title, page.url) for page in pages if answers(page)]
     shown = run.cast.transaction(SHOWN)
     commands = [
         ("all about a payment", f".venv/bin/countersign show {shown}"),
+        ("these addresses", ".venv/bin/countersign open"),
         ("the invariants", ".venv/bin/countersign check"),
         ("one more payment", ".venv/bin/countersign pay --help"),
         ("processes, logs, end", "make status, make logs S=confirm, make down"),

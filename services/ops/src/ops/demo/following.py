@@ -1,15 +1,17 @@
 """What becomes of the payments after their answers: settlement, messages, balances, the log."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from itertools import chain
 
+from ops.clients.listings import ACCOUNTS, MAILS, SMS, TIMELINE, Listing
+from ops.clients.openings import contact_of
+from ops.clients.payments import find_payments
 from ops.command.output import money
 from ops.command.show import show_timeline
 from ops.demo.requests import Run
 from ops.demo.scenarios import Scenario
-from ops.openings import contact_of
-from ops.payments import find_payments
+from ops.domain.rows import Row
 
 SETTLED_WITHIN_S = 60.0
 TOLD_WITHIN_S = 15.0
@@ -61,7 +63,9 @@ def _look(run: Run, transaction: str, waiting: Open, seen: dict[str, str], start
         )
 
 
-def until(find: Callable[[], Any], is_enough: Callable[[Any], bool], deadline_s: float) -> Any:
+def until(
+    find: Callable[[], list[Row]], is_enough: Callable[[list[Row]], bool], deadline_s: float
+) -> list[Row]:
     """Look again until there is enough or the time has come; return what there is."""
     while True:
         found = find()
@@ -78,8 +82,8 @@ def show_messages(run: Run, scenarios: Sequence[Scenario]) -> None:
     for scenario in scenarios:
         contact = contact_of(run.cast.user(scenario))
         for provider, to, count in (
-            ("twilio", contact["phone"], scenario.sms),
-            ("sendgrid", contact["email"], scenario.emails),
+            (SMS, contact["phone"], scenario.sms),
+            (MAILS, contact["email"], scenario.emails),
         ):
             if count:
                 messages = _messages(run, (provider, to), count, deadline_s)
@@ -90,18 +94,13 @@ def show_messages(run: Run, scenarios: Sequence[Scenario]) -> None:
     run.screen.table("", ("to", "subject", "text"), rows)
 
 
-def _messages(
-    run: Run, where: tuple[str, str], count: int, deadline_s: float
-) -> Sequence[Mapping[str, Any]]:
+def _messages(run: Run, where: tuple[Listing, str], count: int, deadline_s: float) -> Sequence[Row]:
     """Return what a provider got for a recipient, once it is enough."""
     provider, to = where
-
-    def find() -> list[Mapping[str, Any]]:
-        found: list[Mapping[str, Any]] = run.system.get(provider, "/messages", to=to)["messages"]
-        return found
-
-    messages: list[Mapping[str, Any]] = until(find, lambda found: len(found) >= count, deadline_s)
-    sentence = f"{to} got {len(messages)} messages from {provider}, expected {count}"
+    messages = until(
+        lambda: run.system.rows(provider, to=to), lambda found: len(found) >= count, deadline_s
+    )
+    sentence = f"{to} got {len(messages)} messages from {provider.owner}, expected {count}"
     run.expect(holds=len(messages) == count, sentence=sentence)
     return messages
 
@@ -109,8 +108,9 @@ def _messages(
 def show_balances(run: Run, scenarios: Sequence[Scenario]) -> None:
     """Print what is in the customers' accounts now, and in our own."""
     run.screen.part("The ledger")
-    ours = _accounts(run, "in-flight:") + _accounts(run, "clearing:")
-    theirs = {one["id"]: one for one in _accounts(run, f"demo-{run.cast.run}-")}
+    prefixes = ("in-flight:", "clearing:", f"demo-{run.cast.run}-")
+    *ours, found = (run.system.rows(ACCOUNTS, prefix=prefix) for prefix in prefixes)
+    theirs = {one["id"]: one for one in found}
     for scenario in scenarios:
         account = theirs.get(run.cast.user(scenario), {})
         if scenario.has_account:
@@ -119,16 +119,9 @@ def show_balances(run: Run, scenarios: Sequence[Scenario]) -> None:
             run.expect(holds=held == expected, sentence=sentence)
     rows = [
         (one["id"], one["owner"], money(one["balance_minor"], one["currency"]))
-        for one in [*theirs.values(), *ours]
+        for one in chain(theirs.values(), *ours)
     ]
     run.screen.table("", ("account", "owner", "balance"), rows)
-
-
-def _accounts(run: Run, prefix: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = run.system.get("confirm", "/admin/accounts", prefix=prefix)[
-        "accounts"
-    ]
-    return found
 
 
 def show_log(run: Run, scenario: Scenario) -> None:
@@ -141,15 +134,11 @@ def show_log(run: Run, scenario: Scenario) -> None:
     payment_id = matches[0]["payment_id"]
     wanted = {"PAYMENT_REQUESTED", "RISK_ASSESSED", "OTP_CHALLENGED", "OTP_VERIFIED"}
     wanted |= {"PAYMENT_CONFIRMED", "SETTLEMENT_SETTLED", "NOTIFICATION_DELIVERED"}
-
-    def find() -> list[Mapping[str, Any]]:
-        rows: list[Mapping[str, Any]] = run.system.get(
-            "audit", "/admin/timeline", payment_id=payment_id
-        )["rows"]
-        return rows
-
-    deadline_s = time.monotonic() + TOLD_WITHIN_S
-    rows = until(find, lambda found: not wanted - {row["event"] for row in found}, deadline_s)
+    rows = until(
+        lambda: run.system.rows(TIMELINE, payment_id=payment_id),
+        lambda found: not wanted - {row["event"] for row in found},
+        time.monotonic() + TOLD_WITHIN_S,
+    )
     show_timeline(run.screen.console, rows)
     missing = sorted(wanted - {row["event"] for row in rows})
     run.expect(holds=not missing, sentence=f"the log lacks {', '.join(missing)}")

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ops.confirmation import PENDING, authorization, confirm, exit_code_of, token_of
+from ops.clients.confirmation import PENDING, authorization, confirm, exit_code_of, token_of
+from ops.clients.openings import Order, open_accounts
+from ops.clients.system import Reply, System
 from ops.demo.scenarios import Cast, Scenario, Step
 from ops.demo.screen import Screen
-from ops.openings import Order, open_accounts
-from ops.system import Reply, System
 
 ASK_AGAIN_S = 1.0
 MOST_ASKED = 5

@@ -7,8 +7,8 @@ from typing import Any
 from rich.rule import Rule
 from rich.text import Text
 
+from ops.clients.system import Reply
 from ops.command.output import console, table_of
-from ops.system import Reply
 
 
 class Screen:

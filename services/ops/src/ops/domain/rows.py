@@ -1,11 +1,16 @@
 """What the owners export about a payment, as types."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from payment_schemas.money import Money
+
+Row = Mapping[str, Any]
+"""A row as an owner answers with it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ops.check import timeline
-from ops.check.rows import (
+from ops.domain import timeline
+from ops.domain.rows import (
     Assessment,
     Challenges,
     Deliveries,
@@ -14,7 +14,7 @@ from ops.check.rows import (
     Timeline,
     major,
 )
-from ops.check.timeline import Fault
+from ops.domain.timeline import Fault
 
 MOST_MOVEMENTS = {"SETTLED": 1, "PENDING": 1, "SENT": 1, "UNKNOWN": 1, "RECONCILE": 1}
 """By settlement status; any other (REJECTED, or nothing to settle) moves none."""

@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ops.errors import NotAskedError
-from ops.system import System
+from ops.clients.system import System
+from ops.domain.errors import NotAskedError
 from payment_schemas.money import DECIMALS, amount_minor_of
 
 SLICE = 1000

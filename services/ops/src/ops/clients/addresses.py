@@ -6,12 +6,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ops.errors import NotAskedError
+from ops.domain.errors import NotAskedError
 
 OWNERS = ("confirm", "risk", "otp", "settlement", "notification", "audit")
 """Who owns state, and answers for it under `/admin`."""
-JAEGER_PORT = 16686
-ZIPKIN_PORT = 9411
+PAGES = {
+    "compose": {
+        "jaeger": (16686, ""),
+        "grafana": (3001, ""),
+        "prometheus": (9090, "/alerts"),
+        "logs": (3001, "/explore"),
+    },
+    # Jaeger's and Grafana's pages need an engine; without, Zipkin's and VictoriaMetrics' show it.
+    "native": {
+        "jaeger": (9411, "/zipkin"),
+        "grafana": (3001, "/vmui/#/dashboards"),
+        "prometheus": (9090, "/api/v1/alerts"),
+    },
+}
+"""By kind of stack: port and path of what observes it."""
+_TRACE = {"compose": "/trace/", "native": "/traces/"}
 _VARIABLES = {
     "gateway": "GATEWAY_URL",
     "issuer": "ISSUER_URL",
@@ -30,39 +44,37 @@ class Addresses:
     credential_file: str = ""
     traces: str = ""
     """Where a trace is shown; its id is appended."""
+    pages: Mapping[str, str] = field(default_factory=dict)
+    """Where what observes the system shows it, by name."""
 
     def url(self, name: str) -> str:
         """Return the address of a process; raise NotAskedError, saying how to make it known."""
         if name not in self.urls:
-            raise NotAskedError(
-                f"the address of {name} is not known: start the system with `make up`,"
-                f" or set {_VARIABLES.get(name, 'ADMIN_URLS')}"
-            )
+            raise _unknown(f"the address of {name}", _VARIABLES.get(name, "ADMIN_URLS"))
         return self.urls[name]
 
     def brokers(self) -> str:
         """Return Kafka's address; raise NotAskedError where it is not known."""
         if not self.kafka:
-            raise NotAskedError(
-                "Kafka's address is not known: start the system with `make up`,"
-                " or set KAFKA_BOOTSTRAP_SERVERS"
-            )
+            raise _unknown("Kafka's address", "KAFKA_BOOTSTRAP_SERVERS")
         return self.kafka
 
     def credential(self) -> str:
         """Return the bearer secret of ops; raise NotAskedError where it cannot be read."""
         if not self.credential_file:
-            raise NotAskedError(
-                "the credential of ops is not known: start the system with `make up`,"
-                " or set INTERNAL_CREDENTIAL_FILE"
-            )
+            raise _unknown("the credential of ops", "INTERNAL_CREDENTIAL_FILE")
         try:
             return Path(self.credential_file).read_text(encoding="utf-8").strip()
         except OSError as error:
             raise NotAskedError(
                 f"INTERNAL_CREDENTIAL_FILE: {self.credential_file} cannot be read"
-                f" ({error.strerror}): run as the user who started the system"
+                f" ({error.strerror}) by this user",
+                f"ls -l {self.credential_file}",
             ) from None
+
+
+def _unknown(what: str, variable: str) -> NotAskedError:
+    return NotAskedError(f"{what} is not known, {variable} is not set either", "make up")
 
 
 def find_addresses(environment: Mapping[str, str], offset: int = 0) -> Addresses:
@@ -80,6 +92,7 @@ def find_addresses(environment: Mapping[str, str], offset: int = 0) -> Addresses
         environment.get("KAFKA_BOOTSTRAP_SERVERS") or stack.get("kafka", ""),
         environment.get("INTERNAL_CREDENTIAL_FILE") or stack.get("credential_file", ""),
         environment.get("TRACES_URL") or stack.get("traces", ""),
+        stack.get("pages", {}),
     )
 
 
@@ -91,8 +104,18 @@ def _admin_urls(text: str) -> dict[str, str]:
     except ValueError:
         found = None
     if not isinstance(found, dict) or not all(isinstance(url, str) for url in found.values()):
-        raise NotAskedError("ADMIN_URLS: must be a JSON object, owner -> address")
+        what = "ADMIN_URLS: must be a JSON object, owner -> address"
+        raise NotAskedError(what, "printenv ADMIN_URLS")
     return {name: url.rstrip("/") for name, url in found.items()}
+
+
+def known_partners() -> tuple[str, ...]:
+    """Return the names of the partner banks, where the stack's package is at hand."""
+    try:
+        from local_stack.credentials import PARTNERS  # noqa: PLC0415 - as below
+    except ImportError:
+        return ()
+    return PARTNERS
 
 
 def _stack(offset: int) -> dict[str, Any]:
@@ -107,15 +130,14 @@ def _stack(offset: int) -> dict[str, Any]:
     except StackError:
         return {}
     credential = found.credentials.path("internal-credential-ops")
-    # Jaeger's page needs an engine; beside it, Zipkin's shows the same traces.
-    jaeger, zipkin = JAEGER_PORT + offset, ZIPKIN_PORT + offset
-    shown = {
-        "compose": f"http://127.0.0.1:{jaeger}/trace/",
-        "native": f"http://127.0.0.1:{zipkin}/zipkin/traces/",
+    pages = {
+        name: f"http://127.0.0.1:{port + offset}{path}"
+        for name, (port, path) in PAGES.get(found.kind, {}).items()
     }
     return {
         "urls": found.urls,
         "kafka": found.kafka,
         "credential_file": str(credential),
-        "traces": shown.get(found.kind, ""),
+        "traces": pages.get("jaeger", "") + _TRACE.get(found.kind, ""),
+        "pages": pages,
     }

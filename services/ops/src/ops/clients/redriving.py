@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from aiokafka.errors import KafkaError
 
-from ops.dead_letters import DeadLetter
-from ops.errors import NotAskedError
-from ops.masking import masked_text
+from ops.clients.dead_letters import DeadLetter
+from ops.domain.errors import NotAskedError
+from ops.domain.masking import masked_text
 from payment_schemas.cloudevents import Attributes, headers_of
 from payment_schemas.events.record import AuditRecorded
 from payment_schemas.ids import EventId
@@ -57,7 +57,8 @@ def redrive(brokers: str, letters: Sequence[DeadLetter], order: Order, clock: Cl
     except (KafkaError, ServiceError, TimeoutError) as error:
         raise NotAskedError(
             f"Kafka at {brokers} took {redriving.sent} of {len(letters)} messages"
-            f" ({type(error).__name__}): see `make status`, then run it again"
+            f" ({type(error).__name__}): run it again once Kafka is up",
+            "make status",
         ) from None
     return redriving.sent
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ops.errors import NOT_ASKED, REFUSED
-from ops.system import Reply, System
+from ops.clients.system import Reply, System
+from ops.domain.errors import NOT_ASKED, REFUSED
 
 SUCCESS = 0
 CODE_ASKED = 3

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from ops.errors import NotAskedError
+from ops.domain.errors import NotAskedError
 from service_runtime import fetched
 
 REQUEST_TIMEOUT_MS = 10_000
@@ -28,13 +28,12 @@ def answered(work: Coroutine[Any, Any, T], brokers: str, within_s: float) -> T:
         return asyncio.run(_bounded(work, within_s))
     except TimeoutError:
         raise NotAskedError(
-            f"Kafka at {brokers} did not hand over all records within {within_s:.0f} s:"
-            " see `make status`, or ask for less"
+            f"Kafka at {brokers} did not hand over all records within {within_s:.0f} s",
+            "make status",
         ) from None
     except KafkaError as error:
-        raise NotAskedError(
-            f"Kafka at {brokers} cannot be asked ({type(error).__name__}): see `make status`"
-        ) from None
+        what = f"Kafka at {brokers} cannot be asked ({type(error).__name__})"
+        raise NotAskedError(what, "make status") from None
 
 
 async def _bounded(work: Coroutine[Any, Any, T], within_s: float) -> T:

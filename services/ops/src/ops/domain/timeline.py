@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ops.check.rows import Payment, Timeline
+from ops.domain.rows import Payment, Timeline
 
 REQUESTED = "PAYMENT_REQUESTED"
 OTP_REQUESTED = "OTP_REQUESTED"

@@ -8,10 +8,16 @@ AMBIGUOUS = 5
 """Several things match; one has to be named."""
 
 
+HELP = "countersign --help"
+
+
 class OpsError(Exception):
-    """A sentence for the operator: what is wrong, and what to do next."""
+    """A sentence for the operator: what is wrong, and the command to run next."""
 
     exit_code = NOT_ASKED
+
+    def __init__(self, what: str, then: str = HELP) -> None:
+        super().__init__(f"{what}; next: `{then}`")
 
 
 class NotAskedError(OpsError):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ops.topics import answered, partitions_of, reader, records_in, spans_of
+from ops.clients.topics import answered, partitions_of, reader, records_in, spans_of
 from payment_schemas.cloudevents import Headers
 from service_runtime.dead_letters import SUFFIX
 

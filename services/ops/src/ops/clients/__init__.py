@@ -1,0 +1,1 @@
+"""The running system, asked over HTTP and Kafka."""

@@ -1,0 +1,38 @@
+"""The routes that answer with rows: the one list of them, for everybody who asks."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+FIRST = str(UUID(int=0))
+"""An id before all payments, behind which an export begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Whose route it is, and under which name its answer holds the rows."""
+
+    owner: str
+    path: str
+    name: str
+    page: int = 1000
+    """The owner's own limit of rows."""
+
+
+PAYMENTS = Listing("confirm", "/admin/payments", "payments")
+ACCOUNTS = Listing("confirm", "/admin/accounts", "accounts")
+INSTRUCTIONS = Listing("settlement", "/admin/instructions", "instructions")
+CASES = Listing("settlement", "/admin/cases", "cases")
+ASSESSMENTS = Listing("risk", "/admin/assessments", "assessments")
+CHALLENGES = Listing("otp", "/admin/challenges", "challenges")
+DELIVERIES = Listing("notification", "/admin/deliveries", "deliveries")
+TIMELINE = Listing("audit", "/admin/timeline", "rows")
+
+PAYMENTS_EXPORT = Listing("confirm", "/admin/payments/export", "payments")
+INSTRUCTIONS_EXPORT = Listing("settlement", "/admin/instructions/export", "instructions")
+TIMELINES_EXPORT = Listing("audit", "/admin/timelines", "timelines", page=500)
+CHALLENGES_EXPORT = Listing("otp", "/admin/challenges/export", "challenges")
+ASSESSMENTS_EXPORT = Listing("risk", "/admin/assessments/export", "assessments")
+DELIVERIES_EXPORT = Listing("notification", "/admin/deliveries/export", "deliveries")
+
+SMS = Listing("twilio", "/messages", "messages")
+MAILS = Listing("sendgrid", "/messages", "messages")

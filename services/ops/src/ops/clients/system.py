@@ -1,0 +1,170 @@
+"""The API client of operations: the running system over HTTP, asked with a deadline each.
+
+The command, the demonstration, both checks and the benchmark's customers use it.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from ops.clients.addresses import Addresses
+from ops.clients.listings import FIRST, Listing
+from ops.domain.errors import HELP, NotAskedError, RefusedError
+from ops.domain.rows import Row
+
+CONNECT_WITHIN_S = 3.0
+ANSWER_WITHIN_S = 30.0
+"""Longer than the gateway's own deadline of 10 s, so that its 202 is seen."""
+CHECK_WITHIN_S = 90.0
+WHOLE_CHECK_WITHIN_S = 360.0
+"""An owner gives each statement of a whole check 5 min."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer as it came."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+    text: str
+    took_ms: float
+
+
+class System:
+    """Whoever can be asked. Methods raise NotAskedError or RefusedError."""
+
+    def __init__(self, addresses: Addresses, when_refused: str = HELP) -> None:
+        self.addresses = addresses
+        self._when_refused = when_refused
+        """The command that an operator whose request is refused runs next."""
+        self._http = httpx.Client(follow_redirects=False, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def rows(self, listing: Listing, **query: Any) -> list[Row]:
+        """Ask an owner for rows."""
+        found: list[Row] = self.get(listing.owner, listing.path, **query)[listing.name]
+        return found
+
+    def pages(self, listing: Listing, after: str = FIRST, page: int | None = None) -> Iterator[Row]:
+        """Yield an export's rows behind the id `after`, page by page, until a page is empty."""
+        limit = min(page or listing.page, listing.page)
+        while rows := self.rows(listing, after=after, limit=limit):
+            yield from rows
+            after = str(rows[-1]["payment_id"])
+
+    def get(self, name: str, path: str, **query: Any) -> Any:
+        """Ask a process for what it knows."""
+        given = {key: value for key, value in query.items() if value is not None}
+        return self._accepted(name, self._request(name, "GET", path, params=given))
+
+    def post(self, name: str, path: str, body: Mapping[str, Any]) -> Any:
+        """Tell a process to do something."""
+        return self._accepted(name, self._request(name, "POST", path, json=body))
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        headers: Mapping[str, str],
+    ) -> Reply:
+        """Speak to the gateway as a client does; every answer of it is an answer."""
+        request = self._request("gateway", method, path, json=body, headers=dict(headers))
+        response = self._send("gateway", request)
+        return Reply(
+            response.status_code,
+            response.headers,
+            _json_of(response),
+            response.text,
+            response.elapsed.total_seconds() * 1000,
+        )
+
+    @contextmanager
+    def stream(self, name: str, path: str, **query: Any) -> Iterator[Iterator[str]]:
+        """Read an answer piece by piece: it may be larger than memory."""
+        request = self._request(name, "GET", path, params=query)
+        try:
+            with closing(self._http.send(request, stream=True)) as response:
+                if response.is_error:
+                    response.read()
+                self._check_status(name, response)
+                yield response.iter_text()
+        except httpx.HTTPError as error:
+            raise _not_asked(name, request, error) from None
+
+    def _request(self, name: str, method: str, path: str, **content: Any) -> httpx.Request:
+        if path.startswith("/admin"):
+            content["headers"] = {"Authorization": f"Bearer {self.addresses.credential()}"}
+        timeout = httpx.Timeout(_deadline_s(path, content), connect=CONNECT_WITHIN_S)
+        url = self.addresses.url(name) + path
+        return self._http.build_request(method, url, timeout=timeout, **content)
+
+    def _send(self, name: str, request: httpx.Request) -> httpx.Response:
+        try:
+            return self._http.send(request)
+        except httpx.HTTPError as error:
+            raise _not_asked(name, request, error) from None
+
+    def _accepted(self, name: str, request: httpx.Request) -> Any:
+        response = self._send(name, request)
+        self._check_status(name, response)
+        body = _json_of(response)
+        if body is None:
+            what = f"{name} did not answer in JSON: is another program at its port?"
+            raise NotAskedError(what, "make status")
+        return body
+
+    def _check_status(self, name: str, response: httpx.Response) -> None:
+        """Pass over a success; raise what any other answer means."""
+        if response.is_success:
+            return
+        body = _json_of(response)
+        told = body if isinstance(body, dict) else {}
+        words = [told.get("error") or f"status {response.status_code}", told.get("details")]
+        what = f"{name} refused: {', '.join(str(word) for word in words if word)}"
+        if response.status_code in (401, 403):
+            what += "; INTERNAL_CREDENTIAL_FILE must hold the secret of ops"
+            raise NotAskedError(what, f"make restart S={name}")
+        if response.status_code >= 500 or response.status_code == 404:
+            raise NotAskedError(what, f"make logs S={name}")
+        raise RefusedError(what, self._when_refused)
+
+
+def _deadline_s(path: str, content: Mapping[str, Any]) -> float:
+    """Return how long an answer is waited for: longest where it is about all history."""
+    if path != "/admin/check":
+        return ANSWER_WITHIN_S
+    return CHECK_WITHIN_S if "since" in content["params"] else WHOLE_CHECK_WITHIN_S
+
+
+def _not_asked(name: str, request: httpx.Request, error: httpx.HTTPError) -> NotAskedError:
+    if isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout):
+        return NotAskedError(f"{name} gave no answer in time", f"make logs S={name}")
+    place = f"{request.url.scheme}://{request.url.netloc.decode()}"
+    return NotAskedError(f"{name} cannot be reached at {place}", "make up")
+
+
+def _json_of(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return None

@@ -1,0 +1,94 @@
+"""The command completes in the shell: the printed script, run by bash, and what zsh is told."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from typer.testing import CliRunner
+
+from ops.command.main import app
+
+BASH = shutil.which("bash")
+COMMAND = Path(sys.executable).parent / "countersign"
+ASK = """{script}
+COMP_WORDS=({words})
+COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+_countersign_completion {command}
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+
+
+def output_of(*command, **environment):
+    told = subprocess.run(  # noqa: S603 - ours
+        command, env=os.environ | environment, capture_output=True, text=True, check=True
+    )
+    assert told.stderr == ""
+    return told.stdout
+
+
+def completed_by_bash(*words, **environment):
+    quoted = " ".join(f"'{word}'" for word in ("countersign", *words))
+    script = CliRunner().invoke(app, ["completion", "bash"]).stdout
+    asking = ASK.format(script=script, command=COMMAND, words=quoted)
+    return output_of(BASH, "--norc", "-c", asking, **environment).split()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["re"], ["reconcile"]),
+        (["dlq", ""], ["list", "show", "redrive"]),
+        (["dlq", "list", "--topic", "settlement-q"], ["settlement-queue"]),
+    ],
+    ids=["a command", "its own commands", "a value"],
+)
+def test_bash_completes(words, expected):
+    assert completed_by_bash(*words) == expected
+
+
+def test_zsh_is_given_its_script_and_completions():
+    script = CliRunner().invoke(app, ["completion", "zsh"]).stdout
+    assert script.startswith("#compdef countersign")
+    asking = {"_COUNTERSIGN_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": "countersign open j"}
+    assert "jaeger" in output_of(COMMAND, **asking)
+
+
+@pytest.fixture
+def confirm(tmp_path):
+    """Somebody at confirm's address who knows two accounts; yields what the environment says."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = json.dumps({"accounts": [{"id": "acc-1"}, {"id": "acc-2"}]}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    (tmp_path / "secret").write_text("s3cret")
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield {
+            "ADMIN_URLS": json.dumps({"confirm": f"http://127.0.0.1:{server.server_port}"}),
+            "INTERNAL_CREDENTIAL_FILE": str(tmp_path / "secret"),
+        }
+        server.shutdown()
+        thread.join()
+
+
+def test_accounts_are_those_of_the_running_system(confirm):
+    assert completed_by_bash("pay", "--from", "acc", **confirm) == ["acc-1", "acc-2"]
+
+
+def test_where_nothing_runs_nothing_is_completed():
+    assert completed_by_bash("cases", "show", "", COUNTERSIGN_OFFSET="39999") == []
