@@ -21,7 +21,11 @@ from local_stack.inventory import Inventory
 ADMIN_PASSWORD = "database-admin"  # noqa: S105 - the name of a file
 MONITOR_PASSWORD = "database-monitor"  # noqa: S105 - the name of a file
 PARTNERS = ("first-bank", "north-bank", "south-bank")
-SCOPES = {"gateway": ["payment.read"], "ops": ["ops.read", "ops.write"]}
+SCOPES = {
+    "gateway": ["payment.read"],
+    "otp": ["contacts.query"],
+    "ops": ["ops.read", "ops.write"],
+}
 _KEY_BYTES = 32
 
 
