@@ -6,18 +6,12 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode
 
-from service_runtime.settings import KafkaSettings, SecretKey, SecretText
-
-
-def _listed(text: object) -> object:
-    if not isinstance(text, str):
-        return text
-    return [part.strip() for part in text.split(",") if part.strip()]
+from service_runtime.settings import KafkaSettings, Listed, SecretKey, SecretText, listed
 
 
 def _networks(text: object) -> object:
-    listed = _listed(text)
-    return [ip_network(part) for part in listed] if isinstance(listed, list) else listed
+    parts = listed(text)
+    return [ip_network(part) for part in parts] if isinstance(parts, list) else parts
 
 
 class Settings(KafkaSettings):
@@ -25,7 +19,7 @@ class Settings(KafkaSettings):
 
     port: int = Field(default=3000, ge=1, le=65535)
     redis_url: str
-    confirm_urls: Annotated[list[str], NoDecode, BeforeValidator(_listed)] = Field(min_length=1)
+    confirm_urls: Listed = Field(min_length=1)
     jwks_url: str
     token_issuer: str
     token_audience: str
