@@ -49,6 +49,8 @@ def test_an_answer_has_an_exit_code(status, body, expected):
         ["show"],
         ["accounts", "list"],
         ["accounts", "open"],
+        ["codes", "show"],
+        ["codes", "unlock"],
         ["dlq", "list"],
         ["dlq", "show"],
         ["dlq", "redrive"],

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ops.command import accounts, check, dlq, pay, reconcile, show
+from ops.command import accounts, check, codes, dlq, pay, reconcile, show
 from ops.command.session import OFFSET_VARIABLE
 from ops.errors import OpsError
 
@@ -27,6 +27,7 @@ app.command("pay", help=pay.HELP)(pay.pay)
 app.command("token", help=pay.TOKEN_HELP)(pay.token)
 app.command("show", help=show.HELP)(show.show)
 app.add_typer(accounts.app, name="accounts")
+app.add_typer(codes.app, name="codes")
 app.add_typer(dlq.app, name="dlq")
 app.command("reconcile", help=reconcile.RECONCILE_HELP)(reconcile.reconcile)
 app.add_typer(reconcile.cases, name="cases")
