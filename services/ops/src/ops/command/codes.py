@@ -67,6 +67,4 @@ def unlock_codes(
         print_json(found)
     else:
         wrong = found["wrong_in_a_row"]
-        console().print(
-            cell(f"{user} may use codes again, after {wrong} wrong ones in a row")
-        )
+        console().print(cell(f"{user} may use codes again, after {wrong} wrong ones in a row"))
