@@ -58,7 +58,11 @@ def test_keys_are_32_bytes_and_all_different(made):
 def test_each_caller_has_the_scopes_of_its_job(made):
     known = json.loads(made.read("internal-credentials"))
     scopes = {caller: one["scopes"] for caller, one in known.items()}
-    assert scopes == {"gateway": ["payment.read"], "ops": ["ops.read", "ops.write"]}
+    assert scopes == {
+        "gateway": ["payment.read"],
+        "otp": ["contacts.query"],
+        "ops": ["ops.read", "ops.write"],
+    }
 
 
 def test_the_issuers_key_is_an_ed25519_private_key(made):
