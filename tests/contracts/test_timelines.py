@@ -18,7 +18,10 @@ TOLD = {
     Status.DECLINED: "PAYMENT_DECLINED",
 }
 """Which entry tells of a step by the payment's own version."""
-ANSWERED = {Status.CHALLENGING: "OTP_CHALLENGED", Status.VERIFYING: "OTP_VERIFIED"}
+ANSWERED = {
+    Status.CHALLENGING: ("OTP_CHALLENGED", "OTP_REFUSED"),
+    Status.VERIFYING: ("OTP_VERIFIED",),
+}
 
 
 @st.composite
@@ -39,7 +42,8 @@ def logged(life):
         if status in TOLD:
             entries.append((TOLD[status], version))
         else:
-            entries.append((ANSWERED[life[version - 2]], None))
+            names = ANSWERED[life[version - 2]]
+            entries.append((names[version % len(names)], None))
         if status is Status.CONFIRMED:
             entries.append(("SETTLEMENT_REQUESTED", None))
     return entries

@@ -21,8 +21,11 @@ from confirm.domain.ledger import give_back
 from confirm.domain.payment import Payment
 from confirm.store import MemoryPayments
 from confirm.store import memory as confirm_memory
+from notification import handlers as notification_handlers
 from otp.domain import Try, judge
-from otp.handlers import Bench
+from otp.domain import refusal as otp_refusal
+from otp.handlers import issuing as otp_issuing
+from otp.handlers.judging import Bench
 from otp.store import Verification
 from payment_schemas.ids import Uetr, payment_id_of
 from risk import clients as risk_clients
@@ -231,11 +234,33 @@ def code_race():
         question = tried.question
         challenge = self.challenges.get(question.challenge_id)
         matches = challenge is not None and self.codes.matches(challenge, tried.code)
-        judgement = judge(challenge, Try(question.payment_id, matches, now), self.attempts)
+        judgement = judge(challenge, Try(question.payment_id, matches, now), self.rules.attempts)
         self.new.append(Verification(question, judgement.verdict, now))
         return judgement.verdict
 
     return replaced((Bench, "_judged", judged))
+
+
+def limits_of_a_payment_alone():
+    """Challenges and wrong codes of a user's other payments are forgotten."""
+    by_rule = Bench._count
+
+    def count(self, tried, verdict, now):
+        user, payment_id = self.users[tried.item.event.user_id], tried.question.payment_id
+        if payment_id not in {one.payment_id for one in user.issued}:
+            self.users[user.user_id] = replace(user, wrong_in_a_row=0)
+        by_rule(self, tried, verdict, now)
+
+    def refusal(user, payment_id, now, limits, *, reachable):
+        mine = tuple(one for one in user.issued if one.payment_id == payment_id)
+        return otp_refusal(replace(user, issued=mine), payment_id, now, limits, reachable=reachable)
+
+    return replaced((otp_issuing, "refusal", refusal), (Bench, "_count", count))
+
+
+def messages_out_of_order():
+    """What is due is sent, whatever the payment's other messages are."""
+    return replaced((notification_handlers, "held_back", lambda *_: None))
 
 
 def screening_fails_open():
@@ -286,6 +311,8 @@ BUGS = (
     _bug(dead_letter_after_offset, "I5"),
     _bug(code_not_bound_to_the_amount, "I10"),
     _bug(code_race, "I10"),
+    _bug(limits_of_a_payment_alone, "I10"),
+    _bug(messages_out_of_order, "I13"),
     _bug(screening_fails_open, "I12"),
     _bug(commands_without_an_end, "I14"),
     _bug(deadlines_with_grace, "I14"),

@@ -12,6 +12,7 @@ from uuid import UUID
 from simulated_outside import Outside
 from simulated_services import OTP_KEY, PATIENCE
 
+from notification.domain import letters_and_digits
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
 from payment_schemas.events.otp import VerificationRequested
 from payment_schemas.ids import RequestId, payment_id_of
@@ -139,10 +140,10 @@ class Edge:
 
     def code_of(self, order: Order) -> str | None:
         """Read the newest code that was sent for an order."""
-        found = None
+        found, payee = None, letters_and_digits(order.payee)
         for message in self.outside.messenger.kept.values():
             text = message.text.reveal()
-            if f"to {order.payee}." in text and re.match(r"\d{6} is your code", text):
+            if f"to {payee}." in text and re.match(r"\d{6} is your code", text):
                 found = text[:6]
         return found
 
@@ -151,7 +152,7 @@ def is_final(answer: ConfirmAnswered) -> bool:
     """Say whether an answer is one that the key keeps for ever."""
     if answer.status not in (200, 403):
         return False
-    return json.loads(answer.body)["status"] in ("SUCCESS", "DECLINED")
+    return json.loads(answer.body).get("status") in ("SUCCESS", "DECLINED")
 
 
 def asks_for_code(answer: ConfirmAnswered) -> bool:
@@ -266,6 +267,15 @@ async def besieged(client: Client) -> None:
     await client.pay()
 
 
+async def unreached(client: Client) -> None:
+    """Have no contact at first; go on once there is one."""
+    outside = client.edge.outside
+    outside.unreachable.add(client.order.user)
+    await client.insist()
+    outside.unreachable.discard(client.order.user)
+    await client.pay()
+
+
 async def leaving(client: Client) -> None:
     """Post once, and never be seen again."""
     await client.edge.post(client.order)
@@ -274,6 +284,6 @@ async def leaving(client: Client) -> None:
 SCRIPTS: dict[str, Script] = {
     script.__name__: script
     for script in (
-        plain, mistaken, guessing, impatient, greedy, reusing, besieged, leaving,
+        plain, mistaken, guessing, impatient, greedy, reusing, besieged, unreached, leaving,
     )
 }  # fmt: skip

@@ -171,4 +171,5 @@ CHECKS = (
     records.codes_are_bounded,
     records.nothing_goes_unchecked,
     records.customers_are_told,
+    records.messages_are_in_order,
 )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from notification.clients.messengers import MemoryMessenger
 from notification.domain import Attempt, Kind, Message
+from otp.clients import WITHIN_S
 from payment_schemas.ids import Uetr
 from payment_schemas.money import Money
 from risk.clients import Match, MemoryIdentities, MemorySanctionsList
@@ -170,6 +171,8 @@ class Outside:
     sanctions: MemorySanctionsList = field(default_factory=MemorySanctionsList)
     identities: MemoryIdentities = field(default_factory=MemoryIdentities)
     messenger: MemoryMessenger = field(default_factory=MemoryMessenger)
+    unreachable: set[str] = field(default_factory=set)
+    """Users who have no contact yet, as notification tells otp."""
     screened: set[str] = field(default_factory=set)
     """Accounts that were answered as not listed."""
     verified: set[str] = field(default_factory=set)
@@ -226,3 +229,24 @@ class MessengerLine:
         taken = await self.outside.messenger.deliver(messages)
         await life.point("message.taken")
         return taken
+
+
+@dataclass
+class ContactsLine:
+    """A process' line to notification, which knows who can receive a code; a lost call says none.
+
+    Another service of ours, and outside all the same: the call may fail, and nobody waits for it.
+    """
+
+    outside: Outside
+    parts: Parts
+
+    async def reachable(self, user_ids: Collection[str]) -> Mapping[str, bool]:
+        faults = self.parts.faults
+        await self.parts.life.point("contacts.ask")
+        if faults.has(faults.rates.outside):
+            await asyncio.sleep(WITHIN_S)
+            return {}
+        await asyncio.sleep(faults.hop_s())
+        await self.parts.life.point("contacts.answered")
+        return {name: name not in self.outside.unreachable for name in user_ids}

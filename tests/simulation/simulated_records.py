@@ -4,19 +4,22 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from simulated_clients import is_final
+from simulated_services import LIMITS, MAILED
 from simulated_watcher import id_of, payments_of, tables_of
 
 from audit.domain import AUDITED, TRANSITIONS, Timeline
 from audit.domain import violations_of as timeline_violations
 from confirm.domain.payment import Status
 from notification.domain import delivery_id_of
+from notification.store import TABLE
 from otp.domain import State
-from payment_schemas.events.confirmation import PaymentConfirmed, PaymentDeclined
+from payment_schemas.events.otp import ChallengeRefused
 from payment_schemas.events.settlement import SettlementUpdated
 from payment_schemas.money import minor_units
 from risk.domain import Assessed
@@ -24,6 +27,7 @@ from risk.domain import Assessed
 if TYPE_CHECKING:
     from simulated_world import World
 
+DAY_S = 86_400
 MOST_ATTEMPTS = 5
 MOST_CHALLENGES = 3
 _STEPS = {
@@ -102,9 +106,10 @@ def _without_strangers(timeline: Timeline) -> Timeline:
 
 
 def codes_are_bounded(world: "World") -> Iterator[str]:
-    """I10 five attempts a challenge, three challenges a payment, accepted once, for this amount."""
+    """I10 attempts, challenges and wrong codes in bounds; accepted once, for this amount."""
     own = tables_of(world, "otp")
     yield from _attempts(own)
+    yield from _beyond_a_users_limits(own)
     accepted = _accepted(own)
     for payment in payments_of(world):
         was_asked = payment.status is Status.CONFIRMED and payment.challenge_number > 0
@@ -137,6 +142,47 @@ def _attempts(own: Any) -> Iterator[str]:
             yield f"payment {name}: {times} challenges"
 
 
+def _beyond_a_users_limits(own: Any) -> Iterator[str]:
+    """Count for each user, over all payments, from what lies in the tables."""
+    challenges = list(own["challenge"].values())
+    for one in challenges:
+        mine = [two for two in challenges if two.payment.user_id == one.payment.user_id]
+        live = sum(_takes_codes_at(two, mine, own, one.issued_at) for two in mine)
+        windows = {3600: LIMITS.an_hour, DAY_S: LIMITS.a_day}
+        ages = [(one.issued_at - two.issued_at).total_seconds() for two in mine]
+        made = {window: sum(0 <= age < window for age in ages) for window in windows}
+        if live > LIMITS.live or any(made[name] > most for name, most in windows.items()):
+            yield f"{one.payment.user_id}: {live} live, {made} in so many seconds"
+    in_a_row = Counter[str]()
+    for question, kept in own["verification"].items():
+        if kept.verdict.counted:
+            user = own["challenge"][question.challenge_id].payment.user_id
+            in_a_row[user] = 0 if kept.verdict.result == "valid" else in_a_row[user] + 1
+            if in_a_row[user] > LIMITS.wrong_in_a_row:
+                yield f"{user}: {in_a_row[user]} wrong codes in a row"
+
+
+def _takes_codes_at(challenge: Any, mine: list[Any], own: Any, time: datetime) -> bool:
+    """Say whether a challenge took codes at a time: issued, not ended, superseded or over."""
+    payment_id = challenge.payment.payment_id
+    successors = [one for one in mine if one.payment.payment_id == payment_id]
+    ends = [one.issued_at for one in successors if one.number > challenge.number]
+    ends += [
+        kept.judged_at
+        for question, kept in own["verification"].items()
+        if question.challenge_id == challenge.id
+        and kept.verdict.counted
+        and kept.verdict.challenge_over
+    ]
+    return challenge.issued_at <= time < min([challenge.expires_at, *ends])
+
+
+def refusals_of(world: "World") -> list[ChallengeRefused]:
+    """Return what otp has said where it issued no code."""
+    records = world.simulation.broker.records(ChallengeRefused.topic)
+    return [ChallengeRefused.model_validate_json(one.value) for one in records if id_of(one)]
+
+
 def _other_amounts(world: "World") -> Iterator[str]:
     payments = {(one.user_id, one.idempotency_key): one for one in payments_of(world)}
     for asked in world.edge.log.values():
@@ -167,7 +213,7 @@ def customers_are_told(world: "World") -> Iterator[str]:
     """I13 each outcome was handed to the provider, and its key shows one message."""
     kept = world.outside.messenger.kept
     outcomes = set()
-    for event in (PaymentConfirmed, PaymentDeclined, SettlementUpdated):
+    for event in MAILED:
         for record in world.simulation.broker.records(event.topic):
             event_id = id_of(record)
             if event_id is None:
@@ -185,3 +231,27 @@ def customers_are_told(world: "World") -> Iterator[str]:
     for (_, subject, text), times in told.items():
         if subject and times > 1:
             yield f"{subject}: told {times} times: {text!r}"
+
+
+def messages_are_in_order(world: "World") -> Iterator[str]:
+    """I13 a payment's messages come in its order, and no code after a later one.
+
+    A process that stood still past its lease may have sent late what it had begun to send.
+    """
+    if "Freeze" in world.simulation.story.met:
+        return
+    rows = tables_of(world, "notification")[TABLE]
+    last: dict[UUID, tuple[int, int]] = {}
+    shown: set[UUID] = set()
+    for name in world.outside.messenger.given:
+        row = rows[name]
+        place = _ORDER.get(row.template, 0), row.challenge_number
+        # The provider shows a repeat once, and knows a mail's; a code is told apart by nobody.
+        if place[0] and (name not in shown or row.template == "code"):
+            if place < last.get(row.payment_id, place):
+                yield f"{row.transaction_id}: {row.template} after {last[row.payment_id]}"
+            last[row.payment_id] = max(place, last.get(row.payment_id, place))
+        shown.add(name)
+
+
+_ORDER = {"code": 1, "confirmed": 2, "declined": 2, "returned": 3}

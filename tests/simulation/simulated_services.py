@@ -1,10 +1,9 @@
 """The services, wired as their `app` does, on simulated ports and the stores' memory twins."""
 
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 
-from simulated_outside import BankLine, LookUpLine, MessengerLine, Outside
+from simulated_outside import BankLine, ContactsLine, LookUpLine, MessengerLine, Outside
 
 from audit.domain import AUDITED
 from audit.handlers import on_event
@@ -16,12 +15,16 @@ from confirm.store import MemoryPayments
 from notification import handlers as notification
 from notification import store as deliveries
 from notification.domain import Policy as DeliveryPolicy
+from otp.clients import LookUp
+from otp.domain import Limits
 from otp.handlers import Codes, Rules, on_challenge_requested, on_verification_requested
 from otp.store import MemoryChallenges
 from payment_schemas.events.confirmation import ConfirmRequested, PaymentConfirmed, PaymentDeclined
 from payment_schemas.events.otp import (
     Challenged,
+    ChallengeRefused,
     ChallengeRequested,
+    CodesLockChanged,
     VerificationRequested,
     Verified,
 )
@@ -51,7 +54,9 @@ from testkit.simulation.processes import Parts, Program
 PATIENCE = timedelta(seconds=60)
 CODE_LIFE = timedelta(seconds=60)
 POLICY = Policy(patience=PATIENCE, challenge_again_after=timedelta(seconds=5))
-RULES = Rules(CODE_LIFE, attempts=5)
+LIMITS = Limits(live=2, an_hour=5, a_day=6, wrong_in_a_row=18)
+"""Of one user: met within a run."""
+RULES = Rules(CODE_LIFE, attempts=5, limits=LIMITS)
 OTP_KEY, NOTIFICATION_KEY, CODE_KEY = (bytes([n]) * 32 for n in (1, 2, 3))
 PARTNERS = {"north-": "north-bank"}
 OTHERWISE = "first-bank"
@@ -69,7 +74,7 @@ def programs(outside: Outside, instances: dict[str, int]) -> list[Program]:
     built = {
         "confirm": (CONFIRM_READS, build_confirm),
         "risk": ((PaymentConfirmed, AssessmentRequested), partial(build_risk, outside=outside)),
-        "otp": ((ChallengeRequested, VerificationRequested), build_otp),
+        "otp": ((ChallengeRequested, VerificationRequested), partial(build_otp, outside=outside)),
         "settlement": ((SettlementRequested,), partial(build_settlement, outside=outside)),
         "notification": (NOTIFICATION_READS, partial(build_notification, outside=outside)),
         "audit": (AUDITED, build_audit),
@@ -80,8 +85,11 @@ def programs(outside: Outside, instances: dict[str, int]) -> list[Program]:
     ]
 
 
-CONFIRM_READS = (SettlementUpdated, Verified, Challenged, RiskAssessed, ConfirmRequested)
-NOTIFICATION_READS = (Challenged, PaymentConfirmed, PaymentDeclined, SettlementUpdated)
+CONFIRM_READS = (
+    *(SettlementUpdated, Verified, Challenged, ChallengeRefused, RiskAssessed, ConfirmRequested),
+)
+MAILED = (PaymentConfirmed, PaymentDeclined, SettlementUpdated, CodesLockChanged)
+NOTIFICATION_READS = (Verified, Challenged, *MAILED)
 
 
 def build_confirm(parts: Parts):
@@ -89,6 +97,7 @@ def build_confirm(parts: Parts):
         SettlementUpdated: confirm.on_settlement_updated,
         Verified: partial(confirm.on_verified, policy=POLICY),
         Challenged: partial(confirm.on_challenged, policy=POLICY),
+        ChallengeRefused: confirm.on_challenge_refused,
         RiskAssessed: partial(confirm.on_risk_assessed, policy=POLICY),
         ConfirmRequested: partial(
             confirm.on_confirm_requested, policy=POLICY, draw=partial(draw, parts.clock)
@@ -130,14 +139,14 @@ def build_risk(parts: Parts, outside: Outside):
     return parts.loops(handlers, [parts.worker(due)])
 
 
-def build_otp(parts: Parts):
+def build_otp(parts: Parts, outside: Outside):
     codes = Codes(CODE_KEY, parts.clock)
     issue = partial(
         on_challenge_requested, codes=codes, rules=RULES, notification=Sealer(NOTIFICATION_KEY)
     )
     verify = partial(on_verification_requested, codes=codes, rules=RULES, gateway=Sealer(OTP_KEY))
     handlers = [
-        Handler(ChallengeRequested, issue, MemoryChallenges),
+        Handler(ChallengeRequested, issue, MemoryChallenges, LookUp(ContactsLine(outside, parts))),
         Handler(VerificationRequested, verify, MemoryChallenges),
     ]
     return parts.loops(handlers)
@@ -181,20 +190,20 @@ def build_notification(parts: Parts, outside: Outside):
     texts = parts.worker(_delivering(parts, "sms", messenger))
     mails = parts.worker(_delivering(parts, "email", messenger))
     store = deliveries.MemoryDeliveries
-    handlers = [Handler(Challenged, notification.on_challenged, store, wakes=[texts.wake])]
+    handlers = [
+        Handler(Verified, notification.on_verified, store),
+        Handler(Challenged, notification.on_challenged, store, wakes=[texts.wake]),
+    ]
     handlers += [
-        Handler(event, notification.on_outcome, store, wakes=[mails.wake])
-        for event in NOTIFICATION_READS[1:]
+        Handler(event, notification.on_outcome, store, wakes=[mails.wake]) for event in MAILED
     ]
     return parts.loops(handlers, [texts, mails])
 
 
 def _delivering(parts: Parts, channel: str, messenger: MessengerLine) -> Work:
-    @asynccontextmanager
-    async def contacts(user_ids):
+    async def look(due):
         async with parts.database.transaction() as tx:
-            found = await deliveries.MemoryDeliveries(tx).contacts(user_ids)
-        yield found
+            return await notification.surroundings_of(due, deliveries.MemoryDeliveries(tx))
 
     return Work(
         table=MemoryWorkTable(deliveries.TABLE, {"channel": channel}),
@@ -202,7 +211,7 @@ def _delivering(parts: Parts, channel: str, messenger: MessengerLine) -> Work:
             notification.on_due_deliveries, policy=DeliveryPolicy(first_s=1.0, most_s=5.0)
         ),
         store=deliveries.MemoryDeliveries,
-        gather=notification.Sender(messenger, contacts, Sealer(NOTIFICATION_KEY)),
+        gather=notification.Sender(messenger, look, Sealer(NOTIFICATION_KEY)),
         slice_rows=8,
     )
 

@@ -9,6 +9,7 @@ from simulated_clients import SCRIPTS, Client, Edge, Order
 from simulated_desk import Desk
 from simulated_invariants import violations_of
 from simulated_outside import Book, Outside
+from simulated_records import refusals_of
 from simulated_services import CODE_LIFE, PATIENCE, PROFILES, programs
 from simulated_watcher import Violation, Watcher
 
@@ -171,6 +172,7 @@ class World:
             "journals": dict(confirm["journal"]),
             "instructions": dict(settlement["instruction"]),
             "challenges": dict(storages["otp"].tables.own["challenge"]),
+            "users": dict(storages["otp"].tables.own["code_user"]),
             "transfers": [list(book.movements) for book in self.outside.banks.values()],
             "messages": set(self.outside.messenger.kept),
             "audit": set(storages["audit"].tables.own["audit_log"]),
@@ -181,6 +183,7 @@ class World:
         payments = self.simulation.storages["confirm"].tables.own["payment"].values()
         found = {payment.reason or payment.status.value for payment in payments}
         found |= {f"settlement {payment.settlement_status}" for payment in payments}
+        found |= {f"refused {one.reason}" for one in refusals_of(self)}
         found |= {str(answer.status) for one in self.edge.log.values() for answer in one.answers}
         return frozenset(found | self.watcher.seen | self.simulation.story.met)
 

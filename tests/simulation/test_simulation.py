@@ -78,7 +78,8 @@ def test_the_seeds_bring_about_what_they_are_there_for(fixed):
         "CONFIRMED", "insufficient_funds", "not_permitted", "otp_exhausted", "timed_out",
         "settlement SETTLED", "settlement REJECTED", "instruction UNKNOWN", "instruction SENT",
         "instruction RECONCILE",
-        "200", "401", "403", "409", "422", "Crash", "Freeze",
+        "200", "401", "403", "409", "422", "429", "Crash", "Freeze",
+        "refused too_many", "refused locked", "refused undeliverable",
     }  # fmt: skip
 
 

@@ -17,6 +17,10 @@ from testkit.stack import fresh_stack
 DEFAULT_OFFSET = 7_000
 """Beside `make up` (0) and the tests (10,000)."""
 MOCKS = ("ofac", "kyc", "twilio", "sendgrid", "partner_bank", "issuer")
+UNLIMITED_CODES = dict.fromkeys(
+    ("LIVE_CHALLENGES", "CHALLENGES_PER_HOUR", "CHALLENGES_PER_DAY"), "100000"
+)
+"""A few thousand customers pay with codes for hours: more often than people may."""
 _ACCOUNT = "AC" + "1" * 32
 
 Tell = Callable[[str], None]
@@ -32,7 +36,7 @@ def production_settings(inventory: Inventory, **everywhere: str) -> dict[str, di
     real = {name: {"PROFILE": "prod", **everywhere} for name in inventory.services}
     for mock in MOCKS:
         real[mock]["PROFILE"] = "dev"
-    real["otp"]["PROFILE"] = "dev"
+    real["otp"] |= {"PROFILE": "dev", **UNLIMITED_CODES}
     real["notification"]["TWILIO_ACCOUNT_SID"] = _ACCOUNT
     return real
 

@@ -60,6 +60,7 @@ def test_each_caller_has_the_scopes_of_its_job(made):
     scopes = {caller: one["scopes"] for caller, one in known.items()}
     assert scopes == {
         "gateway": ["payment.read"],
+        "otp": ["contacts.query"],
         "ops": ["ops.read", "ops.write", "metrics.read"],
         "prometheus": ["metrics.read"],
     }

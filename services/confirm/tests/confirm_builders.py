@@ -10,7 +10,7 @@ from confirm.domain.ledger import Account
 from confirm.domain.payment import FINAL, Payment, Policy, Status
 from confirm.domain.requests import Drawn, create
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
-from payment_schemas.events.otp import Challenged, Verified
+from payment_schemas.events.otp import Challenged, ChallengeRefused, Verified
 from payment_schemas.events.risk import RiskAssessed
 from payment_schemas.events.settlement import SettlementUpdated
 from payment_schemas.ids import Uetr
@@ -100,6 +100,15 @@ def challenged(payment: Payment, **fields: Any) -> Challenged:
     return event_of(Challenged, **_about(payment), **issued)
 
 
+def refused(payment: Payment, reason: str = "too_many", **fields: Any) -> ChallengeRefused:
+    """Why the code that the payment waits for was not issued."""
+    wait = {"retry_after_s": 60 if reason == "too_many" else None}
+    asked = {"version": payment.version, "challenge_number": payment.challenge_number}
+    return event_of(
+        ChallengeRefused, **_about(payment), **{"reason": reason, **asked, **wait, **fields}
+    )
+
+
 def verified(payment: Payment, result: str = "valid", **fields: Any) -> Verified:
     """The judgement on the code that the payment waits for."""
     judged = {"request_id": payment.request_id, "result": result, "challenge_over": False, **fields}
@@ -124,6 +133,11 @@ def kinds(decision: Decision) -> list[str]:
 
 
 INVALID_OTP = '{"error":"Invalid OTP","details":"Code does not match or expired"}'
+CODES_LOCKED = '{"error":"Codes locked","details":"Too many wrong codes"}'
+UNDELIVERABLE = (
+    '{"status":"OTP_UNDELIVERABLE","message":"No verified contact for a one-time code."}'
+)
+TOO_MANY = '{"error":"Too many requests"}'
 SUCCESS = (
     '{"status":"SUCCESS","transaction_id":"tx-987","reference":"0000000001",'
     '"settlement_method":"ACH"}'

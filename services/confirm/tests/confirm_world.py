@@ -20,7 +20,7 @@ from confirm.store import MemoryPayments, PostgresPayments
 from confirm.store.postgres import payment_of
 from confirm.store.records import PostgresRecords
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
-from payment_schemas.events.otp import Challenged, Verified
+from payment_schemas.events.otp import Challenged, ChallengeRefused, Verified
 from payment_schemas.events.risk import RiskAssessed
 from payment_schemas.events.settlement import SettlementUpdated
 from service_runtime.messages import Batch
@@ -97,6 +97,7 @@ class World(ABC):
             ),
             RiskAssessed: partial(handlers.on_risk_assessed, policy=self.policy),
             Challenged: partial(handlers.on_challenged, policy=self.policy),
+            ChallengeRefused: handlers.on_challenge_refused,
             Verified: partial(handlers.on_verified, policy=self.policy),
             SettlementUpdated: handlers.on_settlement_updated,
         }

@@ -4,13 +4,17 @@ from datetime import timedelta
 
 import pytest
 from confirm_builders import (
+    CODES_LOCKED,
     INVALID_OTP,
     LATER_REQUEST,
+    TOO_MANY,
+    UNDELIVERABLE,
     assessed,
     challenged,
     declined,
     first_request,
     payment_in,
+    refused,
     settled,
     verified,
 )
@@ -186,6 +190,43 @@ async def test_the_way_with_a_code(funded):
     assert await funded.journals() == [(payment.id, "HOLD")]
 
 
+@pytest.mark.parametrize(
+    ("reason", "status", "body"),
+    [
+        ("too_many", 429, TOO_MANY),
+        ("locked", 403, CODES_LOCKED),
+        ("undeliverable", 403, UNDELIVERABLE),
+    ],
+)
+async def test_a_refused_code_is_told_and_the_same_request_works_later(
+    funded, reason, status, body
+):
+    await funded.take(request(1))
+    await funded.take(assessed(await only(funded), 85, amount_usd_minor=1))
+
+    told = await funded.take(refused(await only(funded), reason))
+    asked = await funded.take(request(2))
+    (code,) = answers(await funded.take(challenged(await only(funded))))
+
+    assert [(answer.status, answer.body) for answer in answers(told)] == [(status, body)]
+    assert [type(event).__name__ for event in asked] == ["ChallengeRequested"]
+    assert (code.status, (await only(funded)).challenge_number) == (403, 1)
+    assert (await only(funded)).answer_body is None
+
+
+async def test_a_code_of_a_locked_user_is_told_so_and_may_be_given_again(funded):
+    await challenged_payment(funded)
+
+    await funded.take(request(2, code="any"))
+    locked = verified(await only(funded), "locked", challenge_over=False, codes_locked=True)
+    told = await funded.take(locked)
+    await funded.take(request(3, code="right"))
+    right = await funded.take(verified(await only(funded), "valid", challenge_over=True))
+
+    assert [answer.body for answer in answers(told)] == [CODES_LOCKED]
+    assert statuses(right) == [200]
+
+
 async def test_two_codes_at_once_are_judged_one_after_the_other(funded):
     await challenged_payment(funded)
 
@@ -237,7 +278,7 @@ async def test_money_moves_once_however_often_settlement_says_so(funded, told, k
     assert {name: (await funded.balances())[name] for name in balances} == balances
 
 
-@pytest.mark.parametrize("event", [assessed, challenged, verified, settled])
+@pytest.mark.parametrize("event", [assessed, challenged, refused, verified, settled])
 async def test_a_result_about_an_unknown_payment_is_no_silence_but_a_dead_letter(funded, event):
     stranger = payment_in(Status.CONFIRMED)
 
@@ -254,6 +295,7 @@ async def test_late_results_leave_a_declined_payment_as_it_is(funded):
     for event in (
         assessed(declined_one, 0),
         challenged(declined_one),
+        refused(declined_one),
         verified(declined_one),
         settled(declined_one),
     ):

@@ -111,6 +111,8 @@ def test_an_empty_opening_moves_nothing():
         ({"status": 403, "body": '{"status":"OTP_REQUIRED"}'}, "otp_required"),
         ({"status": 403, "body": '{"status":"DECLINED","reason":"timed_out"}'}, "failed"),
         ({"status": 403, "body": '{"status":"DECLINED","reason":"not_permitted"}'}, "declined"),
+        ({"status": 403, "body": '{"error":"Codes locked"}'}, None),
+        ({"status": 403, "body": '{"status":"OTP_UNDELIVERABLE"}'}, None),
         ({"status": 409}, None),
         ({"status": 404}, None),
     ],

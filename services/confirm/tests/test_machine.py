@@ -25,7 +25,12 @@ from hypothesis.stateful import (
 from confirm import handlers
 from confirm.domain.payment import FINAL, LEGAL, Status
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
-from payment_schemas.events.otp import Challenged, ChallengeRequested, Verified
+from payment_schemas.events.otp import (
+    Challenged,
+    ChallengeRefused,
+    ChallengeRequested,
+    Verified,
+)
 from payment_schemas.events.risk import RiskAssessed
 from payment_schemas.events.settlement import SettlementUpdated
 from payment_schemas.ids import RequestId, payment_id_of
@@ -121,7 +126,19 @@ class Payments(RuleBasedStateMachine):
 
     @rule(
         transaction=st.sampled_from(TRANSACTIONS),
-        result=st.sampled_from(["valid", "valid", "invalid", "locked"]),
+        reason=st.sampled_from(["too_many", "locked", "undeliverable"]),
+        is_late=st.booleans(),
+    )
+    def refuse_a_challenge(self, transaction, reason, is_late):
+        asked = self.challenges.get(payment_id_of(USER, transaction))
+        version = asked.version if asked and not is_late else 1
+        number = asked.challenge_number if asked else 1
+        told = {"reason": reason, "version": version, "challenge_number": number}
+        self.result(ChallengeRefused, transaction, **told)
+
+    @rule(
+        transaction=st.sampled_from(TRANSACTIONS),
+        result=st.sampled_from(["valid", "valid", "invalid", "locked", "codes locked"]),
         is_late=st.booleans(),
     )
     def judge(self, transaction, result, is_late):
@@ -129,6 +146,8 @@ class Payments(RuleBasedStateMachine):
         waits = payment is not None and payment.status is Status.VERIFYING and not is_late
         request_id = payment.request_id if waits else RequestId(UUID(int=0))
         judged = {"request_id": request_id, "result": result, "challenge_over": result != "invalid"}
+        if result == "codes locked":
+            judged |= {"result": "locked", "challenge_over": False, "codes_locked": True}
         self.result(Verified, transaction, **judged)
 
     @rule(
@@ -191,6 +210,10 @@ class Payments(RuleBasedStateMachine):
             assert payment.version >= before.version
             assert payment.settlement_version >= before.settlement_version
             assert payment.challenge_number <= POLICY.challenges
+            if payment.status is Status.AWAITING_CODE:
+                assert (payment.challenge_id is None) == (payment.challenge_number == 0)
+            if payment.status is Status.VERIFYING:
+                assert payment.challenge_id is not None
         self.before = dict(self.stored())
 
     @invariant()

@@ -70,6 +70,43 @@ def test_a_code_is_judged_no_later_than_its_command_ends():
     assert decision.state.due_at == decision.events[0].expires_at == ends_at
 
 
+NEVER_ISSUED = {
+    "challenge_number": 0,
+    "challenge_id": None,
+    "challenged_at": None,
+    "challenge_ends_at": None,
+    "challenge_over": True,
+}
+"""What a payment awaits whose every challenge was refused."""
+
+
+@pytest.mark.parametrize(
+    ("fields", "number"),
+    [
+        pytest.param(NEVER_ISSUED, 1, id="none was issued so far"),
+        pytest.param({"challenge_number": 2, "challenge_over": True}, 3, id="a later one"),
+    ],
+)
+def test_where_a_challenge_was_refused_the_same_request_asks_for_it_again(fields, number):
+    payment = payment_in(Status.AWAITING_CODE, **fields)
+
+    decision, answer = asked(payment, again(), ENDED)
+
+    assert (answer, kinds(decision)) == (None, ["ChallengeRequested"])
+    assert decision.state.status is Status.CHALLENGING
+    assert decision.state.challenge_number == number
+    assert decision.state.request_id == LATER_REQUEST
+
+
+def test_a_code_for_a_challenge_that_was_never_issued_is_wrong_and_moves_nothing():
+    payment = payment_in(Status.AWAITING_CODE, **NEVER_ISSUED)
+
+    decision, answer = asked(payment, again("tag-1"))
+
+    assert answer == (401, INVALID_OTP, ())
+    assert (decision.state, kinds(decision)) == (payment, [])
+
+
 @pytest.mark.parametrize(
     ("after_s", "left_s"),
     [

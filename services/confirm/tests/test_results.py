@@ -4,11 +4,14 @@ from datetime import timedelta
 
 import pytest
 from confirm_builders import (
+    CODES_LOCKED,
     ENDS,
     INVALID_OTP,
     LATER_REQUEST,
     POLICY,
     SUCCESS,
+    TOO_MANY,
+    UNDELIVERABLE,
     answer_in,
     assessed,
     challenged,
@@ -16,12 +19,14 @@ from confirm_builders import (
     kinds,
     otp_required,
     payment_in,
+    refused,
     verified,
 )
 
 from confirm.domain.payment import Policy, Status
 from confirm.domain.results import (
     after_challenge,
+    after_refusal,
     after_risk,
     after_verification,
 )
@@ -164,6 +169,54 @@ def test_a_late_challenge_never_moves_a_payment(status):
 
     assert decision.state is payment
     assert decision.events == ()
+
+
+@pytest.mark.parametrize(
+    ("reason", "status", "body", "headers"),
+    [
+        ("too_many", 429, TOO_MANY, (("Retry-After", "60"),)),
+        ("locked", 403, CODES_LOCKED, ()),
+        ("undeliverable", 403, UNDELIVERABLE, ()),
+    ],
+)
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_refused_challenge_is_told_and_uses_none_up(reason, status, body, headers, number):
+    payment = payment_in(Status.CHALLENGING, challenge_number=number)
+
+    decision = after_refusal(payment, refused(payment, reason), NOON)
+
+    answer, state = answer_in(decision), decision.state
+    assert (answer.request_id, answer.status, answer.body) == (REQUEST, status, body)
+    assert answer.headers == headers
+    assert (state.status, state.version) == (Status.AWAITING_CODE, payment.version + 1)
+    assert (state.challenge_number, state.challenge_over) == (number - 1, True)
+    assert (state.due_at, state.answer_body) == (payment.due_at, None)
+
+
+def test_the_refusal_of_an_earlier_request_is_not_taken_for_an_answer_to_this_one():
+    payment = payment_in(Status.CHALLENGING, version=4)
+
+    assert after_refusal(payment, refused(payment, version=2), NOON).state is payment
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status != "CHALLENGING"])
+def test_a_late_refusal_never_moves_a_payment(status):
+    payment = payment_in(status)
+
+    decision = after_refusal(payment, refused(payment, version=payment.version), NOON)
+
+    assert (decision.state, decision.events) == (payment, ())
+
+
+@pytest.mark.parametrize(("number", "over"), [(1, False), (1, True), (3, False), (3, True)])
+def test_a_code_of_a_locked_user_declines_nothing(number, over):
+    payment = payment_in(Status.VERIFYING, challenge_number=number)
+
+    decision = judged(payment, "locked", challenge_over=over, codes_locked=True)
+
+    answer = answer_in(decision)
+    assert (answer.status, answer.body) == (403, CODES_LOCKED)
+    assert (decision.state.status, decision.state.challenge_over) == (Status.AWAITING_CODE, over)
 
 
 def judged(payment, *args, funds=True, **fields):

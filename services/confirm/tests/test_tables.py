@@ -95,6 +95,8 @@ async def test_an_unbalanced_journal_is_refused(world, sides):
         (Status.AWAITING_RISK, {"challenge_number": 4}),
         (Status.AWAITING_RISK, {"from_account": "acc-9"}),
         (Status.AWAITING_RISK, {"version": 0}),
+        (Status.AWAITING_CODE, {"challenge_id": None}),
+        (Status.VERIFYING, {"challenge_id": None}),
     ],
 )
 async def test_a_payment_in_an_illegal_state_cannot_be_stored(world, status, broken):

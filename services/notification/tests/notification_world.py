@@ -1,7 +1,6 @@
 """Notification around its tables: stores, workers, providers and what a broker was given."""
 
 from abc import ABC, abstractmethod
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -74,19 +73,30 @@ class World(ABC):
         async with self.database.transaction() as tx:
             await self.store(tx).put_contacts(contacts or [CONTACT])
 
-    @asynccontextmanager
+    async def verify(self, *events):
+        return await self.take(handlers.on_verified, *events)
+
     async def contacts(self, user_ids):
         async with self.database.transaction() as tx:
-            found = await self.store(tx).contacts(user_ids)
-        yield found
+            return await self.store(tx).contacts(user_ids)
+
+    async def look(self, due):
+        async with self.database.transaction() as tx:
+            return await handlers.surroundings_of(due, self.store(tx))
+
+    def messenger(self, channel):
+        return self.texts if channel == "sms" else self.mails
+
+    def sender(self, channel):
+        return handlers.Sender(self.messenger(channel), self.look, SEALER)
 
     async def deliver(self, channel, gather=None) -> int:
-        messenger = self.texts if channel == "sms" else self.mails
+        messenger = self.messenger(channel)
         work = Work(
             table=self.table({"channel": channel}),
             handle=partial(handlers.on_due_deliveries, policy=Policy()),
             store=self.store,
-            gather=gather or handlers.Sender(messenger, self.contacts, SEALER),
+            gather=gather or self.sender(channel),
             may_start=lambda: not messenger.is_shut,
             slice_rows=8,
         )
@@ -139,7 +149,7 @@ class PostgresWorld(World):
         )
 
     async def clear(self):
-        await self.execute("truncate delivery, contact, inbox, outbox, dead_letter")
+        await self.execute("truncate delivery, contact, challenge_over, inbox, outbox, dead_letter")
 
     async def execute(self, statement):
         async with await psycopg.AsyncConnection.connect(self.owner_dsn) as connection:

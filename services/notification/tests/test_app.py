@@ -15,6 +15,7 @@ from service_runtime.settings import load
 from service_runtime.web import Credentials, create_app
 from testkit.events import PAYMENT, event_of
 
+OTP = {"Authorization": "Bearer otp"}
 READ = {"Authorization": "Bearer reader"}
 WRITE = {"Authorization": "Bearer writer"}
 ONE = {"user_id": "usr-500", "phone": "+15550100500", "email": "usr-500@example.com"}
@@ -87,7 +88,10 @@ async def client(world):
     def entry(secret, *scopes):
         return {"sha256": hashlib.sha256(secret.encode()).hexdigest(), "scopes": scopes}
 
-    callers = {"reader": entry("reader", "ops.read"), "writer": entry("writer", "ops.write")}
+    callers = {"otp": entry("otp", "contacts.query")} | {
+        "reader": entry("reader", "ops.read"),
+        "writer": entry("writer", "ops.write"),
+    }
     app = create_app("notification", {}, world.clock)
     app.include_router(routes(world.database, world.store, Credentials(json.dumps(callers))))
     async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
@@ -99,6 +103,22 @@ async def test_each_route_needs_its_scope(client):
     assert (await client.get(f"/admin/deliveries?payment_id={PAYMENT}")).status_code == 401
     body = {"contacts": [ONE]}
     assert (await client.post("/admin/contacts", json=body, headers=READ)).status_code == 401
+
+
+async def test_who_can_receive_a_code_is_said_to_otp_and_where_is_not(client, world):
+    await world.put_contacts()
+    asked = {"user_ids": ["usr-456", "usr-unknown"]}
+    found = await client.post("/admin/contacts:query", json=asked, headers=OTP)
+    assert found.json() == {
+        "results": [
+            {"user_id": "usr-456", "can_receive_code": True},
+            {"user_id": "usr-unknown", "can_receive_code": False},
+        ]
+    }
+    refused = await client.post("/admin/contacts:query", json=asked, headers=READ)
+    assert refused.status_code == 401
+    many = {"user_ids": ["usr-1"] * 1001}
+    assert (await client.post("/admin/contacts:query", json=many, headers=OTP)).status_code == 400
 
 
 async def test_a_contact_that_is_put_is_written_to(client, world):

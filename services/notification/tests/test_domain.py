@@ -1,5 +1,6 @@
 """Which messages are sent, what they say, and how each ends."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
@@ -76,15 +77,15 @@ def test_a_codes_text_says_amount_and_payee():
     message = message_of(text(), CONTACT, Personal("789012"))
     assert message.to == CONTACT.phone
     assert message.text.reveal() == (
-        "789012 is your code for 5200.00 USD to payee-xyz. Never tell it to anyone."
+        "789012 is your code for 5200.00 USD to payeexyz. Never tell it to anyone."
     )
 
 
 @pytest.mark.parametrize(
     ("made", "subject", "says"),
     [
-        (mail(), "Payment confirmed", "Your payment of 5200.00 USD to payee-xyz is confirmed."),
-        (mail(PaymentDeclined), "Payment declined", "payee-xyz was declined."),
+        (mail(), "Payment confirmed", "Your payment of 5200.00 USD to payeexyz is confirmed."),
+        (mail(PaymentDeclined), "Payment declined", "payeexyz was declined."),
         (
             mail(SettlementUpdated, status="REJECTED"),
             "Payment returned",
@@ -99,6 +100,32 @@ def test_a_mail_says_what_became_of_which_payment(made, subject, says):
     assert "tx-987" in message.text.reveal()
 
 
+@pytest.mark.parametrize(
+    ("payee", "shown"),
+    [
+        ("evil.com", "evilcom"),
+        ("www.evil.com:8080", "wwwevilcom8080"),
+        ("http:evil.example", "httpevilexample"),
+        ("a-b_c", "abc"),
+        ("1.2.3.4", "1234"),
+    ],
+)
+@pytest.mark.parametrize("made", [mail, text])
+def test_no_message_holds_what_a_phone_would_make_a_link_of(made, payee, shown):
+    message = message_of(replace(made(), to_account=payee), CONTACT, Personal("789012"))
+    assert f"to {shown}" in message.text.reveal()
+    assert payee not in message.text.reveal()
+
+
+@given(st.text("abcXYZ019._:-", min_size=1, max_size=64))
+def test_whatever_the_payee_is_called_a_text_message_has_letters_digits_and_one_amount(payee):
+    message = message_of(replace(text(), to_account=payee), CONTACT, Personal("789012"))
+    assert re.fullmatch(
+        r"789012 is your code for 5200\.00 USD to [A-Za-z0-9]*\. Never tell it to anyone\.",
+        message.text.reveal(),
+    )
+
+
 def test_nothing_of_a_message_prints_who_gets_it_or_what_it_says():
     printed = repr(message_of(text(), CONTACT, Personal("789012"))) + repr(CONTACT) + repr(text())
     for secret in ("789012", "+15550100456", "usr-456@example.com"):
@@ -111,6 +138,7 @@ def test_nothing_of_a_message_prints_who_gets_it_or_what_it_says():
         (Kind.TAKEN, Status.DELIVERED, "delivered"),
         (Kind.REFUSED, Status.REFUSED, "refused"),
         (Kind.TOO_LATE, Status.EXPIRED, "expired"),
+        (Kind.OBSOLETE, Status.OBSOLETE, "expired"),
     ],
 )
 def test_an_end_is_told_once_and_forgets_the_code(kind, status, result):
@@ -119,6 +147,7 @@ def test_an_end_is_told_once_and_forgets_the_code(kind, status, result):
     assert decision.state.sealed_code is None
     (event,) = decision.events
     assert (event.result, event.provider_id, event.delivery_id) == (result, "SM1", text().id)
+    assert event.obsolete is (kind is Kind.OBSOLETE)
 
 
 def test_what_was_not_taken_is_tried_again_and_told_to_nobody():

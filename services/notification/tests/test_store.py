@@ -75,11 +75,32 @@ async def test_contacts_are_found_by_user_and_replaced_by_the_last(world):
     other = Contact("usr-457", Personal("+15550100457"), Personal("usr-457@example.com"))
     moved = replace(CONTACT, phone=Personal("+15550100999"))
     await world.put_contacts(CONTACT, other, moved)
-    async with world.contacts(["usr-456", "usr-457", "usr-458", "usr-456"]) as found:
-        assert {name: one.phone.reveal() for name, one in found.items()} == {
-            "usr-456": "+15550100999",
-            "usr-457": "+15550100457",
-        }
+    found = await world.contacts(["usr-456", "usr-457", "usr-458", "usr-456"])
+    assert {name: one.phone.reveal() for name, one in found.items()} == {
+        "usr-456": "+15550100999",
+        "usr-457": "+15550100457",
+    }
+
+
+async def test_the_messages_of_payments_are_found_and_which_ones_are_on_their_way(world):
+    await add(world, TEXT, MAIL)
+    await claim(world, {"channel": "email"})
+    async with world.database.transaction() as tx:
+        found = await world.store(tx).siblings({PAYMENT, UUID(int=9)})
+    assert found[UUID(int=9)] == []
+    shown = {(one.template, one.challenge_number, one.in_flight) for one in found[PAYMENT]}
+    assert shown == {("code", 1, False), ("confirmed", 0, True)}
+    assert {(one.status, one.due_at) for one in found[PAYMENT]} == {(Status.QUEUED, NOON)}
+
+
+async def test_a_challenge_that_is_over_is_known_for_ever(world):
+    async with world.database.transaction() as tx:
+        store = world.store(tx)
+        await store.end_challenges({UUID(int=1), UUID(int=2)})
+        await store.end_challenges({UUID(int=2)})
+        await store.end_challenges(set())
+        assert await store.ended_challenges({UUID(int=2), UUID(int=3)}) == {UUID(int=2)}
+        assert await store.ended_challenges(set()) == set()
 
 
 async def test_operators_see_no_text_no_number_and_no_address(world):

@@ -77,6 +77,8 @@ def test_wrong_usage_names_the_help_of_its_command():
         ["show"],
         ["accounts", "list"],
         ["accounts", "open"],
+        ["codes", "show"],
+        ["codes", "unlock"],
         ["dlq", "list"],
         ["dlq", "show"],
         ["dlq", "redrive"],

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import psycopg
@@ -12,13 +12,21 @@ import pytest
 
 from local_stack.discovery import RunningStack
 from local_stack.stack import Stack
-from otp.domain import Challenge, Payment, SecretHash
-from otp.handlers import Codes, Rules, on_challenge_requested, on_verification_requested
+from otp.clients import LookUp, MemoryContacts
+from otp.domain import Challenge, Limits, Payment, SecretHash
+from otp.handlers import (
+    Codes,
+    Rules,
+    Unlocking,
+    on_challenge_requested,
+    on_verification_requested,
+)
 from otp.settings import Settings
 from otp.store import MemoryChallenges, PostgresChallenges
 from payment_schemas.events.base import Event
 from payment_schemas.events.otp import (
     Challenged,
+    ChallengeRefused,
     ChallengeRequested,
     VerificationRequested,
     Verified,
@@ -34,6 +42,7 @@ from testkit.events import NOON, event_of, outgoing_of
 from testkit.memory import MemoryBroker, MemoryDatabase, MemorySource, SteadyClock
 from testkit.service import settings_of
 
+E = TypeVar("E", bound=Event)
 SERVICE = Path(__file__).parents[1]
 GATEWAY, NOTIFICATION = Sealer(b"g" * 32), Sealer(b"n" * 32)
 CODE_KEY = b"c" * 32
@@ -57,14 +66,17 @@ class Build:
 
     def challenge(self, transaction_id: str = "tx-1", number: int = 1, **fields: Any) -> Challenge:
         secret = SecretHash("0" * 32, "f" * 64)
-        expires_at = fields.pop("expires_at", NOON + timedelta(seconds=300))
-        return Challenge(self.payment(transaction_id), number, secret, expires_at, **fields)
+        issued_at = fields.pop("issued_at", NOON)
+        expires_at = fields.pop("expires_at", issued_at + timedelta(seconds=300))
+        user = {"user_id": fields.pop("user_id")} if "user_id" in fields else {}
+        payment = self.payment(transaction_id, **user)
+        return Challenge(payment, number, secret, issued_at, expires_at, **fields)
 
     def requested(
-        self, transaction_id: str = "tx-1", number: int = 1, **fields: Any
+        self, transaction_id: str = "tx-1", number: int = 1, user_id: str = "usr-1", **fields: Any
     ) -> ChallengeRequested:
-        payment_id = payment_id_of("usr-1", transaction_id)
-        names = {"user_id": "usr-1", "transaction_id": transaction_id, "payment_id": payment_id}
+        payment_id = payment_id_of(user_id, transaction_id)
+        names = {"user_id": user_id, "transaction_id": transaction_id, "payment_id": payment_id}
         return event_of(ChallengeRequested, **names, challenge_number=number, **fields)
 
     def tried(self, code: str, challenge: Challenged, **fields: Any) -> VerificationRequested:
@@ -85,12 +97,19 @@ class Build:
     def wrong_code_of(self, challenge: Challenged) -> str:
         return f"{(int(self.code_of(challenge)) + 1) % 10**6:06}"
 
-    def handlers(self, clock: Any, store: Callable[[Any], Any], fixed: str = "") -> list[Handler]:
-        codes, rules = Codes(CODE_KEY, clock, fixed), Rules(timedelta(seconds=300), 5)
+    def handlers(
+        self,
+        clock: Any,
+        store: Callable[[Any], Any],
+        contacts: MemoryContacts | None = None,
+        limits: Limits | None = None,
+    ) -> list[Handler]:
+        codes, rules = Codes(CODE_KEY, clock), Rules(timedelta(seconds=300), 5, limits or Limits())
         issue = partial(on_challenge_requested, notification=NOTIFICATION)
         verify = partial(on_verification_requested, gateway=GATEWAY)
+        ask = LookUp(contacts or MemoryContacts())
         return [
-            Handler(ChallengeRequested, partial(issue, codes=codes, rules=rules), store),
+            Handler(ChallengeRequested, partial(issue, codes=codes, rules=rules), store, ask),
             Handler(VerificationRequested, partial(verify, codes=codes, rules=rules), store),
         ]
 
@@ -98,14 +117,22 @@ class Build:
 class Otp:
     """The service on the twins, in the real runtime loop."""
 
-    def __init__(self, build: Build, clock: SteadyClock, fixed: str = "") -> None:
+    def __init__(self, build: Build, clock: SteadyClock) -> None:
         self.clock = clock
+        self.contacts = MemoryContacts()
         self.database = MemoryDatabase(clock)
         self.broker = MemoryBroker(clock)
-        unit = UnitOfWork(self.database, Relay(self.database, self.broker), "otp", clock)
-        handlers = build.handlers(clock, MemoryChallenges, fixed)
-        self.source = MemorySource(self.broker, [one.event.topic for one in handlers])
-        self.consumer = Consumer("otp", self.source, unit, handlers, clock)
+        self.unit = UnitOfWork(self.database, Relay(self.database, self.broker), "otp", clock)
+        self.build = build
+        self.source = MemorySource(
+            self.broker, [ChallengeRequested.topic, VerificationRequested.topic]
+        )
+        self.start()
+
+    def start(self) -> None:
+        """Start the process, or start it anew: only tables and topics are left of the last one."""
+        handlers = self.build.handlers(self.clock, MemoryChallenges, self.contacts)
+        self.consumer = Consumer("otp", self.source, self.unit, handlers, self.clock)
 
     async def read(self, *events: Event, ids: tuple[UUID, ...] = ()) -> None:
         """Handle events that arrive together."""
@@ -124,15 +151,27 @@ class Otp:
         await self.read(*events)
         return [(one.result, one.challenge_over) for one in self.verified[before:]]
 
+    async def unlock(self, user_id: str = "usr-1", actor: str = "ann"):
+        """Unlock a user as an operator does."""
+        return await Unlocking(MemoryChallenges, self.unit.keep, self.clock).unlock(user_id, actor)
+
+    def told(self, event: type[E]) -> list[E]:
+        """Return all that was told on an event's topic."""
+        topic = self.broker.topics[event.topic]
+        return [event.model_validate_json(record.value or b"") for record in topic]
+
     @property
     def challenges(self) -> list[Challenged]:
-        topic = self.broker.topics[Challenged.topic]
-        return [Challenged.model_validate_json(record.value or b"") for record in topic]
+        return self.told(Challenged)
+
+    @property
+    def refusals(self) -> list[tuple[str, int | None]]:
+        """Why codes were refused, and for how long."""
+        return [(one.reason, one.retry_after_s) for one in self.told(ChallengeRefused)]
 
     @property
     def verified(self) -> list[Verified]:
-        topic = self.broker.topics[Verified.topic]
-        return [Verified.model_validate_json(record.value or b"") for record in topic]
+        return self.told(Verified)
 
 
 @pytest.fixture(scope="session")
@@ -173,7 +212,9 @@ def settings(
 async def postgres(
     settings: Settings, as_owner: psycopg.Connection
 ) -> AsyncIterator[PostgresDatabase]:
-    as_owner.execute("truncate challenge, verification, inbox, outbox, dead_letter")
+    as_owner.execute(
+        "truncate challenge, verification, code_user, challenge_refusal, inbox, outbox, dead_letter"
+    )
     async with PostgresDatabase(settings, "otp.test") as database:
         yield database
 

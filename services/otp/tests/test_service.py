@@ -8,8 +8,9 @@ from uuid import uuid4
 import pytest
 
 from otp.app import build as build_service
+from otp.domain import Limits
 from otp.store import PostgresChallenges
-from payment_schemas.events.otp import Challenged, Verified
+from payment_schemas.events.otp import Challenged, CodesLockChanged, Verified
 from service_runtime.clock import SystemClock
 from service_runtime.messages import Batch
 from service_runtime.sealing import Sealer
@@ -41,10 +42,13 @@ async def test_a_code_is_issued_sealed_and_accepted_once_over_the_topics(build, 
         verified = await told(here, Verified, request.payment_id, 3)
         async with client_of(process) as http:
             report = (await http.get("/admin/check")).json()
+            stands = (await http.get("/admin/codes", params={"user_id": "usr-1"})).json()
             refused = await http.get("/admin/check", headers={"Authorization": "Bearer guess"})
     assert code == "789012"
     assert [one.result for one in verified] == ["invalid", "valid", "expired"]
     assert report == {"violations": [], "unfinished": [], "parked": 0, "dead_letters": 0}
+    assert (stands["wrong_in_a_row"], stands["locked_at"]) == (0, None)
+    assert [one["state"] for one in stands["challenges"]] == ["ACCEPTED"]
     assert refused.status_code == 401
 
 
@@ -54,7 +58,7 @@ async def at_once(database, handler, events):
     async def one(event):
         async with database.transaction() as tx:
             batch = Batch([received(event, uuid4())], this_moment())
-            (emit,) = await handler.handle(batch, handler.store(tx))
+            emit, *_ = await handler.handle(batch, handler.store(tx))
             return emit.event.result
 
     return Counter(await asyncio.gather(*(one(event) for event in events)))
@@ -93,6 +97,74 @@ async def test_fifty_wrong_codes_in_fifty_transactions_count_one_by_one(
     code = build.wrong_code_of(challenge)
     tries = [build.tried(code, challenge, expires_at=later) for _ in range(50)]
     assert await at_once(postgres, verify, tries) == {"invalid": 4, "locked": 46}
+
+
+async def issue_at_once(database, handler, requests):
+    """Handle each request in a transaction of its own, all at the same time."""
+
+    async def one(request):
+        async with database.transaction() as tx:
+            batch = Batch([received(request, uuid4())], this_moment())
+            return [emit.event for emit in await handler.handle(batch, handler.store(tx))]
+
+    found = await asyncio.gather(*(one(request) for request in requests))
+    return [event for events in found for event in events]
+
+
+async def test_twenty_payments_of_a_user_in_twenty_transactions_get_five_codes(postgres, build):
+    issue, _ = build.handlers(SystemClock(), PostgresChallenges)
+    later = this_moment() + timedelta(hours=1)
+    asked = [build.requested(f"tx-{number}", expires_at=later) for number in range(20)]
+    told = await issue_at_once(postgres, issue, asked)
+    assert Counter(type(one).__name__ for one in told) == {"Challenged": 5, "ChallengeRefused": 15}
+
+
+async def test_wrong_codes_on_many_payments_at_once_lock_at_the_hundredth(postgres, build):
+    unlimited = Limits(live=50, an_hour=50, a_day=50, wrong_in_a_row=20)
+    issue, verify = build.handlers(SystemClock(), PostgresChallenges, limits=unlimited)
+    later = this_moment() + timedelta(hours=1)
+    asked = [build.requested(f"tx-{number}", expires_at=later) for number in range(8)]
+    challenges = await issue_at_once(postgres, issue, asked)
+    wrong = [build.tried(build.wrong_code_of(one), one, expires_at=later) for one in challenges]
+    told = await issue_at_once(postgres, verify, wrong * 4)
+    told += await issue_at_once(
+        postgres,
+        verify,
+        [
+            build.tried(one_code, one, expires_at=later)
+            for one in challenges
+            for one_code in [build.wrong_code_of(one)] * 4
+        ],
+    )
+    judged = [one for one in told if isinstance(one, Verified)]
+    assert len({one.request_id for one in judged if not one.codes_locked}) == 20
+    assert [one.wrong_codes for one in told if isinstance(one, CodesLockChanged)] == [20]
+
+
+async def test_those_who_issue_and_those_who_judge_do_not_wait_in_a_circle(postgres, build):
+    issue, verify = build.handlers(SystemClock(), PostgresChallenges, limits=Limits(99, 99, 99))
+    later = this_moment() + timedelta(hours=1)
+    users = [f"usr-{number}" for number in range(6)]
+
+    def asked(name):
+        return [build.requested(name, user_id=user, expires_at=later) for user in users]
+
+    challenges = [
+        event for one in asked("tx-0") for event in await issue_at_once(postgres, issue, [one])
+    ]
+
+    async def handle(handler, events):
+        async with postgres.transaction() as tx:
+            items = [received(event, uuid4()) for event in events]
+            await handler.handle(Batch(items, this_moment()), handler.store(tx))
+
+    work = []
+    for number in range(1, 6):
+        tries = [build.tried("000000", one, expires_at=later) for one in challenges]
+        work += [handle(issue, asked(f"tx-{number}")[::-1]), handle(verify, tries)]
+        work += [handle(verify, tries[::-1]), handle(issue, asked(f"tx-b{number}"))]
+    async with asyncio.timeout(20):
+        await asyncio.gather(*work)
 
 
 @pytest.mark.parametrize(

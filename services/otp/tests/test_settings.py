@@ -24,6 +24,8 @@ def environment(tmp_path, monkeypatch):
         "OTP_SEALING_KEY_FILE": key("otp", b"o"),
         "NOTIFICATION_SEALING_KEY_FILE": key("notification", b"n"),
         "CODE_KEY_FILE": key("code", b"c"),
+        "NOTIFICATION_URLS": "http://127.0.0.1:3014, http://127.0.0.1:4014",
+        "INTERNAL_CREDENTIAL_FILE": key("internal", b"i"),
     }
     for name, value in names.items():
         monkeypatch.setenv(name, value)
@@ -75,7 +77,14 @@ def test_keys_of_different_readers_differ(environment, capsys, tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("CODE_LIFE_S", "0"), ("CODE_ATTEMPTS", "6"), ("CODE_KEY_FILE", "/nowhere")]
+    ("name", "value"),
+    [
+        ("WRONG_CODES_IN_A_ROW", "101"),
+        ("NOTIFICATION_URLS", ""),
+        ("CODE_LIFE_S", "0"),
+        ("CODE_ATTEMPTS", "6"),
+        ("CODE_KEY_FILE", "/nowhere"),
+    ],
 )
 def test_a_bad_setting_is_named(environment, capsys, name, value):
     environment.setenv(name, value)

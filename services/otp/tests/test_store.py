@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from otp.domain import Question, State, Verdict
+from otp.domain import Asked, Issued, Lock, Question, Refusal, State, User, Verdict
 from otp.store import Verification
 
 INVALID = Verdict("invalid", challenge_over=False, counted=True)
@@ -153,6 +153,86 @@ async def test_a_question_about_another_challenge_is_another_question(backend, b
     assert await verdicts(backend, question, other) == {question: INVALID}
 
 
+async def users(backend, *names):
+    async with backend.database.transaction() as tx:
+        return await backend.store(tx).lock_users(set(names))
+
+
+async def save_users(backend, *changed):
+    async with backend.database.transaction() as tx:
+        await backend.store(tx).save_users(changed)
+
+
+async def issued(backend, since, most=30, user="usr-1"):
+    async with backend.database.transaction() as tx:
+        found = await backend.store(tx).with_issued({user: User(user)}, since, most)
+        return found[user].issued
+
+
+async def answered(backend, *asked):
+    async with backend.database.transaction() as tx:
+        return await backend.store(tx).answered(asked)
+
+
+async def refuse(backend, refusals):
+    async with backend.database.transaction() as tx:
+        await backend.store(tx).refuse(refusals)
+
+
+async def test_a_user_is_known_from_the_first_time_on(backend):
+    assert await users(backend, "usr-1", "usr-2") == {
+        "usr-1": User("usr-1"),
+        "usr-2": User("usr-2"),
+    }
+    assert await users(backend) == {}
+
+
+async def test_wrong_codes_and_a_lock_are_kept_for_each_user(backend, build):
+    payment_id = build.payment().payment_id
+    locked = User("usr-1", 100, Lock(build.now, payment_id, "tx-1"))
+    await users(backend, "usr-1", "usr-2")
+    await save_users(backend, locked, User("usr-2", 7))
+    assert await users(backend, "usr-1", "usr-2") == {"usr-1": locked, "usr-2": User("usr-2", 7)}
+    await save_users(backend, User("usr-1"))
+    async with backend.database.transaction() as tx:
+        assert await backend.store(tx).find_user("usr-1") == User("usr-1")
+        assert await backend.store(tx).find_user("usr-9") is None
+
+
+async def test_a_users_latest_challenges_are_found_over_all_payments(backend, build):
+    made = [
+        build.challenge(f"tx-{minute}", issued_at=build.now + timedelta(minutes=minute))
+        for minute in range(4)
+    ]
+    await add(backend, *made, build.challenge("tx-o", user_id="usr-2"))
+    found = await issued(backend, build.now, 2)
+    assert [one.issued_at for one in found] == [made[2].issued_at, made[3].issued_at]
+    assert len(await issued(backend, build.now)) == 3
+    assert found[1] == Issued(
+        made[3].payment.payment_id, 1, made[3].issued_at, made[3].expires_at, State.LIVE
+    )
+
+
+async def test_a_request_has_one_answer_for_ever(backend, build):
+    payment_id = build.payment().payment_id
+    first, second = Asked(payment_id, 2, 1), Asked(payment_id, 4, 1)
+    assert await answered(backend, first, second) == {}
+    await refuse(backend, {first: Refusal("too_many", 60)})
+    await refuse(backend, {first: Refusal("locked")})
+    assert await answered(backend, first, second) == {first: Refusal("too_many", 60)}
+    await add(backend, build.challenge())
+    assert await answered(backend, first, second) == {
+        first: Refusal("too_many", 60),
+        second: None,
+    }
+
+
+async def test_that_a_code_was_not_judged_is_kept(backend, build):
+    locked = Verdict("locked", challenge_over=False, counted=False, codes_locked=True)
+    question = await note(backend, build, build.challenge(), locked)
+    assert await verdicts(backend, question) == {question: locked}
+
+
 async def test_a_check_of_sound_challenges_finds_nothing(backend, build):
     challenge = build.challenge()
     await add(backend, challenge)
@@ -216,6 +296,21 @@ async def test_the_database_refuses_challenges_that_cannot_be(real, as_owner, bu
 
 
 @pytest.mark.stack
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param("set wrong_in_a_row = 101", id="a hundred and first wrong code"),
+        pytest.param("set wrong_in_a_row = 100", id="a hundred wrong codes and no lock"),
+        pytest.param("set locked_at = now()", id="locked on no payment"),
+    ],
+)
+async def test_the_database_refuses_users_that_cannot_be(real, as_owner, change):
+    await users(real, "usr-1")
+    with pytest.raises(psycopg.errors.CheckViolation):
+        as_owner.execute("update code_user " + change)
+
+
+@pytest.mark.stack
 async def test_the_database_refuses_a_second_acceptance(real, build):
     await note(real, build, build.challenge(), VALID)
     with pytest.raises(psycopg.errors.UniqueViolation):
@@ -230,6 +325,9 @@ async def test_the_database_refuses_a_second_acceptance(real, build):
         "update challenge set digest = repeat('0', 64)",
         "update verification set result = 'valid'",
         "delete from verification",
+        "delete from code_user",
+        "update challenge_refusal set retry_after_s = 1",
+        "update challenge set issued_at = now()",
         "delete from challenge",
     ],
 )

@@ -24,6 +24,7 @@ PARTNERS = ("first-bank", "north-bank", "south-bank")
 SCRAPER = "prometheus"
 SCOPES = {
     "gateway": ["payment.read"],
+    "otp": ["contacts.query"],
     "ops": ["ops.read", "ops.write", "metrics.read"],
     SCRAPER: ["metrics.read"],
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from payment_schemas.money import Currency
 
@@ -28,6 +28,13 @@ class _Caller(BaseModel):
 
 
 _CALLERS = TypeAdapter(dict[str, _Caller])
+
+
+def listed(text: object) -> object:
+    """Return the parts of a setting that is a list, separated by commas."""
+    if not isinstance(text, str):
+        return text
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _read_text(path: object) -> str:
@@ -50,6 +57,8 @@ def _read_key(path: object) -> bytes:
     return key
 
 
+Listed = Annotated[list[str], NoDecode, BeforeValidator(listed)]
+"""Texts separated by commas."""
 SecretText = Annotated[str, BeforeValidator(_read_text), Field(repr=False)]
 """The text of the file that the variable names."""
 SecretKey = Annotated[bytes, BeforeValidator(_read_key), Field(repr=False)]

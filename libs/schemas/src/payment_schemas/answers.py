@@ -51,6 +51,17 @@ def invalid_otp() -> Answer:
     return _answer(401, error="Invalid OTP", details="Code does not match or expired")
 
 
+def codes_locked() -> Answer:
+    """403: too many wrong codes in a row, over all payments; operators unlock. Not final."""
+    return _answer(403, error="Codes locked", details="Too many wrong codes")
+
+
+def otp_undeliverable() -> Answer:
+    """403: a code is needed, and no contact of the user may receive one. Not final."""
+    message = "No verified contact for a one-time code."
+    return _answer(403, status="OTP_UNDELIVERABLE", message=message)
+
+
 def in_progress() -> Answer:
     """409: the same key and request is still running."""
     answer = _answer(

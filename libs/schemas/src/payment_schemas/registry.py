@@ -10,7 +10,9 @@ from payment_schemas.events.confirmation import (
 )
 from payment_schemas.events.otp import (
     Challenged,
+    ChallengeRefused,
     ChallengeRequested,
+    CodesLockChanged,
     VerificationRequested,
     Verified,
 )
@@ -25,8 +27,10 @@ EVENTS: tuple[type[Event], ...] = (
     RiskAssessed,
     ChallengeRequested,
     Challenged,
+    ChallengeRefused,
     VerificationRequested,
     Verified,
+    CodesLockChanged,
     PaymentConfirmed,
     PaymentDeclined,
     ReviewOpened,

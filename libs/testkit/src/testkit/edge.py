@@ -84,6 +84,7 @@ class Edge:
         opened = await self._operator.post(url, json={**order, "count": count})
         opened.raise_for_status()
         numbers = [f"{number:04}" for number in range(1, count + 1)]
+        await self._reach([(f"usr-{name}-{n}", f"+1555{n:0>7}") for n in numbers])
         return [await self._customer(f"usr-{name}-{n}", f"{name}-{n}") for n in numbers]
 
     async def _customer(self, user_id: str, account: str) -> Customer:
@@ -103,9 +104,19 @@ class Edge:
 
     async def reach(self, customer: Customer, phone: str, email: str) -> None:
         """Let notification know where to reach a customer."""
-        contact = {"user_id": customer.user_id, "phone": phone, "email": email}
+        await self._put([{"user_id": customer.user_id, "phone": phone, "email": email}])
+
+    async def _reach(self, phones: list[tuple[str, str]]) -> None:
+        await self._put(
+            [
+                {"user_id": user, "phone": phone, "email": f"{user}@example.com"}
+                for user, phone in phones
+            ]
+        )
+
+    async def _put(self, contacts: list[dict[str, str]]) -> None:
         url = self._stack.url("notification") + "/admin/contacts"
-        (await self._operator.post(url, json={"contacts": [contact]})).raise_for_status()
+        (await self._operator.post(url, json={"contacts": contacts})).raise_for_status()
 
     async def confirm(self, customer: Customer | None, **body: Any) -> httpx.Response:
         """Send one `POST /payment/confirm`; without a customer, without a token."""

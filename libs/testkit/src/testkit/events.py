@@ -15,7 +15,9 @@ from payment_schemas.events.confirmation import (
 )
 from payment_schemas.events.otp import (
     Challenged,
+    ChallengeRefused,
     ChallengeRequested,
+    CodesLockChanged,
     VerificationRequested,
     Verified,
 )
@@ -90,6 +92,20 @@ _FIELDS: dict[type[Event], dict[str, Any]] = {
         "challenge_number": 1,
         "sealed_code": SEALED_CODE,
         "code_expires_at": NOON + timedelta(minutes=5),
+        **_MONEY,
+        "to_account": "payee-xyz",
+    },
+    ChallengeRefused: {
+        **_PAYMENT,
+        "version": 2,
+        "challenge_number": 1,
+        "reason": "too_many",
+        "retry_after_s": 60,
+    },
+    CodesLockChanged: {
+        **_PAYMENT,
+        "is_locked": True,
+        "wrong_codes": 100,
         **_MONEY,
         "to_account": "payee-xyz",
     },

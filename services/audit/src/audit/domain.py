@@ -18,7 +18,9 @@ from payment_schemas.events.confirmation import (
 )
 from payment_schemas.events.otp import (
     Challenged,
+    ChallengeRefused,
     ChallengeRequested,
+    CodesLockChanged,
     VerificationRequested,
     Verified,
 )
@@ -48,6 +50,7 @@ _NAMES: dict[type[Event], str] = {
     RiskAssessed: "RISK_ASSESSED",
     ChallengeRequested: "OTP_REQUESTED",
     Challenged: "OTP_CHALLENGED",
+    ChallengeRefused: "OTP_REFUSED",
     VerificationRequested: "OTP_SUBMITTED",
     Verified: "OTP_VERIFIED",
     PaymentConfirmed: "PAYMENT_CONFIRMED",
@@ -124,6 +127,8 @@ def _name_of(event: Event) -> str:
             return f"SETTLEMENT_{event.status}"
         case NotificationDelivered():
             return f"NOTIFICATION_{event.result.upper()}"
+        case CodesLockChanged():
+            return "OTP_LOCKED" if event.is_locked else "OTP_UNLOCKED"
         case _:
             return _NAMES[type(event)]
 

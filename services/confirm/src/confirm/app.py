@@ -19,6 +19,7 @@ from payment_schemas.events.confirmation import (
 )
 from payment_schemas.events.otp import (
     Challenged,
+    ChallengeRefused,
     ChallengeRequested,
     VerificationRequested,
     Verified,
@@ -66,6 +67,7 @@ def _handlers(drawn: Callable[[], Drawn], policy: Policy) -> list[Handler]:
         (SettlementUpdated, handlers.on_settlement_updated),
         (Verified, partial(handlers.on_verified, policy=policy)),
         (Challenged, partial(handlers.on_challenged, policy=policy)),
+        (ChallengeRefused, handlers.on_challenge_refused),
         (RiskAssessed, partial(handlers.on_risk_assessed, policy=policy)),
         (ConfirmRequested, partial(handlers.on_confirm_requested, policy=policy, draw=drawn)),
     ]

@@ -12,13 +12,14 @@ from confirm.domain.requests import Drawn, is_expired
 from confirm.domain.results import (
     after_challenge,
     after_deadline,
+    after_refusal,
     after_risk,
     after_settlement,
     after_verification,
 )
 from confirm.store.port import Payments
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
-from payment_schemas.events.otp import Challenged, Verified
+from payment_schemas.events.otp import Challenged, ChallengeRefused, Verified
 from payment_schemas.events.risk import RiskAssessed
 from payment_schemas.events.settlement import SettlementUpdated
 from payment_schemas.ids import PaymentId
@@ -120,6 +121,18 @@ async def on_challenged(
 
     def decide(payment: Payment, item: Received[Challenged]) -> Decision:
         return after_challenge(payment, item.event, policy, batch.now)
+
+    return await _carry_out(batch, payments, states, Ledger({}), decide)
+
+
+async def on_challenge_refused(
+    batch: Batch[Received[ChallengeRefused]], payments: Payments
+) -> Events:
+    """Tell whoever waits why no code was issued."""
+    states = await payments.lock(item.event.payment_id for item in batch)
+
+    def decide(payment: Payment, item: Received[ChallengeRefused]) -> Decision:
+        return after_refusal(payment, item.event, batch.now)
 
     return await _carry_out(batch, payments, states, Ledger({}), decide)
 

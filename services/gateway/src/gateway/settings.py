@@ -6,18 +6,19 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode
 
-from service_runtime.settings import CurrencySettings, KafkaSettings, SecretKey, SecretText
-
-
-def _listed(text: object) -> object:
-    if not isinstance(text, str):
-        return text
-    return [part.strip() for part in text.split(",") if part.strip()]
+from service_runtime.settings import (
+    CurrencySettings,
+    KafkaSettings,
+    Listed,
+    SecretKey,
+    SecretText,
+    listed,
+)
 
 
 def _networks(text: object) -> object:
-    listed = _listed(text)
-    return [ip_network(part) for part in listed] if isinstance(listed, list) else listed
+    parts = listed(text)
+    return [ip_network(part) for part in parts] if isinstance(parts, list) else parts
 
 
 class Settings(KafkaSettings, CurrencySettings):
@@ -25,7 +26,7 @@ class Settings(KafkaSettings, CurrencySettings):
 
     port: int = Field(default=3000, ge=1, le=65535)
     redis_url: str
-    confirm_urls: Annotated[list[str], NoDecode, BeforeValidator(_listed)] = Field(min_length=1)
+    confirm_urls: Listed = Field(min_length=1)
     jwks_url: str
     token_issuer: str
     token_audience: str
@@ -42,9 +43,7 @@ class Settings(KafkaSettings, CurrencySettings):
     """Requests that may wait for answers at once; more are told 503 at once, so that those who wait
     are answered. Two seconds' worth of what the services behind do; 500 a second is two cores'."""
     strict_idempotency_keys: bool = False
-    refused_kids: Annotated[list[str], NoDecode, BeforeValidator(_listed)] = Field(
-        default_factory=list
-    )
+    refused_kids: Listed = Field(default_factory=list)
     """Signing keys that are refused at once, whatever the issuer publishes."""
     allow_rs256: bool = False
     trusted_proxies: Annotated[

@@ -1,7 +1,6 @@
 """Wires notification."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from functools import partial
 
 from notification import handlers
@@ -13,13 +12,13 @@ from notification.clients import (
     TwilioSms,
     Wire,
 )
-from notification.domain import Contact, Policy
+from notification.domain import Delivery, Policy, Surroundings
 from notification.routes import routes
 from notification.settings import Settings
 from notification.store import TABLE, PostgresDeliveries, delivery_of
 from payment_schemas.events.confirmation import PaymentConfirmed, PaymentDeclined
-from payment_schemas.events.otp import Challenged
-from payment_schemas.events.record import Channel, NotificationDelivered
+from payment_schemas.events.otp import Challenged, CodesLockChanged, Verified
+from payment_schemas.events.record import AuditRecorded, Channel, NotificationDelivered
 from payment_schemas.events.settlement import SettlementUpdated
 from service_runtime.consumer import Handler
 from service_runtime.process import Process
@@ -35,16 +34,17 @@ def build(settings: Settings) -> Process:
     sms, email = _sms(settings), _email(settings)
     texts = service.worker(_work(service, settings, "sms", sms))
     mails = service.worker(_work(service, settings, "email", email))
-    outcomes = (PaymentConfirmed, PaymentDeclined, SettlementUpdated)
+    outcomes = (PaymentConfirmed, PaymentDeclined, SettlementUpdated, CodesLockChanged)
     return service.process(
         handlers=[
+            Handler(Verified, handlers.on_verified, PostgresDeliveries),
             Handler(Challenged, handlers.on_challenged, PostgresDeliveries, wakes=[texts.wake]),
             *[
                 Handler(outcome, handlers.on_outcome, PostgresDeliveries, wakes=[mails.wake])
                 for outcome in outcomes
             ],
         ],
-        emits=[NotificationDelivered],
+        emits=[NotificationDelivered, AuditRecorded],
         workers=[texts, mails],
         routes=routes(service.database, PostgresDeliveries, service.credentials),
         resources=[sms, email],
@@ -79,18 +79,16 @@ def _email(settings: Settings) -> ThreadedMessenger:
 def _work(service: Service, settings: Settings, channel: Channel, messenger: Messenger) -> Work:
     policy = Policy(settings.retry_first_s, settings.retry_most_s)
 
-    @asynccontextmanager
-    async def contacts(user_ids: Iterable[str]) -> AsyncIterator[Mapping[str, Contact]]:
+    async def look(due: Sequence[Delivery]) -> Surroundings:
         async with service.database.transaction() as tx:
-            found = await PostgresDeliveries(tx).contacts(user_ids)
-        yield found
+            return await handlers.surroundings_of(due, PostgresDeliveries(tx))
 
     sealer = Sealer(settings.notification_sealing_key)
     return Work(
         table=PostgresWorkTable(TABLE, delivery_of, {"channel": channel}),
         handle=partial(handlers.on_due_deliveries, policy=policy),
         store=PostgresDeliveries,
-        gather=handlers.Sender(messenger, contacts, sealer),
+        gather=handlers.Sender(messenger, look, sealer),
         may_start=lambda: not messenger.is_shut,
         slice_rows=_threads(settings),
         # One slice is written back while the next one is sent; two turns of a thread fit the lease.

@@ -1,7 +1,6 @@
 """What notification does with events, and with messages whose time has come."""
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -9,26 +8,27 @@ from uuid import UUID
 from notification.clients import Messenger
 from notification.domain import (
     Attempt,
-    Contact,
     Delivery,
     Kind,
     Message,
     Outcome,
     Policy,
+    Surroundings,
     after_attempt,
     code_delivery,
+    held_back,
     is_over,
     message_of,
     outcome_delivery,
 )
 from notification.store import Deliveries, New
-from payment_schemas.events.otp import Challenged
+from payment_schemas.events.otp import Challenged, Verified
 from service_runtime import metrics
 from service_runtime.errors import Rejected
 from service_runtime.messages import Batch, Due, Emit, Events, Received
 from service_runtime.sealing import Sealer
 
-_ended = metrics.counter("notification", "Messages that were delivered, refused or expired.")
+_ended = metrics.counter("notification", "Messages that have ended, by how.")
 
 Outcomes = Batch[Received[Outcome]]
 DueDeliveries = Batch[Due[Delivery], Attempt]
@@ -52,30 +52,51 @@ async def on_outcome(batch: Outcomes, deliveries: Deliveries) -> Events:
     return ()
 
 
+async def on_verified(batch: Batch[Received[Verified]], deliveries: Deliveries) -> Events:
+    """Note the challenges that take no codes any more: their codes are not sent."""
+    over = {item.event.challenge_id for item in batch if item.event.challenge_over}
+    await deliveries.end_challenges(over)
+    return ()
+
+
+async def surroundings_of(due: Sequence[Delivery], deliveries: Deliveries) -> Surroundings:
+    """Return what decides whether, and to whom, messages are sent now."""
+    challenges = {one.challenge_id for one in due if one.challenge_id is not None}
+    return Surroundings(
+        await deliveries.contacts(one.user_id for one in due),
+        await deliveries.siblings({one.payment_id for one in due}),
+        await deliveries.ended_challenges(challenges),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Sender:
     """Delivers what is due on one channel, between claim and write-back."""
 
     messenger: Messenger
-    contacts: Callable[[Iterable[str]], AbstractAsyncContextManager[Mapping[str, Contact]]]
+    look: Callable[[Sequence[Delivery]], Awaitable[Surroundings]]
+    """Reads, after the claim, what is known around the messages."""
     sealer: Sealer
 
     async def __call__(self, batch: DueDeliveries) -> Mapping[UUID, Attempt]:
         """Try each delivery once; one that cannot be tried stops no other."""
         due = [item.row for item in batch]
-        async with self.contacts(delivery.user_id for delivery in due) as contacts:
-            prepared = {delivery.id: self._prepare(delivery, contacts, batch) for delivery in due}
+        around = await self.look(due)
+        prepared = {delivery.id: self._prepare(delivery, around, batch) for delivery in due}
         messages = [one for one in prepared.values() if isinstance(one, Message)]
         untried = {name: one for name, one in prepared.items() if isinstance(one, Attempt)}
         tried = await self.messenger.deliver(messages)
         return {delivery.id: tried.get(delivery.id) or untried[delivery.id] for delivery in due}
 
     def _prepare(
-        self, delivery: Delivery, contacts: Mapping[str, Contact], batch: Batch[Any, Any]
+        self, delivery: Delivery, around: Surroundings, batch: Batch[Due[Delivery], Any]
     ) -> Message | Attempt:
         if is_over(delivery, batch.now):
             return Attempt(Kind.TOO_LATE, delivery.reason)
-        contact = contacts.get(delivery.user_id)
+        together = {item.row.id for item in batch}
+        if held := held_back(delivery, around, together, batch.now):
+            return held
+        contact = around.contacts.get(delivery.user_id)
         if contact is None:
             return Attempt(Kind.REFUSED, "no_contact")
         if delivery.sealed_code is None:
@@ -95,7 +116,8 @@ async def on_due_deliveries(batch: DueDeliveries, deliveries: Deliveries, policy
         decision = after_attempt(item.row, batch.found[item.cause.id], batch.now, policy)
         changed.append(decision.state)
         events.extend(Emit(event, item.cause) for event in decision.events)
-        for event in decision.events:
-            _ended.add(1, {"channel": event.channel, "result": event.result})
+        if decision.events:
+            state = decision.state
+            _ended.add(1, {"channel": state.channel, "result": state.status.lower()})
     await deliveries.save(changed)
     return events

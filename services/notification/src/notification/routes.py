@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from notification.domain import Contact
+from notification.domain import Contact, can_receive_code
 from notification.store import Deliveries
-from payment_schemas.ids import NewUserId, Printable
+from payment_schemas.ids import NewUserId, Printable, UserId
 from payment_schemas.sealed import Personal
 from service_runtime.ports import Database
 from service_runtime.web import Credentials, JsonResponse
@@ -39,13 +39,25 @@ class ContactsBody(BaseModel):
     contacts: Annotated[list[ContactBody], Field(min_length=1, max_length=MAX_CONTACTS)]
 
 
+class UsersBody(BaseModel):
+    """Users who are asked about."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    user_ids: Annotated[list[UserId], Field(max_length=MAX_CONTACTS)]
+
+
 def routes(
     database: Database, store: Callable[[Any], Deliveries], credentials: Credentials
 ) -> APIRouter:
-    """Return the routes under `/admin`: to read with `ops.read`, to write with `ops.write`."""
+    """Return the routes under `/admin`: to read with `ops.read`, to write with `ops.write`.
+
+    Otp asks with `contacts.query` who can receive a code.
+    """
     router = APIRouter(prefix="/admin")
     may_read: Callable[[Request], str] = credentials.require("ops.read")
     may_write: Callable[[Request], str] = credentials.require("ops.write")
+    may_query: Callable[[Request], str] = credentials.require("contacts.query")
 
     @router.get("/deliveries", dependencies=[Depends(may_read)])
     async def deliveries(payment_id: UUID) -> Response:
@@ -67,6 +79,17 @@ def routes(
         async with database.transaction() as tx:
             await store(tx).put_contacts(contacts)
         return JsonResponse({"contacts": len({contact.user_id for contact in contacts})})
+
+    @router.post("/contacts:query", dependencies=[Depends(may_query)])
+    async def can_receive(body: UsersBody) -> Response:
+        """Say who can receive a code; where, stays here."""
+        async with database.transaction() as tx:
+            found = await store(tx).contacts(body.user_ids)
+        results = [
+            {"user_id": name, "can_receive_code": can_receive_code(found.get(name))}
+            for name in body.user_ids
+        ]
+        return JsonResponse({"results": results})
 
     @router.get("/check", dependencies=[Depends(may_read)])
     async def check() -> Response:

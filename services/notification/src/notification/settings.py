@@ -16,7 +16,7 @@ class Settings(ServiceSettings):
     niceness: int = Field(default=10, ge=0, le=19)
     """Messages follow at their own pace and slow no payment."""
     fetch_patience_ms: int = Field(default=100, ge=0, le=5000)
-    """Nobody feels so little, and every fetch looks at eighteen partitions."""
+    """Nobody feels so little, and every fetch looks at all partitions."""
     twilio_url: str = Field(pattern=URL)
     """The SMS provider's API."""
     twilio_auth_token: SecretText = Field(validation_alias="TWILIO_AUTH_TOKEN_FILE")

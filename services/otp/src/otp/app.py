@@ -2,16 +2,28 @@
 
 from functools import partial
 
-from otp.handlers import Codes, Rules, on_challenge_requested, on_verification_requested
-from otp.routes import routes
+from fastapi import APIRouter
+
+from otp.clients import HttpContacts, LookUp
+from otp.handlers import (
+    Codes,
+    Rules,
+    Unlocking,
+    on_challenge_requested,
+    on_verification_requested,
+)
+from otp.routes import routes, user_routes
 from otp.settings import Settings
 from otp.store import PostgresChallenges
 from payment_schemas.events.otp import (
     Challenged,
+    ChallengeRefused,
     ChallengeRequested,
+    CodesLockChanged,
     VerificationRequested,
     Verified,
 )
+from payment_schemas.events.record import AuditRecorded
 from service_runtime.consumer import Handler
 from service_runtime.process import Process
 from service_runtime.sealing import Sealer
@@ -22,7 +34,8 @@ def build(settings: Settings) -> Process:
     """Return the service, ready to run."""
     service = Service("otp", settings)
     codes = Codes(settings.code_key, service.clock, settings.code_for_everyone)
-    rules = Rules(settings.code_life, settings.code_attempts)
+    rules = Rules(settings.code_life, settings.code_attempts, settings.limits)
+    contacts = HttpContacts(settings.notification_urls, settings.internal_credential)
     issue = partial(
         on_challenge_requested,
         codes=codes,
@@ -37,9 +50,20 @@ def build(settings: Settings) -> Process:
     )
     return service.process(
         handlers=[
-            Handler(ChallengeRequested, issue, PostgresChallenges),
+            Handler(ChallengeRequested, issue, PostgresChallenges, LookUp(contacts)),
             Handler(VerificationRequested, verify, PostgresChallenges),
         ],
-        emits=[Challenged, Verified],
-        routes=routes(service.database, service.credentials, service.clock),
+        emits=[Challenged, ChallengeRefused, Verified, CodesLockChanged, AuditRecorded],
+        routes=_routes(service),
+        resources=[contacts],
     )
+
+
+def _routes(service: Service) -> APIRouter:
+    unlocking = Unlocking(PostgresChallenges, service.unit.keep, service.clock)
+    router = APIRouter()
+    router.include_router(routes(service.database, service.credentials, service.clock))
+    router.include_router(
+        user_routes(service.database, service.credentials, service.clock, unlocking)
+    )
+    return router

@@ -1,14 +1,17 @@
-"""What otp decides: whether a code is accepted, and when a challenge is over. Pure."""
+"""What otp decides: who may have a code, whether one is accepted, when it is over. Pure."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from math import ceil
 from uuid import uuid5
 
-from payment_schemas.events.otp import VerificationResult
-from payment_schemas.ids import ChallengeId, PaymentId, RequestId
+from payment_schemas.events.otp import ChallengeRefusal, VerificationResult
+from payment_schemas.ids import ChallengeId, PaymentId, RequestId, TransactionId
 
 CODE_DIGITS = 6
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 class State(StrEnum):
@@ -46,6 +49,7 @@ class Challenge:
     number: int
     """Which challenge of its payment, from 1."""
     secret: SecretHash
+    issued_at: datetime
     expires_at: datetime
     attempts: int = 0
     state: State = State.LIVE
@@ -55,7 +59,135 @@ class Challenge:
     @property
     def id(self) -> ChallengeId:
         """The same for every run of one request."""
-        return ChallengeId(uuid5(self.payment.payment_id, f"challenge:{self.number}"))
+        return challenge_id_of(self.payment.payment_id, self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one user may have over all payments. Source: contract.md, additions."""
+
+    live: int = 5
+    """Challenges at once."""
+    an_hour: int = 10
+    a_day: int = 30
+    wrong_in_a_row: int = 100
+    """Wrong codes that lock the user's codes. Source: NIST SP 800-63B."""
+
+    @property
+    def latest(self) -> int:
+        """How many of a user's latest challenges decide about the next one."""
+        return max(self.live, self.an_hour, self.a_day)
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """Since when a user's codes are locked, and on which payment the last wrong one was tried."""
+
+    at: datetime
+    payment_id: PaymentId
+    transaction_id: TransactionId
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A challenge of a user, as far as the limits look at it."""
+
+    payment_id: PaymentId
+    number: int
+    issued_at: datetime
+    expires_at: datetime
+    state: State = State.LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """What limits one user, over all payments."""
+
+    user_id: str
+    wrong_in_a_row: int = 0
+    lock: Lock | None = None
+    issued: tuple[Issued, ...] = ()
+    """The challenges of the last day, as many of the latest as the limits look at."""
+
+    def with_issued(self, challenge: Challenge) -> "User":
+        """Return the user with one more challenge."""
+        one = Issued(
+            challenge.payment.payment_id,
+            challenge.number,
+            challenge.issued_at,
+            challenge.expires_at,
+        )
+        return replace(self, issued=(*self.issued, one))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which request of which payment asks for which challenge; asked once."""
+
+    payment_id: PaymentId
+    version: int
+    """The payment's when it asked."""
+    number: int
+
+    @property
+    def challenge_id(self) -> ChallengeId:
+        """The challenge that it asks for."""
+        return challenge_id_of(self.payment_id, self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why no code is issued, for now; the same whenever the same request is read again."""
+
+    reason: ChallengeRefusal
+    retry_after_s: int | None = None
+
+
+def challenge_id_of(payment_id: PaymentId, number: int) -> ChallengeId:
+    """Return a challenge's id: the same for every run of one request."""
+    return ChallengeId(uuid5(payment_id, f"challenge:{number}"))
+
+
+def refusal(
+    user: User, payment_id: PaymentId, now: datetime, limits: Limits, *, reachable: bool
+) -> Refusal | None:
+    """Return why a user may have no code for a payment now, or None where one is issued."""
+    if user.lock is not None:
+        return Refusal("locked")
+    if not reachable:
+        return Refusal("undeliverable")
+    free_at = max(_free_at(user, payment_id, now, limits), default=now)
+    if free_at > now:
+        return Refusal("too_many", ceil((free_at - now).total_seconds()))
+    return None
+
+
+def _free_at(
+    user: User, payment_id: PaymentId, now: datetime, limits: Limits
+) -> Iterator[datetime]:
+    """Return when each limit lets one more challenge pass that does not let it pass now."""
+    live = [one.expires_at for one in _live(user.issued, payment_id, now)]
+    yield from _passes_at(live, limits.live)
+    for window, most in ((HOUR, limits.an_hour), (DAY, limits.a_day)):
+        ends = [one.issued_at + window for one in user.issued]
+        yield from _passes_at([end for end in ends if end > now], most)
+
+
+def _passes_at(ends: Sequence[datetime], most: int) -> Iterator[datetime]:
+    """Of what counts until each of these ends, fewer than `most` may be left."""
+    if len(ends) >= most:
+        yield sorted(ends)[len(ends) - most]
+
+
+def _live(issued: Sequence[Issued], payment_id: PaymentId, now: datetime) -> Iterator[Issued]:
+    """Return the challenges that take codes beside a new one of a payment, which ends its own."""
+    latest: dict[PaymentId, Issued] = {}
+    for one in sorted(issued, key=lambda one: one.number):
+        latest[one.payment_id] = one
+    latest.pop(payment_id, None)
+    for one in latest.values():
+        if one.state is State.LIVE and now < one.expires_at:
+            yield one
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +208,8 @@ class Verdict:
     """Whether the challenge takes no further codes."""
     counted: bool
     """Whether it cost the challenge an attempt."""
+    codes_locked: bool = False
+    """Whether the code was not judged at all, because the user's codes are locked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +248,26 @@ def judge(challenge: Challenge | None, tried: Try, attempts: int) -> Judgement:
     if challenge.attempts + 1 >= attempts:
         return _counted(challenge, State.LOCKED, "locked")
     return _counted(challenge, State.LIVE, "invalid")
+
+
+def for_user(user: User, judgement: Judgement, challenge: Challenge | None) -> Judgement:
+    """Keep a code of a locked user from being judged: not even the right one passes, or costs."""
+    if user.lock is None:
+        return judgement
+    is_over = not judgement.verdict.counted
+    return Judgement(challenge, Verdict("locked", is_over, counted=False, codes_locked=True))
+
+
+def after_verdict(user: User, verdict: Verdict, lock: Lock, limits: Limits) -> User:
+    """Count a wrong code in a row, or begin anew after a right one; `lock` is what too many set."""
+    if not verdict.counted:
+        return user
+    if verdict.result == "valid":
+        return replace(user, wrong_in_a_row=0)
+    wrong = user.wrong_in_a_row + 1
+    return replace(
+        user, wrong_in_a_row=wrong, lock=lock if wrong >= limits.wrong_in_a_row else None
+    )
 
 
 def _refused(challenge: Challenge | None, result: VerificationResult) -> Judgement:

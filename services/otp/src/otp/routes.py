@@ -1,17 +1,22 @@
 """What operators ask of otp."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
 
+from otp.domain import DAY, User
 from otp.store import PostgresChallenges
+from payment_schemas.ids import UserId
 from service_runtime.clock import Clock
 from service_runtime.ports import Database
-from service_runtime.web import Credentials
+from service_runtime.web import Credentials, JsonResponse
 
 FIRST = UUID(int=0)
 MOST_EXPORTED = 1000
+MOST_SHOWN = 1000
 Limit = Annotated[int, Query(ge=1, le=MOST_EXPORTED)]
 
 
@@ -38,3 +43,58 @@ def routes(database: Database, credentials: Credentials, clock: Clock) -> APIRou
             return await PostgresChallenges(tx).check(clock.now())
 
     return router
+
+
+class ToUnlock(BaseModel):
+    """Whose codes are to be unlocked, and who says so."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user_id: UserId
+    actor: str = Field(min_length=1, max_length=128)
+
+
+class Unlocks(Protocol):
+    """Whoever unlocks users."""
+
+    async def unlock(self, user_id: str, actor: str) -> User | None:
+        """Return the user as it was locked, or None where nothing was."""
+        ...
+
+
+def user_routes(
+    database: Database, credentials: Credentials, clock: Clock, unlocks: Unlocks
+) -> APIRouter:
+    """Return the routes about one user's codes: to read with `ops.read`, to unlock `ops.write`."""
+    router = APIRouter(prefix="/admin")
+
+    @router.get("/codes", dependencies=[Depends(credentials.require("ops.read"))])
+    async def codes(user_id: UserId) -> Response:
+        """Return how a user stands: wrong codes in a row, a lock, challenges of the last day."""
+        async with database.transaction() as tx:
+            challenges = PostgresChallenges(tx)
+            user = await challenges.find_user(user_id) or User(user_id)
+            users = {user_id: user}
+            users = await challenges.with_issued(users, clock.now() - DAY, MOST_SHOWN)
+        return JsonResponse(_shown(users[user_id]))
+
+    @router.post("/codes/unlock", dependencies=[Depends(credentials.require("ops.write"))])
+    async def unlock(wanted: ToUnlock) -> Response:
+        """Unlock a user's codes; the audit log and the user are told."""
+        user = await unlocks.unlock(wanted.user_id, wanted.actor)
+        if user is None:
+            details = f"the codes of {wanted.user_id} are not locked"
+            return JsonResponse({"error": "Not unlocked", "details": details}, 409)
+        return JsonResponse({"user_id": user.user_id, "wrong_in_a_row": user.wrong_in_a_row})
+
+    return router
+
+
+def _shown(user: User) -> dict[str, Any]:
+    return {
+        "user_id": user.user_id,
+        "wrong_in_a_row": user.wrong_in_a_row,
+        "locked_at": user.lock and user.lock.at,
+        "locked_on": user.lock and user.lock.payment_id,
+        "challenges": user.issued,
+    }

@@ -5,8 +5,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
-from otp.domain import CODE_DIGITS
-from service_runtime.settings import SecretKey, ServiceSettings
+from otp.domain import CODE_DIGITS, Limits
+from service_runtime.settings import Listed, SecretKey, SecretText, ServiceSettings
 
 DEVELOPMENT_CODE = "789012"
 FixedCode = Annotated[str, StringConstraints(pattern=rf"^(\d{{{CODE_DIGITS}}})?$")]
@@ -15,6 +15,9 @@ FixedCode = Annotated[str, StringConstraints(pattern=rf"^(\d{{{CODE_DIGITS}}})?$
 class Settings(ServiceSettings):
     """Settings of the otp service. Figures: contract.md, one-time codes."""
 
+    notification_urls: Listed = Field(min_length=1)
+    """Every instance of notification, which knows who can receive a code."""
+    internal_credential: SecretText = Field(validation_alias="INTERNAL_CREDENTIAL_FILE")
     otp_sealing_key: SecretKey = Field(validation_alias="OTP_SEALING_KEY_FILE")
     """Opens what gateway has sealed."""
     notification_sealing_key: SecretKey = Field(validation_alias="NOTIFICATION_SEALING_KEY_FILE")
@@ -23,6 +26,12 @@ class Settings(ServiceSettings):
     """Of the hash that is kept of a code."""
     code_life_s: int = Field(default=300, ge=1, le=600)
     code_attempts: int = Field(default=5, ge=1, le=5)
+    live_challenges: int = Field(default=5, ge=1)
+    """Of one user at once, over all payments."""
+    challenges_per_hour: int = Field(default=10, ge=1)
+    challenges_per_day: int = Field(default=30, ge=1)
+    wrong_codes_in_a_row: int = Field(default=100, ge=1, le=100)
+    """Of one user, over all payments; then the user's codes are locked. Source: NIST SP 800-63B."""
     fixed_code: FixedCode | None = None
     """The same code for everyone, in development only; empty: unpredictable codes there too."""
 
@@ -41,6 +50,16 @@ class Settings(ServiceSettings):
                 " must hold different keys"
             )
         return self
+
+    @property
+    def limits(self) -> Limits:
+        """What one user may have over all payments."""
+        return Limits(
+            self.live_challenges,
+            self.challenges_per_hour,
+            self.challenges_per_day,
+            self.wrong_codes_in_a_row,
+        )
 
     @property
     def code_life(self) -> timedelta:

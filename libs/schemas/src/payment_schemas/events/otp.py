@@ -1,4 +1,4 @@
-"""One-time codes: asked for, issued, tried, judged."""
+"""One-time codes: asked for, issued or refused, tried, judged; locked for a user."""
 
 from datetime import datetime
 from typing import ClassVar, Literal
@@ -11,6 +11,7 @@ from payment_schemas.money import AmountMinor, Currency
 from payment_schemas.sealed import Sealed
 
 VerificationResult = Literal["valid", "invalid", "expired", "locked"]
+ChallengeRefusal = Literal["locked", "undeliverable", "too_many"]
 
 
 class ChallengeRequested(PaymentEvent):
@@ -42,6 +43,23 @@ class Challenged(PaymentEvent):
     to_account: AccountId
 
 
+class ChallengeRefused(PaymentEvent):
+    """No code is issued for now. Emitted by otp; read by confirm and audit.
+
+    `locked`: too many wrong codes of this user; `undeliverable`: no contact that may receive a
+    code; `too_many`: this user's challenges are at a limit.
+    """
+
+    topic: ClassVar = "otp.challenge-refused.v1"
+
+    version: int
+    """The payment's, when it asked: the refusal answers that request alone."""
+    challenge_number: int
+    reason: ChallengeRefusal
+    retry_after_s: int | None = Field(default=None, ge=1)
+    """After which the same request may be taken; with `too_many` only."""
+
+
 class VerificationRequested(PaymentEvent):
     """A customer gave a code. Emitted by confirm; read by otp and audit."""
 
@@ -56,7 +74,7 @@ class VerificationRequested(PaymentEvent):
 
 
 class Verified(PaymentEvent):
-    """A code was judged. Emitted by otp; read by confirm and audit."""
+    """A code was judged. Emitted by otp; read by confirm, notification, audit."""
 
     topic: ClassVar = "otp.verified.v1"
 
@@ -65,3 +83,21 @@ class Verified(PaymentEvent):
     result: VerificationResult
     challenge_over: bool
     """The challenge takes no further codes: it was used, has expired or is locked."""
+    codes_locked: bool = False
+    """The code was not judged: the user has typed too many wrong ones. The result is `locked`."""
+
+
+class CodesLockChanged(PaymentEvent):
+    """A user's codes were locked or unlocked. Emitted by otp; read by notification and audit.
+
+    Speaks of the payment on which the last wrong code was tried.
+    """
+
+    topic: ClassVar = "otp.codes-lock-changed.v1"
+
+    is_locked: bool
+    wrong_codes: int = Field(ge=0)
+    """In a row, over all payments of the user."""
+    amount_minor: AmountMinor
+    currency: Currency
+    to_account: AccountId

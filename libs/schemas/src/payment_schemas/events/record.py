@@ -21,6 +21,8 @@ class NotificationDelivered(PaymentEvent):
     template: DeliveryTemplate
     result: Literal["delivered", "refused", "expired"]
     provider_id: str | None = None
+    obsolete: bool = False
+    """Expired before its time: what it tells does not hold any more. Only a code can be."""
 
 
 class AuditRecorded(Event):

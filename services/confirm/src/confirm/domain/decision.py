@@ -99,7 +99,7 @@ def outcome_of(answer: ConfirmAnswered) -> str | None:
             return "otp_invalid"
         case 403 if '"DECLINED"' in answer.body:
             return "failed" if '"timed_out"' in answer.body else "declined"
-        case 403:
+        case 403 if '"OTP_REQUIRED"' in answer.body:
             return "otp_required"
         case _:
             return None

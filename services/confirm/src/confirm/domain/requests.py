@@ -128,12 +128,15 @@ def _ask_again(
     payment: Payment, request: ConfirmRequested, policy: Policy, now: datetime
 ) -> Decision:
     """A request without a code while one is asked for: what is left of it, or a new one."""
+    waiting = with_waiter(payment, request.request_id, request.reply_partition)
+    if payment.challenge_number == 0:
+        # Each was refused so far; otp says whether one is issued now.
+        return challenge(waiting, policy, now)
     if payment.challenge_ends_at is None or payment.challenged_at is None:
         raise ValueError("a payment that awaits a code has a challenge")
     left = payment.challenge_ends_at - now
     if not payment.challenge_over and left > timedelta(0):
         return _only(payment, request, answers.otp_required(ceil(left.total_seconds())))
-    waiting = with_waiter(payment, request.request_id, request.reply_partition)
     if payment.challenge_number >= policy.challenges:
         return decline(waiting, "otp_exhausted", now)
     too_soon = payment.challenged_at + policy.challenge_again_after - now
@@ -145,6 +148,9 @@ def _ask_again(
 
 def _verify(payment: Payment, request: ConfirmRequested, policy: Policy, now: datetime) -> Decision:
     """A code was given: otp judges it; whoever gave it waits."""
+    if payment.challenge_number == 0:
+        # None was issued so far: no code is right.
+        return _only(payment, request, answers.invalid_otp())
     if payment.challenge_id is None or request.sealed_code is None:
         raise ValueError("a code comes sealed, and for a challenge")
     waiting = with_waiter(payment, request.request_id, request.reply_partition)

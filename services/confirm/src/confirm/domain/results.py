@@ -7,14 +7,16 @@ payment's deadline no result is decided at all: whoever calls applies `after_dea
 from dataclasses import replace
 from datetime import datetime
 from math import ceil
+from typing import assert_never
 
 from confirm.domain.decision import Decision, ReviewReason, event_about, ignore, review_case, told
 from confirm.domain.ledger import give_back, settle
 from confirm.domain.payment import Payment, Policy, Status
 from confirm.domain.steps import challenge, confirm, decline
 from payment_schemas import answers
+from payment_schemas.answers import Answer
 from payment_schemas.events.confirmation import ReviewOpened
-from payment_schemas.events.otp import Challenged, Verified
+from payment_schemas.events.otp import Challenged, ChallengeRefused, Verified
 from payment_schemas.events.risk import RiskAssessed
 from payment_schemas.events.settlement import SettlementUpdated
 
@@ -75,6 +77,34 @@ def after_challenge(
     return Decision(state, (told(payment, answers.otp_required(left_s)),))
 
 
+def after_refusal(payment: Payment, refused: ChallengeRefused, now: datetime) -> Decision:
+    """No code was issued: tell whoever waits; the same request asks once more.
+
+    No challenge of the payment is used up, and its deadline stays as it was.
+    """
+    if payment.status is not Status.CHALLENGING or refused.version != payment.version:
+        return ignore(payment)
+    state = payment.moved(
+        Status.AWAITING_CODE,
+        now,
+        challenge_number=payment.challenge_number - 1,
+        challenge_over=True,
+    )
+    return Decision(state, (told(payment, _refusal(refused)),))
+
+
+def _refusal(refused: ChallengeRefused) -> Answer:
+    match refused.reason:
+        case "locked":
+            return answers.codes_locked()
+        case "undeliverable":
+            return answers.otp_undeliverable()
+        case "too_many":
+            return answers.too_many_requests(refused.retry_after_s or 1)
+        case _:
+            assert_never(refused.reason)
+
+
 def after_verification(
     payment: Payment, judged: Verified, policy: Policy, now: datetime, *, funds: bool
 ) -> Decision:
@@ -83,7 +113,8 @@ def after_verification(
         return ignore(payment)
     if judged.result == "valid":
         return confirm(replace(payment, accepted_tag=payment.tag_under_test), now, funds=funds)
-    if judged.challenge_over and payment.challenge_number >= policy.challenges:
+    is_last = payment.challenge_number >= policy.challenges
+    if judged.challenge_over and is_last and not judged.codes_locked:
         return decline(payment, "otp_exhausted", now)
     state = payment.moved(
         Status.AWAITING_CODE,
@@ -92,7 +123,8 @@ def after_verification(
         challenge_over=judged.challenge_over,
         tag_under_test=None,
     )
-    return Decision(state, (told(payment, answers.invalid_otp()),))
+    answer = answers.codes_locked() if judged.codes_locked else answers.invalid_otp()
+    return Decision(state, (told(payment, answer),))
 
 
 def after_settlement(payment: Payment, update: SettlementUpdated, now: datetime) -> Decision:

@@ -60,6 +60,9 @@ _OTP_REQUIRED = _object(
     message=_TEXT,
     expires_in={"type": "integer", "description": "Seconds left."},
 )
+_OTP_UNDELIVERABLE = _object(
+    ["status", "message"], status={"const": "OTP_UNDELIVERABLE"}, message=_TEXT
+)
 _DECLINED = _object(
     ["status", "transaction_id", "reason"],
     status={"const": "DECLINED"},
@@ -105,7 +108,7 @@ _REFUSALS = {
     "413": _answer("Over 16 KiB.", _ERROR),
     "415": _answer("Not application/json.", _ERROR),
     "422": _answer("The key belongs to a different request.", _ERROR),
-    "429": _answer("Over the limit; see Retry-After.", _ERROR),
+    "429": _answer("Over the limit of requests, or of codes; see Retry-After.", _ERROR),
     "431": _answer("Over 16 KiB or 64 lines of header; the connection is closed.", _ERROR),
     "500": _answer("A fault of ours.", _ERROR),
     "503": _answer("Nothing was accepted; see Retry-After.", _ERROR),
@@ -124,7 +127,10 @@ def document(title: str) -> dict[str, Any]:
         "responses": {
             "200": _answer("Confirmed.", _SUCCESS),
             "202": _answer("Not decided yet; look at Location.", _PENDING),
-            "403": _answer("A code is asked for, or declined.", _OTP_REQUIRED, _DECLINED, _ERROR),
+            "403": _answer(
+                "A code is asked for, cannot be sent, or codes are locked; or declined.",
+                *(_OTP_REQUIRED, _OTP_UNDELIVERABLE, _DECLINED, _ERROR),
+            ),
             **_REFUSALS,
         },
     }

@@ -1,14 +1,14 @@
 """The twin: deliveries and contacts in memory, for tests and simulations."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from notification.domain import Contact, Delivery, Status
+from notification.domain import Contact, Delivery, Sibling, Status
 from notification.store.port import MAX_LISTED, TABLE, Health, New
-from payment_schemas.ids import DeliveryId
+from payment_schemas.ids import ChallengeId, DeliveryId, PaymentId
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class MemoryDeliveries:
         self._tx = tx
         self._rows: dict[DeliveryId, Delivery] = tx.own[TABLE]
         self._times: dict[DeliveryId, _Times] = tx.own[f"{TABLE}/times"]
+        self._over: dict[ChallengeId, datetime] = tx.own["challenge_over"]
         self._contacts: dict[str, Contact] = tx.own["contact"]
 
     async def add(self, new: Sequence[New]) -> None:
@@ -46,6 +47,27 @@ class MemoryDeliveries:
         self._rows[name] = delivery
         self._times[name] = replace(self._times[name], updated_at=self._tx.clock.now())
         self._tx.schedule(TABLE, name, delivery.due_at)
+
+    async def siblings(
+        self, payment_ids: Collection[PaymentId]
+    ) -> Mapping[PaymentId, Sequence[Sibling]]:
+        found: dict[PaymentId, list[Sibling]] = {name: [] for name in payment_ids}
+        for row in self._rows.values():
+            if row.payment_id in found:
+                found[row.payment_id].append(self._sibling(row))
+        return found
+
+    def _sibling(self, row: Delivery) -> Sibling:
+        until = self._tx.own[f"{TABLE}/lease"][row.id].lease_until
+        in_flight = until is not None and until > self._tx.clock.now()
+        number, due_at = row.challenge_number, row.due_at
+        return Sibling(row.id, row.payment_id, row.template, number, row.status, due_at, in_flight)
+
+    async def end_challenges(self, challenge_ids: Collection[ChallengeId]) -> None:
+        self._over.update(dict.fromkeys(challenge_ids, self._tx.clock.now()))
+
+    async def ended_challenges(self, challenge_ids: Collection[ChallengeId]) -> set[ChallengeId]:
+        return {name for name in challenge_ids if name in self._over}
 
     async def contacts(self, user_ids: Iterable[str]) -> Mapping[str, Contact]:
         return {name: self._contacts[name] for name in user_ids if name in self._contacts}

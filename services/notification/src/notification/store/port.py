@@ -1,11 +1,12 @@
 """The port: what may be asked of deliveries and contacts, within one transaction."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
-from notification.domain import Contact, Delivery
+from notification.domain import Contact, Delivery, Sibling
+from payment_schemas.ids import ChallengeId, PaymentId
 from service_runtime.messages import Trace
 
 TABLE = "delivery"
@@ -41,6 +42,20 @@ class Deliveries(Protocol):
 
     async def save(self, deliveries: Iterable[Delivery]) -> None:
         """Save what attempts have made of deliveries, and end their lease."""
+        ...
+
+    async def siblings(
+        self, payment_ids: Collection[PaymentId]
+    ) -> Mapping[PaymentId, Sequence[Sibling]]:
+        """Return all messages of the payments."""
+        ...
+
+    async def end_challenges(self, challenge_ids: Collection[ChallengeId]) -> None:
+        """Note challenges that take no codes any more; each may be told before its code."""
+        ...
+
+    async def ended_challenges(self, challenge_ids: Collection[ChallengeId]) -> set[ChallengeId]:
+        """Return those of the challenges that take no codes any more."""
         ...
 
     async def contacts(self, user_ids: Iterable[str]) -> Mapping[str, Contact]:

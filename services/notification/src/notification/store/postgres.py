@@ -1,13 +1,14 @@
 """Deliveries and contacts in PostgreSQL."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from psycopg.rows import DictRow
 
-from notification.domain import Contact, Delivery, Status
+from notification.domain import Contact, Delivery, Sibling, Status
 from notification.store.port import COUNTED, MAX_LISTED, Health, New
+from payment_schemas.ids import ChallengeId, PaymentId
 from payment_schemas.money import Money
 from payment_schemas.sealed import Personal, Sealed
 from service_runtime.postgres import PostgresTransaction, json_rows
@@ -22,9 +23,11 @@ class PostgresDeliveries:
     async def add(self, new: Sequence[New]) -> None:
         await self._tx.run(
             """insert into delivery (id, payment_id, user_id, transaction_id, channel, template,
-                   amount_minor, currency, to_account, sealed_code, expires_at, due_at, trace)
+                   amount_minor, currency, to_account, sealed_code, challenge_id, challenge_number,
+                   expires_at, due_at, trace)
                select id, payment_id, user_id, transaction_id, channel, template,
-                   amount_minor, currency, to_account, sealed_code, expires_at, due_at, trace
+                   amount_minor, currency, to_account, sealed_code, challenge_id, challenge_number,
+                   expires_at, due_at, trace
                from json_populate_recordset(null::delivery, %(rows)s::json)
                order by id on conflict do nothing""",
             rows=json_rows([_added(one) for one in new]),
@@ -42,6 +45,40 @@ class PostgresDeliveries:
                where old.id = new.id""",
             rows=json_rows([_changed(one) for one in deliveries]),
         )
+
+    async def siblings(
+        self, payment_ids: Collection[PaymentId]
+    ) -> Mapping[PaymentId, Sequence[Sibling]]:
+        rows = await self._tx.rows(
+            """select id, payment_id, template, challenge_number, status, due_at,
+                   coalesce(lease_until > clock_timestamp(), false) as in_flight
+               from delivery where payment_id in (
+                   select value::uuid from json_array_elements_text(%(ids)s::json))""",
+            ids=json_rows(list(payment_ids)),
+        )
+        found: dict[PaymentId, list[Sibling]] = {name: [] for name in payment_ids}
+        for row in rows:
+            found[row["payment_id"]].append(Sibling(**row | {"status": Status(row["status"])}))
+        return found
+
+    async def end_challenges(self, challenge_ids: Collection[ChallengeId]) -> None:
+        if challenge_ids:
+            await self._tx.run(
+                """insert into challenge_over (challenge_id)
+                   select value::uuid from json_array_elements_text(%(ids)s::json)
+                   order by 1 on conflict do nothing""",
+                ids=json_rows(list(challenge_ids)),
+            )
+
+    async def ended_challenges(self, challenge_ids: Collection[ChallengeId]) -> set[ChallengeId]:
+        if not challenge_ids:
+            return set()
+        rows = await self._tx.rows(
+            """select challenge_id from challenge_over where challenge_id in (
+                   select value::uuid from json_array_elements_text(%(ids)s::json))""",
+            ids=json_rows(list(challenge_ids)),
+        )
+        return {row["challenge_id"] for row in rows}
 
     async def contacts(self, user_ids: Iterable[str]) -> Mapping[str, Contact]:
         rows = await self._tx.rows(
@@ -136,6 +173,8 @@ def delivery_of(row: DictRow) -> Delivery:
         expires_at=row["expires_at"],
         due_at=row["due_at"],
         sealed_code=None if row["sealed_code"] is None else Sealed(row["sealed_code"]),
+        challenge_id=row["challenge_id"],
+        challenge_number=row["challenge_number"],
         status=Status(row["status"]),
         reason=row["reason"],
         provider_id=row["provider_id"],
@@ -158,6 +197,8 @@ def _added(new: New) -> dict[str, Any]:
         "amount_minor": delivery.money.amount_minor,
         "currency": delivery.money.currency,
         "to_account": delivery.to_account,
+        "challenge_id": delivery.challenge_id,
+        "challenge_number": delivery.challenge_number,
         "expires_at": delivery.expires_at,
         "trace": new.trace,
     }

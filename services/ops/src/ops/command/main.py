@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from typer._completion_classes import completion_init
 
-from ops.command import accounts, browse, check, completion, dlq, pay, reconcile, show
+from ops.command import accounts, browse, check, codes, completion, dlq, pay, reconcile, show
 from ops.command.session import OFFSET_VARIABLE
 from ops.domain.errors import OpsError
 
@@ -28,6 +28,7 @@ app.command("pay", help=pay.HELP)(pay.pay)
 app.command("token", help=pay.TOKEN_HELP)(pay.token)
 app.command("show", help=show.HELP)(show.show)
 app.add_typer(accounts.app, name="accounts")
+app.add_typer(codes.app, name="codes")
 app.add_typer(dlq.app, name="dlq")
 app.command("reconcile", help=reconcile.RECONCILE_HELP)(reconcile.reconcile)
 app.add_typer(reconcile.cases, name="cases")

@@ -35,6 +35,7 @@ SHOWN = frozenset(
         "score",
         "risk_score",
         "challenge_number",
+        "retry_after_s",
         "reply_partition",
         "confirmed_at",
         "expires_at",

@@ -47,8 +47,8 @@ ENDS: Mapping[str, Mapping[str, int]] = {
 }
 """The status behind the last versioned entry: how many versions on the payment then is."""
 
-_TOLD_BY = {OTP_REQUESTED: "OTP_CHALLENGED", OTP_SUBMITTED: "OTP_VERIFIED"}
-"""Which entry tells of the step to AWAITING_CODE that follows."""
+_TOLD_BY = {OTP_REQUESTED: ("OTP_CHALLENGED", "OTP_REFUSED"), OTP_SUBMITTED: ("OTP_VERIFIED",)}
+"""Which entries tell of the step to AWAITING_CODE that follows."""
 
 _RANK = {START: 0, REQUESTED: 1, OTP_REQUESTED: 2, OTP_SUBMITTED: 2, CONFIRMED: 3, DECLINED: 3}
 """A payment goes on to a higher one, or round among its codes; never back."""
@@ -134,8 +134,10 @@ def _silent(told: list[tuple[int, str]], timeline: Timeline, payment: Payment) -
             for (version, name), end in zip(told, ends, strict=False)
             if name == event
         )
-        if rows[telling] < steps:
-            yield Fault("I9", f"{steps} steps need {telling}, there are {rows[telling]} rows")
+        if (told_by := sum(rows[name] for name in telling)) < steps:
+            yield Fault(
+                "I9", f"{steps} steps need {' or '.join(telling)}, there are {told_by} rows"
+            )
 
 
 def _settlement_rows(timeline: Timeline, payment: Payment) -> list[Fault]:

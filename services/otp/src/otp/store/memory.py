@@ -6,18 +6,52 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from otp.domain import Challenge, Question, State, Verdict
+from otp.domain import Asked, Challenge, Issued, Question, Refusal, State, User, Verdict
 from otp.store.port import CHECKED_FOR, LISTED, Verification, findings
 from payment_schemas.ids import ChallengeId
 
 
 class MemoryChallenges:
-    """The twin: `own["challenge"]` by id, `own["verification"]` by question."""
+    """The twin: challenges by id, verifications by question, users by id, refusals by request."""
 
     def __init__(self, tx: Any) -> None:
         self._tx = tx
         self._challenges: dict[ChallengeId, Challenge] = tx.own["challenge"]
         self._verifications: dict[Question, Verification] = tx.own["verification"]
+        self._users: dict[str, User] = tx.own["code_user"]
+        self._refusals: dict[tuple[UUID, int], Refusal] = tx.own["challenge_refusal"]
+
+    async def lock_users(self, user_ids: Collection[str]) -> Mapping[str, User]:
+        return {name: self._users.setdefault(name, User(name)) for name in user_ids}
+
+    async def with_issued(
+        self, users: Mapping[str, User], since: datetime, most: int
+    ) -> dict[str, User]:
+        found = {name: self._issued(name, since)[-most:] for name in users}
+        return {name: replace(user, issued=tuple(found[name])) for name, user in users.items()}
+
+    def _issued(self, user_id: str, since: datetime) -> list[Issued]:
+        found = [
+            Issued(one.payment.payment_id, one.number, one.issued_at, one.expires_at, one.state)
+            for one in self._challenges.values()
+            if one.payment.user_id == user_id and one.issued_at > since
+        ]
+        return sorted(found, key=lambda one: one.issued_at)
+
+    async def find_user(self, user_id: str) -> User | None:
+        return self._users.get(user_id)
+
+    async def save_users(self, users: Sequence[User]) -> None:
+        self._users.update({one.user_id: replace(one, issued=()) for one in users})
+
+    async def answered(self, asked: Collection[Asked]) -> Mapping[Asked, Refusal | None]:
+        found = {one: self._refusals.get((one.payment_id, one.version)) for one in asked}
+        known = self._challenges.keys()
+        return {one: old for one, old in found.items() if old or one.challenge_id in known}
+
+    async def refuse(self, refusals: Mapping[Asked, Refusal]) -> None:
+        for one, refused in refusals.items():
+            self._refusals.setdefault((one.payment_id, one.version), refused)
 
     async def add(self, challenges: Sequence[Challenge]) -> set[ChallengeId]:
         new = {one.id: one for one in reversed(challenges) if one.id not in self._challenges}

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from otp.domain import Challenge, Question, Verdict
+from otp.domain import Asked, Challenge, Question, Refusal, User, Verdict
 from payment_schemas.ids import ChallengeId
 
 LISTED = 100
@@ -29,7 +29,33 @@ class Verification:
 
 
 class Challenges(Protocol):
-    """Challenges and verifications within one transaction."""
+    """Challenges, verifications and users within one transaction."""
+
+    async def lock_users(self, user_ids: Collection[str]) -> Mapping[str, User]:
+        """Lock and return users, whom it makes known where they are new; before challenges."""
+        ...
+
+    async def with_issued(
+        self, users: Mapping[str, User], since: datetime, most: int
+    ) -> dict[str, User]:
+        """Return locked users with those challenges that were issued later; the latest `most`."""
+        ...
+
+    async def find_user(self, user_id: str) -> User | None:
+        """Lock and return a user, or None where nothing is known of one."""
+        ...
+
+    async def save_users(self, users: Sequence[User]) -> None:
+        """Write back the wrong codes and locks of locked users."""
+        ...
+
+    async def answered(self, asked: Collection[Asked]) -> Mapping[Asked, Refusal | None]:
+        """Return those requests that were answered: by a refusal, or by a challenge (None)."""
+        ...
+
+    async def refuse(self, refusals: Mapping[Asked, Refusal]) -> None:
+        """Keep why requests were refused, each once."""
+        ...
 
     async def add(self, challenges: Sequence[Challenge]) -> set[ChallengeId]:
         """Keep new challenges; return those of them that are the latest of their payments."""

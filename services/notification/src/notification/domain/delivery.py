@@ -1,4 +1,4 @@
-"""Which message an event asks for, what it says, and what becomes of it. Pure."""
+"""Which message an event asks for, and what becomes of it. Pure."""
 
 import re
 from dataclasses import dataclass, replace
@@ -8,14 +8,23 @@ from typing import Literal, assert_never
 from uuid import UUID, uuid5
 
 from payment_schemas.events.confirmation import PaymentConfirmed, PaymentDeclined
-from payment_schemas.events.otp import Challenged
-from payment_schemas.events.record import Channel, DeliveryTemplate, NotificationDelivered
+from payment_schemas.events.otp import Challenged, CodesLockChanged
+from payment_schemas.events.record import (
+    AuditRecorded,
+    Channel,
+    DeliveryTemplate,
+    NotificationDelivered,
+)
 from payment_schemas.events.settlement import SettlementUpdated
-from payment_schemas.ids import DeliveryId, PaymentId
+from payment_schemas.ids import ChallengeId, DeliveryId, PaymentId
 from payment_schemas.money import Money
-from payment_schemas.sealed import Personal, Sealed
+from payment_schemas.sealed import Sealed
 
-Outcome = PaymentConfirmed | PaymentDeclined | SettlementUpdated
+Outcome = PaymentConfirmed | PaymentDeclined | SettlementUpdated | CodesLockChanged
+Notice = Literal["codes_locked", "codes_unlocked"]
+"""What a user is told that is no step of a payment; the released event knows no such template."""
+Template = DeliveryTemplate | Notice
+SERVICE = "notification"
 
 PATIENCE = timedelta(hours=24)
 """How long an outcome is worth telling; a code only until it expires."""
@@ -30,6 +39,8 @@ class Status(StrEnum):
     DELIVERED = "DELIVERED"
     REFUSED = "REFUSED"
     EXPIRED = "EXPIRED"
+    OBSOLETE = "OBSOLETE"
+    """Dropped: the code that it holds is used, superseded or locked."""
 
 
 class Kind(StrEnum):
@@ -42,6 +53,10 @@ class Kind(StrEnum):
     """A time-out, a server's error, a limit: perhaps later."""
     TOO_LATE = "TOO_LATE"
     """Not tried, because nobody can use it any more."""
+    OBSOLETE = "OBSOLETE"
+    """Not tried, because what it tells does not hold any more."""
+    NOT_YET = "NOT_YET"
+    """Not tried, because an earlier message of its payment goes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +66,8 @@ class Attempt:
     kind: Kind
     reason: str | None = None
     provider_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """Where a customer is reached."""
-
-    user_id: str
-    phone: Personal
-    """E.164."""
-    email: Personal
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message as a provider is given it; the delivery's id lets it drop a repeat."""
-
-    delivery_id: DeliveryId
-    to: Personal
-    subject: str
-    text: Personal
+    again_at: datetime | None = None
+    """When to look again; with NOT_YET only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +91,7 @@ class Delivery:
     user_id: str
     transaction_id: str
     channel: Channel
-    template: DeliveryTemplate
+    template: Template
     money: Money
     to_account: str
     expires_at: datetime
@@ -102,6 +99,9 @@ class Delivery:
     """When to try; None where it has ended."""
     sealed_code: Sealed | None = None
     """Only with the template `code`, and only until the delivery has ended."""
+    challenge_id: ChallengeId | None = None
+    """Whose code it is; only with the template `code`."""
+    challenge_number: int = 0
     status: Status = Status.QUEUED
     reason: str | None = None
     provider_id: str | None = None
@@ -113,7 +113,7 @@ class Decision:
     """The next state, and the event that tells of an end."""
 
     state: Delivery
-    events: tuple[NotificationDelivered, ...] = ()
+    events: tuple[NotificationDelivered | AuditRecorded, ...] = ()
 
 
 def delivery_id_of(event_id: UUID, channel: Channel) -> DeliveryId:
@@ -124,7 +124,12 @@ def delivery_id_of(event_id: UUID, channel: Channel) -> DeliveryId:
 def code_delivery(event: Challenged, event_id: UUID, now: datetime) -> Delivery:
     """Return the text message with a one-time code."""
     draft = _draft(event, event_id, "code", event.code_expires_at, now)
-    return replace(draft, sealed_code=event.sealed_code)
+    return replace(
+        draft,
+        sealed_code=event.sealed_code,
+        challenge_id=event.challenge_id,
+        challenge_number=event.challenge_number,
+    )
 
 
 def outcome_delivery(event: Outcome, event_id: UUID, now: datetime) -> Delivery | None:
@@ -133,13 +138,6 @@ def outcome_delivery(event: Outcome, event_id: UUID, now: datetime) -> Delivery 
     if template is None:
         return None
     return _draft(event, event_id, template, now + PATIENCE, now)
-
-
-def message_of(delivery: Delivery, contact: Contact, code: Personal | None) -> Message:
-    """Return what the customer reads. `code` belongs to the template `code` alone."""
-    to = contact.phone if delivery.channel == "sms" else contact.email
-    subject, text = _words(delivery, code)
-    return Message(delivery.id, to, subject, Personal(text))
 
 
 def is_over(delivery: Delivery, now: datetime) -> bool:
@@ -156,6 +154,11 @@ def after_attempt(delivery: Delivery, attempt: Attempt, now: datetime, policy: P
             return _ended(delivery, Status.REFUSED, attempt)
         case Kind.TOO_LATE:
             return _ended(delivery, Status.EXPIRED, attempt)
+        case Kind.OBSOLETE:
+            return _ended(delivery, Status.OBSOLETE, attempt)
+        case Kind.NOT_YET:
+            again_at = min(attempt.again_at or now, delivery.expires_at)
+            return Decision(replace(delivery, due_at=again_at, reason=attempt.reason))
         case Kind.NOT_TAKEN:
             tries = delivery.tries + 1
             due_at = min(policy.after(tries, now), delivery.expires_at)
@@ -172,7 +175,7 @@ def provider_code(text: object) -> str | None:
 def _draft(
     event: Challenged | Outcome,
     event_id: UUID,
-    template: DeliveryTemplate,
+    template: Template,
     expires_at: datetime,
     now: datetime,
 ) -> Delivery:
@@ -191,7 +194,7 @@ def _draft(
     )
 
 
-def _template_of(event: Outcome) -> DeliveryTemplate | None:
+def _template_of(event: Outcome) -> Template | None:
     match event:
         case PaymentConfirmed():
             return "confirmed"
@@ -199,36 +202,19 @@ def _template_of(event: Outcome) -> DeliveryTemplate | None:
             return "declined"
         case SettlementUpdated(status="REJECTED"):
             return "returned"
+        case CodesLockChanged():
+            return "codes_locked" if event.is_locked else "codes_unlocked"
         case _:
             return None
-
-
-def _words(delivery: Delivery, code: Personal | None) -> tuple[str, str]:
-    payment = f"{delivery.money} to {delivery.to_account}"
-    match delivery.template:
-        case "code":
-            secret = code.reveal() if code else ""
-            return "", f"{secret} is your code for {payment}. Never tell it to anyone."
-        case "confirmed":
-            return "Payment confirmed", _mail(delivery, f"Your payment of {payment} is confirmed.")
-        case "declined":
-            return "Payment declined", _mail(delivery, f"Your payment of {payment} was declined.")
-        case "returned":
-            said = f"Your payment of {payment} could not be settled; the money was returned to you."
-            return "Payment returned", _mail(delivery, said)
-        case _:  # pragma: no cover - mypy proves that nothing is left
-            assert_never(delivery.template)
-
-
-def _mail(delivery: Delivery, sentence: str) -> str:
-    return f"{sentence}\n\nTransaction: {delivery.transaction_id}\n"
 
 
 _RESULTS: dict[Status, Literal["delivered", "refused", "expired"]] = {
     Status.DELIVERED: "delivered",
     Status.REFUSED: "refused",
     Status.EXPIRED: "expired",
+    Status.OBSOLETE: "expired",
 }
+_TRIED = frozenset({Kind.TAKEN, Kind.REFUSED})
 
 
 def _ended(delivery: Delivery, status: Status, attempt: Attempt) -> Decision:
@@ -240,16 +226,38 @@ def _ended(delivery: Delivery, status: Status, attempt: Attempt) -> Decision:
         sealed_code=None,
         reason=attempt.reason,
         provider_id=attempt.provider_id,
-        tries=delivery.tries + (attempt.kind is not Kind.TOO_LATE),
+        tries=delivery.tries + (attempt.kind in _TRIED),
     )
-    told = NotificationDelivered(
+    return Decision(ended, (_told(ended),))
+
+
+def _told(ended: Delivery) -> NotificationDelivered | AuditRecorded:
+    match ended.template:
+        case "codes_locked" | "codes_unlocked":
+            return _noticed(ended)
+        case template:
+            return _delivered(ended, template)
+
+
+def _delivered(ended: Delivery, template: DeliveryTemplate) -> NotificationDelivered:
+    return NotificationDelivered(
         payment_id=ended.payment_id,
         user_id=ended.user_id,
         transaction_id=ended.transaction_id,
         delivery_id=ended.id,
         channel=ended.channel,
-        template=ended.template,
-        result=_RESULTS[status],
+        template=template,
+        result=_RESULTS[ended.status],
         provider_id=ended.provider_id,
+        obsolete=ended.status is Status.OBSOLETE,
     )
-    return Decision(ended, (told,))
+
+
+def _noticed(ended: Delivery) -> AuditRecorded:
+    told = {"template": ended.template, "channel": ended.channel, "delivery_id": ended.id}
+    return AuditRecorded(
+        actor=SERVICE,
+        action=f"NOTICE_{ended.status}",
+        about=ended.user_id,
+        metadata={name: str(value) for name, value in told.items()},
+    )

@@ -1,0 +1,55 @@
+"""Which message an event asks for, what it says, when it goes, what becomes of it. Pure."""
+
+from notification.domain.delivery import (
+    PATIENCE,
+    Attempt,
+    Decision,
+    Delivery,
+    Kind,
+    Notice,
+    Outcome,
+    Policy,
+    Status,
+    Template,
+    after_attempt,
+    code_delivery,
+    delivery_id_of,
+    is_over,
+    outcome_delivery,
+    provider_code,
+)
+from notification.domain.message import (
+    Contact,
+    Message,
+    can_receive_code,
+    letters_and_digits,
+    message_of,
+)
+from notification.domain.order import Sibling, Surroundings, held_back
+
+__all__ = [
+    "PATIENCE",
+    "Attempt",
+    "Contact",
+    "Decision",
+    "Delivery",
+    "Kind",
+    "Message",
+    "Notice",
+    "Outcome",
+    "Policy",
+    "Sibling",
+    "Status",
+    "Surroundings",
+    "Template",
+    "after_attempt",
+    "can_receive_code",
+    "code_delivery",
+    "delivery_id_of",
+    "held_back",
+    "is_over",
+    "letters_and_digits",
+    "message_of",
+    "outcome_delivery",
+    "provider_code",
+]

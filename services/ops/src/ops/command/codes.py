@@ -1,0 +1,70 @@
+"""`countersign codes`: how a user's one-time codes stand, and unlocking them."""
+
+from typing import Annotated
+
+import typer
+
+from ops.command.actor import Actor, actor_of
+from ops.command.output import AsJson, cell, console, print_json, table_of
+from ops.command.session import open_system
+
+SHOW_HELP = """Show how a user stands: wrong codes in a row, a lock, codes of the last day.
+
+\b
+Examples:
+  countersign codes show usr-456
+  countersign codes show usr-456 --json | jq .locked_at
+
+\b
+Exit codes: 0 shown; 2 otp could not be asked."""
+
+UNLOCK_HELP = """Unlock a user's codes, which too many wrong ones in a row have locked.
+
+Ask first who has typed them: whoever guesses goes on where a lock is lifted. The audit log keeps
+who did it, and the user is told by mail.
+
+\b
+Examples:
+  countersign codes unlock usr-456
+  countersign codes unlock usr-456 --actor ann
+
+\b
+Exit codes: 0 unlocked; 1 they were not locked; 2 otp could not be asked."""
+
+_LISTED = ("payment_id", "number", "state", "issued_at", "expires_at")
+
+app = typer.Typer(
+    help="Look at a user's one-time codes, and unlock them.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+User = Annotated[str, typer.Argument(metavar="USER", help="The user's id.")]
+
+
+@app.command("show", help=SHOW_HELP)
+def show_codes(context: typer.Context, user: User, *, as_json: AsJson = False) -> None:
+    """Show how a user stands."""
+    found = open_system(context).get("otp", "/admin/codes", user_id=user)
+    if as_json:
+        print_json(found)
+        return
+    challenges = found.pop("challenges")
+    console().print(table_of(f"Codes of {user}", ("", ""), list(found.items())))
+    if challenges:
+        rows = ([one[name] for name in _LISTED] for one in challenges)
+        console().print()
+        console().print(table_of("Of the last day", _LISTED, rows))
+
+
+@app.command("unlock", help=UNLOCK_HELP)
+def unlock_codes(
+    context: typer.Context, user: User, *, actor: Actor = "", as_json: AsJson = False
+) -> None:
+    """Unlock a user's codes."""
+    body = {"user_id": user, "actor": actor_of(actor)}
+    found = open_system(context).post("otp", "/admin/codes/unlock", body)
+    if as_json:
+        print_json(found)
+    else:
+        wrong = found["wrong_in_a_row"]
+        console().print(cell(f"{user} may use codes again, after {wrong} wrong ones in a row"))

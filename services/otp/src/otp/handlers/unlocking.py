@@ -1,0 +1,71 @@
+"""Unlocking a user's codes: an operator's act, told to the audit log and to the user."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from otp.domain import Lock, User, challenge_id_of
+from otp.handlers.judging import lock_changed
+from otp.store import Challenges
+from payment_schemas.events.base import Event
+from payment_schemas.events.record import AuditRecorded
+from service_runtime.clock import Clock
+from service_runtime.logs import Log
+from service_runtime.messages import Cause, Emit, Outgoing
+
+SERVICE = "otp"
+ACTION = "CODES_UNLOCKED"
+NUMBERS = (3, 2, 1)
+"""Of a payment's challenges, the latest first."""
+Keep = Callable[[Callable[[Any], Awaitable[Sequence[Outgoing]]]], Awaitable[None]]
+"""Commits what a function writes, with the records that it returns."""
+
+_log = Log("codes")
+
+
+@dataclass(frozen=True, slots=True)
+class Unlocking:
+    """Unlocks users, each in one transaction with the records that tell of it."""
+
+    store: Callable[[Any], Challenges]
+    keep: Keep
+    clock: Clock
+
+    async def unlock(self, user_id: str, actor: str) -> User | None:
+        """Return the user as it was locked, or None where nothing was. Raises Unavailable."""
+        found: list[User] = []
+        await self.keep(partial(self._unlock, user_id, actor, found))
+        return found[-1] if found else None
+
+    async def _unlock(
+        self, user_id: str, actor: str, found: list[User], tx: Any
+    ) -> Sequence[Outgoing]:
+        challenges = self.store(tx)
+        user = await challenges.find_user(user_id)
+        if user is None or user.lock is None:
+            return ()
+        found.append(user)
+        await challenges.save_users([replace(user, wrong_in_a_row=0, lock=None)])
+        lock = user.lock
+        _log.info("codes_unlocked", payment_id=lock.payment_id)
+        events = [_audited(user, lock, actor), await self._told(challenges, user, lock)]
+        # One act a lock: whatever runs twice tells of it under the same ids.
+        cause = Cause(lock.payment_id, discriminator=f"unlocked-{lock.at.isoformat()}")
+        return [Emit(event, cause).outgoing(SERVICE, self.clock.now()) for event in events]
+
+    async def _told(self, challenges: Challenges, user: User, lock: Lock) -> Event:
+        ids = [challenge_id_of(lock.payment_id, number) for number in NUMBERS]
+        known = await challenges.lock(ids)
+        latest = next(known[name] for name in ids if name in known)
+        return lock_changed(user, latest, lock, is_locked=False)
+
+
+def _audited(user: User, lock: Lock, actor: str) -> AuditRecorded:
+    told = {"wrong_codes": user.wrong_in_a_row, "payment_id": lock.payment_id}
+    return AuditRecorded(
+        actor=actor,
+        action=ACTION,
+        about=user.user_id,
+        metadata={name: str(value) for name, value in told.items()},
+    )
