@@ -54,7 +54,7 @@ from testkit.simulation.processes import Parts, Program
 PATIENCE = timedelta(seconds=60)
 CODE_LIFE = timedelta(seconds=60)
 POLICY = Policy(patience=PATIENCE, challenge_again_after=timedelta(seconds=5))
-LIMITS = Limits(live=2, an_hour=5, a_day=6, wrong_in_a_row=18)
+LIMITS = Limits(live=1, an_hour=4, a_day=5, wrong_in_a_row=16)
 """Of one user: met within a run."""
 RULES = Rules(CODE_LIFE, attempts=5, limits=LIMITS)
 OTP_KEY, NOTIFICATION_KEY, CODE_KEY = (bytes([n]) * 32 for n in (1, 2, 3))
