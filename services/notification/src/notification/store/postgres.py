@@ -51,7 +51,7 @@ class PostgresDeliveries:
     ) -> Mapping[PaymentId, Sequence[Sibling]]:
         rows = await self._tx.rows(
             """select id, payment_id, template, challenge_number, status, due_at,
-                   coalesce(lease_until > clock_timestamp(), false) as in_flight
+                   coalesce(lease_until > now(), false) as in_flight
                from delivery where payment_id in (
                    select value::uuid from json_array_elements_text(%(ids)s::json))""",
             ids=json_rows(list(payment_ids)),
