@@ -26,7 +26,6 @@ PROBES = ("/health", "/ready", "/metrics")
 PRIVATE_PAGES = {
     "metrics": "metrics.read",
     "docs": "ops.read",
-    "redoc": "ops.read",
     "openapi.json": "ops.read",
     "asyncapi": "ops.read",
 }
