@@ -51,8 +51,8 @@ simulate: setup ## run all services on virtual time, with crashes and faults; SE
 	@OTEL_SDK_DISABLED=true $(PYTHON) tests/simulation $(if $(SEEDS),--seeds $(SEEDS)) \
 		$(if $(FIRST),--first $(FIRST)) $(if $(ONLY),--only '$(ONLY)')
 
-teeth: setup ## plant bugs and show that the simulation catches each one
-	@OTEL_SDK_DISABLED=true $(PYTHON) tests/simulation/teeth.py
+mutation-test: setup ## plant bugs and show that the simulation catches each one
+	@OTEL_SDK_DISABLED=true $(PYTHON) tests/simulation/mutation.py
 
 chaos: setup ## kill, stop and cut off real processes under load: a smoke run; SEED=n ONLY='fault'
 	@$(PYTHON) tests/chaos $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only '$(ONLY)')

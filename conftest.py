@@ -1,3 +1,9 @@
 """What every test of the workspace can ask for."""
 
+from hypothesis import settings
+
 pytest_plugins = ["testkit.stack"]
+
+# Hypothesis' own deadline of 200 ms an example fails on a machine whose processors are all busy.
+settings.register_profile("countersign", deadline=None)
+settings.load_profile("countersign")

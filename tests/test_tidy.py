@@ -20,7 +20,7 @@ SOURCES = sorted(
     for path in place.rglob("*.py")
 )
 SERVICES = sorted(path.parent for path in ROOT.glob("services/*/pyproject.toml"))
-HEADINGS = ["## Reads", "## Emits", "## Owns", "## Promises", "## Knobs"]
+HEADINGS = ["## Reads", "## Emits", "## Owns", "## Promises", "## Configuration"]
 MOST_FILE_LINES = 300
 MOST_FUNCTION_LINES = 50
 MEDIAN_FUNCTION_LINES = 8
@@ -103,7 +103,7 @@ MAY_BLOCK = re.compile(
     # Tools and tests, the check in its thread, what runs before there is a loop, the SDKs' threads,
     # and the mock bank's book, which writes one small row to a file.
     r"libs/(testkit|observability)|benchmarks/|deploy/local|services/ops|service_runtime/migrations\.py"
-    r"|notification/clients/(sdks|wire)\.py|mocks/partner_bank"
+    r"|notification/clients/(sdks|http_transport)\.py|mocks/partner_bank"
 )
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from bench.books import Stored
 from bench.gate import Evidence, faults_of
+from bench.ledger_snapshot import Stored
 from bench.operations import Operation, Outcome
 
 NAMES = ("run-0", "run-1", "run-2")

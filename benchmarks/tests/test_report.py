@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from bench import plots, processes, report, results
+from bench.baseline import Baseline
 from bench.errors import BenchmarkError
-from bench.floor import Floor
 from bench.gate import Fault
 from bench.measuring import Measured
 from bench.meters import Counts
@@ -59,7 +59,7 @@ def test_cost_and_memory_leave_out_what_is_not_ours():
     assert report.services_bytes(measured()) == 150 * 2**20
     assert "confirm ← t | 2.5 |" in report.batch_table([measured()])
     assert "| bytes of WAL | 9,000.0 |" in report.bytes_table([measured()])
-    assert "| ratio | 0.25 |" in report.floor_table(Floor(8000, 4.0), measured())
+    assert "| ratio | 0.25 |" in report.baseline_table(Baseline(8000, 4.0), measured())
     assert "| gateway | 0.7 | 6.7 |" in report.cores_table(measured(), (1_000, 10_000))
 
 
@@ -90,7 +90,7 @@ def test_results_are_written_and_fill_the_sizing(tmp_path: Path, monkeypatch: py
         monkeypatch.setattr(results, name, tmp_path / name)
     (tmp_path / "SIZING").write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     runs = [measured(scenario=closed(64))]
-    found = Results([("machine", "m")], runs, [measured()], runs, runs, Floor(100, 0.1),
+    found = Results([("machine", "m")], runs, [measured()], runs, runs, Baseline(100, 0.1),
                     Ending({"DELIVERED": 10}, 5, 1.0, 40, [Fault("a loss", "look")]))  # fmt: skip
     results.write(found)
     written = (tmp_path / "RESULTS").read_text()

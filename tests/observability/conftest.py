@@ -30,7 +30,7 @@ EVERY_S = 2
 DECIDE_S = 2
 SEEN_WITHIN_S = 120
 # A payment that risk does not answer in time fails soon enough to be seen.
-OVERRIDES = {"confirm": {"PATIENCE_S": "20"}, "ops": {"CHECK_EVERY_S": "10"}}
+OVERRIDES = {"confirm": {"STATE_TIMEOUT_S": "20"}, "ops": {"CHECK_EVERY_S": "10"}}
 
 
 class Observed:

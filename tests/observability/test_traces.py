@@ -3,7 +3,8 @@
 import pytest
 from traces import JaegerTrace
 
-from testkit.chains import (
+from testkit.edge import CODE
+from testkit.span_tree import (
     ASSESSMENT,
     CODE_ASKED_FOR,
     CODE_GIVEN,
@@ -16,7 +17,6 @@ from testkit.chains import (
     through,
     with_calls,
 )
-from testkit.edge import CODE
 
 pytestmark = [pytest.mark.observability, pytest.mark.timeout(420)]
 

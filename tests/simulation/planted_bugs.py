@@ -11,13 +11,13 @@ from typing import Any
 from unittest.mock import patch
 from uuid import uuid5
 
-from simulated_services import PATIENCE
+from simulated_services import STATE_TIMEOUT
 
 from confirm import handlers as confirm_handlers
 from confirm.domain import requests as confirm_requests
 from confirm.domain import results as confirm_results
 from confirm.domain.decision import Decision as ConfirmDecision
-from confirm.domain.ledger import give_back
+from confirm.domain.ledger import release
 from confirm.domain.payment import Payment
 from confirm.store import MemoryPayments
 from confirm.store import memory as confirm_memory
@@ -25,7 +25,7 @@ from notification import handlers as notification_handlers
 from otp.domain import Try, judge
 from otp.domain import refusal as otp_refusal
 from otp.handlers import issuing as otp_issuing
-from otp.handlers.judging import Bench
+from otp.handlers.judging import VerificationBatch
 from otp.store import Verification
 from payment_schemas.ids import Uetr, payment_id_of
 from risk import clients as risk_clients
@@ -144,7 +144,7 @@ def hold_released_on_timeout():
     def after_settlement(payment, update, now):
         decision = by_rule(payment, update, now)
         if update.status == "UNKNOWN" and decision.state is not payment:
-            return ConfirmDecision(decision.state, journal=give_back(decision.state))
+            return ConfirmDecision(decision.state, journal=release(decision.state))
         return decision
 
     from confirm import handlers  # noqa: PLC0415 - the name that the handlers use
@@ -197,7 +197,7 @@ def dead_letter_after_offset():
 
     async def handle(self, handler, group, attempt):
         if group.letters:
-            self.late.append(consumer._Burial(self._name, group.letters))
+            self.late.append(consumer._DeadLetterWrite(self._name, group.letters))
             group.letters = ()
         await by_rule(self, handler, group, attempt)
 
@@ -209,7 +209,7 @@ async def _bury_late(reader):
     while reader.late:
         await asyncio.sleep(GATHERED_S)
         with suppress(Unavailable):
-            await reader._unit.bury(reader.late[0])
+            await reader._unit.record_dead_letters(reader.late[0])
             del reader.late[0]
 
 
@@ -238,12 +238,12 @@ def code_race():
         self.new.append(Verification(question, judgement.verdict, now))
         return judgement.verdict
 
-    return replaced((Bench, "_judged", judged))
+    return replaced((VerificationBatch, "_judged", judged))
 
 
 def limits_of_a_payment_alone():
     """Challenges and wrong codes of a user's other payments are forgotten."""
-    by_rule = Bench._count
+    by_rule = VerificationBatch._count
 
     def count(self, tried, verdict, now):
         user, payment_id = self.users[tried.item.event.user_id], tried.question.payment_id
@@ -255,7 +255,7 @@ def limits_of_a_payment_alone():
         mine = tuple(one for one in user.issued if one.payment_id == payment_id)
         return otp_refusal(replace(user, issued=mine), payment_id, now, limits, reachable=reachable)
 
-    return replaced((otp_issuing, "refusal", refusal), (Bench, "_count", count))
+    return replaced((otp_issuing, "refusal", refusal), (VerificationBatch, "_count", count))
 
 
 def messages_out_of_order():
@@ -289,7 +289,7 @@ def deadlines_with_grace():
     """What comes after the deadline still counts, for as long as nobody has swept."""
 
     def is_overdue(payment, now):
-        return payment.due_at is not None and payment.due_at + PATIENCE <= now
+        return payment.due_at is not None and payment.due_at + STATE_TIMEOUT <= now
 
     return replaced((Payment, "is_overdue", is_overdue))
 

@@ -10,14 +10,14 @@ from hashlib import sha256
 from uuid import UUID
 
 from simulated_outside import Outside
-from simulated_services import OTP_KEY, PATIENCE
+from simulated_services import OTP_KEY, STATE_TIMEOUT
 
 from notification.domain import letters_and_digits
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
 from payment_schemas.events.otp import VerificationRequested
 from payment_schemas.ids import RequestId, payment_id_of
 from service_runtime import tracing
-from service_runtime.messages import Cause, Emit, Outgoing
+from service_runtime.messages import Cause, Emit, ProducerRecord
 from service_runtime.sealing import Sealer
 from testkit.simulation.broker import SimulatedProducer
 from testkit.simulation.life import Life, Story
@@ -82,7 +82,7 @@ class Edge:
     async def post(self, order: Order, code: str | None = None) -> ConfirmAnswered | None:
         """Send a command and wait; None where nothing was heard in time."""
         request_id = RequestId(self.simulation.clock.new_id())
-        expires_at = self.simulation.clock.now() + PATIENCE
+        expires_at = self.simulation.clock.now() + STATE_TIMEOUT
         self.log[request_id] = Asked(order, code, expires_at)
         waiting = self._waiting[request_id] = self.simulation.loop.create_future()
         try:
@@ -130,13 +130,15 @@ class Edge:
             challenge_id=challenge_id,
             request_id=request_id,
             sealed_code=self._sealer.seal(code, order.payment_id),
-            expires_at=self.simulation.clock.now() + PATIENCE,
+            expires_at=self.simulation.clock.now() + STATE_TIMEOUT,
         )
         await self._send(event, request_id)
 
     async def poison(self, topic: str) -> None:
         """Write what is no event of ours."""
-        await self._producer.send(Outgoing(topic, b"poison", b"\xff\x00", (("ce_id", b"\xfe"),)))
+        await self._producer.send(
+            ProducerRecord(topic, b"poison", b"\xff\x00", (("ce_id", b"\xfe"),))
+        )
 
     def code_of(self, order: Order) -> str | None:
         """Read the newest code that was sent for an order."""

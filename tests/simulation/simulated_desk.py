@@ -26,7 +26,7 @@ class Desk:
     async def resolve_all(self) -> None:
         """Resolve each case of an unknown outcome as the bank's book has it."""
         parts = self.simulation.parts["settlement.0"]
-        resolutions = Resolutions(MemoryCases, parts.unit.keep, self.simulation.clock)
+        resolutions = Resolutions(MemoryCases, parts.unit.run_in_transaction, self.simulation.clock)
         for case in self.open_cases():
             for actor in PEOPLE:
                 # The process that was asked may die over it: whoever asked asks again.

@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from shlex import quote
 
-from simulated_services import PATIENCE
+from simulated_services import STATE_TIMEOUT
 from simulated_world import Plan, random_plan, run
 
 from testkit.simulation.life import Freeze, Incident, Place, Planned
 
 ZOMBIE_S = 25.0
 """Longer than any lease, session and outbox claim."""
-BACKLOG_S = 1.5 * PATIENCE.total_seconds()
+BACKLOG_S = 1.5 * STATE_TIMEOUT.total_seconds()
 """Longer than any promise: what lies there by then has come too late."""
 
 FLOWS: dict[str, Plan] = {

@@ -83,8 +83,8 @@ def the_ledger_balances(world: "World") -> Iterator[str]:
     expected = Counter(world.opened)
     kinds = defaultdict(set)
     for journal in own["journal"].values():
-        expected[journal.debited] -= journal.amount_minor
-        expected[journal.credited] += journal.amount_minor
+        expected[journal.debit_account] -= journal.amount_minor
+        expected[journal.credit_account] += journal.amount_minor
         kinds[journal.payment_id].add(journal.kind)
     for name, account in own["account"].items():
         if account.balance_minor != expected[name]:

@@ -14,7 +14,7 @@ from otp.clients import WITHIN_S
 from payment_schemas.ids import Uetr
 from payment_schemas.money import Money
 from risk.clients import Match, MemoryIdentities, MemorySanctionsList
-from settlement.domain import Answer, Instruction
+from settlement.domain import BankResponse, Instruction
 from settlement.domain import Kind as Said
 from testkit.simulation.chance import Faults
 from testkit.simulation.life import Life
@@ -87,15 +87,15 @@ class Book:
         """Say whether a message holds a transfer that the bank never takes in."""
         return any("refused" in one.creditor_account for one in instructions)
 
-    def says(self, instruction: Instruction) -> Answer:
+    def says(self, instruction: Instruction) -> BankResponse:
         """Return how a transfer stands."""
         uetr = instruction.uetr
         if "garbled" in instruction.creditor_account:
-            return Answer(Said.UNCLEAR)
+            return BankResponse(Said.UNCLEAR)
         if uetr in self.late_until:
-            return Answer(Said.PENDING)
+            return BankResponse(Said.PENDING)
         kind = self.outcomes.get(uetr, Said.NOT_FOUND)
-        return Answer(kind, "account_closed" if kind is Said.REJECTED else None)
+        return BankResponse(kind, "account_closed" if kind is Said.REJECTED else None)
 
 
 @dataclass
@@ -105,9 +105,9 @@ class BankLine:
     book: Book
     life: Life
     faults: Faults
-    is_shut: bool = False
+    is_open: bool = False
 
-    async def send(self, instructions: Sequence[Instruction]) -> Mapping[Uetr, Answer]:
+    async def send(self, instructions: Sequence[Instruction]) -> Mapping[Uetr, BankResponse]:
         await self.life.point("bank.send")
         if self.book.drops(instructions):
             return await self._nothing(instructions)
@@ -123,7 +123,7 @@ class BankLine:
         silent = any("silent" in one.creditor_account for one in instructions)
         return await self._answered(instructions, silent=silent)
 
-    async def enquire(self, instructions: Sequence[Instruction]) -> Mapping[Uetr, Answer]:
+    async def enquire(self, instructions: Sequence[Instruction]) -> Mapping[Uetr, BankResponse]:
         await self.life.point("bank.enquire")
         if self._is_lost():
             return await self._nothing(instructions)
@@ -131,7 +131,7 @@ class BankLine:
 
     async def _answered(
         self, instructions: Sequence[Instruction], *, silent: bool
-    ) -> Mapping[Uetr, Answer]:
+    ) -> Mapping[Uetr, BankResponse]:
         if silent or self._is_lost():
             return await self._nothing(instructions)
         answers = {one.uetr: self.book.says(one) for one in instructions}
@@ -139,18 +139,18 @@ class BankLine:
         await self.life.point("bank.answered")
         return answers
 
-    async def _refused(self, instructions: Sequence[Instruction]) -> Mapping[Uetr, Answer]:
+    async def _refused(self, instructions: Sequence[Instruction]) -> Mapping[Uetr, BankResponse]:
         if self._is_lost():
             return await self._nothing(instructions)
         await asyncio.sleep(self.faults.hop_s())
         await self.life.point("bank.refused")
-        refused = Answer(Said.REFUSED, together=len(instructions))
+        refused = BankResponse(Said.REFUSED, together=len(instructions))
         return {one.uetr: refused for one in instructions}
 
-    async def _nothing(self, instructions: Sequence[Instruction]) -> Mapping[Uetr, Answer]:
+    async def _nothing(self, instructions: Sequence[Instruction]) -> Mapping[Uetr, BankResponse]:
         await asyncio.sleep(TIMEOUT_S)
         await self.life.point("bank.silent")
-        return {one.uetr: Answer(Said.NO_ANSWER) for one in instructions}
+        return {one.uetr: BankResponse(Said.NO_ANSWER) for one in instructions}
 
     def _is_lost(self) -> bool:
         return self.faults.has(self.faults.rates.outside)
@@ -218,7 +218,7 @@ class MessengerLine:
 
     outside: Outside
     parts: Parts
-    is_shut: bool = False
+    is_open: bool = False
 
     async def deliver(self, messages: Sequence[Message]) -> Mapping:
         faults, life = self.parts.faults, self.parts.life

@@ -51,9 +51,9 @@ from testkit.memory import MemoryWorkTable
 from testkit.simulation.processes import Parts, Program
 
 # Shorter than in production, or a run would mostly wait; nothing depends on the figures.
-PATIENCE = timedelta(seconds=60)
+STATE_TIMEOUT = timedelta(seconds=60)
 CODE_LIFE = timedelta(seconds=60)
-POLICY = Policy(patience=PATIENCE, challenge_again_after=timedelta(seconds=5))
+POLICY = Policy(state_timeout=STATE_TIMEOUT, challenge_again_after=timedelta(seconds=5))
 LIMITS = Limits(live=1, an_hour=4, a_day=5, wrong_in_a_row=16)
 """Of one user: met within a run."""
 RULES = Rules(CODE_LIFE, attempts=5, limits=LIMITS)
@@ -165,7 +165,7 @@ def build_settlement(parts: Parts, outside: Outside):
         SettlementRequested,
         partial(settlement.on_settlement_requested, routing=routing),
         MemoryInstructions,
-        wakes=[sender.wake for sender in workers[NextStep.SEND]],
+        after_commit=[sender.wake for sender in workers[NextStep.SEND]],
     )
     return parts.loops([handler], [*workers[NextStep.SEND], *workers[NextStep.ENQUIRE]])
 
@@ -192,10 +192,11 @@ def build_notification(parts: Parts, outside: Outside):
     store = deliveries.MemoryDeliveries
     handlers = [
         Handler(Verified, notification.on_verified, store),
-        Handler(Challenged, notification.on_challenged, store, wakes=[texts.wake]),
+        Handler(Challenged, notification.on_challenged, store, after_commit=[texts.wake]),
     ]
     handlers += [
-        Handler(event, notification.on_outcome, store, wakes=[mails.wake]) for event in MAILED
+        Handler(event, notification.on_outcome, store, after_commit=[mails.wake])
+        for event in MAILED
     ]
     return parts.loops(handlers, [texts, mails])
 

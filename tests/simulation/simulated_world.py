@@ -10,7 +10,7 @@ from simulated_desk import Desk
 from simulated_invariants import violations_of
 from simulated_outside import Book, Outside
 from simulated_records import refusals_of
-from simulated_services import CODE_LIFE, PATIENCE, PROFILES, programs
+from simulated_services import CODE_LIFE, PROFILES, STATE_TIMEOUT, programs
 from simulated_watcher import Violation, Watcher
 
 from confirm.domain.ledger import Account
@@ -37,7 +37,7 @@ FULL = Rates(
 FAULTS_S = 40.0
 PEOPLE_AFTER_S = 40.0
 """People look at a case when nothing can arrive at the bank any more."""
-REST_WITHIN_S = 2 * (PATIENCE + CODE_LIFE).total_seconds() + 240
+REST_WITHIN_S = 2 * (STATE_TIMEOUT + CODE_LIFE).total_seconds() + 240
 """After the last fault: every deadline that may still be running, twice, and room for enquiries."""
 POISONED = ("payment.confirm-requested.v1", "settlement-queue", "otp.verified.v1")
 PAYEES = (

@@ -8,7 +8,15 @@ from simulated_flows import FLOWS
 from simulated_world import run
 
 from service_runtime import tracing
-from testkit.chains import CODE_ASKED_FOR, CODE_GIVEN, PLAIN, POST, REJECTED, REPEATED, SCREENED_OUT
+from testkit.span_tree import (
+    CODE_ASKED_FOR,
+    CODE_GIVEN,
+    PLAIN,
+    POST,
+    REJECTED,
+    REPEATED,
+    SCREENED_OUT,
+)
 
 
 @pytest.fixture
@@ -64,7 +72,7 @@ def traces(exporter):
 
 
 @pytest.mark.parametrize(
-    ("flow", "chains"),
+    ("flow", "span_tree"),
     [
         pytest.param("low risk", [PLAIN], id="plain"),
         pytest.param("code", [CODE_ASKED_FOR, CODE_GIVEN], id="with a code"),
@@ -73,11 +81,11 @@ def traces(exporter):
         pytest.param("unknown, rejected", [REJECTED], id="unknown, then rejected"),
     ],
 )
-def test_every_span_hangs_under_the_one_that_caused_it(spans, flow, chains):
+def test_every_span_hangs_under_the_one_that_caused_it(spans, flow, span_tree):
     assert run(FLOWS[flow]).violations == []
     found = traces(spans)
     # At the end the client asks once more, and gets the same answer.
-    assert {trace.hops for trace in found} == {*chains, REPEATED}
+    assert {trace.hops for trace in found} == {*span_tree, REPEATED}
     assert {trace.root for trace in found} == {POST}
 
 

@@ -11,7 +11,7 @@ from bench.errors import BenchmarkError
 from local_stack.discovery import RunningStack
 from local_stack.waiting import elapsed_since, now_s
 from ops.clients.addresses import Addresses
-from ops.clients.openings import Order, open_accounts
+from ops.clients.openings import OpeningRequest, open_accounts
 from ops.clients.system import System
 from ops.domain.errors import OpsError
 from payment_schemas.money import DEFAULT_CURRENCY
@@ -59,7 +59,7 @@ async def open_customers(stack: RunningStack, name: str, count: int) -> Customer
     """Open accounts NAME-0001 …, note where their owners are reached, fetch a token for each."""
     credential = stack.credentials.path("internal-credential-ops")
     urls = {service: instances[0] for service, instances in stack.urls.items()}
-    order = Order(name, f"usr-{name}", BALANCE_MINOR, DEFAULT_CURRENCY, count)
+    order = OpeningRequest(name, f"usr-{name}", BALANCE_MINOR, DEFAULT_CURRENCY, count)
     try:
         with System(Addresses(urls, credential_file=str(credential))) as system:
             open_accounts(system, order)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import uvloop
 
-from bench import books, meters, plots, report
+from bench import ledger_snapshot, meters, plots, report
 from bench.errors import BenchmarkError
 from bench.growth import grow
 from bench.measuring import Measured, drive
@@ -121,7 +121,7 @@ def of_backlogs(system: System, records: int) -> list[CaughtUp]:
     made = sum(rates) * closed(256).seconds
     found = [_catch_up(system, service, behind, (max(rates), made)) for service in away]
     wait_until(
-        lambda: not books.unfinished(system),
+        lambda: not ledger_snapshot.unfinished(system),
         seconds=CAUGHT_UP_WITHIN_S,
         otherwise="payments are unfinished after the backlog: read settlement's log",
     )

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.books import Stored
+from bench.ledger_snapshot import Stored
 from bench.operations import SUCCESS, Operation, Outcome
 
 REST_WITHIN_S = 10.0

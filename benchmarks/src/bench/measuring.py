@@ -8,7 +8,7 @@ from functools import partial
 
 import uvloop
 
-from bench import books, meters, processes
+from bench import ledger_snapshot, meters, processes
 from bench.client import Client
 from bench.customers import Customers
 from bench.gate import Evidence, Fault, faults_of
@@ -117,7 +117,7 @@ def _rest(system: System) -> float:
     """
     start_s = now_s()
     wait_until(
-        lambda: not books.unfinished(system) and not _behind(system),
+        lambda: not ledger_snapshot.unfinished(system) and not _behind(system),
         seconds=END_WITHIN_S,
         otherwise="the load is over and payments are still in motion: run `countersign check`",
         pause_s=0.2,
@@ -133,10 +133,10 @@ def _evidence(
     system: System, scenario: Scenario, driven: Driven, rested: tuple[Counts, float]
 ) -> Evidence:
     counts, rest_s = rested
-    balance_minor, in_flight_minor = books.ledger(system)
+    balance_minor, in_flight_minor = ledger_snapshot.ledger(system)
     return Evidence(
         log=driven.log,
-        stored=books.payments_of(system, scenario.run),
+        stored=ledger_snapshot.payments_of(system, scenario.run),
         records=counts.records,
         rest_s=rest_s,
         balance_minor=balance_minor,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from bench.floor import Floor
+from bench.baseline import Baseline
 from bench.measuring import GENERATOR, Measured
 from bench.operations import Latencies
 from bench.system import MOCKS
@@ -130,11 +130,11 @@ def services_bytes(run: Measured) -> int:
     return sum(held for name, held in run.memory.items() if name not in apart)
 
 
-def floor_table(floor: Floor, best: Measured) -> str:
+def baseline_table(baseline: Baseline, best: Measured) -> str:
     """Return what Kafka and PostgreSQL alone do, and how near the system comes."""
     rows = [
-        ("Kafka and PostgreSQL alone", f"{floor.rate:,.0f}"),
+        ("Kafka and PostgreSQL alone", f"{baseline.rate:,.0f}"),
         (f"the system, {best.scenario.name}", f"{best.rate:,.0f}"),
-        ("ratio", f"{best.rate / floor.rate:.2f}"),
+        ("ratio", f"{best.rate / baseline.rate:.2f}"),
     ]
     return table(("", "payments/s"), rows)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench import plots, report
-from bench.floor import Floor
+from bench.baseline import Baseline
 from bench.gate import REST_WITHIN_S, Fault
 from bench.measuring import Measured
 from bench.plots import Axis, Line
@@ -65,7 +65,7 @@ Collector, Jaeger, Prometheus and their pages run on the same cores.
 
 The same records through Kafka and the same rows through PostgreSQL, made beforehand.
 
-{floor}
+{baseline}
 ## Gates
 
 {gates}"""
@@ -93,7 +93,7 @@ class Results:
     opened: Sequence[Measured]
     flows: Sequence[Measured]
     telemetry: Sequence[Measured]
-    floor: Floor
+    baseline: Baseline
     ending: Ending
 
 
@@ -118,16 +118,16 @@ def document(results: Results) -> str:
         batches=report.batch_table(loads),
         bytes=report.bytes_table(loads),
         memory=report.memory_table(results.flows[-1]),
-        floor=_floor(results),
+        baseline=_baseline(results),
         gates=gates(results),
     )
 
 
-def _floor(results: Results) -> str:
+def _baseline(results: Results) -> str:
     counting = _counting(results)
     if not counting:
         return "No run counts.\n"
-    return report.floor_table(results.floor, _busiest(counting))
+    return report.baseline_table(results.baseline, _busiest(counting))
 
 
 def _counting(results: Results) -> list[Measured]:

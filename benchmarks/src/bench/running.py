@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import uvloop
 
-from bench import books, examination
+from bench import examination, ledger_snapshot
 from bench.customers import Customers, open_customers
 from bench.errors import BenchmarkError
 from bench.gate import Fault
@@ -74,9 +74,9 @@ def summary(found: Measured) -> str:
 
 def end_well(system: System) -> Ending:
     """Wait until all messages are sent, and check everything across the services."""
-    waiting, start_s = books.unsent(system), now_s()
+    waiting, start_s = ledger_snapshot.unsent(system), now_s()
     left = _left_after_sending(system)
-    seconds, messages = elapsed_since(start_s), books.messages(system)
+    seconds, messages = elapsed_since(start_s), ledger_snapshot.messages(system)
     system.tell(f"messages: {messages}, {waiting - left} of them in the last {seconds:.1f} s")
     checked, wrong = examination.examine(system)
     system.tell(f"countersign check: {checked} payments, {len(wrong)} violations")
@@ -88,8 +88,10 @@ def end_well(system: System) -> Ending:
 
 def _left_after_sending(system: System) -> int:
     """Wait, bounded, until all messages are sent; return how many are not."""
-    deadline = Deadline(min(MESSAGES_WITHIN_S, 30 + books.unsent(system) / LEAST_MESSAGES_PER_S))
-    while (left := books.unsent(system)) and not deadline.passed:
+    deadline = Deadline(
+        min(MESSAGES_WITHIN_S, 30 + ledger_snapshot.unsent(system) / LEAST_MESSAGES_PER_S)
+    )
+    while (left := ledger_snapshot.unsent(system)) and not deadline.passed:
         time.sleep(LOOK_AGAIN_S)
     return left
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 import uvloop
 
 from bench import endurance, machine, results, workload
+from bench.baseline import Baseline, lay
 from bench.customers import Customers, open_customers
-from bench.floor import Floor, lay
 from bench.measuring import Measured
 from bench.running import end_well, open_for_all, require, run_all, run_one
 from bench.scenarios import CLOSED, CODE, OPEN, REPEATS, SMOKE, TELEMETRY
@@ -37,30 +37,30 @@ def bench(offset: int, tell: Tell) -> None:
         telemetry = watched(system, customers)
         runs = [*closed, *opened, *flows, *telemetry]
         ending = end_well(system)
-        floor = floor_of(system, since, runs)
-        found = results.Results(about, closed, opened, flows, telemetry, floor, ending)
+        baseline = baseline_of(system, since, runs)
+        found = results.Results(about, closed, opened, flows, telemetry, baseline, ending)
         results.write(found)
         tell(f"wrote {results.RESULTS}")
         require(runs, ending)
 
 
-def bench_floor(offset: int, tell: Tell) -> None:
+def bench_baseline(offset: int, tell: Tell) -> None:
     """Measure what Kafka and PostgreSQL alone do with a run's records and rows."""
     with started(offset, tell) as system:
         customers = open_for_all(system)
         since = workload.begin(system)
         runs = run_all(system, CLOSED[-1:], customers)
         require(runs, end_well(system))
-        floor = floor_of(system, since, runs)
-        tell(f"ratio to the floor: {runs[-1].rate / floor.rate:.2f}")
+        baseline = baseline_of(system, since, runs)
+        tell(f"ratio to the floor: {runs[-1].rate / baseline.rate:.2f}")
 
 
-def floor_of(system: System, since: workload.Beginning, runs: Iterable[Measured]) -> Floor:
+def baseline_of(system: System, since: workload.Beginning, runs: Iterable[Measured]) -> Baseline:
     """Repeat what the runs have left, without them."""
     made = sum(run.payments for run in runs)
-    floor = lay(system, workload.capture(system, since, made, FLOOR_PAYMENTS))
-    system.tell(f"floor: {floor.rate:.0f} payments/s over {floor.payments}")
-    return floor
+    baseline = lay(system, workload.capture(system, since, made, FLOOR_PAYMENTS))
+    system.tell(f"floor: {baseline.rate:.0f} payments/s over {baseline.payments}")
+    return baseline
 
 
 def watched(system: System, customers: Customers) -> list[Measured]:
@@ -77,6 +77,6 @@ def watched(system: System, customers: Customers) -> list[Measured]:
 SUITES: Mapping[str, Callable[[int, Tell], None]] = {
     "smoke": smoke,
     "bench": bench,
-    "floor": bench_floor,
+    "floor": bench_baseline,
     "long": endurance.long,
 }

@@ -13,7 +13,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from local_stack import leftovers
+from local_stack import orphans
 from local_stack.discovery import find_stack
 from local_stack.errors import StackError
 from local_stack.layout import Layout, default_data_folder
@@ -34,7 +34,7 @@ def empty_layout():
     layout.make()
     yield layout
     Supervisor(layout).shut_down()
-    leftovers.end(layout)
+    orphans.end(layout)
     shutil.rmtree(layout.root)
 
 
@@ -180,7 +180,7 @@ def test_a_stopped_stack_leaves_no_process_and_no_socket():
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
-    assert not leftovers.find(stack.layout)
+    assert not orphans.find(stack.layout)
     assert not stack.layout.supervisor_socket.exists()
     with pytest.raises(StackError, match="no stack is running"):
         find_stack(15_000)
@@ -200,9 +200,9 @@ def test_processes_that_outlived_their_supervisor_are_found_and_ended(empty_layo
     sleeper = supervisor.processes()["sleeper"]["pid"]
     os.kill(supervisor.pid, signal.SIGKILL)
     wait_until(lambda: supervisor.pid is None, seconds=5, otherwise="supervisor lives")
-    assert sleeper in leftovers.find(empty_layout)
-    leftovers.end(empty_layout)
-    assert sleeper not in leftovers.find(empty_layout)
+    assert sleeper in orphans.find(empty_layout)
+    orphans.end(empty_layout)
+    assert sleeper not in orphans.find(empty_layout)
 
 
 def test_a_process_that_fails_at_every_start_is_tried_again_and_again(empty_layout):

@@ -11,7 +11,7 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
-from local_stack import leftovers
+from local_stack import orphans
 from local_stack.discovery import find_stack
 from local_stack.errors import StackError
 from local_stack.inventory import INVENTORY_FILE, load_inventory
@@ -78,7 +78,7 @@ def test_fewer_instances_leave_none_behind(supervised):
     supervised.start_services(instances={"probe": 2})
     surplus = supervised.pid("probe", 1)
     supervised.start_services(instances={"probe": 1})
-    assert surplus not in leftovers.find(supervised.layout)
+    assert surplus not in orphans.find(supervised.layout)
     with pytest.raises(StackError, match="probe instance 1 does not run"):
         supervised.pid("probe", 1)
 
@@ -143,7 +143,7 @@ def test_another_command_stops_what_this_one_has_started(supervised, inventory):
     other = Stack(OFFSET, supervised.layout.root, inventory=inventory)
     assert other.instances == {"probe": 2}
     other.stop()
-    assert not set(pids) & set(leftovers.find(supervised.layout))
+    assert not set(pids) & set(orphans.find(supervised.layout))
 
 
 def test_no_service_starts_without_its_infrastructure(inventory):

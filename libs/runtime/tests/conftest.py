@@ -10,7 +10,7 @@ from psycopg.rows import dict_row
 from payment_schemas.cloudevents import Attributes, headers_of
 from payment_schemas.registry import BY_TYPE
 from service_runtime.consumer import Consumer, Handler
-from service_runtime.messages import Outgoing
+from service_runtime.messages import ProducerRecord
 from service_runtime.postgres import PostgresDatabase
 from service_runtime.relay import Relay
 from service_runtime.settings import ServiceSettings
@@ -29,7 +29,7 @@ def record_with(number, event=Numbered, event_id=None, lane="a", **headers):
     found = dict(headers_of(made, Attributes(event_id or UUID(int=number), NOON), "test"))
     found |= headers
     kept = tuple((name, value) for name, value in found.items() if value is not None)
-    return Outgoing(made.topic, lane.encode(), made.model_dump_json().encode(), kept)
+    return ProducerRecord(made.topic, lane.encode(), made.model_dump_json().encode(), kept)
 
 
 class FlakyDatabase(MemoryDatabase):
@@ -47,7 +47,7 @@ class FlakyDatabase(MemoryDatabase):
 class Rig:
     """One consumer of numbers on the twins."""
 
-    def __init__(self, gather=None, wakes=()):
+    def __init__(self, gather=None, after_commit=()):
         self.clock = SteadyClock(NOON)
         self.database = FlakyDatabase(self.clock)
         self.database.faults = []
@@ -56,7 +56,7 @@ class Rig:
         self.unit = UnitOfWork(self.database, self.relay, "probe", self.clock)
         self.source = MemorySource(self.broker, [Numbered.topic])
         self.count = Count()
-        handler = Handler(Numbered, self.count, MemoryTally, gather, wakes)
+        handler = Handler(Numbered, self.count, MemoryTally, gather, after_commit)
         self.consumer = Consumer("probe", self.source, self.unit, [handler], self.clock)
 
     async def publish(self, *numbers, **changed):

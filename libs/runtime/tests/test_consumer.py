@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from service_runtime.errors import Rejected, Unavailable
-from service_runtime.messages import Outgoing
+from service_runtime.messages import ProducerRecord
 from testkit.probe import Numbered, Tallied
 
 DL = ["consumer", "topic", "partition", "offset", "reason", "error_class", "attempts", "first_seen"]
@@ -38,7 +38,7 @@ async def test_a_crash_before_the_offset_repeats_the_batch_without_effect(rig):
 def bad(record, **changed):
     value = changed.pop("value", b"same")
     good = record(13, event_id=UUID(int=13), **changed)
-    return good if value == b"same" else Outgoing(good.topic, good.key, value, good.headers)
+    return good if value == b"same" else ProducerRecord(good.topic, good.key, value, good.headers)
 
 
 POISON = {
@@ -163,7 +163,7 @@ async def test_a_record_that_no_look_up_can_take_stops_no_other(make_rig):
 
 async def test_workers_are_woken_after_the_commit(make_rig):
     seen = []
-    rig = make_rig(wakes=[lambda _: seen.append(list(rig.tallied))])
+    rig = make_rig(after_commit=[lambda _: seen.append(list(rig.tallied))])
     await rig.publish(1, 2)
 
     await rig.consume()

@@ -16,7 +16,7 @@ from fastapi import Body, Depends, Query, Request
 
 from service_runtime.breaker import IN_A_ROW
 from service_runtime.errors import Conflict
-from service_runtime.outside import MAX_ANSWER_BYTES, NoAnswer, NotAsked, OutsideClient
+from service_runtime.http_client import MAX_ANSWER_BYTES, HttpClient, NoAnswer, RequestNotSent
 from service_runtime.service import add_asyncapi
 from service_runtime.web import Credentials, HttpPolicy, JsonResponse, create_app
 from testkit.events import NOON
@@ -364,7 +364,7 @@ async def elsewhere():
 
 @pytest.fixture
 async def outside(elsewhere):
-    async with OutsideClient("elsewhere", elsewhere.url, timeout_s=0.5) as found:
+    async with HttpClient("elsewhere", elsewhere.url, timeout_s=0.5) as found:
         yield found
 
 
@@ -419,14 +419,14 @@ async def test_where_nobody_listens_nothing_was_asked():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-        async with OutsideClient("nobody", url) as outside:
-            with pytest.raises(NotAsked):
+        async with HttpClient("nobody", url) as outside:
+            with pytest.raises(RequestNotSent):
                 await outside.get("/")
 
 
 async def test_a_client_that_was_not_started_asks_nobody():
-    with pytest.raises(NotAsked):
-        await OutsideClient("early", "http://127.0.0.1:1").get("/")
+    with pytest.raises(RequestNotSent):
+        await HttpClient("early", "http://127.0.0.1:1").get("/")
 
 
 async def test_after_failures_in_a_row_nothing_is_asked_any_more(elsewhere, outside):
@@ -435,11 +435,11 @@ async def test_after_failures_in_a_row_nothing_is_asked_any_more(elsewhere, outs
         with pytest.raises(NoAnswer):
             await outside.get("/")
 
-    with pytest.raises(NotAsked, match="breaker open"):
+    with pytest.raises(RequestNotSent, match="breaker open"):
         await outside.get("/")
 
     assert elsewhere.asked == IN_A_ROW
-    assert outside.shut
+    assert outside.is_open
 
 
 async def test_refusals_and_cancellations_do_not_open_the_breaker(elsewhere, outside):
@@ -454,4 +454,4 @@ async def test_refusals_and_cancellations_do_not_open_the_breaker(elsewhere, out
         with pytest.raises(asyncio.CancelledError):
             await asking
 
-    assert not outside.shut
+    assert not outside.is_open

@@ -14,7 +14,7 @@ from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy as Plai
 
 from payment_schemas.ids import event_id_of
 from payment_schemas.registry import BY_TYPE
-from service_runtime.messages import Outgoing
+from service_runtime.messages import ProducerRecord
 from service_runtime.outbox import _packed, _unpacked
 from service_runtime.producer import KafkaProducer
 from testkit.probe import DIES_AFTER_COMMIT, DIES_BEFORE_COMMIT, Tallied
@@ -116,12 +116,12 @@ def poison(record, probe):
 
     def value(number, raw):
         one = good[number]
-        return Outgoing(one.topic, one.key, raw, one.headers)
+        return ProducerRecord(one.topic, one.key, raw, one.headers)
 
     def header(number, name, raw):
         one = good[number]
         kept = tuple(pair for pair in one.headers if pair[0] != name)
-        return Outgoing(one.topic, one.key, one.value, (*kept, (name, raw)))
+        return ProducerRecord(one.topic, one.key, one.value, (*kept, (name, raw)))
 
     return {
         "bytes": value(0, b"\x00\xff\xfe"),
@@ -141,7 +141,9 @@ async def test_every_poison_among_500_becomes_one_whole_dead_letter(
 ):
     bad = list(poison(record, probe).values())
     odd = bad[-1]
-    bad[-1] = Outgoing(odd.topic, odd.key, odd.value, (*odd.headers, ("n\x00me", b"\xff\x00")))
+    bad[-1] = ProducerRecord(
+        odd.topic, odd.key, odd.value, (*odd.headers, ("n\x00me", b"\xff\x00"))
+    )
     good = [outgoing(record, probe, number) for number in range(500)]
     mixed = [*good[:250], *bad, *good[250:]]
     begin = time.monotonic()
@@ -185,7 +187,7 @@ async def test_a_header_whose_name_is_rubbish_costs_its_record_alone(
         monkeypatch.setattr(module, "DefaultRecordBatchBuilder", PlainBuilder)
     good = [outgoing(record, probe, number, lane="a") for number in range(3)]
     odd = good[1]
-    bad = Outgoing(odd.topic, odd.key, odd.value, (*odd.headers, (RubbishName("rub"), b"x")))
+    bad = ProducerRecord(odd.topic, odd.key, odd.value, (*odd.headers, (RubbishName("rub"), b"x")))
     await probe.publish([good[0], bad, good[2]])
     probe.start(password_file)
 
@@ -256,7 +258,7 @@ async def test_a_redriven_record_is_handled_by_the_consumer_that_refused_it(
         assert dict(letter.headers)["dl_error_class"] == b"CheckViolation"
     finally:
         rows("alter table tally drop constraint small")
-    original = Outgoing(probe.topic, letter.key, letter.value, tuple(letter.headers)[:-8])
+    original = ProducerRecord(probe.topic, letter.key, letter.value, tuple(letter.headers)[:-8])
     await probe.publish([original, original])
 
     assert sorted(await tallied(rows, 2)) == [1, 100]
@@ -273,7 +275,7 @@ async def test_a_row_for_a_topic_that_nobody_made_holds_up_no_other(
     probe.start(password_file)
     await probe.ready()
     late = "insert into outbox (records, record_count, claimed_by, claimed_until)"
-    for one in (Outgoing("no.such.topic", None, b"1", ()), outgoing(record, probe, 7)):
+    for one in (ProducerRecord("no.such.topic", None, b"1", ()), outgoing(record, probe, 7)):
         rows(f"{late} values (%b, 1, 'the dead', now())", _packed([one]))
 
     assert await tallied(rows, 1) == [7]

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from service_runtime.messages import Outgoing, Record
+from service_runtime.messages import ProducerRecord, Record
 from service_runtime.outbox import BUNDLE_RECORDS, LARGE_BYTES
 from service_runtime.ports import DeadLetter
 from service_runtime.postgres import PostgresDatabase
@@ -14,14 +14,14 @@ from testkit.events import NOON
 from testkit.memory import MemoryDatabase
 
 IDS = [UUID(int=number) for number in range(1, 6)]
-ANYTHING = Outgoing(
+ANYTHING = ProducerRecord(
     "probe.tallied.v1",
     b"\x00\xffkey",
     b"\x00\xfe value",
     (("ce_id", b"1"), ("null", None), ("bytes", b"\xff\x00"), ("n\x00me", b""), ("ce_id", b"2")),
     3,
 )
-EMPTY = Outgoing("probe.tallied.v1", None, None, ())
+EMPTY = ProducerRecord("probe.tallied.v1", None, None, ())
 
 
 async def put(database, *records):
@@ -139,9 +139,9 @@ def letter(offset, headers=(("ce_id", b"1"),)):
 async def test_a_dead_letter_is_known_by_topic_partition_and_offset(database):
     first, second = letter(1), letter(2)
     async with database.transaction() as tx:
-        assert await tx.bury("probe", [first]) == [first]
+        assert await tx.record_dead_letters("probe", [first]) == [first]
     async with database.transaction() as tx:
-        assert await tx.bury("probe", [first, second]) == [second]
+        assert await tx.record_dead_letters("probe", [first, second]) == [second]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ async def test_a_dead_letter_is_known_by_topic_partition_and_offset(database):
 async def test_a_letter_with_any_id_can_be_buried(database, headers):
     one = letter(1, headers)
     async with database.transaction() as tx:
-        assert await tx.bury("probe", [one]) == [one]
+        assert await tx.record_dead_letters("probe", [one]) == [one]
 
 
 @pytest.mark.stack

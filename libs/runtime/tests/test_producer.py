@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import LeaderNotAvailableError
 
 from service_runtime.errors import Rejected, Unavailable
-from service_runtime.messages import Outgoing
+from service_runtime.messages import ProducerRecord
 from service_runtime.producer import STUCK_S, KafkaProducer
 
 pytestmark = pytest.mark.stack
@@ -36,7 +36,7 @@ async def producer(infrastructure):
 
 
 def record(topic, value=b"small", partition=0):
-    return Outgoing(topic, b"key", value, (), partition)
+    return ProducerRecord(topic, b"key", value, (), partition)
 
 
 async def delivered(producer, one):
@@ -60,8 +60,8 @@ async def test_a_producer_that_the_broker_has_refused_sends_again_within_5_s(pro
 async def test_what_stands_behind_the_refused_is_to_be_sent_again(producer, topic):
     await delivered(producer, record(topic))
     records = [record(topic, os.urandom(9000)), record(topic), record(topic)]
-    parcels = [parcel for one in records for parcel in await producer.pack([one])]
-    futures = [await parcel.send() for parcel in parcels]
+    batches = [batch for one in records for batch in await producer.build_batches([one])]
+    futures = [await batch.send() for batch in batches]
 
     refused, *behind = await asyncio.gather(*futures, return_exceptions=True)
 
@@ -80,7 +80,7 @@ async def test_a_partition_without_a_leader_is_refused_before_the_send_and_no_ot
     monkeypatch.setattr(
         cluster, "leader_for_partition", lambda one: -1 if one == gone else leader_of(one)
     )
-    lost, taken = [(await producer.pack([record(topic, partition=n)]))[0] for n in (1, 0)]
+    lost, taken = [(await producer.build_batches([record(topic, partition=n)]))[0] for n in (1, 0)]
 
     with pytest.raises(Unavailable, match="no leader"):
         await lost.send()

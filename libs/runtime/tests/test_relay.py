@@ -6,14 +6,14 @@ import pytest
 
 from service_runtime import relay
 from service_runtime.errors import Rejected
-from service_runtime.messages import Outgoing
+from service_runtime.messages import ProducerRecord
 from service_runtime.relay import MOST_IN_FLIGHT, SWEEP_ROWS, Relay
 from testkit.events import NOON
 from testkit.memory import MemoryBroker, MemoryDatabase, SteadyClock
 
 
 def numbered(*numbers):
-    return [Outgoing("t", b"k", str(number).encode(), ()) for number in numbers]
+    return [ProducerRecord("t", b"k", str(number).encode(), ()) for number in numbers]
 
 
 class Broker(MemoryBroker):
@@ -222,7 +222,7 @@ async def test_a_partition_that_takes_nothing_costs_itself_alone(outbox, monkeyp
     monkeypatch.setattr(relay, "SEND_WITHIN_S", 0.3)
     outbox.broker.stuck = {"stuck"}
     async with outbox.database.transaction() as tx:
-        stuck = await tx.add_to_outbox([Outgoing("stuck", b"k", b"0", ())])
+        stuck = await tx.add_to_outbox([ProducerRecord("stuck", b"k", b"0", ())])
 
     async with asyncio.timeout(0.2):
         await outbox.relay.publish([*stuck, *await outbox.keep(1)])

@@ -19,7 +19,7 @@ from service_runtime.clock import SystemClock
 from service_runtime.consumer import Consumer, Handler
 from service_runtime.errors import Rejected
 from service_runtime.messages import Cause, Due, Emit
-from service_runtime.ports import Stored
+from service_runtime.ports import OutboxRow
 from service_runtime.relay import Relay
 from service_runtime.unit_of_work import UnitOfWork
 from service_runtime.web import HttpPolicy, create_app
@@ -229,7 +229,7 @@ async def test_a_swept_row_starts_a_trace_that_links_back(spans):
     [record] = twins.broker.topics["audit.recorded.v1"]
     emit = Emit(event_of(AuditRecorded), Cause(ROOT, trace_in(record)))
     relay = Relay(twins.database, twins.broker)
-    await relay.publish([Stored(7, (emit.outgoing("first", NOW),), waited_s=12.0)])
+    await relay.publish([OutboxRow(7, (emit.outgoing("first", NOW),), waited_s=12.0)])
     await relay.flush()
     swept = spans.get_finished_spans()[-1]
     assert swept.name == "send audit.recorded.v1"
@@ -270,7 +270,7 @@ async def test_a_call_for_a_batch_links_to_every_item_and_a_call_for_one_hangs_u
     with tracing.processing(due, NOW.timestamp()):
         with tracing.calling("POST bank"):
             pass
-        with tracing.under(UUID(int=2)), tracing.calling("POST sms"):
+        with tracing.use_span(UUID(int=2)), tracing.calling("POST sms"):
             pass
     found = named(spans)
     work = {f"{span.context.trace_id:032x}"[0]: span for span in spans.get_finished_spans()[2:]}

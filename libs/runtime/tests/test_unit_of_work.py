@@ -245,7 +245,7 @@ async def kept(rig, *faults):
             raise left.pop(0)
         return ()
 
-    await rig.unit.keep(write)
+    await rig.unit.run_in_transaction(write)
     return len(tries)
 
 
@@ -294,7 +294,7 @@ async def test_a_conflict_names_the_constraint_and_no_value(postgres, rows):
 @pytest.mark.parametrize(
     ("error", "consequence"),
     [
-        (Rejected(), Consequence.BURY),
+        (Rejected(), Consequence.DEAD_LETTER),
         (Unavailable(), Consequence.WAIT),
         (Invariant(), Consequence.TRY_AGAIN),
         (ServiceError(), Consequence.TRY_AGAIN),

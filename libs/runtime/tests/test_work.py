@@ -218,10 +218,10 @@ async def until(condition):
             await asyncio.sleep(0.001)
 
 
-@pytest.mark.parametrize("lanes", [1, 3])
-async def test_a_woken_worker_takes_new_rows_in_milliseconds(bench, lanes):
+@pytest.mark.parametrize("concurrency", [1, 3])
+async def test_a_woken_worker_takes_new_rows_in_milliseconds(bench, concurrency):
     waits = []
-    async with Running(bench.worker(lanes=lanes, slice_rows=2)) as running:
+    async with Running(bench.worker(concurrency=concurrency, slice_rows=2)) as running:
         for number in range(100, 110):
             task = UUID(int=number)
             await bench.add(task)
@@ -235,7 +235,7 @@ async def test_a_woken_worker_takes_new_rows_in_milliseconds(bench, lanes):
 
 
 async def test_no_wake_up_is_lost_between_lanes(bench):
-    async with Running(bench.worker(lanes=4, slice_rows=1)) as running:
+    async with Running(bench.worker(concurrency=4, slice_rows=1)) as running:
         for number in range(200, 260):
             await bench.add(UUID(int=number))
             running.worker.wake()

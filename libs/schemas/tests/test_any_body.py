@@ -57,7 +57,7 @@ NEARLY_GOOD = st.fixed_dictionaries(
 REFUSALS = {f"Invalid field: {name}" for name in FIELDS} | {"Missing field: idempotency_key"}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(NEARLY_GOOD)
 def test_a_nearly_good_body_is_read_whole_or_refused_by_the_field(raw):
     answer, read = attempt(raw.encode())

@@ -1,7 +1,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from payment_schemas.money import DECIMALS, Money, amount_minor_of, decimal_of, minor_units
@@ -61,7 +61,6 @@ def test_an_amount_survives_the_way_to_text_and_back(minor, currency):
     assert minor_units(decimal_of(Money(minor, currency).major()), currency) == minor
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**16), CURRENCIES)
 def test_an_amount_of_up_to_12_digits_before_the_point_is_read_as_it_is_shown(minor, currency):
     shown = Money(minor, currency).major()
@@ -72,7 +71,6 @@ def test_an_amount_of_up_to_12_digits_before_the_point_is_read_as_it_is_shown(mi
             amount_minor_of(shown, currency)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**9), CURRENCIES, st.integers(1, 3))
 def test_zeros_count_as_decimals(whole, currency, more):
     with pytest.raises(ValueError, match=f"at most {DECIMALS[currency]} decimals"):

@@ -8,7 +8,7 @@ from uuid import UUID
 from confirm.domain.decision import Decision, final_answer
 from confirm.domain.ledger import Account
 from confirm.domain.payment import FINAL, Payment, Policy, Status
-from confirm.domain.requests import Drawn, create
+from confirm.domain.requests import PaymentIdentifiers, create
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
 from payment_schemas.events.otp import Challenged, ChallengeRefused, Verified
 from payment_schemas.events.risk import RiskAssessed
@@ -36,8 +36,8 @@ def again(code: str | None = None, **fields: Any) -> ConfirmRequested:
     )
 
 
-def drawn(number: int = 1) -> Drawn:
-    return Drawn(Uetr(UUID(int=number, version=4)), f"{number:010}")
+def drawn(number: int = 1) -> PaymentIdentifiers:
+    return PaymentIdentifiers(Uetr(UUID(int=number, version=4)), f"{number:010}")
 
 
 def created(**fields: Any) -> Payment:

@@ -18,7 +18,7 @@ from confirm.domain.opening import Opening
 from confirm.domain.payment import Payment, Policy
 from confirm.store import MemoryPayments, PostgresPayments
 from confirm.store.postgres import payment_of
-from confirm.store.records import PostgresRecords
+from confirm.store.records import PaymentQueries
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
 from payment_schemas.events.otp import Challenged, ChallengeRefused, Verified
 from payment_schemas.events.risk import RiskAssessed
@@ -163,7 +163,7 @@ class PostgresWorld(World):
 
     async def open_account(self, name, owner, balance_minor, currency="USD"):
         async with self.database.transaction() as tx:
-            await PostgresRecords(tx).open_accounts(Opening(name, owner, balance_minor, currency))
+            await PaymentQueries(tx).open_accounts(Opening(name, owner, balance_minor, currency))
 
     async def payments(self):
         return [payment_of(row) for row in await self.rows("select * from payment order by id")]

@@ -4,8 +4,8 @@ from confirm_builders import ACCOUNT, POLICY, drawn, first_request
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from confirm.domain.conversation import Conversation
-from confirm.domain.decision import answered
+from confirm.domain.decision import reply_to
+from confirm.domain.request_batch import RequestBatch
 from payment_schemas.events.confirmation import ConfirmAnswered
 from testkit.events import NOON
 
@@ -51,7 +51,7 @@ class Table:
 
     def take(self, batch):
         """Take a batch as the handler does; return what each request was told, and its events."""
-        talk = Conversation({"acc-1": ACCOUNT}, POLICY, NOON)
+        talk = RequestBatch({"acc-1": ACCOUNT}, POLICY, NOON)
         told, rounds = [], 0
         while len(told) < len(batch):
             rounds += 1
@@ -65,7 +65,7 @@ class Table:
                 refused = talk.refusal(request)
                 if decision is None and refused is None:
                     break
-                told.append(decision.events if decision else (answered(request, refused),))
+                told.append(decision.events if decision else (reply_to(request, refused),))
         return told
 
 
@@ -73,7 +73,7 @@ def shown(payments):
     return {(p.transaction_id, p.idempotency_key, p.amount_minor, p.request_id) for p in payments}
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(batch=requests)
 def test_new_payments_are_the_same_in_one_batch_and_one_by_one(batch):
     whole, singly = Table(), Table()
@@ -84,7 +84,7 @@ def test_new_payments_are_the_same_in_one_batch_and_one_by_one(batch):
     assert shown(whole.payments) == shown(singly.payments)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(batches=st.lists(requests, max_size=4))
 def test_every_request_is_answered_or_makes_the_one_payment_of_its_transaction_and_key(batches):
     table = Table()

@@ -8,7 +8,7 @@ import pytest
 from confirm_builders import assessed, first_request
 
 from confirm.store.check import PostgresCheck
-from confirm.store.records import PostgresRecords
+from confirm.store.records import PaymentQueries
 from testkit.plans import CountingTransaction
 
 pytestmark = pytest.mark.stack
@@ -99,7 +99,7 @@ async def test_what_a_check_of_the_minute_and_a_look_up_read_does_not_grow_with_
     for look_up in LOOK_UPS:
         async with world.database.transaction() as tx:
             counting = CountingTransaction(tx)
-            assert await look_up(PostgresRecords(counting))
+            assert await look_up(PaymentQueries(counting))
             assert counting.read <= 10
 
 

@@ -11,7 +11,7 @@ from confirm_builders import (
 )
 
 from confirm.domain.decision import outcome_of
-from confirm.domain.ledger import Ledger, give_back, hold, settle
+from confirm.domain.ledger import Ledger, hold, release, settle
 from confirm.domain.opening import Opening
 from confirm.domain.payment import Status
 from payment_schemas.events.confirmation import ConfirmAnswered
@@ -19,22 +19,22 @@ from testkit.events import event_of
 
 
 @pytest.mark.parametrize(
-    ("journal", "debited", "credited"),
+    ("journal", "debit_account", "credit_account"),
     [
         (hold(created()), "acc-1", "in-flight:USD"),
         (settle(created(), "north-bank"), "in-flight:USD", "clearing:north-bank:USD"),
-        (give_back(created()), "in-flight:USD", "acc-1"),
+        (release(created()), "in-flight:USD", "acc-1"),
     ],
 )
-def test_each_moment_has_its_journal(journal, debited, credited):
-    assert (journal.debited, journal.credited) == (debited, credited)
+def test_each_moment_has_its_journal(journal, debit_account, credit_account):
+    assert (journal.debit_account, journal.credit_account) == (debit_account, credit_account)
     assert (journal.amount_minor, journal.currency) == (520_000, "USD")
     assert journal.payment_id == created().id
 
 
 def test_a_moments_journal_has_one_id_however_often_it_is_made():
     assert hold(created()).id == hold(created()).id
-    assert len({hold(created()).id, give_back(created()).id, settle(created(), "b").id}) == 3
+    assert len({hold(created()).id, release(created()).id, settle(created(), "b").id}) == 3
 
 
 def test_each_payment_of_a_batch_sees_what_the_ones_before_it_took():
@@ -91,7 +91,7 @@ def test_an_opening_balance_is_a_journal_against_the_equity():
 
     (journal,) = opening.journals(opening.accounts())
 
-    assert (journal.debited, journal.credited) == ("equity:opening:USD", "acc-9")
+    assert (journal.debit_account, journal.credit_account) == ("equity:opening:USD", "acc-9")
     assert (journal.kind, journal.amount_minor) == ("OPEN", 100)
     assert [journal] == opening.journals(opening.accounts())
 
@@ -124,4 +124,4 @@ def test_every_answer_that_decides_has_a_name(fields, name):
 def test_a_settlement_result_names_the_partner_in_the_ledger():
     payment = payment_in(Status.CONFIRMED)
 
-    assert settle(payment, settled(payment).partner).credited == "clearing:first-bank:USD"
+    assert settle(payment, settled(payment).partner).credit_account == "clearing:first-bank:USD"

@@ -143,7 +143,7 @@ def test_a_used_up_challenge_is_followed_by_a_new_one(payment, now):
     assert kinds(decision) == ["ChallengeRequested"]
     (event,) = decision.events
     assert event.challenge_number == payment.challenge_number + 1
-    assert event.expires_at == decision.state.due_at == now + POLICY.patience
+    assert event.expires_at == decision.state.due_at == now + POLICY.state_timeout
     assert decision.state.status is Status.CHALLENGING
     assert (decision.state.request_id, decision.state.reply_partition) == (LATER_REQUEST, 7)
     assert not decision.state.challenge_over
@@ -194,7 +194,7 @@ def test_a_code_goes_to_otp_and_whoever_gave_it_waits(now):
     assert decision.state.tag_under_test == "tag-9"
     assert decision.state.accepted_tag is None
     assert decision.state.request_id == LATER_REQUEST
-    assert event.expires_at == decision.state.due_at == now + POLICY.patience
+    assert event.expires_at == decision.state.due_at == now + POLICY.state_timeout
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def test_an_issued_challenge_asks_whoever_waits():
     decision = after_challenge(payment, challenged(payment), POLICY, NOON)
 
     assert decision.state.status is Status.AWAITING_CODE
-    assert decision.state.due_at == ENDS + POLICY.patience
+    assert decision.state.due_at == ENDS + POLICY.state_timeout
     assert decision.state.challenge_id == CHALLENGE
     answer = answer_in(decision)
     assert (answer.request_id, answer.status, answer.body) == (REQUEST, 403, otp_required(300))
@@ -259,7 +259,7 @@ def test_a_wrong_code_is_401_and_may_be_tried_again(result, number, over):
     assert (answer.status, answer.body) == (401, INVALID_OTP)
     assert decision.state.status is Status.AWAITING_CODE
     assert decision.state.challenge_over is over
-    assert decision.state.due_at == ENDS + POLICY.patience
+    assert decision.state.due_at == ENDS + POLICY.state_timeout
     assert (decision.state.tag_under_test, decision.state.answer_body) == (None, None)
 
 

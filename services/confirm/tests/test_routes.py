@@ -263,9 +263,7 @@ QUERIES = [
 ]
 
 
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=st.sampled_from(QUERIES), text=st.text(st.characters(exclude_categories=["Cs"])))
 async def test_no_query_makes_it_fail(http, query, text):
     path, name = query

@@ -6,7 +6,7 @@ import pytest
 from confirm_builders import ACCOUNT, created, drawn, first_request, payment_in
 
 from confirm.domain.decision import review_case
-from confirm.domain.ledger import Ledger, give_back, hold, settle
+from confirm.domain.ledger import Ledger, hold, release, settle
 from confirm.domain.payment import LEGAL, Status
 
 STEPS = [(one, other) for one in Status for other in Status]
@@ -130,13 +130,13 @@ async def test_journals_move_balances_and_make_our_accounts(funded):
 async def test_many_journals_of_one_batch_are_one_change_a_balance(funded):
     payments = [other(number, amount="10") for number in range(1, 4)]
 
-    await post(funded, *[hold(payment) for payment in payments], give_back(payments[0]))
+    await post(funded, *[hold(payment) for payment in payments], release(payments[0]))
 
     balances = await funded.balances()
     assert (balances["acc-1"], balances["in-flight:USD"]) == (998_000, 2_000)
 
 
-@pytest.mark.parametrize("make", [hold, give_back])
+@pytest.mark.parametrize("make", [hold, release])
 async def test_a_payment_has_each_journal_once(funded, make):
     payment = other(1, amount="10")
     await post(funded, hold(other(2, amount="100")), make(payment))

@@ -14,7 +14,7 @@ from payment_schemas.answers import Answer
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
 from service_runtime.clock import SystemClock
 from service_runtime.errors import Rejected, Unavailable
-from service_runtime.messages import Cause, Emit, Outgoing
+from service_runtime.messages import Cause, Emit, ProducerRecord
 from service_runtime.process import HTTP_DRAIN_S
 from service_runtime.producer import KafkaProducer
 from testkit.events import event_of
@@ -102,8 +102,8 @@ async def test_an_answer_reaches_the_request_that_it_belongs_to(infrastructure, 
         assert record.key == b"usr-456\x1fabc-123"
 
         foreign = answer_to(command(), 5, body="another gateway's")
-        garbage = Outgoing(ConfirmAnswered.topic, b"k", b"\xff\xfe", (), 5)
-        empty = Outgoing(ConfirmAnswered.topic, b"k", None, (), 5)
+        garbage = ProducerRecord(ConfirmAnswered.topic, b"k", b"\xff\xfe", (), 5)
+        empty = ProducerRecord(ConfirmAnswered.topic, b"k", None, (), 5)
         mine = answer_to(asked, 5, status=403, body="{}", headers=(("Retry-After", "1"),))
         again = answer_to(asked, 5, status=200)
         await sent(producer, foreign, garbage, empty, mine, again)

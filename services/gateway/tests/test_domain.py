@@ -100,7 +100,6 @@ def test_seconds_to_wait_are_rounded_up_and_never_none(wait_s, shown):
 TEXTS = st.text(st.characters(max_codepoint=255, exclude_characters="\r\n\x00"), max_size=60)
 ANY = settings(
     max_examples=500,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 

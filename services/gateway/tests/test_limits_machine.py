@@ -63,6 +63,4 @@ class Limiter(RuleBasedStateMachine):
 
 
 def test_in_no_window_does_more_pass_than_may():
-    run_state_machine_as_test(
-        Limiter, settings=settings(max_examples=500, stateful_step_count=50, deadline=None)
-    )
+    run_state_machine_as_test(Limiter, settings=settings(max_examples=500, stateful_step_count=50))

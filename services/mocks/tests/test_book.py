@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mocks.partner_bank import book as book_module
 from mocks.partner_bank.book import FILE_NAME, Book, Busy, Conflict
-from mocks.partner_bank.transfers import Order, take_in
+from mocks.partner_bank.transfers import TransferOrder, take_in
 from payment_schemas.money import Money
 
 DAY = date(2026, 11, 20)
@@ -27,7 +27,7 @@ def order(number, amount_minor=None):
     """The nth order; four payees take turns."""
     uetr = str(UUID(int=number, version=4))
     money = Money(amount_minor or 100 + number, "USD")
-    return Order(uetr, f"tx-{number}", money, "acc-1", PAYEES[number % 4])
+    return TransferOrder(uetr, f"tx-{number}", money, "acc-1", PAYEES[number % 4])
 
 
 def transfers(*numbers, now=NOW, **changed):
@@ -54,7 +54,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps, st.randoms(use_true_random=False))
 def test_money_moves_once_a_transfer_whatever_the_order_of_repeats_and_restarts(steps, random):
     async def play(folder):

@@ -97,7 +97,7 @@ class World(ABC):
             handle=partial(handlers.on_due_deliveries, policy=Policy()),
             store=self.store,
             gather=gather or self.sender(channel),
-            may_start=lambda: not messenger.is_shut,
+            may_start=lambda: not messenger.is_open,
             slice_rows=8,
         )
         return await Worker(work, self.database, self.unit, self.clock).work_slice()

@@ -12,14 +12,14 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from notification.clients import (
+    HttpTransport,
     MemoryMessenger,
     SendgridMail,
     ThreadedMessenger,
     TwilioAccount,
     TwilioSms,
-    Wire,
 )
-from notification.clients.wire import MAX_ANSWER_BYTES
+from notification.clients.http_transport import MAX_ANSWER_BYTES
 from notification.domain import Attempt, Kind, Message
 from payment_schemas.sealed import Personal
 
@@ -36,13 +36,13 @@ async def provider(handle, timeout_s=3.0):
     app = web.Application()
     app.router.add_post("/{path:.*}", handle)
     async with TestServer(app) as server:
-        url, wire = str(server.make_url("/")), Wire(4, timeout_s)
+        url, transport = str(server.make_url("/")), HttpTransport(4, timeout_s)
         account = TwilioAccount(url, SID, "token", "+15005550006", "https://here.example/d/")
         yield {
-            "sms": TwilioSms(account, wire),
-            "email": SendgridMail(url, "key", "payments@countersign.example", wire),
+            "sms": TwilioSms(account, transport),
+            "email": SendgridMail(url, "key", "payments@countersign.example", transport),
         }
-        wire.close()
+        transport.close()
 
 
 async def send(sender, one):
@@ -227,10 +227,10 @@ async def test_a_provider_that_keeps_failing_is_left_alone():
         return Attempt(Kind.NOT_TAKEN, "status_503")
 
     async with ThreadedMessenger("down", fail, 1) as messenger:
-        assert not messenger.is_shut
+        assert not messenger.is_open
         for number in range(5):
             await messenger.deliver([message(number)])
-        assert messenger.is_shut
+        assert messenger.is_open
         (attempt,) = (await messenger.deliver([message()])).values()
     assert attempt == Attempt(Kind.NOT_TAKEN, "breaker_open")
 

@@ -87,7 +87,7 @@ async def test_a_provider_that_is_down_is_tried_again_until_it_takes_the_message
 
 
 async def test_nothing_is_claimed_while_the_breaker_is_open(world):
-    world.mails.is_shut = True
+    world.mails.is_open = True
     await world.tell(event_of(PaymentConfirmed))
     assert await world.deliver("email") == 0
 

@@ -16,7 +16,7 @@ from ops.domain.findings import Findings
 from payment_schemas.cloudevents import Attributes, headers_of
 from payment_schemas.registry import BY_TYPE
 from service_runtime.clock import SystemClock
-from service_runtime.messages import Outgoing
+from service_runtime.messages import ProducerRecord
 from service_runtime.settings import ServiceSettings
 from testkit.database import fresh_database
 from testkit.probe_process import Probe, make_topics
@@ -57,7 +57,9 @@ async def probe(infrastructure, database, tmp_path):
 def numbered(probe, number):
     event = probe.event(lane=f"lane-{number % 5}", number=number)
     headers = headers_of(event, Attributes(uuid4(), datetime.now(UTC)), "test")
-    return Outgoing(event.topic, event.key.encode(), event.model_dump_json().encode(), headers)
+    return ProducerRecord(
+        event.topic, event.key.encode(), event.model_dump_json().encode(), headers
+    )
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ async def consumed(probe, tmp_path):
     """The probe, which has read everything: good records, and some that nobody can read."""
     start(probe, tmp_path)
     await probe.publish([numbered(probe, number) for number in range(RECORDS)])
-    await probe.publish([Outgoing(probe.topic, b"", b"", ())] * UNREADABLE)
+    await probe.publish([ProducerRecord(probe.topic, b"", b"", ())] * UNREADABLE)
     await probe.ready()
     return probe
 

@@ -6,20 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.clients.openings import SLICE, Order, balance_of, contact_of
+from ops.clients.openings import SLICE, OpeningRequest, balance_of, contact_of
 from ops.domain.errors import NotAskedError
 
 
 @given(st.integers(1, 5000))
 def test_slices_cover_every_number_once(count):
-    order = Order("load", "usr", 100, "USD", count)
+    order = OpeningRequest("load", "usr", 100, "USD", count)
     owners = [owner for first, size in order.slices() for owner in order.owners(first, size)]
     assert owners == [f"usr-{number:04}" for number in range(1, count + 1)]
     assert all(size is not None and size <= SLICE for _, size in order.slices())
 
 
 def test_without_a_count_nothing_is_numbered():
-    order = Order("acc-9", "usr-9", 100, "USD")
+    order = OpeningRequest("acc-9", "usr-9", 100, "USD")
     assert [(first, order.owners(first, size)) for first, size in order.slices()] == [
         (1, ["usr-9"])
     ]

@@ -17,7 +17,7 @@ from ops.clients.redriving import each_once, original_of
 from payment_schemas.cloudevents import Attributes, headers_of
 from payment_schemas.registry import BY_TYPE
 from service_runtime.dead_letters import outgoing_of
-from service_runtime.messages import Outgoing, Record
+from service_runtime.messages import ProducerRecord, Record
 from service_runtime.ports import DeadLetter
 from service_runtime.settings import ServiceSettings
 from service_runtime.tracing import REDRIVEN
@@ -92,7 +92,9 @@ def numbered(probe, number):
     event = probe.event(lane=f"lane-{number % 5}", number=number)
     attributes = Attributes(uuid4(), datetime.now(UTC))
     headers = headers_of(event, attributes, "test")
-    return Outgoing(event.topic, event.key.encode(), event.model_dump_json().encode(), headers)
+    return ProducerRecord(
+        event.topic, event.key.encode(), event.model_dump_json().encode(), headers
+    )
 
 
 def column(database, statement):

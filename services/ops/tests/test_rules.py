@@ -215,4 +215,4 @@ def test_movements_are_found_by_uetr_and_what_nobody_asked_for_is_left():
         movements.add([MOVEMENT, other, MOVEMENT])
         assert movements.of(UETR) == [MOVEMENT, MOVEMENT]
         assert movements.of("nobody's") == []
-        assert list(movements.unwanted()) == [other]
+        assert list(movements.unmatched()) == [other]

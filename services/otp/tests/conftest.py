@@ -153,7 +153,9 @@ class Otp:
 
     async def unlock(self, user_id: str = "usr-1", actor: str = "ann"):
         """Unlock a user as an operator does."""
-        return await Unlocking(MemoryChallenges, self.unit.keep, self.clock).unlock(user_id, actor)
+        return await Unlocking(MemoryChallenges, self.unit.run_in_transaction, self.clock).unlock(
+            user_id, actor
+        )
 
     def told(self, event: type[E]) -> list[E]:
         """Return all that was told on an event's topic."""

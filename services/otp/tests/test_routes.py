@@ -44,7 +44,7 @@ async def http(postgres):
     clock = SystemClock()
     broker = MemoryBroker(clock)
     unit = UnitOfWork(postgres, Relay(postgres, broker), "otp", clock)
-    unlocking = Unlocking(PostgresChallenges, unit.keep, clock)
+    unlocking = Unlocking(PostgresChallenges, unit.run_in_transaction, clock)
     callers = {"reader": entry("reader", "ops.read"), "writer": entry("writer", "ops.write")}
     app = create_app("otp", {}, clock)
     app.include_router(user_routes(postgres, Credentials(json.dumps(callers)), clock, unlocking))

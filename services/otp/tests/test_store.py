@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from otp.domain import Asked, Issued, Lock, Question, Refusal, State, User, Verdict
+from otp.domain import Asked, CodeAttempt, Issued, Lock, Refusal, State, User, Verdict
 from otp.store import Verification
 
 INVALID = Verdict("invalid", challenge_over=False, counted=True)
@@ -31,7 +31,7 @@ async def save(backend, *challenges):
 
 
 async def note(backend, build, challenge, verdict, request_id=None):
-    question = Question(request_id or uuid4(), challenge.id, challenge.payment.payment_id)
+    question = CodeAttempt(request_id or uuid4(), challenge.id, challenge.payment.payment_id)
     async with backend.database.transaction() as tx:
         await backend.store(tx).note([Verification(question, verdict, build.now)])
     return question

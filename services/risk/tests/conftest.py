@@ -18,7 +18,7 @@ from payment_schemas.events.base import Event
 from payment_schemas.events.confirmation import PaymentConfirmed
 from payment_schemas.events.risk import AssessmentRequested, Screening
 from payment_schemas.ids import payment_id_of
-from risk.domain import AmountBand, Evidence, History, Levels, Points, Policy, Question
+from risk.domain import AmountBand, AssessmentRequest, Evidence, History, Levels, Points, Policy
 from risk.settings import Settings
 from risk.store import MemoryAssessments, PostgresAssessments, assessment_table
 from service_runtime.messages import Received
@@ -53,7 +53,7 @@ class Build:
     )
     ordinary = History(payee_known=True, country_known=True, recent_payments=0)
 
-    def question(self, transaction_id: str = "tx-1", **fields: Any) -> Question:
+    def question(self, transaction_id: str = "tx-1", **fields: Any) -> AssessmentRequest:
         user_id = fields.get("user_id", "usr-1")
         defaults = {
             "payment_id": payment_id_of(user_id, transaction_id),
@@ -67,7 +67,7 @@ class Build:
             "requested_at": NOW,
             "expires_at": NOW + timedelta(minutes=15),
         }
-        return Question(**{**defaults, **fields})
+        return AssessmentRequest(**{**defaults, **fields})
 
     def evidence(self, kyc: str = "verified", *, hit: bool = False) -> Evidence:
         def screening(party: str, *, found: bool) -> Screening:
@@ -78,7 +78,7 @@ class Build:
     def requested(self, transaction_id: str = "tx-1", **fields: Any) -> AssessmentRequested:
         context = {"country": fields.pop("country", None)}
         question = self.question(transaction_id, **fields)
-        values = {name: getattr(question, name) for name in Question.__slots__}
+        values = {name: getattr(question, name) for name in AssessmentRequest.__slots__}
         return AssessmentRequested(**values, version=1, context=context)
 
     def confirmed(self, transaction_id: str = "tx-0", **fields: Any) -> PaymentConfirmed:

@@ -8,19 +8,19 @@ import pytest
 
 from risk import clients
 from risk.clients import Kyc, LookUps, Match, MemoryIdentities, MemorySanctionsList, Ofac
+from service_runtime.http_client import HttpClient
 from service_runtime.messages import Batch, Cause, Due
-from service_runtime.outside import OutsideClient
 
 
 @pytest.fixture
 async def ofac(outside):
-    async with OutsideClient("ofac-test", outside.url, 0.5) as client:
+    async with HttpClient("ofac-test", outside.url, 0.5) as client:
         yield Ofac(client)
 
 
 @pytest.fixture
 async def kyc(outside):
-    async with OutsideClient("kyc-test", outside.url, 0.5) as client:
+    async with HttpClient("kyc-test", outside.url, 0.5) as client:
         yield Kyc(client)
 
 
@@ -138,7 +138,7 @@ async def test_a_chunk_with_all_its_halves_has_one_deadline(ofac, outside, monke
 
 
 async def test_a_service_that_is_gone_is_no_answer():
-    async with OutsideClient("gone-test", "http://127.0.0.1:9", 0.5) as client:
+    async with HttpClient("gone-test", "http://127.0.0.1:9", 0.5) as client:
         assert await Ofac(client).screen({"acc"}) == {}
         assert await Kyc(client).statuses({"usr"}) == {}
 

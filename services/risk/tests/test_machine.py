@@ -165,5 +165,5 @@ class Questions(RuleBasedStateMachine):
 def test_whatever_arrives_in_whatever_order_each_payment_is_answered_once(build):
     run_state_machine_as_test(
         type("TheseQuestions", (Questions,), {"build": build}),
-        settings=settings(max_examples=300, stateful_step_count=30, deadline=None),
+        settings=settings(max_examples=300, stateful_step_count=30),
     )

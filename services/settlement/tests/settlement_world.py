@@ -80,7 +80,7 @@ class World(ABC):
             store=self.store,
             begin=handlers.on_due_instructions_claimed,
             gather=changes.get("gather", partial(ask, bank=bank)),
-            may_start=lambda: not bank.is_shut,
+            may_start=lambda: not bank.is_open,
             slice_rows=BATCH_ROWS,
         )
         return Worker(work, self.database, self.unit, self.clock)
@@ -103,10 +103,10 @@ class World(ABC):
 
     def reconciliation(self) -> handlers.Reconciliation:
         banks = {"first-bank": self.bank, "north-bank": self.north}
-        return handlers.Reconciliation(banks, self.cases, self.unit.keep, self.clock)
+        return handlers.Reconciliation(banks, self.cases, self.unit.run_in_transaction, self.clock)
 
     def resolutions(self) -> handlers.Resolutions:
-        return handlers.Resolutions(self.cases, self.unit.keep, self.clock)
+        return handlers.Resolutions(self.cases, self.unit.run_in_transaction, self.clock)
 
     async def listed(self, **query):
         async with self.database.transaction() as tx:

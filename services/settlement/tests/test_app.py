@@ -14,7 +14,7 @@ from service_runtime.web import Credentials, create_app
 from settlement.app import build
 from settlement.domain import Policy
 from settlement.domain.statements import StatementEntry
-from settlement.routes import FIRST, Desk, desk_routes, routes
+from settlement.routes import FIRST, CaseOperations, case_routes, routes
 from settlement.settings import Settings
 
 SECRETS = {"first-bank": "a", "north-bank": "b", "south-bank": "c"}
@@ -54,7 +54,7 @@ async def test_settlement_is_wired_with_lanes_of_its_own_for_each_partner(enviro
     [
         ("PARTNER_BANK_URL", "bank.example"),
         ("PARTNER_TIMEOUT_S", "30"),
-        ("PARTNER_LANES", "0"),
+        ("PARTNER_CONCURRENCY", "0"),
         ("PARTNER_ROUTES", '{"x-": "No Bank"}'),
         ("DEFAULT_PARTNER", "../other"),
         ("ENQUIRY_FIRST_S", "0"),
@@ -80,13 +80,13 @@ async def test_one_instance_alone_reads_statements_by_the_clock(environment, mon
 
 
 async def test_a_partners_profile_says_what_differs_there(environment, monkeypatch):
-    profile = {"idempotent": False, "in_flight_s": 90, "enquiry_first_s": 5, "lanes": 1}
+    profile = {"idempotent": False, "in_flight_s": 90, "enquiry_first_s": 5, "concurrency": 1}
     monkeypatch.setenv("PARTNER_PROFILES", json.dumps({"north-bank": profile}))
     settings = load(Settings)
     assert settings.policy("north-bank") == Policy(
         first_s=5, most_s=30, is_idempotent=False, in_flight_s=90
     )
-    assert (settings.lanes("north-bank"), settings.lanes("first-bank")) == (1, 2)
+    assert (settings.concurrency("north-bank"), settings.concurrency("first-bank")) == (1, 2)
     assert settings.policy("first-bank") == Policy()
 
 
@@ -110,8 +110,10 @@ async def client(world):
     may_read, may_write = credentials.require("ops.read"), credentials.require("ops.write")
     app: FastAPI = create_app("settlement", {}, world.clock)
     app.include_router(routes(world.database, world.store, may_read))
-    desk = Desk(world.database, world.cases, world.reconciliation(), world.resolutions().resolve)
-    app.include_router(desk_routes(desk, may_read, may_write))
+    desk = CaseOperations(
+        world.database, world.cases, world.reconciliation(), world.resolutions().resolve
+    )
+    app.include_router(case_routes(desk, may_read, may_write))
     async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
         yield client
 

@@ -13,9 +13,9 @@ from settlement_builders import instruction
 from payment_schemas.money import Money
 from service_runtime import metrics
 from service_runtime.errors import Unavailable
-from service_runtime.outside import OutsideAnswer, OutsideClient
+from service_runtime.http_client import HttpClient, HttpResponse
 from settlement.clients import HttpPartnerBank, MemoryPartnerBank, answers_of
-from settlement.domain import Answer, Kind
+from settlement.domain import BankResponse, Kind
 from settlement.domain.statements import StatementEntry
 
 ONE, TWO = instruction(1), instruction(2)
@@ -32,7 +32,7 @@ def kinds(answer, asked=(ONE, TWO)):
 
 
 def answer(*results, status=200):
-    return OutsideAnswer(status, {"results": list(results)})
+    return HttpResponse(status, {"results": list(results)})
 
 
 def test_answers_are_matched_by_uetr_and_not_by_order():
@@ -62,16 +62,16 @@ def test_only_the_transfer_without_a_clear_answer_is_in_doubt(results):
 @pytest.mark.parametrize(
     ("found", "kind"),
     [
-        (OutsideAnswer(200, []), Kind.NO_ANSWER),
-        (OutsideAnswer(200, {"results": "all"}), Kind.NO_ANSWER),
-        (OutsideAnswer(204, {"results": []}), Kind.NO_ANSWER),
-        (OutsideAnswer(302, {}), Kind.NO_ANSWER),
-        (OutsideAnswer(400, {}), Kind.REFUSED),
-        (OutsideAnswer(413, {}), Kind.REFUSED),
-        (OutsideAnswer(422, {}), Kind.REFUSED),
-        (OutsideAnswer(401, {}), Kind.NOT_ASKED),
-        (OutsideAnswer(404, {}), Kind.NOT_ASKED),
-        (OutsideAnswer(429, {}), Kind.NOT_ASKED),
+        (HttpResponse(200, []), Kind.NO_ANSWER),
+        (HttpResponse(200, {"results": "all"}), Kind.NO_ANSWER),
+        (HttpResponse(204, {"results": []}), Kind.NO_ANSWER),
+        (HttpResponse(302, {}), Kind.NO_ANSWER),
+        (HttpResponse(400, {}), Kind.REFUSED),
+        (HttpResponse(413, {}), Kind.REFUSED),
+        (HttpResponse(422, {}), Kind.REFUSED),
+        (HttpResponse(401, {}), Kind.NOT_ASKED),
+        (HttpResponse(404, {}), Kind.NOT_ASKED),
+        (HttpResponse(429, {}), Kind.NOT_ASKED),
     ],
 )
 def test_a_whole_answer_speaks_for_every_transfer(found, kind):
@@ -79,14 +79,14 @@ def test_a_whole_answer_speaks_for_every_transfer(found, kind):
 
 
 def test_a_refused_message_says_how_many_stood_in_it():
-    (refused,) = set(answers_of([ONE.uetr, TWO.uetr], OutsideAnswer(400, {}), SENT).values())
+    (refused,) = set(answers_of([ONE.uetr, TWO.uetr], HttpResponse(400, {}), SENT).values())
     assert refused.together == 2
 
 
 def test_reason_and_reference_are_codes_or_nothing():
     told = result(status="REJECTED", reason="Mr Smith is dead", bank_reference="B-1")
     found = answers_of([ONE.uetr], answer(told), SENT)
-    assert found[ONE.uetr] == Answer(Kind.REJECTED, None, "B-1")
+    assert found[ONE.uetr] == BankResponse(Kind.REJECTED, None, "B-1")
 
 
 @asynccontextmanager
@@ -96,7 +96,7 @@ async def bank_with(handle: Callable, timeout_s=3.0):
     async with TestServer(app) as server:
         url = str(server.make_url("/banks/first-bank"))
         headers = {"Authorization": "Bearer s3cret"}
-        async with OutsideClient("test-bank", url, timeout_s, headers) as client:
+        async with HttpClient("test-bank", url, timeout_s, headers) as client:
             yield HttpPartnerBank(client, "first-bank")
 
 
@@ -109,7 +109,7 @@ async def test_a_transfer_is_written_as_the_banks_read_it():
 
     async with bank_with(handle) as bank:
         answers = await bank.send([ONE])
-        assert not bank.is_shut
+        assert not bank.is_open
     assert answers[ONE.uetr].kind is Kind.ACCEPTED
     ((path, authorization, body),) = seen
     assert (path, authorization) == ("/banks/first-bank/transfers:batch", "Bearer s3cret")
@@ -181,7 +181,7 @@ async def test_a_bank_that_does_not_let_us_in_is_counted_and_left_alone_for_a_wh
     before = refusals(status)
     async with bank_with(refuse) as bank:
         answers = await bank.send([ONE])
-        assert bank.is_shut
+        assert bank.is_open
     assert answers[ONE.uetr].kind is Kind.NOT_ASKED
     assert refusals(status) == before + 1
 
@@ -192,7 +192,7 @@ async def test_a_bank_that_refuses_what_stands_in_a_message_goes_on_being_asked(
 
     async with bank_with(refuse) as bank:
         answers = await bank.send([ONE])
-        assert not bank.is_shut
+        assert not bank.is_open
     assert answers[ONE.uetr].kind is Kind.REFUSED
 
 
@@ -204,12 +204,12 @@ def refusals(status):
 
 
 async def test_a_bank_that_cannot_be_reached_was_not_asked_and_is_shut_after_five():
-    async with OutsideClient("gone-bank", "http://127.0.0.1:1", 3.0) as client:
+    async with HttpClient("gone-bank", "http://127.0.0.1:1", 3.0) as client:
         bank = HttpPartnerBank(client, "first-bank")
         for _ in range(5):
             answers = await bank.send([ONE])
             assert answers[ONE.uetr].kind is Kind.NOT_ASKED
-        assert bank.is_shut
+        assert bank.is_open
 
 
 async def test_the_twin_books_a_uetr_once():
@@ -242,7 +242,7 @@ async def read(body, status=200, after=None):
     app.router.add_get("/banks/first-bank/statement", handle)
     async with TestServer(app) as server:
         url = str(server.make_url("/banks/first-bank"))
-        async with OutsideClient("statement-bank", url) as client:
+        async with HttpClient("statement-bank", url) as client:
             page = await HttpPartnerBank(client, "first-bank").statement(date(2026, 3, 2), after)
     return page, seen[0]
 

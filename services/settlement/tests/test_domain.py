@@ -12,7 +12,7 @@ from settlement_builders import NOW, instruction, requested
 from settlement.domain import (
     BATCH_ROWS,
     FINAL,
-    Answer,
+    BankResponse,
     Instruction,
     Kind,
     NextStep,
@@ -120,7 +120,7 @@ TABLE = [
 @pytest.mark.parametrize("row", [pytest.param(row, id=f"{row[0]} and {row[1]}") for row in TABLE])
 def test_every_answer_in_every_state_has_one_outcome(row):
     status, kind, next_status, step, due_s, told = row
-    decision = after_answer(instruction(status=status), Answer(kind), NOW, POLICY)
+    decision = after_answer(instruction(status=status), BankResponse(kind), NOW, POLICY)
     after = decision.state
     assert (after.status, after.next_step) == (next_status, step)
     assert after.due_at == (None if due_s is None else later(due_s))
@@ -131,14 +131,14 @@ def test_every_answer_in_every_state_has_one_outcome(row):
 @pytest.mark.parametrize("status", OPEN)
 def test_a_refused_message_is_asked_again_in_halves_and_tells_nobody(status):
     before = instruction(status=status)
-    decision = after_answer(before, Answer(Kind.REFUSED, together=7), NOW, POLICY)
+    decision = after_answer(before, BankResponse(Kind.REFUSED, together=7), NOW, POLICY)
     assert decision.state.batch_rows == 3
     assert (decision.state.due_at, decision.state.next_step) == (NOW, before.next_step)
     assert not decision.events
 
 
 def test_a_message_of_two_is_halved_to_one():
-    answer = Answer(Kind.REFUSED, together=2)
+    answer = BankResponse(Kind.REFUSED, together=2)
     assert after_answer(instruction(), answer, NOW, POLICY).state.batch_rows == 1
 
 
@@ -146,7 +146,7 @@ def test_a_message_of_two_is_halved_to_one():
 @pytest.mark.parametrize("status", sorted(FINAL))
 def test_no_answer_moves_an_outcome(status, kind):
     before = instruction(status=status)
-    decision = after_answer(before, Answer(kind), NOW, POLICY)
+    decision = after_answer(before, BankResponse(kind), NOW, POLICY)
     assert decision.state is before
     assert not decision.events
 
@@ -161,11 +161,13 @@ def test_no_answer_moves_an_outcome(status, kind):
     ],
 )
 def test_only_a_definite_answer_that_contradicts_an_outcome_is_late(status, kind, is_late):
-    assert after_answer(instruction(status=status), Answer(kind), NOW, POLICY).is_late is is_late
+    assert (
+        after_answer(instruction(status=status), BankResponse(kind), NOW, POLICY).is_late is is_late
+    )
 
 
 def test_an_outcome_carries_the_banks_reason_and_reference():
-    answer = Answer(Kind.REJECTED, "account_closed", "B-1")
+    answer = BankResponse(Kind.REJECTED, "account_closed", "B-1")
     (event,) = after_answer(instruction(), answer, NOW, POLICY).events
     assert (event.reason, event.bank_reference) == ("account_closed", "B-1")
     assert (event.uetr, event.amount_minor, event.to_account) == (
@@ -181,7 +183,7 @@ def test_the_bank_is_asked_ever_more_seldom_up_to_a_bound(tries, seconds):
 
 
 def test_a_call_that_never_went_out_is_one_more_try_and_no_new_state():
-    after = after_answer(instruction(tries=2), Answer(Kind.NOT_ASKED), NOW, POLICY).state
+    after = after_answer(instruction(tries=2), BankResponse(Kind.NOT_ASKED), NOW, POLICY).state
     assert (after.status, after.tries, after.due_at) == (Status.QUEUED, 3, later(4))
 
 
@@ -214,7 +216,7 @@ def test_a_bank_that_books_twice_is_waited_for_and_then_left_to_a_person(
     status, sent_before_s, next_status, told
 ):
     before = instruction(status=status, sent_at=later(-sent_before_s))
-    decision = after_answer(before, Answer(Kind.NOT_FOUND), NOW, ONCE)
+    decision = after_answer(before, BankResponse(Kind.NOT_FOUND), NOW, ONCE)
     assert (decision.state.status, decision.state.next_step) == (next_status, ENQUIRE)
     assert [event.status for event in decision.events] == told
     assert decision.state.due_at == later(1)
@@ -222,22 +224,22 @@ def test_a_bank_that_books_twice_is_waited_for_and_then_left_to_a_person(
 
 def test_silence_alone_leaves_nothing_to_a_person_however_long_it_lasts():
     before = instruction(status=Status.UNKNOWN, sent_at=later(-86_400))
-    decision = after_answer(before, Answer(Kind.NO_ANSWER), NOW, ONCE)
+    decision = after_answer(before, BankResponse(Kind.NO_ANSWER), NOW, ONCE)
     assert decision.state.status is Status.UNKNOWN
 
 
 def test_what_the_bank_refused_whole_or_never_heard_was_not_sent():
-    for answer in (Answer(Kind.NOT_ASKED), Answer(Kind.REFUSED, together=2)):
+    for answer in (BankResponse(Kind.NOT_ASKED), BankResponse(Kind.REFUSED, together=2)):
         after = after_answer(instruction(), answer, NOW, ONCE).state
         assert (after.next_step, after.sent_at) == (SEND, None)
 
 
 answers = st.builds(
-    Answer, st.sampled_from(Kind), together=st.integers(min_value=1, max_value=BATCH_ROWS)
+    BankResponse, st.sampled_from(Kind), together=st.integers(min_value=1, max_value=BATCH_ROWS)
 )
 
 
-def run(script: list[Answer], policy=POLICY, step_s=0) -> list[tuple[Instruction, list[str]]]:
+def run(script: list[BankResponse], policy=POLICY, step_s=0) -> list[tuple[Instruction, list[str]]]:
     """Each state, and what was told of it; so many seconds pass between two answers."""
     steps, state = [(instruction(), [])], instruction()
     for number, answer in enumerate(script):
@@ -329,7 +331,7 @@ def test_nothing_is_left_to_a_person_but_what_no_bank_will_answer(script, step_s
 def test_what_a_bank_refuses_or_garbles_for_ever_is_left_to_a_person_behind_its_window(
     policy, kinds
 ):
-    script = [Answer(kinds[number % len(kinds)]) for number in range(7)]
+    script = [BankResponse(kinds[number % len(kinds)]) for number in range(7)]
     told = [status for _, events in run(script, policy, 20) for status in events]
     assert told == ["UNKNOWN", "RECONCILE"]
     statuses = [state.status for state, _ in run(script, policy, 20)]
@@ -338,8 +340,10 @@ def test_what_a_bank_refuses_or_garbles_for_ever_is_left_to_a_person_behind_its_
 
 
 def test_what_is_left_to_a_person_is_sent_no_more():
-    refused = [Answer(Kind.REFUSED), Answer(Kind.NOT_FOUND)] * 4
-    last, _ = run([*refused, Answer(Kind.NOT_FOUND), Answer(Kind.REFUSED)], POLICY, 20)[-1]
+    refused = [BankResponse(Kind.REFUSED), BankResponse(Kind.NOT_FOUND)] * 4
+    last, _ = run([*refused, BankResponse(Kind.NOT_FOUND), BankResponse(Kind.REFUSED)], POLICY, 20)[
+        -1
+    ]
     assert (last.status, last.next_step) == (Status.RECONCILE, ENQUIRE)
 
 
@@ -348,26 +352,26 @@ def test_an_unanswered_message_keeps_its_own_window_though_a_later_one_is_refuse
     waits = instruction(
         status=Status.UNKNOWN, next_step=SEND, unusable_since=later(0), sent_at=later(100)
     )
-    early = after_answer(waits, Answer(Kind.REFUSED), later(159), POLICY).state
+    early = after_answer(waits, BankResponse(Kind.REFUSED), later(159), POLICY).state
     assert (early.status, early.sent_at) == (Status.UNKNOWN, later(100))
-    late = after_answer(waits, Answer(Kind.REFUSED), later(160), POLICY).state
+    late = after_answer(waits, BankResponse(Kind.REFUSED), later(160), POLICY).state
     assert late.status is Status.RECONCILE
 
 
 @pytest.mark.parametrize("kind", [Kind.ACCEPTED, Kind.REJECTED, Kind.PENDING])
 def test_a_bank_that_took_no_message_and_has_the_uetr_means_another_transfer(kind):
-    refused = after_answer(instruction(), Answer(Kind.REFUSED), NOW, POLICY).state
+    refused = after_answer(instruction(), BankResponse(Kind.REFUSED), NOW, POLICY).state
     assert refused.is_never_taken
-    decision = after_answer(refused, Answer(kind), later(1), POLICY)
+    decision = after_answer(refused, BankResponse(kind), later(1), POLICY)
     assert [event.status for event in decision.events] == ["RECONCILE"]
-    again = after_answer(decision.state, Answer(kind), later(2), POLICY)
+    again = after_answer(decision.state, BankResponse(kind), later(2), POLICY)
     assert (again.state.status, again.events) == (Status.RECONCILE, ())
 
 
 def test_a_bank_that_may_have_taken_a_message_is_believed_though_it_refused_another():
-    lost = after_answer(instruction(), Answer(Kind.NO_ANSWER), NOW, POLICY).state
-    absent = after_answer(lost, Answer(Kind.NOT_FOUND), later(1), POLICY).state
-    refused = after_answer(absent, Answer(Kind.REFUSED), later(2), POLICY).state
-    assert after_answer(refused, Answer(Kind.ACCEPTED), later(3), POLICY).state.status is (
+    lost = after_answer(instruction(), BankResponse(Kind.NO_ANSWER), NOW, POLICY).state
+    absent = after_answer(lost, BankResponse(Kind.NOT_FOUND), later(1), POLICY).state
+    refused = after_answer(absent, BankResponse(Kind.REFUSED), later(2), POLICY).state
+    assert after_answer(refused, BankResponse(Kind.ACCEPTED), later(3), POLICY).state.status is (
         Status.SETTLED
     )

@@ -8,7 +8,7 @@ from settlement_builders import NOW, instruction, requested
 from payment_schemas.events.settlement import SettlementUpdated
 from service_runtime.errors import Rejected
 from service_runtime.messages import Batch, Cause, Due
-from settlement.domain import Answer, Kind, Policy, Status
+from settlement.domain import BankResponse, Kind, Policy, Status
 from settlement.domain.reconciliation import Proposal, Resolution
 from settlement.handlers import on_due_instructions
 from settlement.store import New
@@ -44,7 +44,7 @@ async def test_sending_is_committed_before_the_bank_is_called(world):
 
     async def look(batch):
         seen.append((await world.found(instruction()))["status"])
-        return {item.cause.id: Answer(Kind.ACCEPTED) for item in batch}
+        return {item.cause.id: BankResponse(Kind.ACCEPTED) for item in batch}
 
     await world.request(requested())
     await world.send(gather=look)
@@ -126,7 +126,7 @@ async def test_a_bank_that_cannot_be_reached_leaves_everything_as_it_was(world):
 
 
 async def test_nothing_is_claimed_while_the_breaker_is_open(world):
-    world.bank.is_shut = True
+    world.bank.is_open = True
     await world.request(requested())
     assert await world.send() == 0
     assert (await world.found(instruction()))["status"] == "QUEUED"
@@ -154,7 +154,7 @@ async def test_a_worker_whose_lease_passed_on_writes_nothing(world):
     async def be_overtaken(batch):
         await world.later()
         assert await world.enquire() == 1
-        return {item.cause.id: Answer(Kind.REJECTED, "too_late") for item in batch}
+        return {item.cause.id: BankResponse(Kind.REJECTED, "too_late") for item in batch}
 
     await world.request(requested())
     world.bank.booked[instruction().uetr] = 1
@@ -193,7 +193,7 @@ async def test_a_request_with_another_payments_uetr_is_refused_by_name(world):
 async def test_a_late_answer_that_contradicts_the_outcome_is_noted_and_ignored(world, caplog):
     settled = instruction(status=Status.SETTLED)
     due = Due(settled, Cause(settled.payment_id), epoch=1, attempts=1)
-    batch = Batch([due], NOW, {settled.payment_id: Answer(Kind.REJECTED)})
+    batch = Batch([due], NOW, {settled.payment_id: BankResponse(Kind.REJECTED)})
     async with world.database.transaction() as tx:
         await world.store(tx).add([New(settled)])
         told = await on_due_instructions(batch, world.store(tx), Policy())

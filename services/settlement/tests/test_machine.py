@@ -116,10 +116,10 @@ class Settlement(RuleBasedStateMachine):
             assert not (isinstance(decision, Case) and decision.proposed_by == "settlement")
 
     async def resolved(self, case_id, proposal):
-        resolutions = handlers.Resolutions(MemoryCases, self.keep, self.clock)
+        resolutions = handlers.Resolutions(MemoryCases, self.run_in_transaction, self.clock)
         return await resolutions.resolve(case_id, proposal)
 
-    async def keep(self, write):
+    async def run_in_transaction(self, write):
         async with self.database.transaction() as tx:
             for record in await write(tx):
                 if record.topic == SettlementUpdated.topic:
@@ -232,5 +232,5 @@ class Settlement(RuleBasedStateMachine):
 
 def test_whatever_the_bank_does_money_moves_once():
     run_state_machine_as_test(
-        Settlement, settings=settings(max_examples=500, stateful_step_count=50, deadline=None)
+        Settlement, settings=settings(max_examples=500, stateful_step_count=50)
     )

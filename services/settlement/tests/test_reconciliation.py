@@ -12,7 +12,7 @@ from settlement_builders import NOW, instruction, requested
 from payment_schemas.money import Money
 from service_runtime.errors import Unavailable
 from service_runtime.messages import Batch, Cause, Due
-from settlement.domain import Answer, Kind, Policy, Status
+from settlement.domain import BankResponse, Kind, Policy, Status
 from settlement.domain.reconciliation import (
     Case,
     CaseStatus,
@@ -267,7 +267,7 @@ async def test_an_answer_on_its_way_loses_against_what_people_have_decided(world
 
     async def be_overtaken(batch):
         await desk.resolve(case["id"], wanted(SETTLE, "bob"))
-        return {item.cause.id: Answer(Kind.REJECTED, "too_late") for item in batch}
+        return {item.cause.id: BankResponse(Kind.REJECTED, "too_late") for item in batch}
 
     world.clock.pass_time(seconds=61)
     await world.later()
@@ -302,7 +302,7 @@ async def test_nobody_resolves_a_case_that_is_not_there(world):
 async def test_a_late_answer_opens_a_case_once(world):
     settled = instruction(status=Status.SETTLED)
     due = Due(settled, Cause(settled.payment_id), epoch=1, attempts=1)
-    batch = Batch([due], NOW, {settled.payment_id: Answer(Kind.REJECTED)})
+    batch = Batch([due], NOW, {settled.payment_id: BankResponse(Kind.REJECTED)})
     told = []
     for _ in range(2):
         async with world.database.transaction() as tx:

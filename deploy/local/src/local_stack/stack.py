@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from local_stack import databases, discovery, kafka, leftovers, postgres, readiness, redis
+from local_stack import databases, discovery, kafka, orphans, postgres, readiness, redis
 from local_stack.credentials import Credentials
 from local_stack.discovery import RunningStack, find_stack
 from local_stack.environment import Environments, Place
@@ -133,7 +133,7 @@ class Stack:
             running = self._supervisor.processes()
             self._supervisor.stop(name for name in running if name not in INFRASTRUCTURE)
             self._supervisor.shut_down()
-            leftovers.end(self.layout)
+            orphans.end(self.layout)
             discovery.forget(self.layout)
 
     def reset(self) -> None:
@@ -204,7 +204,7 @@ class Stack:
     def _start_infrastructure(self) -> None:
         self.credentials.make(self.inventory)
         if not self.is_running:
-            leftovers.end(self.layout)
+            orphans.end(self.layout)
         programs = [
             kafka.prepare(self.layout, self.ports, self.kafka_between),
             postgres.prepare(self.layout, self.ports.postgres, self.credentials),

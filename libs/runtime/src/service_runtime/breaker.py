@@ -37,13 +37,13 @@ class Breaker:
 
     def admits(self, now_s: float) -> bool:
         """Say whether a call may go out; one that may must be followed by `ended`."""
-        admitted = not self.is_shut(now_s)
+        admitted = not self.is_open(now_s)
         if admitted and self.state is State.OPEN:
             self.state, self._successes = State.HALF_OPEN, 0
         self._in_flight += admitted
         return admitted
 
-    def is_shut(self, now_s: float) -> bool:
+    def is_open(self, now_s: float) -> bool:
         """Say whether `admits` would refuse, without asking for the probe."""
         if self.state is State.CLOSED:
             return False

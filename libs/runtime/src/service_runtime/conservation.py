@@ -20,7 +20,7 @@ MOST_IDS = 10_000
 FIRST = UUID(int=0)
 
 
-class Lying(BaseModel):
+class RecordRef(BaseModel):
     """A record as it lies in a topic; no id where none can be read."""
 
     model_config = ConfigDict(extra="forbid")
@@ -36,7 +36,7 @@ class Asked(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    records: list[Lying] = Field(max_length=MOST_RECORDS)
+    records: list[RecordRef] = Field(max_length=MOST_RECORDS)
 
 
 def routes(

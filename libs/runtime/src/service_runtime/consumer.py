@@ -20,7 +20,7 @@ from service_runtime.dead_letters import outgoing_of
 from service_runtime.errors import ServiceError, Unavailable
 from service_runtime.gathering import Gather, Gathered, gather_for
 from service_runtime.logs import Log
-from service_runtime.messages import Batch, Cause, Events, Outgoing, Received, Record
+from service_runtime.messages import Batch, Cause, Events, ProducerRecord, Received, Record
 from service_runtime.ports import DeadLetter, Source
 from service_runtime.unit_of_work import UnitOfWork
 
@@ -49,7 +49,7 @@ class Handler:
     """Makes the store of a transaction."""
     gather: Gather | None = None
     """Asks outside, before any transaction, once a batch; gives a value or an error a record."""
-    wakes: Sequence[Callable[[Sequence[Received[Any]]], None]] = ()
+    after_commit: Sequence[Callable[[Sequence[Received[Any]]], None]] = ()
     """Told after the commit what was received: workers, for whom there is something to do."""
 
 
@@ -77,13 +77,13 @@ class _InboxStep:
 
     async def set_aside(
         self, tx: Any, item: Received[Any], error: Exception, attempts: int
-    ) -> list[Outgoing]:
+    ) -> list[ProducerRecord]:
         reason = error.reason if isinstance(error, ServiceError) else "failed"
         tracing.mark_failed(item.cause.id, type(error).__qualname__, f"dead letter: {reason}")
         letter = DeadLetter(
             item.record, reason, type(error).__qualname__, attempts, self.clock.now()
         )
-        return await _bury(tx, self.consumer, [letter])
+        return await _record_dead_letters(tx, self.consumer, [letter])
 
 
 @dataclass(slots=True)
@@ -96,18 +96,20 @@ class _Group:
 
 
 @dataclass(frozen=True, slots=True)
-class _Burial:
+class _DeadLetterWrite:
     """The burial of records that are no events."""
 
     consumer: str
     letters: Sequence[DeadLetter]
 
-    async def __call__(self, tx: Any) -> list[Outgoing]:
-        return await _bury(tx, self.consumer, self.letters)
+    async def __call__(self, tx: Any) -> list[ProducerRecord]:
+        return await _record_dead_letters(tx, self.consumer, self.letters)
 
 
-async def _bury(tx: Any, consumer: str, letters: Sequence[DeadLetter]) -> list[Outgoing]:
-    new = await tx.bury(consumer, letters)
+async def _record_dead_letters(
+    tx: Any, consumer: str, letters: Sequence[DeadLetter]
+) -> list[ProducerRecord]:
+    new = await tx.record_dead_letters(consumer, letters)
     for letter in new:
         _dead.add(1, {"topic": letter.record.topic, "reason": letter.reason})
         _log.error(
@@ -179,7 +181,7 @@ class Consumer:
 
     async def _handle(self, handler: Handler, group: _Group, attempt: int) -> None:
         if group.letters:
-            await self._unit.bury(_Burial(self._name, group.letters))
+            await self._unit.record_dead_letters(_DeadLetterWrite(self._name, group.letters))
             group.letters = ()
         if not group.received:
             return
@@ -191,8 +193,8 @@ class Consumer:
                 self._observe(received)
                 group.gathered = await gather_for(handler.gather, Batch(received, now))
             step = _InboxStep(self._name, handler, self._clock, group.gathered, self._stay)
-            await self._unit.carry_out(step, received, group.gathered.found)
-        for wake in handler.wakes:
+            await self._unit.carry_out(step, received, group.gathered.lookups)
+        for wake in handler.after_commit:
             wake(group.received)
 
     async def _stay(self) -> None:

@@ -1,7 +1,7 @@
 """Dead letters: what a consumer will never handle, kept whole, with the reason beside it."""
 
 from payment_schemas.cloudevents import Headers
-from service_runtime.messages import Outgoing
+from service_runtime.messages import ProducerRecord
 from service_runtime.ports import DeadLetter
 
 SUFFIX = "-dlq"
@@ -11,7 +11,7 @@ def _numbered(**values: object) -> Headers:
     return tuple((f"dl_{name}", str(value).encode()) for name, value in values.items())
 
 
-def outgoing_of(letter: DeadLetter, consumer: str) -> Outgoing:
+def outgoing_of(letter: DeadLetter, consumer: str) -> ProducerRecord:
     """Return the record for `<topic>-dlq`: value, key and all headers as they came, and why."""
     record = letter.record
     why = _numbered(
@@ -24,4 +24,4 @@ def outgoing_of(letter: DeadLetter, consumer: str) -> Outgoing:
         attempts=letter.attempts,
         first_seen=letter.first_seen.isoformat(),
     )
-    return Outgoing(record.topic + SUFFIX, record.key, record.value, record.headers + why)
+    return ProducerRecord(record.topic + SUFFIX, record.key, record.value, record.headers + why)

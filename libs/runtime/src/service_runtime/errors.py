@@ -56,7 +56,7 @@ class Invariant(ServiceError):  # noqa: N818
 class Consequence(Enum):
     """What an error makes the runtime do."""
 
-    BURY = "bury"
+    DEAD_LETTER = "dead_letter"
     WAIT = "wait"
     TRY_AGAIN = "try again"
     RACE = "race"
@@ -96,7 +96,7 @@ def consequence_of(error: Exception) -> Consequence:
     """
     match error:
         case Rejected():
-            return Consequence.BURY
+            return Consequence.DEAD_LETTER
         case psycopg.errors.UniqueViolation():
             return Consequence.RACE
         case psycopg.DataError() | psycopg.IntegrityError() | psycopg.errors.RaiseException():

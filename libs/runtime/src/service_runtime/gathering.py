@@ -16,7 +16,7 @@ Gather = Callable[[Batch[Any, Any]], Awaitable[Mapping[UUID, Any]]]
 class Gathered:
     """What was found outside, and for which items asking itself failed."""
 
-    found: Mapping[UUID, Any] = field(default_factory=dict)
+    lookups: Mapping[UUID, Any] = field(default_factory=dict)
     failed: Mapping[UUID, Exception] = field(default_factory=dict)
 
     def require(self, batch: Batch[Any, Any]) -> None:

@@ -62,7 +62,9 @@ class PostgresInbox:
         )
         return len(await cursor.fetchall())
 
-    async def bury(self, consumer: str, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+    async def record_dead_letters(
+        self, consumer: str, letters: Sequence[DeadLetter]
+    ) -> list[DeadLetter]:
         """Note the dead letters; return those that were not yet known by topic and offset."""
         rows = orjson.dumps([_dead_letter_row(letter) for letter in letters]).decode()
         cursor = await self.connection.execute(

@@ -33,7 +33,7 @@ STOP_WITHIN_S = 2
 IDLE_POLL_S = 0.5
 IDLE_FETCH_MS = 500
 """How long a fetch waits at the broker for a first record."""
-PATIENT_BYTES = 1024 * 1024
+FETCH_MIN_BYTES = 1024 * 1024
 COMMIT_EVERY_S = 0.5
 """Offsets follow this much later; what a crash repeats meanwhile, the inbox drops."""
 
@@ -54,12 +54,12 @@ class KafkaSource:
         self._joined = False
 
     async def __aenter__(self) -> Self:
-        patience_ms = self._settings.fetch_patience_ms
+        max_wait_ms = self._settings.fetch_max_wait_ms
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap_servers,
             client_id=self._member,
-            fetch_min_bytes=PATIENT_BYTES if patience_ms else 1,
-            fetch_max_wait_ms=patience_ms or IDLE_FETCH_MS,
+            fetch_min_bytes=FETCH_MIN_BYTES if max_wait_ms else 1,
+            fetch_max_wait_ms=max_wait_ms or IDLE_FETCH_MS,
             group_id=self._group,
             group_instance_id=self._member,
             enable_auto_commit=False,

@@ -33,7 +33,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class ProducerRecord:
     """A record on its way to a topic."""
 
     topic: str
@@ -94,7 +94,7 @@ class Batch(Generic[T, F]):
 
     items: Sequence[T]
     now: datetime
-    found: Mapping[UUID, F] = field(default_factory=dict)
+    lookups: Mapping[UUID, F] = field(default_factory=dict)
     """What `gather` found outside, by the id of the item's cause."""
 
     def __iter__(self) -> Iterator[T]:
@@ -111,11 +111,11 @@ class Emit:
     event: Event
     cause: Cause
 
-    def outgoing(self, source: str, now: datetime) -> Outgoing:
+    def outgoing(self, source: str, now: datetime) -> ProducerRecord:
         """Return the record to publish; equal causes make equal ids."""
         event_id = event_id_of(self.cause.id, self.event.ce_type, self.cause.discriminator)
         attributes = Attributes(event_id, now, self.cause.trace)
-        return Outgoing(
+        return ProducerRecord(
             topic=self.event.topic,
             key=self.event.key.encode(),
             value=self.event.model_dump_json().encode(),

@@ -11,8 +11,8 @@ import psycopg
 from psycopg.rows import DictRow
 
 from service_runtime.logs import Log
-from service_runtime.messages import Outgoing
-from service_runtime.ports import Stored
+from service_runtime.messages import ProducerRecord
+from service_runtime.ports import OutboxRow
 
 _log = Log("outbox")
 CLAIM_S = 10
@@ -22,9 +22,9 @@ LARGE_BYTES = 64 * 1024
 """A record that is larger has a row of its own: one that can never be sent holds up no other."""
 
 
-def bundles_of(records: Sequence[Outgoing]) -> Iterator[tuple[Outgoing, ...]]:
+def bundles_of(records: Sequence[ProducerRecord]) -> Iterator[tuple[ProducerRecord, ...]]:
     """Cut records, in order, into what shares a row."""
-    bundle: list[Outgoing] = []
+    bundle: list[ProducerRecord] = []
     for record in records:
         is_large = len(record.value or b"") > LARGE_BYTES
         if bundle and (is_large or len(bundle) == BUNDLE_RECORDS):
@@ -38,7 +38,7 @@ def bundles_of(records: Sequence[Outgoing]) -> Iterator[tuple[Outgoing, ...]]:
         yield tuple(bundle)
 
 
-def _packed(records: Sequence[Outgoing]) -> bytes:
+def _packed(records: Sequence[ProducerRecord]) -> bytes:
     return orjson.dumps(
         [
             (
@@ -53,9 +53,9 @@ def _packed(records: Sequence[Outgoing]) -> bytes:
     )
 
 
-def _unpacked(packed: bytes) -> tuple[Outgoing, ...]:
+def _unpacked(packed: bytes) -> tuple[ProducerRecord, ...]:
     return tuple(
-        Outgoing(
+        ProducerRecord(
             topic,
             _raw(key),
             _raw(value),
@@ -66,10 +66,10 @@ def _unpacked(packed: bytes) -> tuple[Outgoing, ...]:
     )
 
 
-def _stored(row: DictRow) -> Stored | None:
+def _stored(row: DictRow) -> OutboxRow | None:
     """Return a row that was claimed; None where it cannot be read: it stays for a person to see."""
     try:
-        return Stored(row["id"], _unpacked(row["records"]), row["waited_s"])
+        return OutboxRow(row["id"], _unpacked(row["records"]), row["waited_s"])
     except (AttributeError, TypeError, ValueError) as error:
         _log.error("outbox_unreadable", count=1, error_class=type(error).__qualname__)
         return None
@@ -90,11 +90,11 @@ class PostgresOutbox:
     connection: psycopg.AsyncConnection[DictRow]
     owner: str
 
-    async def add_to_outbox(self, records: Sequence[Outgoing]) -> list[Stored]:
+    async def add_to_outbox(self, records: Sequence[ProducerRecord]) -> list[OutboxRow]:
         """Keep the records, claimed by their writer, who publishes right after the commit."""
         return [await self._add(bundle) for bundle in bundles_of(records)]
 
-    async def _add(self, bundle: tuple[Outgoing, ...]) -> Stored:
+    async def _add(self, bundle: tuple[ProducerRecord, ...]) -> OutboxRow:
         cursor = await self.connection.execute(
             """insert into outbox (records, record_count, claimed_by, claimed_until)
                values (%b, %s, %s, clock_timestamp() + make_interval(secs => %s))
@@ -102,9 +102,9 @@ class PostgresOutbox:
             (_packed(bundle), len(bundle), self.owner, CLAIM_S),
         )
         row = await cursor.fetchone()
-        return Stored(row["id"] if row else 0, bundle)
+        return OutboxRow(row["id"] if row else 0, bundle)
 
-    async def claim_outbox(self, limit: int, claim_s: float) -> list[Stored]:
+    async def claim_outbox(self, limit: int, claim_s: float) -> list[OutboxRow]:
         """Take over rows whose claim has run out, oldest first, skipping what others take now."""
         cursor = await self.connection.execute(
             """update outbox as o

@@ -8,15 +8,15 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from service_runtime.messages import Due, Outgoing, Record, Trace
+from service_runtime.messages import Due, ProducerRecord, Record, Trace
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class OutboxRow:
     """An outbox row and the records in it, which are published, and deleted, together."""
 
     id: int
-    records: tuple[Outgoing, ...]
+    records: tuple[ProducerRecord, ...]
     waited_s: float | None = field(default=None, compare=False)
     """How long it had waited when it was swept; None where its writer publishes it."""
 
@@ -51,11 +51,13 @@ class Transaction(Protocol):
         """Note the ids as handled by the consumer; return those that were not yet."""
         ...
 
-    async def add_to_outbox(self, records: Sequence[Outgoing]) -> list[Stored]:
+    async def add_to_outbox(self, records: Sequence[ProducerRecord]) -> list[OutboxRow]:
         """Keep the records until the broker has them; they are claimed by this process."""
         ...
 
-    async def bury(self, consumer: str, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+    async def record_dead_letters(
+        self, consumer: str, letters: Sequence[DeadLetter]
+    ) -> list[DeadLetter]:
         """Note the dead letters; return those that were not yet known by topic and offset."""
         ...
 
@@ -67,7 +69,7 @@ class Database(Protocol):
         """Open a transaction: committed at the end of the block, rolled back on an error."""
         ...
 
-    async def claim_outbox(self, limit: int) -> list[Stored]:
+    async def claim_outbox(self, limit: int) -> list[OutboxRow]:
         """Claim outbox rows whose claim has run out."""
         ...
 
@@ -81,25 +83,25 @@ class Database(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class ProducerBatch:
     """Records that go to the broker together and are acknowledged together."""
 
-    places: Sequence[int]
+    indices: Sequence[int]
     """Which of the records that were packed are in it."""
     send: Callable[[], Awaitable[Future[Any]]]
     """Hands it to the producer; the future ends when the broker has it.
 
     Raises Rejected where it can never be sent, and so does the future where the broker says so.
     """
-    lane: str = ""
-    """What it shares with the parcels that it may not overtake: topic and partition."""
+    ordering_key: str = ""
+    """What it shares with the batches that it may not overtake: topic and partition."""
 
 
 class Publisher(Protocol):
     """The way to the broker."""
 
-    async def pack(self, records: Sequence[Outgoing]) -> Sequence[Parcel]:
-        """Pack records into parcels, to be sent in this order: that of each key is kept."""
+    async def build_batches(self, records: Sequence[ProducerRecord]) -> Sequence[ProducerBatch]:
+        """Pack records into batches, to be sent in this order: that of each key is kept."""
         ...
 
 

@@ -19,7 +19,7 @@ from service_runtime import metrics, tracing
 from service_runtime.inbox import FORGET_ROWS, PostgresInbox
 from service_runtime.logs import Log
 from service_runtime.outbox import CLAIM_S, PostgresOutbox
-from service_runtime.ports import Stored
+from service_runtime.ports import OutboxRow
 from service_runtime.settings import ServiceSettings
 
 Connection = psycopg.AsyncConnection[DictRow]
@@ -144,7 +144,7 @@ class PostgresDatabase:
         _log.warning("database_read_only")
         await self._pool.drain()
 
-    async def claim_outbox(self, limit: int) -> list[Stored]:
+    async def claim_outbox(self, limit: int) -> list[OutboxRow]:
         """Claim outbox rows whose claim has run out."""
         async with self.transaction() as tx:
             return await tx.claim_outbox(limit, CLAIM_S)

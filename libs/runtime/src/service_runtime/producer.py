@@ -28,9 +28,9 @@ from service_runtime import metrics
 from service_runtime.errors import Rejected, Unavailable
 from service_runtime.kafka import ended, start_within
 from service_runtime.logs import Log
-from service_runtime.messages import Outgoing
-from service_runtime.packing import MAX_REQUEST_BYTES, leader_of, packed
-from service_runtime.ports import Parcel
+from service_runtime.messages import ProducerRecord
+from service_runtime.ports import ProducerBatch
+from service_runtime.producer_batches import MAX_REQUEST_BYTES, build_batches, leader_of
 
 MAX_BATCH_BYTES = 128 * 1024
 REQUEST_TIMEOUT_MS = 5000
@@ -103,13 +103,13 @@ class KafkaProducer:
             raise
         return producer
 
-    async def send(self, outgoing: Outgoing) -> asyncio.Future[Any]:
+    async def send(self, outgoing: ProducerRecord) -> asyncio.Future[Any]:
         """Hand a record to the producer; the future ends when all replicas have it.
 
         Raises Rejected where the record is larger than MAX_REQUEST_BYTES. The future fails with
         Rejected where the broker certainly did not write it, else with Unavailable: send it again.
         """
-        return await self._hand_over(
+        return await self._publish(
             lambda producer: producer.send(
                 outgoing.topic,
                 value=outgoing.value,
@@ -119,13 +119,13 @@ class KafkaProducer:
             )
         )
 
-    async def pack(self, records: Sequence[Outgoing]) -> list[Parcel]:
+    async def build_batches(self, records: Sequence[ProducerRecord]) -> list[ProducerBatch]:
         """Pack records into batches of one partition each."""
         if self._producer is None:
             raise Unavailable("producer is not started")
-        return await packed(self._producer, self._hand_over, records)
+        return await build_batches(self._producer, self._publish, records)
 
-    async def takes(self, outgoing: Outgoing) -> bool:
+    async def takes(self, outgoing: ProducerRecord) -> bool:
         """Say whether the leader of the record's partition can be reached now.
 
         Waits while the producer is made anew; False where it was never started.
@@ -151,7 +151,7 @@ class KafkaProducer:
             return False
         return await _any_broker(self._producer.client)
 
-    async def _hand_over(self, send: Send) -> asyncio.Future[Any]:
+    async def _publish(self, send: Send) -> asyncio.Future[Any]:
         if self._producer is None:
             raise Unavailable("producer is not started")
         await self._usable.wait()

@@ -12,8 +12,8 @@ from opentelemetry.trace import Span
 from service_runtime import metrics, tracing
 from service_runtime.errors import Consequence, Rejected, Unavailable, consequence_of
 from service_runtime.logs import Log
-from service_runtime.messages import Outgoing
-from service_runtime.ports import Database, Parcel, Publisher, Stored
+from service_runtime.messages import ProducerRecord
+from service_runtime.ports import Database, OutboxRow, ProducerBatch, Publisher
 
 SWEEP_EVERY_S = 1.0
 SWEEP_ROWS = 50
@@ -44,7 +44,7 @@ class Relay:
         self._in_flight: dict[int, int] = {}
         """Records in each row that the producer has and the broker has not acknowledged."""
         self._acknowledged: list[int] = []
-        self._lanes: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         """One sender at a time in each partition, so that nothing overtakes."""
         self._suspects: dict[int, _Suspect] = {}
         """Rows that the broker has refused: each is sent alone, after all others."""
@@ -54,16 +54,18 @@ class Relay:
         self._waiting = 0
         metrics.gauge("outbox_pending", "Records in the outbox.", lambda: self._waiting)
 
-    async def publish(self, stored: Sequence[Stored], answers: Sequence[Outgoing] = ()) -> None:
+    async def publish(
+        self, stored: Sequence[OutboxRow], answers: Sequence[ProducerRecord] = ()
+    ) -> None:
         """Hand over what was just committed, in order. What fails here, the sweeper repeats.
 
         A lost answer costs its client a 202 and a replay, never money.
         """
-        rows = [Stored(NO_ROW, tuple(answers)), *stored] if answers else stored
+        rows = [OutboxRow(NO_ROW, tuple(answers)), *stored] if answers else stored
         try:
             async with asyncio.timeout(SEND_WITHIN_S):
                 await self._room.wait()
-                await self._hand_over(rows)
+                await self._publish(rows)
         except Exception as error:  # noqa: BLE001 - the rows are committed: nothing is lost by going on
             _log.warning("publish_delayed", count=len(stored), error_class=type(error).__qualname__)
 
@@ -94,7 +96,7 @@ class Relay:
         suspects = [row for row in rows if row.id in self._suspects]
         due = [row for row in suspects if self._suspects[row.id].due_s <= now_s]
         for row in due[:SUSPECTS_A_SWEEP]:
-            await self._hand_over([row], alone=True)
+            await self._publish([row], alone=True)
 
     async def delete(self) -> None:
         """Delete what the broker has acknowledged."""
@@ -107,7 +109,7 @@ class Relay:
             self._acknowledged += ids
             raise
 
-    async def _hand_over(self, rows: Sequence[Stored], *, alone: bool = False) -> None:
+    async def _publish(self, rows: Sequence[OutboxRow], *, alone: bool = False) -> None:
         """Send the rows' records; a row of which one is not sent is left to the sweeper.
 
         `alone`: each record by itself and after the one before, to find the one that is refused.
@@ -120,16 +122,16 @@ class Relay:
             for record in row.records
         ]
         try:
-            parcels = await self._packed([one.record for one in sent], alone=alone)
+            batches = await self._packed([one.record for one in sent], alone=alone)
         except BaseException:
             self._forget(ids)
             raise
-        lanes: defaultdict[str, list[Parcel]] = defaultdict(list)
-        for parcel in parcels:
-            lanes[parcel.lane].append(parcel)
+        by_key: defaultdict[str, list[ProducerBatch]] = defaultdict(list)
+        for batch in batches:
+            by_key[batch.ordering_key].append(batch)
         sending = [
-            asyncio.create_task(self._send(lane, found, sent, alone=alone))
-            for lane, found in lanes.items()
+            asyncio.create_task(self._send(ordering_key, found, sent, alone=alone))
+            for ordering_key, found in by_key.items()
         ]
         self._make_room()
         confirming = asyncio.create_task(self._confirm(ids, sending))
@@ -138,33 +140,40 @@ class Relay:
         if sending:
             await asyncio.wait(sending, timeout=HAND_OVER_WITHIN_S)
 
-    async def _packed(self, records: Sequence[Outgoing], *, alone: bool) -> Sequence[Parcel]:
+    async def _packed(
+        self, records: Sequence[ProducerRecord], *, alone: bool
+    ) -> Sequence[ProducerBatch]:
         if not alone:
-            return await self._publisher.pack(records)
+            return await self._publisher.build_batches(records)
         return [
-            replace(parcel, places=[place])
+            replace(batch, indices=[place])
             for place, record in enumerate(records)
-            for parcel in await self._publisher.pack([record])
+            for batch in await self._publisher.build_batches([record])
         ]
 
     async def _send(
-        self, lane: str, parcels: Sequence[Parcel], sent: Sequence["_Sent"], *, alone: bool
+        self,
+        ordering_key: str,
+        batches: Sequence[ProducerBatch],
+        sent: Sequence["_Sent"],
+        *,
+        alone: bool,
     ) -> list["_Handed"]:
-        """Send a partition's parcels in order; one that fails stops none behind it."""
+        """Send a partition's batches in order; one that fails stops none behind it."""
         handed: list[_Handed] = []
-        left = deque(parcels)
+        left = deque(batches)
         try:
-            async with asyncio.timeout(SEND_WITHIN_S), self._lanes[lane]:
+            async with asyncio.timeout(SEND_WITHIN_S), self._locks[ordering_key]:
                 while left:
                     handed.append(_Handed(left[0], await _future_of(left[0])))
                     left.popleft()
                     if alone:
                         await asyncio.wait({handed[-1].future})
         except TimeoutError:
-            handed += [_Handed(parcel, _failed(Unavailable(lane))) for parcel in left]
+            handed += [_Handed(batch, _failed(Unavailable(ordering_key))) for batch in left]
         for one in handed:
-            spans = [sent[place].span for place in one.parcel.places]
-            one.ids |= {sent[place].row_id for place in one.parcel.places} - {NO_ROW}
+            spans = [sent[place].span for place in one.batch.indices]
+            one.ids |= {sent[place].row_id for place in one.batch.indices} - {NO_ROW}
             one.future.add_done_callback(partial(_ended, spans))
         return handed
 
@@ -172,7 +181,7 @@ class Relay:
         self, ids: set[int], sending: Sequence[asyncio.Task[list["_Handed"]]]
     ) -> None:
         """Wait for the broker; what it has whole is to be deleted."""
-        handed = [one for lane in sending for one in await lane]
+        handed = [one for ordering_key in sending for one in await ordering_key]
         results = await asyncio.gather(*(one.future for one in handed), return_exceptions=True)
         unsent: set[int] = set()
         for one, result in zip(handed, results, strict=True):
@@ -208,15 +217,15 @@ class _Sent(NamedTuple):
     """A record on its way: its row, and the span that ends when the broker has it."""
 
     row_id: int
-    record: Outgoing
+    record: ProducerRecord
     span: Span
 
 
 @dataclass(slots=True)
 class _Handed:
-    """A parcel that the producer has, or has refused; answers have no row."""
+    """A batch that the producer has, or has refused; answers have no row."""
 
-    parcel: Parcel
+    batch: ProducerBatch
     future: asyncio.Future[Any]
     ids: set[int] = field(default_factory=set)
 
@@ -236,9 +245,9 @@ class _Suspect:
         return cls(now_s + before.wait_s, min(2 * before.wait_s, SUSPECT_MOST_S))
 
 
-async def _future_of(parcel: Parcel) -> asyncio.Future[Any]:
+async def _future_of(batch: ProducerBatch) -> asyncio.Future[Any]:
     try:
-        return await parcel.send()
+        return await batch.send()
     except Exception as error:  # noqa: BLE001 - its rows stay; those behind must not wait for that
         return _failed(error)
 

@@ -54,7 +54,7 @@ class HttpPolicy:
     """In production: who may read the private pages; without one they are open to all."""
 
 
-class RequestFrame:
+class RequestMiddleware:
     """Puts `X-Request-Id` on every answer and refuses bodies over the limit with 413."""
 
     def __init__(self, app: ASGIApp, clock: Clock, policy: HttpPolicy) -> None:

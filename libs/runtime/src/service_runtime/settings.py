@@ -145,7 +145,7 @@ class ServiceSettings(KafkaSettings):
     database_pool_size: int = Field(default=6, ge=2, le=32)
     batch_records: int = Field(default=500, ge=1, le=5000)
     """Records that one poll takes at most."""
-    fetch_patience_ms: int = Field(default=0, ge=0, le=5000)
+    fetch_max_wait_ms: int = Field(default=0, ge=0, le=5000)
     """How long the broker may hold records back to hand over more at once; 0: not at all."""
 
 

@@ -41,7 +41,7 @@ from service_runtime.exporting import (
     resource,
     shut_down,
 )
-from service_runtime.messages import Due, Outgoing, Received, Trace
+from service_runtime.messages import Due, ProducerRecord, Received, Trace
 
 STALE_AFTER_S = 300
 """A record that is older starts a trace with a link back: tail sampling has long ended."""
@@ -172,7 +172,7 @@ def link(cause_id: UUID, trace: Trace) -> None:
 
 
 @contextmanager
-def under(cause_id: UUID) -> Iterator[None]:
+def use_span(cause_id: UUID) -> Iterator[None]:
     """Hang what is called meanwhile under the item's own span, if it has one."""
     span = _spans.get().get(cause_id)
     if span is None:
@@ -250,7 +250,9 @@ def _others() -> list[Link]:
     return [Link(span.get_span_context()) for span in spans if span is not running]
 
 
-def sending(outgoing: Outgoing, swept_after_s: float | None = None) -> tuple[Outgoing, Span]:
+def sending(
+    outgoing: ProducerRecord, swept_after_s: float | None = None
+) -> tuple[ProducerRecord, Span]:
     """Return the record with a producer's span in its headers, and that span, to be ended."""
     tracer = _Tracing.tracer
     if tracer is None:

@@ -16,7 +16,7 @@ from service_runtime.errors import (
     is_too_much,
 )
 from service_runtime.logs import Log
-from service_runtime.messages import Batch, Events, Item, Outgoing
+from service_runtime.messages import Batch, Events, Item, ProducerRecord
 from service_runtime.ports import Database
 from service_runtime.relay import Relay
 
@@ -27,7 +27,7 @@ RACES = 5
 BETWEEN_TRIES_S = 0.05
 
 T = TypeVar("T", bound=Item)
-Write = Callable[[Any], Awaitable[Sequence[Outgoing]]]
+Write = Callable[[Any], Awaitable[Sequence[ProducerRecord]]]
 """Writes in a transaction; returns the records that go out with it."""
 _log = Log("unit")
 
@@ -45,7 +45,7 @@ class Step(Protocol[T]):
 
     async def set_aside(
         self, tx: Any, item: T, error: Exception, attempts: int
-    ) -> Sequence[Outgoing]:
+    ) -> Sequence[ProducerRecord]:
         """Keep an item that cannot be done; return what tells of it."""
         ...
 
@@ -71,14 +71,14 @@ class UnitOfWork:
         long are halved, too; one that does alone is waited for.
         """
         try:
-            await self._patiently(step, items, found)
+            await self._retry_conflicts(step, items, found)
         except Exception as error:
             is_halved = len(items) > 1 and is_too_much(error)
             if consequence_of(error) is Consequence.WAIT and not is_halved:
                 raise Unavailable(type(error).__qualname__) from error
-            await self._narrow(step, items, found, error)
+            await self._bisect(step, items, found, error)
 
-    async def _narrow(
+    async def _bisect(
         self, step: Step[T], items: Sequence[T], found: Mapping[UUID, Any], error: Exception
     ) -> None:
         if len(items) > 1:
@@ -87,11 +87,11 @@ class UnitOfWork:
                 await step.between()
                 await self.carry_out(step, half, found)
             return
-        attempts = 1 if consequence_of(error) is Consequence.BURY else TRIES
+        attempts = 1 if consequence_of(error) is Consequence.DEAD_LETTER else TRIES
         for attempt in range(1, attempts):
             await asyncio.sleep(BETWEEN_TRIES_S * attempt)
             try:
-                await self._patiently(step, items, found)
+                await self._retry_conflicts(step, items, found)
             except Exception as again:
                 if consequence_of(again) is Consequence.WAIT:
                     raise Unavailable(type(again).__qualname__) from again
@@ -100,9 +100,9 @@ class UnitOfWork:
                 return
         _log.error("set_aside", work_id=items[0].cause.id, error_class=type(error).__qualname__)
         failure = error
-        await self.bury(lambda tx: step.set_aside(tx, items[0], failure, attempts))
+        await self.record_dead_letters(lambda tx: step.set_aside(tx, items[0], failure, attempts))
 
-    async def _patiently(
+    async def _retry_conflicts(
         self, step: Step[T], items: Sequence[T], found: Mapping[UUID, Any]
     ) -> None:
         """Do the items; who loses a race sees the winner's rows the next time."""
@@ -128,7 +128,7 @@ class UnitOfWork:
         answers = [o for event, o in outgoing if not event.through_outbox]
         await self._relay.publish(stored, answers)
 
-    async def keep(self, write: Write) -> None:
+    async def run_in_transaction(self, write: Write) -> None:
         """Commit what `write` writes with the records that it returns, then publish them.
 
         Raises Conflict where a constraint refuses it, Unavailable where the database is down; any
@@ -148,7 +148,7 @@ class UnitOfWork:
             else:
                 return
 
-    async def bury(self, write: Write) -> None:
+    async def record_dead_letters(self, write: Write) -> None:
         """Commit dead letters as `keep` does. Raises Unavailable: one that is lost is lost."""
         try:
             await self._kept(write)

@@ -20,7 +20,7 @@ from service_runtime.documentation import add_documentation
 from service_runtime.logs import Log
 from service_runtime.metrics import exposition
 from service_runtime.refusals import RefusalLog
-from service_runtime.request_frame import MAX_BODY_BYTES, HttpPolicy, RequestFrame
+from service_runtime.request_frame import MAX_BODY_BYTES, HttpPolicy, RequestMiddleware
 from service_runtime.responses import JsonResponse, refuse, refuse_invalid
 from service_runtime.settings import HttpSettings
 
@@ -44,7 +44,7 @@ class App(FastAPI):
     Its chain of middlewares and its router cost as much as all that a confirmation needs.
     """
 
-    def __init__(self, name: str, frame: Callable[[ASGIApp], RequestFrame]) -> None:
+    def __init__(self, name: str, frame: Callable[[ASGIApp], RequestMiddleware]) -> None:
         super().__init__(
             title=f"Countersign {name}",
             version="1.0",
@@ -80,7 +80,7 @@ def create_app(
     policy: HttpPolicy = HttpPolicy(),  # noqa: B008 - frozen
 ) -> App:
     """Return an app with `/health`, `/ready` and `/metrics`; a service adds its routes."""
-    frame = partial(RequestFrame, clock=clock, policy=policy)
+    frame = partial(RequestMiddleware, clock=clock, policy=policy)
     app = App(name, frame)
     app.add_middleware(frame)
     app.add_exception_handler(RequestValidationError, refuse_invalid)

@@ -45,7 +45,7 @@ class Work:
     """Says whether a slice is worth claiming now; not while what it needs is known to be down."""
     slice_rows: int = 100
     lease_s: float = 10.0
-    lanes: int = 1
+    concurrency: int = 1
     """Slices that are worked on at once."""
 
 
@@ -77,7 +77,7 @@ class _LeaseStep:
 
 
 class Worker:
-    """Works off one table, in lanes, until told to stop."""
+    """Works off one table, in slots, until told to stop."""
 
     def __init__(self, work: Work, database: Database, unit: UnitOfWork, clock: Clock) -> None:
         self._work = work
@@ -85,7 +85,7 @@ class Worker:
         self._unit = unit
         self._clock = clock
         self._woken: asyncio.Queue[None] = asyncio.Queue(maxsize=1)
-        """One wake-up wakes one lane: for the others there would be nothing left."""
+        """One wake-up wakes one slot: for the others there would be nothing left."""
         self._slice_rows = work.slice_rows
         """Fewer while slices outlive their lease: those that end too late are never done."""
 
@@ -97,12 +97,12 @@ class Worker:
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop; a slice that was begun is finished."""
         async with asyncio.TaskGroup() as group:
-            for _ in range(self._work.lanes):
-                group.create_task(self._lane(stopping))
+            for _ in range(self._work.concurrency):
+                group.create_task(self._run_slot(stopping))
             await stopping.wait()
             self.wake()
 
-    async def _lane(self, stopping: asyncio.Event) -> None:
+    async def _run_slot(self, stopping: asyncio.Event) -> None:
         attempt = 0
         while not stopping.is_set():
             try:
@@ -133,7 +133,7 @@ class Worker:
             if due and work.begin is not None:
                 await work.begin(Batch(due, self._clock.now()), work.store(tx))
         if len(due) == limit:
-            # There may be more, for another lane.
+            # There may be more, for another slot.
             self.wake()
         if due and self._clock.now() - claimed_at >= timedelta(seconds=work.lease_s):
             # The process stood still meanwhile: others have the rows, perhaps people have decided.
@@ -153,7 +153,7 @@ class Worker:
         now = self._clock.now()
         with tracing.processing(due, now.timestamp()) as traced:
             gathered = await gather_for(self._work.gather, Batch(traced, now))
-            await self._unit.carry_out(_LeaseStep(self._work, gathered), traced, gathered.found)
+            await self._unit.carry_out(_LeaseStep(self._work, gathered), traced, gathered.lookups)
 
     async def _rest(self, seconds: float) -> None:
         try:

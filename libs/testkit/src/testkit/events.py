@@ -25,7 +25,7 @@ from payment_schemas.events.record import AuditRecorded, NotificationDelivered
 from payment_schemas.events.risk import AssessmentRequested, RiskAssessed
 from payment_schemas.events.settlement import SettlementRequested, SettlementUpdated
 from payment_schemas.ids import EventId
-from service_runtime.messages import Cause, Outgoing, Received, Record
+from service_runtime.messages import Cause, ProducerRecord, Received, Record
 
 E = TypeVar("E", bound=Event)
 
@@ -184,7 +184,7 @@ def event_of(event_class: type[E], **fields: Any) -> E:
     return event_class.model_validate({**_FIELDS[event_class], **fields})
 
 
-def record_of(outgoing: Outgoing, offset: int = 0, timestamp_ms: int = 0) -> Record:
+def record_of(outgoing: ProducerRecord, offset: int = 0, timestamp_ms: int = 0) -> Record:
     """Return the record that a topic would hold."""
     return Record(
         outgoing.topic,
@@ -197,10 +197,10 @@ def record_of(outgoing: Outgoing, offset: int = 0, timestamp_ms: int = 0) -> Rec
     )
 
 
-def outgoing_of(event: Event, event_id: UUID, time: datetime = NOON) -> Outgoing:
+def outgoing_of(event: Event, event_id: UUID, time: datetime = NOON) -> ProducerRecord:
     """Return the record of an event, as a service called `test` would publish it."""
     headers = headers_of(event, Attributes(EventId(event_id), time), "test")
-    return Outgoing(
+    return ProducerRecord(
         event.topic, event.key.encode(), event.model_dump_json().encode(), headers, event.partition
     )
 

@@ -11,9 +11,9 @@ from typing import Any
 from uuid import UUID
 
 from service_runtime.clock import Clock
-from service_runtime.messages import Cause, Due, Outgoing, Record, Trace
+from service_runtime.messages import Cause, Due, ProducerRecord, Record, Trace
 from service_runtime.outbox import CLAIM_S, bundles_of
-from service_runtime.ports import DeadLetter, Lease, Parcel, Stored
+from service_runtime.ports import DeadLetter, Lease, OutboxRow, ProducerBatch
 from service_runtime.relay import pause
 
 
@@ -22,7 +22,7 @@ class Tables:
     """All that a twin of one service's schema holds; a transaction works on a copy."""
 
     inbox: set[tuple[str, UUID]] = field(default_factory=set)
-    outbox: dict[int, tuple[Stored, datetime]] = field(default_factory=dict)
+    outbox: dict[int, tuple[OutboxRow, datetime]] = field(default_factory=dict)
     dead_letters: dict[tuple[str, int, int], DeadLetter] = field(default_factory=dict)
     own: defaultdict[str, dict[Any, Any]] = field(default_factory=lambda: defaultdict(dict))
     """A store's tables by name; rows are immutable values."""
@@ -67,17 +67,19 @@ class MemoryTransaction:
         self.tables.inbox |= {(consumer, event_id) for event_id in new}
         return new
 
-    async def add_to_outbox(self, records: Sequence[Outgoing]) -> list[Stored]:
+    async def add_to_outbox(self, records: Sequence[ProducerRecord]) -> list[OutboxRow]:
         until = self.clock.now() + timedelta(seconds=CLAIM_S)
         stored = []
         for bundle in bundles_of(records):
-            row = Stored(self.tables.next_outbox_id, bundle)
+            row = OutboxRow(self.tables.next_outbox_id, bundle)
             self.tables.next_outbox_id += 1
             self.tables.outbox[row.id] = (row, until)
             stored.append(row)
         return stored
 
-    async def bury(self, _consumer: str, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+    async def record_dead_letters(
+        self, _consumer: str, letters: Sequence[DeadLetter]
+    ) -> list[DeadLetter]:
         new = []
         for letter in letters:
             place = (letter.record.topic, letter.record.partition, letter.record.offset)
@@ -103,7 +105,7 @@ class MemoryDatabase:
             yield tx
             self.tables = tx.tables
 
-    async def claim_outbox(self, limit: int) -> list[Stored]:
+    async def claim_outbox(self, limit: int) -> list[OutboxRow]:
         now = self._clock.now()
         late = [row for row, until in self.tables.outbox.values() if until < now][:limit]
         until = now + timedelta(seconds=CLAIM_S)
@@ -177,11 +179,13 @@ class MemoryWorkTable:
 
 
 def singly(
-    send: Callable[[Outgoing], Awaitable[asyncio.Future[Any]]], records: Sequence[Outgoing]
-) -> list[Parcel]:
+    send: Callable[[ProducerRecord], Awaitable[asyncio.Future[Any]]],
+    records: Sequence[ProducerRecord],
+) -> list[ProducerBatch]:
     """Pack each record alone, so that each may fail alone."""
     return [
-        Parcel([place], partial(send, record), record.topic) for place, record in enumerate(records)
+        ProducerBatch([place], partial(send, record), record.topic)
+        for place, record in enumerate(records)
     ]
 
 
@@ -192,10 +196,10 @@ class MemoryBroker:
         self.topics: defaultdict[str, list[Record]] = defaultdict(list)
         self._clock = clock
 
-    async def pack(self, records: Sequence[Outgoing]) -> list[Parcel]:
+    async def build_batches(self, records: Sequence[ProducerRecord]) -> list[ProducerBatch]:
         return singly(self.send, records)
 
-    async def send(self, outgoing: Outgoing) -> asyncio.Future[Any]:
+    async def send(self, outgoing: ProducerRecord) -> asyncio.Future[Any]:
         """Append to the topic; acknowledged at once."""
         log = self.topics[outgoing.topic]
         log.append(

@@ -130,7 +130,7 @@ class Count:
         """Tally the numbers, or fail as told."""
         numbers = [item.event.number for item in batch]
         self.batches.append(numbers)
-        self.found.append(dict(batch.found))
+        self.found.append(dict(batch.lookups))
         await tally.add([Line(i.cause.id, i.event.lane, i.event.number) for i in batch])
         if self.too_many is not None and len(numbers) > self.too_many[0]:
             raise self.too_many[1]
@@ -182,7 +182,7 @@ def build(settings: ProbeSettings, topic: str) -> Process:
             os.kill(os.getpid(), signal.SIGKILL)
 
     count.before_commit = die_or_note
-    handler = Handler(numbered_on(topic), count, PostgresTally, wakes=[after_commit])
+    handler = Handler(numbered_on(topic), count, PostgresTally, after_commit=[after_commit])
     return service.process([handler], emits=[Tallied])
 
 

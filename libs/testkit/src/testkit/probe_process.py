@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from local_stack.discovery import RunningStack
-from service_runtime.messages import Outgoing
+from service_runtime.messages import ProducerRecord
 from service_runtime.producer import KafkaProducer
 from service_runtime.settings import ServiceSettings
 from testkit.probe import numbered_on
@@ -74,7 +74,7 @@ class Probe:
                 process.kill()
             process.wait(10)
 
-    async def publish(self, records: Sequence[Outgoing]) -> None:
+    async def publish(self, records: Sequence[ProducerRecord]) -> None:
         """Put records on topics, and wait until the broker has them."""
         async with KafkaProducer(self.kafka, "test") as producer:
             futures = [await producer.send(record) for record in records]

@@ -5,7 +5,7 @@ from functools import partial
 
 from confirm import handlers
 from confirm.domain.payment import Payment, Policy
-from confirm.domain.requests import Drawn
+from confirm.domain.requests import PaymentIdentifiers
 from confirm.routes import routes
 from confirm.settings import Settings
 from confirm.store.postgres import PostgresPayments, payment_of
@@ -61,7 +61,7 @@ def build(settings: Settings) -> Process:
     )
 
 
-def _handlers(drawn: Callable[[], Drawn], policy: Policy) -> list[Handler]:
+def _handlers(drawn: Callable[[], PaymentIdentifiers], policy: Policy) -> list[Handler]:
     """Results first: they finish payments that somebody waits for, commands begin new ones."""
     by_event: list[tuple[type[Event], Handle]] = [
         (SettlementUpdated, handlers.on_settlement_updated),
@@ -74,6 +74,6 @@ def _handlers(drawn: Callable[[], Drawn], policy: Policy) -> list[Handler]:
     return [Handler(event, handle, PostgresPayments) for event, handle in by_event]
 
 
-def draw(clock: Clock) -> Drawn:
+def draw(clock: Clock) -> PaymentIdentifiers:
     """Draw what a new payment needs from chance."""
-    return Drawn(Uetr(clock.new_id()), clock.text(CROCKFORD, REFERENCE_CHARACTERS))
+    return PaymentIdentifiers(Uetr(clock.new_id()), clock.text(CROCKFORD, REFERENCE_CHARACTERS))

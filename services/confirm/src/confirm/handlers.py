@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
-from confirm.domain.conversation import Conversation
-from confirm.domain.decision import Decision, ReviewCase, answered, outcome_of
+from confirm.domain.decision import Decision, ReviewCase, outcome_of, reply_to
 from confirm.domain.ledger import Ledger
 from confirm.domain.payment import Payment, Policy
-from confirm.domain.requests import Drawn, is_expired
+from confirm.domain.request_batch import RequestBatch
+from confirm.domain.requests import PaymentIdentifiers, is_expired
 from confirm.domain.results import (
     after_challenge,
     after_deadline,
@@ -41,12 +41,12 @@ Requests = Batch[Request]
 
 
 async def on_confirm_requested(
-    batch: Requests, payments: Payments, policy: Policy, draw: Callable[[], Drawn]
+    batch: Requests, payments: Payments, policy: Policy, draw: Callable[[], PaymentIdentifiers]
 ) -> Events:
     """Create what is new, move or answer what is known, request after request."""
     waiting = _in_time(batch)
     named = {item.event.from_account for item in waiting if item.event.from_account}
-    talk = Conversation(await payments.accounts(named), policy, batch.now)
+    talk = RequestBatch(await payments.accounts(named), policy, batch.now)
     events: list[Emit] = []
     for _ in range(ROUNDS):
         requests = [item.event for item in waiting]
@@ -70,7 +70,7 @@ def _in_time(batch: Requests) -> list[Request]:
     return kept
 
 
-def _answer_in_turn(talk: Conversation, waiting: Sequence[Request]) -> list[list[Emit]]:
+def _answer_in_turn(talk: RequestBatch, waiting: Sequence[Request]) -> list[list[Emit]]:
     """Answer up to the first request whose payment is yet to be opened."""
     answers: list[list[Emit]] = []
     for item in waiting:
@@ -81,7 +81,7 @@ def _answer_in_turn(talk: Conversation, waiting: Sequence[Request]) -> list[list
     return answers
 
 
-def _answer(talk: Conversation, item: Request) -> list[Emit] | None:
+def _answer(talk: RequestBatch, item: Request) -> list[Emit] | None:
     """Return what a request leads to, or None where its payment is yet to be opened."""
     decision = talk.decide(item.event)
     if decision is not None:
@@ -90,7 +90,7 @@ def _answer(talk: Conversation, item: Request) -> list[Emit] | None:
         _link_to_first(decision.state, item)
         return [Emit(event, item.cause) for event in decision.events]
     refused = talk.refusal(item.event)
-    return None if refused is None else [Emit(answered(item.event, refused), item.cause)]
+    return None if refused is None else [Emit(reply_to(item.event, refused), item.cause)]
 
 
 def _link_to_first(payment: Payment, item: Request) -> None:

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationInfo
 from confirm.domain.opening import Opening
 from confirm.domain.payment import Payment
 from confirm.store.check import PostgresCheck
-from confirm.store.records import ForeignAccountError, LedgerFullError, PostgresRecords
+from confirm.store.records import ForeignAccountError, LedgerFullError, PaymentQueries
 from payment_schemas.card_numbers import holds_card_number
 from payment_schemas.ids import NewAccountId, NewUserId, Printable
 from payment_schemas.money import (
@@ -99,7 +99,7 @@ def _reads(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
     @router.get("/payments/{transaction_id}")
     async def payment(transaction_id: str, user_id: User) -> Response:
         async with database.transaction() as tx:
-            found = await PostgresRecords(tx).payment(user_id, transaction_id)
+            found = await PaymentQueries(tx).payment(user_id, transaction_id)
         if found is None:
             return JsonResponse({"error": f"Unknown payment: {transaction_id}"}, 404)
         return JsonResponse(public_view(found))
@@ -113,7 +113,7 @@ def _admin(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
     @router.get("/payments")
     async def payments(transaction_id: Name, user_id: User | None = None) -> Response:
         async with database.transaction() as tx:
-            records = PostgresRecords(tx)
+            records = PaymentQueries(tx)
             found = await records.matching(transaction_id, user_id)
             views = [
                 {**operator_view(payment), "entries": await records.entries(payment.id)}
@@ -124,17 +124,17 @@ def _admin(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
     @router.get("/payments/export")
     async def export(after: UUID = START, limit: Limit = 1000) -> Response:
         async with database.transaction() as tx:
-            return JsonResponse({"payments": await PostgresRecords(tx).page(after, limit)})
+            return JsonResponse({"payments": await PaymentQueries(tx).page(after, limit)})
 
     @router.get("/accounts")
     async def accounts(prefix: Name = "", limit: Limit = 100) -> Response:
         async with database.transaction() as tx:
-            return JsonResponse({"accounts": await PostgresRecords(tx).accounts(prefix, limit)})
+            return JsonResponse({"accounts": await PaymentQueries(tx).accounts(prefix, limit)})
 
     @router.post("/answers")
     async def answers(wanted: KeysToLookUp) -> Response:
         async with database.transaction() as tx:
-            return JsonResponse({"answers": await PostgresRecords(tx).answers(wanted.keys)})
+            return JsonResponse({"answers": await PaymentQueries(tx).answers(wanted.keys)})
 
     @router.get("/check")
     async def check(
@@ -162,7 +162,7 @@ def _openings(
             return _invalid("name", "must not be a card number")
         try:
             async with database.transaction() as tx:
-                records = PostgresRecords(tx)
+                records = PaymentQueries(tx)
                 opened = await records.open_accounts(opening)
                 existing = len(opening.accounts()) - opened
         except ForeignAccountError as foreign:

@@ -18,7 +18,7 @@ class Settings(ServiceSettings, CurrencySettings):
     review_over_minor: int = Field(default=10_000_00, ge=0)
     review_over_score: int = Field(default=90, ge=0, le=100)
     challenge_again_after_s: float = Field(default=30, ge=0)
-    patience_s: float = Field(default=900, gt=0)
+    state_timeout_s: float = Field(default=900, gt=0)
     replay_status: Literal[409] | None = None
 
     def policy(self) -> Policy:
@@ -29,7 +29,7 @@ class Settings(ServiceSettings, CurrencySettings):
             review_over_minor=self.review_over_minor,
             review_over_score=self.review_over_score,
             challenge_again_after=timedelta(seconds=self.challenge_again_after_s),
-            patience=timedelta(seconds=self.patience_s),
+            state_timeout=timedelta(seconds=self.state_timeout_s),
             currencies=self.currencies,
             replay_status=self.replay_status,
         )

@@ -16,7 +16,7 @@ from gateway.store import SharedLimits
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
 from payment_schemas.ids import payment_id_of
 from service_runtime.clock import Clock, SystemClock
-from service_runtime.outside import OutsideClient
+from service_runtime.http_client import HttpClient
 from service_runtime.process import Process
 from service_runtime.producer import KafkaProducer
 from service_runtime.sealing import Sealer, keyed_hash
@@ -30,7 +30,7 @@ def build(settings: Settings) -> Process:
     servers = settings.kafka_bootstrap_servers
     producer = KafkaProducer(servers, f"gateway.{settings.instance}")
     answers = Answers(servers, settings.instance)
-    keys = OutsideClient("issuer", settings.jwks_url)
+    keys = HttpClient("issuer", settings.jwks_url)
     reads = ConfirmReads(settings.confirm_urls, settings.internal_credential)
     limits = SharedLimits(settings.redis_url)
     admission = _admission(settings, keys, limits)
@@ -62,7 +62,7 @@ def _confirmation(
     return KafkaConfirmation(producer, answers, clock, settings.waiting_requests, expires_after)
 
 
-def _admission(settings: Settings, keys: OutsideClient, limits: SharedLimits) -> Admission:
+def _admission(settings: Settings, keys: HttpClient, limits: SharedLimits) -> Admission:
     return Admission(
         tokens=TokenVerifier(keys, _token_rules(settings)),
         limits=limits,

@@ -5,12 +5,12 @@ from functools import partial
 
 from notification import handlers
 from notification.clients import (
+    HttpTransport,
     Messenger,
     SendgridMail,
     ThreadedMessenger,
     TwilioAccount,
     TwilioSms,
-    Wire,
 )
 from notification.domain import Delivery, Policy, Surroundings
 from notification.routes import routes
@@ -38,9 +38,11 @@ def build(settings: Settings) -> Process:
     return service.process(
         handlers=[
             Handler(Verified, handlers.on_verified, PostgresDeliveries),
-            Handler(Challenged, handlers.on_challenged, PostgresDeliveries, wakes=[texts.wake]),
+            Handler(
+                Challenged, handlers.on_challenged, PostgresDeliveries, after_commit=[texts.wake]
+            ),
             *[
-                Handler(outcome, handlers.on_outcome, PostgresDeliveries, wakes=[mails.wake])
+                Handler(outcome, handlers.on_outcome, PostgresDeliveries, after_commit=[mails.wake])
                 for outcome in outcomes
             ],
         ],
@@ -64,14 +66,14 @@ def _sms(settings: Settings) -> ThreadedMessenger:
         settings.twilio_from,
         settings.twilio_callback_url,
     )
-    wire = Wire(_threads(settings), settings.provider_timeout_s)
-    return ThreadedMessenger("twilio", TwilioSms(account, wire), _threads(settings))
+    transport = HttpTransport(_threads(settings), settings.provider_timeout_s)
+    return ThreadedMessenger("twilio", TwilioSms(account, transport), _threads(settings))
 
 
 def _email(settings: Settings) -> ThreadedMessenger:
-    wire = Wire(_threads(settings), settings.provider_timeout_s)
+    transport = HttpTransport(_threads(settings), settings.provider_timeout_s)
     mail = SendgridMail(
-        settings.sendgrid_url, settings.sendgrid_api_key, settings.sendgrid_from, wire
+        settings.sendgrid_url, settings.sendgrid_api_key, settings.sendgrid_from, transport
     )
     return ThreadedMessenger("sendgrid", mail, _threads(settings))
 
@@ -89,8 +91,8 @@ def _work(service: Service, settings: Settings, channel: Channel, messenger: Mes
         handle=partial(handlers.on_due_deliveries, policy=policy),
         store=PostgresDeliveries,
         gather=handlers.Sender(messenger, look, sealer),
-        may_start=lambda: not messenger.is_shut,
+        may_start=lambda: not messenger.is_open,
         slice_rows=_threads(settings),
         # One slice is written back while the next one is sent; two turns of a thread fit the lease.
-        lanes=2,
+        concurrency=2,
     )

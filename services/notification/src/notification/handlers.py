@@ -113,7 +113,7 @@ async def on_due_deliveries(batch: DueDeliveries, deliveries: Deliveries, policy
     events: list[Emit] = []
     changed: list[Delivery] = []
     for item in batch:
-        decision = after_attempt(item.row, batch.found[item.cause.id], batch.now, policy)
+        decision = after_attempt(item.row, batch.lookups[item.cause.id], batch.now, policy)
         changed.append(decision.state)
         events.extend(Emit(event, item.cause) for event in decision.events)
         if decision.events:

@@ -15,7 +15,7 @@ class Settings(ServiceSettings):
 
     niceness: int = Field(default=10, ge=0, le=19)
     """Messages follow at their own pace and slow no payment."""
-    fetch_patience_ms: int = Field(default=100, ge=0, le=5000)
+    fetch_max_wait_ms: int = Field(default=100, ge=0, le=5000)
     """Nobody feels so little, and every fetch looks at all partitions."""
     twilio_url: str = Field(pattern=URL)
     """The SMS provider's API."""

@@ -60,7 +60,7 @@ def build(settings: Settings) -> Process:
 
 
 def _routes(service: Service) -> APIRouter:
-    unlocking = Unlocking(PostgresChallenges, service.unit.keep, service.clock)
+    unlocking = Unlocking(PostgresChallenges, service.unit.run_in_transaction, service.clock)
     router = APIRouter()
     router.include_router(routes(service.database, service.credentials, service.clock))
     router.include_router(

@@ -8,9 +8,9 @@ from typing import Any, Protocol, Self
 
 from payment_schemas.events.otp import ChallengeRequested
 from service_runtime.errors import Unavailable
+from service_runtime.http_client import HttpClient
 from service_runtime.logs import Log
 from service_runtime.messages import Batch, Received
-from service_runtime.outside import OutsideClient
 
 CHUNK = 1000
 """The most users that notification is asked about in one call."""
@@ -36,7 +36,7 @@ class HttpContacts:
     def __init__(self, urls: Sequence[str], credential: str) -> None:
         headers = {"Authorization": f"Bearer {credential}"}
         self._clients = [
-            OutsideClient(f"contacts-{number}", url, CALL_S, headers)
+            HttpClient(f"contacts-{number}", url, CALL_S, headers)
             for number, url in enumerate(urls)
         ]
         self._stack = AsyncExitStack()

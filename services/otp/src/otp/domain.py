@@ -191,7 +191,7 @@ def _live(issued: Sequence[Issued], payment_id: PaymentId, now: datetime) -> Ite
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class CodeAttempt:
     """Which request tries a code on which challenge of which payment; asked once."""
 
     request_id: RequestId

@@ -16,7 +16,7 @@ from risk.settings import Settings
 from risk.store import PostgresAssessments, assessment_table
 from service_runtime.backoff import delay_s
 from service_runtime.consumer import Handler
-from service_runtime.outside import OutsideClient
+from service_runtime.http_client import HttpClient
 from service_runtime.process import Process
 from service_runtime.service import Service
 from service_runtime.work import Work
@@ -28,8 +28,8 @@ LATEST_RETRY_S = 10.0
 def build(settings: Settings) -> Process:
     """Return the service, ready to run."""
     service = Service("risk", settings)
-    ofac = OutsideClient("ofac", str(settings.ofac_url), settings.look_up_timeout_s)
-    kyc = OutsideClient("kyc", str(settings.kyc_url), settings.look_up_timeout_s)
+    ofac = HttpClient("ofac", str(settings.ofac_url), settings.look_up_timeout_s)
+    kyc = HttpClient("kyc", str(settings.kyc_url), settings.look_up_timeout_s)
     look_ups = LookUps(Ofac(ofac), Kyc(kyc))
     policy = settings.policy()
     later = partial(delay_s, clock=service.clock, first_s=FIRST_RETRY_S, most_s=LATEST_RETRY_S)
@@ -39,7 +39,7 @@ def build(settings: Settings) -> Process:
         handle=partial(on_due_assessments, assessor=assessor),
         store=PostgresAssessments,
         gather=look_ups.for_due,
-        may_start=lambda: not (ofac.shut or kyc.shut),
+        may_start=lambda: not (ofac.is_open or kyc.is_open),
     )
     return service.process(
         # What was paid before a question of the same poll counts for it.

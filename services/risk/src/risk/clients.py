@@ -13,11 +13,11 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from payment_schemas.events.risk import AssessmentRequested, KycStatus, Party, Screening
-from risk.domain import Evidence, Question, is_over
+from risk.domain import AssessmentRequest, Evidence, is_over
 from service_runtime.errors import Unavailable
+from service_runtime.http_client import HttpClient
 from service_runtime.logs import Log
 from service_runtime.messages import Batch, Due, Received
-from service_runtime.outside import OutsideClient
 
 CHUNK = 100
 """The most that both services take in one call."""
@@ -88,7 +88,7 @@ class _IdentifiedMany(_Answer):
 class Ofac:
     """The sanctions screening service."""
 
-    def __init__(self, client: OutsideClient) -> None:
+    def __init__(self, client: HttpClient) -> None:
         self._client = client
 
     async def screen(self, accounts: Collection[str]) -> Mapping[str, Match]:
@@ -108,7 +108,7 @@ class Ofac:
 class Kyc:
     """The identity service."""
 
-    def __init__(self, client: OutsideClient) -> None:
+    def __init__(self, client: HttpClient) -> None:
         self._client = client
 
     async def statuses(self, user_ids: Collection[str]) -> Mapping[str, KycStatus]:
@@ -135,14 +135,14 @@ class LookUps:
             {item.cause.id: item.event for item in batch if batch.now < item.event.expires_at}
         )
 
-    async def for_due(self, batch: Batch[Due[Question]]) -> Mapping[UUID, Evidence]:
+    async def for_due(self, batch: Batch[Due[AssessmentRequest]]) -> Mapping[UUID, Evidence]:
         """Ask again for what had no answer."""
         return await self._gather(
             {item.cause.id: item.row for item in batch if not is_over(item.row, batch.now)}
         )
 
     async def _gather(
-        self, asked: Mapping[UUID, AssessmentRequested | Question]
+        self, asked: Mapping[UUID, AssessmentRequested | AssessmentRequest]
     ) -> dict[UUID, Evidence]:
         accounts = {
             account for one in asked.values() for account in (one.from_account, one.to_account)
@@ -159,7 +159,7 @@ class LookUps:
 
 
 def _evidence(
-    asked: AssessmentRequested | Question, matches: Mapping[str, Match], kyc: KycStatus
+    asked: AssessmentRequested | AssessmentRequest, matches: Mapping[str, Match], kyc: KycStatus
 ) -> Evidence:
     debtor, creditor = matches[asked.from_account], matches[asked.to_account]
     return Evidence((_screening("debtor", debtor), _screening("creditor", creditor)), kyc)
@@ -207,7 +207,7 @@ async def _answered(ask: Ask[A], chunk: Sequence[str]) -> dict[str, A]:
     return halves[0] | halves[1]
 
 
-async def _post(client: OutsideClient, path: str, body: Any) -> Any:
+async def _post(client: HttpClient, path: str, body: Any) -> Any:
     """Return the answer's body. Raises Unavailable, or RefusedError for a refusal by content."""
     answer = await client.post(path, body)
     if answer.status in REFUSED_FOR_ITS_CONTENT:

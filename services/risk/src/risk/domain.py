@@ -22,7 +22,7 @@ class UnknownRateError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class AssessmentRequest:
     """A payment whose risk is asked for."""
 
     payment_id: PaymentId
@@ -118,7 +118,7 @@ class Result:
 class Waiting:
     """A question that the outside has not answered yet."""
 
-    question: Question
+    question: AssessmentRequest
     due_at: datetime
     """When the outside is asked again."""
     trace: Trace = ()
@@ -128,7 +128,7 @@ class Waiting:
 class Assessed:
     """A question with its answer; final."""
 
-    question: Question
+    question: AssessmentRequest
     result: Result
     assessed_at: datetime
 
@@ -137,18 +137,20 @@ class Assessed:
 class Expired:
     """A question that nobody waits for any more; final."""
 
-    question: Question
+    question: AssessmentRequest
 
 
 Assessment = Waiting | Assessed | Expired
 
 
-def is_over(question: Question, now: datetime) -> bool:
+def is_over(question: AssessmentRequest, now: datetime) -> bool:
     """Say whether nobody waits for the answer any more."""
     return now >= question.expires_at
 
 
-def assess(question: Question, evidence: Evidence, history: History, policy: Policy) -> Result:
+def assess(
+    question: AssessmentRequest, evidence: Evidence, history: History, policy: Policy
+) -> Result:
     """Score a payment. Raises UnknownRateError where its currency has no rate."""
     usd_minor = usd_minor_of(question.amount_minor, question.currency, policy.usd_rates)
     found = [
@@ -191,7 +193,9 @@ def _amount_factors(usd_minor: int, bands: Sequence[AmountBand]) -> Iterator[Fac
         yield Factor(name=name, points=band.points)
 
 
-def _history_factors(question: Question, history: History, policy: Policy) -> Iterator[Factor]:
+def _history_factors(
+    question: AssessmentRequest, history: History, policy: Policy
+) -> Iterator[Factor]:
     if not history.payee_known:
         yield Factor(name="new_payee", points=policy.points.new_payee)
     if question.country is not None and not history.country_known:

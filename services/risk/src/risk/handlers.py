@@ -10,11 +10,11 @@ from payment_schemas.ids import PaymentId
 from risk.domain import (
     Assessed,
     Assessment,
+    AssessmentRequest,
     Evidence,
     Expired,
     History,
     Policy,
-    Question,
     UnknownRateError,
     Waiting,
     assess,
@@ -37,7 +37,7 @@ _dropped = metrics.counter("risk_dropped", "Questions that nobody waited for any
 class Asked:
     """A question, why it is asked, and what the outside said."""
 
-    question: Question
+    question: AssessmentRequest
     cause: Cause
     evidence: Evidence | None
     attempts: int
@@ -98,7 +98,7 @@ async def on_assessment_requested(
 ) -> Events:
     """Score every payment whose look-ups were answered; keep the others until they are due."""
     asked = _first_of_each(
-        Asked(_question(item.event), item.cause, batch.found.get(item.cause.id), 1)
+        Asked(_question(item.event), item.cause, batch.lookups.get(item.cause.id), 1)
         for item in batch
         if not _drop(item.event.expires_at, batch.now)
     )
@@ -110,11 +110,11 @@ async def on_assessment_requested(
 
 
 async def on_due_assessments(
-    batch: Batch[Due[Question], Evidence], store: Assessments, assessor: Assessor
+    batch: Batch[Due[AssessmentRequest], Evidence], store: Assessments, assessor: Assessor
 ) -> Events:
     """Score what had waited for its look-ups; let go of what nobody waits for any more."""
     asked = [
-        Asked(item.row, item.cause, batch.found.get(item.cause.id), item.attempts + 1)
+        Asked(item.row, item.cause, batch.lookups.get(item.cause.id), item.attempts + 1)
         for item in batch
     ]
     for one in asked:
@@ -162,8 +162,8 @@ def _event(assessed: Assessed) -> RiskAssessed:
     )
 
 
-def _question(event: AssessmentRequested) -> Question:
-    return Question(
+def _question(event: AssessmentRequested) -> AssessmentRequest:
+    return AssessmentRequest(
         payment_id=event.payment_id,
         user_id=event.user_id,
         transaction_id=event.transaction_id,

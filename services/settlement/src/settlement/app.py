@@ -9,8 +9,8 @@ from fastapi import APIRouter
 from payment_schemas.events.record import AuditRecorded
 from payment_schemas.events.settlement import SettlementRequested, SettlementUpdated
 from service_runtime.consumer import Handler
+from service_runtime.http_client import HttpClient
 from service_runtime.messages import Received
-from service_runtime.outside import OutsideClient
 from service_runtime.process import Process
 from service_runtime.schedule import Schedule
 from service_runtime.service import Service
@@ -19,7 +19,7 @@ from service_runtime.work_table import PostgresWorkTable
 from settlement import handlers
 from settlement.clients import HttpPartnerBank, PartnerBank
 from settlement.domain import NextStep
-from settlement.routes import Desk, desk_routes, routes
+from settlement.routes import CaseOperations, case_routes, routes
 from settlement.settings import Settings
 from settlement.store import SIZED_BY, TABLE, PostgresCases, PostgresInstructions, instruction_of
 
@@ -38,7 +38,9 @@ def build(settings: Settings) -> Process:
     works = _works(settings, banks)
     senders = {partner: service.worker(work) for partner, work in works[NextStep.SEND].items()}
     enquirers = [service.worker(work) for work in works[NextStep.ENQUIRE].values()]
-    reconciliation = handlers.Reconciliation(banks, PostgresCases, service.unit.keep, service.clock)
+    reconciliation = handlers.Reconciliation(
+        banks, PostgresCases, service.unit.run_in_transaction, service.clock
+    )
     process = service.process(
         handlers=[_handler(settings, senders)],
         emits=[SettlementUpdated, AuditRecorded],
@@ -58,17 +60,19 @@ def build(settings: Settings) -> Process:
 
 def _routes(service: Service, reconciliation: handlers.Reconciliation) -> APIRouter:
     may_read = service.credentials.require("ops.read")
-    resolutions = handlers.Resolutions(PostgresCases, service.unit.keep, service.clock)
-    desk = Desk(service.database, PostgresCases, reconciliation, resolutions.resolve)
+    resolutions = handlers.Resolutions(
+        PostgresCases, service.unit.run_in_transaction, service.clock
+    )
+    desk = CaseOperations(service.database, PostgresCases, reconciliation, resolutions.resolve)
     router = APIRouter()
     router.include_router(routes(service.database, PostgresInstructions, may_read))
-    router.include_router(desk_routes(desk, may_read, service.credentials.require("ops.write")))
+    router.include_router(case_routes(desk, may_read, service.credentials.require("ops.write")))
     return router
 
 
-def _client(settings: Settings, partner: str) -> OutsideClient:
+def _client(settings: Settings, partner: str) -> HttpClient:
     secret = settings.secrets_by_partner[partner]
-    return OutsideClient(
+    return HttpClient(
         partner,
         f"{settings.partner_bank_url.rstrip('/')}/banks/{partner}",
         settings.partner_timeout_s,
@@ -87,7 +91,7 @@ def _handler(settings: Settings, senders: Mapping[str, Worker]) -> Handler:
         event=SettlementRequested,
         handle=partial(handlers.on_settlement_requested, routing=routing),
         store=PostgresInstructions,
-        wakes=[wake],
+        after_commit=[wake],
     )
 
 
@@ -111,7 +115,7 @@ def _work(settings: Settings, partner: str, step: NextStep, bank: PartnerBank) -
         store=PostgresInstructions,
         begin=handlers.on_due_instructions_claimed,
         gather=partial(send if is_send else handlers.enquire, bank=bank),
-        may_start=lambda: not bank.is_shut,
+        may_start=lambda: not bank.is_open,
         slice_rows=settings.profile_of(partner).batch_rows,
-        lanes=settings.lanes(partner) if is_send else 1,
+        concurrency=settings.concurrency(partner) if is_send else 1,
     )

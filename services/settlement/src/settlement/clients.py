@@ -16,12 +16,12 @@ from payment_schemas.ids import Uetr
 from payment_schemas.money import DECIMALS, Money, decimal_of, minor_units
 from service_runtime import metrics
 from service_runtime.errors import Unavailable
+from service_runtime.http_client import HttpClient, HttpResponse, RequestNotSent
 from service_runtime.logs import Log
-from service_runtime.outside import NotAsked, OutsideAnswer, OutsideClient
-from settlement.domain import Answer, Instruction, Kind, bank_code
+from settlement.domain import BankResponse, Instruction, Kind, bank_code
 from settlement.domain.statements import StatementEntry
 
-Answers = Mapping[Uetr, Answer]
+Answers = Mapping[Uetr, BankResponse]
 
 # Not about what stands in the message: credentials, an unknown address, a limit, patience.
 # Halving it would help nobody.
@@ -55,7 +55,7 @@ class PartnerBank(Protocol):
     """One partner bank. About transfers it never raises: whatever happens is an answer for each."""
 
     @property
-    def is_shut(self) -> bool:
+    def is_open(self) -> bool:
         """Whether nothing would be sent now, because the bank is known to be down."""
         ...
 
@@ -75,14 +75,14 @@ class PartnerBank(Protocol):
 class HttpPartnerBank:
     """A partner bank over HTTP."""
 
-    def __init__(self, client: OutsideClient, partner: str) -> None:
+    def __init__(self, client: HttpClient, partner: str) -> None:
         self._client = client
         self._partner = partner
         self._paused_until_s = 0.0
 
     @property
-    def is_shut(self) -> bool:
-        return self._client.shut or time.monotonic() < self._paused_until_s
+    def is_open(self) -> bool:
+        return self._client.is_open or time.monotonic() < self._paused_until_s
 
     async def send(self, instructions: Sequence[Instruction]) -> Answers:
         body = {"transfers": [_transfer(instruction) for instruction in instructions]}
@@ -113,7 +113,7 @@ class HttpPartnerBank:
         asked = [instruction.uetr for instruction in instructions]
         try:
             answer = await self._client.post(path, body)
-        except NotAsked as error:
+        except RequestNotSent as error:
             return _all(asked, Kind.NOT_ASKED, str(error))
         except Unavailable as error:
             return _all(asked, Kind.NO_ANSWER, str(error))
@@ -175,7 +175,7 @@ def _time(text: Any) -> datetime | None:
         return None
 
 
-def answers_of(asked: Sequence[Uetr], answer: OutsideAnswer, kinds: frozenset[Kind]) -> Answers:
+def answers_of(asked: Sequence[Uetr], answer: HttpResponse, kinds: frozenset[Kind]) -> Answers:
     """Return what an answer says of each transfer that was asked about."""
     if answer.status in _NOT_ADMITTED:
         return _all(asked, Kind.NOT_ASKED, f"status {answer.status}")
@@ -192,18 +192,18 @@ def _matched(asked: Sequence[Uetr], results: list[Any], kinds: frozenset[Kind]) 
     named = [(uetr, result) for result in results if (uetr := _uetr(result))]
     times = Counter(uetr for uetr, _ in named)
     found = {uetr: _answer(result, kinds) for uetr, result in named if times[uetr] == 1}
-    answers = {uetr: found.get(uetr, Answer(Kind.UNCLEAR)) for uetr in asked}
+    answers = {uetr: found.get(uetr, BankResponse(Kind.UNCLEAR)) for uetr in asked}
     unclear = sum(answer.kind is Kind.UNCLEAR for answer in answers.values())
     if unclear:
         _log.warning("answer_unclear", count=unclear)
     return answers
 
 
-def _answer(result: dict[str, Any], kinds: frozenset[Kind]) -> Answer:
+def _answer(result: dict[str, Any], kinds: frozenset[Kind]) -> BankResponse:
     status = result.get("status")
     if not isinstance(status, str) or status not in kinds:
-        return Answer(Kind.UNCLEAR)
-    return Answer(
+        return BankResponse(Kind.UNCLEAR)
+    return BankResponse(
         Kind(status), bank_code(result.get("reason")), bank_code(result.get("bank_reference"))
     )
 
@@ -217,7 +217,7 @@ def _uetr(result: Any) -> UUID | None:
 
 def _all(asked: Sequence[Uetr], kind: Kind, reason: str) -> Answers:
     _log.warning("bank_did_not_do", status=kind, reason=reason, count=len(asked))
-    return dict.fromkeys(asked, Answer(kind, together=len(asked)))
+    return dict.fromkeys(asked, BankResponse(kind, together=len(asked)))
 
 
 def _transfer(instruction: Instruction) -> dict[str, str]:
@@ -245,7 +245,7 @@ class MemoryPartnerBank:
     others: set[Uetr] = field(default_factory=set)
     messages: list[tuple[str, list[Uetr]]] = field(default_factory=list)
     is_down: bool = False
-    is_shut: bool = False
+    is_open: bool = False
     is_late: bool = True
     loses_requests: bool = False
     loses_answers: bool = False
@@ -304,18 +304,18 @@ class MemoryPartnerBank:
             return _all(asked, Kind.NO_ANSWER, "answer lost")
         return {instruction.uetr: self._says(instruction) for instruction in instructions}
 
-    def _says(self, instruction: Instruction) -> Answer:
+    def _says(self, instruction: Instruction) -> BankResponse:
         if _is(instruction, "garbled"):
-            return Answer(Kind.UNCLEAR)
+            return BankResponse(Kind.UNCLEAR)
         if instruction.uetr in self.others:
-            return Answer(Kind.ACCEPTED)
+            return BankResponse(Kind.ACCEPTED)
         if instruction.uetr in self.rejected:
-            return Answer(Kind.REJECTED, "account_closed", f"B-{instruction.uetr.hex[:8]}")
+            return BankResponse(Kind.REJECTED, "account_closed", f"B-{instruction.uetr.hex[:8]}")
         if instruction.uetr not in self.booked:
-            return Answer(Kind.NOT_FOUND)
+            return BankResponse(Kind.NOT_FOUND)
         if _is(instruction, "late") and self.is_late:
-            return Answer(Kind.PENDING)
-        return Answer(Kind.ACCEPTED, None, f"B-{instruction.uetr.hex[:8]}")
+            return BankResponse(Kind.PENDING)
+        return BankResponse(Kind.ACCEPTED, None, f"B-{instruction.uetr.hex[:8]}")
 
 
 def _is(instruction: Instruction, behaviour: str) -> bool:

@@ -62,7 +62,7 @@ class Reconciler(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class CaseOperations:
     """What people may do about breaks."""
 
     database: Database
@@ -71,51 +71,51 @@ class Desk:
     resolve: Callable[[UUID, Proposal], Awaitable[Case | Refused | None]]
 
 
-def desk_routes(
-    desk: Desk, may_read: Callable[[Request], str], may_write: Callable[[Request], str]
+def case_routes(
+    cases: CaseOperations, may_read: Callable[[Request], str], may_write: Callable[[Request], str]
 ) -> APIRouter:
     """Return the routes for reconciliations and cases; what changes anything needs `ops.write`."""
     router = APIRouter(prefix="/admin", dependencies=[Depends(may_read)])
-    router.include_router(_reads(desk))
-    router.include_router(_changes(desk), dependencies=[Depends(may_write)])
+    router.include_router(_reads(cases))
+    router.include_router(_changes(cases), dependencies=[Depends(may_write)])
     return router
 
 
-def _reads(desk: Desk) -> APIRouter:
+def _reads(cases: CaseOperations) -> APIRouter:
     router = APIRouter()
 
     @router.get("/cases")
     async def listed(
         status: CaseStatus | None = None, limit: Annotated[int, Query(ge=1, le=MAX_EXPORTED)] = 100
     ) -> Response:
-        async with desk.database.transaction() as tx:
-            found = await desk.cases(tx).find(status=status, limit=limit)
+        async with cases.database.transaction() as tx:
+            found = await cases.cases(tx).find(status=status, limit=limit)
         return JsonResponse({"cases": found})
 
     @router.get("/cases/{case_id}")
     async def one(case_id: UUID) -> Response:
-        async with desk.database.transaction() as tx:
-            found = await desk.cases(tx).find(case_id)
+        async with cases.database.transaction() as tx:
+            found = await cases.cases(tx).find(case_id)
         return JsonResponse(found[0]) if found else _no_case(case_id)
 
     return router
 
 
-def _changes(desk: Desk) -> APIRouter:
+def _changes(cases: CaseOperations) -> APIRouter:
     router = APIRouter()
 
     @router.post("/reconciliations")
     async def reconcile(wanted: ToReconcile) -> Response:
-        if wanted.partner not in desk.reconciler.partners:
-            details = f"must be one of {', '.join(sorted(desk.reconciler.partners))}"
+        if wanted.partner not in cases.reconciler.partners:
+            details = f"must be one of {', '.join(sorted(cases.reconciler.partners))}"
             return JsonResponse({"error": "Invalid field: partner", "details": details}, 400)
-        report = await desk.reconciler.reconcile(wanted.partner, wanted.date)
+        report = await cases.reconciler.reconcile(wanted.partner, wanted.date)
         return JsonResponse(report.as_dict())
 
     @router.post("/cases/{case_id}/resolve")
     async def resolve(case_id: UUID, wanted: ToResolve) -> Response:
         proposal = Proposal(wanted.resolution, wanted.actor, wanted.note)
-        decided = await desk.resolve(case_id, proposal)
+        decided = await cases.resolve(case_id, proposal)
         if decided is None:
             return _no_case(case_id)
         if isinstance(decided, Refused):

@@ -24,14 +24,14 @@ class PartnerProfile(BaseModel):
     enquiry_most_s: float | None = Field(default=None, gt=0, le=3600)
     batch_rows: int = Field(default=BATCH_ROWS, ge=1, le=BATCH_ROWS)
     """Transfers in one message at most."""
-    lanes: int | None = Field(default=None, ge=1, le=4)
+    concurrency: int | None = Field(default=None, ge=1, le=4)
     """Messages on their way at once."""
 
 
 class Settings(ServiceSettings):
     """Settings of settlement."""
 
-    fetch_patience_ms: int = Field(default=20, ge=0, le=5000)
+    fetch_max_wait_ms: int = Field(default=20, ge=0, le=5000)
     """Nobody waits for a transfer by the millisecond; a larger batch is fewer calls at the bank."""
     partner_bank_url: str = Field(pattern=r"^https?://")
     """Base address of the partner banks; `/banks/<partner>` is appended."""
@@ -44,7 +44,7 @@ class Settings(ServiceSettings):
     default_partner: PartnerName = "first-bank"
     partner_timeout_s: float = Field(default=3.0, gt=0, le=3)
     """Of one call. The bound keeps a slice within its lease of ten seconds."""
-    partner_lanes: int = Field(default=2, ge=1, le=4)
+    partner_concurrency: int = Field(default=2, ge=1, le=4)
     """Messages on their way to one partner at once."""
     enquiry_first_s: float = Field(default=1.0, gt=0, le=60)
     enquiry_most_s: float = Field(default=30.0, gt=0, le=3600)
@@ -67,9 +67,9 @@ class Settings(ServiceSettings):
             in_flight_s=profile.in_flight_s,
         )
 
-    def lanes(self, partner: str) -> int:
+    def concurrency(self, partner: str) -> int:
         """Return how many messages may be on their way to a partner at once."""
-        return self.profile_of(partner).lanes or self.partner_lanes
+        return self.profile_of(partner).concurrency or self.partner_concurrency
 
     @property
     def partners(self) -> tuple[str, ...]:

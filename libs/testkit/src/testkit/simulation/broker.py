@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
 
-from service_runtime.messages import Outgoing, Record
-from service_runtime.ports import Parcel
+from service_runtime.messages import ProducerRecord, Record
+from service_runtime.ports import ProducerBatch
 from service_runtime.relay import pause
 from testkit.memory import singly
 from testkit.simulation.chance import Faults, SeededClock
@@ -46,7 +46,7 @@ class Broker:
     """Who reads a topic without a group, at once."""
     down_until_s: float = 0.0
 
-    def append(self, outgoing: Outgoing) -> None:
+    def append(self, outgoing: ProducerRecord) -> None:
         """Write a record; each group comes to see it in its own time."""
         partition = outgoing.partition
         if partition is None:
@@ -234,17 +234,17 @@ class SimulatedProducer:
     def __init__(self, broker: Broker, life: Life) -> None:
         self._broker = broker
         self._life = life
-        self._buffer: deque[tuple[Outgoing, asyncio.Future[Any]]] = deque()
+        self._buffer: deque[tuple[ProducerRecord, asyncio.Future[Any]]] = deque()
 
     @property
     def is_empty(self) -> bool:
         """Whether the broker has all that was sent."""
         return not self._buffer
 
-    async def pack(self, records: Sequence[Outgoing]) -> list[Parcel]:
+    async def build_batches(self, records: Sequence[ProducerRecord]) -> list[ProducerBatch]:
         return singly(self.send, records)
 
-    async def send(self, outgoing: Outgoing) -> asyncio.Future[Any]:
+    async def send(self, outgoing: ProducerRecord) -> asyncio.Future[Any]:
         await self._life.point("send")
         future: asyncio.Future[Any] = self._broker.loop.create_future()
         self._buffer.append((outgoing, future))

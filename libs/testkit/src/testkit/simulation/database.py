@@ -10,7 +10,7 @@ import psycopg
 
 from service_runtime.clock import Clock
 from service_runtime.outbox import CLAIM_S
-from service_runtime.ports import Stored
+from service_runtime.ports import OutboxRow
 from testkit.memory import MemoryDatabase, MemoryTransaction, Tables
 from testkit.simulation.chance import Faults
 from testkit.simulation.life import Life, SessionLostError
@@ -113,7 +113,7 @@ class SimulatedDatabase(MemoryDatabase):
         # Whether it was committed nobody is told.
         raise psycopg.OperationalError("connection lost")
 
-    async def claim_outbox(self, limit: int) -> list[Stored]:
+    async def claim_outbox(self, limit: int) -> list[OutboxRow]:
         now = self._clock.now()
         async with self.transaction() as tx:
             outbox = tx.tables.outbox

@@ -40,7 +40,7 @@ def ignore(payment: Payment) -> Decision:
     return Decision(payment)
 
 
-def answered(request: ConfirmRequested, answer: Answer) -> ConfirmAnswered:
+def reply_to(request: ConfirmRequested, answer: Answer) -> ConfirmAnswered:
     """Return the answer to one request."""
     return ConfirmAnswered(
         request_id=request.request_id,
@@ -51,7 +51,7 @@ def answered(request: ConfirmRequested, answer: Answer) -> ConfirmAnswered:
     )
 
 
-def told(payment: Payment, answer: Answer) -> ConfirmAnswered:
+def reply(payment: Payment, answer: Answer) -> ConfirmAnswered:
     """Return the answer to whoever waits for the payment."""
     return ConfirmAnswered(
         request_id=payment.request_id,

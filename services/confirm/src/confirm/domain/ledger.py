@@ -30,9 +30,9 @@ class Journal:
     id: UUID
     payment_id: UUID
     kind: JournalKind
-    debited: str
+    debit_account: str
     """Account that gives."""
-    credited: str
+    credit_account: str
     """Account that takes."""
     amount_minor: int
     currency: str
@@ -59,18 +59,20 @@ def settle(payment: Payment, partner: str) -> Journal:
     return _journal(payment, "SETTLE", in_flight(payment.currency), taken)
 
 
-def give_back(payment: Payment) -> Journal:
+def release(payment: Payment) -> Journal:
     """Rejected by the partner: in flight → customer."""
     return _journal(payment, "RETURN", in_flight(payment.currency), payment.from_account)
 
 
-def _journal(payment: Payment, kind: JournalKind, debited: str, credited: str) -> Journal:
+def _journal(
+    payment: Payment, kind: JournalKind, debit_account: str, credit_account: str
+) -> Journal:
     return Journal(
         id=uuid5(payment.id, kind),
         payment_id=payment.id,
         kind=kind,
-        debited=debited,
-        credited=credited,
+        debit_account=debit_account,
+        credit_account=credit_account,
         amount_minor=payment.amount_minor,
         currency=payment.currency,
     )
@@ -96,5 +98,5 @@ class Ledger:
     def post(self, journal: Journal) -> None:
         """Note a journal and what it does to both balances."""
         self.journals.append(journal)
-        self.deltas[journal.debited] -= journal.amount_minor
-        self.deltas[journal.credited] += journal.amount_minor
+        self.deltas[journal.debit_account] -= journal.amount_minor
+        self.deltas[journal.credit_account] += journal.amount_minor

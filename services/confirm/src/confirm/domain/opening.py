@@ -40,8 +40,8 @@ class Opening:
             id=uuid5(opening_id, "OPEN"),
             payment_id=opening_id,
             kind="OPEN",
-            debited=f"equity:opening:{self.currency}",
-            credited=account.id,
+            debit_account=f"equity:opening:{self.currency}",
+            credit_account=account.id,
             amount_minor=self.balance_minor,
             currency=self.currency,
         )

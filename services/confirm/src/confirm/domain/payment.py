@@ -60,7 +60,7 @@ class Policy:
     """Strictly more opens a review case."""
     challenges: int = 3
     challenge_again_after: timedelta = timedelta(seconds=30)
-    patience: timedelta = timedelta(minutes=15)
+    state_timeout: timedelta = timedelta(minutes=15)
     """How long a state that waits for another service, or for a code that has ended, may last."""
     currencies: Collection[str] = frozenset({DEFAULT_CURRENCY})
     """Those that risk can score; a payment in another one would only wait for its deadline."""

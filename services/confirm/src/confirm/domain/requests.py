@@ -6,7 +6,7 @@ from decimal import Decimal
 from math import ceil
 from typing import assert_never
 
-from confirm.domain.decision import Decision, answered, event_about, final_answer
+from confirm.domain.decision import Decision, event_about, final_answer, reply_to
 from confirm.domain.ledger import Account
 from confirm.domain.payment import Payment, Policy, Status
 from confirm.domain.steps import challenge, decline, with_waiter
@@ -20,7 +20,7 @@ from payment_schemas.money import DEFAULT_CURRENCY, minor_units
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class PaymentIdentifiers:
     """What a new payment needs from chance: drawn outside, unique."""
 
     uetr: Uetr
@@ -47,7 +47,11 @@ def refusal(request: ConfirmRequested, account: Account | None, policy: Policy) 
 
 
 def create(
-    request: ConfirmRequested, account: Account, drawn: Drawn, policy: Policy, now: datetime
+    request: ConfirmRequested,
+    account: Account,
+    drawn: PaymentIdentifiers,
+    policy: Policy,
+    now: datetime,
 ) -> Decision:
     """Return the new payment of a request that `refusal` lets pass.
 
@@ -99,7 +103,7 @@ def replay(payment: Payment, policy: Policy) -> Answer:
 
 
 def _only(payment: Payment, request: ConfirmRequested, answer: Answer) -> Decision:
-    return Decision(payment, (answered(request, answer),))
+    return Decision(payment, (reply_to(request, answer),))
 
 
 def _other_code(payment: Payment, request: ConfirmRequested, policy: Policy) -> Decision:
@@ -164,12 +168,16 @@ def _verify(payment: Payment, request: ConfirmRequested, policy: Policy, now: da
 
 def _deadline(request: ConfirmRequested, policy: Policy, now: datetime) -> datetime:
     """Return until when what a request begins may last: never past the request's own end."""
-    due_at = now + policy.patience
+    due_at = now + policy.state_timeout
     return due_at if request.expires_at is None else min(due_at, request.expires_at)
 
 
 def _new_payment(
-    request: ConfirmRequested, account: Account, drawn: Drawn, policy: Policy, now: datetime
+    request: ConfirmRequested,
+    account: Account,
+    drawn: PaymentIdentifiers,
+    policy: Policy,
+    now: datetime,
 ) -> Payment:
     amount_minor = minor_units(Decimal(request.amount or "0"), account.currency)
     if amount_minor is None or request.to_account is None:
@@ -209,4 +217,4 @@ def _declined_at_once(payment: Payment, request: ConfirmRequested) -> Decision:
         answer_status=answer.status,
         answer_body=answer.body,
     )
-    return Decision(state, (answered(request, answer), event_about(state, PaymentDeclined)))
+    return Decision(state, (reply_to(request, answer), event_about(state, PaymentDeclined)))

@@ -9,8 +9,8 @@ from datetime import datetime
 from math import ceil
 from typing import assert_never
 
-from confirm.domain.decision import Decision, ReviewReason, event_about, ignore, review_case, told
-from confirm.domain.ledger import give_back, settle
+from confirm.domain.decision import Decision, ReviewReason, event_about, ignore, reply, review_case
+from confirm.domain.ledger import release, settle
 from confirm.domain.payment import Payment, Policy, Status
 from confirm.domain.steps import challenge, confirm, decline
 from payment_schemas import answers
@@ -68,13 +68,13 @@ def after_challenge(
     state = payment.moved(
         Status.AWAITING_CODE,
         now,
-        due_at=issued.code_expires_at + policy.patience,
+        due_at=issued.code_expires_at + policy.state_timeout,
         challenge_id=issued.challenge_id,
         challenged_at=now,
         challenge_ends_at=issued.code_expires_at,
     )
     left_s = max(0, ceil((issued.code_expires_at - now).total_seconds()))
-    return Decision(state, (told(payment, answers.otp_required(left_s)),))
+    return Decision(state, (reply(payment, answers.otp_required(left_s)),))
 
 
 def after_refusal(payment: Payment, refused: ChallengeRefused, now: datetime) -> Decision:
@@ -90,7 +90,7 @@ def after_refusal(payment: Payment, refused: ChallengeRefused, now: datetime) ->
         challenge_number=payment.challenge_number - 1,
         challenge_over=True,
     )
-    return Decision(state, (told(payment, _refusal(refused)),))
+    return Decision(state, (reply(payment, _refusal(refused)),))
 
 
 def _refusal(refused: ChallengeRefused) -> Answer:
@@ -119,12 +119,12 @@ def after_verification(
     state = payment.moved(
         Status.AWAITING_CODE,
         now,
-        due_at=(payment.challenge_ends_at or now) + policy.patience,
+        due_at=(payment.challenge_ends_at or now) + policy.state_timeout,
         challenge_over=judged.challenge_over,
         tag_under_test=None,
     )
     answer = answers.codes_locked() if judged.codes_locked else answers.invalid_otp()
-    return Decision(state, (told(payment, answer),))
+    return Decision(state, (reply(payment, answer),))
 
 
 def after_settlement(payment: Payment, update: SettlementUpdated, now: datetime) -> Decision:
@@ -141,7 +141,7 @@ def after_settlement(payment: Payment, update: SettlementUpdated, now: datetime)
     if update.status == "SETTLED":
         return Decision(state, journal=settle(state, update.partner))
     if update.status == "REJECTED":
-        return Decision(state, journal=give_back(state))
+        return Decision(state, journal=release(state))
     return Decision(state)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from confirm.domain.decision import Decision, event_about, final_answer, told
+from confirm.domain.decision import Decision, event_about, final_answer, reply
 from confirm.domain.ledger import hold
 from confirm.domain.payment import Payment, Policy, Status
 from payment_schemas.answers import DeclineReason
@@ -24,7 +24,7 @@ def decline(payment: Payment, reason: DeclineReason, now: datetime) -> Decision:
         answer_status=answer.status,
         answer_body=answer.body,
     )
-    return Decision(state, (told(payment, answer), event_about(state, PaymentDeclined)))
+    return Decision(state, (reply(payment, answer), event_about(state, PaymentDeclined)))
 
 
 def challenge(payment: Payment, policy: Policy, now: datetime) -> Decision:
@@ -32,11 +32,11 @@ def challenge(payment: Payment, policy: Policy, now: datetime) -> Decision:
     state = payment.moved(
         Status.CHALLENGING,
         now,
-        due_at=now + policy.patience,
+        due_at=now + policy.state_timeout,
         challenge_number=payment.challenge_number + 1,
         challenge_over=False,
     )
-    event = event_about(state, ChallengeRequested, expires_at=now + policy.patience)
+    event = event_about(state, ChallengeRequested, expires_at=now + policy.state_timeout)
     return Decision(state, (event,))
 
 
@@ -55,7 +55,7 @@ def confirm(payment: Payment, now: datetime, *, funds: bool) -> Decision:
     )
     to_settle = {"debtor_account": state.from_account, "creditor_account": state.to_account}
     events = (
-        told(payment, answer),
+        reply(payment, answer),
         event_about(state, PaymentConfirmed, confirmed_at=now),
         event_about(state, SettlementRequested, confirmed_at=now, **to_settle),
     )

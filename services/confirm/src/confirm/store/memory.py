@@ -75,8 +75,8 @@ class MemoryPayments:
             if (journal.payment_id, journal.kind) in self._journals:
                 raise ValueError(f"journal {journal.kind} of {journal.payment_id} is posted")
             self._journals[journal.payment_id, journal.kind] = journal
-            self._know(journal.debited, journal.currency)
-            self._know(journal.credited, journal.currency)
+            self._know(journal.debit_account, journal.currency)
+            self._know(journal.credit_account, journal.currency)
         for name, delta in ledger.deltas.items():
             self._move(self._accounts[name], delta)
 

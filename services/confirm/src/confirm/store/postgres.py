@@ -81,8 +81,9 @@ _ENTRIES: LiteralString = """
 insert into entry (journal_id, account_id, amount_minor, currency)
 select id, account_id, side.amount_minor, currency
 from json_to_recordset(%(rows)s::json)
-         as posted (id uuid, debited text, credited text, amount_minor bigint, currency text),
-     lateral (values (debited, -posted.amount_minor), (credited, posted.amount_minor))
+         as posted (id uuid, debit_account text, credit_account text, amount_minor bigint,
+                    currency text),
+     lateral (values (debit_account, -posted.amount_minor), (credit_account, posted.amount_minor))
          as side (account_id, amount_minor)"""
 
 _NEW_SYSTEM_ACCOUNTS: LiteralString = """
@@ -169,7 +170,7 @@ class PostgresPayments:
         ours = [
             {"id": name, "currency": journal.currency}
             for journal in ledger.journals
-            for name in (journal.debited, journal.credited)
+            for name in (journal.debit_account, journal.credit_account)
             if name not in ledger.accounts
         ]
         moved = {name: delta for name, delta in ledger.deltas.items() if delta}

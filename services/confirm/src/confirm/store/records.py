@@ -25,7 +25,7 @@ class LedgerFullError(ValueError):
     """The opening's counterpart would no longer fit into a balance."""
 
 
-class PostgresRecords:
+class PaymentQueries:
     """Reads over confirm's tables in one transaction; and the opening of accounts."""
 
     def __init__(self, tx: PostgresTransaction) -> None:

@@ -180,7 +180,7 @@ class KafkaConfirmation:
         future = self._answers.expect(command.request_id)
         deadline_s = asyncio.get_running_loop().time() + within_s
         try:
-            await self._hand_over(emit, future)
+            await self._publish(emit, future)
             async with asyncio.timeout_at(deadline_s):
                 return await future
         except TimeoutError:
@@ -188,7 +188,7 @@ class KafkaConfirmation:
         finally:
             self._answers.forget(command.request_id)
 
-    async def _hand_over(self, emit: Emit, answer: asyncio.Future[Answer | None]) -> None:
+    async def _publish(self, emit: Emit, answer: asyncio.Future[Answer | None]) -> None:
         """Give the command to the producer. Past it, it may be delivered, whatever happens."""
         outgoing, span = tracing.sending(emit.outgoing("gateway", self._clock.now()))
         try:
@@ -222,4 +222,4 @@ class KafkaConfirmation:
     async def _again(self, emit: Emit, answer: asyncio.Future[Answer | None]) -> None:
         """Hand the same command over once more: confirm does it once, whatever arrived."""
         with contextlib.suppress(Unavailable):
-            await self._hand_over(emit, answer)
+            await self._publish(emit, answer)

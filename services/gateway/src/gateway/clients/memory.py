@@ -7,8 +7,8 @@ from typing import Any
 from payment_schemas.answers import Answer
 from payment_schemas.events.confirmation import ConfirmRequested
 from service_runtime.errors import Unavailable
+from service_runtime.http_client import HttpResponse
 from service_runtime.messages import Trace
-from service_runtime.outside import OutsideAnswer
 
 
 class MemoryConfirmation:
@@ -52,8 +52,8 @@ class MemoryKeys:
         self.status = 200
         self.fetched = 0
 
-    async def get(self, _path: str) -> OutsideAnswer:
+    async def get(self, _path: str) -> HttpResponse:
         self.fetched += 1
         if not self.reachable:
             raise Unavailable("the issuer does not answer")
-        return OutsideAnswer(self.status, {"keys": self.keys})
+        return HttpResponse(self.status, {"keys": self.keys})

@@ -6,7 +6,7 @@ from typing import Any, Protocol, Self
 from urllib.parse import quote
 
 from service_runtime.errors import Unavailable
-from service_runtime.outside import OutsideClient
+from service_runtime.http_client import HttpClient
 
 NOT_FOUND = 404
 OK = 200
@@ -26,8 +26,7 @@ class ConfirmReads:
     def __init__(self, urls: Sequence[str], credential: str) -> None:
         headers = {"Authorization": f"Bearer {credential}"}
         self._clients = [
-            OutsideClient(f"confirm-{number}", url, headers=headers)
-            for number, url in enumerate(urls)
+            HttpClient(f"confirm-{number}", url, headers=headers) for number, url in enumerate(urls)
         ]
         self._stack = AsyncExitStack()
 

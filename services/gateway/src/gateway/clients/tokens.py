@@ -18,8 +18,8 @@ from jwt import PyJWK
 
 from gateway.domain import CLOCK_LEEWAY_S, BadTokenError, Caller, caller_of
 from service_runtime.errors import Unavailable
+from service_runtime.http_client import HttpResponse
 from service_runtime.logs import Log
-from service_runtime.outside import OutsideAnswer
 
 KEYS_LIVE_S = 300.0
 """No key is older: what the issuer has withdrawn is refused by then. Source: the edge's design."""
@@ -51,7 +51,7 @@ class Tokens(Protocol):
 class Keys(Protocol):
     """Where the issuer publishes its keys."""
 
-    async def get(self, path: str) -> OutsideAnswer:
+    async def get(self, path: str) -> HttpResponse:
         """Return the document; raise Unavailable."""
         ...
 

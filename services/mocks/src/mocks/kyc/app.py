@@ -5,7 +5,7 @@ from fastapi.responses import Response
 
 from mocks.bodies import Refused, read_json
 from mocks.edge import open_edge
-from mocks.kyc.customers import Customers, NewStatus, Question
+from mocks.kyc.customers import Customers, NewStatus, StatusQuery
 from mocks.settings import KycSettings
 from service_runtime.clock import Clock
 from service_runtime.process import Process
@@ -27,7 +27,7 @@ class _Routes:
         self._customers = customers
 
     async def ask(self, request: Request) -> Response:
-        question = await read_json(request, Question)
+        question = await read_json(request, StatusQuery)
         return JsonResponse({"results": [self._state(user_id) for user_id in question.user_ids]})
 
     async def get(self, request: Request) -> Response:

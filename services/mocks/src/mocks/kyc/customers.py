@@ -13,7 +13,7 @@ SEEDED: dict[str, Status] = {"usr-458": "pending", "usr-459": "rejected", "usr-4
 MAX_CUSTOMERS = 10_000
 
 
-class Question(Body):
+class StatusQuery(Body):
     """Whose documents are asked about."""
 
     user_ids: Annotated[list[UserId], Field(min_length=1, max_length=MAX_ITEMS)]

@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 
 import orjson
 
-from mocks.partner_bank.transfers import Order, Transfer
+from mocks.partner_bank.transfers import Transfer, TransferOrder
 from payment_schemas.money import Money
 
 FILE_NAME = "partner_bank.sqlite3"
@@ -288,7 +288,7 @@ def _transfer(row: _Row) -> Transfer:
     uetr, end_to_end_id, amount_minor, currency, debtor, creditor, reference, booked_at, reason = (
         row
     )
-    order = Order(uetr, end_to_end_id, Money(amount_minor, currency), debtor, creditor)
+    order = TransferOrder(uetr, end_to_end_id, Money(amount_minor, currency), debtor, creditor)
     return Transfer(order, reference, _time(booked_at), reason)
 
 

@@ -60,7 +60,7 @@ class Enquiry(Body):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class TransferOrder:
     """What makes two requests the same transfer."""
 
     uetr: str
@@ -74,7 +74,7 @@ class Order:
 class Transfer:
     """A transfer that a bank has taken in; its outcome is fixed, though it may not be due yet."""
 
-    order: Order
+    order: TransferOrder
     bank_reference: str
     booked_at: datetime | None
     """When the money moves, in UTC; None: the transfer was rejected."""
@@ -96,9 +96,9 @@ class Outcome(TypedDict):
     bank_reference: str | None
 
 
-def order_of(asked: Instruction) -> Order:
+def order_of(asked: Instruction) -> TransferOrder:
     """Return the order in a client's instruction."""
-    return Order(
+    return TransferOrder(
         str(asked.uetr),
         asked.end_to_end_id,
         asked.money,
@@ -107,7 +107,7 @@ def order_of(asked: Instruction) -> Order:
     )
 
 
-def take_in(partner: str, order: Order, now: datetime, late: timedelta) -> Transfer:
+def take_in(partner: str, order: TransferOrder, now: datetime, late: timedelta) -> Transfer:
     """Decide what becomes of an order, by its creditor."""
     if is_payee(order, MISMATCHED_PAYEE):
         # The bank has this UETR already, for another transfer.
@@ -119,7 +119,7 @@ def take_in(partner: str, order: Order, now: datetime, late: timedelta) -> Trans
     return Transfer(order, reference, now + late if is_payee(order, LATE_PAYEE) else now)
 
 
-def is_payee(order: Order, payee: str) -> bool:
+def is_payee(order: TransferOrder, payee: str) -> bool:
     """Tell whether the creditor is this payee, at whichever bank: `north-payee-late` is one."""
     return is_at(order.creditor_account, payee)
 

@@ -1,15 +1,15 @@
 """The providers of text messages and mails."""
 
+from notification.clients.http_transport import HttpTransport
 from notification.clients.messengers import MemoryMessenger, Messenger, ThreadedMessenger
 from notification.clients.sdks import SendgridMail, TwilioAccount, TwilioSms
-from notification.clients.wire import Wire
 
 __all__ = [
+    "HttpTransport",
     "MemoryMessenger",
     "Messenger",
     "SendgridMail",
     "ThreadedMessenger",
     "TwilioAccount",
     "TwilioSms",
-    "Wire",
 ]

@@ -22,7 +22,7 @@ class Messenger(Protocol):
     """One provider. Never raises: whatever happens is an attempt for each message."""
 
     @property
-    def is_shut(self) -> bool:
+    def is_open(self) -> bool:
         """Whether nothing would be tried now, because the provider is known to be down."""
         ...
 
@@ -52,8 +52,8 @@ class ThreadedMessenger:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     @property
-    def is_shut(self) -> bool:
-        return self._breaker.is_shut(asyncio.get_running_loop().time())
+    def is_open(self) -> bool:
+        return self._breaker.is_open(asyncio.get_running_loop().time())
 
     async def deliver(self, messages: Sequence[Message]) -> Attempts:
         attempts = await asyncio.gather(*[self._guarded(message) for message in messages])
@@ -65,7 +65,7 @@ class ThreadedMessenger:
             return Attempt(Kind.NOT_TAKEN, "breaker_open")
         ok: bool | None = None
         try:
-            with tracing.under(message.delivery_id), tracing.calling(f"POST {self._name}"):
+            with tracing.use_span(message.delivery_id), tracing.calling(f"POST {self._name}"):
                 async with asyncio.timeout(DEADLINE_S):
                     attempt = await loop.run_in_executor(self._threads, self._send, message)
             ok = attempt.kind is not Kind.NOT_TAKEN
@@ -85,7 +85,7 @@ class MemoryMessenger:
     given: list[DeliveryId] = field(default_factory=list)
     refuses: set[str] = field(default_factory=set)
     is_down: bool = False
-    is_shut: bool = False
+    is_open: bool = False
 
     async def deliver(self, messages: Sequence[Message]) -> Attempts:
         return {message.delivery_id: self._deliver(message) for message in messages}

@@ -18,7 +18,7 @@ from twilio.http import HttpClient
 from twilio.http.response import Response as TwilioResponse
 from twilio.rest import Client as TwilioClient
 
-from notification.clients.wire import Answer, Wire
+from notification.clients.http_transport import Answer, HttpTransport
 from notification.domain import Attempt, Kind, Message, provider_code
 
 _SUCCESS = range(200, 300)
@@ -32,8 +32,8 @@ _NONSENSE = (ValueError, TypeError, AttributeError, KeyError)
 class _ForTwilio(HttpClient):  # type: ignore[misc]  # the SDK's base class is untyped
     """The transport as twilio's SDK asks for it."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, transport: HttpTransport) -> None:
+        self._wire = transport
 
     def request(self, method: str, url: str, **given: Any) -> TwilioResponse:
         headers = dict(given.get("headers") or {})
@@ -46,9 +46,11 @@ class _ForTwilio(HttpClient):  # type: ignore[misc]  # the SDK's base class is u
 class _ForSendgrid(SendgridTransport):  # type: ignore[misc]  # the SDK's base class is untyped
     """The transport as sendgrid's SDK asks for it."""
 
-    def __init__(self, wire: Wire, url_path: Sequence[str] = (), **given: Any) -> None:
+    def __init__(
+        self, transport: HttpTransport, url_path: Sequence[str] = (), **given: Any
+    ) -> None:
         super().__init__(url_path=list(url_path), **given)
-        self._wire = wire
+        self._wire = transport
 
     def _build_client(self, name: str | None = None) -> "_ForSendgrid":
         path = [*self._url_path, name] if name else self._url_path
@@ -100,9 +102,9 @@ class TwilioAccount:
 class TwilioSms:
     """Sends text messages. Blocks; safe to share between threads."""
 
-    def __init__(self, account: TwilioAccount, wire: Wire) -> None:
+    def __init__(self, account: TwilioAccount, transport: HttpTransport) -> None:
         self._account = account
-        client = TwilioClient(account.sid, account.auth_token, http_client=_ForTwilio(wire))
+        client = TwilioClient(account.sid, account.auth_token, http_client=_ForTwilio(transport))
         client.api.base_url = account.url.rstrip("/")
         self._messages = client.messages
 
@@ -124,12 +126,12 @@ class TwilioSms:
 class SendgridMail:
     """Sends mails. Blocks; safe to share between threads."""
 
-    def __init__(self, url: str, api_key: str, sender: str, wire: Wire) -> None:
+    def __init__(self, url: str, api_key: str, sender: str, transport: HttpTransport) -> None:
         self._sender = sender
         self._api = SendGridAPIClient(api_key, host=url.rstrip("/"))
         base = self._api.client
         self._api.client = _ForSendgrid(
-            wire, host=base.host, version=3, request_headers=base.request_headers
+            transport, host=base.host, version=3, request_headers=base.request_headers
         )
 
     def __call__(self, message: Message) -> Attempt:

@@ -147,7 +147,7 @@ class Examination:
         elif seen.payment and seen.payment.updated_at > self._started_at - self._grace:
             self.findings.in_motion += 1
         else:
-            self._convict(payment_id, faults)
+            self._report(payment_id, faults)
 
     @property
     def _grace(self) -> timedelta:
@@ -155,7 +155,7 @@ class Examination:
 
     def _unwanted(self, movements: Movements) -> None:
         """Money that moved for nobody's payment."""
-        for one in movements.unwanted():
+        for one in movements.unmatched():
             details = f"{one.partner} moved {one.amount} {one.currency} for no payment"
             self._found(Violation("I2", one.uetr, details))
 
@@ -179,10 +179,10 @@ class Examination:
 
     def _settle_suspects(self) -> None:
         for payment_id, faults in self._suspects.items():
-            self._convict(payment_id, faults)
+            self._report(payment_id, faults)
         self._suspects = {}
 
-    def _convict(self, payment_id: str, faults: Iterable[Fault]) -> None:
+    def _report(self, payment_id: str, faults: Iterable[Fault]) -> None:
         for fault in faults:
             self._found(Violation(fault.invariant, payment_id, fault.details))
 

@@ -47,7 +47,7 @@ class Movements(Scratch):
             self._db.execute("update movement set wanted = 1 where uetr = ?", (uetr,))
         return [Movement(*row) for row in rows]
 
-    def unwanted(self) -> Iterator[Movement]:
+    def unmatched(self) -> Iterator[Movement]:
         """Yield the movements that belong to no payment that was asked about."""
         rows = self._db.execute(f"select {_COLUMNS} from movement where wanted = 0")  # noqa: S608 - a constant
         return (Movement(*row) for row in rows)

@@ -15,7 +15,7 @@ _PHONE_DIGITS = 7
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class OpeningRequest:
     """Accounts to be opened: one, or `count` with numbers behind name and owner."""
 
     name: str
@@ -64,7 +64,7 @@ def contact_of(user: str) -> dict[str, str]:
     return {"user_id": user, "phone": phone, "email": f"{user}@example.com"}
 
 
-def open_accounts(system: System, order: Order) -> Opened:
+def open_accounts(system: System, order: OpeningRequest) -> Opened:
     """Open what is not there yet, and set the owners' contacts; repeatable."""
     opened = existing = 0
     for first, count in order.slices():
@@ -76,7 +76,7 @@ def open_accounts(system: System, order: Order) -> Opened:
     return Opened(opened, existing)
 
 
-def _account_order(order: Order, first: int, count: int | None) -> dict[str, object]:
+def _account_order(order: OpeningRequest, first: int, count: int | None) -> dict[str, object]:
     numbered = {} if count is None else {"count": count, "first": first}
     return {
         "name": order.name,

@@ -14,7 +14,7 @@ from payment_schemas.events.record import AuditRecorded
 from payment_schemas.ids import EventId
 from service_runtime.clock import Clock
 from service_runtime.errors import ServiceError
-from service_runtime.messages import Outgoing
+from service_runtime.messages import ProducerRecord
 from service_runtime.producer import KafkaProducer
 from service_runtime.tracing import REDRIVEN
 
@@ -26,7 +26,7 @@ SENT_WITHIN_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class RedriveRequest:
     """Who redrives, and how fast at most."""
 
     actor: str
@@ -45,7 +45,9 @@ def each_once(letters: Sequence[DeadLetter]) -> list[DeadLetter]:
     return list(first.values())
 
 
-def redrive(brokers: str, letters: Sequence[DeadLetter], order: Order, clock: Clock) -> int:
+def redrive(
+    brokers: str, letters: Sequence[DeadLetter], order: RedriveRequest, clock: Clock
+) -> int:
     """Send the letters; return how many went out.
 
     Safe to run twice, after a failure too: ids are kept, so a consumer that has handled a record
@@ -66,7 +68,7 @@ def redrive(brokers: str, letters: Sequence[DeadLetter], order: Order, clock: Cl
 class _Redriving:
     """One run; `sent` counts what the broker has."""
 
-    def __init__(self, order: Order, clock: Clock) -> None:
+    def __init__(self, order: RedriveRequest, clock: Clock) -> None:
         self._order = order
         self._clock = clock
         self.sent = 0
@@ -85,7 +87,7 @@ class _Redriving:
         await _taken(producer, [original_of(letter, now) for letter in letters])
         self.sent += len(letters)
 
-    def _audited(self, letter: DeadLetter) -> Outgoing:
+    def _audited(self, letter: DeadLetter) -> ProducerRecord:
         told = {"topic": letter.topic, "event_id": letter.event_id, "source": letter.source}
         told |= {"consumer": letter.consumer, "reason": letter.reason}
         event = AuditRecorded(
@@ -95,7 +97,7 @@ class _Redriving:
             metadata={name: masked_text(value) for name, value in told.items() if value},
         )
         attributes = Attributes(EventId(self._clock.new_id()), self._clock.now())
-        return Outgoing(
+        return ProducerRecord(
             event.topic,
             event.key.encode(),
             event.model_dump_json().encode(),
@@ -103,7 +105,7 @@ class _Redriving:
         )
 
 
-def original_of(letter: DeadLetter, redriven_at: str) -> Outgoing:
+def original_of(letter: DeadLetter, redriven_at: str) -> ProducerRecord:
     """Return the record as it was, with a header that says when it was sent again."""
     headers = tuple(
         (name, value)
@@ -111,7 +113,7 @@ def original_of(letter: DeadLetter, redriven_at: str) -> Outgoing:
         if not name.startswith(WHY) and name != REDRIVEN
     )
     again = (REDRIVEN, redriven_at.encode())
-    return Outgoing(letter.topic, letter.key, letter.value, (*headers, again))
+    return ProducerRecord(letter.topic, letter.key, letter.value, (*headers, again))
 
 
 def _slices(letters: Sequence[DeadLetter], per_s: float) -> Iterator[Sequence[DeadLetter]]:
@@ -120,7 +122,7 @@ def _slices(letters: Sequence[DeadLetter], per_s: float) -> Iterator[Sequence[De
         yield letters[start : start + size]
 
 
-async def _taken(producer: KafkaProducer, records: Sequence[Outgoing]) -> None:
+async def _taken(producer: KafkaProducer, records: Sequence[ProducerRecord]) -> None:
     """Hand records to the broker, and wait until it has them all."""
     async with asyncio.timeout(SENT_WITHIN_S):
         futures = [await producer.send(record) for record in records]

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ops.clients.listings import ACCOUNTS
-from ops.clients.openings import MOST, Order, balance_of, open_accounts
+from ops.clients.openings import MOST, OpeningRequest, balance_of, open_accounts
 from ops.command.output import AsJson, console, money, print_json, table_of
 from ops.command.session import open_system
 from payment_schemas.money import DEFAULT_CURRENCY
@@ -69,7 +69,7 @@ def open_some(  # noqa: PLR0913 - one parameter an option
     as_json: AsJson = False,
 ) -> None:
     """Open accounts."""
-    order = Order(name, owner, balance_of(balance, currency), currency, count)
+    order = OpeningRequest(name, owner, balance_of(balance, currency), currency, count)
     found = open_accounts(open_system(context), order)
     if as_json:
         print_json(asdict(found))

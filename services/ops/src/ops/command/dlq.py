@@ -130,9 +130,9 @@ def redrive_letters(  # noqa: PLR0913 - one parameter an option
     if topic is reason is event_id is None:
         raise typer.BadParameter("one of --topic, --reason and --id must be given")
     # A quarter of a second that only this command spends.
-    from ops.clients.redriving import Order, each_once, redrive  # noqa: PLC0415
+    from ops.clients.redriving import RedriveRequest, each_once, redrive  # noqa: PLC0415
 
-    order = Order(actor_of(actor), rate_of(rate))
+    order = RedriveRequest(actor_of(actor), rate_of(rate))
     brokers = open_system(context).addresses.brokers()
     letters = each_once(_to_redrive(brokers, wanted(topic, reason, event_id)))
     if len(letters) > 1 and not (yes or dry_run):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ops.clients.confirmation import PENDING, authorization, confirm, exit_code_of, token_of
-from ops.clients.openings import Order, open_accounts
+from ops.clients.openings import OpeningRequest, open_accounts
 from ops.clients.system import Reply, System
 from ops.demo.scenarios import Cast, Scenario, Step
 from ops.demo.screen import Screen
@@ -47,7 +47,7 @@ def prepare(run: Run, scenarios: tuple[Scenario, ...]) -> None:
     for scenario in scenarios:
         if scenario.has_account:
             user = run.cast.user(scenario)
-            open_accounts(run.system, Order(user, user, scenario.opening_minor, "USD"))
+            open_accounts(run.system, OpeningRequest(user, user, scenario.opening_minor, "USD"))
 
 
 def play(run: Run, scenario: Scenario) -> None:

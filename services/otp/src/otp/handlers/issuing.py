@@ -41,7 +41,7 @@ async def on_challenge_requested(
     )
     events = []
     for item in waiting:
-        events += issuing.answer(item, reachable=batch.found.get(item.cause.id, True))
+        events += issuing.answer(item, reachable=batch.lookups.get(item.cause.id, True))
     latest = await challenges.add([challenge for challenge, _ in issuing.issued.values()])
     await challenges.refuse(issuing.refused)
     return events + [emit for name, (_, emit) in issuing.issued.items() if name in latest]

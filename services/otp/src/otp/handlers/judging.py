@@ -6,8 +6,8 @@ from datetime import datetime
 
 from otp.domain import (
     Challenge,
+    CodeAttempt,
     Lock,
-    Question,
     Try,
     User,
     Verdict,
@@ -34,7 +34,7 @@ class Tried:
     """A code that a customer typed, and the question that it asks."""
 
     item: Received[VerificationRequested]
-    question: Question
+    question: CodeAttempt
     code: str = field(repr=False)
 
 
@@ -50,27 +50,31 @@ async def on_verification_requested(
     Users are locked before challenges, as where codes are issued: nobody waits in a circle.
     """
     tried = [_tried(item, gateway) for item in in_time(batch)]
-    bench = Bench(
+    verifications = VerificationBatch(
         dict(await challenges.lock_users({one.item.event.user_id for one in tried})),
         dict(await challenges.lock({one.question.challenge_id for one in tried})),
         dict(await challenges.verdicts({one.question for one in tried})),
         codes,
         rules,
     )
-    events = [Emit(_verified(one, bench.answer(one, batch.now)), one.item.cause) for one in tried]
-    await challenges.save(bench.changed)
-    await challenges.save_users([bench.users[name] for name in sorted(bench.counted_users)])
-    await challenges.note(bench.new)
-    return [*events, *bench.locks]
+    events = [
+        Emit(_verified(one, verifications.answer(one, batch.now)), one.item.cause) for one in tried
+    ]
+    await challenges.save(verifications.changed)
+    await challenges.save_users(
+        [verifications.users[name] for name in sorted(verifications.counted_users)]
+    )
+    await challenges.note(verifications.new)
+    return [*events, *verifications.locks]
 
 
 @dataclass(slots=True)
-class Bench:
+class VerificationBatch:
     """Judges codes one after the other, each on the challenge and user that the one before left."""
 
     users: dict[str, User]
     challenges: dict[ChallengeId, Challenge]
-    verdicts: dict[Question, Verdict]
+    verdicts: dict[CodeAttempt, Verdict]
     codes: Codes
     rules: Rules
     new: list[Verification] = field(default_factory=list)
@@ -136,7 +140,7 @@ def lock_changed(
     )
 
 
-def _tell(question: Question, verdict: Verdict, challenge: Challenge | None) -> None:
+def _tell(question: CodeAttempt, verdict: Verdict, challenge: Challenge | None) -> None:
     _validations.add(1, {"result": verdict.result})
     if verdict.result != "valid":
         # Whoever sees that somebody guesses must find out whose payment it is.
@@ -150,7 +154,7 @@ def _tried(item: Received[VerificationRequested], gateway: Sealer) -> Tried:
     """Open a code. Raises Rejected where it was sealed for another payment or key."""
     event = item.event
     code = gateway.open(event.sealed_code, event.payment_id)
-    question = Question(event.request_id, event.challenge_id, event.payment_id)
+    question = CodeAttempt(event.request_id, event.challenge_id, event.payment_id)
     return Tried(item, question, code.reveal())
 
 

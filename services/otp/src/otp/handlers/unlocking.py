@@ -12,13 +12,13 @@ from payment_schemas.events.base import Event
 from payment_schemas.events.record import AuditRecorded
 from service_runtime.clock import Clock
 from service_runtime.logs import Log
-from service_runtime.messages import Cause, Emit, Outgoing
+from service_runtime.messages import Cause, Emit, ProducerRecord
 
 SERVICE = "otp"
 ACTION = "CODES_UNLOCKED"
 NUMBERS = (3, 2, 1)
 """Of a payment's challenges, the latest first."""
-Keep = Callable[[Callable[[Any], Awaitable[Sequence[Outgoing]]]], Awaitable[None]]
+Keep = Callable[[Callable[[Any], Awaitable[Sequence[ProducerRecord]]]], Awaitable[None]]
 """Commits what a function writes, with the records that it returns."""
 
 _log = Log("codes")
@@ -40,7 +40,7 @@ class Unlocking:
 
     async def _unlock(
         self, user_id: str, actor: str, found: list[User], tx: Any
-    ) -> Sequence[Outgoing]:
+    ) -> Sequence[ProducerRecord]:
         challenges = self.store(tx)
         user = await challenges.find_user(user_id)
         if user is None or user.lock is None:

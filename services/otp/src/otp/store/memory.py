@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from otp.domain import Asked, Challenge, Issued, Question, Refusal, State, User, Verdict
+from otp.domain import Asked, Challenge, CodeAttempt, Issued, Refusal, State, User, Verdict
 from otp.store.port import CHECKED_FOR, LISTED, Verification, findings
 from payment_schemas.ids import ChallengeId
 
@@ -17,7 +17,7 @@ class MemoryChallenges:
     def __init__(self, tx: Any) -> None:
         self._tx = tx
         self._challenges: dict[ChallengeId, Challenge] = tx.own["challenge"]
-        self._verifications: dict[Question, Verification] = tx.own["verification"]
+        self._verifications: dict[CodeAttempt, Verification] = tx.own["verification"]
         self._users: dict[str, User] = tx.own["code_user"]
         self._refusals: dict[tuple[UUID, int], Refusal] = tx.own["challenge_refusal"]
 
@@ -71,7 +71,7 @@ class MemoryChallenges:
     async def save(self, challenges: Sequence[Challenge]) -> None:
         self._challenges.update({one.id: one for one in challenges})
 
-    async def verdicts(self, questions: Collection[Question]) -> Mapping[Question, Verdict]:
+    async def verdicts(self, questions: Collection[CodeAttempt]) -> Mapping[CodeAttempt, Verdict]:
         known = [one for one in questions if one in self._verifications]
         return {one: self._verifications[one].verdict for one in known}
 

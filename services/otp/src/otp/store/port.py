@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from otp.domain import Asked, Challenge, Question, Refusal, User, Verdict
+from otp.domain import Asked, Challenge, CodeAttempt, Refusal, User, Verdict
 from payment_schemas.ids import ChallengeId
 
 LISTED = 100
@@ -23,7 +23,7 @@ CHECKED_FOR = timedelta(days=1)
 class Verification:
     """A question, its answer, and when it was given."""
 
-    question: Question
+    question: CodeAttempt
     verdict: Verdict
     judged_at: datetime
 
@@ -69,7 +69,7 @@ class Challenges(Protocol):
         """Write back the attempts and states of locked challenges."""
         ...
 
-    async def verdicts(self, questions: Collection[Question]) -> Mapping[Question, Verdict]:
+    async def verdicts(self, questions: Collection[CodeAttempt]) -> Mapping[CodeAttempt, Verdict]:
         """Return the answers that were given before."""
         ...
 

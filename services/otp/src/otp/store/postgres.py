@@ -9,10 +9,10 @@ from uuid import UUID
 from otp.domain import (
     Asked,
     Challenge,
+    CodeAttempt,
     Issued,
     Lock,
     Payment,
-    Question,
     Refusal,
     SecretHash,
     State,
@@ -222,7 +222,7 @@ class PostgresChallenges:
             rows=_sorted_rows(challenges),
         )
 
-    async def verdicts(self, questions: Collection[Question]) -> Mapping[Question, Verdict]:
+    async def verdicts(self, questions: Collection[CodeAttempt]) -> Mapping[CodeAttempt, Verdict]:
         found = await self._tx.rows(
             """select kept.*
                from json_to_recordset(%(rows)s::json)
@@ -231,7 +231,7 @@ class PostgresChallenges:
             rows=json_rows(list(questions)),
         )
         return {
-            Question(
+            CodeAttempt(
                 RequestId(row["request_id"]),
                 ChallengeId(row["challenge_id"]),
                 PaymentId(row["payment_id"]),

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from payment_schemas.ids import PaymentId
-from risk.domain import Assessed, Assessment, History, Question, Waiting
+from risk.domain import Assessed, Assessment, AssessmentRequest, History, Waiting
 from risk.store.port import (
     FORGOTTEN,
     LISTED,
@@ -42,11 +42,11 @@ class MemoryAssessments:
             self._tx.schedule(TABLE, payment_id, due_at, trace)
 
     async def histories(
-        self, questions: Sequence[Question], window: Window
+        self, questions: Sequence[AssessmentRequest], window: Window
     ) -> Mapping[PaymentId, History]:
         return {one.payment_id: self._history(one, window) for one in questions}
 
-    def _history(self, question: Question, window: Window) -> History:
+    def _history(self, question: AssessmentRequest, window: Window) -> History:
         user = question.user_id
         recent = [
             one

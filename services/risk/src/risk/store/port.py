@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from payment_schemas.ids import PaymentId
-from risk.domain import Assessment, History, Question, Result
+from risk.domain import Assessment, AssessmentRequest, History, Result
 
 TABLE = "assessment"
 LISTED = 100
@@ -54,7 +54,7 @@ class Assessments(Protocol):
         ...
 
     async def histories(
-        self, questions: Sequence[Question], window: Window
+        self, questions: Sequence[AssessmentRequest], window: Window
     ) -> Mapping[PaymentId, History]:
         """Return what is known for each question, all as of one moment."""
         ...

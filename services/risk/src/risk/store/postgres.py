@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from payment_schemas.ids import PaymentId
-from risk.domain import Assessed, Assessment, Expired, History, Question, Waiting
+from risk.domain import Assessed, Assessment, AssessmentRequest, Expired, History, Waiting
 from risk.store.port import (
     COUNTED,
     FORGOTTEN,
@@ -22,13 +22,13 @@ from service_runtime.postgres import PostgresTransaction, json_rows
 from service_runtime.work_table import PostgresWorkTable
 
 
-def assessment_table() -> PostgresWorkTable[Question]:
+def assessment_table() -> PostgresWorkTable[AssessmentRequest]:
     """Return the work table of questions that wait for an answer."""
     return PostgresWorkTable(TABLE, _question)
 
 
-def _question(row: Mapping[str, Any]) -> Question:
-    return Question(
+def _question(row: Mapping[str, Any]) -> AssessmentRequest:
+    return AssessmentRequest(
         PaymentId(row["id"]),
         row["user_id"],
         row["transaction_id"],
@@ -44,7 +44,7 @@ def _question(row: Mapping[str, Any]) -> Question:
 
 def _row(assessment: Assessment) -> dict[str, Any]:
     question = assessment.question
-    row = {name: getattr(question, name) for name in Question.__slots__}
+    row = {name: getattr(question, name) for name in AssessmentRequest.__slots__}
     row["id"] = row.pop("payment_id")
     match assessment:
         case Waiting(_, due_at, trace):
@@ -98,7 +98,7 @@ class PostgresAssessments:
         )
 
     async def histories(
-        self, questions: Sequence[Question], window: Window
+        self, questions: Sequence[AssessmentRequest], window: Window
     ) -> Mapping[PaymentId, History]:
         found = await self._tx.rows(
             """select asked.id,

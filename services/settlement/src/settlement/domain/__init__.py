@@ -3,7 +3,7 @@
 from settlement.domain.instruction import (
     BATCH_ROWS,
     FINAL,
-    Answer,
+    BankResponse,
     Decision,
     Instruction,
     Kind,
@@ -21,7 +21,7 @@ from settlement.domain.instruction import (
 __all__ = [
     "BATCH_ROWS",
     "FINAL",
-    "Answer",
+    "BankResponse",
     "Decision",
     "Instruction",
     "Kind",

@@ -61,7 +61,7 @@ _OUTCOMES = {Kind.ACCEPTED: Status.SETTLED, Kind.REJECTED: Status.REJECTED}
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class BankResponse:
     """A bank's answer to one transfer."""
 
     kind: Kind
@@ -173,7 +173,9 @@ def begin(instruction: Instruction, now: datetime) -> Instruction:
     return _moved(asked, Status.SENDING) if instruction.status is Status.QUEUED else asked
 
 
-def after_answer(before: Instruction, answer: Answer, now: datetime, policy: Policy) -> Decision:
+def after_answer(
+    before: Instruction, answer: BankResponse, now: datetime, policy: Policy
+) -> Decision:
     """Decide what the bank's answer makes of an instruction.
 
     `before` is the instruction as it was before `begin`; the table names it as it was after.
@@ -228,7 +230,7 @@ def after_answer(before: Instruction, answer: Answer, now: datetime, policy: Pol
     return decision
 
 
-def conclude(instruction: Instruction, answer: Answer) -> Decision:
+def conclude(instruction: Instruction, answer: BankResponse) -> Decision:
     """Decide what ACCEPTED or REJECTED makes of an instruction without an outcome."""
     moved = replace(
         _moved(instruction, _OUTCOMES[answer.kind]),
@@ -265,7 +267,7 @@ def _in_doubt(instruction: Instruction, now: datetime, policy: Policy) -> Decisi
 
 
 def _unusable(
-    before: Instruction, begun: Instruction, answer: Answer, now: datetime, policy: Policy
+    before: Instruction, begun: Instruction, answer: BankResponse, now: datetime, policy: Policy
 ) -> Decision:
     """The bank answers, and nobody can use what it says: past its window a person must ask it."""
     since = before.unusable_since or now
@@ -308,7 +310,9 @@ def _undone(before: Instruction, begun: Instruction, now: datetime, policy: Poli
     return back if begun.status is before.status else _moved(back, before.status, tries=back.tries)
 
 
-def _halved(before: Instruction, begun: Instruction, answer: Answer, now: datetime) -> Instruction:
+def _halved(
+    before: Instruction, begun: Instruction, answer: BankResponse, now: datetime
+) -> Instruction:
     """Ask the same again in a message half as large."""
     rows = max(1, answer.together // 2)
     return replace(
@@ -321,7 +325,7 @@ def _later(instruction: Instruction, now: datetime, policy: Policy) -> Instructi
     return replace(instruction, tries=tries, due_at=policy.after(tries, now))
 
 
-def _contradicts(instruction: Instruction, answer: Answer) -> bool:
+def _contradicts(instruction: Instruction, answer: BankResponse) -> bool:
     return _OUTCOMES.get(answer.kind, instruction.status) is not instruction.status
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from payment_schemas.events.record import AuditRecorded
-from settlement.domain.instruction import FINAL, Answer, Decision, Instruction, Kind, Status
+from settlement.domain.instruction import FINAL, BankResponse, Decision, Instruction, Kind, Status
 from settlement.domain.statements import BREAKS, Break, Finding
 
 CASES = uuid5(NAMESPACE_URL, "urn:countersign:reconciliation-case")
@@ -149,7 +149,9 @@ _WHY = {
 _ANOTHER = "its bank has refused every message of ours, and yet has its UETR: another transfer"
 
 
-def noticed(before: Instruction, decision: Decision, answer: Answer, now: datetime) -> list[Case]:
+def noticed(
+    before: Instruction, decision: Decision, answer: BankResponse, now: datetime
+) -> list[Case]:
     """Return the case that a step of an instruction calls for, if any."""
     after = decision.state
     if decision.is_late:
@@ -201,11 +203,11 @@ def resolve(
     return _resolved(case, wanted)
 
 
-def word_of(case: Case) -> Answer | None:
+def outcome_of(case: Case) -> BankResponse | None:
     """Return what takes the place of the bank's word once a case is resolved, if anything does."""
     if case.status is not CaseStatus.RESOLVED or case.resolution not in _WORD:
         return None
-    return Answer(_WORD[case.resolution], reason="reconciled")
+    return BankResponse(_WORD[case.resolution], reason="reconciled")
 
 
 def audited(case: Case, actor: str) -> AuditRecorded:

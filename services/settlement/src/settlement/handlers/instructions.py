@@ -10,7 +10,15 @@ from service_runtime.errors import Rejected
 from service_runtime.logs import Log
 from service_runtime.messages import Batch, Due, Emit, Events, Received
 from settlement.clients import PartnerBank
-from settlement.domain import Answer, Decision, Instruction, Policy, after_answer, begin, instruct
+from settlement.domain import (
+    BankResponse,
+    Decision,
+    Instruction,
+    Policy,
+    after_answer,
+    begin,
+    instruct,
+)
 from settlement.domain import partner_of as route
 from settlement.domain.reconciliation import (
     SERVICE,
@@ -29,7 +37,7 @@ _durations = metrics.histogram("payment_settlement_duration", "Confirmed to sett
 _late = metrics.counter("late_answers", "Definite answers that contradict an outcome.")
 
 Requests = Batch[Received[SettlementRequested]]
-DueInstructions = Batch[Due[Instruction], Answer]
+DueInstructions = Batch[Due[Instruction], BankResponse]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +72,13 @@ async def on_due_instructions_claimed(batch: DueInstructions, instructions: Inst
         await instructions.begin(changed)
 
 
-async def send(batch: DueInstructions, bank: PartnerBank) -> Mapping[UUID, Answer]:
+async def send(batch: DueInstructions, bank: PartnerBank) -> Mapping[UUID, BankResponse]:
     """Send what is due to one partner."""
     answers = await bank.send([item.row for item in batch])
     return {item.cause.id: answers[item.row.uetr] for item in batch}
 
 
-async def send_once(batch: DueInstructions, bank: PartnerBank) -> Mapping[UUID, Answer]:
+async def send_once(batch: DueInstructions, bank: PartnerBank) -> Mapping[UUID, BankResponse]:
     """Send what is due to a bank that books each message; ask about what it may have had before.
 
     What is due for sending may have been sent when the partner was still taken for idempotent.
@@ -82,7 +90,7 @@ async def send_once(batch: DueInstructions, bank: PartnerBank) -> Mapping[UUID, 
     return {item.cause.id: answers[item.row.uetr] for item in batch}
 
 
-async def enquire(batch: DueInstructions, bank: PartnerBank) -> Mapping[UUID, Answer]:
+async def enquire(batch: DueInstructions, bank: PartnerBank) -> Mapping[UUID, BankResponse]:
     """Ask one partner how transfers stand."""
     answers = await bank.enquire([item.row for item in batch])
     return {item.cause.id: answers[item.row.uetr] for item in batch}
@@ -97,7 +105,7 @@ async def on_due_instructions(
     cases: list[Case] = []
     answered: list[Instruction] = []
     for item in batch:
-        answer = batch.found[item.cause.id]
+        answer = batch.lookups[item.cause.id]
         decision = after_answer(item.row, answer, batch.now, policy)
         _observe(decision, batch)
         changed.append(decision.state)

@@ -12,7 +12,7 @@ from service_runtime import metrics
 from service_runtime.clock import Clock
 from service_runtime.errors import ServiceError, Unavailable
 from service_runtime.logs import Log
-from service_runtime.messages import Cause, Emit, Outgoing
+from service_runtime.messages import Cause, Emit, ProducerRecord
 from settlement.clients import PartnerBank
 from settlement.domain.reconciliation import (
     SERVICE,
@@ -32,7 +32,7 @@ from settlement.domain.statements import (
 )
 from settlement.store import Cases, Settled
 
-Keep = Callable[[Callable[[Any], Awaitable[Sequence[Outgoing]]]], Awaitable[None]]
+RunInTransaction = Callable[[Callable[[Any], Awaitable[Sequence[ProducerRecord]]]], Awaitable[None]]
 """Commits what a function writes, with the records that it returns."""
 
 PAGE_ROWS = 1000
@@ -97,12 +97,12 @@ class Reconciliation:
         self,
         banks: Mapping[str, PartnerBank],
         store: Callable[[Any], Cases],
-        keep: Keep,
+        run_in_transaction: RunInTransaction,
         clock: Clock,
     ) -> None:
         self._banks = banks
         self._store = store
-        self._keep = keep
+        self._run_in_transaction = run_in_transaction
         self._clock = clock
         self._unresolved: dict[str, float] = {}
         metrics.gauge("reconciliation_cases", "Unresolved, by kind.", lambda: self._unresolved)
@@ -128,17 +128,17 @@ class Reconciliation:
 
     async def count(self) -> None:
         """Count the unresolved cases: they are opened by whoever hears from a bank, too."""
-        await self._keep(self._count)
+        await self._run_in_transaction(self._count)
 
     async def _unread(self, partner: str, today: date) -> list[date]:
         """Return yesterday, today, and days before that were never read when they were over."""
         oldest, found = today - MOST_DAYS * _DAY, set[date]()
 
-        async def look(tx: Any) -> Sequence[Outgoing]:
+        async def look(tx: Any) -> Sequence[ProducerRecord]:
             found.update(await self._store(tx).days_read(partner, oldest))
             return ()
 
-        await self._keep(look)
+        await self._run_in_transaction(look)
         yesterday = today - _DAY
         days = (today - back * _DAY for back in range((today - min(found | {yesterday})).days + 1))
         return sorted(day for day in days if day >= yesterday or day not in found)
@@ -153,7 +153,7 @@ class Reconciliation:
         try:
             await self._read(report)
             await self._search(report, started_at)
-            await self._keep(partial(self._finish, report, started_at))
+            await self._run_in_transaction(partial(self._finish, report, started_at))
         except Unavailable:
             _runs.add(1, {"partner": partner, "result": "unread"})
             raise
@@ -167,7 +167,7 @@ class Reconciliation:
         for _ in range(MOST_PAGES):
             page = await self._banks[report.partner].statement(report.day, after)
             if bookings := reading.bookings(page.entries):
-                await self._keep(partial(self._compare, report, bookings))
+                await self._run_in_transaction(partial(self._compare, report, bookings))
             if page.behind is None:
                 return
             if page.behind == after:
@@ -177,7 +177,7 @@ class Reconciliation:
 
     async def _compare(
         self, report: Report, bookings: Sequence[Booking], tx: Any
-    ) -> Sequence[Outgoing]:
+    ) -> Sequence[ProducerRecord]:
         """Judge each transfer on a page by all that its partner has ever booked under its UETR."""
         cases, uetrs = self._store(tx), sorted({one.entry.uetr for one in bookings})
         ours = await cases.known(uetrs)
@@ -201,22 +201,22 @@ class Reconciliation:
         until = min(begin + _DAY, started_at)
         settled = Settled(report.partner, begin, until)
         found: list[bool] = []
-        await self._keep(partial(self._look, settled, found))
+        await self._run_in_transaction(partial(self._look, settled, found))
         if not found:
             return
         await self._read(Report(report.partner, report.day - _DAY))
         after: list[UUID] = [_FIRST]
         while after:
-            await self._keep(partial(self._miss, report, settled, after))
+            await self._run_in_transaction(partial(self._miss, report, settled, after))
 
-    async def _look(self, settled: Settled, found: list[bool], tx: Any) -> Sequence[Outgoing]:
+    async def _look(self, settled: Settled, found: list[bool], tx: Any) -> Sequence[ProducerRecord]:
         if await self._store(tx).unbooked(settled, _FIRST, 1):
             found.append(True)
         return ()
 
     async def _miss(
         self, report: Report, settled: Settled, after: list[UUID], tx: Any
-    ) -> Sequence[Outgoing]:
+    ) -> Sequence[ProducerRecord]:
         cases = self._store(tx)
         missing = await cases.unbooked(settled, after.pop(), PAGE_ROWS)
         if len(missing) == PAGE_ROWS:
@@ -226,7 +226,7 @@ class Reconciliation:
 
     async def _review(
         self, report: Report, cases: Cases, uetrs: Iterable[UUID], found: Sequence[Case]
-    ) -> Sequence[Outgoing]:
+    ) -> Sequence[ProducerRecord]:
         """Open a case for each break that has none, and close those whose break is gone."""
         known = await cases.about(report.partner, uetrs)
         review = reviewed(found, known, f"explained by the statement of {report.day}")
@@ -237,11 +237,11 @@ class Reconciliation:
         report.closed += len(review.explained)
         return told_of([*new, *review.explained], SERVICE, self._clock.now())
 
-    async def _finish(self, report: Report, read_at: datetime, tx: Any) -> Sequence[Outgoing]:
+    async def _finish(self, report: Report, read_at: datetime, tx: Any) -> Sequence[ProducerRecord]:
         await self._store(tx).note_read(report.partner, report.day, read_at)
         return await self._count(tx)
 
-    async def _count(self, tx: Any) -> Sequence[Outgoing]:
+    async def _count(self, tx: Any) -> Sequence[ProducerRecord]:
         counts = await self._store(tx).counts()
         # A kind that is gone shows as none, not as what it was.
         self._unresolved = dict.fromkeys(self._unresolved, 0.0) | {
@@ -261,7 +261,7 @@ def step_of(case: Case, actor: str) -> Emit:
     return Emit(audited(case, actor), Cause(case.id, discriminator=str(case.version)))
 
 
-def told_of(cases: Iterable[Case], actor: str, now: datetime) -> Sequence[Outgoing]:
+def told_of(cases: Iterable[Case], actor: str, now: datetime) -> Sequence[ProducerRecord]:
     """Return the records that tell of the cases' last steps."""
     return [step_of(case, actor).outgoing(SERVICE, now) for case in cases]
 

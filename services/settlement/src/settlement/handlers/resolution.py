@@ -7,11 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from service_runtime.clock import Clock
-from service_runtime.messages import Cause, Emit, Outgoing
+from service_runtime.messages import Cause, Emit, ProducerRecord
 from settlement.domain import Instruction, begin, conclude
-from settlement.domain.reconciliation import SERVICE, Case, Proposal, Refused, resolve, word_of
+from settlement.domain.reconciliation import SERVICE, Case, Proposal, Refused, outcome_of, resolve
 from settlement.domain.statements import is_moved
-from settlement.handlers.reconciliation import Keep, told_of
+from settlement.handlers.reconciliation import RunInTransaction, told_of
 from settlement.store import Cases
 
 Resolved = Case | Refused | None
@@ -23,18 +23,18 @@ class Resolutions:
     """Decides cases, each in one transaction."""
 
     store: Callable[[Any], Cases]
-    keep: Keep
+    run_in_transaction: RunInTransaction
     clock: Clock
 
     async def resolve(self, case_id: UUID, wanted: Proposal) -> Resolved:
         """Propose or confirm what becomes of a case. Raises Unavailable: nothing has happened."""
         found: list[Resolved] = []
-        await self.keep(partial(self._resolve, case_id, wanted, found))
+        await self.run_in_transaction(partial(self._resolve, case_id, wanted, found))
         return found[-1]
 
     async def _resolve(
         self, case_id: UUID, wanted: Proposal, found: list[Resolved], tx: Any
-    ) -> Sequence[Outgoing]:
+    ) -> Sequence[ProducerRecord]:
         cases = self.store(tx)
         # First the transfer, taken from any worker: from here on nobody else decides what becomes
         # of it. Workers, too, lock the transfer first and its cases after it.
@@ -53,9 +53,11 @@ class Resolutions:
         moved = await self._move(cases, decided, ours)
         return [*moved, *told_of([decided], wanted.actor, self.clock.now())]
 
-    async def _move(self, cases: Cases, case: Case, ours: Instruction | None) -> Sequence[Outgoing]:
+    async def _move(
+        self, cases: Cases, case: Case, ours: Instruction | None
+    ) -> Sequence[ProducerRecord]:
         """Do to the instruction what the bank's own word would have done."""
-        word, now = word_of(case), self.clock.now()
+        word, now = outcome_of(case), self.clock.now()
         if word is None or ours is None:
             return ()
         decision = conclude(begin(ours, now), word)

@@ -26,21 +26,21 @@ class NoAnswer(Unavailable):
     reason = "no_answer"
 
 
-class NotAsked(Unavailable):
+class RequestNotSent(Unavailable):
     """Nothing was sent: the breaker is open or no connection came about."""
 
     reason = "not_asked"
 
 
 @dataclass(frozen=True, slots=True)
-class OutsideAnswer:
+class HttpResponse:
     """A status that is neither a redirection nor a fault of theirs, and the JSON with it."""
 
     status: int
     body: Any
 
 
-class OutsideClient:
+class HttpClient:
     """Talks JSON to one dependency, entered at start and closed at stop."""
 
     def __init__(
@@ -79,25 +79,25 @@ class OutsideClient:
             await self._session.close()
 
     @property
-    def shut(self) -> bool:
+    def is_open(self) -> bool:
         """Whether a call now would not be sent, because the breaker is open."""
-        return self._breaker.is_shut(time.monotonic())
+        return self._breaker.is_open(time.monotonic())
 
     async def post(
         self, path: str, body: Any, headers: Mapping[str, str] | None = None
-    ) -> OutsideAnswer:
-        """Send JSON; raise NotAsked or NoAnswer where nothing usable came back."""
+    ) -> HttpResponse:
+        """Send JSON; raise RequestNotSent or NoAnswer where nothing usable came back."""
         return await self._guarded("POST", path, orjson.dumps(body), headers)
 
-    async def get(self, path: str) -> OutsideAnswer:
-        """Ask for JSON; raise NotAsked or NoAnswer where nothing usable came back."""
+    async def get(self, path: str) -> HttpResponse:
+        """Ask for JSON; raise RequestNotSent or NoAnswer where nothing usable came back."""
         return await self._guarded("GET", path, None, None)
 
     async def _guarded(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str] | None
-    ) -> OutsideAnswer:
+    ) -> HttpResponse:
         if not self._breaker.admits(time.monotonic()):
-            raise NotAsked(f"{self._name}: breaker open")
+            raise RequestNotSent(f"{self._name}: breaker open")
         ok: bool | None = None
         try:
             answer = await self._ask(method, path, body, headers)
@@ -111,9 +111,9 @@ class OutsideClient:
 
     async def _ask(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str] | None
-    ) -> OutsideAnswer:
+    ) -> HttpResponse:
         if self._session is None:
-            raise NotAsked(f"{self._name}: not started")
+            raise RequestNotSent(f"{self._name}: not started")
         try:
             with tracing.calling(f"{method} {self._name}", **{"server.name": self._name}) as trace:
                 async with self._session.request(
@@ -123,9 +123,9 @@ class OutsideClient:
                     headers={**(headers or {}), **trace},
                     allow_redirects=False,
                 ) as response:
-                    return OutsideAnswer(response.status, await self._read(response))
+                    return HttpResponse(response.status, await self._read(response))
         except aiohttp.ClientConnectorError as error:
-            raise NotAsked(f"{self._name}: {type(error).__name__}") from None
+            raise RequestNotSent(f"{self._name}: {type(error).__name__}") from None
         except (TimeoutError, aiohttp.ClientError) as error:
             raise NoAnswer(f"{self._name}: {type(error).__name__}") from None
 

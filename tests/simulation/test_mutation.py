@@ -1,8 +1,8 @@
 """Each planted bug is caught: a checker that finds nothing in them is worth nothing."""
 
 import pytest
+from mutation import hunt
 from planted_bugs import BUGS
-from teeth import hunt
 
 SEEDS = 400
 RARE = {
@@ -11,7 +11,7 @@ RARE = {
     "not found taken as rejected",
     "new uetr on retry",
 }
-"""Shown by `make teeth` alone: they take longer than a test may."""
+"""Shown by `make mutation-test` alone: they take longer than a test may."""
 
 
 @pytest.mark.parametrize(

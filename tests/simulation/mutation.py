@@ -1,4 +1,4 @@
-"""`make teeth`: plants each bug and says which invariant has caught it, and where."""
+"""`make mutation-test`: plants each bug and says which invariant has caught it, and where."""
 
 import sys
 from collections.abc import Iterator

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from bench.floor import _shares, _steps, _transactions
+from bench.baseline import _shares, _steps, _transactions
 from bench.workload import Table, Workload, _carried, _outbox_rows
 from local_stack.topics import load_topics
 

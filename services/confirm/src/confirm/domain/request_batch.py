@@ -7,14 +7,14 @@ from datetime import datetime
 from confirm.domain.decision import Decision
 from confirm.domain.ledger import Account
 from confirm.domain.payment import Payment, Policy
-from confirm.domain.requests import Drawn, create, on_request, refusal
+from confirm.domain.requests import PaymentIdentifiers, create, on_request, refusal
 from payment_schemas.answers import Answer
 from payment_schemas.events.confirmation import ConfirmRequested
 from payment_schemas.ids import PaymentId, RequestId, payment_id_of
 
 
 @dataclass(slots=True)
-class Conversation:
+class RequestBatch:
     """The payments that a batch speaks of, found by transaction and by key, as they change.
 
     A payment that the batch itself creates is hidden from earlier requests that are refused: a
@@ -31,7 +31,7 @@ class Conversation:
     _new: dict[RequestId, Decision] = field(default_factory=dict)
 
     def candidates(
-        self, requests: Iterable[ConfirmRequested], draw: Callable[[], Drawn]
+        self, requests: Iterable[ConfirmRequested], draw: Callable[[], PaymentIdentifiers]
     ) -> list[Decision]:
         """Return what the requests would create, as far as is known yet.
 

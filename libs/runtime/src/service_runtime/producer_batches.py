@@ -14,8 +14,8 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 from aiokafka.partitioner import murmur2
 
 from service_runtime.errors import Rejected, Unavailable
-from service_runtime.messages import Outgoing
-from service_runtime.ports import Parcel
+from service_runtime.messages import ProducerRecord
+from service_runtime.ports import ProducerBatch
 
 MAX_REQUEST_BYTES = 2 * 1024 * 1024
 NO_LEADER = -1
@@ -27,10 +27,10 @@ HandOver = Callable[
 """Lets the producer of the moment send; the future ends when the broker has it."""
 
 
-async def packed(
-    producer: AIOKafkaProducer, hand_over: HandOver, records: Sequence[Outgoing]
-) -> list[Parcel]:
-    """Pack records in order; what cannot be sent is a parcel that says so when it is sent."""
+async def build_batches(
+    producer: AIOKafkaProducer, hand_over: HandOver, records: Sequence[ProducerRecord]
+) -> list[ProducerBatch]:
+    """Pack records in order; what cannot be sent is a batch that says so when it is sent."""
     topics = {record.topic for record in records}
     counts = {topic: await _partitions_of(producer, topic) for topic in topics}
     unknown = [at for at, record in enumerate(records) if not counts[record.topic]]
@@ -47,9 +47,13 @@ async def packed(
             batches.append(batch)
             filling[partition] = batch
     refused = [
-        Parcel([at], partial(_refuse, records[at].topic), records[at].topic) for at in unknown
+        ProducerBatch([at], partial(_refuse, records[at].topic), records[at].topic)
+        for at in unknown
     ]
-    return [*(Parcel(batch.places, batch.send, batch.lane) for batch in batches), *refused]
+    return [
+        *(ProducerBatch(batch.indices, batch.send, batch.ordering_key) for batch in batches),
+        *refused,
+    ]
 
 
 class _Batch:
@@ -58,21 +62,21 @@ class _Batch:
     def __init__(
         self, producer: AIOKafkaProducer, hand_over: HandOver, partition: TopicPartition
     ) -> None:
-        self.places: list[int] = []
-        self.lane = f"{partition.topic}/{partition.partition}"
+        self.indices: list[int] = []
+        self.ordering_key = f"{partition.topic}/{partition.partition}"
         self._producer = producer
-        self._hand_over = hand_over
+        self._publish = hand_over
         self._builder = producer.create_batch()
         self._partition = partition
         self._largest = 0
 
-    def add(self, place: int, record: Outgoing) -> bool:
+    def add(self, place: int, record: ProducerRecord) -> bool:
         """Add a record where it fits; the first one always does."""
         added = self._builder.append(
             timestamp=None, key=record.key, value=record.value, headers=list(record.headers)
         )
         if added is not None:
-            self.places.append(place)
+            self.indices.append(place)
             self._largest = max(self._largest, added.size)
         return added is not None
 
@@ -85,14 +89,14 @@ class _Batch:
         if self._largest > MAX_REQUEST_BYTES:
             raise Rejected(f"{self._partition.topic}: record too large")
         if _leader(self._producer, self._partition) is None:
-            raise Unavailable(f"{self.lane}: no leader")
+            raise Unavailable(f"{self.ordering_key}: no leader")
         topic, partition = self._partition
-        return await self._hand_over(
+        return await self._publish(
             lambda producer: producer.send_batch(self._builder, topic, partition=partition)
         )
 
 
-async def leader_of(producer: AIOKafkaProducer, record: Outgoing) -> int | None:
+async def leader_of(producer: AIOKafkaProducer, record: ProducerRecord) -> int | None:
     """Return the broker that leads the record's partition; None where there is none now."""
     partitions = await _partitions_of(producer, record.topic)
     if not partitions:
@@ -120,7 +124,7 @@ async def _refuse(topic: str) -> asyncio.Future[Any]:
     raise Rejected(f"{topic}: the broker knows no such topic")
 
 
-def _partition_of(record: Outgoing, partitions: int) -> int:
+def _partition_of(record: ProducerRecord, partitions: int) -> int:
     """Return the partition that every Kafka client would choose for the key."""
     if record.partition is not None:
         return record.partition

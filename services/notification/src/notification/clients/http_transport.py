@@ -19,7 +19,7 @@ class Answer:
     headers: Mapping[str, str]
 
 
-class Wire:
+class HttpTransport:
     """HTTP with deadlines, kept connections, bounded answers, no redirects, no proxies, no retries.
 
     Safe to share between threads.

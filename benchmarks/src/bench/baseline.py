@@ -32,7 +32,7 @@ Step = tuple[sql.Composed, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Floor:
+class Baseline:
     """What Kafka and PostgreSQL alone can do."""
 
     payments: int
@@ -44,7 +44,7 @@ class Floor:
         return self.payments / self.seconds
 
 
-def lay(system: System, workload: Workload) -> Floor:
+def lay(system: System, workload: Workload) -> Baseline:
     """Stop the services, make empty tables and topics like theirs, and drive them."""
     _stop_services(system)
     for schema in SCHEMAS:
@@ -82,7 +82,7 @@ def _make_tables(system: System, schema: str, tables: Iterable[Table]) -> None:
                 cursor.execute(fill.format(twin, source))
 
 
-async def _drive(system: System, workload: Workload) -> Floor:
+async def _drive(system: System, workload: Workload) -> Baseline:
     batches = workload.payments // BATCH_PAYMENTS
     work = [list(_transactions(workload.tables, number, batches)) for number in range(batches)]
     numbers = iter(range(batches))
@@ -105,7 +105,7 @@ async def _drive(system: System, workload: Workload) -> Floor:
         raise BenchmarkError(f"the floor took over {WITHIN_S} s; next: see Kafka's log") from None
     finally:
         await producer.stop()
-    return Floor(workload.payments, elapsed_since(start_s))
+    return Baseline(workload.payments, elapsed_since(start_s))
 
 
 async def _worker(
