@@ -7,6 +7,7 @@ stand-ins for the images of registries (root, on Debian); nothing of it is left 
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -27,6 +28,8 @@ _SETUP_WITHIN_S = 600
 
 def main() -> int:
     asked = arguments()
+    # An exception undoes what was made; a signal alone would not.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         if asked.inside:
             return inside(asked)

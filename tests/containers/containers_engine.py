@@ -16,6 +16,7 @@ from pathlib import Path
 
 from containers_tools import Tools, command
 
+from local_stack.errors import StackError
 from local_stack.waiting import wait_until
 
 _ENGINE_WITHIN_S = 60
@@ -64,6 +65,7 @@ def engine(found: Tools, scratch: Path) -> Iterator[dict[str, str]]:
     command(["ip", "link", "set", "lo", "up"])
     if _UNIFIED.is_mount():
         command(["umount", str(_UNIFIED)])
+    _find_libraries(found, scratch)
     environment = found.environment() | {"DOCKER_HOST": f"unix://{scratch}/docker.sock"}
     log = scratch / "engine.log"
     with log.open("w") as output:
@@ -78,6 +80,17 @@ def engine(found: Tools, scratch: Path) -> Iterator[dict[str, str]]:
     finally:
         process.terminate()
         process.wait(_ENGINE_WITHIN_S)
+
+
+def _find_libraries(found: Tools, scratch: Path) -> None:
+    """Show the linker the unpacked libraries, in these namespaces alone.
+
+    A variable would not do: buildah starts itself again with none.
+    """
+    names, index = scratch / "ld.so.conf", scratch / "ld.so.cache"
+    names.write_text(f"include /etc/ld.so.conf\n{found.libraries}\n")
+    command(["ldconfig", "-X", "-f", str(names), "-C", str(index)])
+    command(["mount", "--bind", str(index), "/etc/ld.so.cache"])
 
 
 def _choices(scratch: Path) -> list[str]:
@@ -110,4 +123,7 @@ def containers(environment: dict[str, str], project: str) -> dict[str, dict[str,
 
 def kill(container: dict[str, object]) -> None:
     """SIGKILL its first process, as the kernel does; `docker kill` would be a wish to stop."""
-    os.kill(container["State"]["Pid"], signal.SIGKILL)
+    try:
+        os.kill(container["State"]["Pid"], signal.SIGKILL)
+    except OSError as error:
+        raise StackError(f"kills need root on the engine's own machine: {error}") from None

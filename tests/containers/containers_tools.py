@@ -14,7 +14,7 @@ from pathlib import Path
 
 from local_stack.errors import StackError
 from local_stack.layout import cache_folder
-from local_stack.telemetry.building import Source, Tell, alone, build
+from local_stack.telemetry.building import Source, Tell, alone, build, forget_sources
 
 PACKAGES = ("docker.io", "buildah", "mmdebstrap", "iptables", "tini")
 # Compose drives an engine of version 20.10, which is Debian's, and wants Buildx 0.17 or newer.
@@ -42,14 +42,16 @@ class Tools:
     root: Path
     plugins: Path
 
+    @property
+    def libraries(self) -> Path:
+        return self.root / "usr/lib/x86_64-linux-gnu"
+
     def environment(self) -> dict[str, str]:
         """What finds them, before the system's own."""
-        libraries = self.root / "usr/lib/x86_64-linux-gnu"
         folders = [self.root / "usr/sbin", self.root / "usr/bin"]
         return os.environ | {
             "PATH": ":".join([*map(str, folders), os.environ["PATH"]]),
-            "LD_LIBRARY_PATH": str(libraries),
-            "XTABLES_LIBDIR": str(libraries / "xtables"),
+            "XTABLES_LIBDIR": str(self.libraries / "xtables"),
             "DOCKER_CONFIG": str(self.plugins),
         }
 
@@ -94,8 +96,13 @@ def _unpack(root: Path, tell: Tell) -> None:
 def plugins(tell: Tell) -> Path:
     """A configuration of the `docker` command that holds the two plugins."""
     folder = cached("plugins", COMPOSE.version, BUILDX.version)
+    were_built = COMPOSE.binary.exists() and BUILDX.binary.exists()
     programs = {"docker-compose": build(COMPOSE, tell), "docker-buildx": build(BUILDX, tell)}
+    if not were_built:
+        forget_sources()
     (folder / "cli-plugins").mkdir(parents=True, exist_ok=True)
+    # buildah takes the variable for a place of passwords, and wants the file.
+    (folder / "config.json").write_text("{}\n")
     for name, program in programs.items():
         link = folder / "cli-plugins" / name
         link.unlink(missing_ok=True)
