@@ -1,9 +1,12 @@
 # Every command that people and CI use; the same ones, so that they agree.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up restart down status logs reset observe observe-down test simulate teeth chaos chaos-full test-observability bench bench-floor bench-long bench-smoke check format generate release-schemas
+.PHONY: help setup demo up restart down status logs reset observe observe-down test simulate teeth chaos chaos-full test-observability test-containers test-containers-short bench bench-floor bench-long bench-smoke check format generate release-schemas
 
 PYTHON := .venv/bin/python
 STACK_COMMAND := $(PYTHON) -m local_stack
+
+# These start the stack natively, whatever engine answers; so the set-up installs what that needs.
+test-observability chaos chaos-full bench bench-floor bench-long bench-smoke: export STACK := native
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +49,12 @@ test-observability: export WITH_BROWSER := 1
 test-observability: setup ## alert rules, dashboards, pages and staged faults, on a stack that is observed
 	@$(STACK_COMMAND) observe-tools
 	@$(PYTHON) -m pytest -m observability tests/observability $(T)
+
+test-containers: setup ## what users with Docker do, on the engine that answers or on one started here
+	@$(PYTHON) tests/containers
+
+test-containers-short: setup ## the same, images and demonstration only
+	@$(PYTHON) tests/containers --short
 
 simulate: setup ## run all services on virtual time, with crashes and faults; SEEDS=n FIRST=n
 	@OTEL_SDK_DISABLED=true $(PYTHON) tests/simulation $(if $(SEEDS),--seeds $(SEEDS)) \

@@ -11,6 +11,7 @@ say() { printf '%s\n' "$*"; }
 fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
+[ "$(uname -s)" = Linux ] || fail "this runs on Linux: use a virtual machine (README.md, prerequisites)"
 has flock || fail "flock is missing: install the package util-linux"
 exec 9<"$root/deploy/local/bootstrap.sh"
 flock -w 900 9 || fail "another set-up of this checkout has not ended after 15 minutes"

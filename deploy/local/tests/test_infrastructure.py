@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import psycopg
@@ -14,10 +15,13 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from local_stack import orphans
+from local_stack.credentials import Credentials
 from local_stack.discovery import find_stack
 from local_stack.errors import StackError
+from local_stack.inventory import load_inventory
 from local_stack.layout import Layout, default_data_folder
 from local_stack.ports import is_listening
+from local_stack.preparation import prepare_database
 from local_stack.programs import Program
 from local_stack.readiness import last_lines
 from local_stack.stack import Stack
@@ -84,6 +88,15 @@ def test_a_wrong_password_is_refused(infrastructure):
         psycopg.connect(dsn)
 
 
+def test_a_database_of_other_secrets_is_called_that_at_once(infrastructure, tmp_path):
+    other = Credentials(tmp_path / "secrets")
+    other.make(load_inventory())
+    begin = time.monotonic()
+    with pytest.raises(StackError, match=r"refuses the password of postgres"):
+        prepare_database(infrastructure.postgres, other, load_inventory(), print)
+    assert time.monotonic() - begin < 10
+
+
 async def test_every_topic_of_the_list_is_there_with_its_partitions_and_limits(infrastructure):
     for topic in load_topics()[:4]:
         settings, partitions = await _topic_settings(infrastructure.kafka, topic.name)
@@ -134,6 +147,7 @@ async def _partitions(bootstrap, name, count):
     return False
 
 
+@pytest.mark.native
 def test_a_killed_server_comes_back_by_itself(stack):
     before = stack.pid("redis")
     os.kill(before, signal.SIGKILL)
@@ -147,6 +161,7 @@ def test_a_killed_server_comes_back_by_itself(stack):
     wait_until(is_back, seconds=10, otherwise="redis did not come back")
 
 
+@pytest.mark.native
 def test_a_second_start_changes_nothing(stack):
     before = {name: stack.pid(name) for name in ("kafka", "postgres", "redis")}
     Stack(stack.ports.offset).start_infrastructure()
@@ -159,6 +174,7 @@ def test_other_processes_find_the_stack_by_its_offset(stack):
     assert is_listening(int(found.kafka.rpartition(":")[2]))
 
 
+@pytest.mark.native
 def test_a_taken_port_is_named_with_its_holder(stack):
     """The same ports in another data folder: as another checkout would ask for them."""
     other = Stack(stack.ports.offset, default_data_folder(0).with_name("other-checkout"))
@@ -171,6 +187,7 @@ def test_a_taken_port_is_named_with_its_holder(stack):
         other.reset()
 
 
+@pytest.mark.native
 def test_a_stopped_stack_leaves_no_process_and_no_socket():
     stack = Stack(15_000)
     stack.reset()

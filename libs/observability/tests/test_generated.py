@@ -14,6 +14,7 @@ from observability.generate import DASHBOARDS, dashboard_text, generated_files
 from observability.rules import rule_files
 from observability.timing import Timing, seconds_of
 
+ALERTING = ["rules/alerts.rules.yml", "grafana/provisioning/alerting/rules.yaml"]
 SPECIFIED = [
     "Transactions a minute",
     "OTP success and failure",
@@ -90,6 +91,13 @@ def test_every_alert_has_a_runbook_of_four_headings(alert):
     assert text.startswith(f"# {alert.name}\n")
     headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
     assert headings == ["What it means", "Look first", "Commands", "Ways out"]
+
+
+@pytest.mark.parametrize("path", ALERTING)
+def test_an_alert_carries_an_address_that_can_be_opened_from_anywhere(path):
+    text = (CHECKOUT / "deploy/observability" / path).read_text()
+    urls = set(re.findall(r"runbook_url: (\S+)", text))
+    assert urls == {f"http://localhost:3030/runbooks/{one.name}" for one in alerts(Timing())}
 
 
 def test_no_runbook_is_left_over():

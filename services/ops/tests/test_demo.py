@@ -4,10 +4,14 @@ from decimal import Decimal
 
 import pytest
 
+from local_stack.discovery import RunningStack
+from ops.clients.addresses import find_addresses
 from ops.clients.confirmation import exit_code_of
-from ops.clients.system import Reply
-from ops.demo.requests import MOST_ASKED, body_of, faults_of
+from ops.clients.system import Reply, System
+from ops.demo.__main__ import show_where
+from ops.demo.requests import MOST_ASKED, Run, body_of, faults_of
 from ops.demo.scenarios import CODE, SCENARIOS, SHOWN, Cast, Step
+from ops.demo.screen import Screen
 
 CAST = Cast("abcde")
 PRINTED = ("tx-987", "abc-123", "acc-1", "usr-456")
@@ -78,3 +82,11 @@ DONE = {"status": "SUCCESS", "reference": "R"}
 def test_an_answer_that_differs_is_noticed(step, answer, before, faults):
     first = reply(text=before) if before else None
     assert len(faults_of(step, answer, first)) == faults
+
+
+def test_with_containers_it_says_how_to_sign_in_at_grafana(capsys, monkeypatch):
+    running = RunningStack("compose", "", "", "", "/secrets", {})
+    monkeypatch.setattr("local_stack.discovery.find_stack", lambda _: running)
+    with System(find_addresses({})) as system:
+        show_where(Run(system, Screen(), CAST))
+    assert "admin, password: cat /secrets/grafana-admin" in capsys.readouterr().out

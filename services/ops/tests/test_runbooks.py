@@ -4,11 +4,14 @@ import re
 import shlex
 from pathlib import Path
 
+import httpx
 import pytest
 import typer
+from fastapi import FastAPI
 from typer.core import TyperGroup
 
 from ops.command.main import app
+from ops.routes import router
 
 UsageError = typer.BadParameter.__base__
 
@@ -32,6 +35,25 @@ def parse(line):
 @pytest.mark.parametrize("line", TYPED)
 def test_a_command_of_a_runbook_is_one(line):
     parse(line)
+
+
+@pytest.mark.parametrize("name", [path.stem for path in RUNBOOKS.glob("*.md")])
+async def test_ops_serves_the_runbook_that_an_alert_names(name):
+    answer = await ask(name)
+    assert answer.text == (RUNBOOKS / f"{name}.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["Unknown", "..%2F..%2Fsizing"])
+async def test_ops_serves_no_other_file(name):
+    assert (await ask(name)).status_code == 404
+
+
+async def ask(name):
+    served = FastAPI()
+    served.include_router(router(RUNBOOKS))
+    transport = httpx.ASGITransport(app=served)
+    async with httpx.AsyncClient(transport=transport, base_url="http://ops") as client:
+        return await client.get(f"/runbooks/{name}")
 
 
 def test_every_command_that_heals_stands_in_a_runbook():

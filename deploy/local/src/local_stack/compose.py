@@ -25,6 +25,8 @@ _HEADER = (
 _MARK = re.compile(r"\{\{(image|port):([a-z_]+)\}\}")
 _SECRETS_FOLDER = "${SECRETS_FOLDER:?start with make up, or set it to the folder of secrets}"
 _FIRST_JOB = "prepare"
+# Else an engine keeps every line until the disk is full.
+_LOGGING = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
 
 
 def compose_text(inventory: Inventory) -> str:
@@ -42,10 +44,21 @@ def compose_document(inventory: Inventory) -> dict[str, Any]:
         document["services"][service.name] = _container(inventory, service, environment)
         if STATE_FOLDER in environment.values():
             document["volumes"][_volume(service)] = {}
+    _finish(document["services"])
     document["secrets"] = {
         name: {"file": _SECRETS_FOLDER + "/" + name} for name in secret_names(inventory)
     }
     return document
+
+
+def _finish(containers: Mapping[str, dict[str, Any]]) -> None:
+    """Bound every container's log; let one container of each image build it."""
+    built: set[str] = set()
+    for container in containers.values():
+        container["logging"] = dict(_LOGGING)
+        if container["image"] in built:
+            container.pop("build", None)
+        built.add(container["image"])
 
 
 def compose_place() -> Place:
@@ -93,8 +106,7 @@ def _first_job(inventory: Inventory) -> dict[str, Any]:
         "image": "countersign/prepare",
         "build": {"context": ".", "dockerfile": "deploy/Dockerfile", "target": _FIRST_JOB},
         "command": ["python", "-m", "local_stack", "prepare", *places],
-        "environment": {"PROFILE": "${PROFILE:-dev}"},
-        "restart": "on-failure:5",
+        "environment": {"PROFILE": "${PROFILE-dev}"},
         "secrets": [ADMIN_PASSWORD, MONITOR_PASSWORD, *(password_name(name) for name in passwords)],
         "depends_on": {name: {"condition": "service_healthy"} for name in ("kafka", "postgres")},
         "deploy": _limits("1", "256M"),
@@ -143,9 +155,12 @@ def _hardened() -> dict[str, Any]:
 def _changeable(
     inventory: Inventory, service: Service, environment: Mapping[str, str]
 ) -> dict[str, str | None]:
-    """Compose reads the user's changes itself: `${NAME:-default}`, or a bare NAME."""
+    """Compose reads the user's changes itself: `${NAME-default}`, or a bare NAME.
+
+    What the user has set to nothing stays nothing, as it does natively.
+    """
     defaults = {
-        name: "${" + name + ":-" + value + "}" if name in inventory.options else value
+        name: "${" + name + "-" + value + "}" if name in inventory.options else value
         for name, value in environment.items()
     }
     return {**dict.fromkeys((*service.options, *inventory.options)), **defaults}

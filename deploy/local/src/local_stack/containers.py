@@ -3,9 +3,14 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from local_stack import discovery, readiness
+import yaml
+
+from local_stack import container_states, discovery, readiness
+from local_stack.compose import COMPOSE_FILE, compose_document
 from local_stack.credentials import Credentials
 from local_stack.discovery import RunningStack
 from local_stack.errors import StackError
@@ -14,6 +19,11 @@ from local_stack.layout import CHECKOUT, Layout, default_data_folder
 
 _READY_WITHIN_S = 180
 _COMMAND_WITHIN_S = 1800
+_ASK_WITHIN_S = 30
+_NO_PLUGIN = (
+    "`docker` has no `compose` command: install Docker's Compose plugin (docker-compose-plugin),"
+    " or set STACK=native"
+)
 
 
 class ComposeStack:
@@ -24,18 +34,24 @@ class ComposeStack:
         self.layout = Layout(default_data_folder(0))
         self._credentials = Credentials(self.layout.secrets)
 
+    @property
+    def project(self) -> str:
+        """The project's name: one for each folder, as the secrets are."""
+        return f"countersign-{self.layout.root.parent.name}"
+
     def up(self, services: Sequence[str] = ()) -> None:
-        """Build and start the containers and wait until they are healthy."""
+        """Build and start the containers and wait until all of them are well."""
         for name in services:
             self.inventory.service(name)
-        self.layout.make()
         self._credentials.make(self.inventory)
-        self._compose("up", "--detach", "--build", *services)
+        _make_readable(_mounted_files())
+        self._compose("build", *builders(services))
+        self._start("up", "--detach", *services)
         stack = self.description()
         discovery.describe(self.layout, stack)
         names = services or stack.urls
-        urls = {name: stack.url(name) for name in names}
-        readiness.wait_for_all(urls, self.layout.logs, print, seconds=_READY_WITHIN_S)
+        self._wait_for({name: stack.url(name) for name in names})
+        print(f"ready; for `docker compose` by hand:\n{self._exports()}")
 
     def down(self) -> None:
         """Stop and remove the containers; volumes stay."""
@@ -49,7 +65,12 @@ class ComposeStack:
 
     def restart(self, services: Sequence[str]) -> None:
         """Build the images again and replace the containers of these services (of all)."""
-        self._compose("up", "--detach", "--build", "--force-recreate", *services)
+        for name in services:
+            self.inventory.service(name)
+        self._compose("build", *builders(services))
+        self._start("up", "--detach", "--force-recreate", *services)
+        stack = self.description()
+        self._wait_for({name: stack.url(name) for name in services or stack.urls})
 
     def status(self) -> None:
         self._compose("ps", "--all")
@@ -72,14 +93,91 @@ class ComposeStack:
             },
         )
 
+    def _start(self, *arguments: str) -> None:
+        """Start containers. Raises StackError with the logs of those that failed."""
+        try:
+            self._compose(*arguments)
+        except StackError as error:
+            failed = container_states.reports(self._states(), self._last_lines)
+            raise StackError("\n".join([str(error), *failed])) from None
+
+    def _wait_for(self, urls: Mapping[str, str]) -> None:
+        container_states.Watch(self._states, self._last_lines).wait(_READY_WITHIN_S)
+        readiness.wait_for_all(urls, self._last_lines, print, seconds=_READY_WITHIN_S)
+
+    def _states(self) -> list[container_states.Container]:
+        ids = self._ask("compose", "ps", "--all", "--quiet").split()
+        return container_states.parse(self._ask("inspect", *ids)) if ids else []
+
+    def _last_lines(self, name: str) -> str:
+        count = str(readiness.LOG_LINES)
+        return self._ask("compose", "logs", "--no-log-prefix", "--tail", count, name).rstrip()
+
+    def _exports(self) -> str:
+        return "\n".join(f"export {name}={value}" for name, value in self._settings().items())
+
+    def _settings(self) -> dict[str, str]:
+        """What docker-compose.yml asks of its environment."""
+        return {"COMPOSE_PROJECT_NAME": self.project, "SECRETS_FOLDER": str(self.layout.secrets)}
+
     def _compose(self, *arguments: str) -> None:
-        settings = os.environ | {"SECRETS_FOLDER": str(self.layout.secrets)}
+        _require_plugin()
         done = subprocess.run(
             ["docker", "compose", *arguments],
             check=False,
             cwd=CHECKOUT,
-            env=settings,
+            env=os.environ | self._settings(),
             timeout=None if "--follow" in arguments else _COMMAND_WITHIN_S,
         )
         if done.returncode != 0:
             raise StackError(f"docker compose {arguments[0]} failed")
+
+    def _ask(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["docker", *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=CHECKOUT,
+            env=os.environ | self._settings(),
+            timeout=_ASK_WITHIN_S,
+        )
+        # A program may write its log to either.
+        return done.stdout or done.stderr
+
+
+def builders(services: Iterable[str]) -> list[str]:
+    """Who builds the images that these services need: none named means all."""
+    containers = compose_document(load_inventory())["services"]
+    wanted = {containers[name]["image"] for name in [*services, "prepare"]}
+    if not services:
+        return []
+    return [name for name, one in containers.items() if "build" in one and one["image"] in wanted]
+
+
+def _require_plugin() -> None:
+    asked = subprocess.run(
+        ["docker", "compose", "version"], check=False, capture_output=True, timeout=_ASK_WITHIN_S
+    )
+    if asked.returncode != 0:
+        raise StackError(_NO_PLUGIN)
+
+
+def _mounted_files() -> Iterator[Path]:
+    """Every file of the checkout that a container sees."""
+    containers: Mapping[str, Any] = yaml.safe_load(COMPOSE_FILE.read_text())["services"]
+    for container in containers.values():
+        for volume in container.get("volumes", ()):
+            if volume.startswith("./"):
+                source = CHECKOUT / volume.partition(":")[0]
+                yield source
+                yield from source.rglob("*")
+
+
+def _make_readable(paths: Iterable[Path]) -> None:
+    """Let a container's own user read them: after `umask 077` only their owner may."""
+    for path in paths:
+        mode = path.stat().st_mode
+        readable = mode | (0o555 if path.is_dir() else 0o444)
+        if mode != readable:
+            path.chmod(readable)

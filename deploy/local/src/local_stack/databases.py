@@ -49,7 +49,13 @@ def is_ready(address: str, credentials: Credentials) -> bool:
     """Whether the server takes connections."""
     try:
         psycopg.connect(admin_dsn(address, credentials, ADMIN), connect_timeout=1).close()
-    except psycopg.OperationalError:
+    except psycopg.OperationalError as error:
+        # libpq gives a failed connection no SQLSTATE (28P01); waiting does not mend this one.
+        if "password authentication failed" in str(error):
+            raise StackError(
+                f"PostgreSQL at {address} refuses the password of {ADMIN}: its data was made with"
+                " other secrets. Bring their folder back, or remove both with `make reset`"
+            ) from None
         return False
     return True
 

@@ -2,6 +2,7 @@
 
 import textwrap
 
+from local_stack.compose import compose_place
 from local_stack.environment import Environments, Place
 from local_stack.inventory import Inventory
 from local_stack.layout import CHECKOUT
@@ -52,9 +53,13 @@ def _entry(inventory: Inventory, name: str, readers: dict[str, list[str]]) -> st
 
 
 def _example(inventory: Inventory, name: str, readers: list[str]) -> str:
-    """The value that its first reader is given on this machine; empty for an option."""
-    found = Environments(inventory, _local_place(inventory)).of(readers[0])
-    return found.get(name, "")
+    """The value that its first reader is given on this machine; empty for an option.
+
+    What a user copies to .env holds inside a container, too: an address of this machine would not.
+    """
+    found = Environments(inventory, _local_place(inventory)).of(readers[0]).get(name, "")
+    inside = Environments(inventory, compose_place()).of(readers[0]).get(name, "")
+    return found if found == inside or name not in inventory.options else ""
 
 
 def _local_place(inventory: Inventory) -> Place:

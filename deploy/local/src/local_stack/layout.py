@@ -21,8 +21,12 @@ def is_root() -> bool:
 
 def default_data_folder(offset: int) -> Path:
     """The data folder of this checkout's stack at a port offset."""
-    checkout = hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:16]
-    return _data_root() / checkout / f"ports+{offset}"
+    return data_home(CHECKOUT) / f"ports+{offset}"
+
+
+def data_home(checkout: Path) -> Path:
+    """The folder of all data folders of a checkout."""
+    return _data_root() / hashlib.sha256(str(checkout).encode()).hexdigest()[:16]
 
 
 def cache_folder() -> Path:

@@ -10,7 +10,7 @@ from local_stack.errors import StackError
 from local_stack.waiting import wait_until
 
 _ASK_WITHIN_S = 2
-_LOG_LINES = 15
+LOG_LINES = 15
 
 
 def is_ready(url: str) -> bool:
@@ -38,7 +38,11 @@ def _ask(url: str, path: str = "/ready") -> tuple[int, str]:
 
 
 def wait_for_all(
-    urls: Mapping[str, str], logs: Path, tell: Callable[[str], None], *, seconds: float
+    urls: Mapping[str, str],
+    last_lines_of: Callable[[str], str],
+    tell: Callable[[str], None],
+    *,
+    seconds: float,
 ) -> None:
     """Wait until every process (name -> address) is ready, telling of each.
 
@@ -54,17 +58,17 @@ def wait_for_all(
     try:
         wait_until(all_ready, seconds=seconds, otherwise="not ready", pause_s=0.1)
     except StackError as error:
-        raise StackError(f"{error}: " + "\n".join(_reports(waiting, logs))) from None
+        raise StackError(f"{error}: " + "\n".join(_reports(waiting, last_lines_of))) from None
 
 
-def _reports(waiting: Mapping[str, str], logs: Path) -> Iterable[str]:
+def _reports(waiting: Mapping[str, str], last_lines_of: Callable[[str], str]) -> Iterable[str]:
     for name, url in waiting.items():
         status, body = _ask(url)
         answer = json.dumps(body[:300]) if status else "no answer"
-        yield f"{name} ({answer}); its log ends:\n{last_lines(logs / f'{name}.log')}"
+        yield f"{name} ({answer}); its log ends:\n{last_lines_of(name)}"
 
 
-def last_lines(log: Path, count: int = _LOG_LINES) -> str:
+def last_lines(log: Path, count: int = LOG_LINES) -> str:
     """The end of a log, or a word that there is none."""
     if not log.exists():
         return "(no log)"

@@ -236,7 +236,13 @@ class Stack:
             for one in services
             for instance, url in enumerate(self._environments().urls(one.name))
         }
-        readiness.wait_for_all(urls, self.layout.logs, self.tell, seconds=self.ready_within_s)
+        logs = self.layout.logs
+        readiness.wait_for_all(
+            urls,
+            lambda name: readiness.last_lines(logs / f"{name}.log"),
+            self.tell,
+            seconds=self.ready_within_s,
+        )
 
     def _remove_surplus(self, services: Iterable[Service]) -> None:
         """Stop the instances beyond what is now asked for."""

@@ -7,9 +7,12 @@ given the same expressions, so that it can notify.
 from dataclasses import dataclass
 from typing import Literal
 
+from local_stack.inventory import load_inventory
 from observability.objectives import AVAILABILITY, FAST, LATENCY, SLOW, burning
 from observability.timing import Timing
 
+RUNBOOKS = f"http://localhost:{load_inventory().service('ops').port}/runbooks"
+"""Whoever moves ops behind another address writes it here and generates the rules."""
 SIGNALS = ("spans", "metric_points", "log_records")
 COLLECTOR = '{job="otel-collector"}'
 
@@ -28,6 +31,11 @@ class Alert:
     def runbook(self) -> str:
         """The file that says what to do."""
         return f"docs/runbooks/{self.name}.md"
+
+    @property
+    def runbook_url(self) -> str:
+        """Where it is read: ops serves them."""
+        return f"{RUNBOOKS}/{self.name}"
 
 
 def alerts(timing: Timing) -> list[Alert]:

@@ -43,7 +43,7 @@ def _rule(one: Alert) -> dict[str, Any]:
         "noDataState": "OK",
         "execErrState": "Error",
         "labels": {"severity": one.severity},
-        "annotations": {"summary": _doubled(summary), "runbook_url": one.runbook},
+        "annotations": {"summary": _doubled(summary), "runbook_url": one.runbook_url},
         "data": [_query(one.expr), _whatever_is_returned()],
     }
 

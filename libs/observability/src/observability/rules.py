@@ -75,7 +75,7 @@ def _alert(one: Alert) -> dict[str, Any]:
         "expr": one.expr,
         "for": one.hold,
         "labels": {"severity": one.severity},
-        "annotations": {"summary": one.summary, "runbook_url": one.runbook},
+        "annotations": {"summary": one.summary, "runbook_url": one.runbook_url},
     }
 
 

@@ -16,12 +16,21 @@ from local_stack.engine import chosen_kind
 from local_stack.errors import StackError
 from local_stack.layout import default_data_folder
 from local_stack.stack import Stack, silent
+from testkit.containers import ContainerStack
 
 DEFAULT_OFFSET = 10_000
 
 
 WHOLE_SYSTEM_FURTHER = 1_300
 """The whole system has a stack of its own: what other tests leave in topics is not its business."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what judges the native servers where the servers are containers; say so."""
+    native = [item for item in items if item.get_closest_marker("native")]
+    if native and chosen_kind() == "compose":
+        config.hook.pytest_deselected(items=native)
+        items[:] = [item for item in items if item not in native]
 
 
 @pytest.fixture(scope="session")
@@ -45,18 +54,11 @@ def fresh_stack(
     """Start Kafka, PostgreSQL and Redis with nothing in them; stop them at the end."""
     with ExitStack() as undo:
         undo.enter_context(only_run(offset))
-        fresh = Stack(offset, overrides=overrides, tell=tell)
+        kind = ContainerStack if chosen_kind() == "compose" else Stack
+        fresh = kind(offset, overrides=overrides, tell=tell)
         fresh.reset()
         undo.callback(fresh.stop)
-        if chosen_kind() == "compose":
-            # Not at the top: without an engine nobody pays for the import.
-            from testkit.containers import start_containers  # noqa: PLC0415
-
-            fresh.credentials.make(fresh.inventory)
-            start_containers(fresh, undo)
-            fresh.adopt_infrastructure()
-        else:
-            fresh.start_infrastructure()
+        fresh.start_infrastructure()
         yield fresh
 
 

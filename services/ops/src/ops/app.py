@@ -4,6 +4,7 @@ from ops.check.conservation import Conservation
 from ops.check.sources import Sources
 from ops.clients.addresses import Addresses
 from ops.clients.system import System
+from ops.routes import router
 from ops.settings import Settings
 from ops.watch import Times, Watch
 from service_runtime.clock import SystemClock
@@ -29,4 +30,6 @@ def build(settings: Settings) -> Process:
     )
     # No dependency makes it unready: an owner that does not answer is what it is there to tell.
     policy = HttpPolicy(guard=Credentials.in_production(settings))
-    return Process("ops", create_app("ops", {}, clock, policy), loops=[watch.run])
+    app = create_app("ops", {}, clock, policy)
+    app.include_router(router())
+    return Process("ops", app, loops=[watch.run])

@@ -37,6 +37,8 @@ class Source:
     version: str
     package: str
     tags: str = ""
+    variable: str = ""
+    """The Go variable that holds the program's version, where it must know it."""
 
     @property
     def binary(self) -> Path:
@@ -75,7 +77,8 @@ def build(source: Source, tell: Tell) -> Path:
 def _build(source: Source, tell: Tell) -> None:
     folder = module_folder(source.module, source.version)
     draft = source.binary.with_suffix(".draft")
-    command = ["build", "-v", "-trimpath", "-ldflags=-s -w", f"-tags={source.tags}"]
+    stamp = f" -X {source.variable}={source.version}" if source.variable else ""
+    command = ["build", "-v", "-trimpath", f"-ldflags=-s -w{stamp}", f"-tags={source.tags}"]
     run_go([*command, "-o", str(draft), source.package], folder, source.binary.name, tell)
     draft.rename(source.binary)
 

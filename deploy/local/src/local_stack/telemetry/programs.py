@@ -72,10 +72,15 @@ def promtool(tell: Tell) -> Path:
 
 def collector(tell: Tell) -> Path:
     """A collector with exactly the components of its configuration."""
-    recipe = hashlib.sha256(_BUILDER_FILE.read_bytes()).hexdigest()[:12]
-    binary = built_folder() / f"otelcol-{recipe}"
+    binary = collector_binary()
     alone("go", lambda: not binary.exists(), lambda: _make_collector(binary, tell))
     return binary
+
+
+def collector_binary() -> Path:
+    """Where it lies once it is built."""
+    recipe = hashlib.sha256(_BUILDER_FILE.read_bytes()).hexdigest()[:12]
+    return built_folder() / f"otelcol-{recipe}"
 
 
 def _make_collector(binary: Path, tell: Tell) -> None:

@@ -46,6 +46,8 @@ class Addresses:
     """Where a trace is shown; its id is appended."""
     pages: Mapping[str, str] = field(default_factory=dict)
     """Where what observes the system shows it, by name."""
+    sign_in: str = ""
+    """How to sign in where looking is not enough: at Grafana, to change dashboards."""
 
     def url(self, name: str) -> str:
         """Return the address of a process; raise NotAskedError, saying how to make it known."""
@@ -93,7 +95,12 @@ def find_addresses(environment: Mapping[str, str], offset: int = 0) -> Addresses
         environment.get("INTERNAL_CREDENTIAL_FILE") or stack.get("credential_file", ""),
         environment.get("TRACES_URL") or stack.get("traces", ""),
         stack.get("pages", {}),
+        stack.get("sign_in", ""),
     )
+
+
+def _sign_in(password: Path, kind: str) -> str:
+    return f"admin, password: cat {password}" if kind == "compose" else ""
 
 
 def _admin_urls(text: str) -> dict[str, str]:
@@ -140,4 +147,5 @@ def _stack(offset: int) -> dict[str, Any]:
         "credential_file": str(credential),
         "traces": pages.get("jaeger", "") + _TRACE.get(found.kind, ""),
         "pages": pages,
+        "sign_in": _sign_in(found.credentials.path("grafana-admin"), found.kind),
     }

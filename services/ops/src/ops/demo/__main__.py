@@ -49,16 +49,18 @@ def _play(system: System) -> int:
     show_messages(run, SCENARIOS)
     show_balances(run, SCENARIOS)
     show_log(run, SHOWN)
-    _show_where(run)
+    show_where(run)
     run.screen.end(run.faults, time.monotonic() - started)
     return 1 if run.faults else 0
 
 
-def _show_where(run: Run) -> None:
+def show_where(run: Run) -> None:
     """Print where to look, and what to type."""
     run.screen.part("Where to look")
     pages = pages_of(run.system.addresses, SystemClock().now().date())
     rows = [(page.title, page.url) for page in pages if answers(page)]
+    if run.system.addresses.sign_in:
+        rows.append(("to change dashboards", run.system.addresses.sign_in))
     shown = run.cast.transaction(SHOWN)
     commands = [
         ("all about a payment", f".venv/bin/countersign show {shown}"),

@@ -1,0 +1,108 @@
+"""What became of containers: which are well, which are not, and the end of the logs of those."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from local_stack.errors import StackError
+from local_stack.waiting import wait_until
+
+_LOOK_EVERY_S = 1.0
+_STEADY_LOOKS = 5
+_MOST_RESTARTS = 3
+"""While we look. A container that somebody killed last week still counts that one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container, by its service's name; `health` is empty where nothing asks for it."""
+
+    name: str
+    status: str
+    health: str
+    exit_code: int
+    restarts: int
+
+    @property
+    def is_well(self) -> bool:
+        if self.status == "exited":
+            return self.exit_code == 0
+        return self.status == "running" and self.health in {"", "healthy"}
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it is not going to be well by itself."""
+        return not self.is_well and (self.status in {"exited", "dead"} or self.restarts > 0)
+
+    @property
+    def description(self) -> str:
+        if self.status == "exited":
+            return f"exited with status {self.exit_code}"
+        again = f", restarted {self.restarts} times" if self.restarts else ""
+        return (self.health or self.status) + again
+
+
+def parse(text: str) -> list[Container]:
+    """Read what `docker inspect` prints."""
+    return [
+        Container(
+            name=one["Config"]["Labels"]["com.docker.compose.service"],
+            status=one["State"]["Status"],
+            health=one["State"].get("Health", {}).get("Status", ""),
+            exit_code=one["State"]["ExitCode"],
+            restarts=one["RestartCount"],
+        )
+        for one in json.loads(text)
+    ]
+
+
+def reports(containers: Iterable[Container], last_lines: Callable[[str], str]) -> list[str]:
+    """Each container that is not well, with what is the matter and the end of its log."""
+    unwell = [one for one in containers if not one.is_well]
+    failed = [one for one in unwell if one.has_failed]
+    return [_report(one, last_lines) for one in failed or unwell]
+
+
+def _report(one: Container, last_lines: Callable[[str], str]) -> str:
+    return f"{one.name} ({one.description}); its log ends:\n{last_lines(one.name)}"
+
+
+class Watch:
+    """Looks at containers until all are well and none restarts again and again."""
+
+    def __init__(
+        self, look: Callable[[], Sequence[Container]], last_lines: Callable[[str], str]
+    ) -> None:
+        self._look = look
+        self._last_lines = last_lines
+        self._first: dict[str, int] = {}
+        self._last: Sequence[Container] = ()
+        self._same_looks = 0
+
+    def wait(self, seconds: float) -> None:
+        """Raise StackError, naming those that are not well and the end of their logs."""
+        try:
+            wait_until(self.is_over, seconds=seconds, otherwise="not well", pause_s=_LOOK_EVERY_S)
+        except _RestartingError:
+            raise
+        except StackError as error:
+            lines = reports(self._last, self._last_lines)
+            raise StackError("\n".join([f"{error}:", *lines])) from None
+
+    def is_over(self) -> bool:
+        """Look once; whether all are well. Raises StackError where one restarts for ever."""
+        before, self._last = self._last, self._look()
+        for one in self._last:
+            if one.restarts - self._first.setdefault(one.name, one.restarts) >= _MOST_RESTARTS:
+                report = _report(one, self._last_lines)
+                raise _RestartingError(f"restarts again and again: {report}")
+        self._same_looks = self._same_looks + 1 if before == self._last else 0
+        if not all(one.is_well for one in self._last):
+            return False
+        # One that nobody asks how it is may be up for a moment between two failures.
+        doubtful = any(one.restarts and not one.health for one in self._last)
+        return not doubtful or self._same_looks >= _STEADY_LOOKS
+
+
+class _RestartingError(StackError):
+    """One container restarts: waiting is no use."""

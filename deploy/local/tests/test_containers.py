@@ -1,0 +1,126 @@
+"""The stack in containers, as far as it can be judged without an engine: `docker` is a script."""
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from local_stack import container_states, containers, layout
+from local_stack.container_states import Container, Watch
+from local_stack.containers import ComposeStack, builders
+from local_stack.errors import StackError
+
+WELL = Container("gateway", "running", "healthy", 0, 0)
+
+
+def _described(service, state, restarts=0):
+    labels = {"com.docker.compose.service": service}
+    return {"Config": {"Labels": labels}, "State": state, "RestartCount": restarts}
+
+
+@pytest.fixture
+def docker(tmp_path, monkeypatch):
+    """Put a `docker` first in the path: it runs these lines of shell and logs its calls."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(layout, "_data_root", lambda: tmp_path / "data")
+    calls = tmp_path / "calls"
+
+    def write(lines):
+        program = tmp_path / "docker"
+        program.write_text(f'#!/bin/sh\necho "$COMPOSE_PROJECT_NAME $*" >>{calls}\n{lines}\n')
+        program.chmod(0o755)
+        return calls
+
+    return write
+
+
+def test_each_folder_has_a_project_of_its_own_as_it_has_secrets(monkeypatch):
+    first = ComposeStack()
+    monkeypatch.setattr(layout, "CHECKOUT", Path("/elsewhere/countersign"))
+    second = ComposeStack()
+    assert first.project != second.project
+    assert first.layout.secrets != second.layout.secrets
+
+
+def test_every_command_names_the_folders_project(docker):
+    calls = docker("exit 0")
+    stack = ComposeStack()
+    stack.down()
+    stack.reset()
+    for call in calls.read_text().splitlines():
+        assert call.startswith(f"{stack.project} ") or "compose version" in call
+
+
+def test_a_docker_without_compose_is_called_that_in_one_sentence(docker):
+    docker("echo \"docker: 'compose' is not a docker command.\" >&2; exit 1")
+    with pytest.raises(StackError, match=r"no `compose` command: install .*, or set STACK=native$"):
+        ComposeStack().up()
+
+
+def test_a_start_that_fails_ends_with_the_log_of_what_failed(docker, tmp_path):
+    states = [
+        _described("prepare", {"Status": "exited", "ExitCode": 1}),
+        _described("gateway", {"Status": "created", "ExitCode": 0}),
+    ]
+    (tmp_path / "states.json").write_text(json.dumps(states))
+    docker(
+        f"""case "$*" in
+        "compose up"*) exit 1 ;;
+        "compose ps"*) echo 1234 ;;
+        inspect*) cat {tmp_path}/states.json ;;
+        "compose logs"*prepare) echo "error: PostgreSQL refuses the password" >&2 ;;
+        esac"""
+    )
+    with pytest.raises(StackError) as caught:
+        ComposeStack().up()
+    assert "prepare (exited with status 1); its log ends:" in str(caught.value)
+    assert "refuses the password" in str(caught.value)
+    assert "gateway" not in str(caught.value)
+
+
+def test_a_container_that_restarts_for_ever_fails_the_start(monkeypatch):
+    monkeypatch.setattr(container_states, "_LOOK_EVERY_S", 0.001)
+    looks = ([WELL, Container("grafana", "restarting", "", 1, count)] for count in range(99))
+    with pytest.raises(StackError, match=r"again and again: grafana \(.*\nno such plugin"):
+        Watch(lambda: next(looks), lambda _: "no such plugin").wait(10)
+
+
+def test_a_container_that_is_up_between_two_failures_is_not_taken_for_well(monkeypatch):
+    monkeypatch.setattr(container_states, "_LOOK_EVERY_S", 0.001)
+    looks = ([Container("otel-collector", "running", "", 0, 7 + count)] for count in range(99))
+    with pytest.raises(StackError, match=r"again and again: otel-collector"):
+        Watch(lambda: next(looks), lambda _: "").wait(10)
+
+
+def test_a_container_that_was_killed_last_week_is_well(monkeypatch):
+    monkeypatch.setattr(container_states, "_LOOK_EVERY_S", 0.001)
+    killed = [WELL, Container("otel-collector", "running", "", 0, 7)]
+    Watch(lambda: killed, lambda _: "").wait(10)
+
+
+def test_a_container_that_does_not_become_well_is_named_with_its_log(monkeypatch):
+    monkeypatch.setattr(container_states, "_LOOK_EVERY_S", 0.001)
+    ill = [WELL, Container("confirm", "running", "unhealthy", 0, 0)]
+    with pytest.raises(StackError, match=r"confirm \(unhealthy\); its log ends:\nno broker"):
+        Watch(lambda: ill, lambda _: "no broker").wait(0.01)
+
+
+def test_a_job_that_has_ended_well_is_well():
+    assert Container("prepare", "exited", "", 0, 0).is_well
+    assert not Container("prepare", "exited", "", 1, 0).is_well
+
+
+def test_a_service_that_another_builds_the_image_of_is_built_with_it():
+    assert builders(["kyc"]) == ["prepare", "ofac"]
+    assert builders([]) == []
+
+
+def test_what_containers_mount_is_readable_after_umask_077(tmp_path):
+    folder = tmp_path / "rules"
+    folder.mkdir(mode=0o700)
+    (folder / "alerts.yml").touch(mode=0o600)
+    containers._make_readable([folder, folder / "alerts.yml"])
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+    assert stat.S_IMODE((folder / "alerts.yml").stat().st_mode) == 0o644

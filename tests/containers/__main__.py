@@ -1,0 +1,138 @@
+"""`make test-containers`: what users with Docker do, on a real engine; `--short` for CI.
+
+Where an engine answers, it is used. Else one is started here, in namespaces of its own, with
+stand-ins for the images of registries (root, on Debian); nothing of it is left at the end.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import containers_builders
+from containers_engine import engine, run_inside
+from containers_images import gather, load
+from containers_scenario import Clone, short, step, whole
+from containers_tools import Tools, command, tools
+
+from local_stack.engine import engine_answers
+from local_stack.errors import StackError
+from local_stack.layout import CHECKOUT, cache_folder, data_home
+
+_SETUP_WITHIN_S = 600
+
+
+def main() -> int:
+    asked = arguments()
+    # An exception undoes what was made; a signal alone would not.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        if asked.inside:
+            return inside(asked)
+        return outside(asked)
+    except StackError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make test-containers", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="images and demonstration only")
+    parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def outside(asked: argparse.Namespace) -> int:
+    """Make the clones while package registries can be reached; then run."""
+    folder = cache_folder() / "containers"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="run-", dir=folder) as name, ExitStack() as undo:
+        scratch = Path(name)
+        with step("clones"):
+            for clone in ("first",) if asked.short else ("first", "second"):
+                undo.callback(shutil.rmtree, data_home(scratch / clone), ignore_errors=True)
+                copy_checkout(scratch / clone)
+        if engine_answers():
+            play(asked, scratch, dict(os.environ), None)
+            return 0
+        with step("tools and stand-ins of images"):
+            found = tools(tell)
+            gather(scratch, found, tell)
+        flags = ["--short"] if asked.short else []
+        return run_inside(found, scratch, [__file__, "--inside", str(scratch), *flags])
+
+
+def copy_checkout(folder: Path) -> None:
+    """Copy the working tree as `git clone` under `umask 077` would, and set it up."""
+    before = os.umask(0o077)
+    try:
+        listed = command(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=CHECKOUT)
+        for name in filter(None, listed.split("\0")):
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(CHECKOUT / name, target)
+            target.chmod((CHECKOUT / name).stat().st_mode & 0o700)
+        environment = clone_environment(dict(os.environ))
+        command(["make", "setup"], cwd=folder, env=environment, timeout=_SETUP_WITHIN_S)
+    finally:
+        os.umask(before)
+
+
+def clone_environment(environment: dict[str, str]) -> dict[str, str]:
+    """What commands in a clone are told: containers, and nothing of the make that runs us."""
+    passed = {key: value for key, value in environment.items() if not key.startswith("MAKE")}
+    return passed | {"STACK": "compose"}
+
+
+def inside(asked: argparse.Namespace) -> int:
+    """In the namespaces: start the engine and play."""
+    scratch: Path = asked.inside
+    found = tools(tell)
+    with engine(found, scratch) as environment:
+        with step("stand-ins of images"):
+            load(scratch, environment)
+        play(asked, scratch, environment, found)
+    return 0
+
+
+def play(
+    asked: argparse.Namespace, scratch: Path, environment: dict[str, str], found: Tools | None
+) -> None:
+    """Do what users do; at the end no container of ours is left, whatever happened."""
+    first, second = (
+        Clone(scratch / name, clone_environment(environment)) for name in ("first", "second")
+    )
+    try:
+        short(first)
+        build_otherwise(first, scratch, found)
+        if asked.short:
+            first.make("reset")
+        else:
+            whole(first, second)
+    finally:
+        for clone in (first, second):
+            if clone.folder.exists():
+                clone.make("reset")
+
+
+def build_otherwise(clone: Clone, scratch: Path, found: Tools | None) -> None:
+    """The builders that Compose does not use."""
+    with step("the classic builder"):
+        containers_builders.classic(clone)
+    if found is None:
+        print("-- buildah: left out where the engine is the user's")
+        return
+    with step("buildah"):
+        containers_builders.buildah(clone, found, scratch)
+
+
+def tell(line: str) -> None:
+    print(f"   {line}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

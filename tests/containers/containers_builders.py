@@ -1,0 +1,53 @@
+"""The other builders of a Dockerfile: buildah, and Docker's classic one."""
+
+import json
+from pathlib import Path
+
+from containers_images import python_image
+from containers_scenario import Clone
+from containers_tools import Tools, command
+
+from local_stack.compose import compose_document
+from local_stack.inventory import load_inventory
+
+_BUILD_WITHIN_S = 600
+
+
+def builds() -> dict[str, list[str]]:
+    """Each image of ours and what its build is told."""
+    found = {}
+    for container in compose_document(load_inventory())["services"].values():
+        if build := container.get("build"):
+            arguments = [
+                f"--build-arg={key}={value}" for key, value in build.get("args", {}).items()
+            ]
+            found[container["image"]] = [f"--target={build['target']}", *arguments]
+    return found
+
+
+def classic(clone: Clone) -> None:
+    """Build one image with the builder that engines had before BuildKit."""
+    image, arguments = next(iter(builds().items()))
+    words = ["docker", "build", "-q", "-f", "deploy/Dockerfile", "-t", f"{image}:classic"]
+    environment = clone.environment | {"DOCKER_BUILDKIT": "0"}
+    command([*words, *arguments, "."], cwd=clone.folder, env=environment, timeout=_BUILD_WITHIN_S)
+
+
+def buildah(clone: Clone, found: Tools, scratch: Path) -> None:
+    """Build every image without an engine, on the base that the engine holds."""
+    base = scratch / "base.tar"
+    command(["docker", "save", "-o", str(base), python_image()], env=clone.environment)
+    policy = scratch / "policy.json"
+    policy.write_text(json.dumps({"default": [{"type": "insecureAcceptAnything"}]}))
+    store = ["buildah", f"--root={scratch}/buildah", f"--runroot={scratch}/buildah-run"]
+    environment = found.environment() | {"TMPDIR": str(scratch)}
+
+    def run(*words: str) -> None:
+        trusted = f"--signature-policy={policy}"
+        run_words = [*store, words[0], trusted, *words[1:]]
+        command(run_words, cwd=clone.folder, env=environment, timeout=_BUILD_WITHIN_S)
+
+    run("pull", f"docker-archive:{base}")
+    for image, arguments in builds().items():
+        fixed = ["--isolation=chroot", "--layers", "-f", "deploy/Dockerfile", "-t", image]
+        run("bud", *fixed, *arguments, ".")

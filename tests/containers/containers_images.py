@@ -1,0 +1,134 @@
+"""Stand-ins for the images that docker-compose.yml and the Dockerfile name, without a registry."""
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from containers_tools import Tools, cached, command
+
+from local_stack import kafka
+from local_stack.inventory import load_inventory
+from local_stack.layout import CHECKOUT
+from local_stack.locks import IMAGES_FILE
+from local_stack.telemetry.building import Tell, alone
+from local_stack.telemetry.programs import JAEGER, PROMETHEUS, collector_binary
+
+FILES = Path(__file__).parent / "standins"
+ROOTS = {
+    "python": ["python3", "python3-venv", "python3-pip-whl"],
+    "servers": ["python3", "postgresql", "redis-server", "openjdk-17-jre-headless", "wget"],
+}
+# Debian makes a cluster at installation; Java's packages want folders of the manual.
+_HOOK = (
+    'mkdir -p "$1/etc/postgresql-common" "$1/usr/share/man/man1" "$1/usr/share/man/man7";'
+    ' echo "create_main_cluster = false" >"$1/etc/postgresql-common/createcluster.conf"'
+)
+DUMMY_PORTS = {
+    "collector": "4318",
+    "jaeger": "13133 16686",
+    "prometheus": "9090",
+    "loki": "3100",
+    "grafana": "3000",
+}
+
+
+def gather(scratch: Path, found: Tools, tell: Tell) -> None:
+    """Make the file systems (once, into the cache) and a build's folder: registries answer."""
+    for name in ROOTS:
+        alone(
+            name,
+            lambda name=name: not root(name).exists(),
+            lambda name=name: _make_root(name, found, tell),
+        )
+    context = _context(scratch)
+    shutil.copytree(FILES, context)
+    _link(kafka.jars(), context / "kafka")
+    _link(wheels(tell), context / "wheels")
+    (context / "programs").mkdir()
+    for name, program in observers().items():
+        os.link(program, context / "programs" / name)
+
+
+def load(scratch: Path, environment: Mapping[str, str]) -> None:
+    """Give the engine an image for each name."""
+    for name in ROOTS:
+        command(["docker", "import", str(root(name)), f"standin/{name}"], env=environment)
+    for choices in _builds():
+        words = ["docker", "buildx", "build", "-q", *choices, str(_context(scratch))]
+        command(words, env=environment)
+
+
+def _context(scratch: Path) -> Path:
+    return scratch / "context"
+
+
+def python_image() -> str:
+    """The image that our own are built on."""
+    text = (CHECKOUT / "deploy/Dockerfile").read_text()
+    (name,) = set(re.findall(r"^FROM (\S+:\S+)", text, re.MULTILINE))
+    return name
+
+
+def _builds() -> Iterator[list[str]]:
+    """The arguments of each build: which image, and its name."""
+    yield ["--target", "python", "--tag", python_image()]
+    for name, image in load_inventory().images.items():
+        if name in observers():
+            yield ["--target", "program", "--build-arg", f"PROGRAM={name}", "--tag", image]
+        elif name in DUMMY_PORTS:
+            ports = DUMMY_PORTS[name]
+            yield ["--target", "dummy", "--build-arg", f"PORTS={ports}", "--tag", image]
+        else:
+            yield ["--target", name, "--tag", image]
+
+
+def wheels(tell: Tell) -> Path:
+    """The packages of the images' lock, by the machine's own package client."""
+    folder = cached("wheels", IMAGES_FILE.read_text())
+    alone("wheels", lambda: not folder.exists(), lambda: _fetch_wheels(folder, tell))
+    return folder
+
+
+def _fetch_wheels(folder: Path, tell: Tell) -> None:
+    tell("fetching the packages of our images")
+    draft = folder.with_suffix(".draft")
+    fetch = ["pip", "download", "-q", "--no-deps", "--only-binary=:all:", "--python-version=3.11"]
+    lock = ["--require-hashes", "-r", str(IMAGES_FILE)]
+    command([sys.executable, "-m", *fetch, *lock, "-d", str(draft)])
+    draft.rename(folder)
+
+
+def root(name: str) -> Path:
+    """The archive of a file system."""
+    return cached(name, *ROOTS[name], _HOOK)
+
+
+def _make_root(name: str, found: Tools, tell: Tell) -> None:
+    tell(f"making Debian's file system for {name}")
+    draft = root(name).with_suffix(".tar")
+    choices = [
+        "--variant=minbase",
+        f"--include={','.join(ROOTS[name])}",
+        f"--essential-hook={_HOOK}",
+    ]
+    environment = found.environment() | {"TMPDIR": str(draft.parent)}
+    # Everybody's, whatever the user's mask.
+    command(["mmdebstrap", *choices, "bookworm", str(draft)], env=environment, umask=0o022)
+    draft.rename(root(name))
+
+
+def observers() -> dict[str, Path]:
+    """The programs of `make observe` that are there; what is not has a dummy."""
+    programs = {
+        "collector": collector_binary(),
+        "jaeger": JAEGER.binary,
+        "prometheus": PROMETHEUS.binary,
+    }
+    return {name: program for name, program in programs.items() if program.exists()}
+
+
+def _link(source: Path, target: Path) -> None:
+    shutil.copytree(source, target, copy_function=os.link)
