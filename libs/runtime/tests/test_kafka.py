@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import re
 import signal
 import time
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import aiokafka.producer.message_accumulator
@@ -229,7 +231,8 @@ async def has_tried(probe):
 async def test_a_consumer_killed_in_its_back_off_leaves_nothing_behind_that_looks_done(
     probe, password_file, record, rows
 ):
-    dying = probe.start(password_file)
+    # In development metrics are shown to everybody.
+    dying = probe.start(password_file, PROFILE="dev")
     await probe.ready()
     rows("alter table tally rename to elsewhere")
     try:
@@ -301,11 +304,23 @@ async def test_a_stop_ends_within_ten_seconds_and_hands_over_cleanly(
     assert rows("select * from outbox") == []
 
 
+async def listens_to(process, number):
+    """Wait until the process handles a signal: before, it dies of it."""
+    async with asyncio.timeout(60):
+        while True:
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            caught = int(re.search(r"^SigCgt:\s*(\w+)$", status, re.MULTILINE)[1], 16)
+            if caught >> (number - 1) & 1:
+                return
+            await asyncio.sleep(0.05)
+
+
 async def test_a_process_whose_broker_never_came_stops_when_told(
     probe, password_file, probe_settings
 ):
     process = probe.start(password_file, KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
-    await asyncio.sleep(3)
+    await listens_to(process, signal.SIGTERM)
+    await asyncio.sleep(1)
     assert process.poll() is None
 
     begin = time.monotonic()
