@@ -131,18 +131,21 @@ def _log_bytes(folder: Path, topics: Iterable[str]) -> int:
 
 def _batches(system: System) -> dict[tuple[str, str], tuple[int, int]]:
     found: dict[tuple[str, str], tuple[int, int]] = {}
+    # In production /metrics needs a credential.
+    secret = system.stack.credentials.read("internal-credential-prometheus")
     for service, urls in system.found.urls.items():
         if service in MOCKS:
             continue
         for url in urls:
-            for topic, (batches, records) in _sizes_at(url).items():
+            for topic, (batches, records) in _sizes_at(url, secret).items():
                 past = found.get((service, topic), (0, 0))
                 found[service, topic] = (past[0] + batches, past[1] + records)
     return found
 
 
-def _sizes_at(url: str) -> dict[str, tuple[int, int]]:
-    text = httpx.get(f"{url}/metrics", timeout=30).raise_for_status().text
+def _sizes_at(url: str, secret: str) -> dict[str, tuple[int, int]]:
+    headers = {"Authorization": f"Bearer {secret}"}
+    text = httpx.get(f"{url}/metrics", headers=headers, timeout=30).raise_for_status().text
     values: dict[tuple[str, str], int] = {}
     for family in text_string_to_metric_families(text):
         if family.name.startswith(_SIZES):
