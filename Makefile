@@ -53,7 +53,7 @@ test-observability: setup ## alert rules, dashboards, pages and staged faults, o
 test-containers: setup ## what users with Docker do, on the engine that answers or on one started here
 	@$(PYTHON) tests/containers
 
-test-containers-short: setup ## the same, images and demonstration only
+test-containers-short: setup ## its demonstration, and two images with the other builders
 	@$(PYTHON) tests/containers --short
 
 simulate: setup ## run all services on virtual time, with crashes and faults; SEEDS=n FIRST=n

@@ -24,6 +24,8 @@ from local_stack.errors import StackError
 from local_stack.layout import CHECKOUT, cache_folder, data_home
 
 _SETUP_WITHIN_S = 600
+# With these two, every stage of the Dockerfile is built.
+_SHORT_BUILDS = ("countersign/prepare", "countersign/confirm")
 
 
 def main() -> int:
@@ -41,7 +43,9 @@ def main() -> int:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make test-containers", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="images and demonstration only")
+    parser.add_argument(
+        "--short", action="store_true", help="demonstration, and two images with the other builders"
+    )
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -108,10 +112,8 @@ def play(
     )
     try:
         short(first)
-        build_otherwise(first, scratch, found)
-        if asked.short:
-            first.make("reset")
-        else:
+        build_otherwise(first, asked, scratch, found)
+        if not asked.short:
             whole(first, second)
     finally:
         for clone in (first, second):
@@ -119,15 +121,20 @@ def play(
                 clone.make("reset")
 
 
-def build_otherwise(clone: Clone, scratch: Path, found: Tools | None) -> None:
+def build_otherwise(
+    clone: Clone, asked: argparse.Namespace, scratch: Path, found: Tools | None
+) -> None:
     """The builders that Compose does not use."""
+    images = containers_builders.builds()
+    if asked.short:
+        images = {name: images[name] for name in _SHORT_BUILDS}
     with step("the classic builder"):
-        containers_builders.classic(clone)
+        containers_builders.classic(clone, images)
     if found is None:
         print("-- buildah: left out where the engine is the user's")
         return
     with step("buildah"):
-        containers_builders.buildah(clone, found, scratch)
+        containers_builders.buildah(clone, images, found, scratch)
 
 
 def tell(line: str) -> None:

@@ -12,8 +12,10 @@ from local_stack.inventory import load_inventory
 
 _BUILD_WITHIN_S = 600
 
+Images = dict[str, list[str]]
 
-def builds() -> dict[str, list[str]]:
+
+def builds() -> Images:
     """Each image of ours and what its build is told."""
     found = {}
     for container in compose_document(load_inventory())["services"].values():
@@ -25,16 +27,18 @@ def builds() -> dict[str, list[str]]:
     return found
 
 
-def classic(clone: Clone) -> None:
-    """Build one image with the builder that engines had before BuildKit."""
-    image, arguments = next(iter(builds().items()))
-    words = ["docker", "build", "-q", "-f", "deploy/Dockerfile", "-t", f"{image}:classic"]
+def classic(clone: Clone, images: Images) -> None:
+    """Build with the builder that engines had before BuildKit."""
     environment = clone.environment | {"DOCKER_BUILDKIT": "0"}
-    command([*words, *arguments, "."], cwd=clone.folder, env=environment, timeout=_BUILD_WITHIN_S)
+    for image, arguments in images.items():
+        words = ["docker", "build", "-q", "-f", "deploy/Dockerfile", "-t", f"{image}:classic"]
+        command(
+            [*words, *arguments, "."], cwd=clone.folder, env=environment, timeout=_BUILD_WITHIN_S
+        )
 
 
-def buildah(clone: Clone, found: Tools, scratch: Path) -> None:
-    """Build every image without an engine, on the base that the engine holds."""
+def buildah(clone: Clone, images: Images, found: Tools, scratch: Path) -> None:
+    """Build without an engine, on the base that the engine holds."""
     base = scratch / "base.tar"
     command(["docker", "save", "-o", str(base), python_image()], env=clone.environment)
     policy = scratch / "policy.json"
@@ -48,6 +52,6 @@ def buildah(clone: Clone, found: Tools, scratch: Path) -> None:
         command(run_words, cwd=clone.folder, env=environment, timeout=_BUILD_WITHIN_S)
 
     run("pull", f"docker-archive:{base}")
-    for image, arguments in builds().items():
+    for image, arguments in images.items():
         fixed = ["--isolation=chroot", "--layers", "-f", "deploy/Dockerfile", "-t", image]
         run("bud", *fixed, *arguments, ".")

@@ -16,7 +16,6 @@ from local_stack.engine import chosen_kind
 from local_stack.errors import StackError
 from local_stack.layout import default_data_folder
 from local_stack.stack import Stack, silent
-from testkit.containers import ContainerStack
 
 DEFAULT_OFFSET = 10_000
 
@@ -54,12 +53,20 @@ def fresh_stack(
     """Start Kafka, PostgreSQL and Redis with nothing in them; stop them at the end."""
     with ExitStack() as undo:
         undo.enter_context(only_run(offset))
-        kind = ContainerStack if chosen_kind() == "compose" else Stack
-        fresh = kind(offset, overrides=overrides, tell=tell)
+        fresh = _stack_class()(offset, overrides=overrides, tell=tell)
         fresh.reset()
         undo.callback(fresh.stop)
         fresh.start_infrastructure()
         yield fresh
+
+
+def _stack_class() -> type[Stack]:
+    if chosen_kind() == "native":
+        return Stack
+    # Not at the top: without an engine nobody pays for the import.
+    from testkit.containers import ContainerStack  # noqa: PLC0415
+
+    return ContainerStack
 
 
 @pytest.fixture(scope="session")
