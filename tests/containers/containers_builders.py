@@ -28,13 +28,16 @@ def builds() -> Images:
 
 
 def classic(clone: Clone, images: Images) -> None:
-    """Build with the builder that engines had before BuildKit."""
+    """Build with the builder that engines had before BuildKit; the images are not kept."""
     environment = clone.environment | {"DOCKER_BUILDKIT": "0"}
-    for image, arguments in images.items():
-        words = ["docker", "build", "-q", "-f", "deploy/Dockerfile", "-t", f"{image}:classic"]
-        command(
-            [*words, *arguments, "."], cwd=clone.folder, env=environment, timeout=_BUILD_WITHIN_S
-        )
+
+    def run(*words: str) -> None:
+        command(words, cwd=clone.folder, env=environment, timeout=_BUILD_WITHIN_S)
+
+    tags = {f"{image}:classic": arguments for image, arguments in images.items()}
+    for tag, arguments in tags.items():
+        run("docker", "build", "-q", "-f", "deploy/Dockerfile", "-t", tag, *arguments, ".")
+    run("docker", "image", "rm", *tags)
 
 
 def buildah(clone: Clone, images: Images, found: Tools, scratch: Path) -> None:
