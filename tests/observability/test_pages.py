@@ -26,7 +26,11 @@ def test_the_page_of_an_api_shows_its_operations_without_a_network(observed, nam
 
 async def test_the_pages_of_make_observe_open_without_a_network(observed, edge, name, tmp_path):
     (customer,) = await edge.open_customers(name, 1, 50_000_00)
-    answer = await edge.pay(customer, name, to_account="payee-sanctioned")
+    await edge.pay(customer, name, amount="5200.00", to_account="payee-xyz")
+    # A wrong code is a line of otp's log.
+    answer = await edge.pay(
+        customer, name, amount="5200.00", to_account="payee-xyz", otp_code="000000"
+    )
     trace_id = answer.headers["X-Trace-Id"]
     (line, *_) = await observed.seen(lambda: observed.lines_of(trace_id))
     pages = {

@@ -29,12 +29,20 @@ TRANSFER = tuple(through(INSTRUCTION, "settlement POST first-bank", f"{BANK}:bat
 ENQUIRY = tuple(through(INSTRUCTION, "settlement POST first-bank", f"{BANK}:query"))
 TEXT = (DELIVERY, "notification POST twilio")
 MAIL = (DELIVERY, "notification POST sendgrid")
+CONTACTS = tuple(
+    through(
+        "otp process otp.challenge-requested.v1",
+        "otp POST contacts-0",
+        "notification POST /admin/contacts:query",
+        "notification transaction",
+    )
+)
 TO_KEYS = set(through(POST, "gateway GET issuer", "issuer GET /.well-known/jwks.json"))
 """Whoever comes first after a start fetches the issuer's keys on the way."""
 
 EXPECTED = {
     "plain": with_calls(PLAIN, *LOOK_UPS, *TRANSFER, MAIL),
-    "code asked for": with_calls(CODE_ASKED_FOR, *LOOK_UPS, TEXT),
+    "code asked for": with_calls(CODE_ASKED_FOR, *LOOK_UPS, *CONTACTS, TEXT),
     "code given": with_calls(CODE_GIVEN, *TRANSFER, MAIL),
     "screened out": with_calls(SCREENED_OUT, *LOOK_UPS, MAIL),
     "rejected": with_calls(REJECTED, *LOOK_UPS, *TRANSFER, MAIL),

@@ -23,6 +23,9 @@ def services() -> builder.Dashboard:
     )
 
 
+_NOT_FOR_CLIENTS = "/admin/.*|/docs.*|/openapi.json|/asyncapi"
+
+
 def _requests() -> list[object]:
     return [
         graph(
@@ -34,10 +37,14 @@ def _requests() -> list[object]:
             Query(f"sum by (service_name) (rate({_DURATION}_count[{RATE}]))", "{{service_name}}"),
         ),
         graph(
-            Told("Duration", "p95 by service and route, operators' left out.", units.Seconds),
+            Told(
+                "Duration",
+                "p95 by service and route, operators' and documents' left out.",
+                units.Seconds,
+            ),
             Query(
                 "histogram_quantile(0.95, sum by (le, service_name, http_route)"
-                f' (rate({_DURATION}_bucket{{http_route!~"/admin/.*"}}[{RATE}])))',
+                f' (rate({_DURATION}_bucket{{http_route!~"{_NOT_FOR_CLIENTS}"}}[{RATE}])))',
                 "{{service_name}} {{http_route}}",
                 exemplars=True,
             ),
