@@ -114,8 +114,10 @@ async def test_a_topic_whose_settings_differ_is_corrected(infrastructure, spare_
     other = replace(spare_topic, settings=spare_topic.settings | {"retention.ms": "60000"})
     await apply_topics(infrastructure.kafka, [other])
     await apply_topics(infrastructure.kafka, [spare_topic])
-    settings, _ = await _topic_settings(infrastructure.kafka, spare_topic.name)
-    assert settings["retention.ms"] == spare_topic.settings["retention.ms"]
+    retention = spare_topic.settings["retention.ms"]
+    assert await _becomes(
+        infrastructure.kafka, spare_topic.name, lambda found, _: found["retention.ms"] == retention
+    )
 
 
 async def test_a_topic_with_too_few_partitions_grows(infrastructure, spare_topic):
@@ -139,9 +141,13 @@ async def test_a_broker_that_does_not_answer_is_named(spare_topic):
 
 
 async def _partitions(bootstrap, name, count):
-    """Metadata follows a change by a moment."""
+    return await _becomes(bootstrap, name, lambda _, partitions: partitions == count)
+
+
+async def _becomes(bootstrap, name, is_so):
+    """Say whether a topic's settings and partitions become so: metadata follows by a moment."""
     for _ in range(50):
-        if (await _topic_settings(bootstrap, name))[1] == count:
+        if is_so(*await _topic_settings(bootstrap, name)):
             return True
         await asyncio.sleep(0.1)
     return False
