@@ -59,8 +59,9 @@ async def test_a_watch_ends_cleanly_by_ctrl_c(system: Stack, countersign, name: 
     pay = await opened(countersign, name)
     amount = ("--amount", "5200", "--from", name, "--to", "payee-xyz")
     assert (await countersign(*pay, *amount))[0] == 3
+    # A test run in the background of a shell inherits a Ctrl-C that is ignored.
     process = await asyncio.create_subprocess_exec(
-        *(PATH, "show", name, "--watch", "--utc"),
+        *("env", "--default-signal=INT", PATH, "show", name, "--watch", "--utc"),
         env={**os.environ, "COUNTERSIGN_OFFSET": str(system.ports.offset)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
