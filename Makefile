@@ -1,6 +1,6 @@
 # Every command that people and CI use; the same ones, so that they agree.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up restart down status logs reset observe observe-down test simulate teeth chaos chaos-full test-observability test-containers test-containers-short bench bench-floor bench-long bench-smoke check format generate release-schemas
+.PHONY: help setup demo up restart down status logs reset observe observe-down test simulate mutation-test chaos chaos-full test-observability test-containers test-containers-short bench bench-floor bench-long bench-smoke check format generate release-schemas
 
 PYTHON := .venv/bin/python
 STACK_COMMAND := $(PYTHON) -m local_stack

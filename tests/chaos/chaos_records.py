@@ -27,7 +27,7 @@ Place = tuple[str, int, int]
 
 
 async def poison(arena: Arena, _count: int) -> str:
-    """Write 500 records that no reader can use; each of its readers must bury each."""
+    """Write 500 unusable records; every reader must record each as a dead letter."""
     producer = AIOKafkaProducer(bootstrap_servers=arena.stack.kafka, max_request_size=2_000_000)
     await producer.start()
     try:
@@ -42,11 +42,11 @@ async def poison(arena: Arena, _count: int) -> str:
 
     await until(buried, BURIED_WITHIN_S, "not every poisoned record is a dead letter")
     waited_s = time.monotonic() - began_s
-    return f"{5 * POISONED} records buried by every reader within {waited_s:.1f} s"
+    return f"{5 * POISONED} records are dead letters of every reader within {waited_s:.1f} s"
 
 
 async def _poisoned(arena: Arena, producer: AIOKafkaProducer) -> dict[str, set[Place]]:
-    """Send them; return who has to bury which."""
+    """Send them; return which reader must record which as dead letters."""
     readers = {topic.name: set(topic.readers) & set(GROUPS) for topic in load_topics()}
     events = [event for event in EVENTS if readers.get(event.topic)]
     wanted: dict[str, set[Place]] = defaultdict(set)

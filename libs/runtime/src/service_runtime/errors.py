@@ -89,10 +89,10 @@ def conflict_of(error: Exception) -> Conflict | None:
 def consequence_of(error: Exception) -> Consequence:
     """Say what an error makes the runtime do; anything unknown is our own fault.
 
-    What the data itself provokes in the database is tried again and then buried. All else that the
-    database says is its own trouble, for which waiting loses nothing: a missing table, a full disk,
-    a read-only standby, a lost connection. A unique violation may be a race, so it is waited out
-    at first.
+    An error that the data provokes in the database is tried again and then becomes a dead letter.
+    Every other database error is an outage, for which waiting loses nothing: a missing table, a
+    full disk, a read-only standby, a lost connection. A unique violation may be a race, so it is
+    retried first.
     """
     match error:
         case Rejected():

@@ -86,7 +86,7 @@ class PostgresInbox:
         ]
 
     async def unaccounted(self, consumer: str, records: Sequence[dict[str, Any]]) -> list[DictRow]:
-        """Return where those records lie that were neither handled nor buried.
+        """Return where those records lie that were neither handled nor recorded as dead letters.
 
         A dead letter counts by its place: its record may have no id that can be read.
         """

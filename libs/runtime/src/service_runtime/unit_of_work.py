@@ -149,7 +149,7 @@ class UnitOfWork:
                 return
 
     async def record_dead_letters(self, write: Write) -> None:
-        """Commit dead letters as `keep` does. Raises Unavailable: one that is lost is lost."""
+        """Commit dead letters. Raises Unavailable on any error, so that none is lost."""
         try:
             await self._kept(write)
         except Exception as error:

@@ -127,14 +127,14 @@ class PostgresAuditLog:
         violations = await self._tx.rows(_FACTS + _VIOLATIONS, **asked)
         unfinished = await self._tx.rows(_FACTS + _UNFINISHED, **asked)
         letters = await self._tx.rows(
-            """select count(*) as buried
+            """select count(*) as dead_letters
                from (select from dead_letter limit %(most)s) as letters""",
             most=COUNTED,
         )
         return Findings(
             [Violation(**row) for row in violations],
             [Unfinished(**row) for row in unfinished],
-            letters[0]["buried"],
+            letters[0]["dead_letters"],
         )
 
 
