@@ -1,7 +1,7 @@
 """What becomes of the payments after their answers: settlement, messages, balances, the log."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 
 from ops.clients.listings import ACCOUNTS, MAILS, SMS, TIMELINE, Listing
@@ -9,13 +9,11 @@ from ops.clients.openings import contact_of
 from ops.clients.payments import find_payments
 from ops.command.output import money
 from ops.command.show import show_timeline
-from ops.demo.requests import Run
+from ops.demo.requests import POLL_S, TOLD_WITHIN_S, Run, until
 from ops.demo.scenarios import Scenario
 from ops.domain.rows import Row
 
 SETTLED_WITHIN_S = 60.0
-TOLD_WITHIN_S = 15.0
-POLL_S = 0.25
 QUICK_S = 3.0
 LATER_POLL_S = 3.5
 """So that a customer with two payments stays within 60 reads a minute."""
@@ -61,17 +59,6 @@ def _look(run: Run, transaction: str, waiting: Open, seen: dict[str, str], start
         run.expect(
             holds=status == expected, sentence=f"{transaction} is {status}, expected {expected}"
         )
-
-
-def until(
-    find: Callable[[], list[Row]], is_enough: Callable[[list[Row]], bool], deadline_s: float
-) -> list[Row]:
-    """Look again until there is enough or the time has come; return what there is."""
-    while True:
-        found = find()
-        if is_enough(found) or time.monotonic() > deadline_s:
-            return found
-        time.sleep(POLL_S)
 
 
 def show_messages(run: Run, scenarios: Sequence[Scenario]) -> None:

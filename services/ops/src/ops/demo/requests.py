@@ -1,19 +1,23 @@
 """The demonstration's requests: each sent and held against what it must answer."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ops.clients.confirmation import PENDING, authorization, confirm, exit_code_of, token_of
-from ops.clients.openings import OpeningRequest, open_accounts
+from ops.clients.listings import SMS
+from ops.clients.openings import OpeningRequest, contact_of, open_accounts
 from ops.clients.system import Reply, System
 from ops.demo.scenarios import Cast, Scenario, Step
 from ops.demo.screen import Screen
+from ops.domain.rows import Row
 
 ASK_AGAIN_S = 1.0
 MOST_ASKED = 5
 """How often a request is repeated while the answer is 202: well below 10 a minute."""
+TOLD_WITHIN_S = 15.0
+POLL_S = 0.25
 
 
 @dataclass(slots=True)
@@ -56,6 +60,8 @@ def play(run: Run, scenario: Scenario) -> None:
     before: Reply | None = None
     for step in scenario.steps:
         body = body_of(run.cast, scenario, step)
+        if step.code is not None:
+            _await_code(run, scenario)
         reply = _decided(run, scenario, body)
         faults = faults_of(step, reply, before)
         run.screen.exchange(step.says, body, reply, faults)
@@ -64,6 +70,23 @@ def play(run: Run, scenario: Scenario) -> None:
         if reply.status == 200:
             run.confirmed.add(body["transaction_id"])
         before = reply
+
+
+def _await_code(run: Run, scenario: Scenario) -> None:
+    """Wait as the customer does, who reads the code in the SMS; a used code is never sent."""
+    phone = contact_of(run.cast.user(scenario))["phone"]
+    until(lambda: run.system.rows(SMS, to=phone), bool, time.monotonic() + TOLD_WITHIN_S)
+
+
+def until(
+    find: Callable[[], list[Row]], is_enough: Callable[[list[Row]], bool], deadline_s: float
+) -> list[Row]:
+    """Look again until there is enough or the time has come; return what there is."""
+    while True:
+        found = find()
+        if is_enough(found) or time.monotonic() > deadline_s:
+            return found
+        time.sleep(POLL_S)
 
 
 def body_of(cast: Cast, scenario: Scenario, step: Step) -> dict[str, Any]:
