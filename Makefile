@@ -82,12 +82,16 @@ bench-long: setup ## table size, soak, backlogs, instances: hours; writes RESULT
 bench-smoke: setup ## drive the system for some seconds and hold it against the benchmark's gate
 	@$(PYTHON) -m bench smoke
 
-check: setup ## lint, format, types, import contracts, tidiness, events against the released ones
+check: setup ## lint, format, types, imports, dependencies, tidiness, events against the released ones
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
-	@$(PYTHON) -m pytest -q tests/test_tidy.py libs/testkit/tests/test_releases.py
+	@for package in $(dir $(wildcard */*/pyproject.toml */pyproject.toml)); do \
+		found=$$(cd $$package && $(CURDIR)/.venv/bin/deptry src --no-ansi 2>&1) \
+			|| { echo "$$package: $$found"; exit 1; }; \
+	done
+	@$(PYTHON) -m pytest -q tests/test_tidy.py deploy/contracts/tests/test_releases.py
 
 format: setup ## format and repair what can be repaired by machine
 	@.venv/bin/ruff check --fix-only
@@ -95,8 +99,8 @@ format: setup ## format and repair what can be repaired by machine
 
 generate: setup ## write the files that follow from others
 	@$(STACK_COMMAND) generate
-	@$(PYTHON) -m testkit.generate
+	@$(PYTHON) -m contracts.generate
 	@$(PYTHON) -m observability.generate
 
 release-schemas: setup ## take the events as they are for released; refused where that breaks a reader
-	@$(PYTHON) -m testkit.releases
+	@$(PYTHON) -m contracts.releases

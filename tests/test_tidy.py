@@ -4,6 +4,7 @@ import ast
 import re
 import statistics
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from payment_schemas.registry import EVENTS
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(
     path
-    for folder in ("libs/*/src", "services/*/src", "deploy/local/src", "benchmarks/src")
+    for folder in ("libs/*/src", "services/*/src", "deploy/*/src", "benchmarks/src")
     for place in ROOT.glob(folder)
     for path in place.rglob("*.py")
 )
@@ -97,12 +98,45 @@ def test_names_say_what_is_inside():
     assert [str(p) for p in SOURCES if p.stem in vague] == []
 
 
+PACKAGES = {path.parent.name: path.parent for path in ROOT.glob("*/*/src/*/__init__.py")} | {
+    path.parent.name: path.parent for path in ROOT.glob("benchmarks/src/*/__init__.py")
+}
+
+
+def test_every_package_has_its_layer():
+    """import-linter checks a package only if the lists name it."""
+    linter = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = " | ".join(linter["contracts"][0]["layers"]).split(" | ")
+    assert sorted(layers) == sorted(linter["root_packages"]) == sorted(PACKAGES)
+
+
+def _imported(path: Path) -> Iterator[str]:
+    """The top-level packages that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield (node.module or "").partition(".")[0]
+        elif isinstance(node, ast.Import):
+            yield from (one.name.partition(".")[0] for one in node.names)
+
+
+def test_the_tests_of_a_library_or_service_import_no_other_service():
+    """Tests of more than one service are in tests/; the test kits start what else is needed."""
+    services = {name for name, folder in PACKAGES.items() if "services" in folder.parts}
+    found = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for folder in (*ROOT.glob("libs/*/tests"), *ROOT.glob("services/*/tests"))
+        for path in folder.rglob("*.py")
+        for name in (services - {folder.parent.name}) & set(_imported(path))
+    ]
+    assert found == []
+
+
 BLOCKING = {"psycopg2", "requests", "urllib3", "kafka", "confluent_kafka", "sqlite3", "smtplib"}
 BLOCKING_CALLS = {"time.sleep", "psycopg.connect", "httpx.Client", "redis.Redis", "subprocess.run"}
 MAY_BLOCK = re.compile(
     # Tools and tests, the check in its thread, what runs before there is a loop, the SDKs' threads,
     # and the mock bank's book, which writes one small row to a file.
-    r"libs/(testkit|observability)|benchmarks/|deploy/local|services/ops|service_runtime/migrations\.py"
+    r"libs/testkit|benchmarks/|deploy/|services/ops|service_runtime/migrations\.py"
     r"|notification/clients/(sdks|http_transport)\.py|mocks/partner_bank"
 )
 

@@ -92,7 +92,7 @@ ensure_packages() {
     rm -f "$log"
 }
 
-members() { ls -d libs/*/ deploy/local/ benchmarks/ services/*/; }
+members() { dirname {libs,services,deploy}/*/pyproject.toml benchmarks/pyproject.toml; }
 
 fingerprint() {
     { say "$root"; python3 -VV; cat requirements.lock deploy/local/bootstrap.sh; \

@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from chaos_arena import Arena, NotHealedError, until
 from chaos_clients import WITH_CODE_MINOR, Clients, Payment, again_after_s, is_final
 
-from testkit.edge import CODE, Customer
+from testbed.edge import CODE, Customer
 
 AT_ONCE = 100
 CODES_AT_ONCE = 50

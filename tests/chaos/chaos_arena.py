@@ -21,8 +21,8 @@ from local_stack.readiness import is_ready
 from local_stack.stack import Stack
 from ops.clients.addresses import find_addresses
 from ops.clients.system import System
-from testkit.command import Command
-from testkit.edge import Customer, Edge
+from testbed.command import Command
+from testbed.edge import Customer, Edge
 
 OURS = ("gateway", "confirm", "risk", "otp", "settlement", "notification", "audit")
 GROUPS = OURS[1:]

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import httpx
 from chaos_log import Log, Operation, result_of
 
-from testkit.edge import CODE, Customer, Edge
+from testbed.edge import CODE, Customer, Edge
 
 Kind = Literal["plain", "code", "blocked", "rejected", "guessed"]
 Answer = httpx.Response | None

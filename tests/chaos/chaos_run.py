@@ -18,7 +18,7 @@ from chaos_network import detours, links
 from chaos_tables import dead_letters, never
 
 from local_stack.stack import Stack
-from testkit.stack import WHOLE_SYSTEM_FURTHER, offset_of_this_run, only_run
+from testbed.stack import WHOLE_SYSTEM_FURTHER, offset_of_this_run, only_run
 
 CUSTOMERS = 200
 UNLIMITED_CODES = dict.fromkeys(

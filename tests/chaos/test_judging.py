@@ -7,7 +7,7 @@ from chaos_checker import Books, judge
 from chaos_clients import Payment
 from chaos_log import Operation, result_of
 
-from testkit.edge import Customer
+from testbed.edge import Customer
 
 OPENING = 100_00
 CUSTOMER = Customer("usr-1", "acc-1", "token")

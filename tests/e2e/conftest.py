@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from local_stack.stack import Stack
-from testkit.command import Command
-from testkit.edge import Edge
-from testkit.stack import WHOLE_SYSTEM_FURTHER, fresh_stack, offset_of_this_run
+from testbed.command import Command
+from testbed.edge import Edge
+from testbed.stack import WHOLE_SYSTEM_FURTHER, fresh_stack, offset_of_this_run
 
 
 @pytest.fixture(scope="session")

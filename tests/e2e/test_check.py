@@ -6,8 +6,8 @@ import psycopg
 import pytest
 
 from local_stack.stack import Stack
-from testkit.command import Command
-from testkit.edge import CODE, Customer, Edge, key_of
+from testbed.command import Command
+from testbed.edge import CODE, Customer, Edge, key_of
 
 pytestmark = pytest.mark.stack
 

@@ -12,7 +12,7 @@ import pytest
 
 from local_stack.stack import Stack
 from service_runtime.exporting import QUEUE_SPANS
-from testkit.edge import CODE, Edge
+from testbed.edge import CODE, Edge
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 

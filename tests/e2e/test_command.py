@@ -10,8 +10,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from local_stack.stack import Stack
-from testkit.command import PATH, Command
-from testkit.edge import CODE, Edge
+from testbed.command import PATH, Command
+from testbed.edge import CODE, Edge
 
 pytestmark = pytest.mark.stack
 

@@ -11,7 +11,7 @@ import pytest
 
 from local_stack.errors import StackError
 from local_stack.stack import Stack
-from testkit.edge import CODE, Customer, Edge, Outcome
+from testbed.edge import CODE, Customer, Edge, Outcome
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 

@@ -3,8 +3,8 @@
 import pytest
 
 from local_stack.stack import Stack
-from testkit.canaries import leaks, metrics, plant, records
-from testkit.edge import Edge
+from testbed.canaries import leaks, metrics, plant, records
+from testbed.edge import Edge
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 

@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import pytest
 
-from testkit.edge import CODE, Edge
+from testbed.edge import CODE, Edge
 
 pytestmark = pytest.mark.stack
 

@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 
 from local_stack.stack import Stack
-from testkit.command import Command
-from testkit.edge import Edge
+from testbed.command import Command
+from testbed.edge import Edge
 
 pytestmark = pytest.mark.stack
 

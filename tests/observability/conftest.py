@@ -19,8 +19,8 @@ from local_stack.waiting import wait_until
 from observability.checking import Prometheus
 from observability.rules import write_rules
 from observability.timing import Timing
-from testkit.edge import Edge
-from testkit.stack import DEFAULT_OFFSET, only_run
+from testbed.edge import Edge
+from testbed.stack import DEFAULT_OFFSET, only_run
 
 sys.path.insert(0, str(Path(__file__).parent))
 

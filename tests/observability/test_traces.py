@@ -3,8 +3,8 @@
 import pytest
 from traces import JaegerTrace
 
-from testkit.edge import CODE
-from testkit.span_tree import (
+from testbed.edge import CODE
+from testbed.span_tree import (
     ASSESSMENT,
     CODE_ASKED_FOR,
     CODE_GIVEN,

@@ -8,7 +8,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from traces import JaegerTrace
 
-from testkit.canaries import PHONE, leaks, metrics, plant, records
+from testbed.canaries import PHONE, leaks, metrics, plant, records
 
 pytestmark = [pytest.mark.observability, pytest.mark.timeout(420)]
 

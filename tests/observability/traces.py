@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from testkit.span_tree import Hop
+from testbed.span_tree import Hop
 
 
 class JaegerTrace:

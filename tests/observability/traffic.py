@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from testkit.edge import CODE, Customer, Edge
+from testbed.edge import CODE, Customer, Edge
 
 WRONG_CODE = "000000"
 _IN_FLIGHT = 8

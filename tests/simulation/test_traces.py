@@ -8,7 +8,7 @@ from simulated_flows import FLOWS
 from simulated_world import run
 
 from service_runtime import tracing
-from testkit.span_tree import (
+from testbed.span_tree import (
     CODE_ASKED_FOR,
     CODE_GIVEN,
     PLAIN,

@@ -16,7 +16,7 @@ from bench.operations import (
     Outcome,
     outcome_of,
 )
-from testkit.edge import CODE
+from testbed.edge import CODE
 
 GIVE_UP_AFTER_S = 15.0
 """Longer than the gateway's deadline of 10 s, so that its 202 is seen."""

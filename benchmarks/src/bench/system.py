@@ -12,7 +12,7 @@ from local_stack.discovery import RunningStack
 from local_stack.inventory import INFRASTRUCTURE, Inventory, load_inventory
 from local_stack.stack import Stack, program_name
 from local_stack.telemetry import observation
-from testkit.stack import fresh_stack
+from testbed.stack import fresh_stack
 
 DEFAULT_OFFSET = 7_000
 """Beside `make up` (0) and the tests (10,000)."""

@@ -28,7 +28,7 @@ from local_stack.stack import Stack
 from local_stack.supervision import Supervisor
 from local_stack.topics import apply_topics, load_topics
 from local_stack.waiting import wait_until
-from testkit.stack import offset_of_this_run
+from testbed.stack import offset_of_this_run
 
 pytestmark = pytest.mark.stack
 

@@ -15,7 +15,7 @@ from service_runtime.postgres import PostgresDatabase
 from service_runtime.relay import Relay
 from service_runtime.settings import ServiceSettings
 from service_runtime.unit_of_work import UnitOfWork
-from testkit.database import FreshDatabase, fresh_database
+from testbed.database import FreshDatabase, fresh_database
 from testkit.events import NOON
 from testkit.memory import MemoryBroker, MemoryDatabase, MemorySource, SteadyClock
 from testkit.probe import Count, MemoryTally, Numbered

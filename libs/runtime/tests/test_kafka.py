@@ -19,8 +19,8 @@ from payment_schemas.registry import BY_TYPE
 from service_runtime.messages import ProducerRecord
 from service_runtime.outbox import _packed, _unpacked
 from service_runtime.producer import KafkaProducer
+from testbed.probe_process import Probe, make_topics
 from testkit.probe import DIES_AFTER_COMMIT, DIES_BEFORE_COMMIT, Tallied
-from testkit.probe_process import Probe, make_topics
 
 pytestmark = pytest.mark.stack
 

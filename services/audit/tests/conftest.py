@@ -7,7 +7,7 @@ from psycopg.rows import dict_row
 
 from audit.store import MemoryAuditLog, PostgresAuditLog
 from service_runtime.postgres import PostgresTransaction
-from testkit.database import FreshDatabase, fresh_database
+from testbed.database import FreshDatabase, fresh_database
 from testkit.events import NOON
 from testkit.memory import MemoryDatabase, SteadyClock
 

@@ -8,9 +8,9 @@ import pytest
 
 from audit.store import EVERYTHING, PostgresAuditLog
 from service_runtime.postgres import PostgresDatabase
-from testkit.database import fresh_database
+from testbed.database import fresh_database
+from testbed.service import database_of
 from testkit.plans import CountingTransaction
-from testkit.service import database_of
 
 pytestmark = pytest.mark.stack
 MIGRATIONS = Path(__file__).parents[1] / "migrations"

@@ -7,10 +7,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from testkit.database import fresh_database
+from testbed.database import fresh_database
+from testbed.service import database_of
 from testkit.events import NOON
 from testkit.memory import MemoryDatabase, SteadyClock
-from testkit.service import database_of
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))

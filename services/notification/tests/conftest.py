@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from testkit.database import fresh_database
+from testbed.database import fresh_database
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -13,9 +13,9 @@ sys.path.insert(0, str(HERE))
 # The world lies beside this file, not in a package: the path must be known first.
 from notification_world import MemoryWorld, PostgresWorld  # noqa: E402
 
+from testbed.service import database_of  # noqa: E402
 from testkit.events import NOON  # noqa: E402
 from testkit.memory import MemoryDatabase, SteadyClock  # noqa: E402
-from testkit.service import database_of  # noqa: E402
 
 FOLDERS = [HERE.parent / "migrations", HERE.parent / "development"]
 

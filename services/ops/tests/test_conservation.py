@@ -18,9 +18,9 @@ from payment_schemas.registry import BY_TYPE
 from service_runtime.clock import SystemClock
 from service_runtime.messages import ProducerRecord
 from service_runtime.settings import ServiceSettings
-from testkit.database import fresh_database
-from testkit.probe_process import Probe, make_topics
-from testkit.service import SECRET, callers
+from testbed.database import fresh_database
+from testbed.probe_process import Probe, make_topics
+from testbed.service import SECRET, callers
 
 pytestmark = pytest.mark.stack
 RECORDS = 120

@@ -86,7 +86,7 @@ def test_an_answer_that_differs_is_noticed(step, answer, before, faults):
 
 def test_with_containers_it_says_how_to_sign_in_at_grafana(capsys, monkeypatch):
     running = RunningStack("compose", "", "", "", "/secrets", {})
-    monkeypatch.setattr("local_stack.discovery.find_stack", lambda _: running)
+    monkeypatch.setattr("local_stack.addresses.find_stack", lambda _: running)
     with System(find_addresses({})) as system:
         show_where(Run(system, Screen(), CAST))
     assert "admin, password: cat /secrets/grafana-admin" in capsys.readouterr().out

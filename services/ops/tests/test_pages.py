@@ -7,8 +7,9 @@ from datetime import date
 import pytest
 import yaml
 
+from local_stack.addresses import PAGES
 from local_stack.layout import CHECKOUT
-from ops.clients.addresses import PAGES, Addresses
+from ops.clients.addresses import Addresses
 from ops.clients.pages import NAMES, answers, pages_of
 from ops.command import browse
 from ops.domain.errors import NotAskedError, RefusedError

@@ -21,9 +21,9 @@ from service_runtime.messages import ProducerRecord, Record
 from service_runtime.ports import DeadLetter
 from service_runtime.settings import ServiceSettings
 from service_runtime.tracing import REDRIVEN
-from testkit.database import fresh_database
+from testbed.database import fresh_database
+from testbed.probe_process import Probe, make_topics
 from testkit.events import NOON
-from testkit.probe_process import Probe, make_topics
 
 ROOT = Path(__file__).parents[3]
 COMMAND = Path(sys.executable).parent / "countersign"

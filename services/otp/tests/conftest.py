@@ -37,10 +37,10 @@ from service_runtime.postgres import PostgresDatabase
 from service_runtime.relay import Relay
 from service_runtime.sealing import Sealer
 from service_runtime.unit_of_work import UnitOfWork
-from testkit.database import Backend, FreshDatabase, fresh_database
+from testbed.database import Backend, FreshDatabase, fresh_database
+from testbed.service import settings_of
 from testkit.events import NOON, event_of, outgoing_of
 from testkit.memory import MemoryBroker, MemoryDatabase, MemorySource, SteadyClock
-from testkit.service import settings_of
 
 E = TypeVar("E", bound=Event)
 SERVICE = Path(__file__).parents[1]

@@ -14,8 +14,8 @@ from payment_schemas.events.otp import Challenged, CodesLockChanged, Verified
 from service_runtime.clock import SystemClock
 from service_runtime.messages import Batch
 from service_runtime.sealing import Sealer
+from testbed.service import callers, client_of, publish, running, told
 from testkit.events import received
-from testkit.service import callers, client_of, publish, running, told
 
 pytestmark = pytest.mark.stack
 

@@ -24,10 +24,10 @@ from risk.store import MemoryAssessments, PostgresAssessments, assessment_table
 from service_runtime.messages import Received
 from service_runtime.postgres import PostgresDatabase
 from service_runtime.settings import USD_RATES
-from testkit.database import Backend, FreshDatabase, fresh_database
+from testbed.database import Backend, FreshDatabase, fresh_database
+from testbed.service import settings_of
 from testkit.events import NOON, received
 from testkit.memory import MemoryDatabase, MemoryWorkTable, SteadyClock
-from testkit.service import settings_of
 
 SERVICE = Path(__file__).parents[1]
 NOW = NOON

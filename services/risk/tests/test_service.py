@@ -7,7 +7,7 @@ import pytest
 from payment_schemas.events.risk import RiskAssessed
 from risk.app import build as build_service
 from service_runtime.clock import SystemClock
-from testkit.service import callers, client_of, publish, running, told
+from testbed.service import callers, client_of, publish, running, told
 
 pytestmark = pytest.mark.stack
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from testkit.database import fresh_database
+from testbed.database import fresh_database
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -14,8 +14,8 @@ sys.path.insert(0, str(HERE))
 from settlement_builders import NOW  # noqa: E402
 from settlement_world import MemoryWorld, PostgresWorld  # noqa: E402
 
+from testbed.service import database_of  # noqa: E402
 from testkit.memory import MemoryDatabase, SteadyClock  # noqa: E402
-from testkit.service import database_of  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -1,1 +1,1 @@
-"""Builders, memory twins, contract suites and the stack that tests start."""
+"""Builders, memory twins and contract suites for tests."""

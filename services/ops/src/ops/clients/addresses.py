@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -10,28 +11,17 @@ from ops.domain.errors import NotAskedError
 
 OWNERS = ("confirm", "risk", "otp", "settlement", "notification", "audit")
 """Who owns state, and answers for it under `/admin`."""
-PAGES = {
-    "compose": {
-        "jaeger": (16686, ""),
-        "grafana": (3001, ""),
-        "prometheus": (9090, "/alerts"),
-        "logs": (3001, "/explore"),
-    },
-    # Jaeger's and Grafana's pages need an engine; without, Zipkin's and VictoriaMetrics' show it.
-    "native": {
-        "jaeger": (9411, "/zipkin"),
-        "grafana": (3001, "/vmui/#/dashboards"),
-        "prometheus": (9090, "/api/v1/alerts"),
-    },
-}
-"""By kind of stack: port and path of what observes it."""
-_TRACE = {"compose": "/trace/", "native": "/traces/"}
 _VARIABLES = {
     "gateway": "GATEWAY_URL",
     "issuer": "ISSUER_URL",
     "partner_bank": "PARTNER_BANK_URL",
     "twilio": "TWILIO_URL",
     "sendgrid": "SENDGRID_URL",
+}
+_FIELDS = {
+    "kafka": "KAFKA_BOOTSTRAP_SERVERS",
+    "credential_file": "INTERNAL_CREDENTIAL_FILE",
+    "traces": "TRACES_URL",
 }
 
 
@@ -47,7 +37,9 @@ class Addresses:
     pages: Mapping[str, str] = field(default_factory=dict)
     """Where what observes the system shows it, by name."""
     sign_in: str = ""
-    """How to sign in where looking is not enough: at Grafana, to change dashboards."""
+    """How to sign in to Grafana, to change dashboards."""
+    partners: tuple[str, ...] = ()
+    """The partner banks' names."""
 
     def url(self, name: str) -> str:
         """Return the address of a process; raise NotAskedError, saying how to make it known."""
@@ -82,25 +74,20 @@ def _unknown(what: str, variable: str) -> NotAskedError:
 def find_addresses(environment: Mapping[str, str], offset: int = 0) -> Addresses:
     """Return what the environment says, completed by what the running stack says of itself."""
     stack = _stack(offset)
-    urls = {name: instances[0] for name, instances in stack.get("urls", {}).items()}
-    urls |= _admin_urls(environment.get("ADMIN_URLS", ""))
-    urls |= {
+    urls = {
+        **stack.get("urls", {}),
+        **_admin_urls(environment.get("ADMIN_URLS", "")),
+    } | {
         name: environment[variable].rstrip("/")
         for name, variable in _VARIABLES.items()
         if environment.get(variable)
     }
-    return Addresses(
-        urls,
-        environment.get("KAFKA_BOOTSTRAP_SERVERS") or stack.get("kafka", ""),
-        environment.get("INTERNAL_CREDENTIAL_FILE") or stack.get("credential_file", ""),
-        environment.get("TRACES_URL") or stack.get("traces", ""),
-        stack.get("pages", {}),
-        stack.get("sign_in", ""),
-    )
-
-
-def _sign_in(password: Path, kind: str) -> str:
-    return f"admin, password: cat {password}" if kind == "compose" else ""
+    given = {
+        field: environment[variable]
+        for field, variable in _FIELDS.items()
+        if environment.get(variable)
+    }
+    return Addresses(**stack | given | {"urls": urls})
 
 
 def _admin_urls(text: str) -> dict[str, str]:
@@ -116,36 +103,8 @@ def _admin_urls(text: str) -> dict[str, str]:
     return {name: url.rstrip("/") for name, url in found.items()}
 
 
-def known_partners() -> tuple[str, ...]:
-    """Return the names of the partner banks, where the stack's package is at hand."""
-    try:
-        from local_stack.credentials import PARTNERS  # noqa: PLC0415 - as below
-    except ImportError:
-        return ()
-    return PARTNERS
-
-
 def _stack(offset: int) -> dict[str, Any]:
-    # An image holds this package without the stack's: there the environment says it all.
-    try:
-        from local_stack.discovery import find_stack  # noqa: PLC0415
-        from local_stack.errors import StackError  # noqa: PLC0415
-    except ImportError:
-        return {}
-    try:
-        found = find_stack(offset)
-    except StackError:
-        return {}
-    credential = found.credentials.path("internal-credential-ops")
-    pages = {
-        name: f"http://127.0.0.1:{port + offset}{path}"
-        for name, (port, path) in PAGES.get(found.kind, {}).items()
-    }
-    return {
-        "urls": found.urls,
-        "kafka": found.kafka,
-        "credential_file": str(credential),
-        "traces": pages.get("jaeger", "") + _TRACE.get(found.kind, ""),
-        "pages": pages,
-        "sign_in": _sign_in(found.credentials.path("grafana-admin"), found.kind),
-    }
+    """Return what the local stack's package knows; an image holds none of it."""
+    for provider in entry_points(group="countersign.stack"):
+        return dict(provider.load()(offset))
+    return {}

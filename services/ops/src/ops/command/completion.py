@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 from typer._completion_shared import get_completion_script
 
-from ops.clients.addresses import find_addresses, known_partners
+from ops.clients.addresses import find_addresses
 from ops.clients.listings import ACCOUNTS, CASES
 from ops.clients.system import System
 from ops.domain.errors import OpsError
@@ -46,7 +46,7 @@ def topics() -> list[str]:
 
 def partners() -> list[str]:
     """Complete a partner bank."""
-    return list(known_partners())
+    return list(find_addresses({}).partners)
 
 
 def accounts(context: typer.Context, incomplete: str) -> list[str]:

@@ -20,7 +20,7 @@ from service_runtime.postgres import PostgresDatabase
 from service_runtime.process import Process
 from service_runtime.producer import KafkaProducer
 from service_runtime.settings import KafkaSettings, ServiceSettings
-from testkit.database import FreshDatabase
+from testbed.database import FreshDatabase
 from testkit.events import outgoing_of
 
 E = TypeVar("E", bound=Event)

@@ -9,7 +9,7 @@ import httpx
 from aiokafka import AIOKafkaConsumer
 
 from local_stack.discovery import RunningStack
-from testkit.edge import CODE, Customer, Edge
+from testbed.edge import CODE, Customer, Edge
 
 PHONE = "+15557318462"
 MAIL = "canary.person.7318462"

@@ -7,7 +7,7 @@ import pytest
 from local_stack.compose import compose_document
 from local_stack.inventory import INFRASTRUCTURE
 from local_stack.stack import Stack
-from testkit.containers import (
+from testbed.containers import (
     ContainerStack,
     container_environment,
     container_name,

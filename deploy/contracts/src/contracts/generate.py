@@ -1,4 +1,4 @@
-"""Writes the descriptions that follow from the code: `python -m testkit.generate`.
+"""Writes the descriptions that follow from the code: `python -m contracts.generate`.
 
 docs/events/<ce_type>.json  JSON Schema of every event, with its topic, key, emitter and readers
 docs/asyncapi.yaml          every topic of the system

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from contracts.generate import event_schema
 from local_stack.layout import CHECKOUT
 from local_stack.topics import load_topics
 from payment_schemas.registry import EVENTS
 from testkit.events import event_of
-from testkit.generate import event_schema
 
 RELEASED = CHECKOUT / "libs/schemas/released"
 _TOLD = frozenset({"$id", "$schema", "$defs", "title", "description", "default", "examples"})

@@ -13,7 +13,7 @@ from observability.timing import Timing
 
 RULES_FOLDER = CHECKOUT / "deploy" / "observability" / "rules"
 GROUPS = ("countersign.recording", "countersign.objectives", "countersign.alerts")
-_HEADER = "# Generated from libs/observability: `make generate`.\n"
+_HEADER = "# Generated from deploy/observability: `make generate`.\n"
 
 
 def rule_files(timing: Timing) -> Mapping[str, str]:

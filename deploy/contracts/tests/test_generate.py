@@ -5,10 +5,10 @@ import jsonschema
 import pytest
 import yaml
 
+from contracts.generate import DOCS, event_schema, stale_files
 from local_stack.topics import load_topics
 from payment_schemas.registry import EVENTS
 from testkit.events import event_of
-from testkit.generate import DOCS, event_schema, stale_files
 
 TOPICS = {topic.name: topic for topic in load_topics()}
 

@@ -64,7 +64,7 @@ def _stack_class() -> type[Stack]:
     if chosen_kind() == "native":
         return Stack
     # Not at the top: without an engine nobody pays for the import.
-    from testkit.containers import ContainerStack  # noqa: PLC0415
+    from testbed.containers import ContainerStack  # noqa: PLC0415
 
     return ContainerStack
 

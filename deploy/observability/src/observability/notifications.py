@@ -16,7 +16,7 @@ from observability.timing import Timing
 
 PROVISIONING_FILE = Path("deploy/observability/grafana/provisioning/alerting/rules.yaml")
 NOTIFICATIONS_FILE = CHECKOUT / PROVISIONING_FILE
-_HEADER = "# Generated from libs/observability: `make generate`.\n"
+_HEADER = "# Generated from deploy/observability: `make generate`.\n"
 
 
 def notifications_text() -> str:

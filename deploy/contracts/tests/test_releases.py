@@ -6,9 +6,9 @@ import json
 import jsonschema
 import pytest
 
+from contracts.releases import breaks, breaks_of, present, released
 from payment_schemas.registry import BY_TYPE
 from testkit.events import event_of
-from testkit.releases import breaks, breaks_of, present, released
 
 RELEASED = sorted(released().items())
 EVENT = "risk.assessed.v1"

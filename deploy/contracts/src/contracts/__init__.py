@@ -1,0 +1,1 @@
+"""The published descriptions of events and HTTP routes, and their released versions."""

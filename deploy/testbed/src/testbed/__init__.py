@@ -1,0 +1,1 @@
+"""The stack that tests start, and the clients that drive it."""
