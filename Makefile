@@ -1,12 +1,12 @@
 # Every command that people and CI use; the same ones, so that they agree.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up restart down status logs reset observe observe-down test simulate mutation-test chaos chaos-full test-observability test-containers test-containers-short bench bench-floor bench-long bench-smoke check format generate release-schemas
+.PHONY: help setup demo up restart down status logs reset observe observe-down test simulate mutation-test chaos chaos-full test-observability test-containers test-containers-short bench bench-against bench-floor bench-long bench-smoke check format generate release-schemas
 
 PYTHON := .venv/bin/python
 STACK_COMMAND := $(PYTHON) -m local_stack
 
 # These start the stack natively, whatever engine answers; so the set-up installs what that needs.
-test-observability chaos chaos-full bench bench-floor bench-long bench-smoke: export STACK := native
+test-observability chaos chaos-full bench bench-against bench-floor bench-long bench-smoke: export STACK := native
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ bench-floor: setup ## what Kafka and PostgreSQL alone do with the same records a
 
 bench-long: setup ## table size, soak, backlogs, instances: hours; writes RESULTS-LONG.md
 	@$(PYTHON) -m bench long
+
+bench-against: setup ## windows of this revision and of REF=commit in turn; ROUNDS=5 ONLY="closed 64"
+	@$(PYTHON) -m bench against
 
 bench-smoke: setup ## drive the system for some seconds and hold it against the benchmark's gate
 	@$(PYTHON) -m bench smoke

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 import uvloop
 
 from bench import endurance, machine, results, workload
+from bench.against import against
 from bench.baseline import Baseline, lay
 from bench.customers import Customers, open_customers
 from bench.measuring import Measured
@@ -75,6 +76,7 @@ def watched(system: System, customers: Customers) -> list[Measured]:
 
 
 SUITES: Mapping[str, Callable[[int, Tell], None]] = {
+    "against": against,
     "smoke": smoke,
     "bench": bench,
     "floor": bench_baseline,
