@@ -76,7 +76,10 @@ def test_an_issuer_without_a_key_that_signs_says_so(secret_file):
         timeout=30,
         check=False,
     )
-    assert (ended.returncode, ended.stderr.count(b"ISSUER_KEY_FILE must hold")) == (2, 1)
+    assert (ended.returncode, ended.stderr.count(b"ISSUER_KEY_FILE: Value error, must hold")) == (
+        2,
+        1,
+    )
 
 
 def test_each_mock_knows_its_port(monkeypatch):

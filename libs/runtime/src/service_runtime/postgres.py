@@ -20,7 +20,7 @@ from service_runtime.inbox import FORGET_ROWS, PostgresInbox
 from service_runtime.logs import Log
 from service_runtime.outbox import CLAIM_S, PostgresOutbox
 from service_runtime.ports import OutboxRow
-from service_runtime.settings import ServiceSettings
+from service_runtime.settings import DatabaseSettings
 
 Connection = psycopg.AsyncConnection[DictRow]
 
@@ -92,7 +92,7 @@ class PostgresTransaction(PostgresInbox, PostgresOutbox):
 class PostgresDatabase:
     """The pool of one service, entered at start and closed at stop."""
 
-    def __init__(self, settings: ServiceSettings, owner: str) -> None:
+    def __init__(self, settings: DatabaseSettings, owner: str) -> None:
         self._owner = owner
         self._left_s = -BETWEEN_DEPARTURES_S
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(

@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
 
 import uvicorn
@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from service_runtime import exporting, logs, tracing
 from service_runtime.connection import ConnectionLimits
 from service_runtime.serving import Server
-from service_runtime.settings import HttpSettings
+from service_runtime.settings import HttpSettings, S, load
 
 Loop = Callable[[asyncio.Event], Awaitable[None]]
 """Runs until the event is set, then finishes what it has begun."""
@@ -39,7 +39,13 @@ class Process:
     name: str
     app: FastAPI
     resources: Sequence[AbstractAsyncContextManager[object]] = ()
-    loops: Sequence[Loop] = field(default=())
+    loops: Sequence[Loop] = ()
+
+
+def main(settings: type[S], build: Callable[[S], Process]) -> None:
+    """Run a service: read its settings, build its process, run it."""
+    loaded = load(settings)
+    run(build(loaded), loaded)
 
 
 def run(process: Process, settings: HttpSettings) -> None:

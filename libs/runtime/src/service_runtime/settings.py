@@ -132,21 +132,26 @@ class CurrencySettings(HttpSettings):
 
 
 class KafkaSettings(HttpSettings):
-    """Settings of every process that speaks to Kafka."""
+    """Settings of every process that connects to Kafka."""
 
     kafka_bootstrap_servers: str
 
 
-class ServiceSettings(KafkaSettings):
+class DatabaseSettings(HttpSettings):
     """Settings of every process with a database."""
 
     database_url: str
     database_password: SecretText = Field(validation_alias="DATABASE_PASSWORD_FILE")
     database_pool_size: int = Field(default=6, ge=2, le=32)
+
+
+class ServiceSettings(KafkaSettings, DatabaseSettings):
+    """Settings of every process that consumes topics into a database."""
+
     batch_records: int = Field(default=500, ge=1, le=5000)
     """Records that one poll takes at most."""
     fetch_max_wait_ms: int = Field(default=0, ge=0, le=5000)
-    """How long the broker may hold records back to hand over more at once; 0: not at all."""
+    """How long the broker may hold records back to send more at once; 0: not at all."""
 
 
 S = TypeVar("S", bound=HttpSettings)

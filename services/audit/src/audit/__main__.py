@@ -1,10 +1,8 @@
-"""Settings in, running service out."""
+"""Start audit: `python -m audit`."""
 
 from audit.app import build
 from audit.settings import Settings
-from service_runtime.process import run
-from service_runtime.settings import load
+from service_runtime.process import main
 
 if __name__ == "__main__":
-    settings = load(Settings)
-    run(build(settings), settings)
+    main(Settings, build)

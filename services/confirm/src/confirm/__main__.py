@@ -2,9 +2,7 @@
 
 from confirm.app import build
 from confirm.settings import Settings
-from service_runtime.process import run
-from service_runtime.settings import load
+from service_runtime.process import main
 
 if __name__ == "__main__":
-    settings = load(Settings)
-    run(build(settings), settings)
+    main(Settings, build)

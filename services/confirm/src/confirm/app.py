@@ -52,11 +52,10 @@ def build(settings: Settings) -> Process:
     service = Service("confirm", settings)
     policy = settings.policy()
     table: PostgresWorkTable[Payment] = PostgresWorkTable("payment", payment_of)
-    deadlines = service.worker(Work(table, handlers.on_due_payments, PostgresPayments))
+    service.worker(Work(table, handlers.on_due_payments, PostgresPayments))
     return service.process(
         handlers=_handlers(partial(draw, service.clock), policy),
         emits=EMITS,
-        workers=[deadlines],
         routes=routes(service.database, service.credentials, policy.currencies),
     )
 

@@ -1,10 +1,8 @@
-"""Start the gateway: `python -m gateway`."""
+"""Start gateway: `python -m gateway`."""
 
 from gateway.app import build
 from gateway.settings import Settings
-from service_runtime.process import run
-from service_runtime.settings import load
+from service_runtime.process import main
 
 if __name__ == "__main__":
-    settings = load(Settings)
-    run(build(settings), settings)
+    main(Settings, build)

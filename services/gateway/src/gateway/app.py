@@ -15,44 +15,37 @@ from gateway.settings import Settings
 from gateway.store import SharedLimits
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
 from payment_schemas.ids import payment_id_of
-from service_runtime.clock import Clock, SystemClock
+from service_runtime.clock import Clock
 from service_runtime.http_client import HttpClient
 from service_runtime.process import Process
 from service_runtime.producer import KafkaProducer
 from service_runtime.sealing import Sealer, keyed_hash
-from service_runtime.service import add_asyncapi
-from service_runtime.web import App, Credentials, HttpPolicy, create_app
+from service_runtime.service import Service
+from service_runtime.web import App, HttpPolicy
 
 
 def build(settings: Settings) -> Process:
     """Return the process to run."""
-    clock = SystemClock()
-    servers = settings.kafka_bootstrap_servers
-    producer = KafkaProducer(servers, f"gateway.{settings.instance}")
-    answers = Answers(servers, settings.instance)
-    keys = HttpClient("issuer", settings.jwks_url)
-    reads = ConfirmReads(settings.confirm_urls, settings.internal_credential)
-    limits = SharedLimits(settings.redis_url)
+    service = Service("gateway", settings, policy=HttpPolicy(begins_traces=True))
+    producer = service.producer
+    answers = service.use(Answers(settings.kafka_bootstrap_servers, settings.instance))
+    service.run(answers.run)
+    service.check("answers", answers.ready)
+    keys = service.use(HttpClient("issuer", settings.jwks_url))
+    reads = service.use(ConfirmReads(settings.confirm_urls, settings.internal_credential))
+    limits = service.use(SharedLimits(settings.redis_url))
     admission = _admission(settings, keys, limits)
     confirm = ConfirmRoute(
         admission=admission,
-        confirmation=_confirmation(settings, producer, answers, clock),
+        confirmation=_confirmation(settings, producer, answers, service.clock),
         seal=partial(seal, Sealer(settings.otp_sealing_key), settings.code_tag_key),
         answer_within_s=settings.answer_within_s,
         strict_keys=settings.strict_idempotency_keys,
         currencies=settings.currencies,
         anyone_trusted=settings.profile == "dev",
     )
-    checks = {"kafka": producer.connected, "answers": answers.ready}
-    policy = HttpPolicy(begins_traces=True, guard=Credentials.in_production(settings))
-    app = create_app("gateway", checks, clock, policy)
-    add_routes(app, confirm, ReadRoute(admission, reads))
-    return Process(
-        name="gateway",
-        app=app,
-        resources=(producer, answers, keys, reads, limits),
-        loops=(answers.run,),
-    )
+    add_routes(service.app, confirm, ReadRoute(admission, reads))
+    return service.process(emits=[ConfirmRequested], reads=[ConfirmAnswered])
 
 
 def _confirmation(
@@ -88,7 +81,6 @@ def add_routes(app: App, confirm: ConfirmRoute, read: ReadRoute) -> None:
     app.add_hot_route("POST", "/payment/confirm", confirm.__call__)
     app.add_route("/payment/{transaction_id}", read.__call__, methods=["GET"])
     app.openapi = partial(document, app.title)  # type: ignore[method-assign]
-    add_asyncapi(app, "gateway", [ConfirmAnswered], [ConfirmRequested])
 
 
 def seal(

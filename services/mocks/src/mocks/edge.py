@@ -1,8 +1,4 @@
-"""The HTTP edge that all mocks share: fault switches, refusals, and the process around an app."""
-
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+"""The service that every mock is: fault switches, and refusals in one shape."""
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
@@ -11,34 +7,22 @@ from mocks.bodies import Refused, read_json
 from mocks.faults import FaultInjection, Faults, Silence, Switch
 from mocks.settings import MockSettings
 from service_runtime.clock import Clock
-from service_runtime.process import Process
-from service_runtime.web import Check, JsonResponse, create_app
+from service_runtime.service import Service
+from service_runtime.web import JsonResponse
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """A mock's app, with the shared routes on it."""
+class Mock(Service):
+    """A service with fault switches; a mock adds its routes to `app`."""
 
-    name: str
-    app: FastAPI
-    silence: Silence
-    faults: Faults
-
-    def process(self, resources: Sequence[AbstractAsyncContextManager[object]] = ()) -> Process:
-        """Return the process that serves the app."""
-        return Process(self.name, self.app, resources, loops=(self.silence.until,))
-
-
-def open_edge(
-    name: str, settings: MockSettings, clock: Clock, checks: Mapping[str, Check] | None = None
-) -> Edge:
-    """Return an app with health, readiness, metrics and fault switches; a mock adds its routes."""
-    faults, silence = Faults(), Silence(settings.fault_hold_s)
-    app = create_app(name, checks or {}, clock)
-    app.add_middleware(FaultInjection, faults=faults, silence=silence, slow_s=settings.fault_slow_s)
-    app.add_exception_handler(Refused, _refuse)
-    _add_switches(app, faults)
-    return Edge(name, app, silence, faults)
+    def __init__(self, name: str, settings: MockSettings, clock: Clock | None = None) -> None:
+        super().__init__(name, settings, clock)
+        self.faults, self.silence = Faults(), Silence(settings.fault_hold_s)
+        self.run(self.silence.until)
+        self.app.add_middleware(
+            FaultInjection, self.faults, silence=self.silence, slow_s=settings.fault_slow_s
+        )
+        self.app.add_exception_handler(Refused, _refuse)
+        _add_switches(self.app, self.faults)
 
 
 def _add_switches(app: FastAPI, faults: Faults) -> None:

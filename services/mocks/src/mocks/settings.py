@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
 from service_runtime.settings import HttpSettings, SecretText
@@ -89,3 +91,24 @@ class IssuerSettings(MockSettings):
     """An Ed25519 private key, PEM, PKCS#8."""
     token_issuer: str = Field(min_length=1)
     token_audience: str = Field(min_length=1)
+
+    @field_validator("issuer_key")
+    @classmethod
+    def _signs(cls, pem: str) -> str:
+        _private_key(pem)
+        return pem
+
+    @property
+    def signing_key(self) -> Ed25519PrivateKey:
+        """The key that tokens are signed with."""
+        return _private_key(self.issuer_key)
+
+
+def _private_key(pem: str) -> Ed25519PrivateKey:
+    try:
+        key = load_pem_private_key(pem.encode(), password=None)
+    except (ValueError, TypeError):
+        raise ValueError("must hold an unencrypted private key in PEM") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ValueError("must hold an Ed25519 key")  # noqa: TRY004 - pydantic reports a ValueError
+    return key

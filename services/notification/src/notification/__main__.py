@@ -1,16 +1,8 @@
-"""Starts notification: `python -m notification`."""
+"""Start notification: `python -m notification`."""
 
 from notification.app import build
 from notification.settings import Settings
-from service_runtime.process import run
-from service_runtime.settings import load
-
-
-def main() -> None:
-    """Run until told to stop."""
-    settings = load(Settings)
-    run(build(settings), settings)
-
+from service_runtime.process import main
 
 if __name__ == "__main__":
-    main()
+    main(Settings, build)

@@ -31,7 +31,7 @@ from service_runtime.work_table import PostgresWorkTable
 def build(settings: Settings) -> Process:
     """Return notification, ready to run."""
     service = Service("notification", settings)
-    sms, email = _sms(settings), _email(settings)
+    sms, email = service.use(_sms(settings)), service.use(_email(settings))
     texts = service.worker(_work(service, settings, "sms", sms))
     mails = service.worker(_work(service, settings, "email", email))
     outcomes = (PaymentConfirmed, PaymentDeclined, SettlementUpdated, CodesLockChanged)
@@ -47,9 +47,7 @@ def build(settings: Settings) -> Process:
             ],
         ],
         emits=[NotificationDelivered, AuditRecorded],
-        workers=[texts, mails],
         routes=routes(service.database, PostgresDeliveries, service.credentials),
-        resources=[sms, email],
     )
 
 

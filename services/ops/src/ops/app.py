@@ -7,14 +7,14 @@ from ops.clients.system import System
 from ops.routes import router
 from ops.settings import Settings
 from ops.watch import Times, Watch
-from service_runtime.clock import SystemClock
 from service_runtime.process import Process
-from service_runtime.web import Credentials, HttpPolicy, create_app
+from service_runtime.service import Service
 
 
 def build(settings: Settings) -> Process:
     """Return the server, ready to run."""
-    clock = SystemClock()
+    # No dependency makes it unready: an owner that does not answer is what it is there to tell.
+    service = Service("ops", settings)
     addresses = Addresses(
         settings.admin_urls,
         settings.kafka_bootstrap_servers,
@@ -23,13 +23,10 @@ def build(settings: Settings) -> Process:
     system = System(addresses)
     watch = Watch(
         Sources(system),
-        Conservation(system, clock),
-        clock,
+        Conservation(system, service.clock),
+        service.clock,
         settings.limits(),
         Times(settings.check_every_s, settings.check_whole_hour),
     )
-    # No dependency makes it unready: an owner that does not answer is what it is there to tell.
-    policy = HttpPolicy(guard=Credentials.in_production(settings))
-    app = create_app("ops", {}, clock, policy)
-    app.include_router(router())
-    return Process("ops", app, loops=[watch.run])
+    service.run(watch.run)
+    return service.process(routes=router())

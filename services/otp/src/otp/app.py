@@ -35,7 +35,7 @@ def build(settings: Settings) -> Process:
     service = Service("otp", settings)
     codes = Codes(settings.code_key, service.clock, settings.code_for_everyone)
     rules = Rules(settings.code_life, settings.code_attempts, settings.limits)
-    contacts = HttpContacts(settings.notification_urls, settings.internal_credential)
+    contacts = service.use(HttpContacts(settings.notification_urls, settings.internal_credential))
     issue = partial(
         on_challenge_requested,
         codes=codes,
@@ -55,7 +55,6 @@ def build(settings: Settings) -> Process:
         ],
         emits=[Challenged, ChallengeRefused, Verified, CodesLockChanged, AuditRecorded],
         routes=_routes(service),
-        resources=[contacts],
     )
 
 

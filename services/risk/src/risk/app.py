@@ -28,19 +28,20 @@ LATEST_RETRY_S = 10.0
 def build(settings: Settings) -> Process:
     """Return the service, ready to run."""
     service = Service("risk", settings)
-    ofac = HttpClient("ofac", str(settings.ofac_url), settings.look_up_timeout_s)
-    kyc = HttpClient("kyc", str(settings.kyc_url), settings.look_up_timeout_s)
+    ofac = service.use(HttpClient("ofac", str(settings.ofac_url), settings.look_up_timeout_s))
+    kyc = service.use(HttpClient("kyc", str(settings.kyc_url), settings.look_up_timeout_s))
     look_ups = LookUps(Ofac(ofac), Kyc(kyc))
     policy = settings.policy()
     later = partial(delay_s, clock=service.clock, first_s=FIRST_RETRY_S, most_s=LATEST_RETRY_S)
     assessor = Assessor(policy, later)
-    due = Work(
+    work = Work(
         table=assessment_table(),
         handle=partial(on_due_assessments, assessor=assessor),
         store=PostgresAssessments,
         gather=look_ups.for_due,
         may_start=lambda: not (ofac.is_open or kyc.is_open),
     )
+    service.worker(work)
     return service.process(
         # What was paid before a question of the same poll counts for it.
         handlers=[
@@ -57,7 +58,5 @@ def build(settings: Settings) -> Process:
             ),
         ],
         emits=[RiskAssessed],
-        workers=[service.worker(due)],
         routes=routes(service.database, service.credentials, service.clock),
-        resources=[ofac, kyc],
     )

@@ -1,7 +1,6 @@
 """Wires settlement."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
 from fastapi import APIRouter
@@ -30,32 +29,26 @@ COUNT_EVERY_S = 30.0
 def build(settings: Settings) -> Process:
     """Return settlement, ready to run."""
     service = Service("settlement", settings)
-    clients = [_client(settings, partner) for partner in settings.partners]
     banks = {
-        partner: HttpPartnerBank(client, partner)
-        for partner, client in zip(settings.partners, clients, strict=True)
+        partner: HttpPartnerBank(service.use(_client(settings, partner)), partner)
+        for partner in settings.partners
     }
     works = _works(settings, banks)
     senders = {partner: service.worker(work) for partner, work in works[NextStep.SEND].items()}
-    enquirers = [service.worker(work) for work in works[NextStep.ENQUIRE].values()]
+    for work in works[NextStep.ENQUIRE].values():
+        service.worker(work)
     reconciliation = handlers.Reconciliation(
         banks, PostgresCases, service.unit.run_in_transaction, service.clock
     )
-    process = service.process(
+    if settings.instance == 0:
+        # One instance reads the statements: a second one would find the same breaks once more.
+        service.run(Schedule("reconciliation", settings.reconcile_every_s, reconciliation.run).run)
+        service.run(Schedule("cases", COUNT_EVERY_S, reconciliation.count).run)
+    return service.process(
         handlers=[_handler(settings, senders)],
         emits=[SettlementUpdated, AuditRecorded],
-        workers=[*senders.values(), *enquirers],
         routes=_routes(service, reconciliation),
-        resources=clients,
     )
-    if settings.instance:
-        return process
-    # One instance reads the statements; a second one would find the same breaks once more.
-    schedules = (
-        Schedule("reconciliation", settings.reconcile_every_s, reconciliation.run),
-        Schedule("cases", COUNT_EVERY_S, reconciliation.count),
-    )
-    return replace(process, loops=(*process.loops, *(one.run for one in schedules)))
 
 
 def _routes(service: Service, reconciliation: handlers.Reconciliation) -> APIRouter:

@@ -4,7 +4,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from mocks.bodies import read_json
-from mocks.edge import open_edge
+from mocks.edge import Mock
 from mocks.issuer.tokens import Issuer, TokenRequest
 from mocks.settings import IssuerSettings
 from service_runtime.clock import Clock
@@ -12,10 +12,10 @@ from service_runtime.process import Process
 from service_runtime.web import JsonResponse
 
 
-def create(settings: IssuerSettings, clock: Clock) -> Process:
-    """Return the mock, ready to run; raise BadKey where it cannot sign."""
-    edge = open_edge("issuer", settings, clock)
-    issuer = Issuer(settings, clock)
+def create(settings: IssuerSettings, clock: Clock | None = None) -> Process:
+    """Return the mock, ready to run."""
+    mock = Mock("issuer", settings, clock)
+    issuer = Issuer(settings, mock.clock)
 
     async def token(request: Request) -> Response:
         issued = issuer.issue(await read_json(request, TokenRequest))
@@ -25,6 +25,6 @@ def create(settings: IssuerSettings, clock: Clock) -> Process:
     async def keys(_request: Request) -> Response:
         return JsonResponse(issuer.jwks())
 
-    edge.app.add_route("/token", token, methods=["POST"])
-    edge.app.add_route("/.well-known/jwks.json", keys, methods=["GET"])
-    return edge.process()
+    mock.app.add_route("/token", token, methods=["POST"])
+    mock.app.add_route("/.well-known/jwks.json", keys, methods=["GET"])
+    return mock.process()

@@ -8,11 +8,7 @@ from typing import Annotated, Any
 import jwt
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import StringConstraints
 
 from mocks.bodies import Body
@@ -31,15 +27,11 @@ class TokenRequest(Body):
     """Scopes, separated by blanks."""
 
 
-class BadKey(ValueError):  # noqa: N818 - the name says what is wrong
-    """The issuer's key is not an Ed25519 private key in PEM."""
-
-
 class Issuer:
     """Signs with one Ed25519 key. Source of the token's shape: RFC 9068."""
 
     def __init__(self, settings: IssuerSettings, clock: Clock) -> None:
-        self._key = _private_key(settings.issuer_key)
+        self._key = settings.signing_key
         self._parties = {"iss": settings.token_issuer, "aud": settings.token_audience}
         self._clock = clock
         self._public = _public_members(self._key)
@@ -80,13 +72,3 @@ def _public_members(key: Ed25519PrivateKey) -> dict[str, str]:
 
 def _base64url(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def _private_key(pem: str) -> Ed25519PrivateKey:
-    try:
-        key = load_pem_private_key(pem.encode(), password=None)
-    except (ValueError, TypeError):
-        raise BadKey("ISSUER_KEY_FILE must hold an unencrypted private key in PEM") from None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise BadKey("ISSUER_KEY_FILE must hold an Ed25519 key")
-    return key

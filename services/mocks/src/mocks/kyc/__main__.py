@@ -1,17 +1,8 @@
-"""Starts the mock: `python -m mocks.kyc`."""
+"""Start the mock: `python -m mocks.kyc`."""
 
 from mocks.kyc.app import create
 from mocks.settings import KycSettings
-from service_runtime.clock import SystemClock
-from service_runtime.process import run
-from service_runtime.settings import load
-
-
-def main() -> None:
-    """Run until told to stop."""
-    settings = load(KycSettings)
-    run(create(settings, SystemClock()), settings)
-
+from service_runtime.process import main
 
 if __name__ == "__main__":
-    main()
+    main(KycSettings, create)

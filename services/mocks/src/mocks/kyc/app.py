@@ -4,7 +4,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from mocks.bodies import Refused, read_json
-from mocks.edge import open_edge
+from mocks.edge import Mock
 from mocks.kyc.customers import Customers, NewStatus, StatusQuery
 from mocks.settings import KycSettings
 from service_runtime.clock import Clock
@@ -12,14 +12,14 @@ from service_runtime.process import Process
 from service_runtime.web import JsonResponse
 
 
-def create(settings: KycSettings, clock: Clock) -> Process:
+def create(settings: KycSettings, clock: Clock | None = None) -> Process:
     """Return the mock, ready to run."""
-    edge = open_edge("kyc", settings, clock)
+    mock = Mock("kyc", settings, clock)
     routes = _Routes(Customers())
-    edge.app.add_route("/customers:batch", routes.ask, methods=["POST"])
-    edge.app.add_route("/customers/{user_id}", routes.put, methods=["PUT"])
-    edge.app.add_route("/customers/{user_id}", routes.get, methods=["GET"])
-    return edge.process()
+    mock.app.add_route("/customers:batch", routes.ask, methods=["POST"])
+    mock.app.add_route("/customers/{user_id}", routes.put, methods=["PUT"])
+    mock.app.add_route("/customers/{user_id}", routes.get, methods=["GET"])
+    return mock.process()
 
 
 class _Routes:

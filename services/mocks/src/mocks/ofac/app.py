@@ -4,7 +4,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from mocks.bodies import read_json
-from mocks.edge import open_edge
+from mocks.edge import Mock
 from mocks.ofac.screening import LIST_VERSION, Parties, Party, screen
 from mocks.settings import OfacSettings
 from service_runtime.clock import Clock
@@ -12,12 +12,12 @@ from service_runtime.process import Process
 from service_runtime.web import JsonResponse
 
 
-def create(settings: OfacSettings, clock: Clock) -> Process:
+def create(settings: OfacSettings, clock: Clock | None = None) -> Process:
     """Return the mock, ready to run."""
-    edge = open_edge("ofac", settings, clock)
-    edge.app.add_route("/screenings", _screen_one, methods=["POST"])
-    edge.app.add_route("/screenings:batch", _screen_many, methods=["POST"])
-    return edge.process()
+    mock = Mock("ofac", settings, clock)
+    mock.app.add_route("/screenings", _screen_one, methods=["POST"])
+    mock.app.add_route("/screenings:batch", _screen_many, methods=["POST"])
+    return mock.process()
 
 
 async def _screen_one(request: Request) -> Response:

@@ -1,17 +1,8 @@
-"""Starts the mock: `python -m mocks.partner_bank`."""
+"""Start the mock: `python -m mocks.partner_bank`."""
 
 from mocks.partner_bank.app import create
 from mocks.settings import PartnerBankSettings
-from service_runtime.clock import SystemClock
-from service_runtime.process import run
-from service_runtime.settings import load
-
-
-def main() -> None:
-    """Run until told to stop."""
-    settings = load(PartnerBankSettings)
-    run(create(settings, SystemClock()), settings)
-
+from service_runtime.process import main
 
 if __name__ == "__main__":
-    main()
+    main(PartnerBankSettings, create)

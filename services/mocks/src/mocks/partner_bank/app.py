@@ -1,6 +1,6 @@
 """Wires the partner banks."""
 
-from mocks.edge import open_edge
+from mocks.edge import Mock
 from mocks.partner_bank.book import Book
 from mocks.partner_bank.routes import Banks, Routes
 from mocks.settings import PartnerBankSettings
@@ -8,17 +8,18 @@ from service_runtime.clock import Clock
 from service_runtime.process import Process
 
 
-def create(settings: PartnerBankSettings, clock: Clock) -> Process:
+def create(settings: PartnerBankSettings, clock: Clock | None = None) -> Process:
     """Return the mock, ready to run."""
-    book = Book(settings.mock_state)
-    edge = open_edge("partner_bank", settings, clock, {"book": book.reachable})
+    mock = Mock("partner_bank", settings, clock)
+    book = mock.use(Book(settings.mock_state))
+    mock.check("book", book.reachable)
     banks = Banks(settings.secrets_by_partner, settings.partner_late_s)
-    routes = Routes(banks, book, clock, edge)
+    routes = Routes(banks, book, mock)
     bank = "/banks/{partner}"
-    edge.app.add_route(f"{bank}/transfers", routes.send, methods=["POST"])
-    edge.app.add_route(f"{bank}/transfers:batch", routes.send_batch, methods=["POST"])
-    edge.app.add_route(f"{bank}/transfers:query", routes.enquire, methods=["POST"])
-    edge.app.add_route(f"{bank}/transfers/{{uetr}}", routes.look_up, methods=["GET"])
-    edge.app.add_route(f"{bank}/statement", routes.statement, methods=["GET"])
-    edge.app.add_route("/statement", routes.whole_statement, methods=["GET"])
-    return edge.process(resources=(book,))
+    mock.app.add_route(f"{bank}/transfers", routes.send, methods=["POST"])
+    mock.app.add_route(f"{bank}/transfers:batch", routes.send_batch, methods=["POST"])
+    mock.app.add_route(f"{bank}/transfers:query", routes.enquire, methods=["POST"])
+    mock.app.add_route(f"{bank}/transfers/{{uetr}}", routes.look_up, methods=["GET"])
+    mock.app.add_route(f"{bank}/statement", routes.statement, methods=["GET"])
+    mock.app.add_route("/statement", routes.whole_statement, methods=["GET"])
+    return mock.process()

@@ -11,7 +11,7 @@ from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 
 from mocks.bodies import Refused, invalid, query, read_json
-from mocks.edge import Edge
+from mocks.edge import Mock
 from mocks.faults import NO_ANSWER, Faults
 from mocks.partner_bank.book import Book, Busy, Conflict
 from mocks.partner_bank.statements import Line, ToldStatement, line_of
@@ -30,7 +30,6 @@ from mocks.partner_bank.transfers import (
     outcome,
     take_in,
 )
-from service_runtime.clock import Clock
 from service_runtime.web import JsonResponse
 
 MAX_PAGE = 1000
@@ -64,12 +63,12 @@ class Banks:
 class Routes:
     """The banks' routes."""
 
-    def __init__(self, banks: Banks, book: Book, clock: Clock, edge: Edge) -> None:
+    def __init__(self, banks: Banks, book: Book, mock: Mock) -> None:
         self._banks = banks
         self._book = book
-        self._clock = clock
-        self._silence = edge.silence
-        self._faults = edge.faults
+        self._clock = mock.clock
+        self._silence = mock.silence
+        self._faults = mock.faults
 
     async def send(self, request: Request) -> Response:
         """Take one transfer in; a late payee's answer is late, a silent one's never comes."""

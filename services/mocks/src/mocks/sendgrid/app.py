@@ -5,7 +5,7 @@ import hmac
 from fastapi import Request
 from fastapi.responses import Response
 
-from mocks.edge import open_edge
+from mocks.edge import Mock
 from mocks.messages import Message, Messages
 from mocks.sendgrid.mail import Mail, mails_of, refusal
 from mocks.settings import SendgridSettings
@@ -14,13 +14,13 @@ from service_runtime.process import Process
 from service_runtime.web import JsonResponse
 
 
-def create(settings: SendgridSettings, clock: Clock) -> Process:
+def create(settings: SendgridSettings, clock: Clock | None = None) -> Process:
     """Return the mock, ready to run."""
-    edge = open_edge("sendgrid", settings, clock)
-    routes = _Routes(settings.sendgrid_api_key, clock)
-    edge.app.add_route("/v3/mail/send", routes.send, methods=["POST"])
-    edge.app.add_route("/messages", routes.listed, methods=["GET"])
-    return edge.process()
+    mock = Mock("sendgrid", settings, clock)
+    routes = _Routes(settings.sendgrid_api_key, mock.clock)
+    mock.app.add_route("/v3/mail/send", routes.send, methods=["POST"])
+    mock.app.add_route("/messages", routes.listed, methods=["GET"])
+    return mock.process()
 
 
 class _Routes:

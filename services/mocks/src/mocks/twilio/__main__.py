@@ -1,17 +1,8 @@
-"""Starts the mock: `python -m mocks.twilio`."""
+"""Start the mock: `python -m mocks.twilio`."""
 
 from mocks.settings import TwilioSettings
 from mocks.twilio.app import create
-from service_runtime.clock import SystemClock
-from service_runtime.process import run
-from service_runtime.settings import load
-
-
-def main() -> None:
-    """Run until told to stop."""
-    settings = load(TwilioSettings)
-    run(create(settings, SystemClock()), settings)
-
+from service_runtime.process import main
 
 if __name__ == "__main__":
-    main()
+    main(TwilioSettings, create)

@@ -7,7 +7,7 @@ import hmac
 from fastapi import Request
 from fastapi.responses import Response
 
-from mocks.edge import open_edge
+from mocks.edge import Mock
 from mocks.messages import Message, Messages
 from mocks.settings import TwilioSettings
 from mocks.twilio.sms import API_VERSION, refusal, resource, sms_of
@@ -16,14 +16,14 @@ from service_runtime.process import Process
 from service_runtime.web import JsonResponse
 
 
-def create(settings: TwilioSettings, clock: Clock) -> Process:
+def create(settings: TwilioSettings, clock: Clock | None = None) -> Process:
     """Return the mock, ready to run."""
-    edge = open_edge("twilio", settings, clock)
-    routes = _Routes(settings.twilio_auth_token, clock)
+    mock = Mock("twilio", settings, clock)
+    routes = _Routes(settings.twilio_auth_token, mock.clock)
     path = f"/{API_VERSION}/Accounts/{{account_sid}}/Messages.json"
-    edge.app.add_route(path, routes.send, methods=["POST"])
-    edge.app.add_route("/messages", routes.listed, methods=["GET"])
-    return edge.process()
+    mock.app.add_route(path, routes.send, methods=["POST"])
+    mock.app.add_route("/messages", routes.listed, methods=["GET"])
+    return mock.process()
 
 
 class _Routes:
