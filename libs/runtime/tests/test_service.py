@@ -9,7 +9,7 @@ from httpx import ASGITransport, AsyncClient
 from service_runtime.service import Service
 from service_runtime.settings import DatabaseSettings, HttpSettings, load
 from service_runtime.web import HttpPolicy
-from testkit.service import running
+from testbed.service import running
 
 
 @pytest.fixture
