@@ -4,18 +4,23 @@ from importlib import import_module
 
 import pytest
 import yaml
+from pydantic_settings import BaseSettings
 
 from confirm.settings import Settings as ConfirmSettings
 from gateway.settings import Settings as GatewaySettings
 from local_stack.layout import CHECKOUT
+from payment_schemas.currencies import USD_RATES, CurrencySettings
 from risk.settings import Settings as RiskSettings
-from service_runtime.settings import USD_RATES, CurrencySettings
 
 INVENTORY = yaml.safe_load((CHECKOUT / "deploy/services.yaml").read_text())["services"]
 READERS = {"gateway", "confirm", "risk"}
 
 
-def test_the_rates_are_an_option_of_whoever_reads_them_and_of_nobody_else():
+class FromEnvironment(BaseSettings, CurrencySettings):
+    """The rates alone, as every service reads them."""
+
+
+def test_the_rates_are_an_option_of_the_services_that_read_them_and_of_no_other():
     services = {name for name, one in INVENTORY.items() if "." not in one["module"]}
     reading = {
         name
@@ -34,7 +39,7 @@ def test_the_rates_are_an_option_of_whoever_reads_them_and_of_nobody_else():
 def test_one_value_supports_the_same_currencies_everywhere(rates, currencies, monkeypatch):
     if rates is not None:
         monkeypatch.setenv("USD_RATES", rates)
-    given = CurrencySettings(port=1).model_dump(include={"usd_rates"})
+    given = FromEnvironment().model_dump()
 
     gateway, confirm, risk = (
         settings.model_construct(**given)

@@ -19,6 +19,7 @@ from otp.clients import LookUp
 from otp.domain import Limits
 from otp.handlers import Codes, Rules, on_challenge_requested, on_verification_requested
 from otp.store import MemoryChallenges
+from payment_schemas.currencies import USD_RATES
 from payment_schemas.events.confirmation import ConfirmRequested, PaymentConfirmed, PaymentDeclined
 from payment_schemas.events.otp import (
     Challenged,
@@ -41,7 +42,6 @@ from risk.store.port import TABLE as ASSESSMENT
 from service_runtime.backoff import delay_s
 from service_runtime.consumer import Handler
 from service_runtime.sealing import Sealer
-from service_runtime.settings import USD_RATES
 from service_runtime.work import Work
 from settlement import handlers as settlement
 from settlement.domain import BATCH_ROWS, NextStep

@@ -129,3 +129,11 @@ def test_more_headers_leave_the_first_answer_alone():
 
     assert dict(replayed.headers) == {"Retry-After": "1", "Idempotent-Replayed": "true"}
     assert dict(answer.headers) == {"Retry-After": "1"}
+
+
+@pytest.mark.parametrize(("wait_s", "shown"), [(0, "1"), (0.2, "1"), (22.1, "23")])
+def test_seconds_to_wait_are_rounded_up_to_at_least_one(wait_s, shown):
+    headers = dict(answers.over_limit(10, wait_s).headers)
+
+    assert headers["Retry-After"] == shown
+    assert headers["RateLimit"] == f'"user";r=0;t={shown}'

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from payment_schemas.confirm_body import InvalidBodyError, parse_confirm_body
+from payment_schemas.answers import RefusedError
+from payment_schemas.confirm_body import parse_confirm_body
 
 GOOD = {
     "transaction_id": "tx-987",
@@ -29,7 +30,7 @@ def parse(raw, *arguments, **keywords):
 
 
 def refusal(raw, *arguments, **keywords):
-    with pytest.raises(InvalidBodyError) as refused:
+    with pytest.raises(RefusedError) as refused:
         parse(raw, *arguments, **keywords)
     assert refused.value.answer.status == 400
     return json.loads(refused.value.answer.body)

@@ -1,33 +1,26 @@
-"""The gateway's routes on memory twins, with an issuer that signs real tokens."""
+"""The gateway's routes on memory twins, with real signed tokens."""
 
-import base64
-import time
 from dataclasses import dataclass, field
 from functools import partial
 
 import httpx
-import jwt
 import orjson
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from gateway.app import add_routes, seal
-from gateway.clients.memory import MemoryConfirmation, MemoryKeys, MemoryReads
-from gateway.clients.tokens import TokenRules, TokenVerifier
-from gateway.routes.admission import Admission
+from gateway.clients.memory import MemoryConfirmation, MemoryReads
+from gateway.domain import SCOPE
 from gateway.routes.confirm import ConfirmRoute
 from gateway.routes.reads import ReadRoute
-from gateway.store import MemoryLimits
 from payment_schemas.answers import success
+from service_runtime.edge import Access, Admission
+from service_runtime.edge.limits import MemoryLimits
+from service_runtime.edge.tokens import TokenRules, TokenVerifier
 from service_runtime.sealing import Sealer
 from service_runtime.web import create_app
 from testkit.events import NOON
 from testkit.memory import SteadyClock
+from testkit.tokens import AUDIENCE, ISSUER, MemoryKeys, token
 
-ISSUER, AUDIENCE = "https://issuer.test", "countersign"
-ED25519 = ed25519.Ed25519PrivateKey.generate()
-P256 = ec.generate_private_key(ec.SECP256R1())
-RSA = rsa.generate_private_key(65537, 2048)
 SEALING_KEY, TAG_KEY = b"s" * 32, b"t" * 32
 OK = success("tx-987", "7K2M9QX4TD", "ACH")
 BODY = {
@@ -39,58 +32,9 @@ BODY = {
 }
 
 
-def jwk(private, kid, **fields):
-    """The public half of a key, as an issuer publishes it."""
-    match private:
-        case ed25519.Ed25519PrivateKey():
-            entry = OKPAlgorithm.to_jwk(private.public_key(), as_dict=True)
-        case ec.EllipticCurvePrivateKey():
-            entry = ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
-        case _:
-            entry = RSAAlgorithm.to_jwk(private.public_key(), as_dict=True)
-    entry.pop("key_ops", None)
-    return {**entry, "kid": kid, **fields}
-
-
-KEYS = [jwk(ED25519, "ed"), jwk(P256, "ec"), jwk(RSA, "rsa")]
-PRIVATE = {"EdDSA": (ED25519, "ed"), "ES256": (P256, "ec"), "PS256": (RSA, "rsa")}
-PRIVATE["RS256"] = PRIVATE["PS256"]
-
-
-def claims(**changes):
-    """Claims that pass; None leaves one out."""
-    now = int(time.time())
-    made = {
-        "iss": ISSUER,
-        "aud": AUDIENCE,
-        "sub": "usr-456",
-        "exp": now + 600,
-        "iat": now,
-        "scope": "payment.confirm",
-        **changes,
-    }
-    return {name: value for name, value in made.items() if value is not None}
-
-
-def token(algorithm="EdDSA", headers=None, **changes):
-    key, kid = PRIVATE[algorithm]
-    made = {"typ": "at+jwt", "kid": kid, **(headers or {})}
-    return jwt.encode(
-        claims(**changes), key, algorithm, {n: v for n, v in made.items() if v is not None}
-    )
-
-
-def raw_token(header, payload, signature=b""):
-    """A token by hand, for what no library would sign."""
-    parts = [orjson.dumps(part) if isinstance(part, dict) else part for part in (header, payload)]
-    return ".".join(
-        base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in (*parts, signature)
-    )
-
-
 @dataclass
 class Edge:
-    """The app and everything that it stands on."""
+    """The app and its memory twins."""
 
     answer: object = OK
     anonymous: str | None = None
@@ -106,34 +50,34 @@ class Edge:
         self.clock = SteadyClock(NOON)
         self.confirmation = MemoryConfirmation(lambda _command: self.answer)
         self.reads = MemoryReads()
-        self.keys = MemoryKeys(*KEYS)
+        self.keys = MemoryKeys()
         admission = Admission(
             tokens=TokenVerifier(self.keys, TokenRules(ISSUER, AUDIENCE)),
             limits=MemoryLimits(lambda: self.clock.now().timestamp()),
-            per_minute=self.per_minute,
-            reads_per_minute=self.reads_per_minute,
             failures_per_minute=self.failures,
             anonymous_user=self.anonymous,
             trusted_proxies=self.proxies,
         )
         confirm = ConfirmRoute(
             admission=admission,
+            access=Access(SCOPE, self.per_minute),
             confirmation=self.confirmation,
             seal=partial(seal, Sealer(SEALING_KEY), TAG_KEY),
             answer_within_s=self.answer_within_s,
             strict_keys=self.strict,
             currencies={"USD", "EUR", "JPY"},
-            anyone_trusted=self.anonymous is not None,
+            trusts_all=self.anonymous is not None,
         )
         self.app = create_app("gateway", {}, self.clock)
-        add_routes(self.app, confirm, ReadRoute(admission, self.reads))
+        read_access = Access(SCOPE, self.reads_per_minute, "read")
+        add_routes(self.app, confirm, ReadRoute(admission, read_access, self.reads))
         self.http = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.app, client=(self.peer, 1)),
             base_url="http://gateway",
         )
 
     async def post(self, body=BODY, user="usr-456", headers=None, **changes):
-        """Post as that user; `changes` go into the body, where None leaves a field out."""
+        """Post as that user; `changes` go into the body, where None removes a field."""
         given = {"Content-Type": "application/json", **(headers or {})}
         if user is not None and "Authorization" not in given:
             given["Authorization"] = f"Bearer {token(sub=user)}"

@@ -4,13 +4,14 @@ import logging
 from ipaddress import ip_network
 
 import pytest
-from gateway_edge import BODY, OK, SEALING_KEY, TAG_KEY, token
+from gateway_edge import BODY, OK, SEALING_KEY, TAG_KEY
 
 from payment_schemas.answers import Answer, in_progress
 from payment_schemas.ids import payment_id_of
 from service_runtime.refusals import hashed_subject
 from service_runtime.sealing import Sealer, keyed_hash
 from service_runtime.web import MAX_BODY_BYTES
+from testkit.tokens import token
 
 LARGE = b'{"transaction_id":"' + b"x" * 16 * 1024 + b'"}'
 HUGE = b"x" * (MAX_BODY_BYTES + 1)

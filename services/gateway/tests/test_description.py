@@ -2,11 +2,12 @@
 
 import orjson
 import pytest
-from gateway_edge import BODY, OK, token
+from gateway_edge import BODY, OK
 from jsonschema import Draft202012Validator
 
 from gateway.routes.description import document
 from payment_schemas import answers
+from testkit.tokens import token
 
 READ = {
     "transaction_id": "tx-987",

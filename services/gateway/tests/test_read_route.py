@@ -1,7 +1,8 @@
 """`GET /payment/{transaction_id}`: for its owner alone, with the scope, 503 without confirm."""
 
 import pytest
-from gateway_edge import token
+
+from testkit.tokens import token
 
 
 async def test_a_read_shows_the_callers_payment_and_no_one_elses(edge):

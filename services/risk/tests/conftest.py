@@ -17,13 +17,13 @@ from local_stack.stack import Stack
 from payment_schemas.events.base import Event
 from payment_schemas.events.confirmation import PaymentConfirmed
 from payment_schemas.events.risk import AssessmentRequested, Screening
+from payment_schemas.currencies import USD_RATES
 from payment_schemas.ids import payment_id_of
 from risk.domain import AmountBand, AssessmentRequest, Evidence, History, Levels, Points, Policy
 from risk.settings import Settings
 from risk.store import MemoryAssessments, PostgresAssessments, assessment_table
 from service_runtime.messages import Received
 from service_runtime.postgres import PostgresDatabase
-from service_runtime.settings import USD_RATES
 from testbed.database import Backend, FreshDatabase, fresh_database
 from testbed.service import settings_of
 from testkit.events import NOON, received

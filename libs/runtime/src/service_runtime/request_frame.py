@@ -10,12 +10,13 @@ from opentelemetry.trace import Span, StatusCode
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from payment_schemas.answers import RefusedError
 from service_runtime import metrics, tracing
 from service_runtime.clock import Clock
 from service_runtime.connection import safe_headers
 from service_runtime.errors import conflict_of
 from service_runtime.logs import Log
-from service_runtime.responses import failure, refuse
+from service_runtime.responses import failure, refuse, response_of
 
 _log = Log("web")
 _durations = metrics.histogram("http.server.request.duration", "Requests, from head to answer.")
@@ -96,6 +97,8 @@ class RequestMiddleware:
             await self._app(scope, bounded, framed)
         except HTTPException as error:
             await (await refuse(Request(scope), error))(scope, receive, framed)
+        except RefusedError as refused:
+            await response_of(refused.answer)(scope, receive, framed)
         except Exception as error:
             log = _log.error if conflict_of(error) is None else _log.info
             log(

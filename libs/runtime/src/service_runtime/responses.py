@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from payment_schemas.answers import Answer
 from service_runtime.errors import Consequence, conflict_of, consequence_of
 
 
@@ -19,6 +20,11 @@ class JsonResponse(Response):
 
     def render(self, content: Any) -> bytes:
         return orjson.dumps(content)
+
+
+def response_of(answer: Answer) -> Response:
+    """Return an answer as an HTTP response."""
+    return Response(answer.body, answer.status, dict(answer.headers), media_type="application/json")
 
 
 async def refuse(_request: Request, error: Exception) -> Response:

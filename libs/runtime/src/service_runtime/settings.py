@@ -7,14 +7,11 @@ import base64
 import binascii
 import re
 import sys
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
-
-from payment_schemas.money import Currency
 
 KEY_BYTES = 32
 _FIELD_NAMED = re.compile(r'field "(\w+)"')
@@ -99,36 +96,6 @@ class HttpSettings(BaseSettings):
         default="{}", validation_alias="INTERNAL_CREDENTIALS_FILE", validate_default=False
     )
     """JSON: caller → {"sha256": hex of its secret, "scopes": [...]}."""
-
-
-RatePerUnit = Annotated[Decimal, Field(gt=0, lt=1_000_000)]
-
-USD_RATES: dict[str, Decimal] = {
-    "USD": Decimal(1),
-    "EUR": Decimal("1.10"),
-    "GBP": Decimal("1.30"),
-    "CHF": Decimal("1.15"),
-    "JPY": Decimal("0.0070"),
-    "CAD": Decimal("0.75"),
-    "AUD": Decimal("0.67"),
-}
-"""Indicative, for the bands of the score only; money is never converted by them."""
-
-
-class CurrencySettings(HttpSettings):
-    """The currencies that payments are made in: those that risk can value in USD, and no others.
-
-    The one list for gateway, confirm and risk: a currency is refused at the edge, and no account is
-    opened in it, where a payment in it could not be scored.
-    """
-
-    usd_rates: dict[Currency, RatePerUnit] = USD_RATES
-    """USD for one major unit of each currency."""
-
-    @property
-    def currencies(self) -> frozenset[str]:
-        """The supported currencies."""
-        return frozenset(self.usd_rates)
 
 
 class KafkaSettings(HttpSettings):

@@ -1,10 +1,11 @@
-"""Every answer that a client can get, byte for byte: what gateway and confirm must agree on.
+"""Every response of the edge, byte for byte: gateway, confirm and other APIs share them.
 
 Source: the contract at the edge. The body is text, because a replay repeats it byte for byte.
 """
 
 import json
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any, Literal
 
 PublicStatus = Literal["PENDING", "OTP_REQUIRED", "SUCCESS", "DECLINED"]
@@ -25,6 +26,14 @@ class Answer:
         return replace(self, headers=self.headers + more)
 
 
+class RefusedError(Exception):
+    """The request is refused; `answer` is the response."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.body)
+        self.answer = answer
+
+
 def _answer(status: int, /, **body: Any) -> Answer:
     return Answer(status, json.dumps(body, separators=(",", ":")))
 
@@ -41,23 +50,23 @@ def success(transaction_id: str, reference: str, settlement_method: str) -> Answ
 
 
 def otp_required(expires_in_s: int) -> Answer:
-    """403: a one-time code is asked for; seconds left, rounded up."""
+    """403: a one-time code is required; `expires_in_s` is rounded up."""
     message = "Please verify your identity with a one-time code."
     return _answer(403, status="OTP_REQUIRED", message=message, expires_in=expires_in_s)
 
 
 def invalid_otp() -> Answer:
-    """401: one body for wrong, expired and used-up codes; which one it was is not said."""
+    """401: the same body for wrong, expired and used-up codes."""
     return _answer(401, error="Invalid OTP", details="Code does not match or expired")
 
 
 def codes_locked() -> Answer:
-    """403: too many wrong codes in a row, over all payments; operators unlock. Not final."""
+    """403: too many wrong codes in a row over all payments; an operator unlocks. Not final."""
     return _answer(403, error="Codes locked", details="Too many wrong codes")
 
 
 def otp_undeliverable() -> Answer:
-    """403: a code is needed, and no contact of the user may receive one. Not final."""
+    """403: a code is required, and the user has no contact that may receive one. Not final."""
     message = "No verified contact for a one-time code."
     return _answer(403, status="OTP_UNDELIVERABLE", message=message)
 
@@ -77,7 +86,7 @@ def key_reused() -> Answer:
 
 
 def other_key(status: PublicStatus, transaction_id: str) -> Answer:
-    """409: the transaction is known under another key; its present state is told."""
+    """409: the transaction exists under another key; the body shows its present state."""
     return _answer(409, status=status, transaction_id=transaction_id)
 
 
@@ -97,7 +106,7 @@ def invalid_field(name: str, details: str) -> Answer:
 
 
 def unknown_field(name: str) -> Answer:
-    """400: a field that the contract does not know."""
+    """400: a field that the contract does not define."""
     return _answer(400, error=f"Unknown field: {name}")
 
 
@@ -118,7 +127,7 @@ def forbidden(scope: str) -> Answer:
 
 
 def unknown_account(account_id: str) -> Answer:
-    """404: no such account, or another user's: the same for both."""
+    """404: no such account, or another user's account: the same body for both."""
     return _answer(404, error=f"Unknown account: {account_id}")
 
 
@@ -132,6 +141,14 @@ def too_many_requests(retry_after_s: int) -> Answer:
     return _answer(429, error="Too many requests").with_headers(Retry_After=str(retry_after_s))
 
 
+def over_limit(per_minute: int, reset_in_s: float) -> Answer:
+    """429 over a rate limit, with the RateLimit draft's headers: none left until the reset."""
+    wait_s = max(1, ceil(reset_in_s))
+    return too_many_requests(wait_s).with_headers(
+        RateLimit_Policy=f'"user";q={per_minute};w=60', RateLimit=f'"user";r=0;t={wait_s}'
+    )
+
+
 def body_too_large() -> Answer:
     """413."""
     return _answer(413, error="Body too large")
@@ -143,7 +160,7 @@ def unsupported_media_type() -> Answer:
 
 
 def pending(transaction_id: str) -> Answer:
-    """202: no answer within the deadline; the payment goes on, here is where to look."""
+    """202: not decided within the deadline; the payment goes on, `Location` shows its state."""
     answer = _answer(202, status="PENDING", transaction_id=transaction_id)
     return answer.with_headers(Location=f"/payment/{transaction_id}", Retry_After="1")
 

@@ -1,6 +1,6 @@
 """Validation of the body of `POST /payment/confirm`.
 
-It lives here and not in the gateway, because an encrypted request is validated by confirm.
+It is in this library because confirm will validate encrypted requests with it.
 Order of refusals: malformed JSON, unknown field, missing field, invalid field.
 """
 
@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from payment_schemas import answers
-from payment_schemas.answers import Answer
+from payment_schemas.answers import RefusedError
 from payment_schemas.ids import sound_identifier, without_card_number
 from payment_schemas.money import DECIMALS, DEFAULT_CURRENCY, amount_minor_of
 
@@ -47,14 +47,6 @@ class ConfirmBody:
     otp_code: str | None
 
 
-class InvalidBodyError(ValueError):
-    """The body breaks a rule; `answer` is what the client is told."""
-
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(answer.body)
-        self.answer = answer
-
-
 def parse_confirm_body(
     raw: bytes,
     header_key: str | None = None,
@@ -63,16 +55,15 @@ def parse_confirm_body(
     keys_differ: bool = False,
     currencies: Collection[str] = DECIMALS.keys(),
 ) -> ConfirmBody:
-    """Read a request body; raise InvalidBodyError with the exact refusal.
+    """Read a request body; raise RefusedError with the exact refusal.
 
-    `header_key` is the Idempotency-Key header; `keys_differ` says that there were two, with another
-    value in each; `strict_keys` demands a UUIDv4; `currencies` are those that the platform can
-    score.
+    `header_key` is the Idempotency-Key header; `keys_differ`: two such headers had other values;
+    `strict_keys` requires a UUIDv4; `currencies` are those that the platform can score.
     """
     fields = _object(raw)
     for name in fields:
         if name not in FIELDS:
-            raise InvalidBodyError(answers.unknown_field(name))
+            raise RefusedError(answers.unknown_field(name))
     body_key = fields.get("idempotency_key")
     key = header_key if body_key is None else body_key
     _require(fields.get("transaction_id"), "transaction_id")
@@ -95,8 +86,8 @@ def parse_confirm_body(
     return body
 
 
-def _invalid(name: str, details: str) -> InvalidBodyError:
-    return InvalidBodyError(answers.invalid_field(name, details))
+def _invalid(name: str, details: str) -> RefusedError:
+    return RefusedError(answers.invalid_field(name, details))
 
 
 def _refuse_constant(_name: str) -> None:
@@ -104,7 +95,7 @@ def _refuse_constant(_name: str) -> None:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # Two values under one name would let two readers of one body see two payments.
+    # With a name twice, two parsers could read two different payments from one body.
     fields = dict(pairs)
     if len(fields) != len(pairs):
         raise ValueError("duplicate name")
@@ -113,7 +104,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _object(raw: bytes) -> dict[str, Any]:
     try:
-        # Numbers stay text: a binary float must never come near an amount.
+        # Numbers stay text: an amount must never become a binary float.
         fields = json.loads(
             raw.decode("utf-8"),
             parse_float=_Number,
@@ -122,9 +113,9 @@ def _object(raw: bytes) -> dict[str, Any]:
             object_pairs_hook=_unique,
         )
     except (ValueError, RecursionError):
-        raise InvalidBodyError(answers.malformed_json()) from None
+        raise RefusedError(answers.malformed_json()) from None
     if not isinstance(fields, dict):
-        raise InvalidBodyError(answers.malformed_json())
+        raise RefusedError(answers.malformed_json())
     return fields
 
 
@@ -136,7 +127,7 @@ class _Number(str):
 
 def _require(value: object, name: str) -> None:
     if value is None:
-        raise InvalidBodyError(answers.missing_field(name))
+        raise RefusedError(answers.missing_field(name))
 
 
 def _text(fields: dict[str, Any], name: str) -> str | None:

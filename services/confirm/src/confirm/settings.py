@@ -6,7 +6,8 @@ from typing import Literal
 from pydantic import Field
 
 from confirm.domain.payment import Policy
-from service_runtime.settings import CurrencySettings, ServiceSettings
+from payment_schemas.currencies import CurrencySettings
+from service_runtime.settings import ServiceSettings
 
 
 class Settings(ServiceSettings, CurrencySettings):

@@ -5,8 +5,9 @@ from typing import Annotated, Self
 
 from pydantic import Field, HttpUrl, model_validator
 
+from payment_schemas.currencies import CurrencySettings
 from risk.domain import AmountBand, Levels, Points, Policy
-from service_runtime.settings import CurrencySettings, ServiceSettings
+from service_runtime.settings import ServiceSettings
 
 FactorPoints = Annotated[int, Field(ge=0, le=100)]
 Score = Annotated[int, Field(ge=0, le=101)]

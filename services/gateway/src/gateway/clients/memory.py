@@ -1,4 +1,4 @@
-"""The memory twins of confirm, as the gateway sees it: commands, answers, reads."""
+"""Memory twins of confirm: commands with their replies, and reads."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,12 +7,11 @@ from typing import Any
 from payment_schemas.answers import Answer
 from payment_schemas.events.confirmation import ConfirmRequested
 from service_runtime.errors import Unavailable
-from service_runtime.http_client import HttpResponse
 from service_runtime.messages import Trace
 
 
 class MemoryConfirmation:
-    """Answers commands by a function; `reachable` says whether there is a broker."""
+    """Replies to commands by a function; without `reachable` there is no broker."""
 
     def __init__(self, answer: Callable[[ConfirmRequested], Answer | None]) -> None:
         self._answer = answer
@@ -31,7 +30,7 @@ class MemoryConfirmation:
 
 
 class MemoryReads:
-    """Payments by user and transaction; `reachable` says whether there is a confirm."""
+    """Payments by user and transaction; without `reachable` there is no confirm."""
 
     def __init__(self) -> None:
         self.payments: dict[tuple[str, str], dict[str, Any]] = {}
@@ -41,19 +40,3 @@ class MemoryReads:
         if not self.reachable:
             raise Unavailable("no confirm answers")
         return self.payments.get((user_id, transaction_id))
-
-
-class MemoryKeys:
-    """An issuer's published keys, and how often they were fetched."""
-
-    def __init__(self, *keys: dict[str, Any]) -> None:
-        self.keys = list(keys)
-        self.reachable = True
-        self.status = 200
-        self.fetched = 0
-
-    async def get(self, _path: str) -> HttpResponse:
-        self.fetched += 1
-        if not self.reachable:
-            raise Unavailable("the issuer does not answer")
-        return HttpResponse(self.status, {"keys": self.keys})

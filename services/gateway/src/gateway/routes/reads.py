@@ -1,4 +1,4 @@
-"""`GET /payment/{transaction_id}`: how a payment stands, for its owner alone."""
+"""`GET /payment/{transaction_id}`: the state of a payment, for its owner alone."""
 
 from dataclasses import dataclass
 
@@ -6,30 +6,29 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.clients.reads import Reads
-from gateway.routes.admission import Admission, RefusedError
-from gateway.routes.confirm import response_of
 from payment_schemas import answers
+from payment_schemas.answers import RefusedError
+from service_runtime.edge import Access, Admission
 from service_runtime.errors import Unavailable
 from service_runtime.web import JsonResponse
 
 
 @dataclass(frozen=True, slots=True)
 class ReadRoute:
-    """Passes a read on to confirm."""
+    """Reads a payment from confirm."""
 
     admission: Admission
+    access: Access
     reads: Reads
 
     async def __call__(self, request: Request) -> Response:
-        """Answer one read."""
+        """Return the response to one read; raise RefusedError."""
         transaction_id = request.path_params["transaction_id"]
+        caller = await self.admission.admit(request, self.access)
         try:
-            user_id = await self.admission.reader(request)
-            found = await self.reads.payment(user_id, transaction_id)
-        except RefusedError as refused:
-            return response_of(refused.answer)
+            payment = await self.reads.payment(caller.user_id, transaction_id)
         except Unavailable:
-            return response_of(answers.unavailable())
-        if found is None:
-            return response_of(answers.unknown_payment(transaction_id))
-        return JsonResponse(found)
+            raise RefusedError(answers.unavailable()) from None
+        if payment is None:
+            raise RefusedError(answers.unknown_payment(transaction_id))
+        return JsonResponse(payment)

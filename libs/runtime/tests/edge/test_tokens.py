@@ -8,24 +8,23 @@ import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from gateway_edge import (
+
+from service_runtime.edge import BadTokenError, tokens
+from service_runtime.edge.tokens import TokenRules, TokenVerifier
+from service_runtime.errors import Unavailable
+from testkit.tokens import (
     AUDIENCE,
     ED25519,
     ISSUER,
     KEYS,
     P256,
     RSA,
+    MemoryKeys,
     claims,
     jwk,
     raw_token,
     token,
 )
-
-from gateway.clients import tokens
-from gateway.clients.memory import MemoryKeys
-from gateway.clients.tokens import TokenRules, TokenVerifier
-from gateway.domain import BadTokenError
-from service_runtime.errors import Unavailable
 
 OTHER = ed25519.Ed25519PrivateKey.generate()
 

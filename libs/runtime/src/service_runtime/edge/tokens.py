@@ -1,7 +1,7 @@
-"""Verifies tokens against the issuer's published keys (JWKS).
+"""Verification of access tokens against the issuer's published keys (JWKS).
 
-Each key has one algorithm, fixed by its kind; what the token says of keys and algorithms is only
-compared. Source: RFC 8725, sections 3.1 and 3.2.
+The key's type fixes its one algorithm; the algorithm that a token names must be equal to it, and
+keys inside a token are ignored. Source: RFC 8725, sections 3.1 and 3.2.
 """
 
 import asyncio
@@ -16,40 +16,40 @@ from typing import Any, Protocol
 import jwt
 from jwt import PyJWK
 
-from gateway.domain import CLOCK_LEEWAY_S, BadTokenError, Caller, caller_of
+from service_runtime.edge.callers import CLOCK_LEEWAY_S, BadTokenError, Caller, caller_of
 from service_runtime.errors import Unavailable
 from service_runtime.http_client import HttpResponse
 from service_runtime.logs import Log
 
 KEYS_LIVE_S = 300.0
-"""No key is older: what the issuer has withdrawn is refused by then. Source: the edge's design."""
+"""Longest use of fetched keys: a key that the issuer withdraws is refused by then."""
 REFRESH_AFTER_S = 60.0
-"""So that an issuer may be away for four minutes, and nobody notices."""
+"""Keys are fetched again after this time, so an issuer may be down for four minutes unnoticed."""
 RETRY_AFTER_S = 5.0
 REFETCH_AFTER_S = 30.0
-"""For the sake of an unknown key, of which anyone can make up as many as he likes."""
+"""Shortest time between two fetches for an unknown `kid`: anyone can invent one."""
 MIN_RSA_BITS = 2048
 """Source: NIST SP 800-131A."""
 RSA_ALGORITHMS = ("PS256", "RS256")
 CACHED_TOKENS = 50_000
 MAX_TOKEN_CHARACTERS = 8192
 TYPES = ("at+jwt", "application/at+jwt")
-"""Source: RFC 9068, section 4. An id token's `JWT` is not among them."""
+"""Source: RFC 9068, section 4. The type of an ID token (`JWT`) is refused."""
 OK = 200
 
 _log = Log("tokens")
 
 
 class Tokens(Protocol):
-    """Who a token speaks for."""
+    """Verifies access tokens."""
 
     async def caller(self, token: str) -> Caller:
-        """Return the caller; raise BadTokenError, or Unavailable without any keys."""
+        """Return the caller; raise BadTokenError, or Unavailable while there are no keys."""
         ...
 
 
 class Keys(Protocol):
-    """Where the issuer publishes its keys."""
+    """Fetches the issuer's key set."""
 
     async def get(self, path: str) -> HttpResponse:
         """Return the document; raise Unavailable."""
@@ -67,20 +67,20 @@ class _Key:
 
 @dataclass(frozen=True, slots=True)
 class TokenRules:
-    """Which tokens are taken."""
+    """Which tokens are accepted."""
 
     issuer: str
     audience: str
     allow_rs256: bool = False
     refused_kids: frozenset[str] = frozenset()
-    """Keys that are refused at once, whatever the issuer publishes: for an emergency."""
+    """Keys that are refused at once, even while the issuer publishes them: for an emergency."""
 
 
 class TokenVerifier:
-    """Turns tokens into callers; verified ones are remembered by hash until they expire.
+    """Verifies tokens; caches verified ones by their hash until they expire.
 
-    A token is taken only under a key that the issuer has published within the last five minutes:
-    a key that it withdraws is refused by then, and so is everyone while it cannot be asked.
+    A token is accepted only under a key that was fetched within the last five minutes. So a
+    withdrawn key is refused by then, and so is every token while the issuer is down for longer.
     """
 
     def __init__(self, client: Keys, rules: TokenRules) -> None:
@@ -92,7 +92,7 @@ class TokenVerifier:
         self._verified: OrderedDict[bytes, tuple[_Key, Caller]] = OrderedDict()
 
     async def caller(self, token: str) -> Caller:
-        """Return who the token speaks for; raise BadTokenError, or Unavailable without any keys."""
+        """Return the caller; raise BadTokenError, or Unavailable while there are no keys."""
         if len(token) > MAX_TOKEN_CHARACTERS:
             raise BadTokenError("token: too long")
         await self._keep_fresh()
@@ -151,9 +151,9 @@ class TokenVerifier:
         return key
 
     async def _keep_fresh(self) -> None:
-        """Fetch the keys in time, beside the requests; wait for them only where they are too old.
+        """Fetch the keys again in the background; wait for the fetch only where they are too old.
 
-        Raises Unavailable where they are, and the issuer does not answer either.
+        Raises Unavailable where they are too old and the issuer does not respond.
         """
         now_s = time.monotonic()
         age_s = now_s - self._fetched_s
@@ -165,34 +165,34 @@ class TokenVerifier:
             self._start_fetch()
 
     async def _fetch(self) -> None:
-        """Fetch the keys, once for all who wait; raise Unavailable."""
+        """Wait for one fetch, shared by all waiting requests; raise Unavailable."""
         await asyncio.shield(self._start_fetch())
 
     def _start_fetch(self) -> asyncio.Task[None]:
         if self._fetching is None or self._fetching.done():
             self._tried_s = time.monotonic()
             self._fetching = asyncio.create_task(self._refetch())
-            # Whoever does not wait for it must still not be told of its failure by the loop.
+            # Marks the exception as retrieved, or asyncio logs it where no request awaits the task.
             self._fetching.add_done_callback(lambda task: task.cancelled() or task.exception())
         return self._fetching
 
     async def _refetch(self) -> None:
-        asked_s = time.monotonic()
+        requested_s = time.monotonic()
         try:
             self._keys = self._read_all(await self._published())
         except Unavailable as error:
             _log.warning("keys_not_fetched", error_class=type(error).__qualname__)
             raise
-        self._fetched_s = asked_s
+        self._fetched_s = requested_s
 
     async def _published(self) -> Any:
-        answer = await self._client.get("")
-        if answer.status != OK or not isinstance(answer.body, dict):
+        response = await self._client.get("")
+        if response.status != OK or not isinstance(response.body, dict):
             raise Unavailable("the issuer publishes no keys")
-        return answer.body.get("keys")
+        return response.body.get("keys")
 
     def _read_all(self, entries: Any) -> dict[str, _Key]:
-        """Return the usable keys; raise Unavailable where there is none: the old ones stay."""
+        """Return the usable keys; raise Unavailable if there is none: the old keys stay."""
         read = map(self._read, entries if isinstance(entries, list) else [])
         found = {str(key.entry["kid"]): key for key in read if key is not None}
         if not found:
@@ -200,7 +200,7 @@ class TokenVerifier:
         return {kid: self._same(key) for kid, key in found.items()}
 
     def _same(self, key: _Key) -> _Key:
-        """Return the key as it is known, so that tokens verified under it stay remembered."""
+        """Return the known key if it is unchanged, so that tokens verified under it stay cached."""
         known = self._keys.get(str(key.entry["kid"]))
         return known if known is not None and known.entry == key.entry else key
 
@@ -220,7 +220,7 @@ class TokenVerifier:
 
 
 def _algorithm(entry: dict[str, Any], *, allow_rs256: bool) -> str:
-    """Return the one algorithm of a key, fixed by its kind; raise KeyError where there is none."""
+    """Return the one algorithm of a key, fixed by its type; raise KeyError where there is none."""
     declared = entry.get("alg")
     match entry.get("kty"), entry.get("crv"):
         case "OKP", "Ed25519":

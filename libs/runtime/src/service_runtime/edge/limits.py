@@ -1,4 +1,4 @@
-"""Limits on requests: exact and shared in Redis; per process, never open, where Redis is gone."""
+"""Rate limits: exact and shared through Redis; per process, never off, while Redis is down."""
 
 import asyncio
 import contextlib
@@ -22,11 +22,11 @@ from service_runtime.logs import Log
 
 SOCKET_WITHIN_S = 0.5
 ADMIT_WITHIN_S = 1.0
-MOST_A_CALL = 500
+MAX_KEYS_PER_CALL = 500
 OPEN_S = 5.0
-MOST_AGE_S = 5.0
-"""Of a connection. An old master that lost its place takes writes as before: only who connects anew
-finds out that the address leads to another, and until all gateways have, each counts by itself."""
+MAX_CONNECTION_AGE_S = 5.0
+"""Longest use of one connection. A replaced master still accepts writes on open connections; only a
+new connection reaches its successor, and until then two processes count separately."""
 WINDOW_S = 60
 
 _log = Log("limits")
@@ -36,22 +36,22 @@ _local = metrics.counter("rate_limit_local", "Requests limited without Redis.")
 class Limits(Protocol):
     """Counts requests in a moving window of one minute."""
 
-    async def admit(self, kind: str, who: str, limit: int) -> float | None:
-        """Count one request; return None where it may pass, else the seconds until one may."""
+    async def admit(self, kind: str, key: str, limit: int) -> float | None:
+        """Count one request; return None if it is within the limit, else the seconds to wait."""
         ...
 
 
 class MemoryLimits:
-    """The twin: windows in one process, by a time that is handed in."""
+    """The memory twin: windows in one process, with the time as an argument."""
 
     def __init__(self, now_s: Callable[[], float]) -> None:
         self._now_s = now_s
         self._hits: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
 
-    async def admit(self, kind: str, who: str, limit: int) -> float | None:
+    async def admit(self, kind: str, key: str, limit: int) -> float | None:
         now_s = self._now_s()
-        recent = [at for at in self._hits[kind, who] if at > now_s - WINDOW_S]
-        self._hits[kind, who] = recent
+        recent = [at for at in self._hits[kind, key] if at > now_s - WINDOW_S]
+        self._hits[kind, key] = recent
         if len(recent) >= limit:
             return recent[-limit] + WINDOW_S - now_s
         recent.append(now_s)
@@ -76,12 +76,12 @@ for i, key in ipairs(KEYS) do
 end
 return waits
 """
-"""Admits each key whose LIMIT-th last request is older than the window, by the server's clock."""
+"""Admits each key whose LIMIT-th last request is older than the window, by Redis' clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """One request to be counted: the seconds to wait, none where it may pass."""
+    """One request to count; `wait_s` becomes None where it is within the limit."""
 
     key: str
     limit: int
@@ -89,7 +89,7 @@ class _Request:
 
 
 class _Windows:
-    """Moving windows in Redis. Who comes while a call is out shares the next one."""
+    """Moving windows in Redis. Requests that arrive during a call share the next call."""
 
     def __init__(self, redis: Redis) -> None:
         self._connections = redis.connection_pool
@@ -99,7 +99,7 @@ class _Windows:
         self._calling: asyncio.Task[None] | None = None
 
     async def count(self, key: str, limit: int) -> float | None:
-        """Count a request; raise RedisError, OSError or TimeoutError where Redis is away."""
+        """Count a request; raise RedisError, OSError or TimeoutError where Redis is down."""
         wait_s: asyncio.Future[float | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Request(key, limit, wait_s))
         if self._calling is None:
@@ -109,7 +109,8 @@ class _Windows:
     async def _call(self) -> None:
         try:
             while self._waiting:
-                requests, self._waiting = self._waiting[:MOST_A_CALL], self._waiting[MOST_A_CALL:]
+                requests = self._waiting[:MAX_KEYS_PER_CALL]
+                del self._waiting[:MAX_KEYS_PER_CALL]
                 await self._count_together(requests)
         finally:
             self._calling = None
@@ -118,14 +119,14 @@ class _Windows:
         limits = [part for request in requests for part in (request.limit, WINDOW_S)]
         try:
             async with asyncio.timeout(ADMIT_WITHIN_S):
-                if time.monotonic() - self._connected_s > MOST_AGE_S:
+                if time.monotonic() - self._connected_s > MAX_CONNECTION_AGE_S:
                     await self._reconnect()
                 found = await self._script(keys=[request.key for request in requests], args=limits)
         except (RedisError, OSError, TimeoutError) as error:
             for request in requests:
                 if not request.wait_s.done():
                     request.wait_s.set_exception(error)
-            # A demoted master answers READONLY for as long as one stays with it.
+            # A demoted master answers READONLY until the connection is replaced.
             await self._reconnect()
             return
         for request, wait in zip(requests, found, strict=True):
@@ -139,7 +140,7 @@ class _Windows:
 
 
 class SharedLimits:
-    """Moving windows in Redis; local ones while it does not answer."""
+    """Moving windows in Redis; windows of this process while Redis does not respond."""
 
     def __init__(self, redis_url: str) -> None:
         self._client = Redis.from_url(
@@ -158,11 +159,11 @@ class SharedLimits:
     async def __aexit__(self, *_error: object) -> None:
         await self._client.aclose()
 
-    async def admit(self, kind: str, who: str, limit: int) -> float | None:
+    async def admit(self, kind: str, key: str, limit: int) -> float | None:
         if self._breaker.admits(time.monotonic()):
             ok = False
             try:
-                found = await self._redis.count(f"limit/{kind}/{who}", limit)
+                found = await self._redis.count(f"limit/{kind}/{key}", limit)
                 ok = True
             except (RedisError, OSError, TimeoutError) as error:
                 _log.warning("redis_away", error_class=type(error).__qualname__)
@@ -171,14 +172,14 @@ class SharedLimits:
             finally:
                 self._breaker.ended(time.monotonic(), ok=ok)
         _local.add(1)
-        return await _locally(self._memory, kind, who, limit)
+        return await _locally(self._memory, kind, key, limit)
 
 
 async def _locally(
-    limiter: MovingWindowRateLimiter, kind: str, who: str, limit: int
+    limiter: MovingWindowRateLimiter, kind: str, key: str, limit: int
 ) -> float | None:
     item = RateLimitItemPerMinute(limit)
-    if await limiter.hit(item, kind, who):
+    if await limiter.hit(item, kind, key):
         return None
-    stats = await limiter.get_window_stats(item, kind, who)
+    stats = await limiter.get_window_stats(item, kind, key)
     return max(0.0, float(stats.reset_time) - time.time())

@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 from redis.asyncio import Redis
 
-from gateway import store
-from gateway.store import MemoryLimits, SharedLimits
+from service_runtime.edge import limits as edge_limits
+from service_runtime.edge.limits import MemoryLimits, SharedLimits
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.stack)])
@@ -112,7 +112,7 @@ async def _carry(source, sink):
 async def test_two_gateways_hold_one_limit_after_redis_was_switched_over(
     infrastructure, monkeypatch
 ):
-    monkeypatch.setattr(store, "MOST_AGE_S", 0.2)
+    monkeypatch.setattr(edge_limits, "MAX_CONNECTION_AGE_S", 0.2)
     who = somebody()
     async with (
         Address(infrastructure.redis_url) as address,
@@ -134,7 +134,7 @@ async def test_two_gateways_hold_one_limit_after_redis_was_switched_over(
 
 @pytest.mark.stack
 async def test_a_master_that_was_demoted_is_left_for_the_new_one(infrastructure, monkeypatch):
-    monkeypatch.setattr(store, "MOST_AGE_S", 60)
+    monkeypatch.setattr(edge_limits, "MAX_CONNECTION_AGE_S", 60)
     who = somebody()
     async with (
         Redis.from_url(infrastructure.redis_url) as redis,

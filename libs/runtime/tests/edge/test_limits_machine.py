@@ -4,7 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from gateway.store import WINDOW_S, MemoryLimits
+from service_runtime.edge.limits import WINDOW_S, MemoryLimits
 
 LIMIT = 3
 

@@ -1,0 +1,48 @@
+"""Settings of a service that checks tokens and limits requests."""
+
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_settings import NoDecode
+
+from service_runtime.settings import HttpSettings, Listed, listed
+
+DEVELOPMENT_USER = "usr-456"
+
+
+def _networks(text: object) -> object:
+    parts = listed(text)
+    return [ip_network(part) for part in parts] if isinstance(parts, list) else parts
+
+
+class EdgeSettings(HttpSettings):
+    """Where tokens come from, how many requests a client may make, which proxies are trusted."""
+
+    redis_url: str
+    jwks_url: str
+    token_issuer: str
+    token_audience: str
+    rate_limit_per_minute: int = Field(default=10, ge=1)
+    reads_per_minute: int = Field(default=60, ge=1)
+    failed_authentications_per_minute: int = Field(default=100, ge=1)
+    refused_kids: Listed = Field(default_factory=list)
+    """Signing keys that are refused at once, even while the issuer publishes them."""
+    allow_rs256: bool = False
+    trusted_proxies: Annotated[
+        list[IPv4Network | IPv6Network], NoDecode, BeforeValidator(_networks)
+    ] = Field(default_factory=list)
+    """Networks whose `X-Forwarded-For` (and, at the gateway, `X-Client-Country`) is trusted."""
+    dev_user: str = ""
+    """User of a request without a token; only in the development profile."""
+
+    @model_validator(mode="after")
+    def _token_required_in_production(self) -> Self:
+        if self.profile == "prod" and self.dev_user:
+            raise ValueError("DEV_USER: must not be set with PROFILE=prod; a token is required")
+        return self
+
+    @property
+    def anonymous_user(self) -> str | None:
+        """User of a request without a token, or None where a token is required."""
+        return (self.dev_user or DEVELOPMENT_USER) if self.profile == "dev" else None
