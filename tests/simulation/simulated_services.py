@@ -41,6 +41,7 @@ from risk.store import MemoryAssessments
 from risk.store.port import TABLE as ASSESSMENT
 from service_runtime.backoff import delay_s
 from service_runtime.consumer import Handler
+from service_runtime.keys import KeyRing
 from service_runtime.sealing import Sealer
 from service_runtime.work import Work
 from settlement import handlers as settlement
@@ -140,7 +141,7 @@ def build_risk(parts: Parts, outside: Outside):
 
 
 def build_otp(parts: Parts, outside: Outside):
-    codes = Codes(CODE_KEY, parts.clock)
+    codes = Codes(KeyRing(CODE_KEY), parts.clock)
     issue = partial(
         on_challenge_requested, codes=codes, rules=RULES, notification=Sealer(NOTIFICATION_KEY)
     )

@@ -30,6 +30,23 @@ def test_an_event_names_the_readers_that_its_topic_has(event):
     assert set(re.findall(r"\w+", told)) & known == set(TOPICS[event.topic].readers)
 
 
+@pytest.mark.parametrize("event", [event for event in EVENTS if event.kind == "command"])
+def test_one_service_alone_acts_on_a_command(event):
+    assert len(set(TOPICS[event.topic].readers) - {"audit"}) == 1
+    assert event.ce_type.endswith("requested.v1")
+
+
+@pytest.mark.parametrize("event", [event for event in EVENTS if event.kind == "reply"])
+def test_a_reply_goes_to_the_sender_of_its_command_past_the_outbox(event):
+    topic = TOPICS[event.topic]
+    commands = [TOPICS[one.topic] for one in EVENTS if one.kind == "command"]
+    senders = {command.owner for command in commands if topic.owner in command.readers}
+
+    assert event_of(event).partition is not None
+    assert not event.through_outbox
+    assert set(topic.readers) <= senders
+
+
 @pytest.mark.parametrize("event", EVENTS)
 def test_a_real_event_satisfies_its_schema(event):
     schema = event_schema(event, TOPICS[event.topic])
@@ -51,6 +68,6 @@ def test_a_field_that_is_missing_breaks_the_schema(event):
 def test_the_system_is_described_with_every_topic():
     document = yaml.safe_load((DOCS / "asyncapi.yaml").read_text(encoding="utf-8"))
 
-    described = {channel["address"] for channel in document["channels"].values()}
+    described = {one["address"]: one["tags"] for one in document["channels"].values()}
 
-    assert described == {event.topic for event in EVENTS}
+    assert described == {event.topic: [{"name": event.kind}] for event in EVENTS}

@@ -1,4 +1,4 @@
-"""Whatever a client sends, it is read or refused, and soon."""
+"""Any body is parsed or refused, within a bounded time."""
 
 import gc
 import json
@@ -15,11 +15,17 @@ from payment_schemas.money import DECIMALS, Money, minor_units
 
 
 def attempt(raw, header=None):
-    """The refusal, or what was read: nothing else may come of a body."""
+    """The refusal and the parsed body; one of them is None.
+
+    A garbage collection would add its time, and Hypothesis' callback fails at the recursion limit.
+    """
+    gc.disable()
     try:
         return None, parse_confirm_body(raw, header)
     except RefusedError as refused:
         return refused.answer, None
+    finally:
+        gc.enable()
 
 
 ANY_JSON = st.recursive(
@@ -32,9 +38,7 @@ PLAUSIBLE = st.dictionaries(st.sampled_from(FIELDS), ANY_JSON, max_size=7).map(j
 
 @settings(max_examples=400)
 @given(st.binary(max_size=2000) | PLAUSIBLE.map(str.encode), st.none() | st.text(max_size=20))
-def test_no_body_whatever_is_answered_with_anything_but_a_refusal(raw, header):
-    # A full collection of the whole test run's heap would be counted, too.
-    gc.collect()
+def test_any_bytes_are_parsed_or_refused(raw, header):
     begin = time.process_time()
     answer, read = attempt(raw, header)
     if answer is not None:
@@ -63,7 +67,7 @@ REFUSALS = {f"Invalid field: {name}" for name in FIELDS} | {"Missing field: idem
 
 @settings(max_examples=150)
 @given(NEARLY_GOOD)
-def test_a_nearly_good_body_is_read_whole_or_refused_by_the_field(raw):
+def test_an_almost_valid_body_is_parsed_in_full_or_refused_with_the_field(raw):
     answer, read = attempt(raw.encode())
     if answer is not None:
         assert answer.status == 400
@@ -88,9 +92,7 @@ def test_a_nearly_good_body_is_read_whole_or_refused_by_the_field(raw):
         b"{" + b'"a":{' * 2_500,
     ],
 )
-def test_no_body_of_the_largest_size_takes_long(raw):
-    # A full collection of the whole test run's heap would be counted, too.
-    gc.collect()
+def test_a_body_of_the_largest_size_is_parsed_within_50_ms(raw):
     begin = time.process_time()
     answer, _ = attempt(raw)
     assert answer is not None
@@ -98,7 +100,7 @@ def test_no_body_of_the_largest_size_takes_long(raw):
 
 
 @given(st.integers(1, 10**12 - 1), st.sampled_from(sorted(DECIMALS)), st.data())
-def test_an_amount_is_read_back_as_it_was_written(whole, currency, data):
+def test_a_written_amount_is_parsed_to_the_same_value(whole, currency, data):
     places = DECIMALS[currency]
     cents = data.draw(st.integers(0, 10**places - 1))
     written = f"{whole}.{cents:0{places}d}" if places else str(whole)

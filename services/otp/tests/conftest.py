@@ -33,6 +33,7 @@ from payment_schemas.events.otp import (
 )
 from payment_schemas.ids import payment_id_of
 from service_runtime.consumer import Consumer, Handler
+from service_runtime.keys import KeyRing
 from service_runtime.postgres import PostgresDatabase
 from service_runtime.relay import Relay
 from service_runtime.sealing import Sealer
@@ -45,14 +46,14 @@ from testkit.memory import MemoryBroker, MemoryDatabase, MemorySource, SteadyClo
 E = TypeVar("E", bound=Event)
 SERVICE = Path(__file__).parents[1]
 GATEWAY, NOTIFICATION = Sealer(b"g" * 32), Sealer(b"n" * 32)
-CODE_KEY = b"c" * 32
+CODE_KEYS = KeyRing(b"c" * 32)
 
 
 class Build:
     """Builds what a test needs; everything has a default but what the test decides."""
 
     now = NOON
-    gateway, notification, code_key = GATEWAY, NOTIFICATION, CODE_KEY
+    gateway, notification, code_keys = GATEWAY, NOTIFICATION, CODE_KEYS
 
     def payment(self, transaction_id: str = "tx-1", **fields: Any) -> Payment:
         defaults = {
@@ -104,7 +105,7 @@ class Build:
         contacts: MemoryContacts | None = None,
         limits: Limits | None = None,
     ) -> list[Handler]:
-        codes, rules = Codes(CODE_KEY, clock), Rules(timedelta(seconds=300), 5, limits or Limits())
+        codes, rules = Codes(CODE_KEYS, clock), Rules(timedelta(seconds=300), 5, limits or Limits())
         issue = partial(on_challenge_requested, notification=NOTIFICATION)
         verify = partial(on_verification_requested, gateway=GATEWAY)
         ask = LookUp(contacts or MemoryContacts())

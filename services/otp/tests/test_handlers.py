@@ -10,6 +10,7 @@ import pytest
 from otp.handlers import Codes
 from payment_schemas.events.otp import Challenged, Verified
 from service_runtime.clock import SystemClock
+from service_runtime.keys import KeyRing
 
 
 async def test_a_challenge_tells_all_but_the_code(otp, build):
@@ -192,7 +193,7 @@ async def test_a_seal_of_another_payment_is_set_aside_alone(otp, build):
 
 
 def test_a_code_that_is_no_number_is_merely_wrong(build):
-    codes = Codes(build.code_key, SystemClock())
+    codes = Codes(build.code_keys, SystemClock())
     challenge = replace(build.challenge(), secret=codes.hashed(build.payment(), "123456"))
     assert codes.matches(challenge, "123456")
     assert not any(
@@ -200,14 +201,23 @@ def test_a_code_that_is_no_number_is_merely_wrong(build):
     )
 
 
+def test_a_code_is_accepted_after_its_key_was_rotated_and_not_after_it_was_retired(build):
+    old, new = b"c" * 32, b"d" * 32
+    hashed = Codes(KeyRing(old), SystemClock()).hashed(build.payment(), "123456")
+    challenge = replace(build.challenge(), secret=hashed)
+
+    assert Codes(KeyRing(new, old), SystemClock()).matches(challenge, "123456")
+    assert not Codes(KeyRing(new), SystemClock()).matches(challenge, "123456")
+
+
 def test_equal_codes_are_kept_under_different_hashes(build):
-    codes = Codes(build.code_key, SystemClock())
+    codes = Codes(build.code_keys, SystemClock())
     digests = {codes.hashed(build.payment(), "123456").digest for _ in range(20)}
     assert len(digests) == 20
 
 
 def test_codes_are_spread_over_all_digits(build):
-    codes = [Codes(build.code_key, SystemClock()).new() for _ in range(2000)]
+    codes = [Codes(build.code_keys, SystemClock()).new() for _ in range(2000)]
     assert all(len(code) == 6 and code.isdigit() for code in codes)
     assert len(set(codes)) > 1950
     assert {code[0] for code in codes} == set("0123456789")

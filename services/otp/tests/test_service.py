@@ -30,11 +30,11 @@ def here(settings):
 async def test_a_code_is_issued_sealed_and_accepted_once_over_the_topics(build, here):
     later = SystemClock().now() + timedelta(hours=1)
     request = build.requested(f"tx-{uuid4()}", expires_at=later)
-    gateway = Sealer(here.otp_sealing_key)
+    gateway = Sealer(here.otp_sealing_keys)
     async with running(build_service(here)) as process:
         await publish(here, request)
         (challenge,) = await told(here, Challenged, request.payment_id)
-        notification = Sealer(here.notification_sealing_key)
+        notification = Sealer(here.notification_sealing_keys)
         code = notification.open(challenge.sealed_code, request.payment_id).reveal()
         sealed = [gateway.seal(one, request.payment_id).reveal() for one in ("000000", code, code)]
         tries = [build.tried("", challenge, sealed_code=one, expires_at=later) for one in sealed]

@@ -1,6 +1,7 @@
 """Writes the descriptions that follow from the code: `python -m contracts.generate`.
 
-docs/events/<ce_type>.json  JSON Schema of every event, with its topic, key, emitter and readers
+docs/events/<ce_type>.json  JSON Schema of every message, with its kind, topic, key and readers
+docs/events/README.md       the table of topics
 docs/asyncapi.yaml          every topic of the system
 docs/openapi.json           the HTTP edge
 """
@@ -21,6 +22,14 @@ from payment_schemas.registry import EVENTS
 from service_runtime.asyncapi import asyncapi_document
 
 DOCS = CHECKOUT / "docs"
+_TABLE_HEAD = """\
+# Topics and messages
+
+A **command** asks one service to act; its other readers only record it. An **event** is a fact,
+for any reader. A **reply** goes to the process that sent the command. Written by `make generate`.
+
+| topic | kind | message | key | written by | read by |
+|---|---|---|---|---|---|"""
 
 
 def generated_files() -> Mapping[Path, str]:
@@ -32,6 +41,7 @@ def generated_files() -> Mapping[Path, str]:
     }
     return {
         **schemas,
+        DOCS / "events" / "README.md": _table(topics),
         DOCS / "asyncapi.yaml": _yaml(asyncapi_document("Countersign", (), EVENTS)),
         DOCS / "openapi.json": _json(document("Countersign gateway")),
     }
@@ -44,11 +54,23 @@ def event_schema(event: type[Event], topic: Topic) -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:countersign:event:{event.ce_type}",
         "x-topic": topic.name,
+        "x-kind": event.kind,
         "x-key": topic.key,
         "x-owner": topic.owner,
         "x-readers": list(topic.readers),
         **schema,
     }
+
+
+def _table(topics: Mapping[str, Topic]) -> str:
+    """Return the table of topics: commands, then events, then replies."""
+    rows = [
+        f"| `{event.topic}` | {event.kind} | [{event.__name__}]({event.ce_type}.json) |"
+        f" {topics[event.topic].key} | {topics[event.topic].owner} |"
+        f" {', '.join(topics[event.topic].readers)} |"
+        for event in sorted(EVENTS, key=lambda event: event.kind)
+    ]
+    return "\n".join([_TABLE_HEAD, *rows, ""])
 
 
 def stale_files() -> Iterator[Path]:

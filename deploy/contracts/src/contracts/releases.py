@@ -21,7 +21,7 @@ from testkit.events import event_of
 RELEASED = CHECKOUT / "libs/schemas/released"
 _TOLD = frozenset({"$id", "$schema", "$defs", "title", "description", "default", "examples"})
 """What a schema says to people, and what is looked up from elsewhere."""
-_MAY_DIFFER = _TOLD | {"x-readers", "x-owner", "properties", "required"}
+_MAY_DIFFER = _TOLD | {"x-readers", "x-owner", "x-kind", "properties", "required"}
 
 Schema = Mapping[str, Any]
 

@@ -1,7 +1,8 @@
-"""Sealing: a value for one reader only, while it crosses topics and tables.
+"""Sealing, MACs and signatures under key rings.
 
-AES-256-GCM, a random 96-bit nonce, the payment's id as associated data, so that a sealed code
-cannot be moved to another payment (NIST SP 800-38D).
+Sealing encrypts a value for one reader while it crosses topics and tables: AES-256-GCM, a random
+96-bit nonce, and the payment's id as associated data, so that a sealed code cannot be moved to
+another payment (NIST SP 800-38D).
 """
 
 import base64
@@ -11,49 +12,91 @@ import hmac
 import os
 from uuid import UUID
 
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from payment_schemas.sealed import Personal, Sealed
 from service_runtime.errors import Rejected
+from service_runtime.keys import Key, KeyRing
 
 _NONCE_BYTES = 12
-_KEY_ID_CHARACTERS = 8
 
 
 class Sealer:
-    """Seals and opens under one key; the key's id stands in front, so that keys can be changed."""
+    """Seals under the current key of a ring; opens under every key of it, found by its id."""
 
-    def __init__(self, key: bytes) -> None:
-        self._cipher = AESGCM(key)
-        self._key_id = hashlib.sha256(b"countersign key id" + key).hexdigest()[:_KEY_ID_CHARACTERS]
+    def __init__(self, keys: KeyRing | bytes) -> None:
+        self._keys = keys if isinstance(keys, KeyRing) else KeyRing(keys)
 
     def seal(self, secret: str, payment_id: UUID) -> Sealed:
         """Return the secret, sealed for this payment."""
-        nonce = os.urandom(_NONCE_BYTES)
-        sealed = self._cipher.encrypt(nonce, secret.encode(), payment_id.bytes)
-        return Sealed(f"{self._key_id}.{base64.urlsafe_b64encode(nonce + sealed).decode()}")
+        key, nonce = self._keys.current, os.urandom(_NONCE_BYTES)
+        sealed = AESGCM(key.material).encrypt(nonce, secret.encode(), payment_id.bytes)
+        return Sealed(f"{key.id}.{base64.urlsafe_b64encode(nonce + sealed).decode()}")
 
     def open(self, sealed: Sealed, payment_id: UUID) -> Personal:
-        """Return the secret; raise Rejected where it is for another key or payment."""
+        """Return the secret; raise Rejected for a retired key or another payment."""
         key_id, _, text = sealed.reveal().partition(".")
-        if key_id != self._key_id:
+        key = self._keys.find(key_id)
+        if key is None:
             raise Rejected("sealed value: unknown key id")
         try:
             raw = base64.urlsafe_b64decode(text)
-            plain = self._cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], payment_id.bytes)
+            nonce, cipher = raw[:_NONCE_BYTES], AESGCM(key.material)
+            plain = cipher.decrypt(nonce, raw[_NONCE_BYTES:], payment_id.bytes)
         except (InvalidTag, ValueError, binascii.Error):
             raise Rejected("sealed value: cannot be opened") from None
         return Personal(plain.decode())
 
 
-def keyed_hash(key: bytes, *parts: str) -> str:
-    """Return HMAC-SHA256 over the parts, each behind its length, as hex.
+def keyed_hash(key: bytes, *parts: str | bytes) -> str:
+    """Return HMAC-SHA256 over the parts, each after its length, as hex.
 
     The lengths keep ("ab", "c") and ("a", "bc") apart.
     """
     mac = hmac.new(key, digestmod=hashlib.sha256)
     for part in parts:
-        raw = part.encode()
+        raw = part.encode() if isinstance(part, str) else part
         mac.update(len(raw).to_bytes(4, "big") + raw)
     return mac.hexdigest()
+
+
+def mac_of(keys: KeyRing, *parts: str | bytes) -> str:
+    """Return the MAC of the parts under the current key, after the key's id."""
+    return f"{keys.current.id}.{keyed_hash(keys.current.material, *parts)}"
+
+
+def verify_mac(keys: KeyRing, mac: str, *parts: str | bytes) -> None:
+    """Raise Rejected where the MAC is not that of the parts under a key of the ring."""
+    key_id, _, digest = mac.partition(".")
+    key = keys.find(key_id)
+    if key is None or not hmac.compare_digest(
+        keyed_hash(key.material, *parts).encode(), digest.encode()
+    ):
+        raise Rejected("mac: not valid")
+
+
+def sign(keys: KeyRing, message: bytes) -> str:
+    """Return an Ed25519 signature under the current key, after the key's id."""
+    key = keys.current
+    return f"{key.id}.{base64.urlsafe_b64encode(_signing(key).sign(message)).decode()}"
+
+
+def public_keys(keys: KeyRing) -> dict[str, bytes]:
+    """Return the raw public keys of a ring by id: all that a verifier needs."""
+    return {key.id: _signing(key).public_key().public_bytes_raw() for key in keys}
+
+
+def verify_signature(public: dict[str, bytes], signature: str, message: bytes) -> None:
+    """Raise Rejected where the signature is not valid under one of the public keys."""
+    key_id, _, text = signature.partition(".")
+    try:
+        raw = base64.urlsafe_b64decode(text)
+        Ed25519PublicKey.from_public_bytes(public[key_id]).verify(raw, message)
+    except (KeyError, ValueError, binascii.Error, InvalidSignature):
+        raise Rejected("signature: not valid") from None
+
+
+def _signing(key: Key) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(key.material)

@@ -3,17 +3,15 @@
 Secrets arrive as files (`NAME_FILE`), so that they stand in no environment and no process list.
 """
 
-import base64
-import binascii
 import re
 import sys
-from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
-KEY_BYTES = 32
+from service_runtime.keys import read_key, read_secret
+
 _FIELD_NAMED = re.compile(r'field "(\w+)"')
 
 
@@ -34,36 +32,18 @@ def listed(text: object) -> object:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _read_text(path: object) -> str:
-    try:
-        text = Path(str(path)).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from None
-    if not text:
-        raise ValueError("is empty")
-    return text
-
-
-def _read_key(path: object) -> bytes:
-    try:
-        key = base64.b64decode(_read_text(path), validate=True)
-    except binascii.Error:
-        raise ValueError("must hold base64") from None
-    if len(key) != KEY_BYTES:
-        raise ValueError(f"must hold {KEY_BYTES} bytes as base64")
-    return key
-
-
 Listed = Annotated[list[str], NoDecode, BeforeValidator(listed)]
 """Texts separated by commas."""
-SecretText = Annotated[str, BeforeValidator(_read_text), Field(repr=False)]
+SecretText = Annotated[str, BeforeValidator(read_secret), Field(repr=False)]
 """The text of the file that the variable names."""
-SecretKey = Annotated[bytes, BeforeValidator(_read_key), Field(repr=False)]
+SecretKey = Annotated[
+    bytes, BeforeValidator(lambda path: read_key(read_secret(path))), Field(repr=False)
+]
 """The 32 bytes behind the base64 in the file that the variable names."""
 
 
 def _read_callers(path: object) -> str:
-    text = _read_text(path)
+    text = read_secret(path)
     try:
         _CALLERS.validate_json(text)
     except ValidationError:

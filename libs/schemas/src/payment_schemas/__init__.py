@@ -1,1 +1,1 @@
-"""Events, money, ids and the rules that two services must agree on."""
+"""Messages, money, ids and the rules that two services share."""

@@ -1,4 +1,4 @@
-"""Card numbers: they stand in no id, because ids go to topics and logs and are kept for years."""
+"""Card numbers: refused in every id, because ids go to topics and logs and are kept for years."""
 
 import re
 
@@ -13,18 +13,18 @@ _HEX_ID = re.compile(
 )
 """A UUID, or a word of hexadecimal digits with a letter among them."""
 _NEVER_ISSUED = ("0", "1", "7", "20", "21")
-"""No card network issues numbers that begin so; counters, years and Unix times do."""
+"""No card network issues numbers with these prefixes; counters, years and Unix times have them."""
 
 
 def holds_card_number(text: str) -> bool:
-    """Say whether a text is a card number, or has one in it.
+    """Return whether a text is a card number or contains one.
 
     A card number has 13 to 19 digits that pass Luhn; spaces, dots and hyphens may stand between any
-    two of them. A text that consists of such a number and nothing else holds one, whatever its
-    first digits are. Within a longer text, a run of digits and separators is one as a whole or not
-    at all, and it is none where it begins with 0, 1, 7, 20 or 21 (a counter, a year, a Unix time).
-    UUIDs and words of hexadecimal digits with a letter among them are never looked into: by chance,
-    one UUID in 8,000 would be refused. Source: ISO/IEC 7812-1; contract.md, additions.
+    two of them. A text that is only such a number is refused whatever its first digits are. Within
+    a longer text, only a whole run of digits and separators can be a card number, and not one that
+    begins with 0, 1, 7, 20 or 21 (a counter, a year, a Unix time). UUIDs and words of hexadecimal
+    digits with a letter are skipped: one UUID in 8,000 would be refused by chance.
+    Source: ISO/IEC 7812-1; contract.md, additions.
     """
     if _is_number(_SEPARATORS.sub("", text)):
         return True
@@ -37,6 +37,6 @@ def _is_number(digits: str) -> bool:
 
 
 def _passes_luhn(digits: str) -> bool:
-    """Say whether the check digit fits. Source: ISO/IEC 7812-1, annex B."""
+    """Return whether the check digit is right. Source: ISO/IEC 7812-1, annex B."""
     doubled = [int(digit) * (1 + index % 2) for index, digit in enumerate(reversed(digits))]
     return sum(value - 9 if value > 9 else value for value in doubled) % 10 == 0

@@ -20,7 +20,7 @@ TRACE_HEADERS = ("traceparent", "tracestate")
 
 
 class MalformedRecordError(ValueError):
-    """No event of ours. `reason` is a stable word for counting; no payload is quoted."""
+    """The record is no known event. `reason` is a stable word for metrics, without payload."""
 
     def __init__(self, reason: str, details: str) -> None:
         super().__init__(details)
@@ -34,7 +34,7 @@ class Attributes:
     id: EventId
     time: datetime
     trace: tuple[tuple[str, str], ...] = ()
-    """`traceparent` and `tracestate` as they came, for whoever continues the trace."""
+    """`traceparent` and `tracestate` of the record, to continue the trace."""
 
 
 def headers_of(event: Event, attributes: Attributes, source: str) -> Headers:
@@ -117,7 +117,7 @@ def _time(text: str) -> datetime:
 
 
 def _fields(error: ValidationError) -> str:
-    """Name the fields and their rules, never the values: they may be anything."""
+    """Return the fields and their broken rules; never the values, which may be personal."""
     faults = error.errors(include_url=False, include_context=False, include_input=False)
     return "; ".join(
         f"{'.'.join(str(part) for part in fault['loc']) or 'value'}: {fault['type']}"

@@ -1,7 +1,7 @@
 """Identifiers as types, and how the derived ones are derived.
 
-An id that follows from another is a UUIDv5 of it, so that a second run of one cause makes the
-same id and every reader's inbox recognises it.
+An id that follows from another is a UUIDv5 of it, so that a repeated cause makes the same id again
+and every reader's inbox detects the duplicate.
 """
 
 import re
@@ -13,13 +13,13 @@ from pydantic import AfterValidator, StringConstraints
 from payment_schemas.card_numbers import holds_card_number
 
 PaymentId = NewType("PaymentId", UUID)
-"""Ours; derived from user and transaction, see `payment_id_of`."""
+"""Derived from user and transaction, see `payment_id_of`."""
 RequestId = NewType("RequestId", UUID)
-"""One HTTP request at the gateway; answers are matched by it, never by transaction."""
+"""One HTTP request at the gateway; replies are matched by it, never by transaction."""
 ChallengeId = NewType("ChallengeId", UUID)
 """One one-time code."""
 Uetr = NewType("Uetr", UUID)
-"""Unique end-to-end transaction reference of a transfer (ISO 20022), a UUIDv4 fixed for ever."""
+"""Unique end-to-end transaction reference of a transfer (ISO 20022), a constant UUIDv4."""
 EventId = NewType("EventId", UUID)
 """`ce_id` of a record."""
 DeliveryId = NewType("DeliveryId", UUID)
@@ -37,10 +37,10 @@ UserId = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
 def sound_identifier(text: str) -> str:
-    """Return an id from outside as it is; raise ValueError with the rule that it breaks.
+    """Return a client's id unchanged; raise ValueError with the rule that it breaks.
 
-    What is stored already is read by the types above, which are wider: `.` and `..` cannot stand in
-    a path, and card numbers must not come in.
+    Stored ids are read by the wider types above. In new ids, `.` and `..` are refused because they
+    cannot be part of a URL's path, and card numbers because ids are logged.
     """
     if not _IDENTIFIER.match(text):
         raise ValueError("must be 1 to 64 of A-Z a-z 0-9 . _ : -")
@@ -50,24 +50,24 @@ def sound_identifier(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text as it is; raise ValueError for what PostgreSQL or a terminal cannot take."""
+    """Return a text unchanged; raise ValueError where PostgreSQL or a terminal cannot take it."""
     if not text.isprintable():
         raise ValueError("must be printable")
     return text
 
 
 def without_card_number(text: str) -> str:
-    """Return a text as it is; raise ValueError where it is or holds a card number."""
+    """Return a text unchanged; raise ValueError where it is or contains a card number."""
     if holds_card_number(text):
         raise ValueError("must not be a card number")
     return text
 
 
 NewAccountId = Annotated[str, AfterValidator(sound_identifier)]
-"""An account that is to be opened."""
+"""An account to open."""
 Printable = Annotated[str, AfterValidator(printable)]
 NewUserId = Annotated[UserId, AfterValidator(printable), AfterValidator(without_card_number)]
-"""A user who becomes known to us by an operator's order."""
+"""A user whom an operator adds."""
 
 PAYMENT_NAMESPACE = uuid5(NAMESPACE_URL, "urn:countersign:payment")
 
@@ -78,9 +78,9 @@ def payment_id_of(user_id: UserId, transaction_id: TransactionId) -> PaymentId:
 
 
 def event_id_of(cause: UUID, ce_type: str, discriminator: str = "") -> EventId:
-    """Return the id of the event of type `ce_type` that `cause` brings about.
+    """Return the id of the event of type `ce_type` that `cause` produces.
 
-    The discriminator tells apart events of one type from one cause, or steps of one due row.
+    The discriminator separates events of one type from one cause, or steps of one due row.
     """
     name = f"{ce_type}:{discriminator}" if discriminator else ce_type
     return EventId(uuid5(cause, name))

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-# ISO 4217 of 2026 (ANG has become XCG, BGN is withdrawn), decimals ("minor unit") of each currency
-# and fund; what has no minor unit (metals, test codes, units of account) is left out. Compared with
-# pycountry 26.2.16 of February 2026.
+# ISO 4217 of 2026 (XCG replaced ANG, BGN is withdrawn): decimals ("minor unit") of each currency
+# and fund, without codes that have no minor unit (metals, test codes, units of account). Compared
+# with pycountry 26.2.16 of February 2026.
 _NO_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
 _THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND"
 _FOUR_DECIMALS = "CLF UYW"
@@ -63,10 +63,10 @@ class Money:
 
 
 def amount_minor_of(written: str, currency: str, *, positive: bool = True) -> int:
-    """Return what people and clients write in major units, such as `5200.00`, in minor ones.
+    """Return the minor units of an amount that is written in major units, such as `5200.00`.
 
-    It is digits alone, or with a point and decimals behind; zeros count. Raises ValueError with the
-    rule that is broken.
+    The text is digits, or digits, a point and decimals (zeros count). Raises ValueError with the
+    broken rule.
     """
     found, places = _WRITTEN.fullmatch(written), DECIMALS[currency]
     is_too_low = positive and not written.strip("0.")
@@ -79,7 +79,7 @@ def amount_minor_of(written: str, currency: str, *, positive: bool = True) -> in
 
 
 def decimal_of(amount: str) -> Decimal:
-    """Return the exact decimal behind an amount as text; raise ValueError where it is none."""
+    """Return an amount's text as an exact decimal; raise ValueError where it is not a number."""
     try:
         number = Decimal(amount)
     except InvalidOperation:

@@ -1,4 +1,4 @@
-"""Which event class belongs to which `ce_type` and topic."""
+"""All message classes, by `ce_type` and by topic."""
 
 from payment_schemas.events.base import Event
 from payment_schemas.events.confirmation import (

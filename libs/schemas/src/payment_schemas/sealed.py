@@ -1,4 +1,4 @@
-"""Values that must not be read by whoever prints them."""
+"""Texts that print as `***`, so that no log or traceback shows them."""
 
 from typing import Any
 

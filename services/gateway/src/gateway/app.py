@@ -22,6 +22,7 @@ from service_runtime.web import App, HttpPolicy
 def build(settings: Settings) -> Process:
     """Return the process to run."""
     service = Service("gateway", settings, policy=HttpPolicy(begins_traces=True))
+    producer = service.producer
     answers = service.use(Answers(settings.kafka_bootstrap_servers, settings.instance))
     service.run(answers.run)
     service.check("answers", answers.ready)
@@ -31,9 +32,9 @@ def build(settings: Settings) -> Process:
         admission=admission,
         access=Access(SCOPE, settings.rate_limit_per_minute),
         confirmation=KafkaConfirmation(
-            service.producer, answers, service.clock, settings.waiting_requests, expires_after
+            producer, answers, service.clock, settings.waiting_requests, expires_after
         ),
-        seal=partial(seal, Sealer(settings.otp_sealing_key), settings.code_tag_key),
+        seal=partial(seal, Sealer(settings.otp_sealing_keys), settings.code_tag_key),
         answer_within_s=settings.answer_within_s,
         strict_keys=settings.strict_idempotency_keys,
         currencies=settings.currencies,

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from payment_schemas.currencies import CurrencySettings
 from service_runtime.edge import EdgeSettings
+from service_runtime.keys import SecretKeys
 from service_runtime.settings import KafkaSettings, Listed, SecretKey, SecretText
 
 
@@ -12,7 +13,7 @@ class Settings(EdgeSettings, KafkaSettings, CurrencySettings):
 
     port: int = Field(default=3000, ge=1, le=65535)
     confirm_urls: Listed = Field(min_length=1)
-    otp_sealing_key: SecretKey = Field(validation_alias="OTP_SEALING_KEY_FILE")
+    otp_sealing_keys: SecretKeys = Field(validation_alias="OTP_SEALING_KEY_FILE")
     code_tag_key: SecretKey = Field(validation_alias="CODE_TAG_KEY_FILE")
     internal_credential: SecretText = Field(validation_alias="INTERNAL_CREDENTIAL_FILE")
     answer_within_s: float = Field(default=10.0, gt=0, le=60)

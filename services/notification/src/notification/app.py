@@ -83,7 +83,7 @@ def _work(service: Service, settings: Settings, channel: Channel, messenger: Mes
         async with service.database.transaction() as tx:
             return await handlers.surroundings_of(due, PostgresDeliveries(tx))
 
-    sealer = Sealer(settings.notification_sealing_key)
+    sealer = Sealer(settings.notification_sealing_keys)
     return Work(
         table=PostgresWorkTable(TABLE, delivery_of, {"channel": channel}),
         handle=partial(handlers.on_due_deliveries, policy=policy),

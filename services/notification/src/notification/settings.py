@@ -4,7 +4,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from service_runtime.settings import SecretKey, SecretText, ServiceSettings
+from service_runtime.keys import SecretKeys
+from service_runtime.settings import SecretText, ServiceSettings
 
 DEVELOPMENT_ACCOUNT = "AC" + "0" * 32
 URL = r"^https?://"
@@ -29,7 +30,7 @@ class Settings(ServiceSettings):
     """The e-mail provider's API."""
     sendgrid_api_key: SecretText = Field(validation_alias="SENDGRID_API_KEY_FILE")
     sendgrid_from: str = Field(default="payments@countersign.example", pattern=r"^[^@\s]+@[^@\s]+$")
-    notification_sealing_key: SecretKey = Field(validation_alias="NOTIFICATION_SEALING_KEY_FILE")
+    notification_sealing_keys: SecretKeys = Field(validation_alias="NOTIFICATION_SEALING_KEY_FILE")
     """Opens the codes that otp seals."""
     provider_threads: int = Field(default=16, ge=2, le=64)
     """Messages on their way at once, half of them to each provider."""

@@ -33,20 +33,20 @@ from service_runtime.service import Service
 def build(settings: Settings) -> Process:
     """Return the service, ready to run."""
     service = Service("otp", settings)
-    codes = Codes(settings.code_key, service.clock, settings.code_for_everyone)
+    codes = Codes(settings.code_keys, service.clock, settings.code_for_everyone)
     rules = Rules(settings.code_life, settings.code_attempts, settings.limits)
     contacts = service.use(HttpContacts(settings.notification_urls, settings.internal_credential))
     issue = partial(
         on_challenge_requested,
         codes=codes,
         rules=rules,
-        notification=Sealer(settings.notification_sealing_key),
+        notification=Sealer(settings.notification_sealing_keys),
     )
     verify = partial(
         on_verification_requested,
         codes=codes,
         rules=rules,
-        gateway=Sealer(settings.otp_sealing_key),
+        gateway=Sealer(settings.otp_sealing_keys),
     )
     return service.process(
         handlers=[

@@ -6,7 +6,8 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from otp.domain import CODE_DIGITS, Limits
-from service_runtime.settings import Listed, SecretKey, SecretText, ServiceSettings
+from service_runtime.keys import SecretKeys
+from service_runtime.settings import Listed, SecretText, ServiceSettings
 
 DEVELOPMENT_CODE = "789012"
 FixedCode = Annotated[str, StringConstraints(pattern=rf"^(\d{{{CODE_DIGITS}}})?$")]
@@ -18,11 +19,11 @@ class Settings(ServiceSettings):
     notification_urls: Listed = Field(min_length=1)
     """Every instance of notification, which knows who can receive a code."""
     internal_credential: SecretText = Field(validation_alias="INTERNAL_CREDENTIAL_FILE")
-    otp_sealing_key: SecretKey = Field(validation_alias="OTP_SEALING_KEY_FILE")
+    otp_sealing_keys: SecretKeys = Field(validation_alias="OTP_SEALING_KEY_FILE")
     """Opens what gateway has sealed."""
-    notification_sealing_key: SecretKey = Field(validation_alias="NOTIFICATION_SEALING_KEY_FILE")
+    notification_sealing_keys: SecretKeys = Field(validation_alias="NOTIFICATION_SEALING_KEY_FILE")
     """Seals for notification."""
-    code_key: SecretKey = Field(validation_alias="CODE_KEY_FILE")
+    code_keys: SecretKeys = Field(validation_alias="CODE_KEY_FILE")
     """Of the hash that is kept of a code."""
     code_life_s: int = Field(default=300, ge=1, le=600)
     code_attempts: int = Field(default=5, ge=1, le=5)
@@ -44,7 +45,9 @@ class Settings(ServiceSettings):
 
     @model_validator(mode="after")
     def _keys_differ(self) -> Self:
-        if len({self.otp_sealing_key, self.notification_sealing_key, self.code_key}) < 3:
+        rings = (self.otp_sealing_keys, self.notification_sealing_keys, self.code_keys)
+        keys = [key for ring in rings for key in ring]
+        if len(set(keys)) < len(keys):
             raise ValueError(
                 "OTP_SEALING_KEY_FILE, NOTIFICATION_SEALING_KEY_FILE and CODE_KEY_FILE"
                 " must hold different keys"

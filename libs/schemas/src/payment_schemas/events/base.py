@@ -1,22 +1,28 @@
-"""What every event has in common."""
+"""Base classes of the three kinds of message: Command, Event, Reply."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from payment_schemas.ids import PaymentId, TransactionId, UserId
 
+Kind = Literal["command", "event", "reply"]
+
 
 class Event(BaseModel):
-    """A fact, in the past tense, on one topic. Readers ignore fields that they do not know."""
+    """A fact in the past tense, on one topic, for any reader. Readers ignore unknown fields.
+
+    Commands and replies are records like events: what the runtime does with one, it does with all.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    kind: ClassVar[Kind] = "event"
     topic: ClassVar[str]
     ce_type: ClassVar[str]
     """The topic's name, except on `settlement-queue`."""
     through_outbox: ClassVar[bool] = True
-    """False for answers: they go out right after the commit, and a lost one costs a 202."""
+    """False for replies: they are published right after the commit; a lost one costs a 202."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -25,12 +31,12 @@ class Event(BaseModel):
 
     @property
     def key(self) -> str:
-        """The record's key: records of one key are read in the order in which they were written."""
+        """The record's key: records with equal keys are read in the order of writing."""
         raise NotImplementedError
 
     @property
     def subject(self) -> str:
-        """`ce_subject`: what the event is about."""
+        """`ce_subject`: the id of the thing that the message is about."""
         return self.key
 
     @property
@@ -39,8 +45,21 @@ class Event(BaseModel):
         return None
 
 
+class Command(Event):
+    """A request to one service, which alone acts on it. Other readers only record it."""
+
+    kind: ClassVar[Kind] = "command"
+
+
+class Reply(Event):
+    """The response to one command, read by the process that sent the command, and no other."""
+
+    kind: ClassVar[Kind] = "reply"
+    through_outbox: ClassVar[bool] = False
+
+
 class PaymentEvent(Event):
-    """A fact about one payment."""
+    """A message about one payment."""
 
     payment_id: PaymentId
     user_id: UserId
@@ -53,13 +72,13 @@ class PaymentEvent(Event):
 
 
 class ClientContext(BaseModel):
-    """Where a request came from, for the audit trail: ids of machines, never of people."""
+    """The origin of a request, for the audit log: identifies machines, never people."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     ip_address: str | None = None
     device_fingerprint: str | None = None
     country: str | None = None
-    """ISO 3166-1 alpha-2, as a trusted proxy gave it."""
+    """ISO 3166-1 alpha-2, from a trusted proxy."""
     traceparent: str | None = None
-    """The request's trace, so that a payment's later requests can be linked to its first."""
+    """The request's trace; a payment's later requests are linked to its first one by it."""

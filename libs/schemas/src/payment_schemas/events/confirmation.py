@@ -1,4 +1,4 @@
-"""Commands from the edge and their answers; what becomes of a payment."""
+"""Commands from the edge, their replies, and the outcomes of payments."""
 
 from datetime import datetime
 from typing import ClassVar, Literal
@@ -6,20 +6,20 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from payment_schemas.answers import DeclineReason
-from payment_schemas.events.base import ClientContext, Event, PaymentEvent
+from payment_schemas.events.base import ClientContext, Command, PaymentEvent, Reply
 from payment_schemas.ids import AccountId, RequestId, TransactionId, UserId
 from payment_schemas.money import AmountMinor, Currency
 from payment_schemas.sealed import Sealed
 
 
-class ConfirmRequested(Event):
-    """A client asked to confirm a payment. Emitted by gateway; read by confirm."""
+class ConfirmRequested(Command):
+    """Confirm a payment for a client. Emitted by gateway; read by confirm."""
 
     topic: ClassVar = "payment.confirm-requested.v1"
 
     request_id: RequestId
     reply_partition: int = Field(ge=0, lt=32)
-    """Partition of `payment.confirm-answered.v1` that the asking gateway reads."""
+    """Partition of `payment.confirm-answered.v1` that the sending gateway reads."""
     user_id: UserId
     transaction_id: TransactionId
     idempotency_key: str = Field(min_length=1, max_length=255)
@@ -33,25 +33,24 @@ class ConfirmRequested(Event):
     code_tag: str | None = None
     """HMAC of the code under gateway's key: confirm compares codes without seeing them."""
     expires_at: datetime | None = None
-    """Past it the command does nothing: reception and 15 minutes. None: from an older gateway."""
+    """Past it the command does nothing: reception + 15 minutes. None: from an older gateway."""
     context: ClientContext = ClientContext()
 
     @property
     def key(self) -> str:
-        """User and idempotency key: equal keys meet in one partition."""
+        """User and idempotency key: requests with equal keys are in one partition."""
         return f"{self.user_id}\x1f{self.idempotency_key}"
 
     @property
     def subject(self) -> str:
-        """The request's id: the payment may not exist."""
+        """The request's id, because the payment may not exist."""
         return str(self.request_id)
 
 
-class ConfirmAnswered(Event):
-    """Confirm's answer to one request. Emitted by confirm; read by the gateway that asked."""
+class ConfirmAnswered(Reply):
+    """Confirm's reply to one request. Emitted by confirm; read by the gateway that sent it."""
 
     topic: ClassVar = "payment.confirm-answered.v1"
-    through_outbox: ClassVar = False
 
     request_id: RequestId
     reply_partition: int = Field(ge=0, lt=32)
@@ -66,7 +65,7 @@ class ConfirmAnswered(Event):
 
     @property
     def partition(self) -> int | None:
-        """The asking gateway's partition."""
+        """The partition that the sending gateway reads."""
         return self.reply_partition
 
 
@@ -79,7 +78,7 @@ class PaymentConfirmed(PaymentEvent):
     topic: ClassVar = "payment.confirmed.v1"
 
     version: int
-    """The payment's version after the step."""
+    """The payment's version after the change."""
     amount_minor: AmountMinor
     currency: Currency
     from_account: AccountId
@@ -107,7 +106,7 @@ class PaymentDeclined(PaymentEvent):
 
 
 class ReviewOpened(PaymentEvent):
-    """A person should look at a payment that goes on. Emitted by confirm; read by audit."""
+    """A payment needs review by a person; it goes on. Emitted by confirm; read by audit."""
 
     topic: ClassVar = "review.opened.v1"
 

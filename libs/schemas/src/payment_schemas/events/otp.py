@@ -1,11 +1,11 @@
-"""One-time codes: asked for, issued or refused, tried, judged; locked for a user."""
+"""One-time codes: requested, issued or refused, verified; locked for a user."""
 
 from datetime import datetime
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from payment_schemas.events.base import PaymentEvent
+from payment_schemas.events.base import Command, PaymentEvent
 from payment_schemas.ids import AccountId, ChallengeId, RequestId
 from payment_schemas.money import AmountMinor, Currency
 from payment_schemas.sealed import Sealed
@@ -14,8 +14,8 @@ VerificationResult = Literal["valid", "invalid", "expired", "locked"]
 ChallengeRefusal = Literal["locked", "undeliverable", "too_many"]
 
 
-class ChallengeRequested(PaymentEvent):
-    """Confirm asks for a one-time code. Emitted by confirm; read by otp and audit."""
+class ChallengeRequested(Command, PaymentEvent):
+    """Issue a one-time code. Emitted by confirm; read by otp and audit."""
 
     topic: ClassVar = "otp.challenge-requested.v1"
 
@@ -53,15 +53,15 @@ class ChallengeRefused(PaymentEvent):
     topic: ClassVar = "otp.challenge-refused.v1"
 
     version: int
-    """The payment's, when it asked: the refusal answers that request alone."""
+    """The payment's version in the request; confirm ignores the refusal of an older one."""
     challenge_number: int
     reason: ChallengeRefusal
     retry_after_s: int | None = Field(default=None, ge=1)
-    """After which the same request may be taken; with `too_many` only."""
+    """After it the same request may succeed; only with `too_many`."""
 
 
-class VerificationRequested(PaymentEvent):
-    """A customer gave a code. Emitted by confirm; read by otp and audit."""
+class VerificationRequested(Command, PaymentEvent):
+    """Verify a customer's code. Emitted by confirm; read by otp and audit."""
 
     topic: ClassVar = "otp.verification-requested.v1"
 
@@ -74,7 +74,7 @@ class VerificationRequested(PaymentEvent):
 
 
 class Verified(PaymentEvent):
-    """A code was judged. Emitted by otp; read by confirm, notification, audit."""
+    """A code was verified. Emitted by otp; read by confirm, notification, audit."""
 
     topic: ClassVar = "otp.verified.v1"
 
@@ -84,13 +84,13 @@ class Verified(PaymentEvent):
     challenge_over: bool
     """The challenge takes no further codes: it was used, has expired or is locked."""
     codes_locked: bool = False
-    """The code was not judged: the user has typed too many wrong ones. The result is `locked`."""
+    """The code was not checked: the user entered too many wrong ones. The result is `locked`."""
 
 
 class CodesLockChanged(PaymentEvent):
     """A user's codes were locked or unlocked. Emitted by otp; read by notification and audit.
 
-    Speaks of the payment on which the last wrong code was tried.
+    The payment is the one for which the last wrong code was entered.
     """
 
     topic: ClassVar = "otp.codes-lock-changed.v1"

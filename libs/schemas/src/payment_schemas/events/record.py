@@ -1,4 +1,4 @@
-"""What was told to customers, and what operators did."""
+"""Messages that customers were sent, and acts of operators."""
 
 from typing import ClassVar, Literal
 
@@ -12,7 +12,10 @@ DeliveryTemplate = Literal["code", "confirmed", "declined", "returned"]
 
 
 class NotificationDelivered(PaymentEvent):
-    """A provider took a message, or refused it for good. Emitted by notification; read by audit."""
+    """A message ended: accepted or finally refused by its provider, or expired.
+
+    Emitted by notification; read by audit.
+    """
 
     topic: ClassVar = "notification.delivered.v1"
 
@@ -22,18 +25,18 @@ class NotificationDelivered(PaymentEvent):
     result: Literal["delivered", "refused", "expired"]
     provider_id: str | None = None
     obsolete: bool = False
-    """Expired before its time: what it tells does not hold any more. Only a code can be."""
+    """Expired early, because its content no longer holds. Only a code can be obsolete."""
 
 
 class AuditRecorded(Event):
-    """Something was done that has no event of its own. Emitted by any service; read by audit."""
+    """An act that has no event of its own. Emitted by any service; read by audit."""
 
     topic: ClassVar = "audit.recorded.v1"
 
     actor: str = Field(min_length=1, max_length=128)
     action: str = Field(pattern=r"^[A-Z][A-Z_]{1,63}$")
     about: str | None = None
-    """The id of what it was done to."""
+    """The id of the object of the act."""
     metadata: dict[str, str] = Field(default_factory=dict)
 
     @property

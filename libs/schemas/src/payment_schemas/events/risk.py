@@ -1,11 +1,11 @@
-"""Questions to risk and its results."""
+"""Risk assessments: requested, and their results."""
 
 from datetime import datetime
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from payment_schemas.events.base import ClientContext, PaymentEvent
+from payment_schemas.events.base import ClientContext, Command, PaymentEvent
 from payment_schemas.ids import AccountId
 from payment_schemas.money import AmountMinor, Currency
 
@@ -14,8 +14,8 @@ KycStatus = Literal["verified", "pending", "expired", "rejected"]
 Party = Literal["debtor", "creditor"]
 
 
-class AssessmentRequested(PaymentEvent):
-    """Confirm asks what risk a new payment carries. Emitted by confirm; read by risk and audit."""
+class AssessmentRequested(Command, PaymentEvent):
+    """Score a new payment. Emitted by confirm; read by risk and audit."""
 
     topic: ClassVar = "risk.assessment-requested.v1"
 
@@ -26,7 +26,7 @@ class AssessmentRequested(PaymentEvent):
     to_account: AccountId
     requested_at: datetime
     expires_at: datetime
-    """Past it nobody waits for the result, and it is not worked on."""
+    """Past it the payment is declined and needs no result: risk skips the request."""
     context: ClientContext = ClientContext()
 
 
@@ -40,7 +40,7 @@ class Factor(BaseModel):
 
 
 class Screening(BaseModel):
-    """One party held against the sanctions list."""
+    """The result of one party's sanctions screening."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -59,10 +59,10 @@ class RiskAssessed(PaymentEvent):
     """0 safe … 100 certain fraud."""
     level: RiskLevel
     amount_usd_minor: int = Field(ge=0)
-    """The amount in US cents by risk's table of rates, for limits that are set in USD."""
+    """The amount in US cents by risk's table of rates, for limits in USD."""
     factors: tuple[Factor, ...]
     """Every contribution, largest first."""
     sanctions: Literal["clear", "hit"]
     kyc: KycStatus
     screenings: tuple[Screening, ...]
-    """Both parties', kept with the check."""
+    """Of both parties."""

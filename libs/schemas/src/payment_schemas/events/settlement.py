@@ -1,17 +1,17 @@
-"""From a confirmed payment to the partner bank's books."""
+"""Settlement of confirmed payments at partner banks."""
 
 from datetime import datetime
 from typing import ClassVar, Literal
 
-from payment_schemas.events.base import PaymentEvent
+from payment_schemas.events.base import Command, PaymentEvent
 from payment_schemas.ids import AccountId, Uetr
 from payment_schemas.money import AmountMinor, Currency
 
 SettlementStatus = Literal["SENT", "SETTLED", "REJECTED", "UNKNOWN", "RECONCILE"]
 
 
-class SettlementRequested(PaymentEvent):
-    """A confirmed payment is to be settled. Emitted by confirm; read by settlement and audit."""
+class SettlementRequested(Command, PaymentEvent):
+    """Settle a confirmed payment. Emitted by confirm; read by settlement and audit."""
 
     topic: ClassVar = "settlement-queue"
     ce_type: ClassVar = "settlement.requested.v1"
@@ -33,7 +33,7 @@ class SettlementUpdated(PaymentEvent):
     partner: str
     status: SettlementStatus
     version: int
-    """Grows with every step; readers ignore a lower one."""
+    """Grows with every change; readers ignore a lower one."""
     amount_minor: AmountMinor
     currency: Currency
     to_account: AccountId

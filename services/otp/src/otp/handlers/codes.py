@@ -9,6 +9,7 @@ from otp.domain import CODE_DIGITS, Challenge, Limits, Payment, SecretHash
 from payment_schemas.events.otp import ChallengeRequested, VerificationRequested
 from service_runtime import metrics
 from service_runtime.clock import Clock
+from service_runtime.keys import KeyRing
 from service_runtime.messages import Batch, Received
 from service_runtime.sealing import keyed_hash
 
@@ -36,7 +37,7 @@ class Rules:
 class Codes:
     """Makes codes, and knows them again by their hash alone."""
 
-    key: bytes
+    keys: KeyRing
     clock: Clock
     fixed: str = ""
     """In development: the same code for everyone."""
@@ -48,24 +49,27 @@ class Codes:
     def hashed(self, payment: Payment, code: str) -> SecretHash:
         """Return what is kept of a code, under a salt of its own."""
         salt = self.clock.text(HEX, SALT_CHARACTERS)
-        return SecretHash(salt, self._digest(salt, payment, code))
+        return SecretHash(salt, _digest(self.keys.current.material, salt, payment, code))
 
     def matches(self, challenge: Challenge, code: str) -> bool:
         """Say, in constant time, whether it is this challenge's code for this very payment."""
-        expected = self._digest(challenge.secret.salt, challenge.payment, code)
-        return hmac.compare_digest(expected, challenge.secret.digest)
+        salt, payment = challenge.secret.salt, challenge.payment
+        # Every key is tried: a challenge outlives the rotation of the key that hashed its code.
+        digests = [_digest(key.material, salt, payment, code) for key in self.keys]
+        return any(hmac.compare_digest(one, challenge.secret.digest) for one in digests)
 
-    def _digest(self, salt: str, payment: Payment, code: str) -> str:
-        return keyed_hash(
-            self.key,
-            salt,
-            str(payment.payment_id),
-            str(payment.amount_minor),
-            payment.currency,
-            payment.payee,
-            payment.user_id,
-            code,
-        )
+
+def _digest(key: bytes, salt: str, payment: Payment, code: str) -> str:
+    return keyed_hash(
+        key,
+        salt,
+        str(payment.payment_id),
+        str(payment.amount_minor),
+        payment.currency,
+        payment.payee,
+        payment.user_id,
+        code,
+    )
 
 
 def in_time(batch: Batch[Received[R], Any]) -> list[Received[R]]:
