@@ -14,10 +14,10 @@ from aiohttp.test_utils import TestServer
 
 from local_stack.discovery import RunningStack
 from local_stack.stack import Stack
+from payment_schemas.currencies import USD_RATES
 from payment_schemas.events.base import Event
 from payment_schemas.events.confirmation import PaymentConfirmed
 from payment_schemas.events.risk import AssessmentRequested, Screening
-from payment_schemas.currencies import USD_RATES
 from payment_schemas.ids import payment_id_of
 from risk.domain import AmountBand, AssessmentRequest, Evidence, History, Levels, Points, Policy
 from risk.settings import Settings
