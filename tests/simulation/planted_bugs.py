@@ -104,7 +104,7 @@ def relay_by_position():
 
 def keys_in_a_cache_only():
     """Which keys are known stands in the memory of a process, and goes with it."""
-    by_rule = confirm_memory._clash
+    by_rule, by_constraint = confirm_memory._clash, MemoryPayments.open
 
     def clash(one, other):
         same_key = (one.user_id, one.idempotency_key) == (other.user_id, other.idempotency_key)
@@ -114,11 +114,18 @@ def keys_in_a_cache_only():
         cache = self._tx.life.__dict__.setdefault("keys", {})
         ids = {payment_id_of(one.user_id, one.transaction_id) for one in requests}
         ids |= {cache.get((one.user_id, one.idempotency_key)) for one in requests}
-        found = [one for name, one in sorted(self._payments.items()) if name in ids]
-        cache.update({(one.user_id, one.idempotency_key): one.id for one in found})
-        return found
+        return [one for name, one in sorted(self._payments.items()) if name in ids]
 
-    return replaced((confirm_memory, "_clash", clash), (MemoryPayments, "lock_known", lock_known))
+    async def open_payments(self, payments):
+        await by_constraint(self, payments)
+        cache = self._tx.life.__dict__.setdefault("keys", {})
+        cache.update({(one.user_id, one.idempotency_key): one.id for one in payments})
+
+    return replaced(
+        (confirm_memory, "_clash", clash),
+        (MemoryPayments, "lock_known", lock_known),
+        (MemoryPayments, "open", open_payments),
+    )
 
 
 def new_uetr_on_retry():

@@ -9,7 +9,7 @@ from audit.domain import AUDITED
 from audit.handlers import on_event
 from audit.store import MemoryAuditLog
 from confirm import handlers as confirm
-from confirm.app import draw
+from confirm.app import new_uetr
 from confirm.domain.payment import Policy
 from confirm.store import MemoryPayments
 from notification import handlers as notification
@@ -101,7 +101,7 @@ def build_confirm(parts: Parts):
         ChallengeRefused: confirm.on_challenge_refused,
         RiskAssessed: partial(confirm.on_risk_assessed, policy=POLICY),
         ConfirmRequested: partial(
-            confirm.on_confirm_requested, policy=POLICY, draw=partial(draw, parts.clock)
+            confirm.on_confirm_requested, policy=POLICY, draw_uetr=partial(new_uetr, parts.clock)
         ),
     }
     handlers = [Handler(event, by_event[event], MemoryPayments) for event in CONFIRM_READS]

@@ -8,7 +8,7 @@ from uuid import UUID
 from confirm.domain.decision import Decision, final_answer
 from confirm.domain.ledger import Account
 from confirm.domain.payment import FINAL, Payment, Policy, Status
-from confirm.domain.requests import PaymentIdentifiers, create
+from confirm.domain.requests import create
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
 from payment_schemas.events.otp import Challenged, ChallengeRefused, Verified
 from payment_schemas.events.risk import RiskAssessed
@@ -36,13 +36,13 @@ def again(code: str | None = None, **fields: Any) -> ConfirmRequested:
     )
 
 
-def drawn(number: int = 1) -> PaymentIdentifiers:
-    return PaymentIdentifiers(Uetr(UUID(int=number, version=4)), f"{number:010}")
+def uetr(number: int = 1) -> Uetr:
+    return Uetr(UUID(int=number, version=4))
 
 
 def created(**fields: Any) -> Payment:
     """A payment as its first request leaves it."""
-    return create(first_request(**fields), ACCOUNT, drawn(), POLICY, NOON).state
+    return create(first_request(**fields), ACCOUNT, uetr(), POLICY, NOON).state
 
 
 def payment_in(status: Status, **fields: Any) -> Payment:

@@ -9,10 +9,11 @@ from typing import Any
 
 import psycopg
 from confirm_builders import POLICY
+from psycopg.errors import UniqueViolation
 from psycopg.rows import dict_row
 
 from confirm import handlers
-from confirm.app import draw
+from confirm.app import new_uetr
 from confirm.domain.ledger import Ledger
 from confirm.domain.opening import Opening
 from confirm.domain.payment import Payment, Policy
@@ -83,17 +84,23 @@ class World(ABC):
             yield self.store(tx)
 
     async def take(self, *events):
-        """Handle events as the consumer does, in one transaction; return what was emitted."""
+        """Handle events in one transaction, again after a lost race; return the emitted events."""
         items = [received(event, self.clock.new_id()) for event in events]
-        async with self.stored() as payments:
-            emitted = await self.handler(events[0])(Batch(items, self.clock.now()), payments)
-        return [emit.event for emit in emitted]
+        try:
+            return await self._take_once(items)
+        except UniqueViolation:
+            return await self._take_once(items)
+
+    async def _take_once(self, items):
+        async with self.stored() as store:
+            handle = self.handler(items[0].event)
+            return [emit.event for emit in await handle(Batch(items, self.clock.now()), store)]
 
     def handler(self, event):
-        drawn = partial(draw, self.clock)
+        draw_uetr = partial(new_uetr, self.clock)
         by_event = {
             ConfirmRequested: partial(
-                handlers.on_confirm_requested, policy=self.policy, draw=drawn
+                handlers.on_confirm_requested, policy=self.policy, draw_uetr=draw_uetr
             ),
             RiskAssessed: partial(handlers.on_risk_assessed, policy=self.policy),
             Challenged: partial(handlers.on_challenged, policy=self.policy),

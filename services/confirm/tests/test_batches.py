@@ -1,11 +1,12 @@
 """A batch is nothing but its requests one after the other; idempotency over any interleaving."""
 
-from confirm_builders import ACCOUNT, POLICY, drawn, first_request
+from confirm_builders import ACCOUNT, POLICY, first_request, uetr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from confirm.domain.decision import reply_to
+from confirm.domain.events import reply
 from confirm.domain.request_batch import RequestBatch
+from payment_schemas.answers import Answer
 from payment_schemas.events.confirmation import ConfirmAnswered
 from testkit.events import NOON
 
@@ -32,45 +33,33 @@ requests = st.lists(
 
 
 class Table:
-    """What is stored, as the store's contract has it: the first one counts."""
+    """The stored payments, and a batch taken as the handler does."""
 
     def __init__(self):
-        self.payments = []
+        self.payments = {}
         self.number = 0
 
     def draw(self):
         self.number += 1
-        return drawn(self.number)
-
-    def open(self, decisions):
-        for payment in sorted((d.state for d in decisions), key=lambda one: one.id):
-            keys = {one.idempotency_key for one in self.payments}
-            ids = {one.id for one in self.payments}
-            if payment.id not in ids and payment.idempotency_key not in keys:
-                self.payments.append(payment)
+        return uetr(self.number)
 
     def take(self, batch):
-        """Take a batch as the handler does; return what each request was told, and its events."""
-        talk = RequestBatch({"acc-1": ACCOUNT}, POLICY, NOON)
-        told, rounds = [], 0
-        while len(told) < len(batch):
-            rounds += 1
-            assert rounds <= 2, "what is stored is known after one look"
-            waiting = batch[len(told) :]
-            candidates = talk.candidates(waiting, self.draw)
-            self.open(candidates)
-            talk.learn(self.payments, candidates)
-            for request in waiting:
-                decision = talk.decide(request)
-                refused = talk.refusal(request)
-                if decision is None and refused is None:
-                    break
-                told.append(decision.events if decision else (reply_to(request, refused),))
-        return told
+        """Return the events of each request; the new payments are stored."""
+        folded = RequestBatch({"acc-1": ACCOUNT}, POLICY, NOON, self.draw)
+        folded.add_stored(self.payments.values())
+        decided = [folded.decide(request) for request in batch]
+        self.payments |= folded.new | folded.changed
+        return [
+            (reply(request, made),) if isinstance(made, Answer) else made.events
+            for request, made in zip(batch, decided, strict=True)
+        ]
 
 
 def shown(payments):
-    return {(p.transaction_id, p.idempotency_key, p.amount_minor, p.request_id) for p in payments}
+    return {
+        (p.transaction_id, p.idempotency_key, p.amount_minor, p.request_id)
+        for p in payments.values()
+    }
 
 
 @settings(max_examples=500)
@@ -78,9 +67,9 @@ def shown(payments):
 def test_new_payments_are_the_same_in_one_batch_and_one_by_one(batch):
     whole, singly = Table(), Table()
 
-    told = whole.take(batch)
+    emitted = whole.take(batch)
 
-    assert told == [events for request in batch for events in singly.take([request])]
+    assert emitted == [events for request in batch for events in singly.take([request])]
     assert shown(whole.payments) == shown(singly.payments)
 
 
@@ -89,11 +78,11 @@ def test_new_payments_are_the_same_in_one_batch_and_one_by_one(batch):
 def test_every_request_is_answered_or_makes_the_one_payment_of_its_transaction_and_key(batches):
     table = Table()
 
-    told = [events for batch in batches for events in table.take(batch)]
+    emitted = [events for batch in batches for events in table.take(batch)]
 
     for name in ("transaction_id", "idempotency_key"):
-        found = [getattr(payment, name) for payment in table.payments]
+        found = [getattr(payment, name) for payment in table.payments.values()]
         assert len(found) == len(set(found))
-    assert all(len(events) == 1 for events in told)
-    opened = [events for events in told if not isinstance(events[0], ConfirmAnswered)]
+    assert all(len(events) == 1 for events in emitted)
+    opened = [events for events in emitted if not isinstance(events[0], ConfirmAnswered)]
     assert len(opened) == len(table.payments)

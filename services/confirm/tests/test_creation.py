@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from confirm_builders import (
@@ -9,13 +10,16 @@ from confirm_builders import (
     POLICY,
     answer_in,
     created,
-    drawn,
     first_request,
     kinds,
+    uetr,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 from confirm.domain.payment import Status
-from confirm.domain.requests import create, refusal
+from confirm.domain.request_batch import NO_ACCOUNT
+from confirm.domain.requests import CROCKFORD, create, reference_of, refusal
 from payment_schemas.ids import payment_id_of
 from testkit.events import NOON
 
@@ -34,8 +38,8 @@ UNKNOWN = '{"error":"Unknown account: acc-1"}'
             400,
             '{"error":"Missing field: amount"}',
         ),
-        ({"to_account": None}, None, 400, '{"error":"Missing field: to_account"}'),
-        ({}, None, 404, UNKNOWN),
+        ({"to_account": None}, NO_ACCOUNT, 400, '{"error":"Missing field: to_account"}'),
+        ({}, NO_ACCOUNT, 404, UNKNOWN),
         ({}, replace(ACCOUNT, owner="usr-457"), 404, UNKNOWN),
         ({}, replace(ACCOUNT, owner=None), 404, UNKNOWN),
         ({"currency": "EUR"}, replace(ACCOUNT, owner="usr-457"), 404, UNKNOWN),
@@ -76,18 +80,29 @@ def test_a_new_payment_waits_for_its_risk():
         context={"ip_address": "192.0.2.7", "device_fingerprint": "dev-1", "country": "US"},
     )
 
-    decision = create(request, ACCOUNT, drawn(7), POLICY, NOON)
+    decision = create(request, ACCOUNT, uetr(7), POLICY, NOON)
 
     payment = decision.state
     assert payment.status is Status.AWAITING_RISK
     assert payment.id == payment_id_of("usr-456", "tx-987")
     assert (payment.version, payment.amount_minor, payment.currency) == (1, 520_001, "USD")
     assert payment.due_at == NOON + timedelta(minutes=15)
-    assert (payment.uetr, payment.reference) == (drawn(7).uetr, drawn(7).reference)
+    assert (payment.uetr, payment.reference) == (uetr(7), "0000000007")
     (event,) = decision.events
     assert type(event).__name__ == "AssessmentRequested"
     assert (event.amount_minor, event.expires_at) == (520_001, payment.due_at)
     assert event.context == payment.context == request.context
+
+
+@given(st.uuids(version=4))
+def test_a_reference_has_ten_characters_that_follow_from_the_uetr(drawn):
+    reference = reference_of(drawn)
+
+    assert len(reference) == 10
+    assert set(reference) <= set(CROCKFORD)
+    assert reference_of(UUID(str(drawn))) == reference
+    number = sum(CROCKFORD.index(c) << 5 * n for n, c in enumerate(reversed(reference)))
+    assert number == drawn.int % 2**50
 
 
 @pytest.mark.parametrize(
@@ -101,13 +116,13 @@ def test_a_new_payment_waits_for_its_risk():
 def test_a_payment_never_outlasts_the_end_of_the_command_that_made_it(left, lasts):
     request = first_request(expires_at=None if left is None else NOON + left)
 
-    decision = create(request, ACCOUNT, drawn(), POLICY, NOON)
+    decision = create(request, ACCOUNT, uetr(), POLICY, NOON)
 
     assert decision.state.due_at == decision.events[0].expires_at == NOON + lasts
 
 
 def test_a_code_on_a_first_request_is_not_remembered():
-    payment = create(first_request(code_tag="tag-1"), ACCOUNT, drawn(), POLICY, NOON).state
+    payment = create(first_request(code_tag="tag-1"), ACCOUNT, uetr(), POLICY, NOON).state
 
     assert (payment.tag_under_test, payment.accepted_tag) == (None, None)
 
@@ -131,7 +146,7 @@ def test_another_users_equal_transaction_is_another_payment():
     ],
 )
 def test_a_payment_without_funds_is_declined_before_a_code_is_asked_for(account, declined):
-    decision = create(first_request(), account, drawn(), POLICY, NOON)
+    decision = create(first_request(), account, uetr(), POLICY, NOON)
 
     assert (decision.state.status is Status.DECLINED) is declined
     if declined:
@@ -145,4 +160,4 @@ def test_a_payment_without_funds_is_declined_before_a_code_is_asked_for(account,
 @pytest.mark.parametrize("fields", [{"amount": "1.234"}, {"to_account": None}])
 def test_what_refusal_should_have_stopped_is_a_fault(fields):
     with pytest.raises(ValueError, match="is complete"):
-        create(first_request(**fields), ACCOUNT, drawn(), POLICY, NOON)
+        create(first_request(**fields), ACCOUNT, uetr(), POLICY, NOON)

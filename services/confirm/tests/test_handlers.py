@@ -1,6 +1,7 @@
 """What confirm does with batches of requests and results, on both stores."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from confirm_builders import (
@@ -21,7 +22,7 @@ from confirm_builders import (
 from confirm_world import answers
 
 from confirm.domain.payment import Policy, Status
-from service_runtime.errors import Rejected, Unavailable
+from service_runtime.errors import Rejected
 
 
 def request(number=1, transaction="tx-1", key="key-1", code=None, **fields):
@@ -145,25 +146,17 @@ async def test_one_batch_of_everything_is_answered_request_by_request(funded):
     }
 
 
-async def test_a_reference_that_is_taken_is_drawn_anew_and_the_payment_is_not_lost(funded):
+async def test_a_batch_whose_reference_is_taken_draws_another_uetr_and_loses_no_payment(funded):
     await funded.take(request(1, "tx-1", "key-1"))
-    taken = (await only(funded)).reference
-    funded.clock.drawn -= 1
-    texts = iter([taken, taken, "FREE000000"])
-    funded.clock.text = lambda _alphabet, _length: next(texts)
+    taken = await only(funded)
+    clash = UUID(int=2**50 + taken.uetr.int % 2**50, version=4)
+    fresh = UUID(int=99, version=4)
+    drawn = iter([UUID(int=50, version=4), clash, fresh])
+    funded.clock.new_id = lambda: next(drawn)
 
     await funded.take(request(2, "tx-2", "key-2"))
 
-    assert {payment.reference for payment in await funded.payments()} == {taken, "FREE000000"}
-
-
-async def test_references_that_are_always_taken_leave_the_batch_for_later(funded):
-    await funded.take(request(1, "tx-1", "key-1"))
-    taken = (await only(funded)).reference
-    funded.clock.text = lambda _alphabet, _length: taken
-
-    with pytest.raises(Unavailable):
-        await funded.take(request(2, "tx-2", "key-2"))
+    assert {payment.uetr for payment in await funded.payments()} == {taken.uetr, fresh}
 
 
 async def challenged_payment(world):

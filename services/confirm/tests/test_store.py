@@ -3,11 +3,14 @@
 from dataclasses import replace
 
 import pytest
-from confirm_builders import ACCOUNT, created, drawn, first_request, payment_in
+from confirm_builders import ACCOUNT, created, first_request, payment_in, uetr
+from psycopg.errors import UniqueViolation
 
 from confirm.domain.decision import review_case
 from confirm.domain.ledger import Ledger, hold, release, settle
 from confirm.domain.payment import LEGAL, Status
+from confirm.domain.requests import reference_of
+from payment_schemas.ids import payment_id_of
 
 STEPS = [(one, other) for one in Status for other in Status]
 
@@ -16,7 +19,7 @@ def other(number, **fields):
     """Another payment than tx-987, with its own key and draw."""
     made = {"transaction_id": f"tx-{number}", "idempotency_key": f"key-{number}", **fields}
     payment = created(**made)
-    return replace(payment, uetr=drawn(number).uetr, reference=drawn(number).reference)
+    return replace(payment, uetr=uetr(number), reference=reference_of(uetr(number)))
 
 
 @pytest.fixture
@@ -45,22 +48,23 @@ async def test_what_was_stored_is_read_back_unchanged(funded, status):
     [
         pytest.param({"transaction_id": "tx-987"}, id="transaction"),
         pytest.param({"idempotency_key": "abc-123"}, id="key"),
+        pytest.param({"uetr": uetr()}, id="uetr"),
+        pytest.param({"reference": reference_of(uetr())}, id="reference"),
     ],
 )
-async def test_a_payment_whose_transaction_or_key_is_taken_is_left_out(funded, clash):
+async def test_a_payment_whose_key_or_identifier_is_taken_is_refused_with_its_whole_batch(
+    funded, clash
+):
     first = created()
-
+    second = replace(
+        other(2), **clash, id=payment_id_of("usr-456", clash.get("transaction_id", "tx-2"))
+    )
     assert await opened(funded, first) == [first]
-    assert await opened(funded, other(2, **clash)) == [first]
 
+    with pytest.raises(UniqueViolation):
+        await opened(funded, other(3), second)
 
-@pytest.mark.parametrize("field", ["reference", "uetr"])
-async def test_a_payment_whose_reference_or_uetr_is_taken_is_left_out(funded, field):
-    first = created()
-    second = replace(other(2), **{field: getattr(first, field)})
-
-    assert await opened(funded, first) == [first]
-    assert await opened(funded, second) == [first]
+    assert await funded.payments() == [first]
 
 
 async def test_a_request_finds_payments_by_transaction_and_by_key(funded):

@@ -11,7 +11,7 @@ from confirm_world import answers
 from psycopg.types.json import Jsonb
 
 from confirm import handlers
-from confirm.app import draw
+from confirm.app import new_uetr
 from confirm.domain.ledger import Ledger, hold
 from confirm.domain.payment import Payment, Status
 from confirm.store.postgres import PostgresPayments
@@ -123,7 +123,7 @@ async def handled(world, tx, *requests):
     items = [received(one, world.clock.new_id()) for one in requests]
     batch = Batch(items, world.clock.now())
     emitted = await handlers.on_confirm_requested(
-        batch, PostgresPayments(tx), POLICY, partial(draw, world.clock)
+        batch, PostgresPayments(tx), POLICY, partial(new_uetr, world.clock)
     )
     return [emit.event for emit in emitted]
 

@@ -6,9 +6,6 @@ from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID, uuid4
 
-CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's base 32: no I, L, O, U, so that a reference survives the telephone."""
-
 
 class Clock(Protocol):
     """Time, ids and chance as a service sees them."""

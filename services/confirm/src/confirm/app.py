@@ -1,11 +1,9 @@
 """Confirm, wired: settings in, running service out."""
 
-from collections.abc import Callable
 from functools import partial
 
 from confirm import handlers
 from confirm.domain.payment import Payment, Policy
-from confirm.domain.requests import PaymentIdentifiers
 from confirm.routes import routes
 from confirm.settings import Settings
 from confirm.store.postgres import PostgresPayments, payment_of
@@ -27,14 +25,13 @@ from payment_schemas.events.otp import (
 from payment_schemas.events.risk import AssessmentRequested, RiskAssessed
 from payment_schemas.events.settlement import SettlementRequested, SettlementUpdated
 from payment_schemas.ids import Uetr
-from service_runtime.clock import CROCKFORD, Clock
+from service_runtime.clock import Clock
 from service_runtime.consumer import Handle, Handler
 from service_runtime.process import Process
 from service_runtime.service import Service
 from service_runtime.work import Work
 from service_runtime.work_table import PostgresWorkTable
 
-REFERENCE_CHARACTERS = 10
 EMITS = (
     AssessmentRequested,
     ChallengeRequested,
@@ -54,25 +51,29 @@ def build(settings: Settings) -> Process:
     table: PostgresWorkTable[Payment] = PostgresWorkTable("payment", payment_of)
     service.worker(Work(table, handlers.on_due_payments, PostgresPayments))
     return service.process(
-        handlers=_handlers(partial(draw, service.clock), policy),
+        handlers=_handlers(service.clock, policy),
         emits=EMITS,
         routes=routes(service.database, service.credentials, policy.currencies),
     )
 
 
-def _handlers(drawn: Callable[[], PaymentIdentifiers], policy: Policy) -> list[Handler]:
-    """Results first: they finish payments that somebody waits for, commands begin new ones."""
+def _handlers(clock: Clock, policy: Policy) -> list[Handler]:
+    """Return the handlers, results first: they finish payments, commands begin new ones."""
+    draw_uetr = partial(new_uetr, clock)
     by_event: list[tuple[type[Event], Handle]] = [
         (SettlementUpdated, handlers.on_settlement_updated),
         (Verified, partial(handlers.on_verified, policy=policy)),
         (Challenged, partial(handlers.on_challenged, policy=policy)),
         (ChallengeRefused, handlers.on_challenge_refused),
         (RiskAssessed, partial(handlers.on_risk_assessed, policy=policy)),
-        (ConfirmRequested, partial(handlers.on_confirm_requested, policy=policy, draw=drawn)),
+        (
+            ConfirmRequested,
+            partial(handlers.on_confirm_requested, policy=policy, draw_uetr=draw_uetr),
+        ),
     ]
     return [Handler(event, handle, PostgresPayments) for event, handle in by_event]
 
 
-def draw(clock: Clock) -> PaymentIdentifiers:
-    """Draw what a new payment needs from chance."""
-    return PaymentIdentifiers(Uetr(clock.new_id()), clock.text(CROCKFORD, REFERENCE_CHARACTERS))
+def new_uetr(clock: Clock) -> Uetr:
+    """Draw a new payment's UETR."""
+    return Uetr(clock.new_id())

@@ -1,14 +1,14 @@
 """What confirm does with each event, batch by batch."""
 
-from collections.abc import Callable, Sequence
-from itertools import chain
+from collections.abc import Callable
 from typing import Any
 
-from confirm.domain.decision import Decision, ReviewCase, outcome_of, reply_to
+from confirm.domain.decision import Decision, ReviewCase, outcome_of
+from confirm.domain.events import reply
 from confirm.domain.ledger import Ledger
 from confirm.domain.payment import Payment, Policy
 from confirm.domain.request_batch import RequestBatch
-from confirm.domain.requests import PaymentIdentifiers, is_expired
+from confirm.domain.requests import is_expired
 from confirm.domain.results import (
     after_challenge,
     after_deadline,
@@ -18,18 +18,15 @@ from confirm.domain.results import (
     after_verification,
 )
 from confirm.store.port import Payments
+from payment_schemas.answers import Answer
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
 from payment_schemas.events.otp import Challenged, ChallengeRefused, Verified
 from payment_schemas.events.risk import RiskAssessed
 from payment_schemas.events.settlement import SettlementUpdated
-from payment_schemas.ids import PaymentId
+from payment_schemas.ids import PaymentId, Uetr
 from service_runtime import metrics, tracing
-from service_runtime.errors import Unavailable
 from service_runtime.logs import Log
 from service_runtime.messages import Batch, Due, Emit, Events, Item, Received, fold
-
-ROUNDS = 3
-"""Of opening and looking; what is still not stored then met a taken reference, again and again."""
 
 _log = Log("payments")
 _confirms = metrics.counter("payment_confirm", "Answers decided, by outcome and risk level.")
@@ -41,56 +38,39 @@ Requests = Batch[Request]
 
 
 async def on_confirm_requested(
-    batch: Requests, payments: Payments, policy: Policy, draw: Callable[[], PaymentIdentifiers]
+    batch: Requests, payments: Payments, policy: Policy, draw_uetr: Callable[[], Uetr]
 ) -> Events:
-    """Create what is new, move or answer what is known, request after request."""
-    waiting = _in_time(batch)
-    named = {item.event.from_account for item in waiting if item.event.from_account}
-    talk = RequestBatch(await payments.accounts(named), policy, batch.now)
-    events: list[Emit] = []
-    for _ in range(ROUNDS):
-        requests = [item.event for item in waiting]
-        candidates = talk.candidates(requests, draw)
-        await payments.open([decision.state for decision in candidates])
-        talk.learn(await payments.lock_known(requests), candidates)
-        answered_ones = _answer_in_turn(talk, waiting)
-        events += chain.from_iterable(answered_ones)
-        waiting = waiting[len(answered_ones) :]
-        if not waiting:
-            await payments.save(talk.changed.values())
-            return events
-    raise Unavailable("reference taken")
+    """Create new payments, move or answer known ones, one request after the other.
+
+    Raises UniqueViolation where another instance creates one of the payments at the same time.
+    """
+    items = _in_time(batch)
+    requests = [item.event for item in items]
+    payers = {request.from_account for request in requests if request.from_account}
+    folded = RequestBatch(await payments.accounts(payers), policy, batch.now, draw_uetr)
+    folded.add_stored(await payments.lock_known(requests))
+    events = [emit for item in items for emit in _answer(folded, item)]
+    await payments.open(folded.new.values())
+    await payments.save(folded.changed.values())
+    return events
 
 
 def _in_time(batch: Requests) -> list[Request]:
-    """Drop, and count, what has outlived its promise: it creates nothing and answers nobody."""
+    """Drop and count expired commands: they create nothing and get no answer."""
     kept = [item for item in batch if not is_expired(item.event, batch.now)]
     if len(kept) < len(batch):
         _dropped.add(len(batch) - len(kept), {"reason": "expired"})
     return kept
 
 
-def _answer_in_turn(talk: RequestBatch, waiting: Sequence[Request]) -> list[list[Emit]]:
-    """Answer up to the first request whose payment is yet to be opened."""
-    answers: list[list[Emit]] = []
-    for item in waiting:
-        events = _answer(talk, item)
-        if events is None:
-            break
-        answers.append(events)
-    return answers
-
-
-def _answer(talk: RequestBatch, item: Request) -> list[Emit] | None:
-    """Return what a request leads to, or None where its payment is yet to be opened."""
-    decision = talk.decide(item.event)
-    if decision is not None:
-        _count(decision)
-        _count_code(decision.state, item.event)
-        _link_to_first(decision.state, item)
-        return [Emit(event, item.cause) for event in decision.events]
-    refused = talk.refusal(item.event)
-    return None if refused is None else [Emit(reply_to(item.event, refused), item.cause)]
+def _answer(folded: RequestBatch, item: Request) -> list[Emit]:
+    decision = folded.decide(item.event)
+    if isinstance(decision, Answer):
+        return [Emit(reply(item.event, decision), item.cause)]
+    _count(decision)
+    _count_code(decision.state, item.event)
+    _link_to_first(decision.state, item)
+    return [Emit(event, item.cause) for event in decision.events]
 
 
 def _link_to_first(payment: Payment, item: Request) -> None:

@@ -1,19 +1,15 @@
-"""What a decision is: the next state, the events that tell of it, and the money that moves."""
+"""A decision: the next state, its events, and the journal that moves the money."""
 
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, Literal, TypeVar
 from uuid import UUID, uuid5
 
+from confirm.domain.events import ReviewReason
 from confirm.domain.ledger import Journal
 from confirm.domain.payment import Payment, Status
 from payment_schemas import answers
 from payment_schemas.answers import Answer, DeclineReason
-from payment_schemas.events.base import Event, PaymentEvent
-from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
-
-ReviewReason = Literal["amount", "risk"]
-E = TypeVar("E", bound=PaymentEvent)
+from payment_schemas.events.base import Event
+from payment_schemas.events.confirmation import ConfirmAnswered
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,44 +32,8 @@ class Decision:
 
 
 def ignore(payment: Payment) -> Decision:
-    """Nothing changes: the input came too late, or twice."""
+    """Change nothing: the input is late or a duplicate."""
     return Decision(payment)
-
-
-def reply_to(request: ConfirmRequested, answer: Answer) -> ConfirmAnswered:
-    """Return the answer to one request."""
-    return ConfirmAnswered(
-        request_id=request.request_id,
-        reply_partition=request.reply_partition,
-        status=answer.status,
-        body=answer.body,
-        headers=answer.headers,
-    )
-
-
-def reply(payment: Payment, answer: Answer) -> ConfirmAnswered:
-    """Return the answer to whoever waits for the payment."""
-    return ConfirmAnswered(
-        request_id=payment.request_id,
-        reply_partition=payment.reply_partition,
-        status=answer.status,
-        body=answer.body,
-        headers=answer.headers,
-    )
-
-
-def event_about(payment: Payment, kind: type[E], **fields: Any) -> E:
-    """Return an event about a payment; what both have under one name is the payment's.
-
-    Raises ValueError where a field is missing: nothing is confirmed unscored.
-    """
-    shared = {name: getattr(payment, name) for name in _shared(kind)}
-    return kind(payment_id=payment.id, **(shared | fields))
-
-
-@cache
-def _shared(kind: type[PaymentEvent]) -> tuple[str, ...]:
-    return tuple(name for name in kind.model_fields if hasattr(Payment, name))
 
 
 def final_answer(payment: Payment, status: Status, reason: DeclineReason | None) -> Answer:
@@ -89,7 +49,7 @@ def review_case(payment: Payment, reasons: tuple[ReviewReason, ...]) -> ReviewCa
 
 
 def outcome_of(answer: ConfirmAnswered) -> str | None:
-    """Return an answer's name in the metrics; None where a request was merely refused."""
+    """Return an answer's label in the metrics; None for a refusal."""
     if ("Idempotent-Replayed", "true") in answer.headers:
         return "replayed"
     match answer.status:

@@ -1,43 +1,52 @@
-"""What a client's request does: create a payment, move a stored one, or get an answer."""
+"""What a client's request does: create a payment, move a stored one, or only get an answer."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from math import ceil
 from typing import assert_never
 
-from confirm.domain.decision import Decision, event_about, final_answer, reply_to
+from confirm.domain.decision import Decision, final_answer
+from confirm.domain.events import (
+    assessment_requested,
+    payment_declined,
+    reply,
+    verification_requested,
+)
 from confirm.domain.ledger import Account
 from confirm.domain.payment import Payment, Policy, Status
-from confirm.domain.steps import challenge, decline, with_waiter
+from confirm.domain.steps import challenge, decline, with_waiting
 from payment_schemas import answers
 from payment_schemas.answers import Answer
-from payment_schemas.events.confirmation import ConfirmRequested, PaymentDeclined
-from payment_schemas.events.otp import VerificationRequested
-from payment_schemas.events.risk import AssessmentRequested
+from payment_schemas.events.confirmation import ConfirmRequested
 from payment_schemas.ids import Uetr, payment_id_of
 from payment_schemas.money import DEFAULT_CURRENCY, minor_units
 
+CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Crockford's base 32: no I, L, O, U, so that a reference can be read out on the telephone."""
+REFERENCE_CHARACTERS = 10
 
-@dataclass(frozen=True, slots=True)
-class PaymentIdentifiers:
-    """What a new payment needs from chance: drawn outside, unique."""
 
-    uetr: Uetr
-    reference: str
+def reference_of(uetr: Uetr) -> str:
+    """Return the payment's reference: the UETR's last 50 bits, all random, in Crockford's base 32.
+
+    The database refuses one that another payment has; the retry draws another UETR.
+    """
+    shifts = range(5 * (REFERENCE_CHARACTERS - 1), -1, -5)
+    return "".join(CROCKFORD[uetr.int >> shift & 31] for shift in shifts)
 
 
 def is_expired(request: ConfirmRequested, now: datetime) -> bool:
-    """Say whether a command has outlived what a 202 promises: it does nothing any more."""
+    """Say whether a command is past what the 202 promised: it must do nothing."""
     return request.expires_at is not None and request.expires_at <= now
 
 
-def refusal(request: ConfirmRequested, account: Account | None, policy: Policy) -> Answer | None:
+def refusal(request: ConfirmRequested, account: Account, policy: Policy) -> Answer | None:
     """Return why a request cannot create a payment, or None where it can."""
     for name in ("amount", "from_account", "to_account"):
         if getattr(request, name) is None:
             return answers.missing_field(name)
-    if account is None or account.owner != request.user_id:
+    if account.owner != request.user_id:
         return answers.unknown_account(str(request.from_account))
     if account.currency != (request.currency or DEFAULT_CURRENCY):
         return answers.invalid_field("currency", "must be the account's currency")
@@ -49,22 +58,19 @@ def refusal(request: ConfirmRequested, account: Account | None, policy: Policy) 
 def create(
     request: ConfirmRequested,
     account: Account,
-    drawn: PaymentIdentifiers,
+    uetr: Uetr,
     policy: Policy,
     now: datetime,
 ) -> Decision:
-    """Return the new payment of a request that `refusal` lets pass.
+    """Return the new payment of a request that `refusal` accepts.
 
-    Funds are looked at here to decline early, before a code is asked for; they are decided when
-    they are held.
+    The funds check here only declines early, before a code is requested; the hold decides.
     """
-    payment = _new_payment(request, account, drawn, policy, now)
+    payment = _new_payment(request, account, uetr, policy, now)
     left = account.balance_minor - payment.amount_minor
     if account.minimum_minor is not None and left < account.minimum_minor:
         return _declined_at_once(payment, request)
-    expires_at = payment.due_at or now
-    event = event_about(payment, AssessmentRequested, requested_at=now, expires_at=expires_at)
-    return Decision(payment, (event,))
+    return Decision(payment, (assessment_requested(payment, now),))
 
 
 def on_request(
@@ -77,8 +83,7 @@ def on_request(
     if not _same_request(payment, request):
         return _only(payment, request, answers.key_reused())
     if payment.is_overdue(now):
-        waiting = with_waiter(payment, request.request_id, request.reply_partition)
-        return decline(waiting, "timed_out", now)
+        return decline(with_waiting(payment, request), "timed_out", now)
     match payment.status:
         case Status.AWAITING_RISK | Status.CHALLENGING | Status.VERIFYING:
             return _only(payment, request, answers.in_progress())
@@ -103,18 +108,18 @@ def replay(payment: Payment, policy: Policy) -> Answer:
 
 
 def _only(payment: Payment, request: ConfirmRequested, answer: Answer) -> Decision:
-    return Decision(payment, (reply_to(request, answer),))
+    return Decision(payment, (reply(request, answer),))
 
 
 def _other_code(payment: Payment, request: ConfirmRequested, policy: Policy) -> Decision:
-    """A confirmed payment with another code: refused, unless it never needed one."""
+    """Refuse another code for a confirmed payment, unless it never needed a code."""
     if payment.accepted_tag is None:
         return _only(payment, request, replay(payment, policy))
     return _only(payment, request, answers.invalid_otp())
 
 
 def _same_request(payment: Payment, request: ConfirmRequested) -> bool:
-    """Compare what is given with what is stored; an omitted field is no mismatch, nor is a code."""
+    """Compare the given fields with the stored ones; an omitted field or a code never differs."""
     return (
         payment.transaction_id == request.transaction_id
         and request.from_account in (None, payment.from_account)
@@ -131,10 +136,10 @@ def _same_amount(payment: Payment, amount: str) -> bool:
 def _ask_again(
     payment: Payment, request: ConfirmRequested, policy: Policy, now: datetime
 ) -> Decision:
-    """A request without a code while one is asked for: what is left of it, or a new one."""
-    waiting = with_waiter(payment, request.request_id, request.reply_partition)
+    """Answer a request without a code: the live challenge's time left, or a new challenge."""
+    waiting = with_waiting(payment, request)
     if payment.challenge_number == 0:
-        # Each was refused so far; otp says whether one is issued now.
+        # Every challenge so far was refused; otp decides whether it issues one now.
         return challenge(waiting, policy, now)
     if payment.challenge_ends_at is None or payment.challenged_at is None:
         raise ValueError("a payment that awaits a code has a challenge")
@@ -151,23 +156,20 @@ def _ask_again(
 
 
 def _verify(payment: Payment, request: ConfirmRequested, policy: Policy, now: datetime) -> Decision:
-    """A code was given: otp judges it; whoever gave it waits."""
+    """Send a code to otp, which judges it; the request waits for the result."""
     if payment.challenge_number == 0:
-        # None was issued so far: no code is right.
+        # No code was issued so far: none is right.
         return _only(payment, request, answers.invalid_otp())
     if payment.challenge_id is None or request.sealed_code is None:
         raise ValueError("a code comes sealed, and for a challenge")
-    waiting = with_waiter(payment, request.request_id, request.reply_partition)
+    waiting = with_waiting(payment, request)
     due_at = _deadline(request, policy, now)
     state = waiting.moved(Status.VERIFYING, now, due_at=due_at, tag_under_test=request.code_tag)
-    event = event_about(
-        state, VerificationRequested, sealed_code=request.sealed_code, expires_at=due_at
-    )
-    return Decision(state, (event,))
+    return Decision(state, (verification_requested(state, request.sealed_code, due_at),))
 
 
 def _deadline(request: ConfirmRequested, policy: Policy, now: datetime) -> datetime:
-    """Return until when what a request begins may last: never past the request's own end."""
+    """Return the deadline of the step that a request starts: never past the request's own."""
     due_at = now + policy.state_timeout
     return due_at if request.expires_at is None else min(due_at, request.expires_at)
 
@@ -175,7 +177,7 @@ def _deadline(request: ConfirmRequested, policy: Policy, now: datetime) -> datet
 def _new_payment(
     request: ConfirmRequested,
     account: Account,
-    drawn: PaymentIdentifiers,
+    uetr: Uetr,
     policy: Policy,
     now: datetime,
 ) -> Payment:
@@ -196,8 +198,8 @@ def _new_payment(
         request_id=request.request_id,
         reply_partition=request.reply_partition,
         due_at=_deadline(request, policy, now),
-        uetr=drawn.uetr,
-        reference=drawn.reference,
+        uetr=uetr,
+        reference=reference_of(uetr),
         created_at=now,
         updated_at=now,
         ip_address=request.context.ip_address,
@@ -217,4 +219,4 @@ def _declined_at_once(payment: Payment, request: ConfirmRequested) -> Decision:
         answer_status=answer.status,
         answer_body=answer.body,
     )
-    return Decision(state, (reply_to(request, answer), event_about(state, PaymentDeclined)))
+    return Decision(state, (reply(request, answer), payment_declined(state)))

@@ -9,13 +9,13 @@ from datetime import datetime
 from math import ceil
 from typing import assert_never
 
-from confirm.domain.decision import Decision, ReviewReason, event_about, ignore, reply, review_case
+from confirm.domain.decision import Decision, ignore, review_case
+from confirm.domain.events import ReviewReason, reply, review_opened
 from confirm.domain.ledger import release, settle
 from confirm.domain.payment import Payment, Policy, Status
 from confirm.domain.steps import challenge, confirm, decline
 from payment_schemas import answers
 from payment_schemas.answers import Answer
-from payment_schemas.events.confirmation import ReviewOpened
 from payment_schemas.events.otp import Challenged, ChallengeRefused, Verified
 from payment_schemas.events.risk import RiskAssessed
 from payment_schemas.events.settlement import SettlementUpdated
@@ -53,7 +53,7 @@ def _reviewed(decision: Decision, risk: RiskAssessed, policy: Policy) -> Decisio
         reasons += ("risk",)
     if not reasons:
         return decision
-    event = event_about(payment, ReviewOpened, reasons=reasons, risk_score=risk.score)
+    event = review_opened(payment, reasons, risk.score)
     return replace(decision, events=(*decision.events, event), review=review_case(payment, reasons))
 
 

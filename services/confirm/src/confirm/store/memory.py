@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from psycopg.errors import UniqueViolation
+
 from confirm.domain.decision import ReviewCase
 from confirm.domain.ledger import Account, Ledger
 from confirm.domain.payment import LEGAL, Payment
@@ -43,10 +45,11 @@ class MemoryPayments:
     async def lock_accounts(self, ids: Collection[str]) -> dict[str, Account]:
         return await self.accounts(ids)
 
-    async def open(self, payments: Sequence[Payment]) -> None:
-        for payment in sorted(payments, key=lambda payment: payment.id):
-            if not any(_clash(payment, stored) for stored in self._payments.values()):
-                self._write(payment)
+    async def open(self, payments: Collection[Payment]) -> None:
+        for payment in payments:
+            if any(_clash(payment, stored) for stored in self._payments.values()):
+                raise UniqueViolation(f"payment {payment.id}")
+            self._write(payment)
 
     def _write(self, payment: Payment) -> None:
         self._payments[payment.id] = payment

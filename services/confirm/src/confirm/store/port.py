@@ -17,8 +17,11 @@ class Payments(Protocol):
         """Return the accounts, unlocked: for what does not change, and for advice on funds."""
         ...
 
-    async def open(self, payments: Sequence[Payment]) -> None:
-        """Insert new payments; one whose key, transaction or reference is taken is left out."""
+    async def open(self, payments: Collection[Payment]) -> None:
+        """Insert new payments.
+
+        Raises UniqueViolation where a key, transaction, UETR or reference is taken.
+        """
         ...
 
     async def lock_known(self, requests: Sequence[ConfirmRequested]) -> list[Payment]:

@@ -40,8 +40,7 @@ _CHANGING = [name for name in _FIELDS if name not in _FIXED]
 
 _OPEN = _statement("""
 insert into payment ({all})
-select {all} from json_populate_recordset(null::payment, %(rows)s::json)
-on conflict do nothing""")
+select {all} from json_populate_recordset(null::payment, %(rows)s::json)""")
 
 _SAVE = _statement("""
 update payment set ({changing}, lease_until)
@@ -137,9 +136,9 @@ class PostgresPayments:
         rows = await self._tx.rows(statement, ids=json_rows(sorted(ids)))
         return {row["id"]: Account(**row) for row in rows}
 
-    async def open(self, payments: Sequence[Payment]) -> None:
+    async def open(self, payments: Collection[Payment]) -> None:
         if payments:
-            # Sorted, so that two instances which open the same payments wait in one order.
+            # Sorted, so that two instances that open the same payments wait in one order.
             ordered = sorted(payments, key=lambda payment: payment.id)
             await self._tx.run(_OPEN, rows=json_rows(ordered))
 
