@@ -132,14 +132,14 @@ def new_uetr_on_retry():
     """Whoever sends again does so under another UETR."""
     by_rule = settlement.send
 
-    async def send(batch, bank):
+    async def send(batch, bank, clock):
         renamed = [
             replace(item, row=replace(item.row, uetr=Uetr(uuid5(item.row.uetr, str(item.epoch)))))
             if item.row.tries
             else item
             for item in batch
         ]
-        return await by_rule(replace(batch, items=renamed), bank)
+        return await by_rule(replace(batch, items=renamed), bank, clock)
 
     return replaced((settlement, "send", send))
 

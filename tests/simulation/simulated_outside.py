@@ -144,7 +144,7 @@ class BankLine:
             return await self._nothing(instructions)
         await asyncio.sleep(self.faults.hop_s())
         await self.life.point("bank.refused")
-        refused = BankResponse(Said.REFUSED, together=len(instructions))
+        refused = BankResponse(Said.REFUSED)
         return {one.uetr: refused for one in instructions}
 
     async def _nothing(self, instructions: Sequence[Instruction]) -> Mapping[Uetr, BankResponse]:

@@ -40,6 +40,7 @@ from risk.settings import AMOUNT_POINTS
 from risk.store import MemoryAssessments
 from risk.store.port import TABLE as ASSESSMENT
 from service_runtime.backoff import delay_s
+from service_runtime.clock import Clock
 from service_runtime.consumer import Handler
 from service_runtime.keys import KeyRing
 from service_runtime.sealing import Sealer
@@ -47,7 +48,7 @@ from service_runtime.work import Work
 from settlement import handlers as settlement
 from settlement.domain import BATCH_ROWS, NextStep
 from settlement.domain import Policy as SettlementPolicy
-from settlement.store import SIZED_BY, TABLE, MemoryInstructions
+from settlement.store import TABLE, MemoryInstructions
 from testkit.memory import MemoryWorkTable
 from testkit.simulation.processes import Parts, Program
 
@@ -156,7 +157,9 @@ def build_otp(parts: Parts, outside: Outside):
 def build_settlement(parts: Parts, outside: Outside):
     workers = {
         step: [
-            parts.worker(_settling(name, step, BankLine(book, parts.life, parts.faults)))
+            parts.worker(
+                _settling(name, step, BankLine(book, parts.life, parts.faults), parts.clock)
+            )
             for name, book in outside.banks.items()
         ]
         for step in NextStep
@@ -171,17 +174,17 @@ def build_settlement(parts: Parts, outside: Outside):
     return parts.loops([handler], [*workers[NextStep.SEND], *workers[NextStep.ENQUIRE]])
 
 
-def _settling(partner: str, step: NextStep, bank: BankLine) -> Work:
+def _settling(partner: str, step: NextStep, bank: BankLine, clock: Clock) -> Work:
     policy = PROFILES[partner]
     send = settlement.send if policy.is_idempotent else settlement.send_once
     ask = {NextStep.SEND: send, NextStep.ENQUIRE: settlement.enquire}[step]
     only = {"partner": partner, "next_step": step.value}
     return Work(
-        table=MemoryWorkTable(TABLE, only, SIZED_BY),
+        table=MemoryWorkTable(TABLE, only),
         handle=partial(settlement.on_due_instructions, policy=policy),
         store=MemoryInstructions,
         begin=settlement.on_due_instructions_claimed,
-        gather=partial(ask, bank=bank),
+        gather=partial(ask, bank=bank, clock=clock),
         slice_rows=BATCH_ROWS,
     )
 

@@ -18,7 +18,6 @@ from settlement import handlers
 from settlement.clients import MemoryPartnerBank
 from settlement.domain import BATCH_ROWS, Instruction, NextStep, Policy
 from settlement.store import (
-    SIZED_BY,
     TABLE,
     MemoryCases,
     MemoryInstructions,
@@ -47,7 +46,7 @@ class World(ABC):
         self.unit = UnitOfWork(self.database, relay, "settlement", self.clock)
 
     @abstractmethod
-    def table(self, only=None, sized_by=""): ...
+    def table(self, only=None): ...
 
     @abstractmethod
     def store(self, tx): ...
@@ -75,11 +74,11 @@ class World(ABC):
         send = handlers.send if self.policy.is_idempotent else handlers.send_once
         ask = send if step is NextStep.SEND else handlers.enquire
         work = Work(
-            table=self.table({"partner": partner, "next_step": step.value}, SIZED_BY),
+            table=self.table({"partner": partner, "next_step": step.value}),
             handle=partial(handlers.on_due_instructions, policy=self.policy),
             store=self.store,
             begin=handlers.on_due_instructions_claimed,
-            gather=changes.get("gather", partial(ask, bank=bank)),
+            gather=changes.get("gather", partial(ask, bank=bank, clock=self.clock)),
             may_start=lambda: not bank.is_open,
             slice_rows=BATCH_ROWS,
         )
@@ -132,6 +131,11 @@ class World(ABC):
         events = [orjson.loads(record.value) for record in records]
         return [(event["status"], event["version"]) for event in events]
 
+    def settled(self):
+        """The UETRs that SETTLED events went out for."""
+        events = [orjson.loads(r.value) for r in self.broker.topics["settlement.updated.v1"]]
+        return {event["uetr"] for event in events if event["status"] == "SETTLED"}
+
     def event_ids(self):
         records = self.broker.topics["settlement.updated.v1"]
         return [dict(record.headers)["ce_id"] for record in records]
@@ -141,8 +145,8 @@ class World(ABC):
 class MemoryWorld(World):
     database: MemoryDatabase
 
-    def table(self, only=None, sized_by=""):
-        return MemoryWorkTable(TABLE, only, sized_by)
+    def table(self, only=None):
+        return MemoryWorkTable(TABLE, only)
 
     def store(self, tx):
         return MemoryInstructions(tx)
@@ -161,8 +165,8 @@ class MemoryWorld(World):
 class PostgresWorld(World):
     database: PostgresDatabase
 
-    def table(self, only=None, sized_by=""):
-        return PostgresWorkTable(TABLE, instruction_of, only, sized_by)
+    def table(self, only=None):
+        return PostgresWorkTable(TABLE, instruction_of, only)
 
     def store(self, tx):
         return PostgresInstructions(tx)

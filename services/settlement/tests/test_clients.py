@@ -78,11 +78,6 @@ def test_a_whole_answer_speaks_for_every_transfer(found, kind):
     assert kinds(found) == [kind, kind]
 
 
-def test_a_refused_message_says_how_many_stood_in_it():
-    (refused,) = set(answers_of([ONE.uetr, TWO.uetr], HttpResponse(400, {}), SENT).values())
-    assert refused.together == 2
-
-
 def test_reason_and_reference_are_codes_or_nothing():
     told = result(status="REJECTED", reason="Mr Smith is dead", bank_reference="B-1")
     found = answers_of([ONE.uetr], answer(told), SENT)
@@ -153,11 +148,14 @@ async def _nonsense(_request):
     return web.Response(text="<html>")
 
 
-@pytest.mark.parametrize("handle", [_error, _reset, _nonsense])
-async def test_what_may_have_been_done_is_in_doubt(handle):
+@pytest.mark.parametrize(
+    ("handle", "kind"),
+    [(_error, Kind.FAILED), (_reset, Kind.NO_ANSWER), (_nonsense, Kind.NO_ANSWER)],
+)
+async def test_a_transfer_that_the_bank_may_have_booked_is_in_doubt(handle, kind):
     async with bank_with(handle) as bank:
         answers = await bank.send([ONE])
-    assert answers[ONE.uetr].kind is Kind.NO_ANSWER
+    assert answers[ONE.uetr].kind is kind
 
 
 async def test_a_bank_that_says_nothing_is_not_waited_for():

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from settlement_builders import NOW, instruction, requested
 
 from settlement.domain import (
-    BATCH_ROWS,
     FINAL,
     BankResponse,
     Instruction,
@@ -22,6 +21,7 @@ from settlement.domain import (
     bank_code,
     begin,
     instruct,
+    messages_of,
     partner_of,
 )
 
@@ -52,7 +52,7 @@ def test_the_payees_account_says_which_bank_keeps_it(account, partner):
 def test_a_request_becomes_an_instruction_that_is_due_at_once():
     made = instruct(requested(), "first-bank", NOW)
     assert (made.status, made.next_step, made.due_at) == (Status.QUEUED, SEND, NOW)
-    assert (made.version, made.tries, made.batch_rows) == (1, 0, BATCH_ROWS)
+    assert (made.version, made.tries) == (1, 0)
     assert made.money.major() == "5200.00"
 
 
@@ -79,6 +79,7 @@ TABLE = [
     (Status.QUEUED, Kind.REJECTED, Status.REJECTED, ENQUIRE, None, "REJECTED"),
     (Status.QUEUED, Kind.PENDING, Status.SENT, ENQUIRE, 1, "SENT"),
     (Status.QUEUED, Kind.NO_ANSWER, Status.UNKNOWN, ENQUIRE, 1, "UNKNOWN"),
+    (Status.QUEUED, Kind.FAILED, Status.UNKNOWN, ENQUIRE, 1, "UNKNOWN"),
     (Status.QUEUED, Kind.NOT_ASKED, Status.QUEUED, SEND, 1, None),
     (Status.QUEUED, Kind.REFUSED, Status.UNKNOWN, ENQUIRE, 1, "UNKNOWN"),
     (Status.QUEUED, Kind.UNCLEAR, Status.UNKNOWN, ENQUIRE, 1, "UNKNOWN"),
@@ -87,6 +88,7 @@ TABLE = [
     (Status.SENDING, Kind.PENDING, Status.SENT, ENQUIRE, 1, "SENT"),
     (Status.SENDING, Kind.NOT_FOUND, Status.SENDING, SEND, 0, None),
     (Status.SENDING, Kind.NO_ANSWER, Status.UNKNOWN, ENQUIRE, 1, "UNKNOWN"),
+    (Status.SENDING, Kind.FAILED, Status.UNKNOWN, ENQUIRE, 1, "UNKNOWN"),
     (Status.SENDING, Kind.NOT_ASKED, Status.SENDING, ENQUIRE, 1, None),
     (Status.SENDING, Kind.REFUSED, Status.UNKNOWN, ENQUIRE, 1, "UNKNOWN"),
     (Status.SENDING, Kind.UNCLEAR, Status.UNKNOWN, ENQUIRE, 1, "UNKNOWN"),
@@ -95,6 +97,7 @@ TABLE = [
     (Status.SENT, Kind.PENDING, Status.SENT, ENQUIRE, 1, None),
     (Status.SENT, Kind.NOT_FOUND, Status.UNKNOWN, SEND, 0, "UNKNOWN"),
     (Status.SENT, Kind.NO_ANSWER, Status.SENT, ENQUIRE, 1, None),
+    (Status.SENT, Kind.FAILED, Status.SENT, ENQUIRE, 1, None),
     (Status.SENT, Kind.NOT_ASKED, Status.SENT, ENQUIRE, 1, None),
     (Status.SENT, Kind.REFUSED, Status.SENT, ENQUIRE, 1, None),
     (Status.SENT, Kind.UNCLEAR, Status.SENT, ENQUIRE, 1, None),
@@ -103,6 +106,7 @@ TABLE = [
     (Status.UNKNOWN, Kind.PENDING, Status.SENT, ENQUIRE, 1, "SENT"),
     (Status.UNKNOWN, Kind.NOT_FOUND, Status.UNKNOWN, SEND, 0, None),
     (Status.UNKNOWN, Kind.NO_ANSWER, Status.UNKNOWN, ENQUIRE, 1, None),
+    (Status.UNKNOWN, Kind.FAILED, Status.UNKNOWN, ENQUIRE, 1, None),
     (Status.UNKNOWN, Kind.NOT_ASKED, Status.UNKNOWN, ENQUIRE, 1, None),
     (Status.UNKNOWN, Kind.REFUSED, Status.UNKNOWN, ENQUIRE, 1, None),
     (Status.UNKNOWN, Kind.UNCLEAR, Status.UNKNOWN, ENQUIRE, 1, None),
@@ -111,6 +115,7 @@ TABLE = [
     (Status.RECONCILE, Kind.PENDING, Status.RECONCILE, ENQUIRE, 1, None),
     (Status.RECONCILE, Kind.NOT_FOUND, Status.RECONCILE, ENQUIRE, 1, None),
     (Status.RECONCILE, Kind.NO_ANSWER, Status.RECONCILE, ENQUIRE, 1, None),
+    (Status.RECONCILE, Kind.FAILED, Status.RECONCILE, ENQUIRE, 1, None),
     (Status.RECONCILE, Kind.NOT_ASKED, Status.RECONCILE, ENQUIRE, 1, None),
     (Status.RECONCILE, Kind.REFUSED, Status.RECONCILE, ENQUIRE, 1, None),
     (Status.RECONCILE, Kind.UNCLEAR, Status.RECONCILE, ENQUIRE, 1, None),
@@ -128,18 +133,14 @@ def test_every_answer_in_every_state_has_one_outcome(row):
     assert all(event.version == after.version for event in decision.events)
 
 
-@pytest.mark.parametrize("status", OPEN)
-def test_a_refused_message_is_asked_again_in_halves_and_tells_nobody(status):
-    before = instruction(status=status)
-    decision = after_answer(before, BankResponse(Kind.REFUSED, together=7), NOW, POLICY)
-    assert decision.state.batch_rows == 3
-    assert (decision.state.due_at, decision.state.next_step) == (NOW, before.next_step)
-    assert not decision.events
+def test_transfers_that_are_sent_again_go_into_ever_smaller_messages():
+    first = [instruction(number) for number in range(1, 6)]
+    again = [
+        instruction(number, status=Status.UNKNOWN, tries=tries)
+        for number, tries in enumerate([5, 5, 5, 5, 30], start=6)
+    ]
 
-
-def test_a_message_of_two_is_halved_to_one():
-    answer = BankResponse(Kind.REFUSED, together=2)
-    assert after_answer(instruction(), answer, NOW, POLICY).state.batch_rows == 1
+    assert messages_of([*first, *again]) == [first, again[:3], again[3:4], again[4:]]
 
 
 @pytest.mark.parametrize("kind", list(Kind))
@@ -228,15 +229,12 @@ def test_silence_alone_leaves_nothing_to_a_person_however_long_it_lasts():
     assert decision.state.status is Status.UNKNOWN
 
 
-def test_what_the_bank_refused_whole_or_never_heard_was_not_sent():
-    for answer in (BankResponse(Kind.NOT_ASKED), BankResponse(Kind.REFUSED, together=2)):
-        after = after_answer(instruction(), answer, NOW, ONCE).state
-        assert (after.next_step, after.sent_at) == (SEND, None)
+def test_a_transfer_that_was_not_sent_is_due_for_sending_again():
+    after = after_answer(instruction(), BankResponse(Kind.NOT_ASKED), NOW, ONCE).state
+    assert (after.next_step, after.sent_at) == (SEND, None)
 
 
-answers = st.builds(
-    BankResponse, st.sampled_from(Kind), together=st.integers(min_value=1, max_value=BATCH_ROWS)
-)
+answers = st.builds(BankResponse, st.sampled_from(Kind))
 
 
 def run(script: list[BankResponse], policy=POLICY, step_s=0) -> list[tuple[Instruction, list[str]]]:
@@ -280,7 +278,6 @@ def test_one_transfer_keeps_its_uetr_amount_and_payee(script):
             due_at=state.due_at,
             tries=state.tries,
             version=state.version,
-            batch_rows=state.batch_rows,
             sent_at=state.sent_at,
             unusable_since=state.unusable_since,
         ) == replace(state, reason=None, bank_reference=None)
@@ -291,19 +288,13 @@ def test_only_the_banks_own_word_rejects(script):
     assert all(state.status is not Status.REJECTED for state, _ in run(script))
 
 
-@given(st.lists(answers, max_size=30))
-def test_a_message_never_grows_back(script):
-    sizes = [state.batch_rows for state, _ in run(script)]
-    assert all(1 <= size <= BATCH_ROWS for size in sizes)
-
-
 @given(st.lists(answers, max_size=30), st.integers(min_value=0, max_value=90))
 def test_a_bank_that_books_twice_is_sent_to_again_only_after_it_surely_took_nothing(script, step_s):
     states = [state for state, _ in run(script, ONCE, step_s)]
     for answer, (before, after) in zip(script, pairwise(states), strict=True):
         if after.next_step is SEND:
             assert before.next_step is SEND
-            assert answer.kind in (Kind.NOT_ASKED, Kind.REFUSED)
+            assert answer.kind is Kind.NOT_ASKED
             assert after.sent_at is None
 
 
@@ -313,7 +304,7 @@ def test_nothing_is_left_to_a_person_but_what_no_bank_will_answer(script, step_s
     for number, (answer, (state, told)) in enumerate(
         zip(script, run(script, POLICY, step_s)[1:], strict=True)
     ):
-        if answer.kind is Kind.UNCLEAR or (answer.kind is Kind.REFUSED and answer.together == 1):
+        if answer.kind in (Kind.UNCLEAR, Kind.REFUSED):
             first_unusable_s = number * step_s if first_unusable_s is None else first_unusable_s
         if told == ["RECONCILE"]:
             assert first_unusable_s is not None

@@ -132,22 +132,60 @@ async def test_nothing_is_claimed_while_the_breaker_is_open(world):
     assert (await world.found(instruction()))["status"] == "QUEUED"
 
 
-async def test_one_bad_transfer_is_found_by_halving_and_loses_nobody(world):
-    payees = ["payee-refused" if number == 13 else "payee-xyz" for number in range(30)]
+async def requested_with(world, bad):
+    payees = [bad if number == 13 else "payee-xyz" for number in range(30)]
     await world.request(*[requested(number, payee) for number, payee in enumerate(payees, start=1)])
-    for _ in range(40):
-        await world.send()
-    bad = instruction(14, "payee-refused")
+    return instruction(14, bad)
+
+
+async def test_one_refused_transfer_is_found_by_halving_within_one_call(world):
+    bad = await requested_with(world, "payee-refused")
+    await world.send()
     assert len(world.bank.booked) == 29
     assert max(world.bank.booked.values()) == 1
     row = await world.found(bad)
-    assert (row["status"], row["batch_rows"], row["next_step"]) == ("UNKNOWN", 1, "ENQUIRE")
+    assert (row["status"], row["next_step"]) == ("UNKNOWN", "ENQUIRE")
     assert world.told().count(("UNKNOWN", 3)) == 1
-    # It is asked for, sent again alone, and stays: never lost, never in anyone's way.
+    # It is enquired about, sent again alone, and stays: never lost, never in another's way.
     await world.later_within_window()
     await world.enquire()
     await world.send()
     assert (await world.found(bad))["status"] == "UNKNOWN"
+
+
+@pytest.mark.parametrize("fails_on", [("send",), ("enquire",), ("send", "enquire")])
+async def test_one_transfer_on_which_the_bank_fails_holds_up_no_other(world, fails_on):
+    world.bank.fails_on = fails_on
+    bad = await requested_with(world, "payee-failing")
+    for _ in range(10):
+        await world.send()
+        await world.later()
+        await world.enquire()
+        await world.later()
+    assert len(world.settled() - {str(bad.uetr)}) == 29
+
+
+async def test_good_halves_follow_bad_ones_so_that_the_breaker_stays_closed(world):
+    bad = await requested_with(world, "payee-refused")
+    await world.send()
+    refused = [bad.uetr in uetrs for _, uetrs in world.bank.messages]
+    in_a_row = max(len(run) for run in "".join("x" if one else " " for one in refused).split())
+    assert in_a_row <= 2
+
+
+async def test_halves_that_do_not_fit_into_the_lease_are_sent_later(world, monkeypatch):
+    bad = await requested_with(world, "payee-refused")
+    send = world.bank.send
+
+    async def slowly(rows):
+        world.clock.pass_time(seconds=3.5)
+        return await send(rows)
+
+    monkeypatch.setattr(world.bank, "send", slowly)
+    await world.send()
+    assert len(world.bank.messages) == 2
+    row = await world.found(bad)
+    assert (row["status"], row["next_step"], row["sent_at"]) == ("QUEUED", "SEND", None)
 
 
 async def test_a_worker_whose_lease_passed_on_writes_nothing(world):

@@ -25,7 +25,7 @@ from settlement import handlers
 from settlement.clients import MemoryPartnerBank
 from settlement.domain import FINAL, NextStep, Policy, Status
 from settlement.domain.reconciliation import Case, Proposal, Resolution
-from settlement.store import SIZED_BY, TABLE, MemoryCases, MemoryInstructions
+from settlement.store import TABLE, MemoryCases, MemoryInstructions
 from testkit.events import received
 from testkit.memory import MemoryDatabase, MemoryWorkTable, SteadyClock
 
@@ -143,7 +143,7 @@ class Settlement(RuleBasedStateMachine):
         return due
 
     def table(self, partner, step):
-        return MemoryWorkTable(TABLE, {"partner": partner, "next_step": step.value}, SIZED_BY)
+        return MemoryWorkTable(TABLE, {"partner": partner, "next_step": step.value})
 
     def asked(self, partner, step, due, ending):
         """Ask the bank; return what is heard of it."""
@@ -151,7 +151,7 @@ class Settlement(RuleBasedStateMachine):
         bank.loses_requests = ending in ("request lost", "arrives late")
         bank.loses_answers = ending == "answer lost"
         ask = {NextStep.SEND: handlers.send, NextStep.ENQUIRE: handlers.enquire}[step]
-        found = finished(partial(ask, bank=bank)(Batch(due, self.clock.now())))
+        found = finished(partial(ask, bank=bank, clock=self.clock)(Batch(due, self.clock.now())))
         bank.loses_requests = bank.loses_answers = False
         if ending == "arrives late" and step is NextStep.SEND:
             until = self.clock.now() + timedelta(seconds=IN_FLIGHT_S)

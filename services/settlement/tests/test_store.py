@@ -27,9 +27,9 @@ async def save(world, *instructions):
         await world.store(tx).save(instructions)
 
 
-async def claim(world, limit=100, only=None, sized_by="", lease_s=10.0):
+async def claim(world, limit=100, only=None, lease_s=10.0):
     async with world.database.transaction() as tx:
-        return await world.table(only, sized_by).claim(tx, limit, lease_s)
+        return await world.table(only).claim(tx, limit, lease_s)
 
 
 async def test_an_instruction_comes_back_as_it_was_added(world):
@@ -76,7 +76,6 @@ async def test_everything_that_a_step_changes_is_saved(world):
     changed = instruction(
         status=Status.UNKNOWN,
         next_step=NextStep.SEND,
-        batch_rows=12,
         tries=4,
         reason="AC04",
         bank_reference="B-1",
@@ -113,21 +112,9 @@ async def test_a_lane_takes_only_its_partners_rows_of_its_step(world):
     assert [due.row for due in await claim(world, only=only)] == [instruction(1)]
 
 
-async def test_a_slice_holds_rows_of_the_size_of_the_oldest_and_no_more_than_that(world):
-    old = NOW.replace(hour=8)
-    suspects = [instruction(number, batch_rows=2, due_at=old) for number in (1, 2, 3)]
-    await add(world, *suspects, instruction(4), instruction(5))
-    first = await claim(world, sized_by="batch_rows")
-    second = await claim(world, sized_by="batch_rows")
-    third = await claim(world, sized_by="batch_rows")
-    assert [len(first), len(second), len(third)] == [2, 1, 2]
-    assert {due.row.batch_rows for due in (*first, *second)} == {2}
-    assert await claim(world, sized_by="batch_rows") == []
-
-
 async def test_two_workers_never_hold_the_same_row(world):
     await add(world, *[instruction(number) for number in range(1, 41)])
-    slices = await asyncio.gather(*[claim(world, 10, sized_by="batch_rows") for _ in range(4)])
+    slices = await asyncio.gather(*[claim(world, 10) for _ in range(4)])
     taken = [due.cause.id for part in slices for due in part]
     assert len(taken) == len(set(taken))
     left = await claim(world, 100)

@@ -26,6 +26,10 @@ class NoAnswer(Unavailable):
     reason = "no_answer"
 
 
+class ServerFailed(NoAnswer):
+    """The other side answered with a server error (5xx): it may have carried the request out."""
+
+
 class RequestNotSent(Unavailable):
     """Nothing was sent: the breaker is open or no connection came about."""
 
@@ -130,7 +134,9 @@ class HttpClient:
             raise NoAnswer(f"{self._name}: {type(error).__name__}") from None
 
     async def _read(self, response: aiohttp.ClientResponse) -> Any:
-        if response.status >= SERVER_ERROR or REDIRECTION <= response.status < CLIENT_ERROR:
+        if response.status >= SERVER_ERROR:
+            raise ServerFailed(f"{self._name}: status {response.status}")
+        if REDIRECTION <= response.status < CLIENT_ERROR:
             raise NoAnswer(f"{self._name}: status {response.status}")
         raw = await response.content.read(MAX_ANSWER_BYTES + 1)
         while len(raw) <= MAX_ANSWER_BYTES and not response.content.at_eof():

@@ -25,17 +25,12 @@ parked = metrics.counter("work_parked", "Due rows that were set aside for a pers
 
 _CLAIM = """
     with due as (
-        select id from {table} where {is_due} {alike} order by due_at limit {limit}
+        select id from {table} where {is_due} order by due_at limit %(limit)s
         for update skip locked)
     update {table} as work
        set owner = %(owner)s, lease_until = clock_timestamp() + make_interval(secs => %(lease_s)s),
            epoch = epoch + 1, attempts = attempts + 1
       from due where work.id = due.id returning work.*"""
-_CLAIM_SIZED = """
-    with oldest as materialized (
-        select {size} as size from {table} where {is_due} order by due_at limit 1
-        for update skip locked),
-    """
 # now(), the start of the claim's own short transaction, bounds the index; clock_timestamp() may
 # change from row to row, so that with it every row of the index is read (20 ms, 100,000 rows).
 _IS_DUE = """due_at <= now() and parked_at is null
@@ -46,8 +41,6 @@ class PostgresWorkTable(Generic[R]):
     """Leases rows of one table to workers.
 
     `only`: values of columns by which a worker takes no more than its share of the table.
-    `sized_by`: a column that says how many rows like this one a slice may have at most. A slice
-    then takes rows of one size only, that of the oldest, so that suspects stay among themselves.
     """
 
     def __init__(
@@ -55,12 +48,11 @@ class PostgresWorkTable(Generic[R]):
         name: str,
         row: Callable[[DictRow], R],
         only: Mapping[str, str] | None = None,
-        sized_by: str = "",
     ) -> None:
         self.name = name
         self._row = row
         table = sql.Identifier(name)
-        self._claim = _claim(table, only or {}, sized_by)
+        self._claim = _claim(table, only or {})
         self._still_mine = sql.SQL(
             """select work.id from {table} as work
                join json_to_recordset(%s::json) as mine (id uuid, epoch bigint)
@@ -109,22 +101,12 @@ class PostgresWorkTable(Generic[R]):
         return Due(self._row(row), cause, row["epoch"], row["attempts"])
 
 
-def _claim(table: sql.Identifier, only: Mapping[str, str], sized_by: str) -> sql.Composed:
+def _claim(table: sql.Identifier, only: Mapping[str, str]) -> sql.Composed:
     """Return the statement that leases a slice."""
     shares = [
         sql.SQL("and {} = {}").format(sql.Identifier(column), sql.Literal(value))
         for column, value in only.items()
     ]
-    names = {
-        "table": table,
-        "is_due": sql.SQL(" ").join([sql.SQL(_IS_DUE), *shares]),
-        "size": sql.Identifier(sized_by),
-        "alike": sql.SQL(""),
-        "limit": sql.SQL("%(limit)s"),
-    }
-    if not sized_by:
-        return sql.SQL(_CLAIM).format(**names)
-    names["alike"] = sql.SQL("and {size} = (select size from oldest)").format(**names)
-    names["limit"] = sql.SQL("least(%(limit)s, (select size from oldest))")
-    statement = _CLAIM_SIZED + _CLAIM.lstrip().removeprefix("with ")
-    return sql.SQL(statement).format(**names)
+    return sql.SQL(_CLAIM).format(
+        table=table, is_due=sql.SQL(" ").join([sql.SQL(_IS_DUE), *shares])
+    )

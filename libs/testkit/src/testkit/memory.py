@@ -123,13 +123,10 @@ class MemoryDatabase:
 class MemoryWorkTable:
     """A work table's twin: rows in `own[name]`, leases in `own[name + "/lease"]`, both by id."""
 
-    def __init__(
-        self, name: str, only: Mapping[str, str] | None = None, sized_by: str = ""
-    ) -> None:
+    def __init__(self, name: str, only: Mapping[str, str] | None = None) -> None:
         self.name = name
         self._leases = f"{name}/lease"
         self._only = only or {}
-        self._sized_by = sized_by
 
     async def claim(self, tx: MemoryTransaction, limit: int, lease_s: float) -> list[Due[Any]]:
         now = tx.clock.now()
@@ -143,18 +140,10 @@ class MemoryWorkTable:
             and (lease.lease_until is None or lease.lease_until < now)
             and self._is_mine(tx.own[self.name][row_id])
         ]
-        taken = self._alike(tx, [row_id for _, row_id in sorted(ready)])
-        return [self._leased(tx, row_id, lease_s) for row_id in taken[:limit]]
+        return [self._leased(tx, row_id, lease_s) for _, row_id in sorted(ready)[:limit]]
 
     def _is_mine(self, row: Any) -> bool:
         return all(getattr(row, column) == value for column, value in self._only.items())
-
-    def _alike(self, tx: MemoryTransaction, ids: list[UUID]) -> list[UUID]:
-        if not ids or not self._sized_by:
-            return ids
-        sizes = {row_id: getattr(tx.own[self.name][row_id], self._sized_by) for row_id in ids}
-        size = sizes[ids[0]]
-        return [row_id for row_id in ids if sizes[row_id] == size][:size]
 
     def _leased(self, tx: MemoryTransaction, row_id: UUID, lease_s: float) -> Due[Any]:
         lease: Lease = tx.own[self._leases][row_id]

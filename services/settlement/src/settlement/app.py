@@ -7,6 +7,7 @@ from fastapi import APIRouter
 
 from payment_schemas.events.record import AuditRecorded
 from payment_schemas.events.settlement import SettlementRequested, SettlementUpdated
+from service_runtime.clock import Clock
 from service_runtime.consumer import Handler
 from service_runtime.http_client import HttpClient
 from service_runtime.messages import Received
@@ -20,7 +21,7 @@ from settlement.clients import HttpPartnerBank, PartnerBank
 from settlement.domain import NextStep
 from settlement.routes import CaseOperations, case_routes, routes
 from settlement.settings import Settings
-from settlement.store import SIZED_BY, TABLE, PostgresCases, PostgresInstructions, instruction_of
+from settlement.store import TABLE, PostgresCases, PostgresInstructions, instruction_of
 
 COUNT_EVERY_S = 30.0
 """How old the number of unresolved cases may be, on which an alert rests."""
@@ -33,10 +34,12 @@ def build(settings: Settings) -> Process:
         partner: HttpPartnerBank(service.use(_client(settings, partner)), partner)
         for partner in settings.partners
     }
-    works = _works(settings, banks)
-    senders = {partner: service.worker(work) for partner, work in works[NextStep.SEND].items()}
-    for work in works[NextStep.ENQUIRE].values():
-        service.worker(work)
+    senders = {
+        partner: service.worker(_work(settings, partner, bank, NextStep.SEND, service.clock))
+        for partner, bank in banks.items()
+    }
+    for partner, bank in banks.items():
+        service.worker(_work(settings, partner, bank, NextStep.ENQUIRE, service.clock))
     reconciliation = handlers.Reconciliation(
         banks, PostgresCases, service.unit.run_in_transaction, service.clock
     )
@@ -88,26 +91,19 @@ def _handler(settings: Settings, senders: Mapping[str, Worker]) -> Handler:
     )
 
 
-def _works(
-    settings: Settings, banks: Mapping[str, HttpPartnerBank]
-) -> dict[NextStep, dict[str, Work]]:
-    """Give each partner lanes of its own to send and to enquire: none waits for another's bank."""
-    return {
-        step: {partner: _work(settings, partner, step, bank) for partner, bank in banks.items()}
-        for step in NextStep
-    }
-
-
-def _work(settings: Settings, partner: str, step: NextStep, bank: PartnerBank) -> Work:
+def _work(
+    settings: Settings, partner: str, bank: PartnerBank, step: NextStep, clock: Clock
+) -> Work:
+    """Return what is due at one partner: none waits for another partner's bank."""
     policy, is_send = settings.policy(partner), step is NextStep.SEND
     send = handlers.send if policy.is_idempotent else handlers.send_once
     only = {"partner": partner, "next_step": step.value}
     return Work(
-        table=PostgresWorkTable(TABLE, instruction_of, only, SIZED_BY),
+        table=PostgresWorkTable(TABLE, instruction_of, only),
         handle=partial(handlers.on_due_instructions, policy=policy),
         store=PostgresInstructions,
         begin=handlers.on_due_instructions_claimed,
-        gather=partial(send if is_send else handlers.enquire, bank=bank),
+        gather=partial(send if is_send else handlers.enquire, bank=bank, clock=clock),
         may_start=lambda: not bank.is_open,
         slice_rows=settings.profile_of(partner).batch_rows,
         concurrency=settings.concurrency(partner) if is_send else 1,

@@ -3,7 +3,7 @@
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Protocol
@@ -16,7 +16,12 @@ from payment_schemas.ids import Uetr
 from payment_schemas.money import DECIMALS, Money, decimal_of, minor_units
 from service_runtime import metrics
 from service_runtime.errors import Unavailable
-from service_runtime.http_client import HttpClient, HttpResponse, RequestNotSent
+from service_runtime.http_client import (
+    HttpClient,
+    HttpResponse,
+    RequestNotSent,
+    ServerFailed,
+)
 from service_runtime.logs import Log
 from settlement.domain import BankResponse, Instruction, Kind, bank_code
 from settlement.domain.statements import StatementEntry
@@ -115,6 +120,8 @@ class HttpPartnerBank:
             answer = await self._client.post(path, body)
         except RequestNotSent as error:
             return _all(asked, Kind.NOT_ASKED, str(error))
+        except ServerFailed as error:
+            return _all(asked, Kind.FAILED, str(error))
         except Unavailable as error:
             return _all(asked, Kind.NO_ANSWER, str(error))
         if answer.status in _CLIENT_ERRORS:
@@ -217,7 +224,7 @@ def _uetr(result: Any) -> UUID | None:
 
 def _all(asked: Sequence[Uetr], kind: Kind, reason: str) -> Answers:
     _log.warning("bank_did_not_do", status=kind, reason=reason, count=len(asked))
-    return dict.fromkeys(asked, BankResponse(kind, together=len(asked)))
+    return dict.fromkeys(asked, BankResponse(kind))
 
 
 def _transfer(instruction: Instruction) -> dict[str, str]:
@@ -233,11 +240,12 @@ def _transfer(instruction: Instruction) -> dict[str, str]:
 
 @dataclass
 class MemoryPartnerBank:
-    """The twin: a book that books each UETR once, and faults that a test switches on.
+    """The memory twin: it books each UETR once, with faults that a test switches on.
 
-    Payees behave as the development banks' do: `rejected`, `late` (until `is_late` is lifted),
-    `refused`, with which no message is taken, and `garbled`, about which nothing intelligible is
-    said. Of `others` the bank has the UETR already, for another transfer.
+    Payees behave as at the development banks: `rejected`, `late` (until `is_late` is cleared),
+    `refused` (no message with it is taken), `failing` (every message with it is a server error) and
+    `garbled` (its result is unintelligible). `others` are UETRs that the bank knows from another
+    transfer.
     """
 
     booked: Counter[Uetr] = field(default_factory=Counter)
@@ -257,6 +265,8 @@ class MemoryPartnerBank:
     """The entries of a statement behind which it is down."""
     statement_rows: int = STATEMENT_ROWS
     most_rows: int = 100
+    fails_on: Collection[str] = ("send", "enquire")
+    """Messages in which `failing` payees are server errors."""
 
     async def send(self, instructions: Sequence[Instruction]) -> Answers:
         asked = [instruction.uetr for instruction in instructions]
@@ -269,6 +279,8 @@ class MemoryPartnerBank:
             return _all(asked, Kind.REFUSED, "status 413")
         if any(_is(one, "refused") or one.uetr in self.others for one in instructions):
             return _all(asked, Kind.REFUSED, "status 422")
+        if self._fails("send", instructions):
+            return _all(asked, Kind.FAILED, "status 500")
         for instruction in instructions:
             self._enter(instruction)
         return self._answered(instructions)
@@ -280,6 +292,8 @@ class MemoryPartnerBank:
         self.messages.append(("enquire", asked))
         if self.loses_requests:
             return _all(asked, Kind.NO_ANSWER, "request lost")
+        if self._fails("enquire", instructions):
+            return _all(asked, Kind.FAILED, "status 500")
         return self._answered(instructions)
 
     async def statement(self, day: date, after: str | None) -> StatementPage:
@@ -291,6 +305,9 @@ class MemoryPartnerBank:
             raise Unavailable("down")
         end = start + self.statement_rows
         return StatementPage(entries[start:end], str(end) if end < len(entries) else None)
+
+    def _fails(self, message: str, instructions: Sequence[Instruction]) -> bool:
+        return message in self.fails_on and any(_is(one, "failing") for one in instructions)
 
     def _enter(self, instruction: Instruction) -> None:
         if _is(instruction, "rejected"):

@@ -15,6 +15,7 @@ from settlement.domain.instruction import (
     begin,
     conclude,
     instruct,
+    messages_of,
     partner_of,
 )
 
@@ -33,5 +34,6 @@ __all__ = [
     "begin",
     "conclude",
     "instruct",
+    "messages_of",
     "partner_of",
 ]

@@ -1,6 +1,8 @@
 """What becomes of an instruction when its partner bank answers, or does not. Pure."""
 
 import re
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -48,7 +50,9 @@ class Kind(StrEnum):
     PENDING = "PENDING"
     NOT_FOUND = "NOT_FOUND"
     NO_ANSWER = "NO_ANSWER"
-    """A time-out, a reset, a server's error or nonsense: it may have been done or not."""
+    """A time-out, a reset or nonsense: the bank may have carried the transfer out or not."""
+    FAILED = "FAILED"
+    """A server error on the whole message; otherwise as NO_ANSWER."""
     UNCLEAR = "UNCLEAR"
     """The bank has answered, but nothing intelligible about this transfer."""
     NOT_ASKED = "NOT_ASKED"
@@ -67,8 +71,6 @@ class BankResponse:
     kind: Kind
     reason: str | None = None
     bank_reference: str | None = None
-    together: int = 1
-    """How many transfers stood in the message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +114,6 @@ class Instruction:
     """When to do the next step; None where the outcome is known."""
     status: Status = Status.QUEUED
     next_step: NextStep = NextStep.SEND
-    batch_rows: int = BATCH_ROWS
-    """Into how large a message it may go; halved whenever one that held it was refused."""
     tries: int = 0
     """Questions since the last change of status."""
     version: int = 1
@@ -161,6 +161,22 @@ def instruct(event: SettlementRequested, partner: str, now: datetime) -> Instruc
     )
 
 
+def messages_of(instructions: Iterable[Instruction]) -> list[list[Instruction]]:
+    """Put transfers into messages; those that are sent again go into ever smaller ones.
+
+    A message that the bank never answers is so cut down to the transfer that causes it.
+    """
+    messages: defaultdict[int, list[Instruction]] = defaultdict(list)
+    for one in instructions:
+        tries = one.tries if one.status is Status.UNKNOWN else 0
+        messages[max(1, BATCH_ROWS >> tries)].append(one)
+    return [
+        together[start : start + rows]
+        for rows, together in messages.items()
+        for start in range(0, len(together), rows)
+    ]
+
+
 def begin(instruction: Instruction, now: datetime) -> Instruction:
     """Return what must be committed before the bank is called.
 
@@ -189,10 +205,9 @@ def after_answer(
     | NOT_FOUND, idempotent | send again | UNKNOWN, send again | send again | enquire later |
     | NOT_FOUND, in flight | UNKNOWN, enquire later | the same | enquire later | enquire later |
     | NOT_FOUND, past it | RECONCILE, enquire later | the same | the same | enquire later |
-    | NO_ANSWER | UNKNOWN, enquire later | enquire later | enquire later | enquire later |
+    | NO_ANSWER, FAILED | UNKNOWN, enquire later | enquire later | enquire later | enquire later |
     | NOT_ASKED | as before it, later | the same, later | the same, later | the same, later |
-    | REFUSED, several | in halves | in halves | in halves | in halves |
-    | REFUSED, alone, UNCLEAR | UNKNOWN, enquire later | enquire later | the same | the same |
+    | REFUSED, UNCLEAR | UNKNOWN, enquire later | enquire later | the same | the same |
     | the same, past the window | RECONCILE, enquire later | the same | the same | enquire later |
 
     SETTLED and REJECTED ignore every answer; one that contradicts them is late.
@@ -217,12 +232,10 @@ def after_answer(
             decision = _pending(instruction, now, policy)
         case Kind.NOT_FOUND:
             decision = _not_found(instruction, now, policy)
-        case Kind.NO_ANSWER:
+        case Kind.NO_ANSWER | Kind.FAILED:
             decision = _in_doubt(instruction, now, policy)
         case Kind.NOT_ASKED:
             decision = Decision(_undone(before, instruction, now, policy))
-        case Kind.REFUSED if answer.together > 1:
-            decision = Decision(_halved(before, instruction, answer, now))
         case Kind.REFUSED | Kind.UNCLEAR:
             decision = _unusable(before, instruction, answer, now, policy)
         case _:  # pragma: no cover - mypy proves that nothing is left
@@ -308,16 +321,6 @@ def _undone(before: Instruction, begun: Instruction, now: datetime, policy: Poli
     """Take back that the instruction was begun: the bank has not heard of it."""
     back = _later(replace(before, version=begun.version), now, policy)
     return back if begun.status is before.status else _moved(back, before.status, tries=back.tries)
-
-
-def _halved(
-    before: Instruction, begun: Instruction, answer: BankResponse, now: datetime
-) -> Instruction:
-    """Ask the same again in a message half as large."""
-    rows = max(1, answer.together // 2)
-    return replace(
-        begun, next_step=before.next_step, batch_rows=rows, due_at=now, sent_at=before.sent_at
-    )
 
 
 def _later(instruction: Instruction, now: datetime, policy: Policy) -> Instruction:

@@ -1,23 +1,29 @@
-"""What is done with requests, and with instructions whose time has come."""
+"""Settlement requests, and instructions that are due."""
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from payment_schemas.events.settlement import SettlementRequested
+from payment_schemas.ids import Uetr
 from service_runtime import metrics
+from service_runtime.clock import Clock
 from service_runtime.errors import Rejected
 from service_runtime.logs import Log
 from service_runtime.messages import Batch, Due, Emit, Events, Received
-from settlement.clients import PartnerBank
+from settlement.clients import Answers, PartnerBank
 from settlement.domain import (
     BankResponse,
     Decision,
     Instruction,
+    Kind,
     Policy,
     after_answer,
     begin,
     instruct,
+    messages_of,
 )
 from settlement.domain import partner_of as route
 from settlement.domain.reconciliation import (
@@ -38,6 +44,10 @@ _late = metrics.counter("late_answers", "Definite answers that contradict an out
 
 Requests = Batch[Received[SettlementRequested]]
 DueInstructions = Batch[Due[Instruction], BankResponse]
+Ask = Callable[[Sequence[Instruction]], Awaitable[Answers]]
+
+START_WITHIN = timedelta(seconds=6)
+"""Of a claim: a message that starts later might end after its lease of 10 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,28 +82,71 @@ async def on_due_instructions_claimed(batch: DueInstructions, instructions: Inst
         await instructions.begin(changed)
 
 
-async def send(batch: DueInstructions, bank: PartnerBank) -> Mapping[UUID, BankResponse]:
-    """Send what is due to one partner."""
-    answers = await bank.send([item.row for item in batch])
-    return {item.cause.id: answers[item.row.uetr] for item in batch}
+async def send(
+    batch: DueInstructions, bank: PartnerBank, clock: Clock
+) -> Mapping[UUID, BankResponse]:
+    """Send the due transfers of one partner."""
+    call = _Call(bank, clock, batch.now + START_WITHIN)
+    return _by_cause(batch, await call.send([item.row for item in batch]))
 
 
-async def send_once(batch: DueInstructions, bank: PartnerBank) -> Mapping[UUID, BankResponse]:
-    """Send what is due to a bank that books each message; ask about what it may have had before.
+async def send_once(
+    batch: DueInstructions, bank: PartnerBank, clock: Clock
+) -> Mapping[UUID, BankResponse]:
+    """Send to a bank that books every message; enquire about transfers that were sent before.
 
-    What is due for sending may have been sent when the partner was still taken for idempotent.
+    A row may have been sent before when the partner's profile still said that it is idempotent.
     """
-    new = [item.row for item in batch if item.row.sent_at is None]
-    known = [item.row for item in batch if item.row.sent_at is not None]
-    answers = {**(await bank.send(new) if new else {})}
-    answers |= await bank.enquire(known) if known else {}
+    call = _Call(bank, clock, batch.now + START_WITHIN)
+    answers = await call.send([item.row for item in batch if item.row.sent_at is None])
+    sent_before = [item.row for item in batch if item.row.sent_at is not None]
+    return _by_cause(batch, answers | await call.enquire(sent_before))
+
+
+async def enquire(
+    batch: DueInstructions, bank: PartnerBank, clock: Clock
+) -> Mapping[UUID, BankResponse]:
+    """Enquire about transfers at one partner."""
+    call = _Call(bank, clock, batch.now + START_WITHIN)
+    return _by_cause(batch, await call.enquire([item.row for item in batch]))
+
+
+def _by_cause(batch: DueInstructions, answers: Answers) -> Mapping[UUID, BankResponse]:
     return {item.cause.id: answers[item.row.uetr] for item in batch}
 
 
-async def enquire(batch: DueInstructions, bank: PartnerBank) -> Mapping[UUID, BankResponse]:
-    """Ask one partner how transfers stand."""
-    answers = await bank.enquire([item.row for item in batch])
-    return {item.cause.id: answers[item.row.uetr] for item in batch}
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """The messages of one claim. A message that the bank cannot take is repeated in halves.
+
+    Breadth first: good halves follow bad ones, so that the breaker stays closed. A transfer that is
+    not reached in time counts as not sent.
+    """
+
+    bank: PartnerBank
+    clock: Clock
+    until: datetime
+
+    async def send(self, rows: Sequence[Instruction]) -> dict[Uetr, BankResponse]:
+        # Not after a server error: the bank may have booked, so it is enquired about first.
+        return await self._in_halves(self.bank.send, messages_of(rows), {Kind.REFUSED})
+
+    async def enquire(self, rows: Sequence[Instruction]) -> dict[Uetr, BankResponse]:
+        halved = {Kind.REFUSED, Kind.FAILED}
+        return await self._in_halves(self.bank.enquire, [rows] if rows else [], halved)
+
+    async def _in_halves(
+        self, ask: Ask, messages: Iterable[Sequence[Instruction]], halved: Collection[Kind]
+    ) -> dict[Uetr, BankResponse]:
+        waiting, answers = deque(messages), dict[Uetr, BankResponse]()
+        while waiting and self.clock.now() < self.until:
+            rows = waiting.popleft()
+            answers |= await ask(rows)
+            middle = len(rows) // 2
+            if middle and all(answers[row.uetr].kind in halved for row in rows):
+                waiting += [rows[:middle], rows[middle:]]
+        not_sent = BankResponse(Kind.NOT_ASKED)
+        return answers | {row.uetr: not_sent for rows in waiting for row in rows}
 
 
 async def on_due_instructions(

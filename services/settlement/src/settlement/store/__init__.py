@@ -2,13 +2,12 @@
 
 from settlement.store.cases import Cases, MemoryCases, PostgresCases
 from settlement.store.memory import MemoryInstructions
-from settlement.store.port import SIZED_BY, Health, Instructions, New
+from settlement.store.port import Health, Instructions, New
 from settlement.store.postgres import PostgresInstructions
 from settlement.store.rows import TABLE, instruction_of
 from settlement.store.statements import Settled
 
 __all__ = [
-    "SIZED_BY",
     "TABLE",
     "Cases",
     "Health",

@@ -122,7 +122,6 @@ class MemoryInstructions:
             "partner": row.partner,
             "status": row.status.value,
             "next_step": row.next_step.value,
-            "batch_rows": row.batch_rows,
             "version": row.version,
             "tries": row.tries,
             "amount_minor": row.money.amount_minor,

@@ -11,7 +11,6 @@ from service_runtime.messages import Trace
 from settlement.domain import Instruction, Status
 from settlement.store.cases import Cases
 
-SIZED_BY = "batch_rows"
 MAX_UNFINISHED = 100
 MAX_VIOLATIONS = 100
 COUNTED = 10_000

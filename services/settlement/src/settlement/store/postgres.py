@@ -32,10 +32,10 @@ class PostgresInstructions:
         await self._tx.run(
             """insert into instruction (id, user_id, transaction_id, uetr, partner, amount_minor,
                    currency, debtor_account, creditor_account, confirmed_at, status, next_step,
-                   batch_rows, version, sent_at, unusable_since, due_at, trace)
+                   version, sent_at, unusable_since, due_at, trace)
                select id, user_id, transaction_id, uetr, partner, amount_minor, currency,
                    debtor_account, creditor_account, confirmed_at, status, next_step,
-                   batch_rows, version, sent_at, unusable_since, due_at, trace
+                   version, sent_at, unusable_since, due_at, trace
                from json_populate_recordset(null::instruction, %(rows)s::json)
                order by id on conflict do nothing""",
             rows=rows,
@@ -65,7 +65,7 @@ class PostgresInstructions:
     async def save(self, instructions: Iterable[Instruction]) -> None:
         await self._tx.run(
             """update instruction as old
-               set status = new.status, next_step = new.next_step, batch_rows = new.batch_rows,
+               set status = new.status, next_step = new.next_step,
                    tries = new.tries, version = new.version, reason = new.reason,
                    bank_reference = new.bank_reference, sent_at = new.sent_at,
                    unusable_since = new.unusable_since,
@@ -73,7 +73,7 @@ class PostgresInstructions:
                    updated_at = case when old.version = new.version then old.updated_at
                                      else clock_timestamp() end
                from json_to_recordset(%(rows)s::json) as new
-                   (id uuid, status text, next_step text, batch_rows smallint, tries int,
+                   (id uuid, status text, next_step text, tries int,
                     version int, reason text, bank_reference text, due_at timestamptz,
                     sent_at timestamptz, unusable_since timestamptz)
                where old.id = new.id""",
@@ -89,7 +89,7 @@ class PostgresInstructions:
     ) -> list[dict[str, Any]]:
         return await self._tx.rows(
             """select id as payment_id, uetr, transaction_id, user_id, partner, status, next_step,
-                   batch_rows, version, tries, amount_minor, currency, debtor_account,
+                   version, tries, amount_minor, currency, debtor_account,
                    creditor_account, reason, bank_reference, confirmed_at, created_at, updated_at,
                    sent_at, unusable_since, due_at, parked_at, last_error
                from instruction where id = %(payment_id)s or uetr = %(uetr)s
@@ -172,7 +172,6 @@ def _changed(instruction: Instruction) -> dict[str, Any]:
         "id": instruction.payment_id,
         "status": instruction.status,
         "next_step": instruction.next_step,
-        "batch_rows": instruction.batch_rows,
         "tries": instruction.tries,
         "version": instruction.version,
         "reason": instruction.reason,

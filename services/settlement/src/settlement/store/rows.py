@@ -23,7 +23,6 @@ def instruction_of(row: DictRow) -> Instruction:
         due_at=row["due_at"],
         status=Status(row["status"]),
         next_step=NextStep(row["next_step"]),
-        batch_rows=row["batch_rows"],
         tries=row["tries"],
         version=row["version"],
         reason=row["reason"],
