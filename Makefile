@@ -1,6 +1,6 @@
 # Every command that people and CI use; the same ones, so that they agree.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up restart down status logs reset observe observe-down test simulate mutation-test chaos chaos-full test-observability test-containers test-containers-short bench bench-against bench-floor bench-long bench-smoke check format generate release-schemas
+.PHONY: help setup demo up restart down status logs reset observe observe-down test simulate mutation-test chaos chaos-full test-observability test-containers test-containers-short bench bench-against bench-floor bench-long bench-smoke check format generate lock release-schemas
 
 PYTHON := .venv/bin/python
 STACK_COMMAND := $(PYTHON) -m local_stack
@@ -11,23 +11,25 @@ test-observability chaos chaos-full bench bench-against bench-floor bench-long b
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## install what is missing: .venv from the lock, programs, Kafka's jars, secrets
-	@deploy/local/bootstrap.sh
+# Tests of every group need the packages of every group.
+test: G := all
+setup: ## install what is missing: .venv from the lock, programs, Kafka's jars, secrets; G=… packages of groups
+	@deploy/local/bootstrap.sh $(G)
 	@$(STACK_COMMAND) setup
 
 demo: up ## start everything, confirm real payments and show what happened
 	@$(PYTHON) -m ops.demo
 
-up: setup ## start the system, or only S="confirm risk", and wait until it is ready
-	@$(STACK_COMMAND) up $(S)
+up: setup ## start the core, G="core risk" groups, G=all everything, or S="confirm risk"; wait until ready
+	@$(STACK_COMMAND) up --groups "$(G)" $(S)
 
-restart: setup ## stop and start all services, or only S="confirm", after a change of code
+restart: setup ## stop and start what runs, or only S="confirm", after a change of code
 	@$(STACK_COMMAND) restart $(S)
 
 down: ## stop what `up` started, leaving no process behind
 	@$(STACK_COMMAND) down
 
-status: ## list the processes
+status: ## list the processes with group and memory
 	@$(STACK_COMMAND) status
 
 logs: ## show the logs, or only those of S="confirm"; F=1 follows them
@@ -88,7 +90,7 @@ bench-smoke: setup ## drive the system for some seconds and hold it against the 
 check: setup ## lint, format, types, imports, dependencies, tidiness, events against the released ones
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
-	@.venv/bin/mypy
+	@MYPYPATH=$$(echo libs/*/src services/*/src deploy/*/src benchmarks/src | tr ' ' :) .venv/bin/mypy
 	@.venv/bin/lint-imports
 	@for package in $(dir $(wildcard */*/pyproject.toml */pyproject.toml)); do \
 		found=$$(cd $$package && $(CURDIR)/.venv/bin/deptry src --no-ansi 2>&1) \
@@ -104,6 +106,9 @@ generate: setup ## write the files that follow from others
 	@$(STACK_COMMAND) generate
 	@$(PYTHON) -m contracts.generate
 	@$(PYTHON) -m observability.generate
+
+lock: setup ## pin the packages that a group's services need beyond requirements.lock
+	@$(STACK_COMMAND) lock
 
 release-schemas: setup ## take the events as they are for released; refused where that breaks a reader
 	@$(PYTHON) -m contracts.releases

@@ -106,7 +106,7 @@ install_python() {
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
         || fail "Python 3.11 or newer is needed, python3 is $(python3 -V 2>&1)"
     say "making .venv from requirements.lock"
-    rm -f .venv/stamp
+    rm -f .venv/stamp .venv/stamp-*
     # Scripts in it name the folder and the interpreter that they were made for.
     local made_for
     made_for="$root $(python3 -VV)"
@@ -132,5 +132,18 @@ ensure_python() {
     say "$now" >.venv/stamp
 }
 
+# What the services of a group need beyond requirements.lock, into the same .venv.
+ensure_group() {
+    local lock=deploy/locks/$1.lock now
+    [ -f "$lock" ] || return 0
+    now=$(sha256sum <"$lock")
+    if [ "$(cat ".venv/stamp-$1" 2>/dev/null)" = "$now" ]; then return 0; fi
+    say "installing the packages of group $1 from $lock"
+    .venv/bin/uv pip install -q --no-deps --require-hashes -r "$lock" --python .venv/bin/python
+    say "$now" >".venv/stamp-$1"
+}
+
 ensure_packages
 ensure_python
+case " $* " in *" all "*) set -- $(basename -s .lock -a deploy/locks/*.lock) ;; esac
+for group in "$@"; do ensure_group "$group"; done

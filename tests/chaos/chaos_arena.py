@@ -15,7 +15,7 @@ from chaos_log import Log
 
 from local_stack import databases
 from local_stack.errors import StackError
-from local_stack.inventory import INFRASTRUCTURE
+from local_stack.inventory import INFRASTRUCTURE, load_inventory
 from local_stack.ports import is_listening
 from local_stack.readiness import is_ready
 from local_stack.stack import Stack
@@ -24,10 +24,11 @@ from ops.clients.system import System
 from testbed.command import Command
 from testbed.edge import Customer, Edge
 
-OURS = ("gateway", "confirm", "risk", "otp", "settlement", "notification", "audit")
-GROUPS = OURS[1:]
+CORE = load_inventory().core
+OURS = tuple(one.name for one in CORE if not one.mock and one.name != "ops")
+GROUPS = tuple(one.name for one in CORE if one.database)
 """Those that read as a group and have tables; the gateway does neither."""
-MOCKS = ("ofac", "kyc", "partner_bank", "twilio", "sendgrid", "issuer")
+MOCKS = tuple(one.name for one in CORE if one.mock)
 INSTANCES = 2
 BACK_WITHIN_S = 240
 """Seconds; wide, since the machine may be shared. What it took is shown."""

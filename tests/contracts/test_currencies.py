@@ -3,16 +3,15 @@
 from importlib import import_module
 
 import pytest
-import yaml
 from pydantic_settings import BaseSettings
 
 from confirm.settings import Settings as ConfirmSettings
 from gateway.settings import Settings as GatewaySettings
-from local_stack.layout import CHECKOUT
+from local_stack.inventory import load_inventory
 from payment_schemas.currencies import USD_RATES, CurrencySettings
 from risk.settings import Settings as RiskSettings
 
-INVENTORY = yaml.safe_load((CHECKOUT / "deploy/services.yaml").read_text())["services"]
+INVENTORY = load_inventory()
 READERS = {"gateway", "confirm", "risk"}
 
 
@@ -21,13 +20,13 @@ class FromEnvironment(BaseSettings, CurrencySettings):
 
 
 def test_the_rates_are_an_option_of_the_services_that_read_them_and_of_no_other():
-    services = {name for name, one in INVENTORY.items() if "." not in one["module"]}
+    services = {one.name for one in INVENTORY.ours}
     reading = {
         name
         for name in services
         if issubclass(import_module(f"{name}.settings").Settings, CurrencySettings)
     }
-    given = {name for name, one in INVENTORY.items() if "USD_RATES" in one.get("options", ())}
+    given = {one.name for one in INVENTORY.ours if "USD_RATES" in one.options}
 
     assert reading == given == READERS
 

@@ -17,8 +17,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from psycopg import sql
 
 from bench.errors import BenchmarkError
+from bench.meters import GROUPS
 from bench.system import System
-from bench.workload import BATCH_PAYMENTS, SCHEMAS, Row, Table, Workload
+from bench.workload import BATCH_PAYMENTS, Row, Table, Workload
 from local_stack.topics import apply_topics_now
 from local_stack.waiting import elapsed_since, now_s
 
@@ -47,7 +48,7 @@ class Baseline:
 def lay(system: System, workload: Workload) -> Baseline:
     """Stop the services, make empty tables and topics like theirs, and drive them."""
     _stop_services(system)
-    for schema in SCHEMAS:
+    for schema in GROUPS:
         _make_tables(system, schema, [one for one in workload.tables if one.schema == schema])
     topics = [
         replace(topic, name=_twin(topic.name))
@@ -164,7 +165,7 @@ async def _read(bootstrap: str, workload: Workload, topics: Sequence[str]) -> No
 
 def _transactions(tables: Sequence[Table], number: int, batches: int) -> Iterator[list[Step]]:
     """Return what one batch does, a list of statements a schema."""
-    for schema in SCHEMAS:
+    for schema in GROUPS:
         steps = [
             step
             for table in tables

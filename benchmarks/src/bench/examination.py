@@ -19,6 +19,7 @@ def examine(system: System) -> tuple[int, list[str]]:
         urls={name: urls[0] for name, urls in stack.urls.items()},
         kafka=stack.kafka,
         credential_file=str(stack.credentials.path("internal-credential-ops")),
+        admins=stack.admins,
     )
     with Owners(addresses) as owners:
         examination = Examination(Sources(owners), clock, Limits(days=2))

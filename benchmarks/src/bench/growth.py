@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from psycopg import sql
 
 from bench.errors import BenchmarkError
+from bench.meters import GROUPS
 from bench.system import System
-from bench.workload import SCHEMAS
 
 _APART = {"outbox", "dead_letter", "recent_payment", "review_case", "reconciliation_case"}
 """What no settled payment leaves behind for long."""
@@ -74,7 +74,7 @@ def _columns(system: System) -> dict[tuple[str, str], Sequence[tuple[str, str]]]
                from information_schema.columns
                where table_schema = any(%s) and is_identity = 'NO'
                order by table_schema, table_name, ordinal_position""",
-            (list(SCHEMAS),),
+            (list(GROUPS),),
         )
         found: dict[tuple[str, str], list[tuple[str, str]]] = {}
         for row in cursor:

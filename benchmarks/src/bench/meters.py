@@ -12,11 +12,12 @@ from aiokafka.admin import AIOKafkaAdminClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench.system import MOCKS, System
+from local_stack.inventory import load_inventory
 from local_stack.topics import Topic, load_topics
 from payment_schemas.events.record import NotificationDelivered
 
-GROUPS = ("confirm", "risk", "otp", "settlement", "notification", "audit")
-"""Consumer groups are named as their services."""
+GROUPS = tuple(one.name for one in load_inventory().core if one.database)
+"""Consumer groups are named as their services, and so are schemas."""
 PAYMENT_PATH = tuple(group for group in GROUPS if group != "notification")
 """Notification follows at its own pace: its backlog has a gate of its own."""
 _SIZES = "consumer_batch_size"

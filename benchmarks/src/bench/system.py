@@ -16,7 +16,7 @@ from testbed.stack import fresh_stack
 
 DEFAULT_OFFSET = 7_000
 """Beside `make up` (0) and the tests (10,000)."""
-MOCKS = ("ofac", "kyc", "twilio", "sendgrid", "partner_bank", "issuer")
+MOCKS = tuple(one.name for one in load_inventory().core if one.mock)
 UNLIMITED_CODES = dict.fromkeys(
     ("LIVE_CHALLENGES", "CHALLENGES_PER_HOUR", "CHALLENGES_PER_DAY"), "100000"
 )
@@ -63,7 +63,7 @@ class System:
         names = {name: (name, 0) for name in (*INFRASTRUCTURE, *observation.NAMES)}
         for name, count in self.stack.instances.items():
             names |= {program_name(name, one): (name, one) for one in range(count)}
-        running = {name for name, (state, _) in self.stack.states().items() if state == "RUNNING"}
+        running = {name for name, row in self.stack.states().items() if row.state == "RUNNING"}
         self.roots = {name: self.stack.pid(*names[name]) for name in running & names.keys()}
 
     @contextmanager

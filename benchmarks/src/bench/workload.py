@@ -9,12 +9,11 @@ import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from psycopg import sql
 
-from bench.meters import Counts, read_counts
+from bench.meters import GROUPS, Counts, read_counts
 from bench.system import System
 from local_stack.topics import Topic, load_topics
 from payment_schemas.events.confirmation import ConfirmAnswered
 
-SCHEMAS = ("confirm", "risk", "otp", "settlement", "notification", "audit")
 BATCH_PAYMENTS = 100
 OUTBOX = "outbox"
 _READ_WITHIN_MS = 2000
@@ -56,7 +55,7 @@ def read_work(system: System) -> dict[tuple[str, str], tuple[int, int, int]]:
         cursor.execute(
             """select schemaname, relname, n_tup_ins, n_tup_upd, n_tup_del from pg_stat_user_tables
                where schemaname = any(%s)""",
-            (list(SCHEMAS),),
+            (list(GROUPS),),
         )
         rows: list[Row] = list(cursor)
     return {

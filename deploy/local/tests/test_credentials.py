@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 import stat
 
 import pytest
@@ -23,7 +24,9 @@ def made(tmp_path):
 
 def test_every_secret_that_a_service_names_is_made(made):
     inventory = load_inventory()
-    named = {name for one in inventory.services.values() for name in one.secrets.values()}
+    templates = [text for one in inventory.services.values() for text in one.environment.values()]
+    named = set(re.findall(r"\{secret:([a-z-]+)\}", " ".join(templates)))
+    assert "otp-sealing-key" in named
     assert named <= set(secret_names(inventory)) == {file.name for file in made.folder.iterdir()}
     assert all(made.read(name) for name in named)
 

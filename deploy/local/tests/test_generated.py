@@ -11,10 +11,10 @@ import yaml
 from jsonschema import Draft7Validator
 
 from local_stack.compose import COMPOSE_FILE
-from local_stack.credentials import SCOPES
+from local_stack.credentials import scopes_of
 from local_stack.dotenv import DOTENV_FILE
 from local_stack.generation import generated_files
-from local_stack.inventory import INFRASTRUCTURE, load_inventory
+from local_stack.inventory import ALL, CORE, INFRASTRUCTURE, load_inventory
 from local_stack.layout import CHECKOUT
 from local_stack.locks import IMAGES_FILE, LOCK_FILE
 from local_stack.stack import Stack
@@ -63,6 +63,12 @@ def test_the_schema_would_see_a_mistake(compose):
 
 def test_compose_runs_the_same_services_as_the_native_stack(ours, native):
     assert list(ours) == list(native.inventory.services)
+
+
+def test_a_container_without_a_profile_is_of_the_core_and_any_other_of_its_group(ours, native):
+    for name, container in ours.items():
+        group = native.inventory.service(name).group
+        assert container.get("profiles", []) == ([] if group == CORE else [group, ALL])
 
 
 def test_compose_publishes_the_same_ports(compose, ours, native):
@@ -177,7 +183,9 @@ def test_prometheus_shows_a_credential_that_it_has_and_that_opens_metrics_alone(
     assert file.parent == Path("/run/secrets")
     assert file.name in compose["services"]["prometheus"]["secrets"]
     assert file.name in compose["secrets"]
-    assert SCOPES[file.name.removeprefix("internal-credential-")] == ["metrics.read"]
+    assert scopes_of(load_inventory())[file.name.removeprefix("internal-credential-")] == [
+        "metrics.read"
+    ]
 
 
 def test_every_service_of_ours_knows_whom_to_show_its_metrics(ours, native):

@@ -1,49 +1,69 @@
-"""deploy/services.yaml is read strictly and names what is wrong."""
+"""Manifests are read strictly: a refusal names the file and the field."""
+
+import shutil
 
 import pytest
-import yaml
 
 from local_stack.errors import StackError
-from local_stack.inventory import INVENTORY_FILE, load_inventory
+from local_stack.inventory import SHARED, load_inventory
+from local_stack.layout import CHECKOUT
+from local_stack.listings import fill
+from local_stack.manifests import MANIFEST
 
 
 @pytest.fixture
-def bent(tmp_path):
-    """Load the real inventory after a change to it."""
-
-    def load(change):
-        document = yaml.safe_load(INVENTORY_FILE.read_text())
-        change(document)
-        path = tmp_path / "services.yaml"
-        path.write_text(yaml.safe_dump(document))
-        return load_inventory(path)
-
-    return load
+def checkout(tmp_path):
+    """A copy of every manifest."""
+    for path in (CHECKOUT / SHARED, *CHECKOUT.glob(f"services/*/{MANIFEST}")):
+        copy = tmp_path / path.relative_to(CHECKOUT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    return tmp_path
 
 
-def _set(service, field, value):
-    return lambda document: document["services"][service].update({field: value})
+def manifest_of(checkout, name, text):
+    folder = checkout / "services" / name
+    folder.mkdir(exist_ok=True)
+    (folder / MANIFEST).write_text(text)
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("old", "new", "message"),
     [
-        pytest.param(_set("otp", "prot", 1), "otp: unknown field prot", id="unknown field"),
-        pytest.param(_set("otp", "port", "x"), "otp: port must be a number", id="no number"),
-        pytest.param(_set("otp", "port", 80), "otp: port must be a number", id="port too low"),
-        pytest.param(_set("otp", "port", 3000), "otp: port is also that of gateway", id="twice"),
-        pytest.param(_set("otp", "needs", ["mongo"]), "otp: needs: mongo", id="unknown need"),
-        pytest.param(_set("otp", "options", ["NEW"]), "meanings: NEW of otp", id="unexplained"),
+        pytest.param("admin = true", "amdin = true", "amdin: unknown field", id="unknown field"),
+        pytest.param("port = 3012", 'port = "x"', "port: Input should be", id="no number"),
+        pytest.param("port = 3012", "port = 80", "port: Input should be", id="port too low"),
+        pytest.param("port = 3012", "port = 3000", "3000 is also that of gateway", id="port twice"),
+        pytest.param("port = 3012", "", "port: give a port, or processes", id="no port"),
+        pytest.param('group = "core"', "", "group: field is missing", id="missing field"),
+        pytest.param('group = "core"', 'group = "A b"', "group: String should", id="group's name"),
+        pytest.param('"postgres"', '"mongo"', "needs.1: Input should be", id="unknown need"),
+        pytest.param("FIXED_CODE = {", "A = {}\nB = {", "A: meaning is missing", id="unexplained"),
         pytest.param(
-            lambda document: document["services"]["otp"].pop("module"),
-            "otp: field module is missing",
-            id="missing field",
+            "[settings]",
+            '[settings]\nPROFILE = {meaning = "x"}',
+            f"PROFILE: meaning is already in {SHARED}",
+            id="explained twice",
         ),
+        pytest.param(
+            'made = "key", meaning = "key of the stored',
+            'meaning = "key',
+            "made is missing",
+            id="how",
+        ),
+        pytest.param(
+            "otp.challenge-requested", "otp.asked", "no service emits otp.asked", id="read"
+        ),
+        pytest.param("retention_hours = 720", "retention_hours = 0", "greater than 0", id="kept"),
+        pytest.param("port = 3012", "port =", "Invalid value", id="no TOML"),
     ],
 )
-def test_a_wrong_field_is_named(bent, change, message):
-    with pytest.raises(StackError, match=message):
-        bent(change)
+def test_a_wrong_field_is_named_with_its_file(checkout, old, new, message):
+    path = checkout / "services/otp" / MANIFEST
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(StackError, match=f"^services/otp/{MANIFEST}: .*{message}"):
+        load_inventory(checkout)
 
 
 def test_a_service_that_does_not_exist_is_refused_with_the_names_that_do():
@@ -51,20 +71,42 @@ def test_a_service_that_does_not_exist_is_refused_with_the_names_that_do():
         load_inventory().service("confrim")
 
 
+def test_a_group_that_does_not_exist_is_refused_with_the_names_that_do():
+    with pytest.raises(StackError, match=r"'cores'; there are: core, .*all"):
+        load_inventory().of_groups(["core", "cores"])
+
+
+def test_a_new_manifest_is_in_its_group_and_its_topic_is_read_by_audit(checkout):
+    fields = 'group = "extras"\nport = 3900\nadmin = true\n'
+    emits = '[emits]\n"a.b.v1" = {key = "id", retention_hours = 1}'
+    manifest_of(checkout, "spare", fields + emits)
+    inventory = load_inventory(checkout)
+
+    assert inventory.groups == ("core", "extras")
+    assert [one.name for one in inventory.of_groups(["extras"])] == ["spare"]
+    assert inventory.of_groups(["all"]) == tuple(inventory.services.values())
+    assert "spare" not in {one.name for one in inventory.core}
+    assert "a.b.v1" in inventory.reads["audit"]
+    assert inventory.service("spare") not in inventory.admins()
+    assert inventory.service("spare") in inventory.admins(["spare"])
+
+
 def test_every_documented_setting_belongs_to_some_service():
     inventory = load_inventory()
-    used = {
-        name
-        for service in inventory.services.values()
-        for name in (*service.environment, *service.secrets, *service.options)
-    } | set(inventory.options)
-    assert set(inventory.meanings) == used
+    assert all(inventory.readers_of(name) for name in inventory.meanings)
 
 
 def test_owners_of_a_schema_are_those_that_operators_may_ask():
     inventory = load_inventory()
-    assert inventory.with_database == inventory.admins
+    assert [one for one in inventory.core if one.database] == list(inventory.admins())
 
 
 def test_an_instance_listens_a_thousand_ports_further_on():
     assert load_inventory().service("gateway").port_of(2) == 5000
+
+
+def test_what_stands_between_marks_is_replaced_and_nothing_else():
+    text = "a\n  # services: one, x\n  old\n  # end of services\nb\n"
+    filled = "a\n  # services: one, x\n  - p\n  - q\n  # end of services\nb\n"
+    assert fill(text, {"one": ["- p", "- q"]}) == filled
+    assert fill(filled, {"one": []}) == text.replace("  old\n", "")

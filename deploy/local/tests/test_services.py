@@ -6,15 +6,15 @@ The service is a probe of the tests' own, so that what is judged here is the sta
 import json
 import os
 import signal
+from dataclasses import replace
 from urllib.request import urlopen
 
 import pytest
-import yaml
 
 from local_stack import orphans
 from local_stack.discovery import find_stack
 from local_stack.errors import StackError
-from local_stack.inventory import INVENTORY_FILE, load_inventory
+from local_stack.inventory import load_inventory
 from local_stack.layout import default_data_folder
 from local_stack.readiness import is_ready
 from local_stack.stack import Stack
@@ -25,22 +25,20 @@ OFFSET = 17_000
 
 
 @pytest.fixture
-def inventory(tmp_path):
-    document = yaml.safe_load(INVENTORY_FILE.read_text())
-    document["services"] = {
-        "probe": {
-            "module": "deploy.local.tests.probe",
-            "port": 3000,
-            "environment": {"NEIGHBOURS": "{urls:probe}"},
-            "secrets": {"KEY_FILE": "code-key"},
-            "options": ["PROBE_QUESTIONS", "PROBE_FAILS"],
-        }
-    }
-    names = ("NEIGHBOURS", "KEY_FILE", "PROBE_QUESTIONS", "PROBE_FAILS")
-    document["meanings"] |= dict.fromkeys(names, "for the probe")
-    path = tmp_path / "services.yaml"
-    path.write_text(yaml.safe_dump(document))
-    return load_inventory(path)
+def inventory():
+    probe = replace(
+        load_inventory().service("ofac"),
+        name="probe",
+        module="deploy.local.tests.probe",
+        port=3000,
+        environment={
+            **load_inventory().service("ofac").environment,
+            "NEIGHBOURS": "{urls:probe}",
+            "KEY_FILE": "{secret:code-key}",
+        },
+        options=("PROBE_QUESTIONS", "PROBE_FAILS"),
+    )
+    return replace(load_inventory(), services={"probe": probe})
 
 
 @pytest.fixture

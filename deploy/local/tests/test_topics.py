@@ -1,11 +1,9 @@
-"""deploy/topics.yaml: the limits, twins and people of every topic."""
+"""The limits, twins, owners and readers of every topic that a manifest emits."""
 
 import pytest
-import yaml
 
-from local_stack.errors import StackError
 from local_stack.inventory import load_inventory
-from local_stack.topics import TOPICS_FILE, load_topics
+from local_stack.topics import load_topics
 
 DAY_MS = 86_400_000
 MIB = 1024 * 1024
@@ -14,18 +12,6 @@ MIB = 1024 * 1024
 @pytest.fixture
 def topics():
     return {topic.name: topic for topic in load_topics()}
-
-
-@pytest.fixture
-def bent(tmp_path):
-    def load(change):
-        document = yaml.safe_load(TOPICS_FILE.read_text())
-        change(document["topics"])
-        path = tmp_path / "topics.yaml"
-        path.write_text(yaml.safe_dump(document))
-        return load_topics(path=path)
-
-    return load
 
 
 def test_every_topic_but_the_answers_has_a_dead_letter_twin(topics):
@@ -75,20 +61,3 @@ def test_owners_and_readers_are_services(topics):
     known = {*load_inventory().services, "any"}
     for topic in topics.values():
         assert {topic.owner, *topic.readers} <= known
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        pytest.param(lambda all_: all_[0].pop("key"), "requested.v1: key is missing", id="missing"),
-        pytest.param(lambda all_: all_.append(all_[0]), "name is there twice", id="twice"),
-        pytest.param(
-            lambda all_: all_[0].update(retention_hours=0),
-            "retention_hours must be positive",
-            id="kept for no time",
-        ),
-    ],
-)
-def test_a_wrong_field_is_named(bent, change, message):
-    with pytest.raises(StackError, match=message):
-        bent(change)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import httpx
@@ -41,8 +42,8 @@ class Audit:
         self.source = MemorySource(self.broker, topics)
         self.consumer = Consumer("audit", self.source, unit, handlers, self.clock)
 
-    async def publish(self, event, event_id=None):
-        await self.broker.send(outgoing_of(event, event_id or uuid4()))
+    async def publish(self, event, event_id=None, time=NOON):
+        await self.broker.send(outgoing_of(event, event_id or uuid4(), time))
 
     async def read_all(self):
         """Consume until nothing is left."""
@@ -110,7 +111,7 @@ async def test_audit_emits_nothing(audit):
 
 
 async def test_the_timeline_of_a_payment_is_shown_by_time(audit):
-    await audit.publish(event_of(PaymentDeclined), UUID(int=2))
+    await audit.publish(event_of(PaymentDeclined), UUID(int=2), NOON + timedelta(seconds=1))
     await audit.publish(event_of(AssessmentRequested), UUID(int=1))
     await audit.read_all()
 

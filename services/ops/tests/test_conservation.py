@@ -79,10 +79,13 @@ def start(probe, folder):
 @pytest.fixture
 def conservation(probe, tmp_path):
     addresses = Addresses(
-        {probe.topic: f"http://127.0.0.1:{probe.port}"}, probe.kafka, str(tmp_path / "ops")
+        {probe.topic: f"http://127.0.0.1:{probe.port}"},
+        probe.kafka,
+        str(tmp_path / "ops"),
+        admins=(probe.topic,),
     )
     with System(addresses) as system:
-        yield Conservation(system, SystemClock(), [probe.topic])
+        yield Conservation(system, SystemClock())
 
 
 async def whole(conservation, grace_s=GRACE_S):

@@ -57,7 +57,7 @@ def test_a_page_that_cannot_be_shown_is_explained(name, error, sentence):
 
 
 def test_ports_of_what_observes_are_those_of_the_inventory():
-    parts = yaml.safe_load((CHECKOUT / "deploy/services.yaml").read_text())["observability"]
+    parts = yaml.safe_load((CHECKOUT / "deploy/stack.yaml").read_text())["observability"]
     ports = {part["ports"]["web"] for part in parts.values() if "web" in part.get("ports", {})}
     assert {port for pages in PAGES.values() for port, _ in pages.values()} <= ports
 

@@ -6,14 +6,15 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from local_stack import databases, kafka
+from local_stack import databases, kafka, status
 from local_stack.containers import ComposeStack
 from local_stack.credentials import Credentials
 from local_stack.engine import chosen_kind
 from local_stack.errors import StackError
 from local_stack.generation import generate
-from local_stack.inventory import load_inventory
+from local_stack.inventory import CORE, load_inventory
 from local_stack.layout import Layout, default_data_folder
+from local_stack.locks import lock_group
 from local_stack.preparation import prepare_broker, prepare_database
 from local_stack.readiness import last_lines
 from local_stack.stack import Stack
@@ -46,7 +47,9 @@ def _parser() -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=text)
         added.set_defaults(run=run)
         if name in {"up", "restart", "logs"}:
-            added.add_argument("services", nargs="*", help="only these (all)")
+            added.add_argument("services", nargs="*", help="only these")
+        if name == "up":
+            added.add_argument("--groups", default="", help="those of these groups; all: of every")
         if name == "logs":
             added.add_argument("--follow", action="store_true", help="go on as lines come")
         if name == "prepare":
@@ -55,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
             added.add_argument("--secrets", required=True, type=Path, help="folder")
 
     command("setup", _setup, "download what the native stack needs; make secrets")
-    command("up", _up, "start everything, or the services named, and wait until it is ready")
+    command("up", _up, "start the core, groups, or the services named, and wait for them")
     command("infra-up", _infra_up, "start Kafka, PostgreSQL and Redis only")
     command("restart", _restart, "stop and start services again, as after a change of their code")
     command("down", _down, "stop what `up` started")
@@ -66,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     command("observe", _observe, "start collector, Jaeger, Prometheus and their pages beside it")
     command("observe-tools", _observe_tools, "build what `observe` starts, and start nothing")
     command("observe-down", _observe_down, "stop what `observe` started")
-    command("generate", _generate, "write the files that follow from deploy/services.yaml")
+    command("generate", _generate, "write the files that follow from the manifests")
+    command("lock", _lock, "lock what each group needs beyond requirements.lock")
     command("prepare", _prepare, "make topics, roles, schemas and tables (Compose's first job)")
     return parser
 
@@ -93,15 +97,24 @@ def _setup(options: argparse.Namespace) -> None:
 
 
 def _up(options: argparse.Namespace) -> None:
+    names = _named(options)
     if compose := _compose(options):
-        compose.up(options.services)
+        compose.up(names)
         return
     stack = _native(options)
-    for name in options.services:
-        stack.inventory.service(name)
     stack.start_infrastructure()
-    stack.start_services(options.services or None)
+    stack.start_services(names)
+    # A group that is new to ops, for one, changes its settings.
+    stack.refresh()
     print(f"ready; secrets are in {stack.credentials.folder}")
+
+
+def _named(options: argparse.Namespace) -> list[str]:
+    """The services that are named, or those of the groups; the core where neither is."""
+    inventory = load_inventory()
+    if options.services:
+        return [inventory.service(name).name for name in options.services]
+    return [one.name for one in inventory.of_groups(options.groups.split() or [CORE])]
 
 
 def _restart(options: argparse.Namespace) -> None:
@@ -131,14 +144,11 @@ def _reset(options: argparse.Namespace) -> None:
 
 
 def _status(options: argparse.Namespace) -> None:
-    if compose := _compose(options):
-        compose.status()
-        return
-    states = _native(options).states()
-    if not states:
+    compose = _compose(options)
+    rows = compose.status() if compose else _native(options).states().values()
+    if not rows:
         raise StackError("nothing runs: start it with `make up`")
-    for name, (state, description) in sorted(states.items()):
-        print(f"{name:16} {state:9} {description}")
+    print(*status.lines(rows, load_inventory()), sep="\n")
 
 
 def _logs(options: argparse.Namespace) -> None:
@@ -190,6 +200,13 @@ def _observe_down(options: argparse.Namespace) -> None:
 def _generate(_: argparse.Namespace) -> None:
     for path in generate():
         print(f"wrote {path}")
+
+
+def _lock(_: argparse.Namespace) -> None:
+    inventory = load_inventory()
+    for group in inventory.groups:
+        if group != CORE and (file := lock_group(inventory, group)):
+            print(f"wrote {file}")
 
 
 def _prepare(options: argparse.Namespace) -> None:

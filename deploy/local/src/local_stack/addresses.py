@@ -42,6 +42,7 @@ def command_addresses(offset: int) -> dict[str, Any]:
         "credential_file": str(found.credentials.path("internal-credential-ops")),
         "traces": pages.get("jaeger", "") + _TRACE.get(found.kind, ""),
         "pages": pages,
+        "admins": found.admins,
         "sign_in": _sign_in(found.credentials.path("grafana-admin"), found.kind),
     }
 

@@ -13,14 +13,17 @@ from local_stack.credentials import (
     secret_names,
 )
 from local_stack.environment import Environments, Place
-from local_stack.inventory import Inventory, Service
+from local_stack.inventory import ALL, CORE, Inventory, Service
 from local_stack.layout import CHECKOUT
 
 COMPOSE_FILE = CHECKOUT / "docker-compose.yml"
 TEMPLATE = CHECKOUT / "deploy" / "compose.template.yaml"
+ADMIN_URLS = "ADMIN_URLS"
+"""Follows the groups that `make up` has started."""
 STATE_FOLDER = "/var/lib/countersign"
 _HEADER = (
-    "# Generated from deploy/services.yaml and deploy/compose.template.yaml: `make generate`.\n"
+    "# Generated from services/*/service.toml, deploy/stack.yaml and deploy/compose.template.yaml:"
+    " `make generate`.\n"
 )
 _MARK = re.compile(r"\{\{(image|port):([a-z_]+)\}\}")
 _SECRETS_FOLDER = "${SECRETS_FOLDER:?start with make up, or set it to the folder of secrets}"
@@ -116,14 +119,14 @@ def _first_job(inventory: Inventory) -> dict[str, Any]:
 def _container(
     inventory: Inventory, service: Service, environment: Mapping[str, str]
 ) -> dict[str, Any]:
-    package = service.package
+    package, beside = service.package, service.group != CORE
     container: dict[str, Any] = _hardened() | {
         "image": f"countersign/{package}",
         "build": {
             "context": ".",
             "dockerfile": "deploy/Dockerfile",
             "target": "service",
-            "args": {"SERVICE": package},
+            "args": {"SERVICE": package, **({"GROUP": service.group} if beside else {})},
         },
         "command": ["python", "-m", service.module],
         "restart": "unless-stopped",
@@ -133,8 +136,10 @@ def _container(
         "deploy": _limits("1", "256M"),
     }
     container["networks"] = {"payment-net": {"aliases": [host_name(service.name)]}}
-    if service.secrets or service.database:
-        container["secrets"] = _secrets(environment)
+    if secrets := _secrets(environment):
+        container["secrets"] = secrets
+    if beside:
+        container["profiles"] = [service.group, ALL]
     if service.needs:
         container["depends_on"] = _dependencies(service)
     if STATE_FOLDER in environment.values():
@@ -159,8 +164,9 @@ def _changeable(
 
     What the user has set to nothing stays nothing, as it does natively.
     """
+    changeable = {*inventory.options, ADMIN_URLS}
     defaults = {
-        name: "${" + name + "-" + value + "}" if name in inventory.options else value
+        name: "${" + name + "-" + value + "}" if name in changeable else value
         for name, value in environment.items()
     }
     return {**dict.fromkeys((*service.options, *inventory.options)), **defaults}

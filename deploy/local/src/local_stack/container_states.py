@@ -56,6 +56,12 @@ def parse(text: str) -> list[Container]:
     ]
 
 
+def bytes_of(text: str) -> int:
+    """Read `85.1MiB`, as `docker stats` prints memory; 0 where a container has stopped."""
+    number = text.rstrip("BKMGi")
+    return int(float(number) * 1024 ** "BKMG".index(text[len(number)])) if number else 0
+
+
 def reports(containers: Iterable[Container], last_lines: Callable[[str], str]) -> list[str]:
     """Each container that is not well, with what is the matter and the end of its log."""
     unwell = [one for one in containers if not one.is_well]

@@ -1,6 +1,7 @@
 """The stack under a Docker engine: docker-compose.yml, driven with the same commands."""
 
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,12 +11,14 @@ from typing import Any
 import yaml
 
 from local_stack import container_states, discovery, readiness
-from local_stack.compose import COMPOSE_FILE, compose_document
+from local_stack.compose import ADMIN_URLS, COMPOSE_FILE, compose_document, compose_place
 from local_stack.credentials import Credentials
 from local_stack.discovery import RunningStack
+from local_stack.environment import Environments
 from local_stack.errors import StackError
-from local_stack.inventory import Inventory, load_inventory
+from local_stack.inventory import ALL, CORE, Inventory, load_inventory
 from local_stack.layout import CHECKOUT, Layout, default_data_folder
+from local_stack.status import Row
 
 _READY_WITHIN_S = 180
 _COMMAND_WITHIN_S = 1800
@@ -40,17 +43,11 @@ class ComposeStack:
         return f"countersign-{self.layout.root.parent.name}"
 
     def up(self, services: Sequence[str] = ()) -> None:
-        """Build and start the containers and wait until all of them are well."""
-        for name in services:
-            self.inventory.service(name)
+        """Build and start the containers of services, or of the core, and wait for them."""
+        names = [self.inventory.service(name).name for name in services] or self._core
         self._credentials.make(self.inventory)
         _make_readable(_mounted_files())
-        self._compose("build", *builders(services))
-        self._start("up", "--detach", *services)
-        stack = self.description()
-        discovery.describe(self.layout, stack)
-        names = services or stack.urls
-        self._wait_for({name: stack.url(name) for name in names})
+        self._replace(names, "up", "--detach")
         print(f"ready; for `docker compose` by hand:\n{self._exports()}")
 
     def down(self) -> None:
@@ -65,33 +62,60 @@ class ComposeStack:
 
     def restart(self, services: Sequence[str]) -> None:
         """Build the images again and replace the containers of these services (of all)."""
-        for name in services:
-            self.inventory.service(name)
-        self._compose("build", *builders(services))
-        self._start("up", "--detach", "--force-recreate", *services)
-        stack = self.description()
-        self._wait_for({name: stack.url(name) for name in services or stack.urls})
+        names = [self.inventory.service(name).name for name in services] or sorted(self._started())
+        self._replace(names, "up", "--detach", "--force-recreate")
 
-    def status(self) -> None:
-        self._compose("ps", "--all")
+    def status(self) -> list[Row]:
+        """State and memory of every container."""
+        used = self._ask("stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}")
+        memory = {
+            name.removeprefix(f"{self.project}-").rpartition("-")[0]: container_states.bytes_of(
+                held
+            )
+            for name, held, *_ in map(str.split, used.splitlines())
+        }
+        return [
+            Row(one.name, one.status, memory.get(one.name, 0), one.description)
+            for one in self._states()
+        ]
 
     def logs(self, services: Sequence[str], *, follow: bool) -> None:
         self._compose("logs", "--tail", "100", *(("--follow",) if follow else ()), *services)
 
-    def description(self) -> RunningStack:
+    def description(self, names: Iterable[str] = ()) -> RunningStack:
         """The addresses that docker-compose.yml publishes on this machine."""
         ports = self.inventory.ports
+        started = self._started() | set(names)
+        services = [one for one in self.inventory.services.values() if one.name in started]
         return RunningStack(
             kind="compose",
             kafka=f"127.0.0.1:{ports['kafka']}",
             postgres=f"127.0.0.1:{ports['postgres']}",
             redis_url=f"redis://127.0.0.1:{ports['redis']}/0",
             secrets_folder=str(self.layout.secrets),
-            urls={
-                one.name: (f"http://127.0.0.1:{one.port}",)
-                for one in self.inventory.services.values()
-            },
+            urls={one.name: (f"http://127.0.0.1:{one.port}",) for one in services},
+            admins=tuple(one.name for one in self.inventory.admins(started)),
         )
+
+    @property
+    def _core(self) -> list[str]:
+        return [one.name for one in self.inventory.core]
+
+    def _started(self) -> set[str]:
+        """The services that this or an earlier command has started."""
+        if not self.layout.description.exists():
+            return set()
+        return set(discovery.find_stack(0, self.layout.root).urls)
+
+    def _replace(self, names: Sequence[str], *command: str) -> None:
+        """Build and start services; with the whole core, all that has no profile or theirs."""
+        stack = self.description(names)
+        self.layout.root.mkdir(parents=True, exist_ok=True)
+        discovery.describe(self.layout, stack)
+        named = () if set(self._core) <= set(names) else names
+        self._compose("build", *builders(named))
+        self._start(*command, *named)
+        self._wait_for({name: stack.url(name) for name in names})
 
     def _start(self, *arguments: str) -> None:
         """Start containers. Raises StackError with the logs of those that failed."""
@@ -114,11 +138,21 @@ class ComposeStack:
         return self._ask("compose", "logs", "--no-log-prefix", "--tail", count, name).rstrip()
 
     def _exports(self) -> str:
-        return "\n".join(f"export {name}={value}" for name, value in self._settings().items())
+        return "\n".join(
+            f"export {name}={shlex.quote(value)}" for name, value in self._settings().items()
+        )
 
     def _settings(self) -> dict[str, str]:
         """What docker-compose.yml asks of its environment."""
-        return {"COMPOSE_PROJECT_NAME": self.project, "SECRETS_FOLDER": str(self.layout.secrets)}
+        started = self._started()
+        groups = {self.inventory.service(name).group for name in started} - {CORE}
+        instances = dict.fromkeys(started, 1)
+        return {
+            "COMPOSE_PROJECT_NAME": self.project,
+            "SECRETS_FOLDER": str(self.layout.secrets),
+            "COMPOSE_PROFILES": ",".join(sorted(groups)) if started else ALL,
+            ADMIN_URLS: Environments(self.inventory, compose_place(), instances).admin_urls(),
+        }
 
     def _compose(self, *arguments: str) -> None:
         _require_plugin()

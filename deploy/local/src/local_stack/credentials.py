@@ -8,7 +8,7 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,12 +22,6 @@ ADMIN_PASSWORD = "database-admin"  # noqa: S105 - the name of a file
 MONITOR_PASSWORD = "database-monitor"  # noqa: S105 - the name of a file
 PARTNERS = ("first-bank", "north-bank", "south-bank")
 SCRAPER = "prometheus"
-SCOPES = {
-    "gateway": ["payment.read"],
-    "otp": ["contacts.query"],
-    "ops": ["ops.read", "ops.write", "metrics.read"],
-    SCRAPER: ["metrics.read"],
-}
 _KEY_BYTES = 32
 
 
@@ -54,15 +48,15 @@ class Credentials:
         for name, new in _recipes(inventory).items():
             if not self.path(name).exists():
                 self._write(name, new())
-        self._write("internal-credentials", self._known_callers())
+        self._write("internal-credentials", self._known_callers(scopes_of(inventory)))
 
-    def _known_callers(self) -> str:
+    def _known_callers(self, scopes_by_caller: Mapping[str, Sequence[str]]) -> str:
         callers = {
             caller: {
                 "sha256": hashlib.sha256(self.read(credential_name(caller)).encode()).hexdigest(),
                 "scopes": scopes,
             }
-            for caller, scopes in SCOPES.items()
+            for caller, scopes in scopes_by_caller.items()
         }
         return json.dumps(callers, indent=2)
 
@@ -76,23 +70,19 @@ class Credentials:
 
 def _recipes(inventory: Inventory) -> dict[str, Callable[[], str]]:
     """How each secret is made, by name."""
-    recipes: dict[str, Callable[[], str]] = {
-        "otp-sealing-key": _key,
-        "notification-sealing-key": _key,
-        "code-tag-key": _key,
-        "code-key": _key,
-        "twilio-auth-token": _token,
-        "sendgrid-api-key": lambda: f"SG.{_token()}",
-        "partner-credentials": lambda: json.dumps({name: _token() for name in PARTNERS}),
-        "issuer-key": _private_key,
-        ADMIN_PASSWORD: _token,
-        MONITOR_PASSWORD: _token,
-        "grafana-admin": _token,
-    }
-    recipes |= {credential_name(caller): _token for caller in SCOPES}
+    names = (ADMIN_PASSWORD, MONITOR_PASSWORD, "grafana-admin")
+    recipes: dict[str, Callable[[], str]] = dict.fromkeys(names, _token)
+    recipes |= {name: _KINDS[kind] for name, kind in inventory.made.items()}
+    recipes |= {credential_name(caller): _token for caller in scopes_of(inventory)}
     for service in inventory.with_database:
         recipes |= {password_name(service.name): _token, owner_password_name(service.name): _token}
     return recipes
+
+
+def scopes_of(inventory: Inventory) -> dict[str, Sequence[str]]:
+    """What each caller of internal routes may do: the services' scopes, and the scraper's."""
+    scopes = {one.name: one.scopes for one in inventory.services.values() if one.scopes}
+    return {**scopes, SCRAPER: ["metrics.read"]}
 
 
 def password_name(role: str) -> str:
@@ -127,3 +117,13 @@ def _private_key() -> str:
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return pem.decode().strip()
+
+
+_KINDS: Mapping[str, Callable[[], str]] = {
+    "key": _key,
+    "token": _token,
+    "signing-key": _private_key,
+    "sendgrid-key": lambda: f"SG.{_token()}",
+    "partner-secrets": lambda: json.dumps({name: _token() for name in PARTNERS}),
+}
+"""How a manifest says that a secret is made."""

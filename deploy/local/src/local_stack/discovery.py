@@ -31,6 +31,8 @@ class RunningStack:
     redis_url: str
     secrets_folder: str
     urls: Mapping[str, tuple[str, ...]]
+    admins: tuple[str, ...] = ()
+    """The services that own state and answer for it under `/admin`."""
 
     @property
     def credentials(self) -> Credentials:
@@ -69,6 +71,7 @@ def find_stack(offset: int = 0, data_folder: Path | None = None) -> RunningStack
     except FileNotFoundError:
         raise StackError("no stack is running: start it with `make up`") from None
     found["urls"] = {name: tuple(urls) for name, urls in found["urls"].items()}
+    found["admins"] = tuple(found["admins"])
     return RunningStack(**found)
 
 

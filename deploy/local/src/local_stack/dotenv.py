@@ -9,7 +9,7 @@ from local_stack.layout import CHECKOUT
 
 DOTENV_FILE = CHECKOUT / ".env.example"
 _HEADER = """\
-# Every setting, made by `make generate` from deploy/services.yaml.
+# Every setting, made by `make generate` from services/*/service.toml and deploy/stack.yaml.
 # Copy a line of the first part to .env, without its #, to change it for `make up` and for Compose.
 """
 _SECOND = """
@@ -20,45 +20,31 @@ _SECOND = """
 
 def dotenv_text(inventory: Inventory) -> str:
     """The whole file: what a user may change, then what the stack sets itself."""
-    readers = _readers(inventory)
     options = {*inventory.options} | {
         name for service in inventory.services.values() for name in service.options
     }
-    changeable = [
-        _entry(inventory, name, readers) for name in inventory.meanings if name in options
-    ]
-    others = [
-        _entry(inventory, name, readers) for name in inventory.meanings if name not in options
-    ]
+    changeable = [_entry(inventory, name) for name in inventory.meanings if name in options]
+    others = [_entry(inventory, name) for name in inventory.meanings if name not in options]
     return _HEADER + "\n".join(changeable) + _SECOND + "\n".join(others)
 
 
-def _readers(inventory: Inventory) -> dict[str, list[str]]:
-    return {
-        name: [
-            service.name
-            for service in inventory.services.values()
-            if name in {*service.environment, *service.secrets, *service.options}
-            or name in inventory.options
-        ]
-        for name in inventory.meanings
-    }
-
-
-def _entry(inventory: Inventory, name: str, readers: dict[str, list[str]]) -> str:
-    who = "all" if len(readers[name]) == len(inventory.services) else ", ".join(readers[name])
-    comment = textwrap.wrap(f"{inventory.meanings[name]} [{who}]", 96)
+def _entry(inventory: Inventory, name: str) -> str:
+    comment = textwrap.wrap(f"{inventory.meanings[name]} [{inventory.readers_of(name)}]", 96)
     lines = [f"# {line}" for line in comment]
-    return "\n".join([*lines, f"#{name}={_example(inventory, name, readers[name])}"]) + "\n"
+    return "\n".join([*lines, f"#{name}={_example(inventory, name)}"]) + "\n"
 
 
-def _example(inventory: Inventory, name: str, readers: list[str]) -> str:
+def _example(inventory: Inventory, name: str) -> str:
     """The value that its first reader is given on this machine; empty for an option.
 
     What a user copies to .env holds inside a container, too: an address of this machine would not.
     """
-    found = Environments(inventory, _local_place(inventory)).of(readers[0]).get(name, "")
-    inside = Environments(inventory, compose_place()).of(readers[0]).get(name, "")
+    services = inventory.services.values()
+    first = next((one.name for one in services if name in one.environment), None)
+    if first is None:
+        return ""
+    found = Environments(inventory, _local_place(inventory)).of(first)[name]
+    inside = Environments(inventory, compose_place()).of(first)[name]
     return found if found == inside or name not in inventory.options else ""
 
 

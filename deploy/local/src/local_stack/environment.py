@@ -42,12 +42,10 @@ class Environments:
         """The environment of one process. Raises StackError on a placeholder that is unknown."""
         service = self.inventory.service(name)
         words = self._words(service, instance)
-        secrets = {key: self.place.secret(file) for key, file in service.secrets.items()}
-        rendered = {
+        return {
             key: self._render(template, words, f"{name}: {key}")
             for key, template in service.environment.items()
         }
-        return rendered | secrets
 
     def urls(self, name: str) -> tuple[str, ...]:
         """The addresses of a service, by instance."""
@@ -68,17 +66,18 @@ class Environments:
             "instance": str(instance),
             "port": str(place.port(service, instance)),
             "state": place.state(service.name),
-            "admin_urls": self._admin_urls(),
+            "admin_urls": self.admin_urls(),
         }
 
-    def _admin_urls(self) -> str:
-        addresses = {one.name: self._url(one.name) for one in self.inventory.admins}
+    def admin_urls(self) -> str:
+        """The owners of state, those of the core and of the groups that have started, as JSON."""
+        addresses = {one.name: self._url(one.name) for one in self.inventory.admins(self.instances)}
         return json.dumps(addresses, separators=(",", ":"))
 
     def _render(self, template: str, words: Mapping[str, str], where: str) -> str:
         def word(found: re.Match[str]) -> str:
             if found[1] not in words:
-                raise StackError(f"services.yaml: {where}: unknown placeholder {found[0]}")
+                raise StackError(f"manifest of {where}: unknown placeholder {found[0]}")
             return words[found[1]]
 
         def call(found: re.Match[str]) -> str:
@@ -90,6 +89,6 @@ class Environments:
                 case "secret":
                     return self.place.secret(found[2])
                 case _:
-                    raise StackError(f"services.yaml: {where}: unknown placeholder {found[0]}")
+                    raise StackError(f"manifest of {where}: unknown placeholder {found[0]}")
 
         return _CALL.sub(call, _WORD.sub(word, template))

@@ -1,4 +1,4 @@
-"""The files that follow from the inventory and the lock; a test fails where one is out of date."""
+"""The files that follow from the manifests and the lock; a test fails where one is stale."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from local_stack.compose import COMPOSE_FILE, compose_text
 from local_stack.dotenv import DOTENV_FILE, dotenv_text
 from local_stack.inventory import load_inventory
+from local_stack.listings import listing_files
 from local_stack.locks import IMAGES_FILE, images_lock_text
 
 
@@ -16,6 +17,7 @@ def generated_files() -> Mapping[Path, str]:
         COMPOSE_FILE: compose_text(inventory),
         DOTENV_FILE: dotenv_text(inventory),
         IMAGES_FILE: images_lock_text(),
+        **listing_files(inventory),
     }
 
 

@@ -1,6 +1,6 @@
-"""The inventory of processes: deploy/services.yaml, read and checked."""
+"""The inventory: every service's manifest and deploy/stack.yaml, read, checked and joined."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,24 +9,39 @@ import yaml
 
 from local_stack.errors import StackError
 from local_stack.layout import CHECKOUT
+from local_stack.manifests import (
+    MANIFEST,
+    Emitted,
+    Manifest,
+    ProcessFields,
+    Setting,
+    checked,
+    read_manifest,
+)
 
-INVENTORY_FILE = CHECKOUT / "deploy" / "services.yaml"
+SHARED = "deploy/stack.yaml"
 INFRASTRUCTURE = ("kafka", "postgres", "redis")
 PORTS_BETWEEN_INSTANCES = 1000
-_SERVICE_FIELDS = {"module", "port", "needs", "admin", "environment", "secrets", "options"}
+CORE = "core"
+ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One process of ours and everything that it is started with."""
+    """One process and everything that it is started with.
+
+    `environment` holds templates, `options` the settings that are left to the user.
+    """
 
     name: str
     module: str
     port: int
+    group: str
     needs: tuple[str, ...]
     admin: bool
+    mock: bool
+    scopes: tuple[str, ...]
     environment: Mapping[str, str]
-    secrets: Mapping[str, str]
     options: tuple[str, ...]
 
     @property
@@ -44,12 +59,11 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """Every process, what each setting means, the ports and images of what is not ours.
+    """Every process, the meaning of each setting, topics, ports and images.
 
     `ports` holds the infrastructure's by name, the observability's by name and purpose:
-    `kafka`, `jaeger_web`.
-
-    `options` are settings of every process that the user may change.
+    `kafka`, `jaeger_web`. `options` are settings of every process that the user may change.
+    `made` says how each secret of a setting is made. `emits` and `reads` name topics, by package.
     """
 
     services: Mapping[str, Service]
@@ -57,6 +71,9 @@ class Inventory:
     images: Mapping[str, str]
     options: tuple[str, ...]
     meanings: Mapping[str, str]
+    made: Mapping[str, str]
+    emits: Mapping[str, Mapping[str, Emitted]]
+    reads: Mapping[str, tuple[str, ...]]
 
     def service(self, name: str) -> Service:
         """Find a service. Raises StackError, listing the names there are."""
@@ -66,69 +83,151 @@ class Inventory:
         return self.services[name]
 
     @property
+    def groups(self) -> tuple[str, ...]:
+        """Every group, the core first."""
+        return tuple(sorted({one.group for one in self.services.values()}, key=_core_first))
+
+    def of_groups(self, names: Iterable[str]) -> tuple[Service, ...]:
+        """The services of groups; `all` is every one. Raises StackError on an unknown group."""
+        wanted = set(names)
+        for unknown in sorted(wanted - {*self.groups, ALL}):
+            known = ", ".join((*self.groups, ALL))
+            raise StackError(f"no group is called {unknown!r}; there are: {known}")
+        return tuple(s for s in self.services.values() if ALL in wanted or s.group in wanted)
+
+    @property
+    def core(self) -> tuple[Service, ...]:
+        """What starts unless another group is named."""
+        return self.of_groups([CORE])
+
+    @property
     def ours(self) -> tuple[Service, ...]:
-        """The services themselves, without the mocks of what is outside."""
-        return tuple(one for one in self.services.values() if not one.module.startswith("mocks."))
+        """The services themselves, without the mocks."""
+        return tuple(one for one in self.services.values() if not one.mock)
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Every service's package; one holds all the mocks."""
+        return tuple(dict.fromkeys(one.package for one in self.services.values()))
 
     @property
     def with_database(self) -> tuple[Service, ...]:
         return tuple(one for one in self.services.values() if one.database)
 
-    @property
-    def admins(self) -> tuple[Service, ...]:
-        return tuple(one for one in self.services.values() if one.admin)
+    def readers_of(self, setting: str) -> str:
+        """The processes that read a setting: `all`, or their names."""
+        found = [
+            one.name
+            for one in self.services.values()
+            if setting in {*one.environment, *one.options, *self.options}
+        ]
+        return "all" if len(found) == len(self.services) else ", ".join(found)
+
+    def admins(self, started: Iterable[str] = ()) -> tuple[Service, ...]:
+        """The services that ops asks: those of the core and of the groups that have started."""
+        groups = {CORE, *(self.service(name).group for name in started)}
+        return tuple(one for one in self.services.values() if one.admin and one.group in groups)
 
 
-def load_inventory(path: Path = INVENTORY_FILE) -> Inventory:
-    """Read and check the inventory. Raises StackError, naming the field that is wrong."""
-    document = yaml.safe_load(path.read_text())
+def _core_first(group: str) -> tuple[bool, str]:
+    return group != CORE, group
+
+
+def load_inventory(checkout: Path = CHECKOUT) -> Inventory:
+    """Read and check all files. Raises StackError with the file and the field that is wrong."""
+    shared = yaml.safe_load((checkout / SHARED).read_text())
+    read = {
+        path.parent.name: read_manifest(path) for path in checkout.glob(f"services/*/{MANIFEST}")
+    }
+    manifests = dict(sorted(read.items(), key=lambda one: one[1].first_port))
+    shares = {"all": shared["settings"], **shared["needs"]}
+    common = {name: _settings(share) for name, share in shares.items()}
+    services = sorted(
+        (
+            _service(name, module, fields, manifest, common)
+            for package, manifest in manifests.items()
+            for name, module, fields in manifest.processes_of(package)
+        ),
+        key=lambda one: (one.mock, one.port),
+    )
+    said = _explained(manifests, common)
     inventory = Inventory(
-        services={
-            name: _service(name, fields, document) for name, fields in document["services"].items()
-        },
-        ports=_infrastructure_ports(document["infrastructure"])
-        | _observability_ports(document["observability"]),
-        images=_images(document["infrastructure"] | document["observability"]),
-        options=tuple(document["options"]),
-        meanings=document["meanings"],
+        services={one.name: one for one in services},
+        ports=_infrastructure_ports(shared["infrastructure"])
+        | _observability_ports(shared["observability"]),
+        images=_images(shared["infrastructure"] | shared["observability"]),
+        options=tuple(shared["options"]),
+        meanings={name: one.meaning for _, name, one in said if one.meaning},
+        made={one.secret: one.made for _, _, one in said if one.secret and one.made},
+        emits={package: one.emits for package, one in manifests.items()},
+        reads=_reads(manifests),
     )
     _check_ports(inventory)
-    _check_meanings(inventory)
+    _check_settings(inventory, said)
     return inventory
 
 
-def _service(name: str, fields: Mapping[str, Any], document: Mapping[str, Any]) -> Service:
-    _check_fields(name, fields)
-    needs = tuple(fields.get("needs", ()))
-    inherited = dict(document["environment"])
-    for need in needs:
-        inherited |= document["needs"][need]
-    secrets = dict(fields.get("secrets", {}))
-    if not fields["module"].startswith("mocks."):
-        # In production each shows its metrics and descriptions to callers with a scope alone.
-        secrets["INTERNAL_CREDENTIALS_FILE"] = "internal-credentials"
+def _path(package: str) -> str:
+    return f"services/{package}/{MANIFEST}"
+
+
+def _settings(fields: Mapping[str, Any]) -> dict[str, Setting]:
+    return {name: checked(Setting, one, f"{SHARED}: {name}") for name, one in fields.items()}
+
+
+def _service(
+    name: str,
+    module: str,
+    fields: ProcessFields,
+    manifest: Manifest,
+    common: Mapping[str, Mapping[str, Setting]],
+) -> Service:
+    shares = ["all", *manifest.needs, *(() if manifest.mock else ("callers",))]
+    shares += ["scopes"] if manifest.scopes else []
+    settings = {key: one for share in shares for key, one in common[share].items()}
+    settings |= fields.settings
     return Service(
         name=name,
-        module=fields["module"],
-        port=fields["port"],
-        needs=needs,
-        admin=fields.get("admin", False),
-        environment=inherited | fields.get("environment", {}),
-        secrets=secrets,
-        options=tuple(fields.get("options", ())),
+        module=module,
+        port=fields.port,
+        group=manifest.group,
+        needs=manifest.needs,
+        admin=manifest.admin,
+        mock=manifest.mock,
+        scopes=manifest.scopes,
+        environment={key: one.template for key, one in settings.items() if one.template},
+        options=tuple(key for key, one in fields.settings.items() if not one.template),
     )
 
 
-def _check_fields(name: str, fields: Mapping[str, Any]) -> None:
-    for missing in {"module", "port"} - fields.keys():
-        raise StackError(f"services.yaml: {name}: field {missing} is missing")
-    for unknown in fields.keys() - _SERVICE_FIELDS:
-        raise StackError(f"services.yaml: {name}: unknown field {unknown}")
-    if not isinstance(fields["port"], int) or not 1024 <= fields["port"] <= 9999:
-        raise StackError(f"services.yaml: {name}: port must be a number from 1024 to 9999")
-    for need in fields.get("needs", ()):
-        if need not in INFRASTRUCTURE:
-            raise StackError(f"services.yaml: {name}: needs: {need} is not one of {INFRASTRUCTURE}")
+def _reads(manifests: Mapping[str, Manifest]) -> dict[str, tuple[str, ...]]:
+    """Each package's topics, in the order in which they are emitted. Refuses an unknown one."""
+    known = [topic for one in manifests.values() for topic in one.emits]
+    for package, one in manifests.items():
+        for topic in one.reads:
+            if topic.removeprefix("!") not in {*known, "*"}:
+                raise StackError(f"{_path(package)}: reads: no service emits {topic}")
+    return {
+        package: tuple(
+            topic
+            for topic in known
+            if topic in one.reads or ("*" in one.reads and f"!{topic}" not in one.reads)
+        )
+        for package, one in manifests.items()
+    }
+
+
+def _explained(
+    manifests: Mapping[str, Manifest], common: Mapping[str, Mapping[str, Setting]]
+) -> list[tuple[str, str, Setting]]:
+    """Every setting with the file that names it."""
+    found = [(SHARED, name, one) for share in common.values() for name, one in share.items()]
+    return found + [
+        (_path(package), name, one)
+        for package, manifest in manifests.items()
+        for _, _, fields in manifest.processes_of(package)
+        for name, one in fields.settings.items()
+    ]
 
 
 def _infrastructure_ports(infrastructure: Mapping[str, Any]) -> dict[str, int]:
@@ -150,15 +249,19 @@ def _images(parts: Mapping[str, Any]) -> dict[str, str]:
 
 def _check_ports(inventory: Inventory) -> None:
     taken: dict[int, str] = {port: name for name, port in inventory.ports.items()}
-    for service in inventory.services.values():
-        if service.port in taken:
-            other = taken[service.port]
-            raise StackError(f"services.yaml: {service.name}: port is also that of {other}")
-        taken[service.port] = service.name
+    for one in inventory.services.values():
+        if one.port in taken:
+            other = taken[one.port]
+            raise StackError(f"{_path(one.package)}: port {one.port} is also that of {other}")
+        taken[one.port] = one.name
 
 
-def _check_meanings(inventory: Inventory) -> None:
-    for service in inventory.services.values():
-        for setting in (*service.environment, *service.secrets, *service.options):
-            if setting not in inventory.meanings:
-                raise StackError(f"services.yaml: meanings: {setting} of {service.name} is missing")
+def _check_settings(inventory: Inventory, said: Iterable[tuple[str, str, Setting]]) -> None:
+    first: dict[str, str] = {}
+    for where, name, one in said:
+        if name not in inventory.meanings:
+            raise StackError(f"{where}: {name}: meaning is missing")
+        if one.meaning and first.setdefault(name, where) != where:
+            raise StackError(f"{where}: {name}: meaning is already in {first[name]}")
+        if one.secret and one.secret not in inventory.made:
+            raise StackError(f"{where}: {name}: made is missing: how {one.secret} is made")

@@ -1,49 +1,97 @@
-"""deploy/requirements-images.lock: of the hash-pinned lock, what an image runs on and no more."""
+"""Locks that follow from requirements.lock, and those of the groups beside it.
 
+deploy/requirements-images.lock  of requirements.lock, what an image runs on and no more
+deploy/locks/<group>.lock        what a group's services need and the core's lock does not hold
+"""
+
+import subprocess
+import sys
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from importlib.metadata import distribution
+from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from local_stack.errors import StackError
+from local_stack.inventory import Inventory
 from local_stack.layout import CHECKOUT
 
 LOCK_FILE = CHECKOUT / "requirements.lock"
 IMAGES_FILE = CHECKOUT / "deploy" / "requirements-images.lock"
+LOCKS_FOLDER = CHECKOUT / "deploy" / "locks"
 _HEADER = "# Generated from requirements.lock: `make generate`.\n"
+_GROUP_HEADER = "# Of the services of this group, beside requirements.lock: `make lock`.\n"
+_MEMBERS = ("payment-schemas", "service-runtime")
+_COMPILE_WITHIN_S = 300
 
 
 def images_lock_text() -> str:
     """The blocks of requirements.lock that the members' own dependencies lead to."""
     blocks = _blocks()
-    wanted = sorted(_closure(_roots()) & blocks.keys())
-    return _HEADER + "".join(blocks[name] for name in wanted)
+    folders = ("libs/schemas", "libs/runtime", "deploy/local", "services/*")
+    members = [member for folder in folders for member in sorted(CHECKOUT.glob(folder))]
+    wanted = _closure([one for member in members for one in requirements_of(member)], blocks)
+    return _HEADER + "".join(blocks[name] for name in sorted(wanted))
 
 
-def _roots() -> list[Requirement]:
-    folders = ["libs/schemas", "libs/runtime", "deploy/local"]
-    members = [CHECKOUT / folder for folder in folders] + sorted(CHECKOUT.glob("services/*"))
-    return [
-        Requirement(text)
-        for member in members
-        if (member / "pyproject.toml").exists()
-        for text in tomllib.loads((member / "pyproject.toml").read_text())["project"][
-            "dependencies"
-        ]
-    ]
+def requirements_of(member: Path) -> list[Requirement]:
+    """What a workspace member declares; nothing where it is none."""
+    file = member / "pyproject.toml"
+    declared = tomllib.loads(file.read_text())["project"]["dependencies"] if file.exists() else ()
+    return [Requirement(text) for text in declared]
 
 
-def _closure(roots: Iterable[Requirement]) -> set[str]:
-    """Names of all that is needed, as far as it is installed here."""
+def beyond_the_core(inventory: Inventory, group: str, checkout: Path = CHECKOUT) -> list[str]:
+    """What a group's services declare and requirements.lock does not hold: heavy packages."""
+    there = {*_blocks(), *_MEMBERS}
+    packages = {one.package for one in inventory.of_groups([group])}
+    declared = (r for package in packages for r in requirements_of(checkout / "services" / package))
+    return sorted(str(one) for one in declared if canonicalize_name(one.name) not in there)
+
+
+def lock_group(inventory: Inventory, group: str) -> Path | None:
+    """Write the lock of a group, at the core's versions of what both need; None: it needs none."""
+    file = LOCKS_FOLDER / f"{group}.lock"
+    wanted = beyond_the_core(inventory, group)
+    if not wanted:
+        file.unlink(missing_ok=True)
+        return None
+    pinned = _compiled(wanted, file)
+    core = _blocks()
+    added = {name: block for name, block in _blocks(pinned).items() if name not in core}
+    file.write_text(_GROUP_HEADER + "".join(added[name] for name in sorted(added)))
+    return file
+
+
+def _compiled(wanted: Iterable[str], present: Path) -> str:
+    """The hash-pinned closure of requirements; versions that are locked stay."""
+    options = ["--generate-hashes", "--no-header", "--no-annotate", "--python-version", "3.11"]
+    kept = ["--constraint", str(LOCK_FILE)]
+    kept += ["--constraint", str(present)] if present.exists() else []
+    done = subprocess.run(
+        [Path(sys.executable).with_name("uv"), "pip", "compile", "-q", *options, *kept, "-"],
+        check=False,
+        capture_output=True,
+        text=True,
+        input="\n".join(wanted),
+        timeout=_COMPILE_WITHIN_S,
+    )
+    if done.returncode != 0:
+        raise StackError(f"the packages {', '.join(wanted)} cannot be locked:\n{done.stderr}")
+    return done.stdout
+
+
+def _closure(roots: Iterable[Requirement], blocks: Container[str]) -> set[str]:
+    """Names of all that is needed, as far as the lock holds it."""
     waiting: list[tuple[str, str]] = [
         (canonicalize_name(one.name), extra) for one in roots for extra in ("", *one.extras)
     ]
     seen: set[tuple[str, str]] = set()
     while waiting:
         step = waiting.pop()
-        if step not in seen:
+        if step not in seen and step[0] in blocks:
             seen.add(step)
             waiting.extend(_needs(*step))
     return {name for name, _ in seen}
@@ -59,11 +107,11 @@ def _needs(name: str, extra: str) -> list[tuple[str, str]]:
     ]
 
 
-def _blocks() -> dict[str, str]:
-    """Each package's lines in the lock, by canonical name, without the comments."""
+def _blocks(text: str | None = None) -> dict[str, str]:
+    """Each package's lines in a lock (the core's), by canonical name, without the comments."""
     blocks: dict[str, str] = {}
     name = ""
-    for line in LOCK_FILE.read_text().splitlines(keepends=True):
+    for line in (text or LOCK_FILE.read_text()).splitlines(keepends=True):
         if line.lstrip().startswith("#"):
             continue
         if not line.startswith(" "):
@@ -71,5 +119,5 @@ def _blocks() -> dict[str, str]:
             blocks[name] = ""
         blocks[name] += line
     if not blocks:
-        raise StackError("requirements.lock holds no packages")
+        raise StackError("the lock holds no packages")
     return blocks

@@ -25,6 +25,7 @@ from local_stack.ports import Ports, require_free
 from local_stack.preparation import prepare_broker, prepare_database, wait_for_port
 from local_stack.programs import Program
 from local_stack.settings import user_settings
+from local_stack.status import Row, resident_bytes
 from local_stack.supervision import Supervisor
 
 HIGHEST_INSTANCE = 9
@@ -94,6 +95,7 @@ class Stack:
             redis_url=f"redis://127.0.0.1:{self.ports.redis}/0",
             secrets_folder=str(self.layout.secrets),
             urls={name: self._environments().urls(name) for name in self.instances},
+            admins=tuple(one.name for one in self.inventory.admins(self.instances)),
         )
 
     def start_infrastructure(self) -> None:
@@ -104,11 +106,12 @@ class Stack:
     def start_services(
         self, names: Iterable[str] | None = None, instances: Mapping[str, int] | None = None
     ) -> None:
-        """Migrate the databases, start services (all of them, or those named) and wait for each."""
+        """Migrate the databases, start services (the core, or those named) and wait for each."""
         if not self.is_running:
             raise StackError("start the infrastructure first")
         counts = instances or {}
-        services = [self.inventory.service(name) for name in names or self.inventory.services]
+        core = [one.name for one in self.inventory.core]
+        services = [self.inventory.service(name) for name in names or core]
         with self.alone():
             self.instances |= {one.name: _count(counts, one.name) for one in services}
             self.migrate([one for one in services if one.database])
@@ -173,10 +176,12 @@ class Stack:
             self._supervisor.apply(program for one in services for program in self._programs(one))
             self._wait_for(services)
 
-    def states(self) -> dict[str, tuple[str, str]]:
-        """State and description (process id, time up) of every process, by name."""
-        found = self._supervisor.processes()
-        return {name: (one["statename"], one["description"]) for name, one in found.items()}
+    def states(self) -> dict[str, Row]:
+        """State, memory and description (process id, time up) of every process, by name."""
+        return {
+            name: Row(name, one["statename"], resident_bytes(one["pid"]), one["description"])
+            for name, one in self._supervisor.processes().items()
+        }
 
     def environment_of(self, service: str, instance: int = 0) -> dict[str, str]:
         """The whole environment that a process is started with, beyond PATH and the like."""

@@ -1,4 +1,4 @@
-"""Kafka's topics: deploy/topics.yaml, and bringing a broker to what it says."""
+"""Kafka's topics: what the manifests emit, and bringing a broker to it."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -13,15 +13,15 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
 from local_stack.errors import StackError
+from local_stack.inventory import SHARED, Inventory, load_inventory
 from local_stack.layout import CHECKOUT
+from local_stack.manifests import Emitted
 from local_stack.waiting import Deadline
 
-TOPICS_FILE = CHECKOUT / "deploy" / "topics.yaml"
 DEAD_LETTER_SUFFIX = "-dlq"
 _MS_PER_HOUR = 3_600_000
 _REQUEST_TIMEOUT_MS = 5_000
 _METADATA_PAUSE_S = 0.05
-_REQUIRED = ("name", "key", "retention_hours", "owner", "readers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,48 +38,43 @@ class Topic:
     settings: Mapping[str, str]
 
 
-def load_topics(place: str = "local", path: Path = TOPICS_FILE) -> tuple[Topic, ...]:
+def load_topics(place: str = "local", checkout: Path = CHECKOUT) -> tuple[Topic, ...]:
     """Every topic, dead letters included, for `local` or `production`.
 
-    Raises StackError, naming the topic and the field that is wrong.
+    Raises StackError, naming the file, the topic and the field that is wrong.
     """
-    document = yaml.safe_load(path.read_text())
+    inventory = load_inventory(checkout)
+    shared = yaml.safe_load((checkout / SHARED).read_text())
     topics: list[Topic] = []
-    for entry in document["topics"]:
-        _check(entry)
-        fields = document["defaults"] | entry
-        topics.append(_topic(fields, place))
-        if fields["dead_letters"]:
-            topics.append(_topic(_twin(fields, document["dead_letter"]), place))
-    _check_unique(topics)
+    for package, emits in inventory.emits.items():
+        for name, emitted in emits.items():
+            if name in {topic.name for topic in topics}:
+                raise StackError(f"services/{package}/service.toml: {name}: is emitted twice")
+            fields = shared["topics"] | _fields(package, name, emitted, inventory)
+            topics.append(_topic(fields, place))
+            if emitted.dead_letters:
+                twin = {"name": name + DEAD_LETTER_SUFFIX, "owner": "any"}
+                topics.append(_topic({**fields, **shared["dead_letter"], **twin}, place))
     return tuple(topics)
 
 
-def _check(entry: Mapping[str, Any]) -> None:
-    for field in _REQUIRED:
-        if field not in entry:
-            raise StackError(f"topics.yaml: {entry.get('name', 'a topic')}: {field} is missing")
-    if entry["retention_hours"] <= 0:
-        raise StackError(f"topics.yaml: {entry['name']}: retention_hours must be positive")
-
-
-def _check_unique(topics: Sequence[Topic]) -> None:
-    names = [topic.name for topic in topics]
-    for name in names:
-        if names.count(name) > 1:
-            raise StackError(f"topics.yaml: {name}: name is there twice")
-
-
-def _twin(fields: Mapping[str, Any], dead_letter: Mapping[str, Any]) -> dict[str, Any]:
-    named = {"name": fields["name"] + DEAD_LETTER_SUFFIX, "owner": "any"}
-    return {**fields, "schema": fields.get("schema", fields["name"]), **dead_letter, **named}
+def _fields(package: str, name: str, emitted: Emitted, inventory: Inventory) -> dict[str, Any]:
+    partitions = {"partitions": emitted.partitions.model_dump()} if emitted.partitions else {}
+    return partitions | {
+        "name": name,
+        "key": emitted.key,
+        "schema": emitted.schema_name or name,
+        "owner": emitted.owner or package,
+        "readers": [reader for reader, reads in inventory.reads.items() if name in reads],
+        "retention_hours": emitted.retention_hours,
+    }
 
 
 def _topic(fields: Mapping[str, Any], place: str) -> Topic:
     return Topic(
         name=fields["name"],
         key=fields["key"],
-        schema=fields.get("schema", fields["name"]),
+        schema=fields["schema"],
         owner=fields["owner"],
         readers=tuple(fields["readers"]),
         partitions=fields["partitions"][place],

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from local_stack.inventory import load_inventory
 from local_stack.topics import load_topics
 
 Hop = tuple[str, str]
@@ -12,8 +13,9 @@ POST = "gateway POST /payment/confirm"
 DELIVERY = "notification work delivery"
 INSTRUCTION = "settlement work instruction"
 ASSESSMENT = "risk process risk.assessment-requested.v1"
-# Whoever waits for an answer goes on under the span of the request.
-_READERS = {one.name: set(one.readers) - {"gateway"} for one in load_topics()}
+# The gateway goes on under the span of the request; other groups may not run.
+_CORE = {one.name for one in load_inventory().core} - {"gateway"}
+_READERS = {one.name: _CORE & set(one.readers) for one in load_topics()}
 
 
 def _sends(span: str, *topics: str) -> Chain:

@@ -1,5 +1,6 @@
 """What an event says in the audit log, and what a payment's entries must never say. Pure."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +14,6 @@ from payment_schemas.events.confirmation import (
     ConfirmAnswered,
     ConfirmRequested,
     PaymentConfirmed,
-    PaymentDeclined,
-    ReviewOpened,
 )
 from payment_schemas.events.otp import (
     Challenged,
@@ -26,7 +25,7 @@ from payment_schemas.events.otp import (
 )
 from payment_schemas.events.record import AuditRecorded, NotificationDelivered
 from payment_schemas.events.risk import AssessmentRequested, RiskAssessed
-from payment_schemas.events.settlement import SettlementRequested, SettlementUpdated
+from payment_schemas.events.settlement import SettlementUpdated
 from payment_schemas.registry import EVENTS
 from payment_schemas.sealed import Personal, Sealed
 
@@ -47,17 +46,13 @@ QUIET = timedelta(seconds=60)
 
 _NAMES: dict[type[Event], str] = {
     AssessmentRequested: "PAYMENT_REQUESTED",
-    RiskAssessed: "RISK_ASSESSED",
     ChallengeRequested: "OTP_REQUESTED",
     Challenged: "OTP_CHALLENGED",
     ChallengeRefused: "OTP_REFUSED",
     VerificationRequested: "OTP_SUBMITTED",
     Verified: "OTP_VERIFIED",
-    PaymentConfirmed: "PAYMENT_CONFIRMED",
-    PaymentDeclined: "PAYMENT_DECLINED",
-    ReviewOpened: "REVIEW_OPENED",
-    SettlementRequested: "SETTLEMENT_REQUESTED",
 }
+"""Entries that are not called as their event's class is."""
 _COLUMNS = frozenset({"payment_id", "user_id", "transaction_id", "reference"})
 
 
@@ -130,7 +125,12 @@ def _name_of(event: Event) -> str:
         case CodesLockChanged():
             return "OTP_LOCKED" if event.is_locked else "OTP_UNLOCKED"
         case _:
-            return _NAMES[type(event)]
+            return _NAMES.get(type(event)) or _upper(type(event).__name__)
+
+
+def _upper(name: str) -> str:
+    """Return `RISK_ASSESSED` for `RiskAssessed`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper()
 
 
 def _metadata_of(event: Event) -> dict[str, Any]:

@@ -19,6 +19,7 @@ def build(settings: Settings) -> Process:
         settings.admin_urls,
         settings.kafka_bootstrap_servers,
         str(settings.internal_credential_file),
+        admins=tuple(settings.admin_urls),
     )
     system = System(addresses)
     watch = Watch(

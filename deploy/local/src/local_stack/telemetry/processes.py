@@ -154,7 +154,8 @@ class Processes:
         settings["rule_files"] = [str(self.pace.rules / "*.rules.yml")]
         for job in settings["scrape_configs"]:
             job["static_configs"] = self._targets(job["job_name"])
-            job.pop("relabel_configs", None)
+            for field in ("relabel_configs", "dns_sd_configs"):
+                job.pop(field, None)
             if "authorization" in job:
                 job["authorization"]["credentials_file"] = str(self._secret(SCRAPER))
         # The page with the dashboards has a store of its own.
@@ -166,7 +167,9 @@ class Processes:
 
     def _targets(self, job: str) -> list[dict[str, Any]]:
         if job == "services":
-            return [self._service_targets(one.name) for one in self.ports.inventory.ours]
+            inventory = self.ports.inventory
+            running = {*inventory.core, *map(inventory.service, self.instances)}
+            return [self._service_targets(one.name) for one in inventory.ours if one in running]
         part = {"otel-collector": "collector_metrics", "jaeger": "jaeger_metrics"}
         return [{"targets": [self._at(part.get(job, "prometheus_web"))]}]
 

@@ -17,7 +17,6 @@ from aiokafka import TopicPartition
 
 from ops.check.joining import paged
 from ops.check.produced import Place, Produced, place_of
-from ops.clients.addresses import OWNERS
 from ops.clients.system import System
 from ops.clients.topics import (
     Span,
@@ -53,10 +52,9 @@ Offsets = dict[str, dict[TopicPartition, int]]
 class Conservation:
     """Holds topics and consumers against each other. A consumer is named as its group is."""
 
-    def __init__(self, system: System, clock: Clock, consumers: Sequence[str] = OWNERS) -> None:
+    def __init__(self, system: System, clock: Clock) -> None:
         self._system = system
         self._clock = clock
-        self._consumers = consumers
         self._looked_up_to: dict[TopicPartition, int] = {}
         self._suspects: dict[str, list[Place]] = {}
 
@@ -154,6 +152,10 @@ class Conservation:
 
         handled = paged(fetch, str, str(UUID(int=0)))
         return (one for one in handled if not produced.holds(one))
+
+    @property
+    def _consumers(self) -> Sequence[str]:
+        return self._system.addresses.owners()
 
     @property
     def _brokers(self) -> str:

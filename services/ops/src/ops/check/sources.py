@@ -57,6 +57,10 @@ class Sources:
     def __init__(self, system: System) -> None:
         self._system = system
 
+    def owners(self) -> tuple[str, ...]:
+        """Return the services that own state."""
+        return self._system.addresses.owners()
+
     def owner_findings(self, owner: str, **query: Any) -> dict[str, Any]:
         """Return what an owner has found by itself."""
         found: dict[str, Any] = self._system.get(owner, "/admin/check", **query)

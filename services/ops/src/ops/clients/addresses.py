@@ -9,8 +9,6 @@ from typing import Any
 
 from ops.domain.errors import NotAskedError
 
-OWNERS = ("confirm", "risk", "otp", "settlement", "notification", "audit")
-"""Who owns state, and answers for it under `/admin`."""
 _VARIABLES = {
     "gateway": "GATEWAY_URL",
     "issuer": "ISSUER_URL",
@@ -36,6 +34,7 @@ class Addresses:
     """Where a trace is shown; its id is appended."""
     pages: Mapping[str, str] = field(default_factory=dict)
     """Where what observes the system shows it, by name."""
+    admins: tuple[str, ...] = ()
     sign_in: str = ""
     """How to sign in to Grafana, to change dashboards."""
     partners: tuple[str, ...] = ()
@@ -46,6 +45,12 @@ class Addresses:
         if name not in self.urls:
             raise _unknown(f"the address of {name}", _VARIABLES.get(name, "ADMIN_URLS"))
         return self.urls[name]
+
+    def owners(self) -> tuple[str, ...]:
+        """Return the services that own state; raise NotAskedError where none is known."""
+        if not self.admins:
+            raise _unknown("which services own state", "ADMIN_URLS")
+        return self.admins
 
     def brokers(self) -> str:
         """Return Kafka's address; raise NotAskedError where it is not known."""
@@ -74,19 +79,19 @@ def _unknown(what: str, variable: str) -> NotAskedError:
 def find_addresses(environment: Mapping[str, str], offset: int = 0) -> Addresses:
     """Return what the environment says, completed by what the running stack says of itself."""
     stack = _stack(offset)
-    urls = {
-        **stack.get("urls", {}),
-        **_admin_urls(environment.get("ADMIN_URLS", "")),
-    } | {
+    admins = _admin_urls(environment.get("ADMIN_URLS", ""))
+    urls = {**stack.get("urls", {}), **admins} | {
         name: environment[variable].rstrip("/")
         for name, variable in _VARIABLES.items()
         if environment.get(variable)
     }
-    given = {
+    given: dict[str, Any] = {
         field: environment[variable]
         for field, variable in _FIELDS.items()
         if environment.get(variable)
     }
+    if admins:
+        given["admins"] = tuple(admins)
     return Addresses(**stack | given | {"urls": urls})
 
 

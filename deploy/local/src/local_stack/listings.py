@@ -1,0 +1,120 @@
+"""Where services are listed: docs/services.md, and marked lines of files that people write.
+
+A mark is a comment `services: NAME`; `end of services` closes it. The lines between are generated.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from local_stack.compose import host_name
+from local_stack.inventory import CORE, Inventory, Service
+from local_stack.layout import CHECKOUT
+from local_stack.topics import DEAD_LETTER_SUFFIX, load_topics
+
+_BLOCK = re.compile(
+    r"^(?P<indent> *)(?P<open>\S+ services: (?P<name>\w+).*\n)"
+    r"(?:.*\n)*?(?P<close>.*end of services)",
+    re.MULTILINE,
+)
+_HEADER = """\
+# Services, topics and settings
+
+Generated from services/*/service.toml and deploy/stack.yaml: `make generate`. Instance *n* of a
+service listens 1,000·*n* higher. How the services work together: [architecture](architecture.md).
+"""
+
+
+def listing_files(inventory: Inventory) -> dict[Path, str]:
+    """What each file that lists services should hold."""
+    marked = {
+        CHECKOUT / "pyproject.toml": _packages(inventory),
+        CHECKOUT / "prometheus.yml": _targets(inventory),
+    }
+    filled = {path: fill(path.read_text(), blocks) for path, blocks in marked.items()}
+    return filled | {CHECKOUT / "docs" / "services.md": _document(inventory)}
+
+
+def fill(text: str, blocks: Mapping[str, Iterable[str]]) -> str:
+    """Put lines between the marks of their name, indented as the mark is."""
+
+    def lines(found: re.Match[str]) -> str:
+        body = "".join(f"{found['indent']}{line}\n" for line in blocks[found["name"]])
+        return f"{found['indent']}{found['open']}{body}{found['close']}"
+
+    return _BLOCK.sub(lines, text)
+
+
+def _packages(inventory: Inventory) -> dict[str, list[str]]:
+    """For the import contracts: all packages, side by side, and those with the usual modules."""
+    names = inventory.packages
+    usual = [name for name in names if name not in _with_own_contracts()]
+    return {
+        "packages": [f'"{name}",' for name in names],
+        "beside": [f'"{" | ".join((*names, "testkit"))}",'],
+        "usual": [f'"{name}",' for name in usual],
+    }
+
+
+def _with_own_contracts() -> set[str]:
+    """Packages that a contract names in `containers` on one line, by hand."""
+    document = tomllib.loads(_BLOCK.sub("", (CHECKOUT / "pyproject.toml").read_text()))
+    contracts = document["tool"]["importlinter"]["contracts"]
+    return {name.partition(".")[0] for one in contracts for name in one.get("containers", ())}
+
+
+def _targets(inventory: Inventory) -> dict[str, list[str]]:
+    """The core at fixed addresses; of other groups what has an address, so what has started."""
+    core = [one for one in inventory.ours if one.group == CORE]
+    others = [one for one in inventory.ours if one.group != CORE]
+    names = [f"- {{names: [{host_name(one.name)}], type: A, port: {one.port}}}" for one in others]
+    return {
+        "targets": [f"- {host_name(one.name)}:{one.port}" for one in core],
+        "started": ["dns_sd_configs:", *(f"  {line}" for line in names)] if names else [],
+    }
+
+
+def _document(inventory: Inventory) -> str:
+    parts = {
+        "Services": _table(
+            ("service", "group", "port", "needs", "purpose"), _service_rows(inventory)
+        ),
+        "Topics": _table(("topic", "key", "kept", "owner", "readers"), _topic_rows()),
+        "Settings": _table(("setting", "processes", "meaning"), _setting_rows(inventory)),
+    }
+    return _HEADER + "".join(f"\n## {title}\n\n{table}" for title, table in parts.items())
+
+
+def _table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    titles = tuple(titles)
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _service_rows(inventory: Inventory) -> Iterator[tuple[str, ...]]:
+    for one in inventory.services.values():
+        needs = ", ".join(one.needs) or "none"
+        yield f"`{one.name}`", one.group, str(one.port), needs, _purpose(one)
+
+
+def _purpose(service: Service) -> str:
+    if service.name != service.package:
+        return f"[{service.package}](../services/{service.package}/README.md)"
+    file = CHECKOUT / "services" / service.package / "pyproject.toml"
+    purpose = tomllib.loads(file.read_text())["project"]["description"]
+    return f"[{purpose}](../services/{service.package}/README.md)"
+
+
+def _topic_rows() -> Iterator[tuple[str, ...]]:
+    for topic in load_topics():
+        if not topic.name.endswith(DEAD_LETTER_SUFFIX):
+            hours = int(topic.settings["retention.ms"]) / 3_600_000
+            kept = f"{hours / 24:g} days" if hours >= 24 else f"{hours * 60:g} min"
+            readers = ", ".join(topic.readers) or "none"
+            yield f"`{topic.name}`", topic.key, kept, topic.owner, readers
+
+
+def _setting_rows(inventory: Inventory) -> Iterator[tuple[str, ...]]:
+    for name, meaning in inventory.meanings.items():
+        yield f"`{name}`", inventory.readers_of(name), meaning.replace("|", "\\|")

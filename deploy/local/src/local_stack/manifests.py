@@ -1,0 +1,122 @@
+"""A service's manifest, services/<name>/service.toml: its fields and their limits."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from local_stack.errors import StackError
+
+Need = Literal["kafka", "postgres", "redis"]
+SecretKind = Literal["key", "token", "signing-key", "sendgrid-key", "partner-secrets"]
+MANIFEST = "service.toml"
+NAME = r"^[a-z][a-z_]{1,30}$"
+"""Of a service or a group: a Python package, a database role and, with hyphens, a host."""
+F = TypeVar("F", bound=BaseModel)
+
+
+class Fields(BaseModel):
+    """Fields of a file; an unknown one is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Setting(Fields):
+    """A setting of a process: given a value or a secret's path, else left to the user.
+
+    One manifest says what a setting means; others that share the setting leave `meaning` out. The
+    same holds for `made`, how a secret is made.
+    """
+
+    value: str | None = None
+    secret: str | None = None
+    made: SecretKind | None = None
+    meaning: str | None = None
+
+    @property
+    def template(self) -> str | None:
+        """What the environment holds, with placeholders."""
+        return f"{{secret:{self.secret}}}" if self.secret else self.value
+
+
+class Copies(Fields):
+    """A number for one machine, and one for production."""
+
+    local: int = Field(ge=1)
+    production: int = Field(ge=1)
+
+
+class Emitted(Fields):
+    """A topic, in the manifest of the service that owns its schema."""
+
+    key: str
+    retention_hours: float = Field(gt=0)
+    schema_name: str | None = Field(default=None, alias="schema")
+    """The CloudEvents type of its records; the topic's own name where it is left out."""
+    partitions: Copies | None = None
+    dead_letters: bool = True
+    owner: Literal["any"] | None = None
+    """`any`: every service may emit it."""
+
+
+class ProcessFields(Fields):
+    """What differs between two processes of one package."""
+
+    port: int = Field(ge=1024, le=9999)
+    settings: Mapping[str, Setting] = {}
+
+
+class Manifest(Fields):
+    """A service's manifest. Each of its `processes` is a module of the package."""
+
+    group: str = Field(pattern=NAME)
+    port: int | None = Field(default=None, ge=1024, le=9999)
+    needs: tuple[Need, ...] = ()
+    admin: bool = False
+    """It owns state and answers for it under `/admin`: ops asks it."""
+    mock: bool = False
+    """It replaces something outside: no caller of internal routes, no metrics in production."""
+    scopes: tuple[str, ...] = ()
+    """What its credential opens at other services."""
+    reads: tuple[str, ...] = ()
+    """Topics; `*` is every topic, `!NAME` leaves one out."""
+    emits: Mapping[str, Emitted] = {}
+    settings: Mapping[str, Setting] = {}
+    processes: Mapping[str, ProcessFields] = {}
+
+    @property
+    def first_port(self) -> int:
+        """What services are ordered by."""
+        return self.port or min(one.port for one in self.processes.values())
+
+    def processes_of(self, package: str) -> Iterator[tuple[str, str, ProcessFields]]:
+        """Name, module and fields of each process."""
+        if self.port is not None:
+            yield package, package, ProcessFields(port=self.port, settings=self.settings)
+        for name, fields in self.processes.items():
+            yield name, f"{package}.{name}", fields
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read one manifest. Raises StackError with its file and the field that is wrong."""
+    where = f"services/{path.parent.name}/{path.name}"
+    try:
+        manifest = checked(Manifest, tomllib.loads(path.read_text()), where)
+    except tomllib.TOMLDecodeError as error:
+        raise StackError(f"{where}: {error}") from None
+    if (manifest.port is None) != bool(manifest.processes):
+        raise StackError(f"{where}: port: give a port, or processes with a port each")
+    return manifest
+
+
+def checked(kind: type[F], fields: Mapping[str, Any], where: str) -> F:
+    """The fields as their kind. Raises StackError with the first that is wrong."""
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        what = {"extra_forbidden": "unknown field", "missing": "field is missing"}
+        raise StackError(f"{where}: {field}: {what.get(first['type'], first['msg'])}") from None
