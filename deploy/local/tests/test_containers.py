@@ -3,14 +3,17 @@
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from local_stack import container_states, containers, layout
+from local_stack.compose import compose_document
 from local_stack.container_states import Container, Watch
 from local_stack.containers import ComposeStack, builders
 from local_stack.errors import StackError
+from local_stack.status import Row
 
 WELL = Container("gateway", "running", "healthy", 0, 0)
 
@@ -124,3 +127,55 @@ def test_what_containers_mount_is_readable_after_umask_077(tmp_path):
     containers._make_readable([folder, folder / "alerts.yml"])
     assert stat.S_IMODE(folder.stat().st_mode) == 0o755
     assert stat.S_IMODE((folder / "alerts.yml").stat().st_mode) == 0o644
+
+
+@pytest.fixture
+def extras():
+    """A stack with a service of another group."""
+    stack = ComposeStack()
+    audit = stack.inventory.service("audit")
+    spare = replace(audit, name="spare", module="spare", port=3900, group="extras")
+    stack.inventory = replace(
+        stack.inventory, services={**stack.inventory.services, "spare": spare}
+    )
+    return stack
+
+
+def test_a_group_is_started_by_its_profile_and_ops_and_prometheus_learn_of_it(
+    docker, tmp_path, monkeypatch, extras
+):
+    calls = docker(f'echo "$COMPOSE_PROFILES $ADMIN_URLS" >>{tmp_path}/settings')
+    monkeypatch.setattr(extras, "_wait_for", lambda urls: None)
+    core = [one.name for one in extras.inventory.core]
+
+    extras.up(core)
+    assert " compose up --detach\n" in calls.read_text()
+    assert "spare" not in (tmp_path / "settings").read_text()
+    extras.up([*core, "spare"])
+
+    profile, owners = (tmp_path / "settings").read_text().splitlines()[-1].split(" ")
+    assert profile == "extras"
+    assert json.loads(owners)["spare"] == "http://spare:3900"
+    started = json.loads((extras.layout.root / "targets/started.json").read_text())
+    assert started == [{"targets": ["spare:3900"]}]
+    assert extras.description().admins[-1] == "spare"
+
+
+def test_a_container_of_another_group_has_its_profile_and_its_groups_packages(extras):
+    container = compose_document(extras.inventory)["services"]["spare"]
+    assert container["profiles"] == ["extras", "all"]
+    assert container["build"]["args"] == {"SERVICE": "spare", "GROUP": "extras"}
+
+
+def test_status_shows_the_memory_of_each_container(docker, tmp_path):
+    stack = ComposeStack()
+    running = {"Status": "running", "ExitCode": 0, "Health": {"Status": "healthy"}}
+    (tmp_path / "states.json").write_text(json.dumps([_described("partner_bank", running)]))
+    docker(
+        f"""case "$*" in
+        "compose ps"*) echo 1234 ;;
+        inspect*) cat {tmp_path}/states.json ;;
+        stats*) echo "{stack.project}-partner_bank-1 85.5MiB / 256MiB" ;;
+        esac"""
+    )
+    assert stack.status() == [Row("partner_bank", "running", int(85.5 * 2**20), "healthy")]

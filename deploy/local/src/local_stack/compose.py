@@ -83,6 +83,11 @@ def host_name(service: str) -> str:
     return service.replace("_", "-")
 
 
+def target_of(service: Service) -> str:
+    """Where Prometheus asks a service, host:port."""
+    return f"{host_name(service.name)}:{service.port}"
+
+
 def _url(service: str, port: int, instance: int) -> str:
     del instance
     return f"http://{host_name(service)}:{port}"

@@ -1,5 +1,6 @@
 """The stack under a Docker engine: docker-compose.yml, driven with the same commands."""
 
+import json
 import os
 import shlex
 import shutil
@@ -11,7 +12,13 @@ from typing import Any
 import yaml
 
 from local_stack import container_states, discovery, readiness
-from local_stack.compose import ADMIN_URLS, COMPOSE_FILE, compose_document, compose_place
+from local_stack.compose import (
+    ADMIN_URLS,
+    COMPOSE_FILE,
+    compose_document,
+    compose_place,
+    target_of,
+)
 from local_stack.credentials import Credentials
 from local_stack.discovery import RunningStack
 from local_stack.environment import Environments
@@ -98,6 +105,11 @@ class ComposeStack:
         )
 
     @property
+    def _targets(self) -> Path:
+        """Where Prometheus reads what it asks beside the core."""
+        return self.layout.root / "targets"
+
+    @property
     def _core(self) -> list[str]:
         return [one.name for one in self.inventory.core]
 
@@ -110,8 +122,11 @@ class ComposeStack:
     def _replace(self, names: Sequence[str], *command: str) -> None:
         """Build and start services; with the whole core, all that has no profile or theirs."""
         stack = self.description(names)
-        self.layout.root.mkdir(parents=True, exist_ok=True)
+        self._targets.mkdir(parents=True, exist_ok=True)
         discovery.describe(self.layout, stack)
+        beside = [one for one in map(self.inventory.service, stack.urls) if one.group != CORE]
+        targets = json.dumps([{"targets": [target_of(one)]} for one in beside if not one.mock])
+        (self._targets / "started.json").write_text(targets)
         named = () if set(self._core) <= set(names) else names
         self._compose("build", *builders(named))
         self._start(*command, *named)
@@ -150,6 +165,7 @@ class ComposeStack:
         return {
             "COMPOSE_PROJECT_NAME": self.project,
             "SECRETS_FOLDER": str(self.layout.secrets),
+            "TARGETS_FOLDER": str(self._targets),
             "COMPOSE_PROFILES": ",".join(sorted(groups)) if started else ALL,
             ADMIN_URLS: Environments(self.inventory, compose_place(), instances).admin_urls(),
         }

@@ -8,8 +8,8 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from local_stack.compose import host_name
-from local_stack.inventory import CORE, Inventory, Service
+from local_stack.compose import target_of
+from local_stack.inventory import Inventory, Service
 from local_stack.layout import CHECKOUT
 from local_stack.topics import DEAD_LETTER_SUFFIX, load_topics
 
@@ -65,14 +65,8 @@ def _with_own_contracts() -> set[str]:
 
 
 def _targets(inventory: Inventory) -> dict[str, list[str]]:
-    """The core at fixed addresses; of other groups what has an address, so what has started."""
-    core = [one for one in inventory.ours if one.group == CORE]
-    others = [one for one in inventory.ours if one.group != CORE]
-    names = [f"- {{names: [{host_name(one.name)}], type: A, port: {one.port}}}" for one in others]
-    return {
-        "targets": [f"- {host_name(one.name)}:{one.port}" for one in core],
-        "started": ["dns_sd_configs:", *(f"  {line}" for line in names)] if names else [],
-    }
+    """The core; other groups are added when they start."""
+    return {"targets": [f"- {target_of(one)}" for one in inventory.core if not one.mock]}
 
 
 def _document(inventory: Inventory) -> str:

@@ -154,7 +154,7 @@ class Processes:
         settings["rule_files"] = [str(self.pace.rules / "*.rules.yml")]
         for job in settings["scrape_configs"]:
             job["static_configs"] = self._targets(job["job_name"])
-            for field in ("relabel_configs", "dns_sd_configs"):
+            for field in ("relabel_configs", "file_sd_configs"):
                 job.pop(field, None)
             if "authorization" in job:
                 job["authorization"]["credentials_file"] = str(self._secret(SCRAPER))
