@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from resource import getpagesize
 
 from local_stack.inventory import CORE, Inventory
 
 CORE_LIMIT_BYTES = 1024**3
 """For all Python processes of the core: a laptop with 8 GB runs them with what shows them."""
+_KIB = 1024
 _MIB = 1024**2
 _BESIDE = "infrastructure"
 
@@ -24,11 +24,15 @@ class Row:
 
 
 def resident_bytes(pid: int) -> int:
-    """What a process holds in memory; 0 where it has ended. Source: proc(5), statm."""
+    """What a process holds in memory, its part of shared pages; 0 where it has ended.
+
+    Only so can processes be added up: libraries lie in memory once. Source: proc(5), Pss.
+    """
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * getpagesize()
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
         return 0
+    return sum(int(line.split()[1]) * _KIB for line in lines if line.startswith("Pss:"))
 
 
 def lines(rows: Iterable[Row], inventory: Inventory) -> list[str]:
