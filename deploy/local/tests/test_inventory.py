@@ -54,6 +54,7 @@ def manifest_of(checkout, name, text):
         pytest.param(
             "otp.challenge-requested", "otp.asked", "no service emits otp.asked", id="read"
         ),
+        pytest.param("otp.challenged", "risk.assessed", "is that of risk", id="emitted twice"),
         pytest.param("retention_hours = 720", "retention_hours = 0", "greater than 0", id="kept"),
         pytest.param("port = 3012", "port =", "Invalid value", id="no TOML"),
     ],

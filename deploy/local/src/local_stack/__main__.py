@@ -213,7 +213,7 @@ def _prepare(options: argparse.Namespace) -> None:
     inventory, credentials = load_inventory(), Credentials(options.secrets)
     prepare_database(options.postgres, credentials, inventory, print)
     databases.migrate(options.postgres, credentials, inventory.with_database)
-    prepare_broker(options.kafka, print)
+    prepare_broker(options.kafka, inventory, print)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ from local_stack.credentials import (
 )
 from local_stack.errors import StackError
 from local_stack.inventory import Service
-from local_stack.layout import CHECKOUT
 from local_stack.settings import user_settings
 
 DATABASE = "countersign"
@@ -108,12 +107,13 @@ def migrate(address: str, credentials: Credentials, services: Iterable[Service])
     Raises StackError with the end of the output of the first one that fails.
     """
     with ThreadPoolExecutor(max_workers=2) as pool:
-        for _ in pool.map(lambda one: _migrate(address, credentials, one.name), services):
+        for _ in pool.map(lambda one: _migrate(address, credentials, one), services):
             pass
 
 
-def _migrate(address: str, credentials: Credentials, service: str) -> None:
-    folders = [part for folder in _folders(service) for part in ("--folder", str(folder))]
+def _migrate(address: str, credentials: Credentials, migrated: Service) -> None:
+    service = migrated.name
+    folders = [part for folder in _folders(migrated.home) for part in ("--folder", str(folder))]
     done = subprocess.run(
         [sys.executable, "-m", "service_runtime.migrations", "--schema", service, *folders],
         check=False,
@@ -130,9 +130,8 @@ def _migrate(address: str, credentials: Credentials, service: str) -> None:
         raise StackError(f"migrations of {service} failed: {(done.stdout + done.stderr)[-2000:]}")
 
 
-def _folders(service: str) -> list[Path]:
+def _folders(home: Path) -> list[Path]:
     """Where a service's SQL files are: its migrations, in development its seeds too."""
-    home = CHECKOUT / "services" / service
     names = ["migrations", "development"] if _in_development() else ["migrations"]
     return [home / name for name in names if (home / name).exists() or name == "migrations"]
 

@@ -30,11 +30,13 @@ ALL = "all"
 class Service:
     """One process and everything that it is started with.
 
-    `environment` holds templates, `options` the settings that are left to the user.
+    `environment` holds templates, `options` the settings that are left to the user. `home` is the
+    folder of its manifest.
     """
 
     name: str
     module: str
+    home: Path
     port: int
     group: str
     needs: tuple[str, ...]
@@ -74,6 +76,8 @@ class Inventory:
     made: Mapping[str, str]
     emits: Mapping[str, Mapping[str, Emitted]]
     reads: Mapping[str, tuple[str, ...]]
+    topic_defaults: Mapping[str, Any]
+    dead_letter: Mapping[str, Any]
 
     def service(self, name: str) -> Service:
         """Find a service. Raises StackError, listing the names there are."""
@@ -144,9 +148,9 @@ def load_inventory(checkout: Path = CHECKOUT) -> Inventory:
     common = {name: _settings(share) for name, share in shares.items()}
     services = sorted(
         (
-            _service(name, module, fields, manifest, common)
+            _service(checkout / "services" / package, process, manifest, common)
             for package, manifest in manifests.items()
-            for name, module, fields in manifest.processes_of(package)
+            for process in manifest.processes_of(package)
         ),
         key=lambda one: (one.mock, one.port),
     )
@@ -161,6 +165,8 @@ def load_inventory(checkout: Path = CHECKOUT) -> Inventory:
         made={one.secret: one.made for _, _, one in said if one.secret and one.made},
         emits={package: one.emits for package, one in manifests.items()},
         reads=_reads(manifests),
+        topic_defaults=shared["topics"],
+        dead_letter=shared["dead_letter"],
     )
     _check_ports(inventory)
     _check_settings(inventory, said)
@@ -176,12 +182,12 @@ def _settings(fields: Mapping[str, Any]) -> dict[str, Setting]:
 
 
 def _service(
-    name: str,
-    module: str,
-    fields: ProcessFields,
+    home: Path,
+    process: tuple[str, str, ProcessFields],
     manifest: Manifest,
     common: Mapping[str, Mapping[str, Setting]],
 ) -> Service:
+    name, module, fields = process
     shares = ["all", *manifest.needs, *(() if manifest.mock else ("callers",))]
     shares += ["scopes"] if manifest.scopes else []
     settings = {key: one for share in shares for key, one in common[share].items()}
@@ -189,6 +195,7 @@ def _service(
     return Service(
         name=name,
         module=module,
+        home=home,
         port=fields.port,
         group=manifest.group,
         needs=manifest.needs,
@@ -202,7 +209,12 @@ def _service(
 
 def _reads(manifests: Mapping[str, Manifest]) -> dict[str, tuple[str, ...]]:
     """Each package's topics, in the order in which they are emitted. Refuses an unknown one."""
-    known = [topic for one in manifests.values() for topic in one.emits]
+    owners: dict[str, str] = {}
+    for package, one in manifests.items():
+        for topic in one.emits:
+            if owners.setdefault(topic, package) != package:
+                raise StackError(f"{_path(package)}: emits: {topic} is that of {owners[topic]}")
+    known = list(owners)
     for package, one in manifests.items():
         for topic in one.reads:
             if topic.removeprefix("!") not in {*known, "*"}:

@@ -6,7 +6,7 @@ from local_stack import databases
 from local_stack.credentials import Credentials
 from local_stack.inventory import Inventory
 from local_stack.ports import is_listening
-from local_stack.topics import apply_topics_now, load_topics
+from local_stack.topics import apply_topics_now, topics_of
 from local_stack.waiting import wait_until
 
 READY_WITHIN_S = 60
@@ -25,9 +25,9 @@ def prepare_database(
     tell(f"postgres is ready at {postgres}")
 
 
-def prepare_broker(kafka: str, tell: Callable[[str], None]) -> None:
+def prepare_broker(kafka: str, inventory: Inventory, tell: Callable[[str], None]) -> None:
     """Wait for Kafka (host:port) and make topics. Repeatable."""
-    topics = load_topics()
+    topics = topics_of(inventory)
     apply_topics_now(kafka, topics, within_s=READY_WITHIN_S)
     tell(f"kafka is ready at {kafka} with {len(topics)} topics")
 

@@ -232,7 +232,7 @@ class Stack:
         wait_for_port("redis", self.ports.redis)
         self.tell(f"redis is ready at 127.0.0.1:{self.ports.redis}")
         wait_for_port("kafka", self.ports.kafka)
-        prepare_broker(self.kafka, self.tell)
+        prepare_broker(self.kafka, self.inventory, self.tell)
         discovery.describe(self.layout, self.description())
 
     def _wait_for(self, services: Iterable[Service]) -> None:

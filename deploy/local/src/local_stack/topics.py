@@ -4,17 +4,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import yaml
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
 from local_stack.errors import StackError
-from local_stack.inventory import SHARED, Inventory, load_inventory
-from local_stack.layout import CHECKOUT
+from local_stack.inventory import Inventory, load_inventory
 from local_stack.manifests import Emitted
 from local_stack.waiting import Deadline
 
@@ -38,23 +35,21 @@ class Topic:
     settings: Mapping[str, str]
 
 
-def load_topics(place: str = "local", checkout: Path = CHECKOUT) -> tuple[Topic, ...]:
-    """Every topic, dead letters included, for `local` or `production`.
+def load_topics(place: str = "local") -> tuple[Topic, ...]:
+    """Every topic of this checkout, dead letters included, for `local` or `production`."""
+    return topics_of(load_inventory(), place)
 
-    Raises StackError, naming the file, the topic and the field that is wrong.
-    """
-    inventory = load_inventory(checkout)
-    shared = yaml.safe_load((checkout / SHARED).read_text())
+
+def topics_of(inventory: Inventory, place: str = "local") -> tuple[Topic, ...]:
+    """Every topic that a service emits, and its twin for dead letters."""
     topics: list[Topic] = []
     for package, emits in inventory.emits.items():
         for name, emitted in emits.items():
-            if name in {topic.name for topic in topics}:
-                raise StackError(f"services/{package}/service.toml: {name}: is emitted twice")
-            fields = shared["topics"] | _fields(package, name, emitted, inventory)
+            fields = {**inventory.topic_defaults, **_fields(package, name, emitted, inventory)}
             topics.append(_topic(fields, place))
             if emitted.dead_letters:
                 twin = {"name": name + DEAD_LETTER_SUFFIX, "owner": "any"}
-                topics.append(_topic({**fields, **shared["dead_letter"], **twin}, place))
+                topics.append(_topic({**fields, **inventory.dead_letter, **twin}, place))
     return tuple(topics)
 
 
