@@ -33,6 +33,8 @@ class OfacSettings(MockSettings):
     """Settings of the sanctions screening mock."""
 
     port: int = Field(default=3021, ge=1, le=65535)
+    sanctions_manifest: Path = Path(__file__).parent / "ofac/manifest.json"
+    """The manifest of the sanctions list: its version, file and checksum."""
 
 
 class KycSettings(MockSettings):

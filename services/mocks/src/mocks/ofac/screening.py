@@ -1,24 +1,28 @@
-"""Who is on the list. Pure: the same party gives the same result."""
+"""Screening of parties against a sanctions list. Pure."""
 
 from typing import Annotated, TypedDict
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from mocks.bodies import MAX_ITEMS, Body
 
-LIST_VERSION = "2026-11-01"
 CERTAIN = 100
-SANCTIONED_ACCOUNT = "payee-sanctioned"
-SANCTIONED_NAMES = frozenset({"sanctioned person", "sanctioned trading company"})
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
+class SanctionsList(BaseModel):
+    """The content of a list: accounts, and names in lower case with single spaces."""
+
+    accounts: frozenset[str]
+    names: frozenset[str]
+
+
 class Party(Body):
-    """Someone to be screened, by account or by name."""
+    """A party to screen, by account or by name."""
 
     id: Text
-    """The caller's own name for this question; comes back with the result."""
+    """The caller's id of this request; the result has it, too."""
     account_id: Text | None = None
     name: Text | None = None
 
@@ -30,30 +34,30 @@ class Party(Body):
 
 
 class Parties(Body):
-    """Several to be screened at once."""
+    """Several parties."""
 
     parties: Annotated[list[Party], Field(min_length=1, max_length=MAX_ITEMS)]
 
 
 class Result(TypedDict):
-    """What the list says of one party."""
+    """The result for one party."""
 
     id: str
     hit: bool
     match_score: int
-    """0 no likeness … 100 certain."""
+    """0 no similarity … 100 certain."""
 
 
-def screen(party: Party) -> Result:
-    """Look a party up."""
-    listed = _account_listed(party.account_id) or _name_listed(party.name)
+def screen(party: Party, sanctions: SanctionsList) -> Result:
+    """Return the result of a party."""
+    listed = _has_account(sanctions, party.account_id) or _has_name(sanctions, party.name)
     return {"id": party.id, "hit": listed, "match_score": CERTAIN if listed else 0}
 
 
-def _account_listed(account_id: str | None) -> bool:
-    # A bank's prefix stands in front of its payees: `north-payee-sanctioned` is the same person.
-    return account_id is not None and f"-{account_id}".endswith(f"-{SANCTIONED_ACCOUNT}")
+def _has_account(sanctions: SanctionsList, account_id: str | None) -> bool:
+    # Payees have their bank's prefix: `north-payee-sanctioned` is the same person.
+    return any(f"-{account_id}".endswith(f"-{account}") for account in sanctions.accounts)
 
 
-def _name_listed(name: str | None) -> bool:
-    return name is not None and " ".join(name.casefold().split()) in SANCTIONED_NAMES
+def _has_name(sanctions: SanctionsList, name: str | None) -> bool:
+    return name is not None and " ".join(name.casefold().split()) in sanctions.names

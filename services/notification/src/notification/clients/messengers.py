@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
@@ -11,6 +10,8 @@ from notification.domain import Attempt, Kind, Message
 from payment_schemas.ids import DeliveryId
 from service_runtime import metrics, tracing
 from service_runtime.breaker import Breaker
+from service_runtime.compute import Bounds, Executor
+from service_runtime.errors import Unavailable
 
 Attempts = Mapping[DeliveryId, Attempt]
 
@@ -37,7 +38,8 @@ class ThreadedMessenger:
     def __init__(self, name: str, send: Callable[[Message], Attempt], threads: int) -> None:
         self._name = name
         self._send = send
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        # One slice of messages is sent while the next one waits.
+        self._threads = Executor(name, Bounds(threads, queue=threads, deadline_s=DEADLINE_S))
         self._breaker = Breaker()
         metrics.gauge(
             f"breaker_state_{name}",
@@ -46,10 +48,11 @@ class ThreadedMessenger:
         )
 
     async def __aenter__(self) -> Self:
+        await self._threads.__aenter__()
         return self
 
-    async def __aexit__(self, *_error: object) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+    async def __aexit__(self, *error: object) -> None:
+        await self._threads.__aexit__(*error)
 
     @property
     def is_open(self) -> bool:
@@ -66,12 +69,11 @@ class ThreadedMessenger:
         ok: bool | None = None
         try:
             with tracing.use_span(message.delivery_id), tracing.calling(f"POST {self._name}"):
-                async with asyncio.timeout(DEADLINE_S):
-                    attempt = await loop.run_in_executor(self._threads, self._send, message)
+                attempt = await self._threads.run(self._send, message)
             ok = attempt.kind is not Kind.NOT_TAKEN
-        except TimeoutError:
+        except (TimeoutError, Unavailable) as error:
             ok = False
-            return Attempt(Kind.NOT_TAKEN, "TimeoutError")
+            return Attempt(Kind.NOT_TAKEN, type(error).__name__)
         finally:
             self._breaker.ended(loop.time(), ok=ok)
         return attempt
