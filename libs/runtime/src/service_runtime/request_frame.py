@@ -90,8 +90,8 @@ class RequestMiddleware:
 
     async def _framed(self, scope: Scope, receive: Receive, framed: "_Framed") -> None:
         # Refused where it is read: a route that looks at the content type first answers 415.
-        too_large = self._declared_length(scope) > self._policy.max_body_bytes
-        bounded = _Bounded(receive, self._policy.max_body_bytes, refuses=too_large)
+        bounded = BoundedBody(receive, self._declared_length(scope), self._policy.max_body_bytes)
+        scope["state"]["body"] = bounded
         try:
             self._guard_pages(scope)
             await self._app(scope, bounded, framed)
@@ -191,19 +191,24 @@ def _template(scope: Scope) -> str:
     return "/".join(parts)
 
 
-class _Bounded:
-    """A receive channel that refuses a body which is too long, or turns out to be."""
+class BoundedBody:
+    """A receive channel that refuses a body which is declared, or turns out, to be too large."""
 
-    def __init__(self, receive: Receive, limit: int, *, refuses: bool) -> None:
+    def __init__(self, receive: Receive, declared: int, limit: int) -> None:
         self._receive = receive
-        self._left = limit
-        self._refuses = refuses
+        self._declared = declared
+        self._limit = limit
+        self._received = 0
+
+    def allow(self, limit: int) -> None:
+        """Replace the service's limit: for a route that streams its body."""
+        self._limit = limit
 
     async def __call__(self) -> Message:
-        if self._refuses:
+        if self._declared > self._limit:
             raise HTTPException(413, "Body too large")
         message = await self._receive()
-        self._left -= len(message.get("body", b""))
-        if self._left < 0:
+        self._received += len(message.get("body", b""))
+        if self._received > self._limit:
             raise HTTPException(413, "Body too large")
         return message
