@@ -122,9 +122,8 @@ def build_risk(parts: Parts, outside: Outside):
     policy = risk_policy()
     later = partial(delay_s, clock=parts.clock, first_s=FIRST_RETRY_S, most_s=LATEST_RETRY_S)
     assessor = risk.Assessor(policy, later)
-    learn = partial(risk.on_payment_confirmed, window=policy.velocity_window)
     handlers = [
-        Handler(PaymentConfirmed, learn, MemoryAssessments),
+        Handler(PaymentConfirmed, risk.on_payment_confirmed, MemoryAssessments),
         Handler(
             AssessmentRequested,
             partial(risk.on_assessment_requested, assessor=assessor),

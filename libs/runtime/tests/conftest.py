@@ -21,6 +21,7 @@ from testkit.memory import MemoryBroker, MemoryDatabase, MemorySource, SteadyClo
 from testkit.probe import Count, MemoryTally, Numbered
 
 SQL = Path(__file__).parent / "sql"
+TABLES = "inbox, outbox, dead_letter, cursor, http_reply, tally, task"
 
 
 def record_with(number, event=Numbered, event_id=None, lane="a", **headers):
@@ -120,7 +121,7 @@ def probe_settings(infrastructure, probe_database, tmp_path_factory) -> ServiceS
 async def postgres(probe_settings, probe_database):
     """The service's own pool, on empty tables."""
     with psycopg.connect(probe_database.owner_dsn, autocommit=True) as owner:
-        owner.execute("truncate inbox, outbox, dead_letter, tally, task restart identity")
+        owner.execute(f"truncate {TABLES} restart identity")
     async with PostgresDatabase(probe_settings, "probe.0") as database:
         yield database
 

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from service_runtime import retention
 from service_runtime.messages import ProducerRecord, Record
 from service_runtime.outbox import BUNDLE_RECORDS, LARGE_BYTES
 from service_runtime.ports import DeadLetter
@@ -200,15 +201,16 @@ async def test_the_database_says_whether_it_can_be_reached(postgres, probe_setti
 
 
 @pytest.mark.stack
-async def test_only_ids_that_are_older_than_any_record_are_forgotten(postgres, rows, monkeypatch):
-    monkeypatch.setattr("service_runtime.inbox.FORGET_ROWS", 2)
-    monkeypatch.setattr("service_runtime.postgres.FORGET_ROWS", 2)
+async def test_only_rows_that_are_older_than_their_table_keeps_them_are_purged(
+    postgres, rows, monkeypatch
+):
+    monkeypatch.setattr(retention, "SLICE_ROWS", 2)
     async with postgres.transaction() as tx:
         await tx.claim_inbox("probe", IDS)
     aged = "update inbox set handled_at = now() - interval '98 days' where event_id = any(%s)"
     rows(aged, IDS[:3])
 
-    await postgres.forget_handled()
+    assert await retention.purge(postgres, retention.INBOX) == 3
 
     async with postgres.transaction() as tx:
         assert await tx.claim_inbox("probe", IDS) == set(IDS[:3])

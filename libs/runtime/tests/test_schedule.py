@@ -1,44 +1,55 @@
-"""What is done by the clock is done again and again, and an outage costs one time only."""
+"""A loop takes its steps again and again; a fault ends one step, never the process."""
 
 import asyncio
 
 import pytest
 
 from service_runtime.errors import Unavailable
-from service_runtime.schedule import Schedule
+from service_runtime.schedule import repeat
+from service_runtime.service import Service
+from service_runtime.settings import HttpSettings
+from testkit.events import NOON
+from testkit.memory import SteadyClock
 
 
-async def ran(faults, times):
-    """Run a schedule whose first times fail with these faults; return how often it acted."""
-    acted, stopping = [], asyncio.Event()
+async def repeated(faults, steps, wait_s=0.0):
+    """Take steps whose first ones fail with these faults; return how many were taken."""
+    taken, stopping = [], asyncio.Event()
 
-    async def act():
-        acted.append(len(acted))
-        if len(acted) == times:
+    async def step():
+        taken.append(len(taken))
+        if len(taken) == steps:
             stopping.set()
         if faults:
             raise faults.pop(0)
+        return wait_s
 
     async with asyncio.timeout(5):
-        await Schedule("test", 0.01, act).run(stopping)
-    return len(acted)
+        await repeat("test", step, SteadyClock(NOON), stopping)
+    return len(taken)
 
 
-async def test_an_outage_is_waited_out_until_the_next_time():
-    assert await ran([Unavailable("bank"), OSError()], 4) == 4
+@pytest.mark.parametrize("faults", [[Unavailable("bank"), OSError()], [KeyError("x")]])
+async def test_a_fault_ends_one_step_and_the_next_one_is_taken(faults):
+    assert await repeated(faults, 4) == 4
 
 
-async def test_a_fault_of_ours_is_not_passed_over_in_silence():
-    with pytest.raises(KeyError):
-        await ran([KeyError("x")], 4)
+async def test_a_stop_ends_the_wait_between_two_steps():
+    assert await repeated([], 1, wait_s=60) == 1
 
 
-async def test_a_stop_before_the_first_time_does_nothing():
-    acted, stopping = [], asyncio.Event()
+async def test_what_is_done_at_an_interval_is_first_done_after_one():
+    service = Service("probe", HttpSettings(port=1, profile="dev"))
+    done, begin_s = asyncio.Event(), asyncio.get_running_loop().time()
 
     async def act():
-        acted.append(1)
+        stopping.set()
+        done.set()
 
-    stopping.set()
-    await Schedule("test", 60, act).run(stopping)
-    assert acted == []
+    service.every("test", 0.05, act)
+    (loop,) = service.process().loops
+    stopping = asyncio.Event()
+    async with asyncio.timeout(5):
+        await loop(stopping)
+    assert done.is_set()
+    assert asyncio.get_running_loop().time() - begin_s >= 0.05

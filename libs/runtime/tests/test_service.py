@@ -86,5 +86,12 @@ def test_a_database_alone_demands_no_broker(bare, monkeypatch, tmp_path):
     monkeypatch.setenv("DATABASE_URL", "postgresql://one@localhost:1/one")
     monkeypatch.setenv("DATABASE_PASSWORD_FILE", str(tmp_path / "password"))
     service = Service("keeper", load(DatabaseSettings))
-    assert service.process().resources == []
-    assert service.process().resources == [service.database]
+    database = service.database
+    assert service.process().resources == [database]
+
+
+def test_a_part_that_is_first_used_after_the_wiring_is_refused(bare):
+    service = Service("greeter", bare)
+    service.process()
+    with pytest.raises(RuntimeError, match="opens nothing more"):
+        service.use(None)

@@ -135,7 +135,8 @@ async def test_timelines_are_shown_in_pages(audit):
     assert answer.json() == {
         "timelines": [
             {"payment_id": str(UUID(int=2)), "events": ["PAYMENT_REQUESTED"], "versions": [1]}
-        ]
+        ],
+        "next": str(UUID(int=2)),
     }
 
 

@@ -79,7 +79,7 @@ async def test_another_payments_entries_are_not_shown(log):
 async def test_an_action_without_a_payment_is_kept_and_stands_in_no_timeline(log):
     await log.append([entry(AuditRecorded)])
 
-    assert await log.timelines(None, 500) == []
+    assert await log.timelines(UUID(int=0), 500) == []
 
 
 async def test_timelines_come_in_pages_by_payment(log):
@@ -87,7 +87,7 @@ async def test_timelines_come_in_pages_by_payment(log):
     for payment in payments:
         await log.append([entry(AssessmentRequested, payment), entry(RiskAssessed, payment, 1)])
 
-    pages = [await log.timelines(None, 2)]
+    pages = [await log.timelines(UUID(int=0), 2)]
     while pages[-1]:
         pages.append(await log.timelines(pages[-1][-1].payment_id, 2))
 

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from confirm.routes import routes
+from service_runtime.http_unit import HttpUnitOfWork
 from service_runtime.web import Credentials, create_app
 
 pytestmark = pytest.mark.stack
@@ -34,7 +35,8 @@ async def world(postgres_world):
 @pytest.fixture
 async def http(world):
     app = create_app("confirm", {}, world.clock)
-    app.include_router(routes(world.database, CREDENTIALS, {"USD", "EUR", "JPY"}))
+    requests = HttpUnitOfWork(world.unit, "confirm", world.clock)
+    app.include_router(routes(world.database, requests, CREDENTIALS, {"USD", "EUR", "JPY"}))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://confirm") as client:
         yield client

@@ -37,9 +37,8 @@ class Risk:
         assessor = Assessor(build.policy, float)
         unit = UnitOfWork(self.database, Relay(self.database, self.broker), "risk", clock)
         asked = partial(on_assessment_requested, assessor=assessor)
-        learned = partial(on_payment_confirmed, window=build.policy.velocity_window)
         handlers = [
-            Handler(PaymentConfirmed, learned, MemoryAssessments),
+            Handler(PaymentConfirmed, on_payment_confirmed, MemoryAssessments),
             Handler(AssessmentRequested, asked, MemoryAssessments, look_ups.for_requests),
         ]
         self.source = MemorySource(self.broker, [one.event.topic for one in handlers])

@@ -88,8 +88,7 @@ class Questions(RuleBasedStateMachine):
             confirmed_at=self.paid.get(success, self.clock.now()),
         )
         self.paid[success] = event.confirmed_at
-        learn = partial(on_payment_confirmed, window=WINDOW)
-        self.transact(learn, Batch(self.items([event, event]), self.clock.now()))
+        self.transact(on_payment_confirmed, Batch(self.items([event, event]), self.clock.now()))
 
     @rule(asked=st.lists(requests, min_size=1, max_size=5))
     def ask(self, asked):

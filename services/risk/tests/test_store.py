@@ -1,5 +1,6 @@
 """One suite for the memory twin and for PostgreSQL."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -7,8 +8,11 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from risk.app import recent_payments
 from risk.domain import Assessed, Expired, History, Waiting, assess
 from risk.store import Learned, Window
+from service_runtime.clock import SystemClock
+from service_runtime.retention import purge
 
 SEED = Path(__file__).parents[1] / "development" / "0001_seed.sql"
 MINUTE = timedelta(minutes=1)
@@ -105,12 +109,14 @@ async def test_counting_stops_at_what_the_policy_tells_apart(backend, build, lea
     assert (await history_of(backend, build.question(), window)).recent_payments == 6
 
 
-async def test_forgetting_takes_old_payments_and_keeps_payees(backend, build, learned, window):
-    await learn(backend, learned("old", confirmed_at=build.now - 11 * MINUTE), learned("new"))
-    async with backend.database.transaction() as tx:
-        await backend.store(tx).forget(build.now - 10 * MINUTE)
+@pytest.mark.stack
+async def test_old_payments_are_purged_and_payees_stay(real, build, learned):
+    await learn(real, learned("old", confirmed_at=build.now - 11 * MINUTE), learned("new"))
+    since_build = SystemClock().now() - build.now + 10 * MINUTE
+    kept = replace(recent_payments(build.policy), keep=since_build)
+    assert await purge(real.database, kept) == 1
     everything = Window(build.now - 60 * MINUTE, 6)
-    assert await history_of(backend, build.question(), everything) == History(True, False, 1)
+    assert await history_of(real, build.question(), everything) == History(True, False, 1)
 
 
 async def test_a_payment_has_one_assessment(backend, build):

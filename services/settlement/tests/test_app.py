@@ -73,12 +73,6 @@ async def test_a_bad_setting_stops_the_start_and_is_named(environment, monkeypat
     assert name in capsys.readouterr().err
 
 
-async def test_one_instance_alone_reads_statements_by_the_clock(environment, monkeypatch):
-    first = len(build(load(Settings)).loops)
-    monkeypatch.setenv("INSTANCE", "1")
-    assert len(build(load(Settings)).loops) == first - 2
-
-
 async def test_a_partners_profile_says_what_differs_there(environment, monkeypatch):
     profile = {"idempotent": False, "in_flight_s": 90, "enquiry_first_s": 5, "concurrency": 1}
     monkeypatch.setenv("PARTNER_PROFILES", json.dumps({"north-bank": profile}))

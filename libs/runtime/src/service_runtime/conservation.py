@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, LiteralString
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -18,6 +18,11 @@ MOST_RECORDS = 1000
 MOST_IDS = 10_000
 """Ids of the inbox on one page."""
 FIRST = UUID(int=0)
+# Ten thousand ids travel as text and become no objects on the way: COPY takes a third of the time.
+_HANDLED: LiteralString = """
+    select event_id from inbox
+    where consumer = %(consumer)s and event_id > %(after)s and handled_at < %(before)s
+    order by event_id limit %(limit)s"""
 
 
 class RecordRef(BaseModel):
@@ -66,7 +71,10 @@ def routes(
         limit: Annotated[int, Query(ge=1, le=MOST_IDS)] = MOST_IDS,
     ) -> Response:
         """Return event ids behind `after` that were handled before a moment, in their order."""
-        async with database.transaction() as tx:
-            return JsonResponse({"ids": await tx.handled(consumer, before, after, limit)})
+        async with database.transaction(pipelined=False) as tx:
+            found = tx.copy_out(
+                _HANDLED, consumer=consumer, before=before, after=after, limit=limit
+            )
+            return JsonResponse({"ids": [event_id async for (event_id,) in found]})
 
     return router

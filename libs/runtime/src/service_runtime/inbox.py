@@ -1,7 +1,6 @@
 """The inbox: which events a consumer has handled, in the transaction of their effect."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -28,11 +27,6 @@ def _dead_letter_row(letter: DeadLetter) -> dict[str, object]:
     }
 
 
-REMEMBERED_DAYS = 97
-"""Longer than any record can come again: dead letters are kept for 90 days."""
-FORGET_ROWS = 5000
-
-
 class PostgresInbox:
     """Inbox and dead letters within one transaction."""
 
@@ -51,16 +45,6 @@ class PostgresInbox:
             (consumer, ids),
         )
         return {row["event_id"] for row in await cursor.fetchall()}
-
-    async def forget_handled(self) -> int:
-        """Delete a slice of the ids that are older than any record; return how many it had."""
-        cursor = await self.connection.execute(
-            """delete from inbox where ctid = any(array(
-                   select ctid from inbox where handled_at < now() - make_interval(days => %s)
-                   limit %s)) returning event_id""",
-            (REMEMBERED_DAYS, FORGET_ROWS),
-        )
-        return len(await cursor.fetchall())
 
     async def record_dead_letters(
         self, consumer: str, letters: Sequence[DeadLetter]
@@ -103,13 +87,3 @@ class PostgresInbox:
             (orjson.dumps(records).decode(), consumer),
         )
         return await cursor.fetchall()
-
-    async def handled(self, consumer: str, before: datetime, after: UUID, limit: int) -> list[UUID]:
-        """Return the ids behind `after` that the consumer had handled by then, in their order."""
-        cursor = await self.connection.execute(
-            """select event_id from inbox
-               where consumer = %s and event_id > %s and handled_at < %s
-               order by event_id limit %s""",
-            (consumer, after, before, limit),
-        )
-        return [row["event_id"] for row in await cursor.fetchall()]

@@ -1,31 +1,51 @@
 """Applies SQL files once each, in the order of their names, as the owner of a schema.
 
-`{service}` in a file stands for the service's role, which has the schema's name.
+`{service}` in a file stands for the service's role, which has the schema's name. A file is one
+transaction. A file that begins with `-- outside a transaction` is one statement outside of one,
+`create index concurrently if not exists`, which blocks no writer: an index that an interruption has
+left invalid is dropped and built again. No statement waits longer than three seconds for a lock,
+behind which every later query of the table would wait, too; the migration is tried again.
 """
 
 import argparse
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
 OWN = Path(__file__).parent / "sql"
+OUTSIDE = "-- outside a transaction"
+LOCK_TIMEOUT = "3s"
+TRIES = 15
+BETWEEN_TRIES_S = 1.0
 
 
 def migrate(conninfo: str, schema: str, folders: Sequence[Path]) -> list[str]:
-    """Apply what is new of the runtime's and the service's files; return their names."""
-    with psycopg.connect(conninfo, connect_timeout=5) as connection:
+    """Apply what is new of the runtime's and the service's files; return their names.
+
+    Raises LockNotAvailable where a lock is held for longer than a minute.
+    """
+    applied: list[str] = []
+    with psycopg.connect(conninfo, connect_timeout=5, autocommit=True) as connection:
+        role = sql.Identifier(schema).as_string(connection)
+        connection.execute("select set_config('search_path', %s, false)", (role,))
+        connection.execute("select set_config('lock_timeout', %s, false)", (LOCK_TIMEOUT,))
         # Two set-ups at once wait for each other instead of racing for the same table.
-        connection.execute("select pg_advisory_xact_lock(hashtext(%s))", (schema,))
-        connection.execute(sql.SQL("set local search_path to {}").format(sql.Identifier(schema)))
+        _insist(lambda: connection.execute("select pg_advisory_lock(hashtext(%s))", (schema,)))
         connection.execute(
             "create table if not exists schema_migration"
             " (name text primary key, applied_at timestamptz not null default now())"
         )
         known = {row[0] for row in connection.execute("select name from schema_migration")}
-        return [name for name, text in _files(folders) if _apply(connection, known, name, text)]
+        for name, text in _files(folders):
+            if name not in known:
+                _insist(partial(_apply, connection, name, text.replace("{service}", role)))
+                applied.append(name)
+    return applied
 
 
 def _files(folders: Sequence[Path]) -> Iterator[tuple[str, str]]:
@@ -34,14 +54,38 @@ def _files(folders: Sequence[Path]) -> Iterator[tuple[str, str]]:
             yield f"{folder.name}/{path.name}", path.read_text(encoding="utf-8")
 
 
-def _apply(connection: psycopg.Connection, known: set[str], name: str, text: str) -> bool:
-    if name in known:
-        return False
-    schema = connection.execute("select current_schema()").fetchone()
-    role = sql.Identifier(schema[0] if schema else "").as_string(connection)
-    connection.execute(text.replace("{service}", role).encode())
-    connection.execute("insert into schema_migration (name) values (%s)", (name,))
-    return True
+def _apply(connection: psycopg.Connection, name: str, text: str) -> None:
+    note = "insert into schema_migration (name) values (%s)"
+    if text.startswith(OUTSIDE):
+        _drop_invalid_indexes(connection)
+        connection.execute(text.encode())
+        connection.execute(note, (name,))
+        return
+    with connection.transaction():
+        connection.execute(text.encode())
+        connection.execute(note, (name,))
+
+
+def _drop_invalid_indexes(connection: psycopg.Connection) -> None:
+    found = connection.execute(
+        """select relname from pg_index join pg_class on pg_class.oid = indexrelid
+           where not indisvalid and relnamespace = current_schema()::regnamespace"""
+    ).fetchall()
+    for (name,) in found:
+        drop = sql.SQL("drop index concurrently {}").format(sql.Identifier(name))
+        connection.execute(drop)
+
+
+def _insist(act: Callable[[], object]) -> None:
+    """Do it, again and again where a lock is held; raise LockNotAvailable at last."""
+    for _ in range(TRIES - 1):
+        try:
+            act()
+        except psycopg.errors.LockNotAvailable:
+            time.sleep(BETWEEN_TRIES_S)
+        else:
+            return
+    act()
 
 
 def main() -> None:

@@ -5,18 +5,19 @@ a row 93 (measured, 100 rows a transaction).
 """
 
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, LiteralString, Self
 
 import orjson
 import psycopg
+from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from service_runtime import metrics, tracing
-from service_runtime.inbox import FORGET_ROWS, PostgresInbox
+from service_runtime.inbox import PostgresInbox
 from service_runtime.logs import Log
 from service_runtime.outbox import CLAIM_S, PostgresOutbox
 from service_runtime.ports import OutboxRow
@@ -27,28 +28,33 @@ Connection = psycopg.AsyncConnection[DictRow]
 _log = Log("postgres")
 _left = metrics.counter("database_read_only", "Connections dropped: the server was read-only.")
 
-_OPTIONS = " ".join(
-    f"-c {setting}"
-    for setting in (
-        # A frozen process must not freeze the rest: who waits gives up, who holds is cut off.
-        "lock_timeout=3s",
-        "statement_timeout=10s",
-        "idle_in_transaction_session_timeout=10s",
-        # Every hot statement looks up a few keys. A plan that is made while a table is empty would
-        # scan it for ever; planning anew each time costs more than the look-up.
-        "plan_cache_mode=force_generic_plan",
-        "enable_seqscan=off",
-        "enable_hashjoin=off",
-        "enable_mergejoin=off",
-        "jit=off",
-    )
-)
-WHOLE_TABLES: tuple[LiteralString, ...] = (
-    "set local enable_seqscan = on",
-    "set local enable_hashjoin = on",
-    "set local enable_mergejoin = on",
-    "set local statement_timeout = '5min'",
-)
+QueryProfile = Mapping[str, str]
+"""Settings of PostgreSQL under which statements are planned and run."""
+
+_LIMITS: QueryProfile = {
+    # A frozen process must not freeze the rest: a waiter gives up, a holder is cut off.
+    "lock_timeout": "3s",
+    "statement_timeout": "10s",
+    "idle_in_transaction_session_timeout": "10s",
+    "jit": "off",
+}
+KEYED: QueryProfile = {
+    # Every hot statement looks up a few keys. A plan that is made while a table is empty would
+    # scan it forever; planning anew each time costs more than the look-up.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+"""For a pool whose statements look up rows by keys, as an event path's do."""
+PLANNED: QueryProfile = {
+    "plan_cache_mode": "auto",
+    "enable_seqscan": "on",
+    "enable_hashjoin": "on",
+    "enable_mergejoin": "on",
+}
+"""For a pool or a transaction with queries of any shape: the planner decides."""
+REPORT: QueryProfile = {**PLANNED, "statement_timeout": "5min"}
 """For a transaction that reads whole tables, as a nightly check does."""
 POOL_WAIT_S = 3.0
 RECONNECT_WITHIN_S = 5.0
@@ -84,6 +90,26 @@ class PostgresTransaction(PostgresInbox, PostgresOutbox):
         cursor = await self.connection.execute(statement, parameters)
         return await cursor.fetchall()
 
+    async def use(self, profile: QueryProfile) -> None:
+        """Run the statements that follow, up to the commit, under another profile."""
+        settings = sql.SQL(", ").join(
+            sql.SQL("set_config({}, {}, true)").format(name, value)
+            for name, value in profile.items()
+        )
+        await self.connection.execute(sql.SQL("select {}").format(settings))
+
+    async def copy_out(
+        self, query: LiteralString, **parameters: Any
+    ) -> AsyncIterator[tuple[Any, ...]]:
+        """Yield the rows of a query of any size as COPY sends them: their columns as text.
+
+        Only in a transaction without a pipeline.
+        """
+        statement = sql.SQL("copy ({}) to stdout").format(sql.SQL(query))
+        async with self.connection.cursor().copy(statement, parameters) as copy:
+            async for row in copy.rows():
+                yield row
+
     async def run(self, statement: LiteralString, **parameters: Any) -> None:
         """Send a statement without waiting for it: it fails the transaction where it fails."""
         await self.connection.execute(statement, parameters)
@@ -92,14 +118,16 @@ class PostgresTransaction(PostgresInbox, PostgresOutbox):
 class PostgresDatabase:
     """The pool of one service, entered at start and closed at stop."""
 
-    def __init__(self, settings: DatabaseSettings, owner: str) -> None:
+    def __init__(
+        self, settings: DatabaseSettings, owner: str, profile: QueryProfile = KEYED
+    ) -> None:
         self._owner = owner
         self._left_s = -BETWEEN_DEPARTURES_S
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             make_conninfo(
                 settings.database_url,
                 password=settings.database_password,
-                options=_OPTIONS,
+                options=" ".join(f"-c {n}={v}" for n, v in {**_LIMITS, **profile}.items()),
                 application_name=owner,
                 **_LINK,
             ),
@@ -120,15 +148,18 @@ class PostgresDatabase:
         await self._pool.close(timeout=2)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[PostgresTransaction]:
+    async def transaction(self, *, pipelined: bool = True) -> AsyncIterator[PostgresTransaction]:
         """Open a transaction: committed at the end of the block, rolled back on an error.
 
-        Statements go out as a pipeline: only one whose rows are asked for is waited for, and the
-        last ones share their round trip with the commit.
+        Statements go out as a pipeline: only one whose rows are needed is waited for, and the
+        last ones share their round trip with the commit. COPY works without a pipeline only.
         """
         try:
             with tracing.calling("transaction", **{"db.system.name": "postgresql"}):
-                async with self._pool.connection() as connection, connection.pipeline():
+                async with (
+                    self._pool.connection() as connection,
+                    connection.pipeline() if pipelined else nullcontext(),
+                ):
                     yield PostgresTransaction(connection, self._owner)
                     await connection.commit()
         except psycopg.errors.ReadOnlySqlTransaction:
@@ -154,13 +185,6 @@ class PostgresDatabase:
         async with self.transaction() as tx:
             await tx.connection.execute("set local synchronous_commit = off")
             await tx.delete_outbox(ids)
-
-    async def forget_handled(self) -> None:
-        """Keep the inbox from growing for ever; a slice a transaction, so that nobody waits."""
-        forgotten = FORGET_ROWS
-        while forgotten == FORGET_ROWS:
-            async with self.transaction() as tx:
-                forgotten = await tx.forget_handled()
 
     async def count_outbox(self) -> int:
         """Count the records that wait."""

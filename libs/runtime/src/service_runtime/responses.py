@@ -30,7 +30,9 @@ def response_of(answer: Answer) -> Response:
 async def refuse(_request: Request, error: Exception) -> Response:
     """Answer every refusal in one shape."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
-    detail = error.detail
+    detail: Any = error.detail
+    if isinstance(detail, dict):
+        return JsonResponse(detail, error.status_code, headers=error.headers)
     if detail == HTTPStatus(error.status_code).phrase:
         # The framework's own words: `Not Found`, where ours are `Not found`.
         detail = detail.capitalize()

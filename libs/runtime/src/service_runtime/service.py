@@ -1,31 +1,34 @@
 """A service's process, composed of the parts that it uses: HTTP, database, broker, workers."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
 
 from payment_schemas.events.base import Event
-from service_runtime import conservation
+from service_runtime import conservation, rewinding
 from service_runtime.asyncapi import asyncapi_document
 from service_runtime.clock import Clock, SystemClock
 from service_runtime.consumer import Consumer, Handler
+from service_runtime.cursor import Cursor, HandlePage, Read, Watcher
+from service_runtime.http_unit import HttpUnitOfWork
+from service_runtime.jobs import Every, Job, JobRunner, Run
 from service_runtime.kafka import KafkaSource
-from service_runtime.postgres import PostgresDatabase
+from service_runtime.postgres import KEYED, PostgresDatabase, QueryProfile
 from service_runtime.process import Loop, Process
 from service_runtime.producer import KafkaProducer
 from service_runtime.relay import Relay
-from service_runtime.schedule import Schedule
+from service_runtime.retention import EVERY_S, HTTP_REPLIES, INBOX, Retention, purge
+from service_runtime.schedule import repeat
 from service_runtime.settings import DatabaseSettings, HttpSettings, KafkaSettings, ServiceSettings
 from service_runtime.unit_of_work import UnitOfWork
 from service_runtime.web import Check, Credentials, HttpPolicy, JsonResponse, create_app
 from service_runtime.work import Work, Worker
 
-FORGET_EVERY_S = 600.0
 R = TypeVar("R", bound=AbstractAsyncContextManager[Any])
 S = TypeVar("S", bound=HttpSettings)
 
@@ -43,15 +46,20 @@ class Service:
         settings: HttpSettings,
         clock: Clock | None = None,
         policy: HttpPolicy = HttpPolicy(),  # noqa: B008 - frozen
+        profile: QueryProfile = KEYED,
     ) -> None:
         self.name = name
         self.settings = settings
         self.clock = clock or SystemClock()
         self.member = f"{name}.{settings.instance}"
+        self._profile = profile
         self.credentials = Credentials(settings.internal_credentials)
         self._resources: list[AbstractAsyncContextManager[Any]] = []
         self._loops: list[Loop] = []
         self._checks: dict[str, Check] = {}
+        self._retentions: list[Retention] = []
+        self._cursors: list[str] = []
+        self._is_wired = False
         policy = replace(policy, guard=Credentials.in_production(settings))
         self.app = create_app(name, self._checks, self.clock, policy)
 
@@ -60,7 +68,8 @@ class Service:
         """The connection pool."""
         # A restarted process is another owner: its predecessor's claims are not its own.
         owner = f"{self.member}:{self.clock.new_id()}"
-        database = self.use(PostgresDatabase(self._settings_as(DatabaseSettings), owner))
+        settings = self._settings_as(DatabaseSettings)
+        database = self.use(PostgresDatabase(settings, owner, self._profile))
         self.check("database", database.reachable)
         return database
 
@@ -79,8 +88,16 @@ class Service:
         self.run(relay.run)
         return UnitOfWork(self.database, relay, self.name, self.clock)
 
+    @cached_property
+    def requests(self) -> HttpUnitOfWork:
+        """The commit point of HTTP requests that write."""
+        self.retain(HTTP_REPLIES)
+        return HttpUnitOfWork(self.unit, self.name, self.clock)
+
     def use(self, resource: R) -> R:
         """Open a resource at start, close it at stop; return it."""
+        if self._is_wired:
+            raise RuntimeError(f"{self.name}: its process is made and opens nothing more")
         self._resources.append(resource)
         return resource
 
@@ -97,6 +114,46 @@ class Service:
         worker = Worker(work, self.database, self.unit, self.clock)
         self.run(worker.run)
         return worker
+
+    def every(self, name: str, seconds: float, action: Callable[[], Awaitable[None]]) -> None:
+        """Do something in each instance again and again, first after one interval."""
+        is_first = True
+
+        async def step() -> float:
+            nonlocal is_first
+            if not is_first:
+                await action()
+            is_first = False
+            return seconds
+
+        self._repeat(name, step)
+
+    def job(self, job: Job) -> None:
+        """Run a job at its times, in one instance of the service."""
+        runner = JobRunner(job, self._cursor(f"job:{job.name}"), self.database, self.clock)
+        self._repeat(job.name, runner.step)
+
+    def watch(self, name: str, read: Read, handle: HandlePage, poll_s: float = 1.0) -> None:
+        """Follow a foreign log from the cursor of that name on, in one instance."""
+        commit = self.unit.run_in_transaction
+        self._repeat(name, Watcher(self._cursor(name), read, handle, commit, poll_s).step)
+
+    def retain(self, *retentions: Retention) -> None:
+        """Delete rows once they are older than their tables keep them."""
+        if not self._retentions:
+            self.job(Job("retention", Every(EVERY_S), self._purge))
+        self._retentions += retentions
+
+    async def _purge(self, _run: Run) -> None:
+        for retention in self._retentions:
+            await purge(self.database, retention)
+
+    def _cursor(self, name: str) -> Cursor:
+        self._cursors.append(name)
+        return Cursor(self.database, name)
+
+    def _repeat(self, name: str, step: Callable[[], Awaitable[float]]) -> None:
+        self.run(partial(repeat, name, step, self.clock))
 
     def process(
         self,
@@ -116,7 +173,16 @@ class Service:
             add_asyncapi(self.app, self.name, described, emits)
         if routes is not None:
             self.app.include_router(routes)
+        if self._cursors and "unit" in vars(self):
+            self._add_rewinding()
+        self._is_wired = True
         return Process(self.name, self.app, self._resources, self._loops)
+
+    def _add_rewinding(self) -> None:
+        requests = self.requests
+        self.app.include_router(
+            rewinding.routes(self._cursors, self.database, requests, self.credentials)
+        )
 
     def _consume(self, handlers: Sequence[Handler]) -> None:
         settings = self._settings_as(ServiceSettings)
@@ -128,7 +194,7 @@ class Service:
         consumer.batch_records = settings.batch_records
         self.run(consumer.run)
         self.run(source.run)
-        self.run(Schedule("inbox", FORGET_EVERY_S, self.database.forget_handled).run)
+        self.retain(INBOX)
         may_read = self.credentials.require("ops.read")
         routes = conservation.routes(self.name, consumer.topics, self.database, may_read)
         self.app.include_router(routes)

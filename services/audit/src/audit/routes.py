@@ -11,10 +11,11 @@ from pydantic import AwareDatetime
 
 from audit.store import EVERYTHING, AuditLog, Recorded
 from service_runtime.clock import Clock
+from service_runtime.paging import Keyset, Page
 from service_runtime.ports import Database
 from service_runtime.web import Credentials
 
-MOST_TIMELINES = 500
+TIMELINES = Keyset(["payment_id"], [UUID(int=0)], most=500)
 MOST_HOURS = 168
 Hours = Annotated[int | None, Query(ge=1, le=MOST_HOURS)]
 
@@ -34,14 +35,11 @@ def routes(
         return {"rows": [_row(line) for line in rows]}
 
     @router.get("/timelines")
-    async def timelines(
-        after: UUID | None = None,
-        limit: Annotated[int, Query(ge=1, le=MOST_TIMELINES)] = MOST_TIMELINES,
-    ) -> dict[str, Any]:
+    async def timelines(page: Annotated[Page, Depends(TIMELINES)]) -> dict[str, Any]:
         """Show payments by id: the names of their entries and the versions that they carry."""
         async with database.transaction() as tx:
-            found = await log(tx).timelines(after, limit)
-        return {"timelines": [asdict(one) for one in found]}
+            found = await log(tx).timelines(page.after[0], page.limit)
+        return page.reply("timelines", [asdict(timeline) for timeline in found])
 
     @router.get("/check")
     async def check(since: AwareDatetime | None = None, hours: Hours = None) -> dict[str, Any]:

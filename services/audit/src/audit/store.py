@@ -17,7 +17,7 @@ from audit.domain import (
     is_finished,
     violations_of,
 )
-from service_runtime.postgres import WHOLE_TABLES, PostgresTransaction, json_rows
+from service_runtime.postgres import REPORT, PostgresTransaction, json_rows
 
 MOST_ROWS = 1000
 """Entries of one payment that are shown."""
@@ -25,7 +25,6 @@ MOST_FINDINGS = 100
 COUNTED = 10_000
 """Past it a check stops counting dead letters."""
 EVERYTHING = datetime.min.replace(tzinfo=UTC)
-_FIRST = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class AuditLog(Protocol):
         """Return a payment's entries by time, at most MOST_ROWS."""
         ...
 
-    async def timelines(self, after: UUID | None, limit: int) -> list[Timeline]:
+    async def timelines(self, after: UUID, limit: int) -> list[Timeline]:
         """Return payments by id, from the one behind `after` on."""
         ...
 
@@ -97,7 +96,7 @@ class PostgresAuditLog:
         )
         return [_recorded(row) for row in rows]
 
-    async def timelines(self, after: UUID | None, limit: int) -> list[Timeline]:
+    async def timelines(self, after: UUID, limit: int) -> list[Timeline]:
         rows = await self._tx.rows(
             """select page.payment_id, entries.events, entries.versions
                from (select distinct payment_id from audit_log where payment_id > %(after)s
@@ -110,7 +109,7 @@ class PostgresAuditLog:
                          where entry.payment_id = page.payment_id
                          order by created_at, id limit %(most)s) as first) as entries
                order by page.payment_id""",
-            after=after or _FIRST,
+            after=after,
             limit=limit,
             most=MOST_ROWS,
         )
@@ -122,8 +121,8 @@ class PostgresAuditLog:
     async def check(self, since: datetime, now: datetime) -> Findings:
         asked = {"since": since, "now": now, "most": MOST_FINDINGS, "final": list(FINAL)}
         asked |= {"transitions": list(TRANSITIONS), "quiet_since": now - QUIET}
-        for statement in WHOLE_TABLES if since == EVERYTHING else ():
-            await self._tx.run(statement)
+        if since == EVERYTHING:
+            await self._tx.use(REPORT)
         violations = await self._tx.rows(_FACTS + _VIOLATIONS, **asked)
         unfinished = await self._tx.rows(_FACTS + _UNFINISHED, **asked)
         letters = await self._tx.rows(
@@ -226,9 +225,9 @@ class MemoryAuditLog:
         mine = [line for line in self._lines.values() if line.entry.payment_id == payment_id]
         return sorted(mine, key=lambda line: (line.entry.origin.time, line.id))[:MOST_ROWS]
 
-    async def timelines(self, after: UUID | None, limit: int) -> list[Timeline]:
+    async def timelines(self, after: UUID, limit: int) -> list[Timeline]:
         known = {line.entry.payment_id for line in self._lines.values()} - {None}
-        page = sorted(one for one in known if one is not None and one > (after or _FIRST))
+        page = sorted(one for one in known if one is not None and one > after)
         return [await self._of(payment_id) for payment_id in page[:limit]]
 
     async def check(self, since: datetime, now: datetime) -> Findings:

@@ -53,7 +53,7 @@ def build(settings: Settings) -> Process:
     return service.process(
         handlers=_handlers(service.clock, policy),
         emits=EMITS,
-        routes=routes(service.database, service.credentials, policy.currencies),
+        routes=routes(service.database, service.requests, service.credentials, policy.currencies),
     )
 
 

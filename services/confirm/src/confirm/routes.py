@@ -1,10 +1,11 @@
 """What confirm tells the gateway and operators over HTTP."""
 
 from collections.abc import Collection
+from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -21,7 +22,10 @@ from payment_schemas.money import (
     Currency,
     Money,
 )
-from service_runtime.postgres import PostgresDatabase
+from service_runtime.http_unit import HttpUnitOfWork, Reply
+from service_runtime.messages import Cause
+from service_runtime.paging import Keyset, Page
+from service_runtime.postgres import PostgresDatabase, PostgresTransaction
 from service_runtime.web import Credentials, JsonResponse
 
 UNFINISHED_AFTER_S = 60.0
@@ -29,9 +33,9 @@ SYSTEM_ACCOUNTS = ("in-flight:", "clearing:", "equity:")
 MOST_CHARACTERS = 64
 NUMBER_CHARACTERS = 8
 """A hyphen and up to seven digits, behind the name of each of many accounts."""
-START = UUID(int=0)
+PAYMENTS = Keyset(["payment_id"], [UUID(int=0)])
+ACCOUNTS = Keyset(["id"], [""])
 
-Limit = Annotated[int, Query(ge=1, le=1000)]
 Name = Annotated[str, Query(pattern=r"^[A-Za-z0-9._:\-]{0,64}$")]
 User = Annotated[str, Query(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f]+$")]
 Seconds = Annotated[float, Query(ge=0, le=10**9, allow_inf_nan=False)]
@@ -83,13 +87,16 @@ class KeysToLookUp(BaseModel):
 
 
 def routes(
-    database: PostgresDatabase, credentials: Credentials, currencies: Collection[str]
+    database: PostgresDatabase,
+    requests: HttpUnitOfWork,
+    credentials: Credentials,
+    currencies: Collection[str],
 ) -> APIRouter:
     """Return the routes: the gateway's read, what operators ask, and the opening of accounts."""
     router = APIRouter()
     router.include_router(_reads(database, credentials))
     router.include_router(_admin(database, credentials), prefix="/admin")
-    router.include_router(_openings(database, credentials, currencies), prefix="/admin")
+    router.include_router(_openings(requests, credentials, currencies), prefix="/admin")
     return router
 
 
@@ -122,14 +129,16 @@ def _admin(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
         return JsonResponse({"payments": views})
 
     @router.get("/payments/export")
-    async def export(after: UUID = START, limit: Limit = 1000) -> Response:
+    async def export(page: Annotated[Page, Depends(PAYMENTS)]) -> Response:
         async with database.transaction() as tx:
-            return JsonResponse({"payments": await PaymentQueries(tx).page(after, limit)})
+            found = await PaymentQueries(tx).page(page.after[0], page.limit)
+        return JsonResponse(page.reply("payments", found))
 
     @router.get("/accounts")
-    async def accounts(prefix: Name = "", limit: Limit = 100) -> Response:
+    async def accounts(page: Annotated[Page, Depends(ACCOUNTS)], prefix: Name = "") -> Response:
         async with database.transaction() as tx:
-            return JsonResponse({"accounts": await PaymentQueries(tx).accounts(prefix, limit)})
+            found = await PaymentQueries(tx).accounts(prefix, page.after[0], page.limit)
+        return JsonResponse(page.reply("accounts", found))
 
     @router.post("/answers")
     async def answers(wanted: KeysToLookUp) -> Response:
@@ -149,34 +158,42 @@ def _admin(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
 
 
 def _openings(
-    database: PostgresDatabase, credentials: Credentials, currencies: Collection[str]
+    requests: HttpUnitOfWork, credentials: Credentials, currencies: Collection[str]
 ) -> APIRouter:
-    router = APIRouter(dependencies=[Depends(credentials.require("ops.write"))])
+    router = APIRouter()
+    may_write = credentials.require("ops.write")
 
     @router.post("/accounts")
-    async def open_accounts(order: AccountsToOpen) -> Response:
+    async def open_accounts(
+        order: AccountsToOpen, request: Request, caller: Annotated[str, Depends(may_write)]
+    ) -> Response:
         if order.currency not in currencies:
             return _invalid("currency", "is not supported")
         opening = Opening(**order.model_dump())
         if any(holds_card_number(account.id) for account in opening.accounts()):
             return _invalid("name", "must not be a card number")
-        try:
-            async with database.transaction() as tx:
-                records = PaymentQueries(tx)
-                opened = await records.open_accounts(opening)
-                existing = len(opening.accounts()) - opened
-        except ForeignAccountError as foreign:
-            details = f"{foreign} is another account: of another owner or currency"
-            return _invalid("name", details, 409)
-        except LedgerFullError:
-            return _invalid("balance_minor", "is more than the ledger can take on", 409)
-        return JsonResponse({"opened": opened, "existing": existing})
+        return await requests.run(request, caller, partial(_open, opening))
 
     return router
 
 
-def _invalid(field: str, details: str, status: int = 400) -> Response:
-    return JsonResponse({"error": f"Invalid field: {field}", "details": details}, status)
+async def _open(opening: Opening, tx: PostgresTransaction, _cause: Cause) -> Reply:
+    try:
+        opened = await PaymentQueries(tx).open_accounts(opening)
+    except ForeignAccountError as foreign:
+        details = f"{foreign} is another account: of another owner or currency"
+        return Reply(_fault("name", details), 409)
+    except LedgerFullError:
+        return Reply(_fault("balance_minor", "is more than the ledger can take on"), 409)
+    return Reply({"opened": opened, "existing": len(opening.accounts()) - opened})
+
+
+def _invalid(field: str, details: str) -> Response:
+    return JsonResponse(_fault(field, details), 400)
+
+
+def _fault(field: str, details: str) -> dict[str, str]:
+    return {"error": f"Invalid field: {field}", "details": details}
 
 
 def public_view(payment: Payment) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from functools import partial
 from payment_schemas.events.confirmation import PaymentConfirmed
 from payment_schemas.events.risk import AssessmentRequested, RiskAssessed
 from risk.clients import Kyc, LookUps, Ofac
+from risk.domain import Policy
 from risk.handlers import (
     Assessor,
     on_assessment_requested,
@@ -18,11 +19,17 @@ from service_runtime.backoff import delay_s
 from service_runtime.consumer import Handler
 from service_runtime.http_client import HttpClient
 from service_runtime.process import Process
+from service_runtime.retention import Retention
 from service_runtime.service import Service
 from service_runtime.work import Work
 
 FIRST_RETRY_S = 0.5
 LATEST_RETRY_S = 10.0
+
+
+def recent_payments(policy: Policy) -> Retention:
+    """Payments count for the velocity as long as they are kept, and are learned from for good."""
+    return Retention("recent_payment", "confirmed_at", policy.velocity_window)
 
 
 def build(settings: Settings) -> Process:
@@ -42,14 +49,11 @@ def build(settings: Settings) -> Process:
         may_start=lambda: not (ofac.is_open or kyc.is_open),
     )
     service.worker(work)
+    service.retain(recent_payments(policy))
     return service.process(
         # What was paid before a question of the same poll counts for it.
         handlers=[
-            Handler(
-                PaymentConfirmed,
-                partial(on_payment_confirmed, window=policy.velocity_window),
-                PostgresAssessments,
-            ),
+            Handler(PaymentConfirmed, on_payment_confirmed, PostgresAssessments),
             Handler(
                 AssessmentRequested,
                 partial(on_assessment_requested, assessor=assessor),

@@ -85,11 +85,10 @@ class Assessor:
 
 
 async def on_payment_confirmed(
-    batch: Batch[Received[PaymentConfirmed]], store: Assessments, window: timedelta
+    batch: Batch[Received[PaymentConfirmed]], store: Assessments
 ) -> Events:
     """Learn payees, countries and velocity from payments that succeeded, and from nothing else."""
     await store.learn([_learned(item.event) for item in batch])
-    await store.forget(batch.now - window)
     return ()
 
 

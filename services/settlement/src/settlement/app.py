@@ -10,9 +10,9 @@ from payment_schemas.events.settlement import SettlementRequested, SettlementUpd
 from service_runtime.clock import Clock
 from service_runtime.consumer import Handler
 from service_runtime.http_client import HttpClient
+from service_runtime.jobs import Every, Job
 from service_runtime.messages import Received
 from service_runtime.process import Process
-from service_runtime.schedule import Schedule
 from service_runtime.service import Service
 from service_runtime.work import Work, Worker
 from service_runtime.work_table import PostgresWorkTable
@@ -43,10 +43,9 @@ def build(settings: Settings) -> Process:
     reconciliation = handlers.Reconciliation(
         banks, PostgresCases, service.unit.run_in_transaction, service.clock
     )
-    if settings.instance == 0:
-        # One instance reads the statements: a second one would find the same breaks once more.
-        service.run(Schedule("reconciliation", settings.reconcile_every_s, reconciliation.run).run)
-        service.run(Schedule("cases", COUNT_EVERY_S, reconciliation.count).run)
+    every_s = Every(settings.reconcile_every_s)
+    service.job(Job("reconciliation", every_s, lambda _run: reconciliation.run()))
+    service.every("cases", COUNT_EVERY_S, reconciliation.count)
     return service.process(
         handlers=[_handler(settings, senders)],
         emits=[SettlementUpdated, AuditRecorded],

@@ -10,7 +10,7 @@ from typing import Any, LiteralString
 
 from psycopg.rows import DictRow
 
-from service_runtime.postgres import WHOLE_TABLES, PostgresTransaction
+from service_runtime.postgres import REPORT, PostgresTransaction
 
 EVERYTHING = datetime.min.replace(tzinfo=UTC)
 COUNTED = 10_000
@@ -96,7 +96,7 @@ class PostgresCheck:
         In a transaction of its own, before that of the check.
         """
         if anew:
-            await self._read_whole_tables()
+            await self._tx.use(REPORT)
             await self._tx.rows("select from ledger_frontier for update")
             await self._tx.run("delete from ledger_checkpoint")
             await self._tx.run("update ledger_frontier set posted_before = '-infinity'")
@@ -125,16 +125,12 @@ class PostgresCheck:
         """Hold what has changed since then (None: everything) against the invariants."""
         await self._tx.run("set transaction isolation level repeatable read read only")
         if since is None:
-            await self._read_whole_tables()
+            await self._tx.use(REPORT)
         # Accounts are read whole: side by side in the order of their names, not one by one.
-        await self._tx.run("set local enable_mergejoin = on")
+        await self._tx.use({"enable_mergejoin": "on"})
         violations = await self._violations(since or EVERYTHING)
         unfinished = await self._tx.rows(_UNFINISHED, age_s=unfinished_after_s)
         return {"violations": violations, "unfinished": unfinished, **await self._counts()}
-
-    async def _read_whole_tables(self) -> None:
-        for statement in WHOLE_TABLES:
-            await self._tx.run(statement)
 
     async def _violations(self, since: datetime) -> list[dict[str, Any]]:
         return [

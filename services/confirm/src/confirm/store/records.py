@@ -60,12 +60,13 @@ class PaymentQueries:
             payment_id=payment_id,
         )
 
-    async def accounts(self, prefix: str, limit: int) -> list[DictRow]:
-        """Return accounts whose name begins with the prefix, by name."""
+    async def accounts(self, prefix: str, after: str, limit: int) -> list[DictRow]:
+        """Return accounts behind a name that begin with the prefix, by name."""
         return await self._tx.rows(
             """select id, owner, currency, balance_minor from account
-               where starts_with(id, %(prefix)s) order by id limit %(limit)s""",
+               where starts_with(id, %(prefix)s) and id > %(after)s order by id limit %(limit)s""",
             prefix=prefix,
+            after=after,
             limit=limit,
         )
 

@@ -8,7 +8,6 @@ from uuid import UUID
 from payment_schemas.ids import PaymentId
 from risk.domain import Assessed, Assessment, AssessmentRequest, History, Waiting
 from risk.store.port import (
-    FORGOTTEN,
     LISTED,
     OVERDUE,
     RESULT_COLUMNS,
@@ -65,13 +64,6 @@ class MemoryAssessments:
             self._own["recent_payment"].setdefault(one.payment_id, one)
             if one.country is not None:
                 self._own["known_country"].setdefault((one.user_id, one.country), one.confirmed_at)
-
-    async def forget(self, before: datetime) -> None:
-        old = [
-            name for name, one in self._own["recent_payment"].items() if one.confirmed_at <= before
-        ]
-        for name in old[:FORGOTTEN]:
-            del self._own["recent_payment"][name]
 
     async def of_payment(self, payment_id: UUID) -> list[dict[str, Any]]:
         return [_shown(one) for one in (self._own["assessed"].get(payment_id),) if one]

@@ -17,8 +17,6 @@ RESULT_COLUMNS = (
 )  # fmt: skip
 COUNTED = 10_000
 """Past it a check stops counting."""
-FORGOTTEN = 1000
-"""Old payments that one batch forgets at most: twice what it may learn."""
 OVERDUE = timedelta(seconds=60)
 """A question that waits so long past its end has no worker (I8)."""
 
@@ -61,10 +59,6 @@ class Assessments(Protocol):
 
     async def learn(self, payments: Sequence[Learned]) -> None:
         """Note successful payments, each once."""
-        ...
-
-    async def forget(self, before: datetime) -> None:
-        """Forget some of the payments that are no longer recent."""
         ...
 
     async def of_payment(self, payment_id: UUID) -> list[dict[str, Any]]:

@@ -9,7 +9,6 @@ from payment_schemas.ids import PaymentId
 from risk.domain import Assessed, Assessment, AssessmentRequest, Expired, History, Waiting
 from risk.store.port import (
     COUNTED,
-    FORGOTTEN,
     LISTED,
     OVERDUE,
     TABLE,
@@ -152,15 +151,6 @@ class PostgresAssessments:
                select payment_id, user_id, confirmed_at from learned order by payment_id
                on conflict do nothing""",
             rows=json_rows(payments),
-        )
-
-    async def forget(self, before: datetime) -> None:
-        await self._tx.run(
-            """delete from recent_payment where payment_id in
-                   (select payment_id from recent_payment where confirmed_at <= %(before)s
-                    order by confirmed_at limit %(most)s for update skip locked)""",
-            before=before,
-            most=FORGOTTEN,
         )
 
     async def of_payment(self, payment_id: UUID) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from payment_schemas.ids import PaymentId
-from service_runtime.postgres import WHOLE_TABLES, PostgresTransaction, json_rows
+from service_runtime.postgres import REPORT, PostgresTransaction, json_rows
 from settlement.domain import Instruction
 from settlement.store.cases import Cases, PostgresCases
 from settlement.store.port import (
@@ -116,8 +116,8 @@ class PostgresInstructions:
             most=COUNTED,
         )
         unfinished = await self._unfinished()
-        for statement in WHOLE_TABLES if since is None else ():
-            await self._tx.run(statement)
+        if since is None:
+            await self._tx.use(REPORT)
         return Health(await self._violations(since or EVERYTHING), unfinished, **counts[0])
 
     async def _violations(self, since: datetime) -> list[dict[str, Any]]:
