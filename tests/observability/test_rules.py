@@ -59,6 +59,7 @@ JUDGED = 'otp_validation_total{result="invalid"}'
 QUEUE = '{group="settlement",topic="settlement-queue"}'
 LAG, DRAIN = f"kafka:consumer_lag:sum{QUEUE}", f"kafka:consumer_drain_seconds{QUEUE}"
 MEMBERS = 'kafka_consumer_group_members{group="settlement"}'
+DEAD = 'dead_letter_total{service_name="confirm"}'
 LETTERS = 'kafka_partition_current_offset{topic="settlement-queue-dlq",partition="0"}'
 PENDING = 'outbox_pending{service_name="confirm"}'
 READ = 'consumer_batch_size_sum{service_name="confirm"}'
@@ -157,6 +158,18 @@ CASES = {
     "an old dead letter": _quiet("DeadLetters", {LETTERS: "7x10 8x50"}),
     "another topic": _quiet(
         "DeadLetters", {'kafka_partition_current_offset{topic="settlement-queue"}': "0+1x60"}
+    ),
+    "a reader refuses everything": Case("DeadLetterRate", {DEAD: "0x30 0+10x30"}, [CONFIRM]),
+    "a reader refuses some": Case("DeadLetterRate", {DEAD: "0+10x60", READ: "0+900x60"}, [CONFIRM]),
+    "one record in a thousand": _quiet("DeadLetterRate", {DEAD: "0+10x60", READ: "0+10000x60"}),
+    "a few dead letters": _quiet("DeadLetterRate", {DEAD: "0x30 19x30"}),
+    "a job fails": Case(
+        "JobFailing",
+        {'job_runs_total{service_name="confirm",name="retention",result="failed"}': "0x30 1x30"},
+        [{**CONFIRM, "name": "retention"}],
+    ),
+    "a job runs": _quiet(
+        "JobFailing", {'job_runs_total{name="retention",result="done"}': "0+1x60"}
     ),
     "a full outbox": Case("OutboxBacklog", {PENDING: "0x30 501x30"}, [CONFIRM]),
     "an outbox at its limit": _quiet("OutboxBacklog", {PENDING: "500x60"}),

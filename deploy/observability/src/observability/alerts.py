@@ -223,6 +223,15 @@ def _kafka(timing: Timing) -> list[Alert]:
             "messages were set aside in {{ $labels.topic }}",
         ),
         Alert(
+            "DeadLetterRate",
+            f"{_dead(timing)} > 20 unless on (service_name) 100 * {_dead(timing)}"
+            " < sum by (service_name)"
+            f" (increase(consumer_batch_size_sum[{timing.window('5m')}]))",
+            "0s",
+            "page",
+            "{{ $labels.service_name }} refuses more than one record in a hundred",
+        ),
+        Alert(
             "OutboxBacklog",
             f"max by (service_name) (min_over_time(outbox_pending[{timing.window('1m')}])) > 500",
             timing.hold("1m"),
@@ -248,6 +257,10 @@ def _kafka(timing: Timing) -> list[Alert]:
     ]
 
 
+def _dead(timing: Timing) -> str:
+    return f"sum by (service_name) (increase(dead_letter_total[{timing.window('5m')}]))"
+
+
 def _processes(timing: Timing) -> list[Alert]:
     return [
         Alert(
@@ -263,6 +276,14 @@ def _processes(timing: Timing) -> list[Alert]:
             timing.hold("3m"),
             "ticket",
             "{{ $labels.service_name }} at {{ $labels.instance }} does not answer",
+        ),
+        Alert(
+            "JobFailing",
+            "sum by (service_name, name)"
+            f' (increase(job_runs_total{{result="failed"}}[{timing.window("15m")}])) > 0',
+            "0s",
+            "ticket",
+            "a run of the job {{ $labels.name }} of {{ $labels.service_name }} has failed",
         ),
         Alert(
             "RateLimiterWithoutRedis",

@@ -96,6 +96,8 @@ class JobRunner:
         self._cursor = cursor
         self._database = database
         self._clock = clock
+        # A counter that begins with its first fault would show no increase.
+        _runs.add(0, {"name": job.name, "result": "failed"})
 
     async def step(self) -> float:
         """Run the job where it is due; return how many seconds to wait before the next look.
@@ -133,7 +135,7 @@ class JobRunner:
             result = "done"
         except Exception as error:  # noqa: BLE001 - a fault ends one run, not the process
             _log.error("job_failed", reason=self._job.name, error_class=type(error).__qualname__)
-        _runs.add(1, {"job": self._job.name, "result": result})
+        _runs.add(1, {"name": self._job.name, "result": result})
 
     async def _move(self, held: Held, at: datetime, now: datetime) -> float:
         async with self._database.transaction() as tx:
