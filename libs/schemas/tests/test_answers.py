@@ -113,16 +113,16 @@ from payment_schemas import answers
         ),
     ],
 )
-def test_every_answer_is_written_exactly_as_the_contract_has_it(answer, status, body, headers):
+def test_every_answer_has_the_contracts_exact_body(answer, status, body, headers):
     assert (answer.status, answer.body, dict(answer.headers)) == (status, body, headers)
 
 
 @given(st.text())
-def test_whatever_a_client_writes_is_quoted_as_json(text):
+def test_client_text_in_a_body_is_quoted_as_json(text):
     assert json.loads(answers.unknown_field(text).body) == {"error": f"Unknown field: {text}"}
 
 
-def test_more_headers_leave_the_first_answer_alone():
+def test_adding_headers_does_not_change_the_original_answer():
     answer = answers.in_progress()
 
     replayed = answer.with_headers(Idempotent_Replayed="true")

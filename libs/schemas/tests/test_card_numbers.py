@@ -1,4 +1,4 @@
-"""Card numbers are found however they are written, and other ids are not taken for them."""
+"""Card numbers are found in every notation, and other ids are not taken for card numbers."""
 
 from datetime import UTC, datetime
 from string import ascii_letters
@@ -11,7 +11,7 @@ from payment_schemas.card_numbers import holds_card_number
 
 
 def with_check_digit(digits: str) -> str:
-    """Append the digit that makes Luhn's sum come out, worked out as on paper."""
+    """Append the check digit, calculated independently of the code under test."""
     total = 0
     for index, digit in enumerate(map(int, reversed(digits))):
         total += digit if index % 2 else sum(divmod(2 * digit, 10))
@@ -38,12 +38,12 @@ def test_13_to_19_digits_that_pass_luhn_are_a_card_number_however_they_are_group
 @given(
     written(DIGITS.map(with_check_digit).map(lambda one: one[:-1] + str((int(one[-1]) + 1) % 10)))
 )
-def test_digits_that_fail_luhn_are_none(number):
+def test_digits_that_fail_luhn_are_no_card_number(number):
     assert not holds_card_number(number)
 
 
 @given(st.text("0123456789", min_size=20, max_size=60) | st.text("0123456789", max_size=12))
-def test_more_or_fewer_digits_are_none(number):
+def test_fewer_than_13_or_more_than_19_digits_are_no_card_number(number):
     assert not holds_card_number(number)
 
 
@@ -62,13 +62,13 @@ def test_a_card_number_within_an_id_is_found(text):
 @given(st.uuids())
 @example(text="41111111-1111-1111-0000-000000000000")
 @example(text="11111111-2222-4333-8444-aaaaaaaaaaaa")
-def test_no_uuid_is_taken_for_one(text):
+def test_no_uuid_is_taken_for_a_card_number(text):
     for form in (str(text), str(text).upper(), f"tx-{text}", f"{{{text}}}", f"a:{text}:{text}"):
         assert not holds_card_number(form)
 
 
 @given(st.uuids(version=4))
-def test_no_hexadecimal_word_is_taken_for_one(uuid):
+def test_no_hexadecimal_word_is_taken_for_a_card_number(uuid):
     assert not holds_card_number(uuid.hex)
     assert not holds_card_number(f"req-{uuid.hex}")
 
@@ -78,8 +78,8 @@ def test_no_hexadecimal_word_is_taken_for_one(uuid):
     st.integers(0, 999_999),
     WORDS,
 )
-def test_no_time_or_counter_behind_a_word_is_taken_for_one(moment, counter, word):
-    """A year, a Unix time in s, ms, µs or ns, and a number that is filled up with zeros."""
+def test_a_word_with_a_time_or_counter_is_no_card_number(moment, counter, word):
+    """A year, a Unix time in s, ms, µs or ns, and a number with leading zeros."""
     unix_s = int(moment.timestamp())
     marked = f"{word}x"
     if moment.year >= 2010:
@@ -93,9 +93,9 @@ def test_no_time_or_counter_behind_a_word_is_taken_for_one(moment, counter, word
 
 
 @given(st.text())
-def test_any_text_is_judged(text):
+def test_any_text_can_be_checked(text):
     assert holds_card_number(text) in (True, False)
 
 
-def test_the_longest_id_is_judged_soon():
+def test_the_longest_id_is_checked_quickly():
     assert not holds_card_number("1." * 100_000)

@@ -22,13 +22,13 @@ TRACE = (("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0
 
 
 def headers(**changed):
-    """Good headers of a verification; None leaves one out."""
+    """Valid headers of a verification; None removes one."""
     found = dict(headers_of(event_of(Verified), Attributes(ID, NOON, TRACE), "otp")) | changed
     return [(name, value) for name, value in found.items() if value is not None]
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_every_event_survives_the_way_through_a_record(event):
+def test_every_event_is_equal_after_writing_and_reading(event):
     written = event_of(event)
     attributes = Attributes(ID, NOON, TRACE)
 
@@ -39,13 +39,13 @@ def test_every_event_survives_the_way_through_a_record(event):
 
 
 @given(st.uuids(), st.datetimes(timezones=st.just(UTC) | st.just(timezone(timedelta(hours=5)))))
-def test_id_and_time_survive_exactly(event_id, time):
+def test_id_and_time_are_equal_after_writing_and_reading(event_id, time):
     written = Attributes(event_id, time)
 
     assert read_attributes(headers_of(event_of(Verified), written, "otp"))[1] == written
 
 
-def test_a_record_says_what_it_is_where_it_comes_from_and_what_it_is_about():
+def test_a_record_has_type_source_and_subject():
     assert dict(headers()) == {
         "ce_specversion": b"1.0",
         "ce_id": str(ID).encode(),
@@ -58,7 +58,7 @@ def test_a_record_says_what_it_is_where_it_comes_from_and_what_it_is_about():
     }
 
 
-def test_a_settlement_request_has_a_type_of_its_own_on_the_queue():
+def test_a_settlement_request_has_its_own_type_on_the_queue():
     event = BY_TYPE["settlement.requested.v1"]
 
     assert event.topic == "settlement-queue"
@@ -88,7 +88,7 @@ def test_a_command_is_about_its_request_and_keyed_by_user_and_idempotency_key():
         ({"traceparent": b"\xff"}, "traceparent: not UTF-8"),
     ],
 )
-def test_a_bad_header_is_named(changed, details):
+def test_an_invalid_header_is_named(changed, details):
     with pytest.raises(MalformedRecordError, match=rf"^{details}$") as refused:
         read_attributes(headers(**changed))
     assert refused.value.reason == "header"
@@ -99,13 +99,13 @@ def test_a_null_header_is_missing():
         read_attributes([*headers(ce_id=None), ("ce_id", None)])
 
 
-def test_headers_of_others_may_hold_anything():
+def test_other_headers_may_have_any_value():
     ce_type, _ = read_attributes([*headers(), ("b3", b"\xff"), ("x", None)])
 
     assert ce_type == "otp.verified.v1"
 
 
-def test_without_a_trace_there_is_none():
+def test_a_record_without_a_trace_has_none():
     assert read_attributes(headers(traceparent=None))[1].trace == ()
 
 
@@ -125,7 +125,7 @@ def changed_value(**fields):
         (changed_value(user_id=""), "schema", "user_id: string_too_short"),
     ],
 )
-def test_a_bad_value_is_named_by_field_and_never_quoted(value, reason, details):
+def test_an_invalid_value_is_reported_by_field_and_never_quoted(value, reason, details):
     with pytest.raises(MalformedRecordError, match=f"^{details}$") as refused:
         read_event("otp.verified.v1", "otp.verified.v1", value)
     assert refused.value.reason == reason
@@ -134,26 +134,26 @@ def test_a_bad_value_is_named_by_field_and_never_quoted(value, reason, details):
 @pytest.mark.parametrize(
     ("ce_type", "topic"),
     [
-        pytest.param("otp.verified.v2", "otp.verified.v1", id="a version that is not known"),
-        pytest.param("nonsense", "otp.verified.v1", id="a type that is not known"),
+        pytest.param("otp.verified.v2", "otp.verified.v1", id="an unknown version"),
+        pytest.param("nonsense", "otp.verified.v1", id="an unknown type"),
         pytest.param("risk.assessed.v1", "otp.verified.v1", id="a type of another topic"),
     ],
 )
-def test_a_type_that_does_not_belong_here_is_refused(ce_type, topic):
+def test_a_type_of_another_topic_is_refused(ce_type, topic):
     with pytest.raises(MalformedRecordError, match="ce_type: not known on") as refused:
         read_event(ce_type, topic, event_of(Verified).model_dump_json().encode())
     assert refused.value.reason == "type"
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_an_old_reader_ignores_fields_that_it_does_not_know(event):
+def test_a_reader_ignores_unknown_fields(event):
     value = event_of(event).model_dump_json()[:-1] + ',"new_in_v1_1":{"a":1}}'
 
     assert read_event(event.ce_type, event.topic, value.encode()) == event_of(event)
 
 
 @given(st.binary(max_size=200) | st.none())
-def test_no_value_whatever_raises_anything_else(value):
+def test_any_value_is_an_event_or_malformed(value):
     with pytest.raises(MalformedRecordError):
         read_event("otp.verified.v1", "otp.verified.v1", value)
 
@@ -166,7 +166,7 @@ def test_no_value_whatever_raises_anything_else(value):
         )
     )
 )
-def test_no_headers_whatever_raise_anything_else(found):
+def test_any_headers_are_attributes_or_malformed(found):
     try:
         _, attributes = read_attributes(found)
     except MalformedRecordError:

@@ -1,4 +1,4 @@
-"""The contract's field table, the order of refusals, and that nothing else ever gets out."""
+"""The contract's table of fields, and the order of refusals."""
 
 import json
 from decimal import Decimal
@@ -20,7 +20,7 @@ UUID4 = "0b9c2a52-6f0c-4c1e-9d3f-0a6a8f7f1c11"
 
 
 def body(**fields):
-    """The good body with some fields changed; None leaves one out."""
+    """A valid body with some fields changed; None removes one."""
     merged = {**GOOD, **fields}
     return json.dumps({name: value for name, value in merged.items() if value is not None}).encode()
 
@@ -36,7 +36,7 @@ def refusal(raw, *arguments, **keywords):
     return json.loads(refused.value.answer.body)
 
 
-def test_a_good_body_is_read_field_by_field():
+def test_a_valid_body_is_parsed_field_by_field():
     read = parse(body(currency="EUR", otp_code="789012", amount="5200.00"))
 
     assert (read.transaction_id, read.idempotency_key) == ("tx-987", "abc-123")
@@ -45,7 +45,7 @@ def test_a_good_body_is_read_field_by_field():
     assert read.otp_code == "789012"
 
 
-def test_a_later_call_may_leave_out_all_but_its_ids():
+def test_a_later_request_may_omit_all_but_its_ids():
     read = parse(b'{"transaction_id":"tx-987","idempotency_key":"abc-123"}')
 
     assert (read.amount, read.currency, read.from_account, read.to_account, read.otp_code) == (
@@ -55,7 +55,7 @@ def test_a_later_call_may_leave_out_all_but_its_ids():
 
 @pytest.mark.parametrize("name", ["transaction_id", "from_account", "to_account"])
 @pytest.mark.parametrize("value", ["a", "A" * 64, "aZ09._:-"])
-def test_an_identifier_of_the_alphabet_is_taken(name, value):
+def test_an_identifier_of_the_alphabet_is_accepted(name, value):
     assert getattr(parse(body(**{name: value})), name) == value
 
 
@@ -81,7 +81,7 @@ def test_an_identifier_has_a_letter_or_a_digit(name, value):
 
 @pytest.mark.parametrize("name", ["transaction_id", "from_account", "to_account", "otp_code"])
 @pytest.mark.parametrize("value", [1, 1.5, True, [], {}])
-def test_a_text_field_takes_no_other_type(name, value):
+def test_a_text_field_must_be_a_string(name, value):
     assert refusal(body(**{name: value})) == {
         "error": f"Invalid field: {name}",
         "details": "must be a string",
@@ -89,20 +89,20 @@ def test_a_text_field_takes_no_other_type(name, value):
 
 
 @pytest.mark.parametrize("key", ["a", "~", " " * 255, "x" * 255])
-def test_a_printable_key_is_taken(key):
+def test_a_printable_key_is_accepted(key):
     assert parse(body(idempotency_key=key)).idempotency_key == key
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "tab\t", "newline\n", "é", 5, True, []])
-def test_a_key_that_is_no_printable_ascii_is_refused(key):
+def test_a_key_must_be_printable_ascii(key):
     assert refusal(body(idempotency_key=key))["error"] == "Invalid field: idempotency_key"
 
 
-def test_the_key_may_come_as_a_header_alone():
+def test_the_key_may_be_in_the_header_only():
     assert parse(body(idempotency_key=None), "from-header").idempotency_key == "from-header"
 
 
-def test_both_keys_must_agree():
+def test_the_keys_in_header_and_body_must_be_equal():
     assert parse(body(), "abc-123").idempotency_key == "abc-123"
     assert refusal(body(), "other") == {
         "error": "Invalid field: idempotency_key",
@@ -120,7 +120,7 @@ def test_both_keys_must_agree():
         (UUID4 + "\n", False),
     ],
 )
-def test_a_strict_key_is_a_random_uuid(key, taken):
+def test_a_strict_key_must_be_a_uuid4(key, taken):
     raw = body(idempotency_key=key)
     if taken:
         assert parse(raw, strict_keys=True).idempotency_key == key
@@ -178,14 +178,14 @@ def test_an_amount_is_positive_and_has_no_more_decimals_than_its_currency(amount
     ("written", "amount"),
     [("5200", "5200"), ("5200.10", "5200.10"), ("0.1", "0.1"), ("123456789012.34",) * 2],
 )
-def test_a_json_number_is_read_exactly_as_it_was_written(written, amount):
+def test_a_json_number_is_parsed_exactly(written, amount):
     raw = body(amount=None)[:-1] + f',"amount":{written}}}'.encode()
 
     assert parse(raw).amount == Decimal(amount)
 
 
 @pytest.mark.parametrize("written", ["1e3", "1E3", "-0", "-5", "1.999", "1e-1", "0e5"])
-def test_a_json_number_that_is_no_plain_positive_decimal_is_refused(written):
+def test_a_json_number_must_be_a_plain_positive_decimal(written):
     raw = body(amount=None)[:-1] + f',"amount":{written}}}'.encode()
 
     assert refusal(raw) == {
@@ -225,14 +225,14 @@ def test_a_currency_that_cannot_be_scored_is_refused_by_name():
         *("4111-1111-1111-1111", "3782.822463.10005", "tx-4111-1111.1111-1111"),
     ],
 )
-def test_a_card_number_stands_in_no_id(name, number):
+def test_a_card_number_is_refused_in_every_id(name, number):
     assert refusal(body(**{name: number})) == {
         "error": f"Invalid field: {name}",
         "details": "must not be a card number",
     }
 
 
-def test_a_card_number_with_spaces_is_no_key_in_body_or_header():
+def test_a_card_number_with_spaces_is_refused_as_key_in_body_and_header():
     told = {"error": "Invalid field: idempotency_key", "details": "must not be a card number"}
 
     assert refusal(body(idempotency_key="4111 1111 1111 1111")) == told
@@ -240,7 +240,7 @@ def test_a_card_number_with_spaces_is_no_key_in_body_or_header():
 
 
 @pytest.mark.parametrize("number", ["4111111111111112", "411111111111", "41111111111111111110"])
-def test_digits_that_are_no_card_number_may_be_an_account(number):
+def test_digits_that_are_no_card_number_are_accepted_as_account(number):
     assert parse(body(from_account=number)).from_account == number
 
 
@@ -249,7 +249,7 @@ def test_the_accounts_must_differ():
 
 
 @pytest.mark.parametrize("code", ["12345", "1234567", "12345a", "٣٣٣٣٣٣", "123456\n", ""])
-def test_a_code_is_six_digits(code):
+def test_a_code_must_be_six_digits(code):
     assert refusal(body(otp_code=code)) == {
         "error": "Invalid field: otp_code",
         "details": "must be 6 digits",
@@ -276,7 +276,7 @@ def test_a_code_is_six_digits(code):
         b'{"transaction_id":"\xed\xa0\x80"}',
     ],
 )
-def test_what_is_not_one_json_object_is_malformed(raw):
+def test_anything_but_one_json_object_is_malformed(raw):
     assert refusal(raw) == {"error": "Malformed JSON"}
 
 

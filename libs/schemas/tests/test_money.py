@@ -13,12 +13,12 @@ CURRENCIES = st.sampled_from(sorted(DECIMALS))
     ("currency", "decimals"),
     [("USD", 2), ("EUR", 2), ("JPY", 0), ("KWD", 3), ("CLF", 4), ("XCG", 2), ("ISK", 0)],
 )
-def test_a_currency_has_the_decimals_that_iso_4217_gives_it(currency, decimals):
+def test_a_currency_has_the_decimals_of_iso_4217(currency, decimals):
     assert DECIMALS[currency] == decimals
 
 
 @pytest.mark.parametrize("code", ["ANG", "BGN", "CUC", "HRK", "SLL", "ZWL", "XXX", "XTS", "XAU"])
-def test_a_withdrawn_code_and_what_has_no_minor_unit_is_no_currency(code):
+def test_withdrawn_codes_and_codes_without_a_minor_unit_are_no_currency(code):
     assert code not in DECIMALS
 
 
@@ -57,12 +57,12 @@ def test_minor_units_are_exact_or_none(number, currency, minor):
 
 
 @given(st.integers(0, 10**16), CURRENCIES)
-def test_an_amount_survives_the_way_to_text_and_back(minor, currency):
+def test_an_amount_is_equal_after_writing_and_parsing(minor, currency):
     assert minor_units(decimal_of(Money(minor, currency).major()), currency) == minor
 
 
 @given(st.integers(0, 10**16), CURRENCIES)
-def test_an_amount_of_up_to_12_digits_before_the_point_is_read_as_it_is_shown(minor, currency):
+def test_an_amount_may_have_12_digits_before_the_point(minor, currency):
     shown = Money(minor, currency).major()
     if minor < 10 ** (12 + DECIMALS[currency]):
         assert amount_minor_of(shown, currency, positive=False) == minor
@@ -86,6 +86,6 @@ def test_an_amount_is_digits_and_a_point(written):
 
 
 @pytest.mark.parametrize("text", ["", "one", "NaN", "Infinity", "-Infinity", "1e", "--1"])
-def test_what_is_no_number_is_refused(text):
+def test_a_text_that_is_not_a_number_is_refused(text):
     with pytest.raises(ValueError, match="must be a number"):
         decimal_of(text)

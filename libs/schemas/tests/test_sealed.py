@@ -21,7 +21,7 @@ class Message(BaseModel):
      lambda value: "".join(map(str, [value])), lambda value: repr([value]),
      lambda value: repr({"code": value}), lambda value: str(ValueError(value))],
 )  # fmt: skip
-def test_a_secret_prints_as_stars_however_it_is_printed(kind, shown):
+def test_a_secret_prints_as_stars_in_every_format(kind, shown):
     assert SECRET not in shown(kind(SECRET))
     assert "***" in shown(kind(SECRET))
 
@@ -33,7 +33,7 @@ def test_a_secret_is_stars_inside_a_model_too():
     assert SECRET not in str(message)
 
 
-def test_whoever_has_it_may_reveal_it_and_send_it_on():
+def test_a_secret_can_be_revealed_and_serialized():
     message = Message(sealed=SECRET, to=SECRET)
 
     assert message.sealed.reveal() == SECRET

@@ -1,4 +1,4 @@
-"""What the gateway's tests share."""
+"""Fixtures of the gateway's tests."""
 
 import sys
 from pathlib import Path
@@ -8,13 +8,13 @@ import pytest
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-# The edge lies beside this file, not in a package: the path must be known first.
+# gateway_edge is beside this file and in no package, so the path comes first.
 from gateway_edge import Edge  # noqa: E402
 
 
 @pytest.fixture
 async def make_edge():
-    """Build edges whose clients are closed at the end."""
+    """Return a factory of edges, whose clients are closed at the end."""
     made = []
 
     def make(**settings):

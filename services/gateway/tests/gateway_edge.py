@@ -93,4 +93,4 @@ class Edge:
 
     @property
     def commands(self):
-        return [command for command, _ in self.confirmation.asked]
+        return [command for command, _ in self.confirmation.sent]

@@ -1,4 +1,4 @@
-"""`POST /payment/confirm`: every refusal in its order, what is passed on, 202 and 503."""
+"""`POST /payment/confirm`: refusals in order, the command, the reply, 202 and 503."""
 
 import logging
 from ipaddress import ip_network
@@ -97,7 +97,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("request_fields", "status", "body"), ROWS)
-async def test_what_is_refused_is_told_exactly_and_never_reaches_confirm(
+async def test_a_refused_request_gets_the_exact_body_and_never_reaches_confirm(
     edge, request_fields, status, body
 ):
     answer = await edge.post(**request_fields)
@@ -109,7 +109,7 @@ async def test_what_is_refused_is_told_exactly_and_never_reaches_confirm(
     assert edge.commands == []
 
 
-async def test_past_the_limit_429_comes_before_the_body_is_looked_at_and_after_the_scope(edge):
+async def test_over_the_limit_429_comes_after_the_scope_and_before_the_body(edge):
     for _ in range(10):
         assert (await edge.post()).status_code == 200
     edge.clock.pass_time(seconds=37)
@@ -134,7 +134,7 @@ async def test_past_the_limit_429_comes_before_the_body_is_looked_at_and_after_t
         pytest.param(NO_SCOPE, id="without the scope"),
     ],
 )
-async def test_every_authenticated_post_counts_whatever_its_answer(edge, counted):
+async def test_every_authenticated_post_counts_whatever_its_response(edge, counted):
     for _ in range(10):
         await edge.post(**counted)
 
@@ -142,21 +142,21 @@ async def test_every_authenticated_post_counts_whatever_its_answer(edge, counted
 
 
 @pytest.mark.parametrize("free", [NO_TOKEN, BAD_TOKEN, TEXT, {"body": LARGE}])
-async def test_what_is_not_authenticated_does_not_count_against_a_user(edge, free):
+async def test_an_unauthenticated_request_does_not_count_for_a_user(edge, free):
     for _ in range(11):
         await edge.post(**free)
 
     assert (await edge.post()).status_code == 200
 
 
-async def test_reads_count_apart_from_writes(edge):
+async def test_reads_and_writes_have_separate_limits(edge):
     for _ in range(30):
         assert (await edge.read()).status_code == 404
 
     assert (await edge.post()).status_code == 200
 
 
-async def test_failed_authentications_are_limited_by_address_and_hold_back_no_good_token(make_edge):
+async def test_failed_authentications_are_limited_by_address_and_block_no_valid_token(make_edge):
     edge = make_edge(failures=3)
     told = [(await edge.post(**BAD_TOKEN)).status_code for _ in range(4)]
 
@@ -167,7 +167,7 @@ async def test_failed_authentications_are_limited_by_address_and_hold_back_no_go
     assert (await edge.post()).status_code == 200
 
 
-async def test_the_command_carries_what_the_client_said(edge):
+async def test_the_command_has_the_fields_of_the_request(edge):
     answer = await edge.post(
         amount="5200.00",
         currency="USD",
@@ -185,7 +185,7 @@ async def test_the_command_carries_what_the_client_said(edge):
     assert (command.sealed_code, command.code_tag) == (None, None)
 
 
-async def test_a_code_goes_on_sealed_and_tagged_and_never_in_clear(edge):
+async def test_a_code_is_in_the_command_sealed_and_tagged_only(edge):
     await edge.post(otp_code="789012")
 
     (command,) = edge.commands
@@ -195,14 +195,14 @@ async def test_a_code_goes_on_sealed_and_tagged_and_never_in_clear(edge):
     assert "789012" not in command.model_dump_json()
 
 
-async def test_the_key_may_stand_in_the_header_alone(edge):
+async def test_the_idempotency_key_may_be_in_the_header_only(edge):
     answer = await edge.post(idempotency_key=None, headers={"Idempotency-Key": "from-header"})
 
     assert answer.status_code == 200
     assert edge.commands[0].idempotency_key == "from-header"
 
 
-async def test_a_strict_edge_demands_uuids_as_keys(make_edge):
+async def test_with_strict_keys_an_idempotency_key_must_be_a_uuid(make_edge):
     edge = make_edge(strict=True)
 
     answer = await edge.post()
@@ -223,10 +223,10 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
         ("nonsense", ()),
     ],
 )
-async def test_a_well_formed_trace_goes_on_and_makes_nobody_record(edge, given, kept):
+async def test_a_well_formed_trace_is_continued_unsampled(edge, given, kept):
     await edge.post(headers={"traceparent": given})
 
-    assert edge.confirmation.asked[0][1] == kept
+    assert edge.confirmation.sent[0][1] == kept
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ async def test_a_well_formed_trace_goes_on_and_makes_nobody_record(edge, given, 
         Answer(401, '{"error":"Invalid OTP","details":"Code does not match or expired"}'),
     ],
 )
-async def test_confirms_answer_is_passed_on_byte_for_byte(make_edge, answer):
+async def test_confirms_reply_is_returned_byte_for_byte(make_edge, answer):
     edge = make_edge(answer=answer)
 
     got = await edge.post()
@@ -249,7 +249,7 @@ async def test_confirms_answer_is_passed_on_byte_for_byte(make_edge, answer):
     assert "x-request-id" in got.headers
 
 
-async def test_without_an_answer_in_time_the_client_is_told_where_to_look(make_edge):
+async def test_without_a_reply_in_time_the_response_is_202_with_a_location(make_edge):
     edge = make_edge(answer=None)
 
     got = await edge.post()
@@ -259,7 +259,7 @@ async def test_without_an_answer_in_time_the_client_is_told_where_to_look(make_e
     assert got.headers["retry-after"] == "1"
 
 
-async def test_without_a_broker_nothing_was_accepted(edge):
+async def test_without_a_broker_the_response_is_503(edge):
     edge.confirmation.reachable = False
 
     got = await edge.post()
@@ -268,7 +268,7 @@ async def test_without_a_broker_nothing_was_accepted(edge):
     assert got.headers["retry-after"] == "1"
 
 
-async def test_where_too_many_wait_nobody_is_even_looked_at(edge):
+async def test_a_full_gateway_responds_503_before_it_checks_the_token(edge):
     edge.confirmation.is_full = True
 
     got = await edge.post()
@@ -279,7 +279,7 @@ async def test_where_too_many_wait_nobody_is_even_looked_at(edge):
     assert edge.keys.fetched == 0
 
 
-async def test_without_any_keys_nobody_is_let_in(edge):
+async def test_without_the_issuers_keys_every_request_is_503(edge):
     edge.keys.reachable = False
 
     assert (await edge.post()).status_code == 503
@@ -287,7 +287,7 @@ async def test_without_any_keys_nobody_is_let_in(edge):
     assert edge.commands == []
 
 
-async def test_in_development_a_request_without_a_token_acts_as_the_demo_user(make_edge):
+async def test_in_development_a_request_without_a_token_acts_as_the_development_user(make_edge):
     edge = make_edge(anonymous="usr-456")
 
     assert (await edge.post(user=None)).status_code == 200
@@ -295,7 +295,7 @@ async def test_in_development_a_request_without_a_token_acts_as_the_demo_user(ma
     assert [command.user_id for command in edge.commands] == ["usr-456"]
 
 
-async def test_a_fault_of_ours_says_nothing_but_that(make_edge):
+async def test_an_internal_error_is_500_without_details(make_edge):
     edge = make_edge()
     edge.confirmation.ask = None
 
@@ -315,7 +315,7 @@ async def test_a_trailing_slash_is_not_found_and_never_redirected(edge, method, 
 
 
 def with_two(edge, name, *values, **changes):
-    """Post with a header in as many lines as there are values."""
+    """Post with one line of a header for each value."""
     given = {"Content-Type": "application/json", "Authorization": f"Bearer {token()}"}
     given.pop(name, None)
     pairs = [*given.items(), *((name, value) for value in values)]
@@ -331,11 +331,11 @@ async def test_two_different_idempotency_keys_are_refused_by_name(edge, keys):
     assert edge.commands == []
 
 
-async def test_one_idempotency_key_given_twice_is_one(edge):
+async def test_two_equal_idempotency_keys_count_as_one(edge):
     assert (await with_two(edge, "Idempotency-Key", "abc-123", "abc-123")).status_code == 200
 
 
-async def test_two_keys_are_refused_after_what_is_missing(edge):
+async def test_two_idempotency_keys_are_refused_after_unknown_and_missing_fields(edge):
     got = await with_two(edge, "Idempotency-Key", "one", "two", foo=1)
 
     assert got.text == '{"error":"Unknown field: foo"}'
@@ -350,7 +350,7 @@ async def test_two_keys_are_refused_after_what_is_missing(edge):
         ("X-Client-Country", ("US", "KP"), 200),
     ],
 )
-async def test_of_two_headers_that_differ_neither_is_believed(make_edge, name, values, status):
+async def test_of_two_different_headers_neither_is_used(make_edge, name, values, status):
     edge = make_edge(proxies=[ip_network("192.0.2.7")])
 
     assert (await with_two(edge, name, *values)).status_code == status
@@ -374,9 +374,7 @@ async def test_a_key_that_is_not_ascii_is_refused_by_name(edge):
         (NO_SCOPE, {"status": 403, "reason": "scope", "subject": hashed_subject("usr-456")}),
     ],
 )
-async def test_a_refusal_leaves_one_line_in_the_log_however_often_it_comes(
-    edge, caplog, asked, line
-):
+async def test_a_repeated_refusal_is_logged_once(edge, caplog, asked, line):
     caplog.set_level(logging.WARNING, "countersign.refusals")
     for _ in range(5):
         await edge.post(**asked)
@@ -385,7 +383,7 @@ async def test_a_refusal_leaves_one_line_in_the_log_however_often_it_comes(
     assert written == {**line, "address": "192.0.2.7", "count": 1}
 
 
-async def test_who_is_over_the_limit_leaves_a_line(edge, caplog):
+async def test_a_request_over_the_limit_is_logged(edge, caplog):
     caplog.set_level(logging.WARNING, "countersign.refusals")
     for _ in range(12):
         await edge.post()
@@ -395,7 +393,7 @@ async def test_who_is_over_the_limit_leaves_a_line(edge, caplog):
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-async def test_other_methods_and_paths_are_refused_in_the_same_shape(edge, method):
+async def test_unknown_paths_are_404_with_a_json_error(edge, method):
     got = await edge.http.request(method, "/payment/confirm/more")
 
     assert (got.status_code, got.json()) == (404, {"error": "Not found"})

@@ -1,4 +1,4 @@
-"""Commands and answers on real Kafka: matched by request, bounded, 503 only before the send."""
+"""Commands and replies on real Kafka: matched by request, bounded, 503 only before sending."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -43,7 +43,7 @@ async def producer(infrastructure):
 
 @asynccontextmanager
 async def gateway(infrastructure, producer, instance=0, most_waiting=100):
-    """A gateway's way to confirm, its loop running."""
+    """A gateway's connection to confirm, with its loop running."""
     stopping = asyncio.Event()
     async with Answers(infrastructure.kafka, instance) as answers:
         loop = asyncio.create_task(answers.run(stopping))
@@ -54,7 +54,7 @@ async def gateway(infrastructure, producer, instance=0, most_waiting=100):
 
 @asynccontextmanager
 async def commands(infrastructure):
-    """What stands in the topic from now on."""
+    """A consumer of the commands from now on."""
     topic = ConfirmRequested.topic
     consumer = AIOKafkaConsumer(bootstrap_servers=infrastructure.kafka, enable_auto_commit=False)
     await consumer.start()
@@ -83,7 +83,7 @@ async def sent(producer, *records):
         await (await producer.send(record))
 
 
-async def test_an_answer_reaches_the_request_that_it_belongs_to(infrastructure, producer):
+async def test_a_reply_reaches_its_request(infrastructure, producer):
     async with (
         commands(infrastructure) as topic,
         gateway(infrastructure, producer, instance=37) as (confirmation, answers),
@@ -112,7 +112,7 @@ async def test_an_answer_reaches_the_request_that_it_belongs_to(infrastructure, 
         assert answers.waiting == 0
 
 
-async def test_answers_may_come_in_any_order(infrastructure, producer):
+async def test_replies_may_arrive_in_any_order(infrastructure, producer):
     async with gateway(infrastructure, producer, instance=1) as (confirmation, answers):
         asked = [command() for _ in range(20)]
         waiting = [asyncio.create_task(confirmation.ask(one, (), 10)) for one in asked]
@@ -124,7 +124,7 @@ async def test_answers_may_come_in_any_order(infrastructure, producer):
     assert [answer.body for answer in got] == [str(one.request_id) for one in asked]
 
 
-async def test_an_answer_on_another_partition_is_not_heard(infrastructure, producer):
+async def test_a_reply_on_another_partition_is_not_read(infrastructure, producer):
     async with gateway(infrastructure, producer, instance=2) as (confirmation, answers):
         asked = command()
         waiting = asyncio.create_task(confirmation.ask(asked, (), 1))
@@ -134,7 +134,7 @@ async def test_an_answer_on_another_partition_is_not_heard(infrastructure, produ
         assert await waiting is None
 
 
-async def test_answers_of_before_the_start_are_not_heard(infrastructure, producer):
+async def test_replies_from_before_the_start_are_not_read(infrastructure, producer):
     asked = command()
     await sent(producer, answer_to(asked, 4, body="old"))
 
@@ -142,7 +142,7 @@ async def test_answers_of_before_the_start_are_not_heard(infrastructure, produce
         assert await confirmation.ask(asked, (), 0.5) is None
 
 
-async def test_past_the_deadline_nobody_waits_any_more(infrastructure, producer):
+async def test_after_the_deadline_no_request_waits(infrastructure, producer):
     async with gateway(infrastructure, producer, instance=6) as (confirmation, answers):
         started = asyncio.get_running_loop().time()
 
@@ -152,7 +152,7 @@ async def test_past_the_deadline_nobody_waits_any_more(infrastructure, producer)
         assert answers.waiting == 0
 
 
-async def test_a_gateway_that_stops_sends_everybody_away_before_the_server_cuts_them_off(
+async def test_a_stopping_gateway_ends_its_waiting_requests_before_the_server_does(
     infrastructure, producer
 ):
     stopping = asyncio.Event()
@@ -169,7 +169,9 @@ async def test_a_gateway_that_stops_sends_everybody_away_before_the_server_cuts_
         assert answers.waiting == 0
 
 
-async def test_a_gateway_that_stops_still_hands_out_what_comes_in_time(infrastructure, producer):
+async def test_a_stopping_gateway_still_returns_replies_that_arrive_in_time(
+    infrastructure, producer
+):
     stopping, asked = asyncio.Event(), command()
     async with Answers(infrastructure.kafka, 12) as answers:
         loop = asyncio.create_task(answers.run(stopping))
@@ -184,9 +186,7 @@ async def test_a_gateway_that_stops_still_hands_out_what_comes_in_time(infrastru
     assert answer.body == "in time"
 
 
-async def test_only_so_many_wait_and_the_rest_is_told_before_anything_is_sent(
-    infrastructure, producer
-):
+async def test_over_the_limit_of_waiting_requests_nothing_is_sent(infrastructure, producer):
     async with (
         commands(infrastructure) as topic,
         gateway(infrastructure, producer, 7, most_waiting=1) as (confirmation, answers),
@@ -215,7 +215,7 @@ async def test_without_a_started_producer_nothing_was_sent(infrastructure):
 
 
 class Failing(KafkaProducer):
-    """The real producer, whose first sends fail at the broker with these errors."""
+    """A real producer whose first records fail at the broker with these errors."""
 
     def __init__(self, bootstrap, *errors):
         super().__init__(bootstrap, "failing")
@@ -229,7 +229,7 @@ class Failing(KafkaProducer):
         return failed
 
 
-async def test_a_command_that_the_broker_lost_with_its_sender_is_sent_again(infrastructure):
+async def test_a_command_that_was_lost_with_its_producer_is_published_again(infrastructure):
     async with (
         commands(infrastructure) as topic,
         Failing(infrastructure.kafka, Unavailable("out of sequence")) as producer,
@@ -244,7 +244,7 @@ async def test_a_command_that_the_broker_lost_with_its_sender_is_sent_again(infr
         assert (await waiting).body == "done"
 
 
-async def test_a_command_that_the_broker_refuses_was_not_taken(infrastructure):
+async def test_a_command_that_the_broker_refuses_is_unavailable(infrastructure):
     async with (
         Failing(infrastructure.kafka, Rejected("too large")) as producer,
         gateway(infrastructure, producer, 14) as (confirmation, answers),
@@ -254,7 +254,7 @@ async def test_a_command_that_the_broker_refuses_was_not_taken(infrastructure):
         assert answers.waiting == 0
 
 
-async def test_a_partition_without_a_leader_is_503_for_its_commands_alone(
+async def test_a_partition_without_a_leader_is_unavailable_for_its_commands_only(
     infrastructure, producer, monkeypatch
 ):
     async with gateway(infrastructure, producer, 15) as (confirmation, _):
@@ -268,7 +268,7 @@ async def test_a_partition_without_a_leader_is_503_for_its_commands_alone(
         assert await confirmation.ask(command(), (), 0.3) is None
 
 
-async def test_it_is_ready_only_once_the_end_is_known(infrastructure):
+async def test_the_gateway_is_ready_once_the_end_of_its_partition_is_known(infrastructure):
     answers = Answers(infrastructure.kafka, 9)
     assert not await answers.ready()
 
@@ -276,6 +276,6 @@ async def test_it_is_ready_only_once_the_end_is_known(infrastructure):
         assert await answers.ready()
 
 
-async def test_answers_cannot_be_read_before_the_start(infrastructure):
+async def test_replies_cannot_be_read_before_the_start(infrastructure):
     with pytest.raises(Unavailable):
         await Answers(infrastructure.kafka, 10).run(asyncio.Event())

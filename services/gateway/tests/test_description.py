@@ -1,4 +1,4 @@
-"""The published description: real answers of the routes are what it says they are."""
+"""The OpenAPI description: real responses of the routes satisfy it."""
 
 import orjson
 import pytest
@@ -59,7 +59,7 @@ def hold(answer, path, method):
 
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=lambda a: a.body[:60] if a else "none in time")
-async def test_every_answer_of_confirm_is_described(make_edge, answer):
+async def test_every_reply_of_confirm_is_described(make_edge, answer):
     hold(await make_edge(answer=answer).post(), "/payment/confirm", "post")
 
 

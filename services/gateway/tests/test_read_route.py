@@ -1,11 +1,11 @@
-"""`GET /payment/{transaction_id}`: for its owner alone, with the scope, 503 without confirm."""
+"""`GET /payment/{transaction_id}`: for the owner with the scope; 503 without confirm."""
 
 import pytest
 
 from testkit.tokens import token
 
 
-async def test_a_read_shows_the_callers_payment_and_no_one_elses(edge):
+async def test_a_read_returns_the_callers_own_payments_only(edge):
     edge.reads.payments["usr-456", "tx-987"] = {"transaction_id": "tx-987", "status": "SUCCESS"}
 
     mine, others = await edge.read(), await edge.read(user="usr-457")
@@ -26,7 +26,7 @@ async def test_a_read_needs_a_token_with_the_scope(edge, user, headers, status):
     assert (await edge.read(user=user, **headers)).status_code == status
 
 
-async def test_over_60_reads_a_minute_are_too_many_and_writes_are_not_held_back(edge):
+async def test_over_60_reads_a_minute_are_429_and_writes_are_not_affected(edge):
     for _ in range(60):
         assert (await edge.read()).status_code == 404
     edge.clock.pass_time(seconds=37)

@@ -1,4 +1,4 @@
-"""Reads over real HTTP: one confirm after the other, with the gateway's own credential."""
+"""Reads over real HTTP: one confirm after the other, with the gateway's credential."""
 
 from contextlib import asynccontextmanager
 
@@ -15,7 +15,7 @@ PAYMENT = {"transaction_id": "tx-987", "status": "SUCCESS"}
 
 @asynccontextmanager
 async def confirm(status, body):
-    """A confirm that answers so, and what it was asked."""
+    """A confirm with these responses, and the requests that it got."""
     asked = []
 
     async def answer(request):
@@ -28,7 +28,7 @@ async def confirm(status, body):
         yield str(server.make_url("")).rstrip("/"), asked
 
 
-async def test_a_payment_is_asked_for_by_its_owner():
+async def test_a_payment_is_read_for_its_owner():
     async with confirm(200, PAYMENT) as (url, asked), ConfirmReads([url], "secret") as reads:
         assert await reads.payment("usr/4 5&6", "tx-987") == PAYMENT
 
@@ -43,7 +43,7 @@ async def test_an_unknown_payment_is_none():
 @pytest.mark.parametrize(
     ("status", "body"), [(500, {}), (401, {}), (200, ["not a payment"]), (302, {})]
 )
-async def test_the_next_one_is_asked_where_one_does_not_answer(status, body):
+async def test_the_next_confirm_is_asked_if_one_does_not_respond(status, body):
     async with (
         confirm(status, body) as (broken, _),
         confirm(200, PAYMENT) as (sound, _),
@@ -52,7 +52,7 @@ async def test_the_next_one_is_asked_where_one_does_not_answer(status, body):
         assert await reads.payment("usr-456", "tx-987") == PAYMENT
 
 
-async def test_where_none_answers_it_is_said_so():
+async def test_without_a_responding_confirm_a_read_is_unavailable():
     async with ConfirmReads([NOWHERE], "secret") as reads:
         with pytest.raises(Unavailable):
             await reads.payment("usr-456", "tx-987")

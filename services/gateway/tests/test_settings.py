@@ -1,4 +1,4 @@
-"""The gateway's environment, checked at start."""
+"""The gateway's settings."""
 
 import base64
 from ipaddress import ip_network
@@ -11,7 +11,7 @@ from service_runtime.settings import load
 
 @pytest.fixture
 def environment(monkeypatch, tmp_path):
-    """Everything that must be set; returns a function that sets more."""
+    """Set what is required; return a function that sets more."""
     key = tmp_path / "key"
     key.write_text(base64.b64encode(bytes(32)).decode())
     needed = {
@@ -45,18 +45,18 @@ def test_lists_are_separated_by_commas(environment):
     assert settings.trusted_proxies == [ip_network(one) for one in expected]
 
 
-def test_nobody_is_trusted_by_default(environment):
+def test_no_proxy_is_trusted_by_default(environment):
     assert load(Settings).trusted_proxies == []
 
 
-def test_production_demands_a_token(environment):
+def test_production_requires_a_token(environment):
     environment(PROFILE="prod")
 
     assert load(Settings).anonymous_user is None
 
 
 @pytest.mark.parametrize(("given", "user"), [({}, "usr-456"), ({"DEV_USER": "usr-9"}, "usr-9")])
-def test_development_acts_as_the_demo_user(environment, given, user):
+def test_a_request_without_a_token_acts_as_the_development_user(environment, given, user):
     environment(PROFILE="dev", **given)
 
     assert load(Settings).anonymous_user == user
@@ -75,7 +75,9 @@ def test_development_acts_as_the_demo_user(environment, given, user):
         ({"PORT": "0"}, "PORT"),
     ],
 )
-def test_what_is_wrong_is_named_and_the_process_does_not_start(environment, capsys, given, named):
+def test_an_invalid_setting_is_named_and_the_process_does_not_start(
+    environment, capsys, given, named
+):
     environment(**given)
 
     with pytest.raises(SystemExit):

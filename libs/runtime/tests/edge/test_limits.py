@@ -1,4 +1,4 @@
-"""Limits: one contract in memory and in Redis; and what happens while Redis is gone."""
+"""Limits: one contract in memory and in Redis; local limits while Redis is down."""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ def somebody():
 
 
 @pytest.mark.parametrize("crowd", [50, 200])
-async def test_of_many_at_once_exactly_the_limit_is_admitted(limits, crowd):
+async def test_of_many_requests_at_once_exactly_the_limit_is_admitted(limits, crowd):
     who = somebody()
 
     waits = await asyncio.gather(*[limits.admit("user", who, 10) for _ in range(crowd)])
@@ -37,7 +37,7 @@ async def test_of_many_at_once_exactly_the_limit_is_admitted(limits, crowd):
     assert all(0 < wait <= 60 for wait in waits if wait is not None)
 
 
-async def test_each_user_and_each_kind_has_a_window_of_its_own(limits):
+async def test_each_user_and_each_limit_has_its_own_window(limits):
     one, other = somebody(), somebody()
 
     assert await limits.admit("user", one, 1) is None
@@ -58,7 +58,7 @@ async def test_the_window_moves(limits):
 
 
 @pytest.mark.stack
-async def test_two_gateways_share_their_limits(infrastructure):
+async def test_two_processes_share_their_limits(infrastructure):
     who = somebody()
 
     async with (
@@ -73,7 +73,7 @@ async def test_two_gateways_share_their_limits(infrastructure):
 
 
 class Address:
-    """An address that leads to one of two masters: to a database of the real Redis each."""
+    """An address of one of two masters: each is a database of the real Redis."""
 
     def __init__(self, redis_url):
         self._there = urlsplit(redis_url)
@@ -109,7 +109,7 @@ async def _carry(source, sink):
 
 
 @pytest.mark.stack
-async def test_two_gateways_hold_one_limit_after_redis_was_switched_over(
+async def test_two_processes_share_one_limit_after_a_switch_over_of_redis(
     infrastructure, monkeypatch
 ):
     monkeypatch.setattr(edge_limits, "MAX_CONNECTION_AGE_S", 0.2)
@@ -119,7 +119,7 @@ async def test_two_gateways_hold_one_limit_after_redis_was_switched_over(
         SharedLimits(address.url) as stays,
         SharedLimits(address.url) as comes,
     ):
-        # The old master lives on, and takes writes from whoever is connected to it.
+        # The old master runs on and accepts writes on its open connections.
         await stays.admit("user", somebody(), 10)
         address.master = 1
         await comes.admit("user", somebody(), 10)
@@ -133,7 +133,7 @@ async def test_two_gateways_hold_one_limit_after_redis_was_switched_over(
 
 
 @pytest.mark.stack
-async def test_a_master_that_was_demoted_is_left_for_the_new_one(infrastructure, monkeypatch):
+async def test_connections_to_a_demoted_master_are_replaced(infrastructure, monkeypatch):
     monkeypatch.setattr(edge_limits, "MAX_CONNECTION_AGE_S", 60)
     who = somebody()
     async with (
@@ -153,12 +153,12 @@ async def test_a_master_that_was_demoted_is_left_for_the_new_one(infrastructure,
 
 
 async def connections(redis):
-    """The ids of everybody's connections but ours."""
+    """The ids of all connections but this test's."""
     mine = await redis.client_id()
     return {one["id"] for one in await redis.client_list()} - {str(mine)}
 
 
-async def test_without_redis_the_limits_are_local_and_never_open():
+async def test_without_redis_the_limits_are_local_and_never_off():
     who = somebody()
 
     async with SharedLimits("redis://127.0.0.1:1") as limits:
@@ -168,7 +168,7 @@ async def test_without_redis_the_limits_are_local_and_never_open():
 
 
 @pytest.mark.stack
-async def test_a_redis_that_answers_nothing_is_not_waited_for_and_comes_back(infrastructure):
+async def test_a_redis_that_does_not_respond_is_not_awaited_and_used_again_later(infrastructure):
     who, later = somebody(), somebody()
     async with (
         Redis.from_url(infrastructure.redis_url) as redis,

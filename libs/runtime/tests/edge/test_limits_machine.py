@@ -1,4 +1,4 @@
-"""The limiter as a state machine: in no window of a minute does more pass than may."""
+"""The limiter as a state machine: no window of a minute admits more than the limit."""
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -10,16 +10,16 @@ LIMIT = 3
 
 
 def finished(work):
-    """Run to the end what never waits: the twin has no one to wait for."""
+    """Run a coroutine that never waits, as the twin's do, to its end."""
     try:
         work.send(None)
     except StopIteration as end:
         return end.value
-    raise AssertionError("a twin waited")
+    raise AssertionError("the twin waited")
 
 
 class Limiter(RuleBasedStateMachine):
-    """Two users, two kinds, any times; the model keeps the times at which somebody passed."""
+    """Two users, two limits, any times; the model keeps the times of admitted requests."""
 
     @initialize()
     def start(self):
@@ -49,8 +49,8 @@ class Limiter(RuleBasedStateMachine):
         self.now_s += seconds
 
     @rule(kind=st.sampled_from(["user", "failed"]), who=st.sampled_from(["usr-1", "usr-2"]))
-    def wait_as_told(self, kind, who):
-        """Whoever waits as long as he was told gets in; a second earlier he does not."""
+    def wait_as_reported(self, kind, who):
+        """A request after the reported wait is admitted; one a second earlier is not."""
         wait_s = finished(self.limits.admit(kind, who, LIMIT))
         if wait_s is None:
             self.passed.setdefault((kind, who), []).append(self.now_s)
@@ -62,5 +62,5 @@ class Limiter(RuleBasedStateMachine):
         self.passed[kind, who].append(self.now_s)
 
 
-def test_in_no_window_does_more_pass_than_may():
+def test_no_window_admits_more_than_the_limit():
     run_state_machine_as_test(Limiter, settings=settings(max_examples=500, stateful_step_count=50))

@@ -1,4 +1,4 @@
-"""Tokens under real keys: what passes, what never does, and when keys are fetched."""
+"""Tokens under real keys: accepted, refused; and when keys are fetched."""
 
 import asyncio
 import time
@@ -40,7 +40,7 @@ def verifier(keys):
 
 
 @pytest.mark.parametrize("algorithm", ["EdDSA", "ES256", "PS256"])
-async def test_a_token_under_a_published_key_speaks_for_its_subject(verifier, algorithm):
+async def test_a_token_under_a_published_key_yields_its_subject_and_scopes(verifier, algorithm):
     caller = await verifier.caller(token(algorithm, scope="openid payment.confirm"))
 
     assert caller.user_id == "usr-456"
@@ -51,10 +51,12 @@ async def test_a_token_under_a_published_key_speaks_for_its_subject(verifier, al
     ("changes", "reason"),
     [
         pytest.param({"exp": int(time.time()) - 1}, "exp: expired", id="expired"),
-        pytest.param({"exp": None}, "exp: missing", id="no end"),
+        pytest.param({"exp": None}, "exp: missing", id="no expiry"),
         pytest.param({"exp": int(time.time()) + 3600}, "exp: lives longer", id="too long"),
-        pytest.param({"exp": "soon"}, "token: not valid", id="an end that is no number"),
-        pytest.param({"exp": 10**400}, "exp: lives longer|token: not valid", id="endless"),
+        pytest.param({"exp": "soon"}, "token: not valid", id="an expiry that is no number"),
+        pytest.param(
+            {"exp": 10**400}, "exp: lives longer|token: not valid", id="an expiry without end"
+        ),
         pytest.param({"nbf": int(time.time()) + 7200}, "nbf: not yet valid", id="not yet"),
         pytest.param({"aud": "another"}, "aud: not for this", id="another audience"),
         pytest.param({"aud": None}, "aud: missing", id="no audience"),
@@ -73,12 +75,12 @@ async def test_a_signed_token_whose_claims_break_a_rule_is_refused(verifier, cha
         await verifier.caller(token(**changes))
 
 
-async def test_15_minutes_are_a_tokens_longest_life(verifier):
+async def test_a_token_may_live_15_minutes(verifier):
     assert await verifier.caller(token(exp=int(time.time()) + 15 * 60))
 
 
 @pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt"])
-async def test_access_tokens_are_of_these_types(verifier, typ):
+async def test_the_types_of_access_tokens_are_accepted(verifier, typ):
     assert await verifier.caller(token(headers={"typ": typ}))
 
 
@@ -87,7 +89,7 @@ PEM = ED25519.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
 def resigned(header, key=ED25519):
-    """A token whose header is free to choose, properly signed under the key."""
+    """A token with any header, with a valid signature."""
     unsigned = raw_token({**HEADER, **header}, claims()).rpartition(".")[0]
     signature = key.sign(unsigned.encode())
     return raw_token({**HEADER, **header}, claims(), signature)
@@ -116,7 +118,7 @@ def hs256():
         pytest.param(resigned({"crit": ["x"], "x": 1}), "crit|token", id="critical and unknown"),
         pytest.param(resigned({"b64": False, "crit": ["b64"]}), "crit|token", id="detached"),
         pytest.param(raw_token(HEADER, claims()), "token: not valid", id="unsigned"),
-        pytest.param(raw_token(b"[" * 5000, b"{}"), "token: malformed", id="nested for ever"),
+        pytest.param(raw_token(b"[" * 5000, b"{}"), "token: malformed", id="deeply nested"),
         pytest.param(raw_token(b"[]", b"{}"), "token: malformed", id="a header that is a list"),
         pytest.param("x" * 8193, "token: too long", id="too long"),
         pytest.param("é.é.é", "token: malformed", id="not ASCII"),
@@ -124,13 +126,13 @@ def hs256():
         pytest.param("", "token: malformed", id="nothing"),
     ],
 )
-async def test_a_token_that_proves_nothing_is_refused(verifier, bad, reason):
+async def test_an_unverifiable_token_is_refused(verifier, bad, reason):
     with pytest.raises(BadTokenError, match=reason):
         await verifier.caller(bad)
 
 
 @pytest.mark.parametrize("name", ["jwk", "jku", "x5u"])
-async def test_a_key_that_a_token_brings_along_is_not_looked_at(verifier, name):
+async def test_a_key_inside_a_token_is_ignored(verifier, name):
     brought = jwk(OTHER, "ed") if name == "jwk" else "https://evil.test/keys"
 
     with pytest.raises(BadTokenError):
@@ -138,7 +140,7 @@ async def test_a_key_that_a_token_brings_along_is_not_looked_at(verifier, name):
     assert await verifier.caller(resigned({name: brought}))
 
 
-async def test_rs256_is_taken_where_the_operator_says_so_and_from_no_other_kind_of_key(keys):
+async def test_rs256_is_accepted_only_by_setting(keys):
     verifier = TokenVerifier(keys, TokenRules(ISSUER, AUDIENCE, allow_rs256=True))
 
     assert await verifier.caller(token("RS256"))
@@ -146,7 +148,7 @@ async def test_rs256_is_taken_where_the_operator_says_so_and_from_no_other_kind_
         await verifier.caller(token("PS256"))
 
 
-async def test_a_key_that_names_its_algorithm_keeps_to_it():
+async def test_a_key_that_names_its_algorithm_is_used_with_no_other():
     declared = MemoryKeys(jwk(RSA, "rsa", alg="PS256"))
     verifier = TokenVerifier(declared, TokenRules(ISSUER, AUDIENCE, allow_rs256=True))
 
@@ -167,7 +169,7 @@ async def test_a_key_that_names_its_algorithm_keeps_to_it():
         pytest.param(None, id="nothing"),
     ],
 )
-async def test_a_key_that_cannot_verify_is_left_out_and_the_others_stay(entry):
+async def test_an_unusable_key_is_skipped_and_the_others_are_used(entry):
     verifier = TokenVerifier(MemoryKeys(entry, jwk(P256, "ec")), TokenRules(ISSUER, AUDIENCE))
 
     with pytest.raises(BadTokenError, match="kid: unknown"):
@@ -195,7 +197,7 @@ async def test_unknown_keys_are_fetched_at_most_once_in_30_s(verifier, keys, mon
 
 @pytest.fixture
 def passing(monkeypatch):
-    """Let time pass for the verifier; tokens stay young, because they are judged by the day."""
+    """Let the monotonic clock pass; tokens do not age, because they are checked by wall clock."""
     now = [1000.0]
     monkeypatch.setattr(tokens.time, "monotonic", lambda: now[0])
 
@@ -206,7 +208,7 @@ def passing(monkeypatch):
 
 
 async def settled(verifier):
-    """Wait for what is fetched beside the requests."""
+    """Wait for the fetch in the background."""
     await asyncio.gather(verifier._fetching, return_exceptions=True)
 
 
@@ -224,7 +226,7 @@ async def test_a_withdrawn_key_is_refused_within_5_minutes_without_an_unknown_on
     assert await verifier.caller(token("ES256"))
 
 
-async def test_keys_are_fetched_anew_beside_the_requests_before_they_are_too_old(
+async def test_keys_are_fetched_again_in_the_background_before_they_are_too_old(
     verifier, keys, passing
 ):
     one = token()
@@ -252,7 +254,7 @@ async def test_a_key_whose_material_is_replaced_under_its_name_is_another_key(
         await verifier.caller(one)
 
 
-async def test_keys_that_nobody_can_confirm_for_5_minutes_let_nobody_in(verifier, keys, passing):
+async def test_without_a_fetch_for_5_minutes_every_token_is_refused(verifier, keys, passing):
     one = token()
     await verifier.caller(one)
     keys.reachable = False
@@ -269,7 +271,7 @@ async def test_keys_that_nobody_can_confirm_for_5_minutes_let_nobody_in(verifier
 
 
 @pytest.mark.parametrize("empty", [[], ["ed"], [{"kty": "oct", "kid": "ed", "k": "c2VjcmV0"}]])
-async def test_a_key_set_without_a_usable_key_is_no_answer(verifier, keys, passing, empty):
+async def test_a_key_set_without_a_usable_key_is_a_failed_fetch(verifier, keys, passing, empty):
     one = token()
     await verifier.caller(one)
     keys.keys = empty
@@ -283,13 +285,13 @@ async def test_a_key_set_without_a_usable_key_is_no_answer(verifier, keys, passi
         await verifier.caller(one)
 
 
-async def test_many_who_wait_for_keys_share_one_fetch(verifier, keys):
+async def test_concurrent_requests_share_one_fetch_of_keys(verifier, keys):
     await asyncio.gather(*[verifier.caller(token(sub=f"usr-{n}")) for n in range(20)])
 
     assert keys.fetched == 1
 
 
-async def test_a_key_that_the_operator_refuses_is_refused_whatever_the_issuer_says(keys):
+async def test_a_refused_key_is_refused_while_the_issuer_publishes_it(keys):
     rules = TokenRules(ISSUER, AUDIENCE, refused_kids=frozenset({"ed"}))
     verifier = TokenVerifier(keys, rules)
 
@@ -298,7 +300,7 @@ async def test_a_key_that_the_operator_refuses_is_refused_whatever_the_issuer_sa
     assert await verifier.caller(token("ES256"))
 
 
-async def test_an_rsa_key_below_2048_bits_is_left_out():
+async def test_an_rsa_key_below_2048_bits_is_skipped():
     small = rsa.generate_private_key(65537, 1024)  # noqa: S505 - that is what is refused
     verifier = TokenVerifier(
         MemoryKeys(jwk(small, "rsa"), jwk(P256, "ec")), TokenRules(ISSUER, AUDIENCE)
@@ -315,7 +317,7 @@ async def test_an_issuers_clock_may_be_ahead_by_30_s_and_no_more(verifier, claim
         await verifier.caller(token(**{claim: int(time.time()) + 40}))
 
 
-async def test_an_issuer_that_is_away_is_no_reason_to_call_a_token_bad(keys, verifier):
+async def test_while_the_issuer_is_down_a_token_is_unavailable_not_invalid(keys, verifier):
     keys.reachable = False
     with pytest.raises(Unavailable):
         await verifier.caller(token())
@@ -328,7 +330,7 @@ async def test_an_issuer_that_is_away_is_no_reason_to_call_a_token_bad(keys, ver
     assert await verifier.caller(token())
 
 
-async def test_known_keys_serve_on_while_the_issuer_is_away(keys, verifier, monkeypatch):
+async def test_known_keys_are_used_while_the_issuer_is_down(keys, verifier, monkeypatch):
     await verifier.caller(token())
     keys.reachable = False
     now = time.monotonic() + 31
@@ -339,7 +341,7 @@ async def test_known_keys_serve_on_while_the_issuer_is_away(keys, verifier, monk
     assert await verifier.caller(token(sub="usr-457"))
 
 
-async def test_a_remembered_token_is_forgotten_when_it_expires(verifier, monkeypatch):
+async def test_a_cached_token_is_refused_when_it_expires(verifier, monkeypatch):
     short = token(exp=int(time.time()) + 60)
     first = await verifier.caller(short)
     assert await verifier.caller(short) is first
@@ -350,7 +352,7 @@ async def test_a_remembered_token_is_forgotten_when_it_expires(verifier, monkeyp
         await verifier.caller(short)
 
 
-async def test_only_so_many_tokens_are_remembered(verifier, monkeypatch):
+async def test_the_cache_of_tokens_is_bounded(verifier, monkeypatch):
     monkeypatch.setattr(tokens, "CACHED_TOKENS", 2)
     made = [token(sub=f"usr-{number}") for number in range(3)]
     first = await verifier.caller(made[0])
@@ -361,7 +363,7 @@ async def test_only_so_many_tokens_are_remembered(verifier, monkeypatch):
     assert await verifier.caller(made[0]) is not first
 
 
-async def test_a_token_is_remembered_by_its_hash_alone(verifier):
+async def test_a_token_is_cached_by_its_hash_only(verifier):
     one = token()
     await verifier.caller(one)
 

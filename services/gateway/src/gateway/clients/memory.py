@@ -17,12 +17,12 @@ class MemoryConfirmation:
         self._answer = answer
         self.reachable = True
         self.is_full = False
-        self.asked: list[tuple[ConfirmRequested, Trace]] = []
+        self.sent: list[tuple[ConfirmRequested, Trace]] = []
 
     async def ask(self, command: ConfirmRequested, trace: Trace, within_s: float) -> Answer | None:
         if not self.reachable:
             raise Unavailable("no broker")
-        self.asked.append((command, trace))
+        self.sent.append((command, trace))
         answer = self._answer(command)
         if answer is None:
             await asyncio.sleep(within_s)
@@ -38,5 +38,5 @@ class MemoryReads:
 
     async def payment(self, user_id: str, transaction_id: str) -> dict[str, Any] | None:
         if not self.reachable:
-            raise Unavailable("no confirm answers")
+            raise Unavailable("no confirm responds")
         return self.payments.get((user_id, transaction_id))

@@ -1,4 +1,4 @@
-"""Asks confirm over HTTP how a payment stands."""
+"""Reads payments from confirm over HTTP."""
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -13,7 +13,7 @@ OK = 200
 
 
 class Reads(Protocol):
-    """The state of payments."""
+    """Reads payments."""
 
     async def payment(self, user_id: str, transaction_id: str) -> dict[str, Any] | None:
         """Return a user's payment, None where there is none; raise Unavailable."""
@@ -21,7 +21,7 @@ class Reads(Protocol):
 
 
 class ConfirmReads:
-    """Asks one confirm after the other until one answers."""
+    """Asks one instance of confirm after the other until one responds."""
 
     def __init__(self, urls: Sequence[str], credential: str) -> None:
         headers = {"Authorization": f"Bearer {credential}"}
@@ -42,11 +42,11 @@ class ConfirmReads:
         path = f"/payments/{quote(transaction_id, safe='')}?user_id={quote(user_id, safe='')}"
         for client in self._clients:
             try:
-                answer = await client.get(path)
+                response = await client.get(path)
             except Unavailable:
                 continue
-            if answer.status == NOT_FOUND:
+            if response.status == NOT_FOUND:
                 return None
-            if answer.status == OK and isinstance(answer.body, dict):
-                return answer.body
-        raise Unavailable("no confirm answers")
+            if response.status == OK and isinstance(response.body, dict):
+                return response.body
+        raise Unavailable("no confirm responds")

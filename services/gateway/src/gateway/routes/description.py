@@ -1,4 +1,4 @@
-"""The OpenAPI description of the edge; the routes themselves are too hot for FastAPI's models."""
+"""The OpenAPI description of the edge, by hand: its routes bypass FastAPI's models for speed."""
 
 from typing import Any
 
@@ -100,17 +100,17 @@ _OTHER_KEY = _object(
     transaction_id=_ID,
 )
 _REFUSALS = {
-    "400": _answer("A field is missing, wrong or unknown.", _ERROR),
-    "401": _answer("No token or a bad one; or the code does not match.", _ERROR),
+    "400": _answer("A field is missing, invalid or unknown.", _ERROR),
+    "401": _answer("No token or an invalid one; or the code does not match.", _ERROR),
     "404": _answer("Unknown account, or another user's.", _ERROR),
     "408": _answer("The head or body took over 10 seconds; the connection is closed.", _ERROR),
-    "409": _answer("Still running, or known under another key.", _ERROR, _OTHER_KEY),
+    "409": _answer("In progress, or known under another key.", _ERROR, _OTHER_KEY),
     "413": _answer("Over 16 KiB.", _ERROR),
     "415": _answer("Not application/json.", _ERROR),
     "422": _answer("The key belongs to a different request.", _ERROR),
     "429": _answer("Over the limit of requests, or of codes; see Retry-After.", _ERROR),
     "431": _answer("Over 16 KiB or 64 lines of header; the connection is closed.", _ERROR),
-    "500": _answer("A fault of ours.", _ERROR),
+    "500": _answer("Internal error.", _ERROR),
     "503": _answer("Nothing was accepted; see Retry-After.", _ERROR),
 }
 
@@ -126,16 +126,16 @@ def document(title: str) -> dict[str, Any]:
         },
         "responses": {
             "200": _answer("Confirmed.", _SUCCESS),
-            "202": _answer("Not decided yet; look at Location.", _PENDING),
+            "202": _answer("Not decided yet; Location shows the state.", _PENDING),
             "403": _answer(
-                "A code is asked for, cannot be sent, or codes are locked; or declined.",
+                "A code is required, cannot be sent, or codes are locked; or declined.",
                 *(_OTP_REQUIRED, _OTP_UNDELIVERABLE, _DECLINED, _ERROR),
             ),
             **_REFUSALS,
         },
     }
     read = {
-        "summary": "How a payment stands",
+        "summary": "Read a payment",
         "operationId": "readPayment",
         "parameters": [{"name": "transaction_id", "in": "path", "required": True, "schema": _ID}],
         "responses": {
