@@ -1,8 +1,9 @@
 # Every command that people and CI use; the same ones, so that they agree.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up restart down status logs reset observe observe-down test simulate mutation-test chaos chaos-full test-observability test-containers test-containers-short bench bench-against bench-floor bench-long bench-smoke check format generate lock release-schemas
+.PHONY: help setup demo up restart down status logs reset observe observe-down test test-slow simulate mutation-test chaos chaos-full test-observability test-containers test-containers-short bench bench-against bench-floor bench-long bench-smoke check format generate lock release-schemas
 
 PYTHON := .venv/bin/python
+TEST_REPORT := .pytest_cache/tests.xml
 STACK_COMMAND := $(PYTHON) -m local_stack
 
 # These start the stack natively, whatever engine answers; so the set-up installs what that needs.
@@ -45,7 +46,10 @@ observe-down: ## stop what `observe` started; the system goes on
 	@$(STACK_COMMAND) observe-down
 
 test: setup ## run the tests on a stack of their own (ports + 10,000), so `up` may be running
-	@$(PYTHON) -m pytest $(T)
+	@$(PYTHON) -m pytest --junitxml=$(TEST_REPORT) $(T)
+
+test-slow: setup ## list the twenty slowest tests of the last `make test`, and the sum
+	@$(PYTHON) tests/slowest.py $(TEST_REPORT)
 
 test-observability: export WITH_BROWSER := 1
 test-observability: setup ## alert rules, dashboards, pages and staged faults, on a stack that is observed
