@@ -24,7 +24,7 @@ def examine(system: System) -> tuple[int, list[str]]:
     with Owners(addresses) as owners:
         examination = Examination(Sources(owners), clock, Limits(days=2))
         examination.whole()
-        examination.look(Conservation(owners, clock).newest)
+        examination.run_part(Conservation(owners, clock).newest)
     findings = examination.findings
     wrong = [f"{one.invariant} {one.about}: {one.details}" for one in findings.violations]
     wrong += findings.missing

@@ -1,4 +1,4 @@
-"""Arguments, exit codes and output of the command, as far as nobody needs to be asked."""
+"""Arguments, exit codes and output of the command, without a running system."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from ops.clients.confirmation import exit_code_of
 from ops.clients.dead_letters import letter_of
-from ops.clients.system import Reply
+from ops.clients.system import HttpResponse
 from ops.command import check as check_command
 from ops.command.dlq import wanted
 from ops.command.main import app
@@ -39,7 +39,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
         (502, None, 2),
     ],
 )
-def test_an_answer_has_an_exit_code(status, body, expected):
+def test_a_response_has_an_exit_code(status, body, expected):
     assert exit_code_of(status, body) == expected
 
 
@@ -57,15 +57,15 @@ OPTIONS = {"--tx": "t 1", "--key": "k", "--user": None}
         (503, None, "make logs S=gateway"),
     ],
 )
-def test_an_answer_that_is_no_confirmation_names_the_next_command(status, body, then):
-    reply = Reply(status, {}, body, "", 1.0)
-    assert next_after(exit_code_of(status, body), reply, OPTIONS) == then
+def test_a_response_that_is_no_confirmation_names_the_next_command(status, body, then):
+    response = HttpResponse(status, {}, body, "", 1.0)
+    assert next_after(exit_code_of(status, body), response, OPTIONS) == then
 
 
 def test_wrong_usage_names_the_help_of_its_command():
-    told = CliRunner().invoke(app, ["pay", "--user", "u", "--token", "t"])
-    assert told.exit_code == 2
-    assert "countersign pay -h" in told.stderr
+    messages_of = CliRunner().invoke(app, ["pay", "--user", "u", "--token", "t"])
+    assert messages_of.exit_code == 2
+    assert "countersign pay -h" in messages_of.stderr
 
 
 @pytest.mark.parametrize(
@@ -92,13 +92,13 @@ def test_wrong_usage_names_the_help_of_its_command():
     ],
     ids=" ".join,
 )
-def test_every_command_explains_itself(command):
-    told = CliRunner().invoke(app, [*command, "--help"])
-    assert told.exit_code == 0
-    assert "Exit codes" in told.stdout or command in (["token"], ["accounts", "list"])
+def test_every_command_has_a_help_text_with_examples(command):
+    messages_of = CliRunner().invoke(app, [*command, "--help"])
+    assert messages_of.exit_code == 0
+    assert "Exit codes" in messages_of.stdout or command in (["token"], ["accounts", "list"])
     if command:
-        assert "Examples:" in told.stdout
-        assert "--json" in told.stdout or command == ["completion"]
+        assert "Examples:" in messages_of.stdout
+        assert "--json" in messages_of.stdout or command == ["completion"]
 
 
 @pytest.mark.parametrize(
@@ -120,9 +120,9 @@ def test_every_command_explains_itself(command):
     ],
 )
 def test_wrong_usage_is_exit_code_2_and_names_the_option(arguments, named):
-    told = CliRunner().invoke(app, arguments)
-    assert told.exit_code == 2
-    assert named in told.stderr
+    messages_of = CliRunner().invoke(app, arguments)
+    assert messages_of.exit_code == 2
+    assert named in messages_of.stderr
 
 
 def findings(*violations, missing=()):
@@ -149,7 +149,7 @@ def test_a_check_has_an_exit_code(found, expected):
     assert check_command.exit_code_of(found) == expected
 
 
-def test_violations_are_all_counted_and_the_first_are_named():
+def test_all_violations_are_counted_and_the_first_are_listed():
     found = findings(*[LOST] * (LISTED + 5), Violation("I12", "p", "unscored"))
     assert found.counts == {"I1": LISTED + 5, "I12": 1}
     assert len(found.violations) == LISTED + 1
@@ -157,7 +157,7 @@ def test_violations_are_all_counted_and_the_first_are_named():
     assert json.loads(json.dumps(found.as_dict()))["invariants"]["I1"]["violations"] == LISTED + 5
 
 
-def test_a_check_shows_each_violation_and_who_did_not_answer(capsys):
+def test_a_check_shows_each_violation_and_each_missing_response(capsys):
     check_command.show_findings(console(), findings(LOST, missing=["audit [is] away"]))
     shown = capsys.readouterr().out
     for text in ("I1", "gone", "audit [is] away", "I9"):
@@ -165,7 +165,7 @@ def test_a_check_shows_each_violation_and_who_did_not_answer(capsys):
 
 
 @given(st.lists(st.text(st.characters(codec="ascii", exclude_categories=["C"])), max_size=4))
-def test_no_text_is_taken_for_markup(texts):
+def test_text_is_never_parsed_as_markup(texts):
     screen = console()
     with screen.capture() as captured:
         screen.print(table_of("", ("", ""), [(text, "[bold]") for text in texts]))
@@ -176,7 +176,7 @@ def test_no_text_is_taken_for_markup(texts):
     ("seconds", "expected"),
     [(-5, "0 s"), (0, "0 s"), (59, "59 s"), (60, "1 min"), (7200, "2 h"), (200_000, "2 d")],
 )
-def test_age_is_told_in_its_largest_unit(seconds, expected):
+def test_an_age_is_shown_in_its_largest_unit(seconds, expected):
     assert span(timedelta(seconds=seconds)) == expected
 
 
@@ -192,13 +192,13 @@ def record(**headers):
     )
 
 
-def test_a_dead_letter_is_read_whatever_its_headers_are():
+def test_a_dead_letter_with_any_headers_is_readable():
     letter = letter_of(record(ce_id=b"\xff", dl_reason=None))
     assert (letter.topic, letter.reason, letter.time) == ("settlement-queue", "", NOON)
     assert letter.place == "settlement-queue/3/17"
 
 
-def test_a_forged_header_sends_a_dead_letter_nowhere_else():
+def test_a_forged_header_does_not_redirect_a_dead_letter():
     assert letter_of(record(dl_topic=b"payment.confirmed.v1")).topic == "settlement-queue"
 
 
@@ -213,6 +213,6 @@ def test_a_forged_header_sends_a_dead_letter_nowhere_else():
         (None, None, "e-2", False),
     ],
 )
-def test_filters_narrow_down(topic, reason, event_id, expected):
+def test_filters_select_dead_letters(topic, reason, event_id, expected):
     letter = letter_of(record(ce_id=b"e-1", dl_reason=b"schema"))
     assert wanted(topic, reason, event_id)(letter) is expected

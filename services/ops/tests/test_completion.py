@@ -1,4 +1,4 @@
-"""The command completes in the shell: the printed script, run by bash, and what zsh is told."""
+"""The command completes in the shell: the printed script, run by bash and by zsh."""
 
 import json
 import os
@@ -25,11 +25,11 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 
 
 def output_of(*command, **environment):
-    told = subprocess.run(  # noqa: S603 - ours
+    messages_of = subprocess.run(  # noqa: S603 - ours
         command, env=os.environ | environment, capture_output=True, text=True, check=True
     )
-    assert told.stderr == ""
-    return told.stdout
+    assert messages_of.stderr == ""
+    return messages_of.stdout
 
 
 def completed_by_bash(*words, **environment):
@@ -52,7 +52,7 @@ def test_bash_completes(words, expected):
     assert completed_by_bash(*words) == expected
 
 
-def test_zsh_is_given_its_script_and_completions():
+def test_zsh_completes():
     script = CliRunner().invoke(app, ["completion", "zsh"]).stdout
     assert script.startswith("#compdef countersign")
     asking = {"_COUNTERSIGN_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": "countersign open j"}
@@ -61,7 +61,7 @@ def test_zsh_is_given_its_script_and_completions():
 
 @pytest.fixture
 def confirm(tmp_path):
-    """Somebody at confirm's address who knows two accounts; yields what the environment says."""
+    """A server at confirm's address with two accounts; yields its environment."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -86,9 +86,9 @@ def confirm(tmp_path):
         thread.join()
 
 
-def test_accounts_are_those_of_the_running_system(confirm):
+def test_accounts_of_the_running_system_are_completed(confirm):
     assert completed_by_bash("pay", "--from", "acc", **confirm) == ["acc-1", "acc-2"]
 
 
-def test_where_nothing_runs_nothing_is_completed():
+def test_without_a_running_system_no_account_is_completed():
     assert completed_by_bash("cases", "show", "", COUNTERSIGN_OFFSET="39999") == []

@@ -1,4 +1,4 @@
-"""I5 on real Kafka and PostgreSQL: what a real consumer has lost, or made up, is found."""
+"""I5 on real Kafka and PostgreSQL: lost records and inbox rows without a record are found."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from local_stack.layout import CHECKOUT
 from ops.check.conservation import Conservation
 from ops.clients.addresses import Addresses
 from ops.clients.system import System
-from ops.domain.errors import NotAskedError
+from ops.domain.errors import UnavailableError
 from ops.domain.findings import Findings
 from payment_schemas.cloudevents import Attributes, headers_of
 from payment_schemas.registry import BY_TYPE
@@ -36,7 +36,7 @@ def database(infrastructure):
 
 @pytest.fixture
 async def probe(infrastructure, database, tmp_path):
-    """A consumer that knows ops."""
+    """A consumer that accepts the credential of ops."""
     name = f"probe.{uuid4().hex}.v1"
     await make_topics(infrastructure.kafka, name, f"{name}-dlq", f"{name}.tallied")
     secrets = {"password": "probe", "ops": SECRET, "callers": callers()}
@@ -64,7 +64,7 @@ def numbered(probe, number):
 
 @pytest.fixture
 async def consumed(probe, tmp_path):
-    """The probe, which has read everything: good records, and some that nobody can read."""
+    """The probe after it has consumed all records, some of them unreadable."""
     start(probe, tmp_path)
     await probe.publish([numbered(probe, number) for number in range(RECORDS)])
     await probe.publish([ProducerRecord(probe.topic, b"", b"", ())] * UNREADABLE)
@@ -105,7 +105,7 @@ def execute(database, statement):
         return connection.execute(statement).fetchall()
 
 
-async def test_what_was_handled_or_set_aside_is_accounted_for(consumed, conservation):
+async def test_handled_records_and_dead_letters_are_no_violation(consumed, conservation):
     found = await whole(conservation)
     assert (found.violations, found.notes) == ([], [])
     assert found.checked["I5"] == RECORDS + UNREADABLE
@@ -115,9 +115,7 @@ async def test_what_was_handled_or_set_aside_is_accounted_for(consumed, conserva
     assert (await newest(conservation)).checked["I5"] == 0
 
 
-async def test_a_record_that_was_lost_is_found_and_stays_found_until_it_is_handled(
-    consumed, conservation, database
-):
+async def test_a_lost_record_is_a_violation_until_it_is_handled(consumed, conservation, database):
     await whole(conservation)
     [(lost,)] = execute(
         database,
@@ -139,7 +137,7 @@ async def test_a_record_that_was_lost_is_found_and_stays_found_until_it_is_handl
     assert (await newest(conservation)).violations == []
 
 
-async def test_a_dead_letter_that_was_lost_is_found_by_its_place(consumed, conservation, database):
+async def test_a_lost_dead_letter_is_found_by_its_position(consumed, conservation, database):
     await whole(conservation)
     [(partition, offset)] = execute(
         database,
@@ -150,7 +148,7 @@ async def test_a_dead_letter_that_was_lost_is_found_by_its_place(consumed, conse
     assert [one.about for one in found.violations] == [f"{consumed.topic}/{partition}/{offset}"]
 
 
-async def test_an_effect_of_no_record_is_found(consumed, conservation, database):
+async def test_an_inbox_row_without_a_record_is_found(consumed, conservation, database):
     made_up = uuid4()
     await whole(conservation)
     execute(
@@ -162,11 +160,13 @@ async def test_an_effect_of_no_record_is_found(consumed, conservation, database)
     assert [(one.invariant, one.about) for one in found.violations] == [("I5", str(made_up))]
 
 
-async def test_what_nobody_reads_is_told_once_the_grace_is_over(consumed, conservation, tmp_path):
+async def test_unconsumed_records_are_a_violation_after_the_grace_period(
+    consumed, conservation, tmp_path
+):
     await whole(conservation)
     consumed.end()
     await consumed.publish([numbered(consumed, 1000)])
-    with pytest.raises(NotAskedError, match="cannot be reached"):
+    with pytest.raises(UnavailableError, match="cannot be reached"):
         await whole(conservation)
     start(consumed, tmp_path)
     await consumed.ready()

@@ -1,4 +1,4 @@
-"""The demonstration's script holds together, and notices what is not as expected."""
+"""The demonstration's script is consistent, and unexpected responses are faults."""
 
 from decimal import Decimal
 
@@ -7,9 +7,9 @@ import pytest
 from local_stack.discovery import RunningStack
 from ops.clients.addresses import find_addresses
 from ops.clients.confirmation import exit_code_of
-from ops.clients.system import Reply, System
+from ops.clients.system import HttpResponse, System
 from ops.demo.__main__ import show_where
-from ops.demo.requests import MOST_ASKED, Run, body_of, faults_of
+from ops.demo.requests import MOST_REQUESTS_SENT, Run, body_of, faults_of
 from ops.demo.scenarios import CODE, SCENARIOS, SHOWN, Cast, Step
 from ops.demo.screen import Screen
 
@@ -17,12 +17,12 @@ CAST = Cast("abcde")
 PRINTED = ("tx-987", "abc-123", "acc-1", "usr-456")
 
 
-def reply(status=200, text="", body=None, **headers):
-    return Reply(status, headers, body, text, 1.0)
+def response(status=200, text="", body=None, **headers):
+    return HttpResponse(status, headers, body, text, 1.0)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
-def test_balances_follow_from_what_is_settled(scenario):
+def test_the_expected_balances_follow_from_the_settled_payments(scenario):
     spent = sum(
         Decimal(step.amount) * 100
         for step in scenario.steps
@@ -32,8 +32,8 @@ def test_balances_follow_from_what_is_settled(scenario):
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
-def test_no_customer_comes_near_ten_requests_a_minute(scenario):
-    assert len(scenario.steps) - 1 + MOST_ASKED < 10
+def test_every_customer_stays_well_below_ten_requests_a_minute(scenario):
+    assert len(scenario.steps) - 1 + MOST_REQUESTS_SENT < 10
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
@@ -42,14 +42,14 @@ def test_every_confirmed_payment_is_followed(scenario):
     assert confirmed == set(scenario.outcomes)
 
 
-def test_the_printed_calls_are_left_alone():
+def test_the_demonstration_does_not_use_the_ids_of_the_readme():
     bodies = [body_of(CAST, scenario, step) for scenario in SCENARIOS for step in scenario.steps]
     used = {value for body in bodies for value in body.values()}
     used |= {CAST.user(scenario) for scenario in SCENARIOS}
     assert not used & set(PRINTED)
 
 
-def test_two_runs_share_nothing():
+def test_two_runs_share_no_names():
     other = Cast("vwxyz")
     for scenario in SCENARIOS:
         assert CAST.user(scenario) != other.user(scenario)
@@ -69,22 +69,22 @@ DONE = {"status": "SUCCESS", "reference": "R"}
 @pytest.mark.parametrize(
     ("step", "answer", "before", "faults"),
     [
-        (SUCCEEDS, reply(body=DONE), None, 0),
-        (SUCCEEDS, reply(status=202, body={"status": "PENDING"}), None, 2),
-        (SUCCEEDS, reply(body=None), None, 1),
-        (SUCCEEDS, reply(body=["SUCCESS"]), None, 1),
-        (REPEATS, reply(body=DONE, text="x", **{"idempotent-replayed": "true"}), "x", 0),
-        (REPEATS, reply(body=DONE, text="x"), "x", 1),
-        (REPEATS, reply(body=DONE, text="y", **{"idempotent-replayed": "true"}), "x", 1),
-        (REPEATS, reply(body=DONE, text="x", **{"idempotent-replayed": "true"}), None, 1),
+        (SUCCEEDS, response(body=DONE), None, 0),
+        (SUCCEEDS, response(status=202, body={"status": "PENDING"}), None, 2),
+        (SUCCEEDS, response(body=None), None, 1),
+        (SUCCEEDS, response(body=["SUCCESS"]), None, 1),
+        (REPEATS, response(body=DONE, text="x", **{"idempotent-replayed": "true"}), "x", 0),
+        (REPEATS, response(body=DONE, text="x"), "x", 1),
+        (REPEATS, response(body=DONE, text="y", **{"idempotent-replayed": "true"}), "x", 1),
+        (REPEATS, response(body=DONE, text="x", **{"idempotent-replayed": "true"}), None, 1),
     ],
 )
-def test_an_answer_that_differs_is_noticed(step, answer, before, faults):
-    first = reply(text=before) if before else None
+def test_an_unexpected_response_is_a_fault(step, answer, before, faults):
+    first = response(text=before) if before else None
     assert len(faults_of(step, answer, first)) == faults
 
 
-def test_with_containers_it_says_how_to_sign_in_at_grafana(capsys, monkeypatch):
+def test_with_containers_the_demonstration_prints_the_grafana_login(capsys, monkeypatch):
     running = RunningStack("compose", "", "", "", "/secrets", {})
     monkeypatch.setattr("local_stack.addresses.find_stack", lambda _: running)
     with System(find_addresses({})) as system:

@@ -1,4 +1,4 @@
-"""Reading several ordered sources side by side."""
+"""Joining ordered sources."""
 
 import json
 from itertools import islice
@@ -17,7 +17,7 @@ def same(name):
 
 
 @given(ids, ids, ids)
-def test_every_id_comes_once_with_what_each_source_has(one, two, three):
+def test_every_id_is_yielded_once_with_the_row_of_each_source(one, two, three):
     both = two + [name for name in one if name not in two][::2]
     sources = [one, sorted(both), three]
     joined = dict(merge_join(*((source, same) for source in sources)))
@@ -29,7 +29,7 @@ def test_every_id_comes_once_with_what_each_source_has(one, two, three):
     assert list(joined) == sorted(joined)
 
 
-def test_joining_reads_no_further_than_it_is_asked():
+def test_joining_reads_the_sources_lazily():
     read = []
 
     def endless():
@@ -43,7 +43,7 @@ def test_joining_reads_no_further_than_it_is_asked():
 
 
 @pytest.mark.parametrize("rows", [["b", "a"], ["a", "a"]], ids=["backwards", "twice"])
-def test_a_source_out_of_order_is_an_error_and_not_a_wrong_answer(rows):
+def test_a_source_out_of_order_is_an_error(rows):
     with pytest.raises(DisorderError):
         list(merge_join((rows, same)))
 
@@ -62,7 +62,7 @@ entries = st.lists(
 
 
 @given(entries, st.lists(st.integers(1, 9), max_size=40), st.booleans())
-def test_a_statement_may_be_cut_anywhere(written, cuts, spaced):
+def test_a_statement_may_be_split_into_chunks_anywhere(written, cuts, spaced):
     text = json.dumps({"entries": written}, separators=None if spaced else (",", ":"))
     chunks, rest = [], text
     for cut in cuts:
@@ -76,6 +76,6 @@ def test_a_statement_may_be_cut_anywhere(written, cuts, spaced):
     ["", "{}", '{"entries":[', '{"entries":[{"a":1}', '{"entries":[{"a":', "<html>[]"],
     ids=["nothing", "no list", "open", "no end", "half an entry", "a web page"],
 )
-def test_what_is_no_whole_statement_is_an_error(text):
+def test_an_incomplete_statement_is_an_error(text):
     with pytest.raises(ValueError, match="statement"):
         list(entries_of([text]))

@@ -1,4 +1,4 @@
-"""Orders for accounts, and the contacts of their owners."""
+"""Opening accounts, and the contacts of their owners."""
 
 import re
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.clients.openings import SLICE, OpeningRequest, balance_of, contact_of
-from ops.domain.errors import NotAskedError
+from ops.domain.errors import UnavailableError
 
 
 @given(st.integers(1, 5000))
@@ -18,7 +18,7 @@ def test_slices_cover_every_number_once(count):
     assert all(size is not None and size <= SLICE for _, size in order.slices())
 
 
-def test_without_a_count_nothing_is_numbered():
+def test_without_a_count_the_names_have_no_number():
     order = OpeningRequest("acc-9", "usr-9", 100, "USD")
     assert [(first, order.owners(first, size)) for first, size in order.slices()] == [
         (1, ["usr-9"])
@@ -51,13 +51,13 @@ def test_a_balance_is_in_minor_units(text, currency, expected):
         ("1", "XXL", "--currency"),
     ],
 )
-def test_a_wrong_balance_is_refused_and_named(text, currency, named):
-    with pytest.raises(NotAskedError, match=named):
+def test_a_wrong_balance_is_refused_with_its_option(text, currency, named):
+    with pytest.raises(UnavailableError, match=named):
         balance_of(text, currency)
 
 
 @given(st.text(min_size=1))
-def test_a_contact_is_always_the_same_and_valid(user):
+def test_a_contact_is_valid_and_stable(user):
     contact = contact_of(user)
     assert contact == contact_of(user)
     assert re.fullmatch(r"\+1555\d{7}", contact["phone"])

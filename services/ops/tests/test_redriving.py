@@ -1,4 +1,4 @@
-"""Redriving dead letters: the record as it was, each once; and on real Kafka, run twice."""
+"""Redriving dead letters: unchanged, each once; and twice on real Kafka."""
 
 import asyncio
 import json
@@ -31,8 +31,8 @@ MESSAGES = 1000
 HEADERS = (("ce_id", b"e-1"), ("traceparent", b"00-1"), ("odd", None), (REDRIVEN, b"once before"))
 
 
-def buried(consumer="settlement", *, offset=7, value=b"{}", headers=HEADERS):
-    """A dead letter as ops reads it, made by the runtime that makes them."""
+def dead_letter(consumer="settlement", *, offset=7, value=b"{}", headers=HEADERS):
+    """A dead letter that the runtime wrote, as ops reads it."""
     record = Record("settlement-queue", 0, offset, 0, b"key", value, headers)
     letter = DeadLetter(record, "schema", "MalformedRecordError", 1, NOON)
     made = outgoing_of(letter, consumer)
@@ -41,25 +41,25 @@ def buried(consumer="settlement", *, offset=7, value=b"{}", headers=HEADERS):
                                      headers=made.headers))  # fmt: skip
 
 
-def test_a_record_goes_back_as_it_was_with_the_time_of_its_redriving():
-    again = original_of(buried(), "2026-03-02T12:00:00+00:00")
+def test_a_redriven_record_is_unchanged_except_for_the_time_header():
+    again = original_of(dead_letter(), "2026-03-02T12:00:00+00:00")
     assert (again.topic, again.key, again.value) == ("settlement-queue", b"key", b"{}")
     assert again.partition is None
     assert again.headers == (*HEADERS[:3], (REDRIVEN, b"2026-03-02T12:00:00+00:00"))
 
 
-def test_a_record_that_two_consumers_refused_goes_out_once():
-    first, second = buried("settlement"), buried("audit")
+def test_a_record_that_two_consumers_refused_is_redriven_once():
+    first, second = dead_letter("settlement"), dead_letter("audit")
     assert each_once([first, second]) == [first]
 
 
-def test_different_records_are_each_sent_even_under_one_id():
-    letters = [buried(value=b"{}"), buried(value=b"[]", offset=8)]
+def test_different_records_with_one_id_are_each_redriven():
+    letters = [dead_letter(value=b"{}"), dead_letter(value=b"[]", offset=8)]
     assert each_once(letters) == letters
 
 
-def test_records_without_an_id_are_told_apart_by_where_they_lay():
-    letters = [buried(headers=(), offset=7), buried(headers=(), offset=8)]
+def test_records_without_an_id_are_distinguished_by_their_position():
+    letters = [dead_letter(headers=(), offset=7), dead_letter(headers=(), offset=8)]
     assert each_once(letters) == letters
 
 
@@ -118,7 +118,7 @@ async def countersign(brokers, *arguments):
 
 
 async def end_of(brokers, topic):
-    """How many records a topic has taken, over all partitions."""
+    """Return the number of records of a topic."""
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=brokers, group_id=None)
     await consumer.start()
     try:
@@ -139,16 +139,16 @@ async def test_a_thousand_dead_letters_redriven_twice_have_one_effect_each(probe
 
     probe.start(probe.password_file)
     order = ("dlq", "redrive", "--topic", probe.topic, "--rate", "1000/s", "--actor", "alice")
-    status, told = await countersign(probe.kafka, *order)
-    assert (status, "--yes" in told) == (1, True)
-    status, told = await countersign(probe.kafka, *order, "--dry-run")
-    assert (status, told["matched"], told["redriven"]) == (0, MESSAGES, 0)
-    assert {name for one in told["letters"] for name in one["data"]} == {"lane", "number"}
+    status, messages_of = await countersign(probe.kafka, *order)
+    assert (status, "--yes" in messages_of) == (1, True)
+    status, messages_of = await countersign(probe.kafka, *order, "--dry-run")
+    assert (status, messages_of["matched"], messages_of["redriven"]) == (0, MESSAGES, 0)
+    assert {name for one in messages_of["letters"] for name in one["data"]} == {"lane", "number"}
     for _ in range(2):
-        status, told = await countersign(probe.kafka, *order, "--yes")
-        assert (status, told["matched"], told["redriven"]) == (0, MESSAGES, MESSAGES)
+        status, messages_of = await countersign(probe.kafka, *order, "--yes")
+        assert (status, messages_of["matched"], messages_of["redriven"]) == (0, MESSAGES, MESSAGES)
 
-    # The second round has gone by once a record behind it is handled in each partition.
+    # The second round has passed once a later record is handled in each partition.
     await probe.publish([numbered(probe, MESSAGES + lane) for lane in range(5)])
     await until(database, "select number from tally where number >= 1000", 5)
     numbers = column(database, "select number from tally")

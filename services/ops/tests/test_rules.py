@@ -1,4 +1,4 @@
-"""What must hold for one payment across confirm, settlement, audit and the bank."""
+"""The invariants of one payment across confirm, settlement, audit and the bank."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from ops.domain.rows import (
     Payment,
     Timeline,
 )
-from ops.domain.rules import Seen, faults_of
+from ops.domain.rules import PaymentRecords, faults_of
 
 UETR = "ec4cfc77-37ae-4632-bb06-3a330f5b780a"
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -44,7 +44,7 @@ TIMELINE = Timeline(
     ("PAYMENT_REQUESTED", "PAYMENT_CONFIRMED", "SETTLEMENT_REQUESTED", "SETTLEMENT_SETTLED"),
     (1, 2, None, 3),
 )
-SETTLED = Seen(
+SETTLED = PaymentRecords(
     PAYMENT,
     INSTRUCTION,
     TIMELINE,
@@ -65,11 +65,11 @@ def with_settlement(status):
         payment=replace(PAYMENT, settlement_status=status),
         instruction=replace(INSTRUCTION, status=status),
         timeline=Timeline("p", events, versions),
-        deliveries=told("confirmed", *(["returned"] if status == "REJECTED" else [])),
+        deliveries=messages_of("confirmed", *(["returned"] if status == "REJECTED" else [])),
     )
 
 
-def told(*templates):
+def messages_of(*templates):
     return Deliveries("p", templates)
 
 
@@ -80,7 +80,7 @@ def challenged(*challenges):
 def declined():
     payment = replace(PAYMENT, status="DECLINED", settlement_status="NONE")
     timeline = Timeline("p", ("PAYMENT_REQUESTED", "PAYMENT_DECLINED"), (1, 2))
-    return Seen(payment, None, timeline, None, None, told("declined"), [])
+    return PaymentRecords(payment, None, timeline, None, None, messages_of("declined"), [])
 
 
 def invariants(seen):
@@ -98,7 +98,7 @@ def invariants(seen):
         pytest.param(declined(), id="declined"),
     ],
 )
-def test_what_fits_is_no_fault(seen):
+def test_matching_rows_have_no_fault(seen):
     assert invariants(seen) == []
 
 
@@ -191,10 +191,14 @@ def test_what_fits_is_no_fault(seen):
         ),
         pytest.param(replace(SETTLED, deliveries=None), ["I13"], id="never told"),
         pytest.param(
-            replace(SETTLED, deliveries=told("confirmed", "confirmed")), ["I13"], id="told twice"
+            replace(SETTLED, deliveries=messages_of("confirmed", "confirmed")),
+            ["I13"],
+            id="told twice",
         ),
         pytest.param(
-            replace(SETTLED, deliveries=told("confirmed", "declined")), ["I13"], id="told otherwise"
+            replace(SETTLED, deliveries=messages_of("confirmed", "declined")),
+            ["I13"],
+            id="told otherwise",
         ),
         pytest.param(
             replace(SETTLED, payment=replace(PAYMENT, settlement_version=2)),
@@ -205,11 +209,11 @@ def test_what_fits_is_no_fault(seen):
         pytest.param(replace(SETTLED, timeline=None), ["I9"], id="unknown to audit"),
     ],
 )
-def test_what_does_not_fit_is_named(seen, expected):
+def test_a_mismatch_names_its_invariant(seen, expected):
     assert invariants(seen) == expected
 
 
-def test_movements_are_found_by_uetr_and_what_nobody_asked_for_is_left():
+def test_movements_are_found_by_uetr_and_unmatched_ones_remain():
     other = replace(MOVEMENT, uetr="other")
     with Movements() as movements:
         movements.add([MOVEMENT, other, MOVEMENT])

@@ -1,4 +1,4 @@
-"""What a runbook tells somebody on call to type is what the command takes."""
+"""The commands in runbooks are valid, and ops serves the runbooks."""
 
 import re
 import shlex
@@ -24,7 +24,7 @@ TYPED = [
 
 
 def parse(line):
-    """Take a line apart as the command would. Raises UsageError where it is refused."""
+    """Parse a line as the command does. Raises UsageError."""
     command, name, words = typer.main.get_command(app), "countersign", shlex.split(line)
     while isinstance(command, TyperGroup):
         name, *words = words
@@ -33,7 +33,7 @@ def parse(line):
 
 
 @pytest.mark.parametrize("line", TYPED)
-def test_a_command_of_a_runbook_is_one(line):
+def test_every_command_in_a_runbook_is_valid(line):
     parse(line)
 
 
@@ -56,13 +56,13 @@ async def ask(name):
         return await client.get(f"/runbooks/{name}")
 
 
-def test_every_command_that_heals_stands_in_a_runbook():
+def test_every_repairing_command_is_in_a_runbook():
     typed = " ".join(str(one.values[0]) for one in TYPED)
     for command in ("dlq redrive", "reconcile", "cases list", "cases show", "show TX", "check"):
         assert command in typed
 
 
 @pytest.mark.parametrize("line", ["dlq list --everything", "cases shew X", "show"])
-def test_a_command_that_is_none_would_be_refused(line):
+def test_an_invalid_command_would_be_refused(line):
     with pytest.raises((UsageError, KeyError)):
         parse(line)

@@ -1,4 +1,4 @@
-"""The server's settings are checked at start, and a fault is named."""
+"""The server's settings are validated at start."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def test_the_defaults_are_those_of_the_readme(environment):
         pytest.param("CHECK_EVERY_S", "0", id="without a pause"),
     ],
 )
-def test_a_wrong_setting_is_named_and_ends_the_start(environment, capsys, name, value):
+def test_a_wrong_setting_ends_the_start_with_its_name(environment, capsys, name, value):
     environment.setenv(name, value)
     with pytest.raises(SystemExit) as left:
         load(Settings)

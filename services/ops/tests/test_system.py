@@ -1,4 +1,4 @@
-"""Finding the system, and what is said when somebody does not answer."""
+"""Addresses of the system, and messages when a service does not respond."""
 
 import json
 import socket
@@ -11,13 +11,13 @@ import pytest
 
 from ops.clients.addresses import Addresses, find_addresses
 from ops.clients.system import System
-from ops.domain.errors import NotAskedError, RefusedError
+from ops.domain.errors import RefusedError, UnavailableError
 
 NOWHERE = 39_999
 """An offset at which no stack of this checkout is ever started."""
 
 
-def test_the_environment_says_where_the_system_is(tmp_path):
+def test_addresses_come_from_the_environment(tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("s3cret\n")
     found = find_addresses(
@@ -35,7 +35,7 @@ def test_the_environment_says_where_the_system_is(tmp_path):
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"confirm":1}'])
 def test_a_malformed_variable_is_named(text):
-    with pytest.raises(NotAskedError, match="ADMIN_URLS"):
+    with pytest.raises(UnavailableError, match="ADMIN_URLS"):
         find_addresses({"ADMIN_URLS": text}, NOWHERE)
 
 
@@ -48,19 +48,19 @@ def test_a_malformed_variable_is_named(text):
         (lambda found: found.credential(), "INTERNAL_CREDENTIAL_FILE"),
     ],
 )
-def test_what_is_not_known_is_named_with_what_to_do(ask, named):
-    with pytest.raises(NotAskedError, match=f"{named}.*next: `make up`"):
+def test_an_unknown_address_names_its_setting_and_the_next_command(ask, named):
+    with pytest.raises(UnavailableError, match=f"{named}.*next: `make up`"):
         ask(find_addresses({}, NOWHERE))
 
 
-def test_a_credential_that_cannot_be_read_is_named(tmp_path):
-    with pytest.raises(NotAskedError, match="INTERNAL_CREDENTIAL_FILE"):
+def test_an_unreadable_credential_is_named(tmp_path):
+    with pytest.raises(UnavailableError, match="INTERNAL_CREDENTIAL_FILE"):
         Addresses(credential_file=str(tmp_path / "none")).credential()
 
 
 @contextmanager
 def answering(status: int, body: bytes) -> Iterator[System]:
-    """A foreign program at the issuer's address that answers everything alike."""
+    """A foreign program at the issuer's address with one response for all requests."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -89,14 +89,14 @@ def answering(status: int, body: bytes) -> Iterator[System]:
     [
         (400, b'{"error":"Invalid field: x","details":"y"}', RefusedError, "Invalid field: x, y"),
         (409, b"{}", RefusedError, "status 409"),
-        (401, b'{"error":"no"}', NotAskedError, "INTERNAL_CREDENTIAL_FILE"),
-        (404, b'{"error":"Not Found"}', NotAskedError, "make logs S=issuer"),
-        (500, b"oops", NotAskedError, "make logs S=issuer"),
-        (200, b"<html>", NotAskedError, "not answer in JSON.*make status"),
+        (401, b'{"error":"no"}', UnavailableError, "INTERNAL_CREDENTIAL_FILE"),
+        (404, b'{"error":"Not Found"}', UnavailableError, "make logs S=issuer"),
+        (500, b"oops", UnavailableError, "make logs S=issuer"),
+        (200, b"<html>", UnavailableError, "not respond with JSON.*make status"),
         (400, b'{"error":"no"}', RefusedError, "next: `countersign --help`"),
     ],
 )
-def test_an_answer_that_is_none_is_explained(status, body, error, sentence):
+def test_an_invalid_response_is_explained(status, body, error, sentence):
     with answering(status, body) as system, pytest.raises(error, match=sentence):
         system.get("issuer", "/")
 
@@ -104,18 +104,18 @@ def test_an_answer_that_is_none_is_explained(status, body, error, sentence):
 def test_a_stream_that_is_refused_is_explained():
     with (
         answering(503, b'{"error":"busy"}') as system,
-        pytest.raises(NotAskedError, match="busy"),
+        pytest.raises(UnavailableError, match="busy"),
         system.stream("issuer", "/statement"),
     ):
         pass
 
 
-def test_who_is_not_there_is_named_with_what_to_do():
+def test_an_unreachable_service_is_named_with_the_next_command():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     with (
         System(Addresses({"issuer": url})) as system,
-        pytest.raises(NotAskedError, match=r"issuer cannot be reached.*make up"),
+        pytest.raises(UnavailableError, match=r"issuer cannot be reached.*make up"),
     ):
         system.get("issuer", "/")

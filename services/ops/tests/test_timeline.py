@@ -1,4 +1,4 @@
-"""Whether the log's entries of a payment are complete, legal and up to date."""
+"""A payment's audit entries are complete, legal and up to date."""
 
 from datetime import UTC, datetime
 
@@ -25,8 +25,8 @@ REJECTED = ("SETTLEMENT_REJECTED", 3)
 
 def payment(status, version, settlement="NONE"):
     settled_at = 3 if settlement in ("SETTLED", "REJECTED") else 0
-    told = (PAYMENT, "tx-1", status, version, settlement, "uetr", 5000, "USD", NOON)
-    return Payment(*told, settled_at, "payee-xyz", 20, 0)
+    messages_of = (PAYMENT, "tx-1", status, version, settlement, "uetr", 5000, "USD", NOON)
+    return Payment(*messages_of, settled_at, "payee-xyz", 20, 0)
 
 
 def found(entries, status, version, settlement="NONE"):
@@ -111,7 +111,7 @@ LIVES = [
 
 
 @pytest.mark.parametrize(("entries", "state"), LIVES)
-def test_a_legal_life_is_no_fault(entries, state):
+def test_a_legal_timeline_has_no_fault(entries, state):
     assert found(entries, *state) == []
 
 
@@ -177,27 +177,27 @@ def test_a_legal_life_is_no_fault(entries, state):
         pytest.param([], ("AWAITING_RISK", 1), ["I9"], id="nothing but later entries"),
     ],
 )
-def test_a_fault_is_named(entries, state, invariants):
+def test_a_fault_names_its_invariant(entries, state, invariants):
     assert found(entries, *state) == invariants
 
 
-def test_a_payment_that_the_log_does_not_know_is_a_fault():
+def test_a_payment_without_audit_entries_is_a_fault():
     [fault] = faults_of(None, payment("AWAITING_RISK", 1))
     assert fault.invariant == "I9"
 
 
 @given(st.sampled_from([life.values for life in LIVES]), st.data())
-def test_no_row_can_be_taken_away_unseen(life, data):
+def test_every_removed_entry_is_a_fault(life, data):
     entries, state = life
     dropped = data.draw(st.integers(0, len(entries) - 1))
     event, _ = entries[dropped]
     rest = entries[:dropped] + entries[dropped + 1 :]
-    # What carries no step of this payment may be missing: a score, a late answer, SENT.
+    # An entry without a step of this payment may be missing: a score, a late answer, SENT.
     spare = event in ("RISK_ASSESSED", "SETTLEMENT_SENT", "OTP_CHALLENGED", "OTP_VERIFIED")
     assert found(rest, *state) or spare
 
 
 @given(st.sampled_from([life.values for life in LIVES]), st.integers(-2, 2).filter(bool))
-def test_the_log_ends_where_the_payment_is(life, moved):
+def test_the_last_entry_must_match_the_payment(life, moved):
     entries, (status, version, *settlement) = life
     assert found(entries, status, version + moved, *settlement)

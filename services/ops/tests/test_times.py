@@ -1,4 +1,4 @@
-"""Times on the screen: in the terminal's zone, or in UTC where that is asked for."""
+"""Times on the screen: in the terminal's zone, or in UTC with `--utc`."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -35,13 +35,13 @@ def show(text: str, *, _utc: Utc = False) -> None:
     [([], "2026-11-20 21:00:00.123 JST\n"), (["--utc"], "2026-11-20 12:00:00.123 UTC\n")],
     ids=["the terminal's zone", "UTC"],
 )
-def test_a_time_is_told_in_the_terminals_zone_or_in_utc(in_tokyo, options, expected):
-    told = CliRunner().invoke(app, ["2026-11-20T12:00:00.123456+00:00", *options])
-    assert told.stdout == expected
+def test_a_time_is_shown_in_the_terminals_zone_or_in_utc(in_tokyo, options, expected):
+    messages_of = CliRunner().invoke(app, ["2026-11-20T12:00:00.123456+00:00", *options])
+    assert messages_of.stdout == expected
 
 
 @pytest.mark.parametrize("text", ["2026-11-20", "tx-2026-11-20T12:00:00Z", "2026-11-20T12:00:00"])
-def test_what_is_no_moment_is_shown_as_it_is(text):
+def test_text_that_is_no_time_is_shown_unchanged(text):
     assert moment_in(text) is None
     assert cell(text) == text
 
@@ -54,5 +54,5 @@ def test_what_is_no_moment_is_shown_as_it_is(text):
         (timedelta(hours=-2), "2 h ago"),
     ],
 )
-def test_how_far_off_a_time_is_is_told_in_its_largest_unit(off, expected):
+def test_the_distance_to_a_time_is_shown_in_its_largest_unit(off, expected):
     assert distance(NOON + off, NOON) == expected

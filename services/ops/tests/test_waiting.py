@@ -1,4 +1,4 @@
-"""What a payment waits for, by its state and by what the owners know."""
+"""The pending steps of a payment, by its state and its rows."""
 
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -35,22 +35,22 @@ def waits(found):
         (facts("AWAITING_RISK"), "risk", DEADLINE),
         (facts("CHALLENGING"), "otp to issue", DEADLINE),
         (facts("VERIFYING"), "otp to verify", DEADLINE),
-        (facts("AWAITING_CODE"), "request of the customer", DEADLINE),
-        (facts("CONFIRMED", "PENDING"), "settlement to take it in", None),
+        (facts("AWAITING_CODE"), "request from the customer", DEADLINE),
+        (facts("CONFIRMED", "PENDING"), "settlement to receive it", None),
         (facts("CONFIRMED", "PENDING", missing=["settlement is away"]), "settlement", None),
-        (facts("CONFIRMED", "PENDING", **instruction("QUEUED")), "next message to first", SOON),
+        (facts("CONFIRMED", "PENDING", **instruction("QUEUED")), "next batch for first", SOON),
         (facts("CONFIRMED", "PENDING", **instruction("SENDING")), "acknowledge", SOON),
         (facts("CONFIRMED", "SENT", **instruction("SENT")), "first-bank to book", SOON),
         (facts("CONFIRMED", "UNKNOWN", **instruction("UNKNOWN")), "whether it has", SOON),
-        (facts("CONFIRMED", "RECONCILE", **instruction("RECONCILE")), "nothing final", SOON),
+        (facts("CONFIRMED", "RECONCILE", **instruction("RECONCILE")), "no final outcome", SOON),
         (facts("CONFIRMED", "SENT", **instruction("NEW_ONE")), "NEW_ONE", SOON),
-        (facts("CONFIRMED", "SENT", **instruction("SETTLED")), "confirm to note", None),
+        (facts("CONFIRMED", "SENT", **instruction("SETTLED")), "confirm to record", None),
         (facts("CONFIRMED", "SENT", **instruction("SENT", parked_at=PAST)), "parked", None),
     ],
 )
-def test_a_payment_that_has_not_ended_says_what_it_waits_for_and_until_when(found, what, until):
-    [(told, told_until)] = waits(found)
-    assert what in told
+def test_an_unfinished_payment_has_a_pending_step_with_its_deadline(found, what, until):
+    [(messages_of, told_until)] = waits(found)
+    assert what in messages_of
     assert told_until == until
 
 
@@ -62,20 +62,20 @@ def test_a_payment_that_has_not_ended_says_what_it_waits_for_and_until_when(foun
         facts("CONFIRMED", "REJECTED", **instruction("REJECTED", due_at=None)),
     ],
 )
-def test_a_payment_that_has_ended_waits_for_nothing(found):
+def test_a_finished_payment_has_no_pending_step(found):
     assert waits(found) == []
 
 
 @pytest.mark.parametrize(
     ("challenge", "expected"),
     [
-        (CODE, ["the customer's one-time code", "a request of the customer"]),
-        (CODE | {"expires_at": PAST}, ["a request of the customer"]),
-        (CODE | {"state": "LOCKED"}, ["a request of the customer"]),
+        (CODE, ["the customer's one-time code", "a request from the customer"]),
+        (CODE | {"expires_at": PAST}, ["a request from the customer"]),
+        (CODE | {"state": "LOCKED"}, ["a request from the customer"]),
     ],
     ids=["a live code", "an expired one", "a locked one"],
 )
-def test_a_code_is_waited_for_while_it_can_be_used(challenge, expected):
+def test_a_live_code_is_a_pending_step(challenge, expected):
     older = {"state": "LIVE", "expires_at": SOON}
     found = waits(facts("AWAITING_CODE", challenges=[older, challenge]))
     assert [what for what, _ in found] == expected
@@ -84,7 +84,7 @@ def test_a_code_is_waited_for_while_it_can_be_used(challenge, expected):
 @pytest.mark.parametrize(
     ("status", "who"), [("OPEN", "people"), ("PROPOSED", "a second person")], ids=str
 )
-def test_an_unresolved_case_waits_for_people_and_names_the_command(status, who):
+def test_an_unresolved_case_is_a_pending_step_with_its_command(status, who):
     case = {"id": "c-1", "kind": "MISSING_THERE", "status": status}
     [wait] = waits_of(facts("CONFIRMED", "SETTLED", cases=[case]), NOON)
     assert (wait.what, wait.then) == (
@@ -93,7 +93,7 @@ def test_an_unresolved_case_waits_for_people_and_names_the_command(status, who):
     )
 
 
-def test_a_message_that_is_not_sent_yet_is_waited_for():
+def test_an_unsent_message_is_a_pending_step():
     message = {"channel": "email", "template": "confirmed", "due_at": SOON, "parked_at": None}
     sent = message | {"due_at": None}
     parked = message | {"parked_at": PAST}

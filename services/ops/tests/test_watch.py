@@ -1,4 +1,4 @@
-"""What the continuous check remembers between its rounds."""
+"""The findings that the continuous check keeps between its rounds."""
 
 from collections import Counter
 from datetime import datetime, timedelta
@@ -7,7 +7,7 @@ import pytest
 
 from ops.check.examination import Limits
 from ops.check.sources import LAST
-from ops.domain.errors import NotAskedError
+from ops.domain.errors import UnavailableError
 from ops.domain.findings import NAMES, Findings, Violation
 from ops.watch import Sweep, Times, Watch
 from testkit.events import NOON
@@ -21,11 +21,11 @@ def owners(*invariants):
     return found
 
 
-def test_every_invariant_is_told_even_if_it_holds():
+def test_every_invariant_has_a_value_even_if_it_holds():
     assert Sweep().violations() == dict.fromkeys(sorted(NAMES), 0.0)
 
 
-def test_what_a_slice_has_found_stands_until_all_have_been_looked_at_again():
+def test_findings_of_a_slice_stay_until_all_slices_were_checked_again():
     sweep = Sweep()
     sweep.note_slice(Counter({"I9": 2}), is_last=False)
     assert sweep.violations()["I9"] == 2
@@ -37,7 +37,7 @@ def test_what_a_slice_has_found_stands_until_all_have_been_looked_at_again():
     assert sweep.violations()["I9"] == 0
 
 
-def test_what_owners_have_found_is_as_of_the_last_round():
+def test_findings_of_the_services_are_those_of_the_last_round():
     sweep = Sweep()
     sweep.note_owners(owners("I3", "I7"))
     assert (sweep.violations()["I3"], sweep.violations()["I7"]) == (1, 1)
@@ -47,19 +47,19 @@ def test_what_owners_have_found_is_as_of_the_last_round():
 
 
 class Owners:
-    """Owners that find a row where it is asked about: by its time, or by a whole check."""
+    """Services that report a violation if the query covers its time."""
 
     def __init__(self):
         self.asked = []
         self.broken_at = None
-        self.answers = True
+        self.responds = True
 
     def owners(self):
         return ("confirm", "risk", "otp", "settlement", "notification", "audit")
 
     def owner_findings(self, owner, since=None, **_query):
-        if not self.answers:
-            raise NotAskedError(f"{owner} is away")
+        if not self.responds:
+            raise UnavailableError(f"{owner} is away")
         self.asked.append(since)
         is_seen = self.broken_at and (
             since is None or datetime.fromisoformat(since) < self.broken_at
@@ -81,7 +81,7 @@ class Nothing:
 
 
 @pytest.fixture
-def owners_asked():
+def services():
     return Owners()
 
 
@@ -91,8 +91,8 @@ def clock():
 
 
 @pytest.fixture
-def watch(owners_asked, clock):
-    return Watch(owners_asked, Nothing(), clock, Limits(), Times())
+def watch(services, clock):
+    return Watch(services, Nothing(), clock, Limits(), Times())
 
 
 def rounds(watch, clock, count):
@@ -102,81 +102,77 @@ def rounds(watch, clock, count):
     return watch.sweep.violations()["I3"]
 
 
-def test_a_round_asks_about_what_has_changed_since_the_round_before(watch, owners_asked, clock):
+def test_a_round_queries_the_changes_since_the_previous_round(watch, services, clock):
     watch.whole()
     rounds(watch, clock, 30)
-    assert owners_asked.asked[0] is None
-    assert set(owners_asked.asked[-6:]) == {(clock.now() - timedelta(minutes=6)).isoformat()}
+    assert services.asked[0] is None
+    assert set(services.asked[-6:]) == {(clock.now() - timedelta(minutes=6)).isoformat()}
 
 
-def test_what_breaks_now_is_told_by_the_next_round_until_it_is_gone(watch, owners_asked, clock):
+def test_a_new_violation_is_reported_until_it_ends(watch, services, clock):
     watch.whole()
     rounds(watch, clock, 10)
-    owners_asked.broken_at = clock.now()
+    services.broken_at = clock.now()
     assert rounds(watch, clock, 1) == 1
     assert rounds(watch, clock, 100) == 1
-    owners_asked.broken_at = None
+    services.broken_at = None
     assert rounds(watch, clock, 1) == 0
 
 
-def test_what_broke_before_the_checkpoint_is_told_by_the_whole_check_until_the_next(
-    watch, owners_asked, clock
-):
-    owners_asked.broken_at = clock.now() - timedelta(days=1)
+def test_an_old_violation_is_reported_from_one_whole_check_to_the_next(watch, services, clock):
+    services.broken_at = clock.now() - timedelta(days=1)
     assert rounds(watch, clock, 1) == 0
     watch.whole()
     assert rounds(watch, clock, 30) == 1
-    owners_asked.broken_at = None
+    services.broken_at = None
     watch.whole()
     assert rounds(watch, clock, 1) == 0
 
 
-def test_a_whole_check_lets_the_checkpoint_move_past_what_it_has_found(watch, owners_asked, clock):
+def test_after_a_whole_check_the_checkpoint_passes_its_findings(watch, services, clock):
     rounds(watch, clock, 10)
-    owners_asked.broken_at = clock.now()
+    services.broken_at = clock.now()
     rounds(watch, clock, 60)
     watch.whole()
     assert rounds(watch, clock, 10) == 1
-    assert owners_asked.asked[-1] > owners_asked.broken_at.isoformat()
+    assert services.asked[-1] > services.broken_at.isoformat()
 
 
-def test_what_happened_while_an_owner_was_away_is_asked_about_later(watch, owners_asked, clock):
+def test_changes_during_an_outage_of_a_service_are_queried_later(watch, services, clock):
     rounds(watch, clock, 2)
-    owners_asked.answers = False
+    services.responds = False
     before = watch.sweep.unanswered
     rounds(watch, clock, 30)
-    owners_asked.broken_at = clock.now() - timedelta(minutes=20)
+    services.broken_at = clock.now() - timedelta(minutes=20)
     assert watch.sweep.unanswered > before
-    owners_asked.answers = True
+    services.responds = True
     assert rounds(watch, clock, 1) == 1
     assert watch.sweep.unanswered == 0
 
 
-def test_a_whole_check_that_is_not_answered_is_told_and_forgets_nothing(watch, owners_asked, clock):
-    owners_asked.broken_at = clock.now() - timedelta(days=1)
+def test_a_whole_check_without_a_response_keeps_the_earlier_findings(watch, services, clock):
+    services.broken_at = clock.now() - timedelta(days=1)
     watch.whole()
-    owners_asked.answers = False
+    services.responds = False
     watch.whole()
-    owners_asked.answers = True
+    services.responds = True
     assert rounds(watch, clock, 1) == 1
     assert watch.sweep.unanswered > 0
 
 
-def test_a_whole_check_is_made_nightly_and_sooner_while_something_is_wrong(
-    watch, owners_asked, clock
-):
+def test_a_whole_check_runs_nightly_and_sooner_after_a_finding(watch, services, clock):
     watch.whole()
     assert watch._whole_due == NOON + timedelta(hours=14)
-    owners_asked.broken_at = clock.now()
+    services.broken_at = clock.now()
     rounds(watch, clock, 3)
     assert watch._whole_due == NOON + timedelta(minutes=2)
     watch.whole()
     assert watch._whole_due == clock.now() + timedelta(minutes=1)
 
 
-def test_a_long_whole_check_is_repeated_within_the_hour_and_not_all_the_time():
+def test_a_long_whole_check_is_repeated_within_the_hour_with_pauses():
     times = Times(every_s=60, whole_hour=2)
-    assert times.again(NOON, timedelta(seconds=1)) == NOON + timedelta(minutes=1)
-    assert times.again(NOON, timedelta(minutes=1)) == NOON + timedelta(minutes=10)
-    assert times.again(NOON, timedelta(hours=1)) == NOON + timedelta(hours=1)
+    assert times.repeat_at(NOON, timedelta(seconds=1)) == NOON + timedelta(minutes=1)
+    assert times.repeat_at(NOON, timedelta(minutes=1)) == NOON + timedelta(minutes=10)
+    assert times.repeat_at(NOON, timedelta(hours=1)) == NOON + timedelta(hours=1)
     assert times.tonight(NOON.replace(hour=2)) == NOON.replace(hour=2) + timedelta(days=1)

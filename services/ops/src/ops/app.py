@@ -13,7 +13,7 @@ from service_runtime.service import Service
 
 def build(settings: Settings) -> Process:
     """Return the server, ready to run."""
-    # No dependency makes it unready: an owner that does not answer is what it is there to tell.
+    # No dependency makes it unready: its task is to report services that do not respond.
     service = Service("ops", settings)
     addresses = Addresses(
         settings.admin_urls,

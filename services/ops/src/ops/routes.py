@@ -1,4 +1,4 @@
-"""What ops serves beside health and metrics: the runbooks, at the addresses that alerts carry."""
+"""The runbooks, at the addresses that alerts contain."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from fastapi import APIRouter, HTTPException
 from fastapi.responses import PlainTextResponse
 
 FOLDER = Path("docs/runbooks")
-"""In the working folder: the checkout's, or that of the image."""
+"""Relative to the working folder, which is the checkout or the image."""
 
 
 def router(folder: Path = FOLDER) -> APIRouter:
@@ -17,7 +17,7 @@ def router(folder: Path = FOLDER) -> APIRouter:
     @routes.get("/runbooks/{name}")
     async def runbook(name: str) -> PlainTextResponse:
         if name not in known:
-            raise HTTPException(404, f"no runbook is called so; there are: {', '.join(known)}")
+            raise HTTPException(404, f"unknown runbook; known: {', '.join(known)}")
         return PlainTextResponse(known[name])
 
     return routes

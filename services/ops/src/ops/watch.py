@@ -1,4 +1,4 @@
-"""The continuous check: by the minute what has changed, nightly everything; told as metrics."""
+"""The continuous check: changes each minute, everything nightly; results are metrics."""
 
 import asyncio
 import threading
@@ -20,20 +20,20 @@ from service_runtime.logs import Log
 _log = Log("check")
 
 LIVENESS = "I8"
-"""It is about what has not ended: never about what lies behind the checkpoint."""
+"""Concerns unfinished work only, so its violations never hold back the checkpoint."""
 OVERLAP = timedelta(minutes=5)
-"""Looked at again: a transaction is seen when it ends, an audit trail is judged once it is quiet,
+"""Checked again: a transaction becomes visible at its end, a timeline is checked once it is quiet,
 and clocks differ."""
 MOST_PAUSE_S = 3600.0
-"""Between two whole checks while one finds something, or is not answered."""
+"""Between two whole checks while one finds a violation or gets no response."""
 
 
 class Sweep:
-    """What slice after slice has found, over all payments.
+    """The findings of all slices of payments.
 
-    A round asks the owners anew, but compares only one slice of payments across them; what a slice
-    has found stands until all slices have been looked at again, and what a whole check of the
-    owners has found until the next whole one.
+    A round queries every service, but compares only one slice of payments across services. A
+    slice's findings stay until all slices have been checked again; the findings of a services'
+    whole check stay until the next whole check.
     """
 
     def __init__(self) -> None:
@@ -45,29 +45,29 @@ class Sweep:
         self.latest = Findings()
 
     def note_owners(self, findings: Findings) -> None:
-        """Keep what the owners have found by themselves."""
+        """Store the findings that the services report."""
         self._owners = Counter(findings.counts)
         self.latest = findings
 
     def note_whole(self, findings: Findings) -> None:
-        """Keep what the owners have found in all their history."""
+        """Store the findings of the services in their whole history."""
         counts = Counter({name: n for name, n in findings.counts.items() if name != LIVENESS})
         self._whole = counts | self._whole if findings.missing else counts
         self._whole_missing = findings.missing
 
     @property
     def unanswered(self) -> int:
-        """How many questions nobody answered, of the last round and of the last whole check."""
+        """Queries without a response, of the last round and the last whole check."""
         return len({*self.latest.missing, *self._whole_missing})
 
     def note_slice(self, counts: Counter[str], *, is_last: bool) -> None:
-        """Add what a slice has found; the last one ends the sweep."""
+        """Add a slice's findings; the last slice ends the sweep."""
         self._current += counts
         if is_last:
             self._complete, self._current = self._current, Counter()
 
     def violations(self) -> dict[str, float]:
-        """Return the violations that are known, by invariant; 0 for those that hold."""
+        """Return the number of known violations by invariant; 0 for those that hold."""
         across = self._complete | self._current
         owners = self._owners | self._whole
         known = {*NAMES, *owners, *across}
@@ -76,25 +76,25 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """When it is checked."""
+    """When checks run."""
 
     every_s: float = 60.0
     whole_hour: int = 2
     """UTC."""
 
     def tonight(self, now: datetime) -> datetime:
-        """Return when the next night's whole check begins."""
+        """Return the start of the next nightly whole check."""
         today = now.replace(hour=self.whole_hour, minute=0, second=0, microsecond=0)
         return today if today > now else today + timedelta(days=1)
 
-    def again(self, now: datetime, took: timedelta) -> datetime:
-        """Return when a whole check that took so long may be repeated: a tenth of the time."""
+    def repeat_at(self, now: datetime, took: timedelta) -> datetime:
+        """Return when a whole check may be repeated: it may take a tenth of the time."""
         pause_s = max(self.every_s, 10 * took.total_seconds())
         return now + timedelta(seconds=min(MOST_PAUSE_S, pause_s))
 
 
 class Watch:
-    """Checks again and again in a thread of its own, so that HTTP is answered meanwhile."""
+    """Repeats the checks in separate threads, so that the server responds meanwhile."""
 
     def __init__(
         self,
@@ -118,28 +118,34 @@ class Watch:
         self._expose()
 
     def _expose(self) -> None:
-        def shown(read: Callable[[Findings], int]) -> Callable[[], float]:
+        def latest(read: Callable[[Findings], int]) -> Callable[[], float]:
             return lambda: float(read(self.sweep.latest))
 
-        metrics.gauge("invariant_violations", "What must never be.", self.sweep.violations)
+        metrics.gauge("invariant_violations", "Violated invariants.", self.sweep.violations)
         metrics.gauge(
-            "payments_unfinished", "Work that is too old.", shown(lambda found: found.unfinished)
+            "payments_unfinished",
+            "Unfinished work over its time limit.",
+            latest(lambda found: found.unfinished),
         )
-        metrics.gauge("dead_letters", "At all owners.", shown(lambda found: found.dead_letters))
+        metrics.gauge(
+            "dead_letters",
+            "Dead letters of all services.",
+            latest(lambda found: found.dead_letters),
+        )
         metrics.gauge(
             "work_parked_rows",
-            "At all owners, until a person sees to them.",
-            shown(lambda found: found.parked),
+            "Parked work rows of all services.",
+            latest(lambda found: found.parked),
         )
         metrics.gauge(
             "check_unanswered",
-            "Questions of the last check that nobody answered.",
+            "Queries of the last check without a response.",
             lambda: float(self.sweep.unanswered),
         )
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Check until told to stop; a question that is still open then is abandoned."""
-        # Daemons: a question may be answered later than the process has to end.
+        """Check until the process stops; a pending query is abandoned then."""
+        # Daemons: a response may come after the process must end.
         for name, work in (("check", self._rounds), ("whole-check", self._whole_checks)):
             threading.Thread(target=work, name=name, daemon=True).start()
         await stopping.wait()
@@ -157,18 +163,18 @@ class Watch:
             self._stopping.wait(self._times.every_s)
 
     def round(self) -> None:
-        """Ask every owner, account for the newest records, and compare a slice of payments."""
+        """Query every service, check the newest records, and compare a slice of payments."""
         started_at = self._clock.now()
         examination = Examination(self._sources, self._clock, self._limits)
-        examination.ask_owners(self._since)
+        examination.query_owners(self._since)
         findings = examination.findings
-        # What is found stays in what is asked about until it is gone, or a whole check knows it.
-        if _is_calm(findings):
+        # A violation stays in the queried period until it ends, or until a whole check reports it.
+        if _is_clean_round(findings):
             self._move_checkpoint(started_at)
         else:
-            soon = self._times.again(started_at, self._whole_took)
-            self._whole_due = min(self._whole_due, soon)
-        examination.look(self._conservation.newest)
+            repeat_at = self._times.repeat_at(started_at, self._whole_took)
+            self._whole_due = min(self._whole_due, repeat_at)
+        examination.run_part(self._conservation.newest)
         self.sweep.note_owners(findings)
         self._compare_slice(findings)
         for sentence in findings.missing:
@@ -178,32 +184,32 @@ class Watch:
                 _log.error("invariant_violated", reason=name, count=int(count))
 
     def whole(self) -> None:
-        """Have every owner look at all its history: tonight again, sooner where not all is well."""
+        """Let every service check its whole history; plan the next check."""
         started_at = self._clock.now()
         examination = Examination(self._sources, self._clock, self._limits)
-        examination.ask_owners()
+        examination.query_owners()
         findings = examination.findings
         self.sweep.note_whole(findings)
         if not findings.missing:
             self._move_checkpoint(started_at)
         now = self._clock.now()
         self._whole_took = now - started_at
-        again = self._times.again(now, self._whole_took)
-        self._whole_due = self._times.tonight(now) if _is_calm(findings) else again
+        repeat_at = self._times.repeat_at(now, self._whole_took)
+        self._whole_due = self._times.tonight(now) if _is_clean_round(findings) else repeat_at
 
-    def _move_checkpoint(self, looked_at: datetime) -> None:
-        self._since = max(self._since, looked_at - OVERLAP)
+    def _move_checkpoint(self, checked_at: datetime) -> None:
+        self._since = max(self._since, checked_at - OVERLAP)
 
     def _compare_slice(self, findings: Findings) -> None:
         examination = Examination(self._sources, self._clock, self._limits)
         try:
             self._after = examination.slice(self._after)
         except OpsError as error:
-            findings.not_asked(str(error))
+            findings.note_unavailable(str(error))
             return
         self.sweep.note_slice(examination.findings.counts, is_last=self._after == FIRST)
 
 
-def _is_calm(findings: Findings) -> bool:
-    """Say whether everybody answered, and nobody found what a checkpoint must not pass."""
+def _is_clean_round(findings: Findings) -> bool:
+    """Say whether all services responded without a violation that holds the checkpoint."""
     return not findings.missing and findings.counts.keys() <= {LIVENESS}

@@ -1,4 +1,4 @@
-"""A check of the running system: every owner's own, and one across them all."""
+"""A check of the running system: the services' own checks, and one across services."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -10,31 +10,31 @@ from ops.check.joining import DisorderError
 from ops.check.movements import Movements
 from ops.check.sources import LAST, Sources, Span, span_of
 from ops.clients.listings import FIRST
-from ops.domain.errors import NotAskedError, OpsError
+from ops.domain.errors import OpsError, UnavailableError
 from ops.domain.findings import Findings, Violation
 from ops.domain.rows import Row
-from ops.domain.rules import Seen, faults_of
+from ops.domain.rules import PaymentRecords, faults_of
 from ops.domain.timeline import Fault
 from service_runtime.clock import Clock
 
 MOST_SUSPECTS = 1000
-"""Payments that are looked at again; under load many are in motion while they are read."""
-LOOK_AGAIN_S = 1.0
+"""Payments that are checked again; under load many change while they are read."""
+RECHECK_S = 1.0
 ACROSS = ("I1", "I4", "I6", "I9", "I10", "I12", "I13")
 WITHOUT_LIVENESS = "audit"
-"""Audit cannot tell a payment that waits for its customer from one that is stuck."""
+"""Audit cannot distinguish a stuck payment from one that waits for its customer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How far a check goes."""
+    """The limits of a check."""
 
     unfinished_after_s: float = 60.0
     """Older unfinished work is a violation (I8)."""
     grace_s: float = 10.0
-    """What does not fit is looked at again for so long: services tell one another with a delay."""
+    """Seconds for which a mismatch is checked again, because events take time between services."""
     days: int = 7
-    """Days, today included, whose statements are compared."""
+    """Days, including today, whose statements are compared."""
 
 
 class Examination:
@@ -51,39 +51,39 @@ class Examination:
 
     def whole(self) -> Findings:
         """Check everything."""
-        self.ask_owners()
+        self.query_owners()
         try:
-            # First the statements: a payment whose money has moved is then surely exported.
+            # The statements first: every payment of a booked transfer is then in the export.
             with self._statements() as movements:
                 self._compare(Span(), movements)
-                self._unwanted(movements)
-            self._look_again(with_statements=True)
+                self._report_unmatched(movements)
+            self._recheck_suspects(with_statements=True)
         except OpsError as error:
-            self.findings.not_asked(str(error))
-        self._settle_suspects()
+            self.findings.note_unavailable(str(error))
+        self._report_suspects()
         return self.findings
 
     def slice(self, after: str) -> str:
         """Check one page of payments across services; return where the next slice begins."""
         until = self._sources.last_of_page(after)
         self._compare(Span(after, until), None)
-        self._look_again(with_statements=False)
-        self._settle_suspects()
+        self._recheck_suspects(with_statements=False)
+        self._report_suspects()
         return FIRST if until == LAST else until
 
-    def look(self, part: Callable[[Findings], None]) -> None:
-        """Have another part of the check add what it finds, as far as it can be asked."""
+    def run_part(self, part: Callable[[Findings], None]) -> None:
+        """Run another part of the check and note a service without a response."""
         try:
             part(self.findings)
         except OpsError as error:
-            self.findings.not_asked(str(error))
+            self.findings.note_unavailable(str(error))
 
-    def ask_owners(self, since: datetime | None = None) -> None:
-        """Ask every owner for what it finds by itself in what has changed since then, or ever."""
+    def query_owners(self, since: datetime | None = None) -> None:
+        """Query every service's own check of the changes since then, or of its whole history."""
         try:
             owners = self._sources.owners()
         except OpsError as error:
-            self.findings.not_asked(str(error))
+            self.findings.note_unavailable(str(error))
             return
         for owner in owners:
             query: dict[str, Any] = {"since": since.isoformat() if since else None}
@@ -92,7 +92,7 @@ class Examination:
             try:
                 self._note(owner, self._sources.owner_findings(owner, **query))
             except OpsError as error:
-                self.findings.not_asked(str(error))
+                self.findings.note_unavailable(str(error))
 
     def _note(self, owner: str, found: Mapping[str, Any]) -> None:
         findings = self.findings
@@ -117,14 +117,16 @@ class Examination:
         return self._sources.movements(self._started_at.date(), self._limits.days)
 
     def _compare(self, span: Span, movements: Movements | None) -> None:
-        """Hold every payment of a span against the rules; what does not fit is a suspect."""
+        """Apply the rules to every payment of a span; a mismatch is a suspect."""
         for payment_id, seen in self._seen(span, movements):
             self._count(seen)
             faults = faults_of(seen)
             if faults:
                 self._suspect(payment_id, faults, seen)
 
-    def _seen(self, span: Span, movements: Movements | None) -> Iterable[tuple[str, Seen]]:
+    def _seen(
+        self, span: Span, movements: Movements | None
+    ) -> Iterable[tuple[str, PaymentRecords]]:
         try:
             for payment_id, seen in self._sources.joined(span):
                 payment = seen.payment
@@ -134,18 +136,18 @@ class Examination:
                 yield payment_id, replace(seen, movements=moved)
         except DisorderError as error:
             what = f"an export is out of order: {error}"
-            raise NotAskedError(what, "make status") from None
+            raise UnavailableError(what, "make status") from None
 
     def _is_before_statements(self, moment: datetime) -> bool:
         return moment.date() <= self._started_at.date() - timedelta(days=self._limits.days)
 
-    def _count(self, seen: Seen) -> None:
+    def _count(self, seen: PaymentRecords) -> None:
         self.findings.payments += seen.payment is not None
         for invariant in ACROSS:
             self.findings.checked[invariant] += 1
         self.findings.checked["I2"] += seen.movements is not None
 
-    def _suspect(self, payment_id: str, faults: list[Fault], seen: Seen) -> None:
+    def _suspect(self, payment_id: str, faults: list[Fault], seen: PaymentRecords) -> None:
         if len(self._suspects) < MOST_SUSPECTS:
             self._suspects[payment_id] = faults
         elif seen.payment and seen.payment.updated_at > self._started_at - self._grace:
@@ -157,17 +159,17 @@ class Examination:
     def _grace(self) -> timedelta:
         return timedelta(seconds=self._limits.grace_s)
 
-    def _unwanted(self, movements: Movements) -> None:
-        """Money that moved for nobody's payment."""
+    def _report_unmatched(self, movements: Movements) -> None:
+        """Report movements without a payment."""
         for one in movements.unmatched():
             details = f"{one.partner} moved {one.amount} {one.currency} for no payment"
             self._found(Violation("I2", one.uetr, details))
 
-    def _look_again(self, *, with_statements: bool) -> None:
-        """Look at suspects again until they fit or the grace is over."""
+    def _recheck_suspects(self, *, with_statements: bool) -> None:
+        """Check suspects again until they match or the grace period ends."""
         deadline = time.monotonic() + self._limits.grace_s
         while self._suspects and time.monotonic() < deadline:
-            time.sleep(LOOK_AGAIN_S)
+            time.sleep(RECHECK_S)
             if with_statements:
                 with self._statements() as movements:
                     self._review(movements)
@@ -181,7 +183,7 @@ class Examination:
             if not self._suspects[payment_id]:
                 del self._suspects[payment_id]
 
-    def _settle_suspects(self) -> None:
+    def _report_suspects(self) -> None:
         for payment_id, faults in self._suspects.items():
             self._report(payment_id, faults)
         self._suspects = {}
@@ -191,7 +193,7 @@ class Examination:
             self._found(Violation(fault.invariant, payment_id, fault.details))
 
     def _found(self, violation: Violation) -> None:
-        """Keep a violation; of a break with a bank, settlement's case knows what became of it."""
+        """Store a violation; a break with a bank is combined with settlement's case."""
         case = self._case_of(violation.about) if violation.invariant == "I2" else None
         if case is None:
             self.findings.add(violation)
@@ -202,14 +204,14 @@ class Examination:
             self.findings.add(replace(violation, details=violation.details + known))
 
     def _case_of(self, about: str) -> Row | None:
-        """Return the case about a payment or a UETR, asking for all of them once."""
+        """Return the case of a payment or a UETR; all cases are loaded once."""
         if self._cases is None:
             self._cases = {}
             try:
                 for one in self._sources.cases():
                     self._cases |= dict.fromkeys((one["uetr"], one["payment_id"]), one)
             except OpsError as error:
-                self.findings.not_asked(str(error))
+                self.findings.note_unavailable(str(error))
         return self._cases.get(about)
 
 

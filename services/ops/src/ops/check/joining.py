@@ -1,4 +1,4 @@
-"""Several sources ordered by id, read side by side: memory holds one row of each."""
+"""Joins sources that are ordered by id, with one row of each in memory."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -12,15 +12,16 @@ _Tagged = tuple[str, int, Any]
 
 
 class DisorderError(ValueError):
-    """A source is not in the order of its ids, or names one twice."""
+    """A source is not in the order of its ids, or has an id twice."""
 
 
 def merge_join(
     *sources: tuple[Iterable[Any], Callable[[Any], str]],
 ) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """Yield each id with the row that each source has for it, or None.
+    """Yield each id with the row of each source, or None.
 
-    A source is its rows, ascending by id as text, and what gives a row's id. Raises DisorderError.
+    A source is its rows, ascending by id as text, and a function from row to id. Raises
+    DisorderError.
     """
     tagged = [_tagged(number, *source) for number, source in enumerate(sources)]
     for name, group in groupby(merge(*tagged, key=itemgetter(0)), key=itemgetter(0)):
@@ -35,22 +36,22 @@ def _tagged(number: int, rows: Iterable[Any], id_of: Callable[[Any], str]) -> It
     for row in rows:
         name = id_of(row)
         if name <= last:
-            raise DisorderError(f"{name} comes behind {last}")
+            raise DisorderError(f"{name} follows {last}")
         last = name
         yield name, number, row
 
 
 def paged(fetch: Callable[[str], list[T]], id_of: Callable[[T], str], after: str) -> Iterator[T]:
-    """Yield the rows behind `after`, page by page, until a page is empty."""
+    """Yield the rows after `after`, page by page, until a page is empty."""
     while page := fetch(after):
         yield from page
         after = id_of(page[-1])
 
 
 def entries_of(chunks: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """Yield the objects of `{"entries":[…]}` as the text comes in, cut anywhere.
+    """Yield the objects of `{"entries":[…]}` from chunks of text.
 
-    Raises ValueError where the text is anything else, or breaks off.
+    Raises ValueError if the text has another form or is incomplete.
     """
     buffer, source = _opened(iter(chunks))
     decoder = json.JSONDecoder()
@@ -63,7 +64,7 @@ def entries_of(chunks: Iterable[str]) -> Iterator[dict[str, Any]]:
         except ValueError:
             more = next(source, None)
             if more is None:
-                raise ValueError("a statement that breaks off") from None
+                raise ValueError("an incomplete statement") from None
             buffer += more
             continue
         yield entry
@@ -71,7 +72,7 @@ def entries_of(chunks: Iterable[str]) -> Iterator[dict[str, Any]]:
 
 
 def _opened(source: Iterator[str]) -> tuple[str, Iterator[str]]:
-    """Read up to the list's bracket; return what follows, and the rest."""
+    """Read up to the list's bracket; return the text after it, and the remaining chunks."""
     head = ""
     for chunk in source:
         head += chunk

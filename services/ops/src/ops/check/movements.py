@@ -1,7 +1,7 @@
-"""What the banks' statements say, by UETR, in a private file that goes with the check.
+"""The movements of the banks' statements by UETR, in a temporary database.
 
-A statement is ordered by time and payments by id, so one of them has to be looked up in; a day may
-hold a million entries, so that is done on disk.
+Statements are ordered by time and payments by id, so joining them needs an index; a day may have a
+million entries, so the index is on disk.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,18 +13,18 @@ from ops.domain.rows import Movement
 _BATCH = 5000
 _CREATE = """create table movement (
     uetr text not null, partner text not null, end_to_end_id text not null,
-    amount text not null, currency text not null, wanted integer not null default 0)"""
+    amount text not null, currency text not null, matched integer not null default 0)"""
 _COLUMNS = "uetr, partner, end_to_end_id, amount, currency"
 
 
 class Movements(Scratch):
-    """Movements of money, to be found by UETR."""
+    """Movements of money by UETR."""
 
     def __init__(self) -> None:
         super().__init__(_CREATE, "create index by_uetr on movement (uetr)")
 
     def add(self, movements: Iterable[Movement]) -> None:
-        """Keep movements."""
+        """Store movements."""
         source = iter(movements)
         while batch := list(islice(source, _BATCH)):
             self._db.execute("begin")
@@ -38,16 +38,16 @@ class Movements(Scratch):
             self._db.execute("commit")
 
     def of(self, uetr: str) -> list[Movement]:
-        """Return the movements of a UETR; they are then known to belong to a payment."""
+        """Return the movements of a UETR and mark them as matched."""
         rows = self._db.execute(
             f"select {_COLUMNS} from movement where uetr = ?",  # noqa: S608 - a constant
             (uetr,),
         ).fetchall()
         if rows:
-            self._db.execute("update movement set wanted = 1 where uetr = ?", (uetr,))
+            self._db.execute("update movement set matched = 1 where uetr = ?", (uetr,))
         return [Movement(*row) for row in rows]
 
     def unmatched(self) -> Iterator[Movement]:
-        """Yield the movements that belong to no payment that was asked about."""
-        rows = self._db.execute(f"select {_COLUMNS} from movement where wanted = 0")  # noqa: S608 - a constant
+        """Yield the movements that no payment has matched."""
+        rows = self._db.execute(f"select {_COLUMNS} from movement where matched = 0")  # noqa: S608 - a constant
         return (Movement(*row) for row in rows)

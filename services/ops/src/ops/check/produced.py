@@ -1,4 +1,4 @@
-"""Which records lie in the topics, in a private file that goes with the check."""
+"""The records of the topics, in a temporary database."""
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
@@ -14,8 +14,8 @@ _CREATE = """create table record (
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a record lies, and its event's id where one can be read."""
+class ProducedRecord:
+    """A record's position, and its event's id if it is readable."""
 
     topic: str
     partition: int
@@ -26,10 +26,12 @@ class Place:
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
-def place_of(record: Any) -> Place:
-    """Return where a record of Kafka lies."""
+def produced_record(record: Any) -> ProducedRecord:
+    """Return the position and event id of a Kafka record."""
     ids = [value for name, value in record.headers if name == "ce_id"]
-    return Place(record.topic, record.partition, record.offset, _uuid_in(ids[0]) if ids else None)
+    return ProducedRecord(
+        record.topic, record.partition, record.offset, _uuid_in(ids[0]) if ids else None
+    )
 
 
 def _uuid_in(raw: bytes | None) -> str | None:
@@ -39,26 +41,26 @@ def _uuid_in(raw: bytes | None) -> str | None:
         return None
 
 
-class Produced(Scratch):
-    """Records by their place and by their id."""
+class ProducedRecords(Scratch):
+    """Records by position and by event id."""
 
     def __init__(self) -> None:
         super().__init__(_CREATE, "create index by_id on record (event_id)")
 
-    def add(self, places: Iterable[Place]) -> None:
-        """Keep places."""
-        rows = ((one.topic, one.partition, one.offset, one.event_id) for one in places)
+    def add(self, records: Iterable[ProducedRecord]) -> None:
+        """Store records."""
+        rows = ((one.topic, one.partition, one.offset, one.event_id) for one in records)
         self._db.execute("begin")
         self._db.executemany("insert into record values (?, ?, ?, ?)", rows)
         self._db.execute("commit")
 
-    def of(self, topics: Collection[str]) -> Iterator[Place]:
-        """Yield the places in these topics."""
+    def of(self, topics: Collection[str]) -> Iterator[ProducedRecord]:
+        """Yield the records of these topics."""
         for topic in topics:
             with closing(
                 self._db.execute("select * from record where topic = ?", (topic,))
             ) as rows:
-                yield from (Place(*row) for row in rows)
+                yield from (ProducedRecord(*row) for row in rows)
 
     def holds(self, event_id: str) -> bool:
         """Say whether an event was produced."""

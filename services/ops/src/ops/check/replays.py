@@ -1,7 +1,7 @@
-"""I7: all final answers to one key are the same, byte for byte, and the one that is stored.
+"""I7: all final responses of one key equal the stored one, byte for byte.
 
-Read from the topics of requests and answers, for as long as these hold answers (a quarter of an
-hour); the answers themselves name only the request.
+Read from the topics of requests and replies; replies are kept for 15 minutes and name only their
+request.
 """
 
 import json
@@ -12,14 +12,14 @@ from typing import Any
 from aiokafka import TopicPartition
 
 from ops.clients.system import System
-from ops.clients.topics import Span, answered, partitions_of, reader, records_in, spans_of
+from ops.clients.topics import Span, partitions_of, reader, records_in, run_query, spans_of
 from ops.domain.findings import Findings, Violation
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
 
 MOST_ANSWERS = 3000
-"""Newest ones of each of 32 partitions: some 100,000."""
+"""The newest replies of each of 32 partitions: about 100,000."""
 MOST_REQUESTS = 50_000
-"""Newest ones of each partition."""
+"""The newest requests of each partition."""
 KEYS_AT_ONCE = 500
 READ_WITHIN_S = 120.0
 REPLAYED = ["Idempotent-Replayed", "true"]
@@ -29,21 +29,21 @@ Key = tuple[str, str]
 
 
 class Replays:
-    """Final answers by key, as they were told and as they are stored."""
+    """Final responses by key, published and stored."""
 
     def __init__(self, system: System) -> None:
         self._system = system
 
     def whole(self, findings: Findings) -> None:
-        """Compare all final answers that the topic still holds."""
-        told = self._told()
-        findings.checked["I7"] += len(told)
-        keys = list(told)
+        """Compare all final responses in the topic."""
+        published = self._published()
+        findings.checked["I7"] += len(published)
+        keys = list(published)
         for start in range(0, len(keys), KEYS_AT_ONCE):
             asked = keys[start : start + KEYS_AT_ONCE]
             stored = self._stored(asked)
             for key in asked:
-                for details in differences(told[key], stored.get(key)):
+                for details in differences(published[key], stored.get(key)):
                     findings.add(Violation("I7", " ".join(key), details))
 
     def _stored(self, keys: list[Key]) -> Mapping[Key, str]:
@@ -51,21 +51,21 @@ class Replays:
         rows = self._system.post("confirm", "/admin/answers", {"keys": asked})["answers"]
         return {(row["user_id"], row["idempotency_key"]): row["body"] for row in rows}
 
-    def _told(self) -> Mapping[Key, set[str]]:
-        """Return the bodies of final answers by key; requests last, so that none is too young."""
+    def _published(self) -> Mapping[Key, set[str]]:
+        """Return final responses' bodies by key; requests are read last, so none is missing."""
         bodies: dict[str, set[str]] = defaultdict(set)
         for answer in self._newest(ConfirmAnswered.topic, MOST_ANSWERS):
             if is_final(answer):
                 bodies[answer["request_id"]].add(answer["body"])
-        told: dict[Key, set[str]] = defaultdict(set)
+        published: dict[Key, set[str]] = defaultdict(set)
         for request in self._newest(ConfirmRequested.topic, MOST_REQUESTS):
             if found := bodies.get(request["request_id"]):
-                told[request["user_id"], request["idempotency_key"]] |= found
-        return told
+                published[request["user_id"], request["idempotency_key"]] |= found
+        return published
 
     def _newest(self, topic: str, most: int) -> list[dict[str, Any]]:
         brokers = self._system.addresses.brokers()
-        return answered(_newest(brokers, topic, most), brokers, READ_WITHIN_S)
+        return run_query(_newest(brokers, topic, most), brokers, READ_WITHIN_S)
 
 
 async def _newest(brokers: str, topic: str, most: int) -> list[dict[str, Any]]:
@@ -82,7 +82,7 @@ async def _newest(brokers: str, topic: str, most: int) -> list[dict[str, Any]]:
 
 
 def _object_in(value: bytes | None) -> Iterator[dict[str, Any]]:
-    """Yield what a record says; nothing where it is none of ours (its reader sets it aside)."""
+    """Yield a record's object; nothing for a foreign record, which becomes a dead letter."""
     try:
         read = json.loads(value or b"")
     except ValueError:
@@ -92,9 +92,9 @@ def _object_in(value: bytes | None) -> Iterator[dict[str, Any]]:
 
 
 def is_final(answer: Mapping[str, Any]) -> bool:
-    """Say whether an answer is one that its key keeps for ever.
+    """Say whether a response is the final one of its key.
 
-    A repeat may have another status (REPLAY_STATUS), and says that it is one.
+    A replay may have another status (REPLAY_STATUS) and is marked.
     """
     is_replay = REPLAYED in answer["headers"]
     body = answer["body"]
@@ -104,11 +104,11 @@ def is_final(answer: Mapping[str, Any]) -> bool:
     )
 
 
-def differences(told: set[str], stored: str | None) -> Iterator[str]:
-    """Say how the final answers to one key differ."""
-    if len(told) > 1:
-        yield f"{len(told)} different final answers were told"
+def differences(published: set[str], stored: str | None) -> Iterator[str]:
+    """Describe how the final responses of one key differ."""
+    if len(published) > 1:
+        yield f"{len(published)} different final responses were published"
     if stored is None:
-        yield "a final answer was told, and none is stored"
-    elif told != {stored}:
-        yield "told another final answer than the stored one"
+        yield "a final response was published, and none is stored"
+    elif published != {stored}:
+        yield "the published final response is not the stored one"

@@ -1,4 +1,4 @@
-"""A private database that goes with a check: what is too much for memory spills to disk."""
+"""A temporary database of one check, which spills to disk."""
 
 import sqlite3
 from types import TracebackType
@@ -6,10 +6,10 @@ from typing import LiteralString, Self
 
 
 class Scratch:
-    """Tables of one check, made by its statements."""
+    """The tables of one check, created by its statements."""
 
     def __init__(self, *statements: LiteralString) -> None:
-        # No name: SQLite keeps it in memory while it is small, else in a file of its own.
+        # Without a name, SQLite keeps it in memory while it is small, else in a temporary file.
         self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._db.execute("pragma journal_mode = off")
         for statement in statements:

@@ -1,4 +1,4 @@
-"""Where a check reads: the owners' exports and the banks' statements."""
+"""The sources of a check: the services' exports and the banks' statements."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from ops.clients import listings
 from ops.clients.listings import FIRST, Listing
 from ops.clients.system import System
 from ops.domain import rows
-from ops.domain.errors import NotAskedError
+from ops.domain.errors import UnavailableError
 from ops.domain.rows import Row
-from ops.domain.rules import Seen
+from ops.domain.rules import PaymentRecords
 
 PAGE = listings.PAYMENTS_EXPORT.page
 MOST_CASES = 1000
 LAST = str(UUID(int=2**128 - 1))
 
-Joined = tuple[str, Seen]
+Joined = tuple[str, PaymentRecords]
 
 
 EXPORTS: Mapping[Listing, Callable[[Any], Any]] = {
@@ -33,26 +33,26 @@ EXPORTS: Mapping[Listing, Callable[[Any], Any]] = {
     listings.ASSESSMENTS_EXPORT: rows.assessment_of,
     listings.DELIVERIES_EXPORT: rows.deliveries_of,
 }
-"""What an owner hands out by payment id, and what reads a row; as the fields of Seen."""
+"""The exports by payment id and their parsers, in the order of PaymentRecords' fields."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Payment ids behind `after`, up to `until`."""
+    """Payment ids after `after`, up to `until`."""
 
     after: str = FIRST
     until: str = LAST
     page: int = PAGE
-    """Rows that are asked for at once."""
+    """Rows a request."""
 
 
 def span_of(payment_id: str) -> Span:
-    """Return the span that holds one payment."""
+    """Return the span of one payment."""
     return Span(str(UUID(int=max(0, UUID(payment_id).int - 1))), payment_id, page=1)
 
 
 class Sources:
-    """The running system, as far as a check asks it."""
+    """The queries of a check to the running system."""
 
     def __init__(self, system: System) -> None:
         self._system = system
@@ -62,23 +62,23 @@ class Sources:
         return self._system.addresses.owners()
 
     def owner_findings(self, owner: str, **query: Any) -> dict[str, Any]:
-        """Return what an owner has found by itself."""
+        """Return the findings of a service's own check."""
         found: dict[str, Any] = self._system.get(owner, "/admin/check", **query)
         return found
 
     def joined(self, span: Span) -> Iterator[Joined]:
-        """Yield, by payment id, what each owner has for it."""
+        """Yield each payment id with the rows of all services."""
         found = merge_join(*((self._read(one, span), attrgetter("payment_id")) for one in EXPORTS))
         for payment_id, rows_of_all in found:
-            yield payment_id, Seen(*rows_of_all)
+            yield payment_id, PaymentRecords(*rows_of_all)
 
     def last_of_page(self, after: str) -> str:
-        """Return the last id of the page of payments behind `after`; LAST where it is the end."""
+        """Return the last id of the page of payments after `after`; LAST for the last page."""
         page = self._system.rows(listings.PAYMENTS_EXPORT, after=after, limit=PAGE)
         return str(page[-1]["payment_id"]) if len(page) == PAGE else LAST
 
     def movements(self, until: date, days: int) -> Movements:
-        """Return what the banks moved on the days up to `until`."""
+        """Return the banks' movements of the days up to `until`."""
         found = Movements()
         for back in range(days):
             day = (until - timedelta(days=back)).isoformat()
@@ -87,11 +87,11 @@ class Sources:
                     found.add(rows.movement_of(entry) for entry in entries_of(chunks))
             except (ValueError, KeyError, TypeError) as error:
                 what = f"partner_bank: {error} at /statement of {day}"
-                raise NotAskedError(what, "make logs S=partner_bank") from None
+                raise UnavailableError(what, "make logs S=partner_bank") from None
         return found
 
     def cases(self) -> list[Row]:
-        """Return settlement's cases, resolved and then unresolved, at most MOST_CASES of each."""
+        """Return settlement's cases, resolved, then unresolved, at most MOST_CASES of each."""
         return [
             case
             for status in ("RESOLVED", None)

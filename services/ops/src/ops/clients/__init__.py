@@ -1,1 +1,1 @@
-"""The running system, asked over HTTP and Kafka."""
+"""Clients of the running system: HTTP and Kafka."""

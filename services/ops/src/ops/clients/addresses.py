@@ -1,4 +1,4 @@
-"""Where the running system is: from the environment, else from the stack of this checkout."""
+"""The running system's addresses: from the environment, else from this checkout's stack."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from ops.domain.errors import NotAskedError
+from ops.domain.errors import UnavailableError
 
 _VARIABLES = {
     "gateway": "GATEWAY_URL",
@@ -25,59 +25,62 @@ _FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """What is known of the system's addresses; asking for an unknown one is an error."""
+    """The known addresses of the system; reading an unknown one is an error."""
 
     urls: Mapping[str, str] = field(default_factory=dict)
     kafka: str = ""
     credential_file: str = ""
     traces: str = ""
-    """Where a trace is shown; its id is appended."""
+    """The address of a trace, without its id."""
     pages: Mapping[str, str] = field(default_factory=dict)
-    """Where what observes the system shows it, by name."""
+    """The addresses of the observability pages, by name."""
     admins: tuple[str, ...] = ()
+    """The services that own state; each has admin routes."""
     sign_in: str = ""
     """How to sign in to Grafana, to change dashboards."""
     partners: tuple[str, ...] = ()
     """The partner banks' names."""
 
     def url(self, name: str) -> str:
-        """Return the address of a process; raise NotAskedError, saying how to make it known."""
+        """Return the address of a process; raise UnavailableError with its setting."""
         if name not in self.urls:
             raise _unknown(f"the address of {name}", _VARIABLES.get(name, "ADMIN_URLS"))
         return self.urls[name]
 
     def owners(self) -> tuple[str, ...]:
-        """Return the services that own state; raise NotAskedError where none is known."""
+        """Return the services that own state; raise UnavailableError if unknown."""
         if not self.admins:
             raise _unknown("which services own state", "ADMIN_URLS")
         return self.admins
 
     def brokers(self) -> str:
-        """Return Kafka's address; raise NotAskedError where it is not known."""
+        """Return Kafka's address; raise UnavailableError if it is unknown."""
         if not self.kafka:
             raise _unknown("Kafka's address", "KAFKA_BOOTSTRAP_SERVERS")
         return self.kafka
 
     def credential(self) -> str:
-        """Return the bearer secret of ops; raise NotAskedError where it cannot be read."""
+        """Return the bearer secret of ops; raise UnavailableError if it is unreadable."""
         if not self.credential_file:
             raise _unknown("the credential of ops", "INTERNAL_CREDENTIAL_FILE")
         try:
             return Path(self.credential_file).read_text(encoding="utf-8").strip()
         except OSError as error:
-            raise NotAskedError(
+            raise UnavailableError(
                 f"INTERNAL_CREDENTIAL_FILE: {self.credential_file} cannot be read"
                 f" ({error.strerror}) by this user",
                 f"ls -l {self.credential_file}",
             ) from None
 
 
-def _unknown(what: str, variable: str) -> NotAskedError:
-    return NotAskedError(f"{what} is not known, {variable} is not set either", "make up")
+def _unknown(what: str, variable: str) -> UnavailableError:
+    return UnavailableError(
+        f"{what} is unknown: the stack is not running, and {variable} is not set", "make up"
+    )
 
 
 def find_addresses(environment: Mapping[str, str], offset: int = 0) -> Addresses:
-    """Return what the environment says, completed by what the running stack says of itself."""
+    """Return the addresses of the environment, completed by those of the running stack."""
     stack = _stack(offset)
     admins = _admin_urls(environment.get("ADMIN_URLS", ""))
     urls = {**stack.get("urls", {}), **admins} | {
@@ -103,8 +106,8 @@ def _admin_urls(text: str) -> dict[str, str]:
     except ValueError:
         found = None
     if not isinstance(found, dict) or not all(isinstance(url, str) for url in found.values()):
-        what = "ADMIN_URLS: must be a JSON object, owner -> address"
-        raise NotAskedError(what, "printenv ADMIN_URLS")
+        what = "ADMIN_URLS: must be a JSON object, service -> address"
+        raise UnavailableError(what, "printenv ADMIN_URLS")
     return {name: url.rstrip("/") for name, url in found.items()}
 
 

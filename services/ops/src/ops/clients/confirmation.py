@@ -1,10 +1,10 @@
-"""Confirming a payment as a client does: token, request, and what the answer means."""
+"""Confirming a payment as a client does: token, request, and the exit code of the response."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from ops.clients.system import Reply, System
-from ops.domain.errors import NOT_ASKED, REFUSED
+from ops.clients.system import HttpResponse, System
+from ops.domain.errors import REFUSED, UNAVAILABLE
 
 SUCCESS = 0
 CODE_ASKED = 3
@@ -18,7 +18,7 @@ SHOWN_HEADERS = (
     "www-authenticate",
     "x-request-id",
 )
-"""Headers that say something about the payment or the caller."""
+"""Headers about the payment or the caller."""
 
 
 def token_of(system: System, user: str, scope: str = "payment.confirm") -> str:
@@ -28,26 +28,26 @@ def token_of(system: System, user: str, scope: str = "payment.confirm") -> str:
 
 
 def authorization(token: str | None) -> dict[str, str]:
-    """Return the header for a token; none where the caller stays anonymous."""
+    """Return the header for a token, or none for an anonymous caller."""
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def confirm(system: System, body: Mapping[str, Any], headers: Mapping[str, str]) -> Reply:
+def confirm(system: System, body: Mapping[str, Any], headers: Mapping[str, str]) -> HttpResponse:
     """Send `POST /payment/confirm`; fields that are None are left out."""
     given = {name: value for name, value in body.items() if value is not None}
     return system.ask("POST", "/payment/confirm", given, headers)
 
 
 def exit_code_of(status: int, body: Any) -> int:
-    """Return what a script should make of an answer.
+    """Return the exit code for a response.
 
-    0 confirmed, 3 a code is asked for, 4 not decided yet, 1 refused, 2 nothing was taken in.
+    0 confirmed, 3 a code is required, 4 not decided yet, 1 refused, 2 not accepted.
     """
-    told = body if isinstance(body, dict) else {}
+    fields = body if isinstance(body, dict) else {}
     if status == 200:
         return SUCCESS
-    if status == 202 or told.get("error") == "Request in progress":
+    if status == 202 or fields.get("error") == "Request in progress":
         return PENDING
-    if told.get("status") == "OTP_REQUIRED":
+    if fields.get("status") == "OTP_REQUIRED":
         return CODE_ASKED
-    return NOT_ASKED if status >= 500 else REFUSED
+    return UNAVAILABLE if status >= 500 else REFUSED

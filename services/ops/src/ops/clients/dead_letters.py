@@ -1,4 +1,4 @@
-"""Dead letters, read straight from Kafka by a consumer without a group: looking moves nothing."""
+"""Dead letters, read from Kafka by a consumer without a group, so that no offset moves."""
 
 from collections import deque
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ops.clients.topics import answered, partitions_of, reader, records_in, spans_of
+from ops.clients.topics import partitions_of, reader, records_in, run_query, spans_of
 from payment_schemas.cloudevents import Headers
 from service_runtime.dead_letters import SUFFIX
 
@@ -15,12 +15,12 @@ READ_WITHIN_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record that a consumer refused for good: where it lies, and why."""
+    """A record that a consumer refused for good: its position and the reason."""
 
     topic: str
-    """The topic that it was refused from."""
+    """The topic from which the consumer read it."""
     partition: int
-    """Of the dead-letter topic, like the offset."""
+    """Partition of the dead-letter topic; so is the offset."""
     offset: int
     time: datetime
     event_id: str
@@ -31,15 +31,15 @@ class DeadLetter:
     error_class: str
     attempts: str
     source: str
-    """Partition and offset that it was refused at."""
+    """Partition and offset in the original topic."""
     key: bytes | None
     headers: Headers
-    """As they lie there: the record's own, and behind them why it was refused."""
+    """The original headers, then those of the dead letter."""
     value: bytes | None
 
     @property
     def place(self) -> str:
-        """Where it lies: topic, and partition and offset of the dead-letter topic."""
+        """Topic, and partition and offset in the dead-letter topic."""
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
@@ -48,15 +48,15 @@ Wanted = Callable[[DeadLetter], bool]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The newest dead letters that were wanted, oldest first, and how many there are."""
+    """The newest matching dead letters, oldest first, and the total number."""
 
     letters: list[DeadLetter]
     total: int
 
 
 def read(brokers: str, wanted: Wanted, most: int) -> Found:
-    """Read all dead-letter topics up to their present ends; raise NotAskedError past 30 s."""
-    return answered(_read(brokers, wanted, most), brokers, READ_WITHIN_S)
+    """Read all dead-letter topics to their current ends; raise UnavailableError after 30 s."""
+    return run_query(_read(brokers, wanted, most), brokers, READ_WITHIN_S)
 
 
 async def _read(brokers: str, wanted: Wanted, most: int) -> Found:
@@ -72,10 +72,10 @@ async def _read(brokers: str, wanted: Wanted, most: int) -> Found:
 
 
 def letter_of(record: Any) -> DeadLetter:
-    """Return what a record of a dead-letter topic says; what it lacks is empty."""
+    """Return a record of a dead-letter topic; missing headers are empty."""
     headers = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
     return DeadLetter(
-        # By where it lies, not by a header: a forged one must not send it to another topic.
+        # By its position, not by a header: a forged header must not redirect it to another topic.
         topic=record.topic.removesuffix(SUFFIX),
         partition=record.partition,
         offset=record.offset,

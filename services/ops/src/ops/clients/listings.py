@@ -1,21 +1,21 @@
-"""The routes that answer with rows: the one list of them, for everybody who asks."""
+"""The admin routes that return rows."""
 
 from dataclasses import dataclass
 from uuid import UUID
 
 FIRST = str(UUID(int=0))
-"""An id before all payments, behind which an export begins."""
+"""An id before all payments; an export begins after it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Whose route it is, and under which name its answer holds the rows."""
+    """A route: its service, path, and the field of the response that has the rows."""
 
     owner: str
     path: str
     name: str
     page: int = 1000
-    """The owner's own limit of rows."""
+    """The service's limit of rows."""
 
 
 PAYMENTS = Listing("confirm", "/admin/payments", "payments")

@@ -1,4 +1,4 @@
-"""What of the running system a browser can show, by the names that `countersign open` takes."""
+"""The running system's web pages, by the names that `countersign open` accepts."""
 
 import socket
 from dataclasses import dataclass
@@ -7,28 +7,28 @@ from urllib.parse import urlsplit
 
 from ops.clients.addresses import Addresses
 
-LOOK_WITHIN_S = 0.5
-_OURS = {
+CONNECT_WITHIN_S = 0.5
+_SERVICE_PAGES = {
     "gateway": ("gateway", "", "payments: POST /payment/confirm"),
-    "docs": ("gateway", "/docs", "the API, to try out"),
-    "sms": ("twilio", "/messages", "SMS that were sent"),
-    "mail": ("sendgrid", "/messages", "e-mails that were sent"),
-    "bank": ("partner_bank", "/statement?date={today}", "what the banks booked today"),
+    "docs": ("gateway", "/docs", "the API's documentation"),
+    "sms": ("twilio", "/messages", "sent SMS"),
+    "mail": ("sendgrid", "/messages", "sent e-mails"),
+    "bank": ("partner_bank", "/statement?date={today}", "the banks' bookings of today"),
     "metrics": ("ops", "/metrics", "invariants, as metrics"),
 }
-"""Whose page it is, its path, and what it shows."""
-_OBSERVING = {
+"""Service, path and content."""
+_OBSERVABILITY_PAGES = {
     "jaeger": "traces",
     "grafana": "dashboards",
     "prometheus": "metrics and alerts",
     "logs": "log lines of all services",
 }
-NAMES = (*_OURS, *_OBSERVING)
+NAMES = (*_SERVICE_PAGES, *_OBSERVABILITY_PAGES)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Something to look at."""
+    """A web page."""
 
     name: str
     title: str
@@ -38,25 +38,25 @@ class Page:
 
 
 def pages_of(addresses: Addresses, today: date) -> list[Page]:
-    """Return the pages whose address is known."""
+    """Return the pages with a known address."""
     found = [
         Page(name, title, addresses.urls[owner] + path.format(today=today), "make up")
-        for name, (owner, path, title) in _OURS.items()
+        for name, (owner, path, title) in _SERVICE_PAGES.items()
         if owner in addresses.urls
     ]
     return found + [
         Page(name, title, addresses.pages[name], "make observe")
-        for name, title in _OBSERVING.items()
+        for name, title in _OBSERVABILITY_PAGES.items()
         if name in addresses.pages
     ]
 
 
-def answers(page: Page) -> bool:
-    """Say whether anybody listens at a page's address."""
+def responds(page: Page) -> bool:
+    """Say whether a server listens at a page's address."""
     place = urlsplit(page.url)
     port = place.port or {"https": 443}.get(place.scheme, 80)
     try:
-        socket.create_connection((place.hostname or "", port), LOOK_WITHIN_S).close()
+        socket.create_connection((place.hostname or "", port), CONNECT_WITHIN_S).close()
     except OSError:
         return False
     return True

@@ -1,4 +1,4 @@
-"""What each owner knows of one payment."""
+"""One payment with the rows of every service."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,8 +16,8 @@ MOST_CASES = 1000
 
 
 @dataclass(slots=True)
-class Known:
-    """A payment as all services together see it; `missing` says who could not be asked."""
+class PaymentOverview:
+    """A payment with the rows of every service; `missing` has the services without a response."""
 
     payment: Row
     instructions: Sequence[Row] = ()
@@ -26,7 +26,7 @@ class Known:
     deliveries: Sequence[Row] = ()
     timeline: Sequence[Row] = ()
     cases: Sequence[Row] = ()
-    """Unresolved ones."""
+    """Unresolved cases."""
     waits_for: Sequence[Wait] = ()
     missing: list[str] = field(default_factory=list)
 
@@ -40,28 +40,28 @@ def find_payments(system: System, name: str, user: str | None) -> list[Row]:
     return system.rows(listings.PAYMENTS, transaction_id=name, user_id=user)
 
 
-def known_of(system: System, payment: Row, now: datetime) -> Known:
-    """Ask every owner about a payment; who does not answer does not hide the others."""
+def overview_of(system: System, payment: Row, now: datetime) -> PaymentOverview:
+    """Query every service about a payment; one without a response does not hide the others."""
     trace_id = payment.get("trace_id")
     if trace_id and system.addresses.traces:
         payment = {**payment, "trace": system.addresses.traces + trace_id}
-    known = Known(payment)
+    known = PaymentOverview(payment)
     payment_id = payment["payment_id"]
 
-    def ask(listing: Listing, **query: Any) -> Sequence[Row]:
+    def rows(listing: Listing, **query: Any) -> Sequence[Row]:
         try:
             return system.rows(listing, **query)
         except OpsError as error:
             known.missing.append(str(error))
             return ()
 
-    known.instructions = ask(listings.INSTRUCTIONS, payment_id=payment_id)
-    known.assessments = ask(listings.ASSESSMENTS, payment_id=payment_id)
-    known.challenges = ask(listings.CHALLENGES, payment_id=payment_id)
-    known.deliveries = ask(listings.DELIVERIES, payment_id=payment_id)
-    known.timeline = ask(listings.TIMELINE, payment_id=payment_id)
+    known.instructions = rows(listings.INSTRUCTIONS, payment_id=payment_id)
+    known.assessments = rows(listings.ASSESSMENTS, payment_id=payment_id)
+    known.challenges = rows(listings.CHALLENGES, payment_id=payment_id)
+    known.deliveries = rows(listings.DELIVERIES, payment_id=payment_id)
+    known.timeline = rows(listings.TIMELINE, payment_id=payment_id)
     about = (payment_id, payment["uetr"])
-    unresolved = ask(listings.CASES, limit=MOST_CASES) if known.instructions else ()
+    unresolved = rows(listings.CASES, limit=MOST_CASES) if known.instructions else ()
     known.cases = [one for one in unresolved if one["payment_id"] in about or one["uetr"] in about]
     known.waits_for = waits_of(known, now)
     return known

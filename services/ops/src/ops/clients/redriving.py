@@ -1,4 +1,4 @@
-"""Sending dead letters once more to where they were refused: same record, same id, audited."""
+"""Publishing dead letters to their topic again: same record, same id, audited."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from aiokafka.errors import KafkaError
 
 from ops.clients.dead_letters import DeadLetter
-from ops.domain.errors import NotAskedError
+from ops.domain.errors import UnavailableError
 from ops.domain.masking import masked_text
 from payment_schemas.cloudevents import Attributes, headers_of
 from payment_schemas.events.record import AuditRecorded
@@ -19,24 +19,24 @@ from service_runtime.producer import KafkaProducer
 from service_runtime.tracing import REDRIVEN
 
 ACTION = "DEAD_LETTER_REDRIVEN"
-WHY = "dl_"
-"""How the names of the headers begin that a dead letter has beyond the record's own."""
+REASON_PREFIX = "dl_"
+"""Prefix of the headers that a dead letter adds to the original ones."""
 MOST_AT_ONCE = 100
 SENT_WITHIN_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class RedriveRequest:
-    """Who redrives, and how fast at most."""
+    """The acting person and the maximum rate."""
 
     actor: str
     per_s: float
 
 
 def each_once(letters: Sequence[DeadLetter]) -> list[DeadLetter]:
-    """Return each record once, in the order in which they were refused.
+    """Return each record once, in the order of the refusals.
 
-    Several consumers refuse one record, and one that was redriven in vain lies there twice.
+    A record has several dead letters if several consumers refused it or a redrive failed.
     """
     first: dict[tuple[object, ...], DeadLetter] = {}
     for letter in letters:
@@ -46,19 +46,19 @@ def each_once(letters: Sequence[DeadLetter]) -> list[DeadLetter]:
 
 
 def redrive(
-    brokers: str, letters: Sequence[DeadLetter], order: RedriveRequest, clock: Clock
+    brokers: str, letters: Sequence[DeadLetter], request: RedriveRequest, clock: Clock
 ) -> int:
-    """Send the letters; return how many went out.
+    """Publish the letters; return their number.
 
-    Safe to run twice, after a failure too: ids are kept, so a consumer that has handled a record
-    passes over it. Raises NotAskedError where Kafka does not take them, saying how many it took.
+    Safe to repeat, also after a failure: a consumer skips the ids that it has handled. Raises
+    UnavailableError with the number of acknowledged records.
     """
-    redriving = _Redriving(order, clock)
+    redriving = _Redriving(request, clock)
     try:
         asyncio.run(redriving.send(brokers, letters))
     except (KafkaError, ServiceError, TimeoutError) as error:
-        raise NotAskedError(
-            f"Kafka at {brokers} took {redriving.sent} of {len(letters)} messages"
+        raise UnavailableError(
+            f"Kafka at {brokers} acknowledged {redriving.sent} of {len(letters)} messages"
             f" ({type(error).__name__}): run it again once Kafka is up",
             "make status",
         ) from None
@@ -66,35 +66,35 @@ def redrive(
 
 
 class _Redriving:
-    """One run; `sent` counts what the broker has."""
+    """One run; `sent` counts acknowledged records."""
 
-    def __init__(self, order: RedriveRequest, clock: Clock) -> None:
-        self._order = order
+    def __init__(self, request: RedriveRequest, clock: Clock) -> None:
+        self._request = request
         self._clock = clock
         self.sent = 0
 
     async def send(self, brokers: str, letters: Sequence[DeadLetter]) -> None:
         async with KafkaProducer(brokers, "ops") as producer:
-            for number, some in enumerate(_slices(letters, self._order.per_s)):
+            for number, some in enumerate(_slices(letters, self._request.per_s)):
                 if number:
-                    await asyncio.sleep(len(some) / self._order.per_s)
+                    await asyncio.sleep(len(some) / self._request.per_s)
                 await self._send_some(producer, some)
 
     async def _send_some(self, producer: KafkaProducer, letters: Sequence[DeadLetter]) -> None:
-        # First who did it: nothing is sent of which the audit log would never hear.
-        await _taken(producer, [self._audited(letter) for letter in letters])
+        # The audit record first: nothing is redriven without it.
+        await _publish(producer, [self._audited(letter) for letter in letters])
         now = self._clock.now().isoformat()
-        await _taken(producer, [original_of(letter, now) for letter in letters])
+        await _publish(producer, [original_of(letter, now) for letter in letters])
         self.sent += len(letters)
 
     def _audited(self, letter: DeadLetter) -> ProducerRecord:
-        told = {"topic": letter.topic, "event_id": letter.event_id, "source": letter.source}
-        told |= {"consumer": letter.consumer, "reason": letter.reason}
+        details = {"topic": letter.topic, "event_id": letter.event_id, "source": letter.source}
+        details |= {"consumer": letter.consumer, "reason": letter.reason}
         event = AuditRecorded(
-            actor=self._order.actor,
+            actor=self._request.actor,
             action=ACTION,
             about=letter.place,
-            metadata={name: masked_text(value) for name, value in told.items() if value},
+            metadata={name: masked_text(value) for name, value in details.items() if value},
         )
         attributes = Attributes(EventId(self._clock.new_id()), self._clock.now())
         return ProducerRecord(
@@ -106,11 +106,11 @@ class _Redriving:
 
 
 def original_of(letter: DeadLetter, redriven_at: str) -> ProducerRecord:
-    """Return the record as it was, with a header that says when it was sent again."""
+    """Return the original record, with a header with the time of the redrive."""
     headers = tuple(
         (name, value)
         for name, value in letter.headers
-        if not name.startswith(WHY) and name != REDRIVEN
+        if not name.startswith(REASON_PREFIX) and name != REDRIVEN
     )
     again = (REDRIVEN, redriven_at.encode())
     return ProducerRecord(letter.topic, letter.key, letter.value, (*headers, again))
@@ -122,8 +122,8 @@ def _slices(letters: Sequence[DeadLetter], per_s: float) -> Iterator[Sequence[De
         yield letters[start : start + size]
 
 
-async def _taken(producer: KafkaProducer, records: Sequence[ProducerRecord]) -> None:
-    """Hand records to the broker, and wait until it has them all."""
+async def _publish(producer: KafkaProducer, records: Sequence[ProducerRecord]) -> None:
+    """Publish records and wait until the broker has acknowledged all."""
     async with asyncio.timeout(SENT_WITHIN_S):
         futures = [await producer.send(record) for record in records]
         await asyncio.gather(*futures)

@@ -1,4 +1,4 @@
-"""The API client of operations: the running system over HTTP, asked with a deadline each.
+"""The HTTP client of the running system, with a deadline for each request.
 
 The command, the demonstration, both checks and the benchmark's customers use it.
 """
@@ -13,20 +13,20 @@ import httpx
 
 from ops.clients.addresses import Addresses
 from ops.clients.listings import FIRST, Listing
-from ops.domain.errors import HELP, NotAskedError, RefusedError
+from ops.domain.errors import HELP, RefusedError, UnavailableError
 from ops.domain.rows import Row
 
 CONNECT_WITHIN_S = 3.0
 ANSWER_WITHIN_S = 30.0
-"""Longer than the gateway's own deadline of 10 s, so that its 202 is seen."""
+"""Longer than the gateway's own deadline of 10 s, so that its 202 arrives."""
 CHECK_WITHIN_S = 90.0
 WHOLE_CHECK_WITHIN_S = 360.0
-"""An owner gives each statement of a whole check 5 min."""
+"""A service allows each SQL statement of a whole check 5 min."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer as it came."""
+class HttpResponse:
+    """A response as received."""
 
     status: int
     headers: Mapping[str, str]
@@ -36,12 +36,12 @@ class Reply:
 
 
 class System:
-    """Whoever can be asked. Methods raise NotAskedError or RefusedError."""
+    """All services by name. Methods raise UnavailableError or RefusedError."""
 
     def __init__(self, addresses: Addresses, when_refused: str = HELP) -> None:
         self.addresses = addresses
         self._when_refused = when_refused
-        """The command that an operator whose request is refused runs next."""
+        """The command to run after a refused request."""
         self._http = httpx.Client(follow_redirects=False, trust_env=False)
 
     def __enter__(self) -> Self:
@@ -60,24 +60,24 @@ class System:
         self._http.close()
 
     def rows(self, listing: Listing, **query: Any) -> list[Row]:
-        """Ask an owner for rows."""
+        """Return the rows of a listing."""
         found: list[Row] = self.get(listing.owner, listing.path, **query)[listing.name]
         return found
 
     def pages(self, listing: Listing, after: str = FIRST, page: int | None = None) -> Iterator[Row]:
-        """Yield an export's rows behind the id `after`, page by page, until a page is empty."""
+        """Yield an export's rows after the id `after`, page by page, until a page is empty."""
         limit = min(page or listing.page, listing.page)
         while rows := self.rows(listing, after=after, limit=limit):
             yield from rows
             after = str(rows[-1]["payment_id"])
 
     def get(self, name: str, path: str, **query: Any) -> Any:
-        """Ask a process for what it knows."""
+        """Send a GET and return its JSON."""
         given = {key: value for key, value in query.items() if value is not None}
         return self._accepted(name, self._request(name, "GET", path, params=given))
 
     def post(self, name: str, path: str, body: Mapping[str, Any]) -> Any:
-        """Tell a process to do something."""
+        """Send a POST and return its JSON."""
         return self._accepted(name, self._request(name, "POST", path, json=body))
 
     def ask(
@@ -86,11 +86,11 @@ class System:
         path: str,
         body: Mapping[str, Any] | None,
         headers: Mapping[str, str],
-    ) -> Reply:
-        """Speak to the gateway as a client does; every answer of it is an answer."""
+    ) -> HttpResponse:
+        """Send a client's request to the gateway and return any response."""
         request = self._request("gateway", method, path, json=body, headers=dict(headers))
         response = self._send("gateway", request)
-        return Reply(
+        return HttpResponse(
             response.status_code,
             response.headers,
             _json_of(response),
@@ -100,7 +100,7 @@ class System:
 
     @contextmanager
     def stream(self, name: str, path: str, **query: Any) -> Iterator[Iterator[str]]:
-        """Read an answer piece by piece: it may be larger than memory."""
+        """Stream a response, which may be larger than memory."""
         request = self._request(name, "GET", path, params=query)
         try:
             with closing(self._http.send(request, stream=True)) as response:
@@ -109,7 +109,7 @@ class System:
                 self._check_status(name, response)
                 yield response.iter_text()
         except httpx.HTTPError as error:
-            raise _not_asked(name, request, error) from None
+            raise _unavailable(name, request, error) from None
 
     def _request(self, name: str, method: str, path: str, **content: Any) -> httpx.Request:
         if path.startswith("/admin"):
@@ -122,45 +122,45 @@ class System:
         try:
             return self._http.send(request)
         except httpx.HTTPError as error:
-            raise _not_asked(name, request, error) from None
+            raise _unavailable(name, request, error) from None
 
     def _accepted(self, name: str, request: httpx.Request) -> Any:
         response = self._send(name, request)
         self._check_status(name, response)
         body = _json_of(response)
         if body is None:
-            what = f"{name} did not answer in JSON: is another program at its port?"
-            raise NotAskedError(what, "make status")
+            what = f"{name} did not respond with JSON: does another program use its port?"
+            raise UnavailableError(what, "make status")
         return body
 
     def _check_status(self, name: str, response: httpx.Response) -> None:
-        """Pass over a success; raise what any other answer means."""
+        """Raise the error that a failed response means."""
         if response.is_success:
             return
         body = _json_of(response)
-        told = body if isinstance(body, dict) else {}
-        words = [told.get("error") or f"status {response.status_code}", told.get("details")]
+        fields = body if isinstance(body, dict) else {}
+        words = [fields.get("error") or f"status {response.status_code}", fields.get("details")]
         what = f"{name} refused: {', '.join(str(word) for word in words if word)}"
         if response.status_code in (401, 403):
             what += "; INTERNAL_CREDENTIAL_FILE must hold the secret of ops"
-            raise NotAskedError(what, f"make restart S={name}")
+            raise UnavailableError(what, f"make restart S={name}")
         if response.status_code >= 500 or response.status_code == 404:
-            raise NotAskedError(what, f"make logs S={name}")
+            raise UnavailableError(what, f"make logs S={name}")
         raise RefusedError(what, self._when_refused)
 
 
 def _deadline_s(path: str, content: Mapping[str, Any]) -> float:
-    """Return how long an answer is waited for: longest where it is about all history."""
+    """Return the deadline of a request: the longest for a check of the whole history."""
     if path != "/admin/check":
         return ANSWER_WITHIN_S
     return CHECK_WITHIN_S if "since" in content["params"] else WHOLE_CHECK_WITHIN_S
 
 
-def _not_asked(name: str, request: httpx.Request, error: httpx.HTTPError) -> NotAskedError:
+def _unavailable(name: str, request: httpx.Request, error: httpx.HTTPError) -> UnavailableError:
     if isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout):
-        return NotAskedError(f"{name} gave no answer in time", f"make logs S={name}")
+        return UnavailableError(f"{name} did not respond in time", f"make logs S={name}")
     place = f"{request.url.scheme}://{request.url.netloc.decode()}"
-    return NotAskedError(f"{name} cannot be reached at {place}", "make up")
+    return UnavailableError(f"{name} cannot be reached at {place}", "make up")
 
 
 def _json_of(response: httpx.Response) -> Any:

@@ -1,4 +1,4 @@
-"""Topics, read without a group: looking moves no offset."""
+"""Topics, read without a group, so that no offset moves."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from ops.domain.errors import NotAskedError
+from ops.domain.errors import UnavailableError
 from service_runtime import fetched
 
 REQUEST_TIMEOUT_MS = 10_000
@@ -17,23 +17,23 @@ POLL_MS = 500
 POLL_RECORDS = 1000
 
 Span = tuple[int, int]
-"""Offsets from the first one up to the last one, which is left out."""
+"""First offset, and the end offset, which is excluded."""
 T = TypeVar("T")
 fetched.install()
 
 
-def answered(work: Coroutine[Any, Any, T], brokers: str, within_s: float) -> T:
-    """Ask Kafka to the end of a question; raise NotAskedError where it does not answer in time."""
+def run_query(work: Coroutine[Any, Any, T], brokers: str, within_s: float) -> T:
+    """Run a query of Kafka; raise UnavailableError if it does not respond in time."""
     try:
         return asyncio.run(_bounded(work, within_s))
     except TimeoutError:
-        raise NotAskedError(
-            f"Kafka at {brokers} did not hand over all records within {within_s:.0f} s",
+        raise UnavailableError(
+            f"Kafka at {brokers} did not send all records within {within_s:.0f} s",
             "make status",
         ) from None
     except KafkaError as error:
-        what = f"Kafka at {brokers} cannot be asked ({type(error).__name__})"
-        raise NotAskedError(what, "make status") from None
+        what = f"Kafka at {brokers} does not respond ({type(error).__name__})"
+        raise UnavailableError(what, "make status") from None
 
 
 async def _bounded(work: Coroutine[Any, Any, T], within_s: float) -> T:
@@ -43,7 +43,7 @@ async def _bounded(work: Coroutine[Any, Any, T], within_s: float) -> T:
 
 @asynccontextmanager
 async def reader(brokers: str) -> AsyncIterator[AIOKafkaConsumer]:
-    """Give a consumer without a group."""
+    """Open a consumer without a group."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=brokers,
         client_id="ops",
@@ -53,7 +53,7 @@ async def reader(brokers: str) -> AsyncIterator[AIOKafkaConsumer]:
     )
     try:
         await consumer.start()
-        # aiokafka's own task must have begun: stopping it before that cancels us instead.
+        # aiokafka's task must have started: stopping it earlier cancels this task instead.
         await asyncio.sleep(0)
         yield consumer
     finally:
@@ -73,7 +73,7 @@ async def _admin(brokers: str) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 async def partitions_of(brokers: str, wanted: Callable[[str], bool]) -> list[TopicPartition]:
-    """Return all partitions of the topics that are wanted."""
+    """Return all partitions of the selected topics."""
     async with _admin(brokers) as admin:
         topics = [topic for topic in await admin.list_topics() if wanted(topic)]
         described = await admin.describe_topics(sorted(topics)) if topics else []
@@ -84,8 +84,10 @@ async def partitions_of(brokers: str, wanted: Callable[[str], bool]) -> list[Top
     ]
 
 
-async def committed_by(brokers: str, groups: Sequence[str]) -> dict[str, dict[TopicPartition, int]]:
-    """Return how far each group has come, in the partitions where it has committed anything."""
+async def committed_offsets(
+    brokers: str, groups: Sequence[str]
+) -> dict[str, dict[TopicPartition, int]]:
+    """Return the committed offsets of each group by partition."""
     async with _admin(brokers) as admin:
         found = {group: await admin.list_consumer_group_offsets(group) for group in groups}
     return {
@@ -97,10 +99,10 @@ async def committed_by(brokers: str, groups: Sequence[str]) -> dict[str, dict[To
 async def spans_of(
     consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]
 ) -> dict[TopicPartition, Span]:
-    """Return the present beginning and end of each partition."""
+    """Return the current first and end offset of each partition."""
     if not partitions:
         return {}
-    # Of a topic that is not assigned, aiokafka asks for the leader only seconds later.
+    # aiokafka looks up the leader of an unassigned topic only seconds later.
     consumer.assign(partitions)
     consumer.pause(*partitions)
     first = await consumer.beginning_offsets(partitions)
@@ -111,7 +113,7 @@ async def spans_of(
 async def records_in(
     consumer: AIOKafkaConsumer, spans: Mapping[TopicPartition, Span]
 ) -> AsyncIterator[Sequence[Any]]:
-    """Yield what lies in the spans, some records at a time."""
+    """Yield the records of the spans, some at a time."""
     left = {one for one, (first, end) in spans.items() if first < end}
     consumer.assign(sorted(left))
     for one in left:
@@ -120,7 +122,7 @@ async def records_in(
         polled = await consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
         for one, records in polled.items():
             yield [record for record in records if record.offset < spans[one][1]]
-        # By position and not by record: the last offsets may hold no record that is ours to read.
+        # By position, not by record: the last offsets may have no readable record.
         done = {one for one in left if await consumer.position(one) >= spans[one][1]}
         consumer.pause(*done)
         left -= done

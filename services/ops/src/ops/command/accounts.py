@@ -11,7 +11,7 @@ from ops.command.output import AsJson, console, money, print_json, table_of
 from ops.command.session import open_system
 from payment_schemas.money import DEFAULT_CURRENCY
 
-LIST_HELP = """List accounts by name, with their balances; the system's own ones, too.
+LIST_HELP = """List accounts by name, with their balances, internal accounts included.
 
 \b
 Examples:
@@ -19,9 +19,9 @@ Examples:
   countersign accounts list --prefix in-flight
   countersign accounts list --prefix load- --limit 1000 --json"""
 
-OPEN_HELP = """Open accounts with a balance, and set the owners' phone and e-mail (made-up ones).
+OPEN_HELP = """Open accounts with a balance, and set a generated phone and e-mail for their owners.
 
-What exists already stays as it is, so the command can be repeated. With --count the accounts are
+Existing accounts stay unchanged, so the command can be repeated. With --count the accounts are
 numbered: NAME-0001 of USER-0001, and so on.
 
 \b
@@ -30,8 +30,8 @@ Examples:
   countersign accounts open load --owner load --balance 100000.00 --count 2000
 
 \b
-Exit codes: 0 opened, or there already; 1 refused, such as another owner's account; 2 wrong usage,
-or somebody could not be asked."""
+Exit codes: 0 opened, or existing; 1 refused, such as another owner's account; 2 wrong usage, or a
+service did not respond."""
 
 app = typer.Typer(help="List and open accounts.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -40,8 +40,8 @@ app = typer.Typer(help="List and open accounts.", no_args_is_help=True, rich_mar
 def list_accounts(
     context: typer.Context,
     *,
-    prefix: Annotated[str, typer.Option(help="Only names that begin so.")] = "",
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="List at most so many.")] = 100,
+    prefix: Annotated[str, typer.Option(help="Only names with this prefix.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of rows.")] = 100,
     as_json: AsJson = False,
 ) -> None:
     """List accounts."""
@@ -64,14 +64,14 @@ def open_some(  # noqa: PLR0913 - one parameter an option
     balance: Annotated[str, typer.Option(help="Opening balance in major units.")] = "0",
     currency: Annotated[str, typer.Option(help="ISO 4217.")] = DEFAULT_CURRENCY,
     count: Annotated[
-        int | None, typer.Option(min=1, max=MOST, help="Open so many, numbered.")
+        int | None, typer.Option(min=1, max=MOST, help="Number of accounts to open, numbered.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Open accounts."""
-    order = OpeningRequest(name, owner, balance_of(balance, currency), currency, count)
-    found = open_accounts(open_system(context), order)
+    request = OpeningRequest(name, owner, balance_of(balance, currency), currency, count)
+    found = open_accounts(open_system(context), request)
     if as_json:
         print_json(asdict(found))
     else:
-        print(f"opened {found.opened}, there already {found.existing}")
+        print(f"opened {found.opened}, existing {found.existing}")

@@ -1,4 +1,4 @@
-"""`countersign check`: the invariants, held against the running system."""
+"""`countersign check`: verifies the invariants on the running system."""
 
 from functools import partial
 from typing import Annotated
@@ -12,17 +12,17 @@ from ops.check.replays import Replays
 from ops.check.sources import Sources
 from ops.command.output import AsJson, cell, console, print_json, table_of
 from ops.command.session import open_system
-from ops.command.watching import Look, Watch, look
-from ops.domain.errors import NOT_ASKED, REFUSED
+from ops.command.watching import View, Watch, show_view
+from ops.domain.errors import REFUSED, UNAVAILABLE
 from ops.domain.findings import NAMES_OF_FULL, Findings
 from service_runtime.clock import SystemClock
 
-HELP = """Hold the running system against its invariants, and print what is wrong.
+HELP = """Verify the invariants on the running system, and print the violations.
 
-Asks every owner for its own findings; then reads all payments, settlement instructions, timelines
-of the audit log and the banks' statements side by side and compares them. What does not fit is
-looked at again for --grace seconds, because services tell one another with a delay. Of the topics
-the newest records are accounted for; with --full all that they hold, and all answers in them.
+Queries every service for its own findings. Then compares all payments, settlement instructions,
+timelines of the audit log and the banks' statements. A mismatch is checked again for --grace
+seconds, because events take time between services. Checks the newest records of the topics; with
+--full all records and all replies.
 
 \b
 Examples:
@@ -33,14 +33,13 @@ Examples:
   countersign check --json | jq .violations
 
 \b
-With --watch it checks again, 10 s after it has done so, until Ctrl-C.
+With --watch it repeats the check 10 s after each result, until Ctrl-C.
 
 \b
-Exit codes: 0 nothing is wrong; 1 something is; 2 nothing was found wrong, but somebody could not
-be asked."""
+Exit codes: 0 no violation; 1 violations; 2 no violation found, but a service did not respond."""
 
 
-AGAIN_AFTER_S = 10.0
+REPEAT_AFTER_S = 10.0
 
 
 def check(  # noqa: PLR0913 - one parameter an option
@@ -53,7 +52,9 @@ def check(  # noqa: PLR0913 - one parameter an option
     days: Annotated[
         int, typer.Option(min=1, max=366, help="Days of statements to compare, today included.")
     ] = 7,
-    full: Annotated[bool, typer.Option("--full", help="Read the topics and inboxes, too.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Also read whole topics and inboxes.")
+    ] = False,
     watch: Watch = False,
     as_json: AsJson = False,
 ) -> None:
@@ -61,17 +62,17 @@ def check(  # noqa: PLR0913 - one parameter an option
     system, clock = open_system(context), SystemClock()
     conservation = Conservation(system, clock)
 
-    def ask() -> Look:
+    def fetch() -> View:
         examination = Examination(Sources(system), clock, Limits(unfinished_after, grace, days))
         findings = examination.whole()
         if full:
-            examination.look(partial(conservation.whole, grace_s=grace))
-            examination.look(Replays(system).whole)
+            examination.run_part(partial(conservation.whole, grace_s=grace))
+            examination.run_part(Replays(system).whole)
         else:
-            examination.look(conservation.newest)
-        return Look(partial(_show, findings, as_json=as_json), exit_code_of(findings))
+            examination.run_part(conservation.newest)
+        return View(partial(_show, findings, as_json=as_json), exit_code_of(findings))
 
-    look(ask, again_after_s=AGAIN_AFTER_S if watch else None)
+    show_view(fetch, repeat_after_s=REPEAT_AFTER_S if watch else None)
 
 
 def _show(findings: Findings, *, as_json: bool) -> None:
@@ -82,10 +83,10 @@ def _show(findings: Findings, *, as_json: bool) -> None:
 
 
 def exit_code_of(findings: Findings) -> int:
-    """Return 1 for violations, 2 where somebody could not be asked, else 0."""
+    """Return 1 for violations, 2 for a missing response, else 0."""
     if not findings.is_clean:
         return REFUSED
-    return NOT_ASKED if findings.missing else 0
+    return UNAVAILABLE if findings.missing else 0
 
 
 def show_findings(screen: Console, findings: Findings) -> None:
@@ -93,7 +94,7 @@ def show_findings(screen: Console, findings: Findings) -> None:
     rows = (
         (
             name,
-            NAMES_OF_FULL.get(name, "as its owner reports"),
+            NAMES_OF_FULL.get(name, "reported by its service"),
             findings.checked[name] or None,
             count,
         )
@@ -109,9 +110,9 @@ def show_findings(screen: Console, findings: Findings) -> None:
     screen.print(
         f"\n{findings.payments} payments, {findings.dead_letters} dead letters,"
         f" {findings.parked} parked, {findings.in_motion} in motion,"
-        f" {findings.explained} breaks that people have resolved"
+        f" {findings.explained} breaks resolved by people"
     )
     for sentence in findings.notes:
         screen.print(cell(sentence))
     for sentence in findings.missing:
-        screen.print(f"[yellow]not asked:[/] {cell(sentence)}")
+        screen.print(f"[yellow]not checked:[/] {cell(sentence)}")

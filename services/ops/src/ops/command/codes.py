@@ -1,4 +1,4 @@
-"""`countersign codes`: how a user's one-time codes stand, and unlocking them."""
+"""`countersign codes`: shows and unlocks a user's one-time codes."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from ops.command.actor import Actor, actor_of
 from ops.command.output import AsJson, cell, console, print_json, table_of
 from ops.command.session import open_system
 
-SHOW_HELP = """Show how a user stands: wrong codes in a row, a lock, codes of the last day.
+SHOW_HELP = """Show a user's wrong codes in a row, lock, and codes of the last day.
 
 \b
 Examples:
@@ -16,12 +16,12 @@ Examples:
   countersign codes show usr-456 --json | jq .locked_at
 
 \b
-Exit codes: 0 shown; 2 otp could not be asked."""
+Exit codes: 0 shown; 2 otp did not respond."""
 
-UNLOCK_HELP = """Unlock a user's codes, which too many wrong ones in a row have locked.
+UNLOCK_HELP = """Unlock a user's codes after too many wrong ones in a row.
 
-Ask first who has typed them: whoever guesses goes on where a lock is lifted. The audit log keeps
-who did it, and the user is told by mail.
+First ask the user whether the wrong codes were theirs: an attacker can continue after an unlock.
+The audit log records the actor, and the user is notified by e-mail.
 
 \b
 Examples:
@@ -29,7 +29,7 @@ Examples:
   countersign codes unlock usr-456 --actor ann
 
 \b
-Exit codes: 0 unlocked; 1 they were not locked; 2 otp could not be asked."""
+Exit codes: 0 unlocked; 1 they were not locked; 2 otp did not respond."""
 
 _LISTED = ("payment_id", "number", "state", "issued_at", "expires_at")
 
@@ -43,7 +43,7 @@ User = Annotated[str, typer.Argument(metavar="USER", help="The user's id.")]
 
 @app.command("show", help=SHOW_HELP)
 def show_codes(context: typer.Context, user: User, *, as_json: AsJson = False) -> None:
-    """Show how a user stands."""
+    """Show a user's codes."""
     found = open_system(context).get("otp", "/admin/codes", user_id=user)
     if as_json:
         print_json(found)

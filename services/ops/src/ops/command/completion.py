@@ -1,4 +1,4 @@
-"""`countersign completion`: the shell's script, and the values that it completes."""
+"""`countersign completion`: the shell's script, and the completed values."""
 
 import os
 from contextlib import suppress
@@ -14,7 +14,7 @@ from ops.domain.errors import OpsError
 from ops.domain.rows import Row
 from payment_schemas.registry import EVENTS
 
-HELP = """Print a script with which the shell completes commands, options and values.
+HELP = """Print a script for the shell's completion of commands, options and values.
 
 \b
 Examples:
@@ -22,16 +22,16 @@ Examples:
   eval "$(countersign completion zsh)"
 
 \b
-Written into ~/.bashrc, or ~/.zshrc behind compinit, the line is there in every shell.
+Add the line to ~/.bashrc, or to ~/.zshrc after compinit, for every new shell.
 
 \b
 Exit codes: 0 printed; 2 wrong usage."""
 
 PROGRAM = "countersign"
 VARIABLE = "_COUNTERSIGN_COMPLETE"
-"""In the environment it makes the command print completions, and run nothing."""
+"""With this environment variable the command only prints completions."""
 
-Shell = Annotated[Literal["bash", "zsh"], typer.Argument(help="For which shell.")]
+Shell = Annotated[Literal["bash", "zsh"], typer.Argument(help="The shell.")]
 
 
 def completion(shell: Shell) -> None:
@@ -50,14 +50,14 @@ def partners() -> list[str]:
 
 
 def accounts(context: typer.Context, incomplete: str) -> list[str]:
-    """Complete an account, as far as the running system knows it."""
+    """Complete an account of the running system."""
     with suppress(OpsError), _system(context) as system:
         return [one["id"] for one in system.rows(ACCOUNTS, prefix=incomplete)]
     return []
 
 
 def cases(context: typer.Context) -> list[tuple[str, str]]:
-    """Complete the id of an unresolved case; say what it is about."""
+    """Complete the id of an unresolved case, with its kind, partner and day."""
     with suppress(OpsError), _system(context) as system:
         return [(one["id"], _about(one)) for one in system.rows(CASES)]
     return []
@@ -68,6 +68,6 @@ def _about(case: Row) -> str:
 
 
 def _system(context: typer.Context) -> System:
-    # Here typer has read the options, and has not run what keeps them.
+    # During completion typer has parsed the options without running the callback that stores them.
     offset = context.find_root().params.get("offset") or 0
     return System(find_addresses(os.environ, offset))

@@ -1,4 +1,4 @@
-"""`countersign dlq`: what consumers have refused for good."""
+"""`countersign dlq`: lists, shows and redrives dead letters."""
 
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -16,9 +16,9 @@ from ops.domain.masking import masked
 from service_runtime.clock import SystemClock
 from service_runtime.dead_letters import SUFFIX
 
-LIST_HELP = """List dead letters: where each lies, who refused it, why, and how long ago.
+LIST_HELP = """List dead letters with position, consumer, reason and age.
 
-Reads the topics `<topic>-dlq` up to their present ends; nothing is moved or committed.
+Reads the topics `<topic>-dlq` up to their current ends; no offset is committed.
 
 \b
 Examples:
@@ -27,9 +27,9 @@ Examples:
   countersign dlq list --json | jq '.letters | group_by(.reason) | map({(.[0].reason): length})'
 
 \b
-Exit codes: 0 listed, even if there are none; 2 Kafka could not be asked."""
+Exit codes: 0 listed, even if there are none; 2 Kafka did not respond."""
 
-SHOW_HELP = """Show dead letters whole, with their data masked: ids and amounts only.
+SHOW_HELP = """Show all fields of dead letters, with their data masked except ids and amounts.
 
 ID is an event's id, or TOPIC/PARTITION/OFFSET of the dead-letter topic as `dlq list` prints it.
 
@@ -39,14 +39,14 @@ Examples:
   countersign dlq show settlement-queue/3/17
 
 \b
-Exit codes: 0 shown; 1 there is none; 2 Kafka could not be asked."""
+Exit codes: 0 shown; 1 not found; 2 Kafka did not respond."""
 
-REDRIVE_HELP = """Send dead letters once more to the topic that they were refused from.
+REDRIVE_HELP = """Publish dead letters to their original topic again.
 
-The record is the same: value, key, headers and id, beside a header that says when it was redriven.
-A consumer that has handled it passes over it, so running this twice has one effect. Dead letters
-stay where they are until their retention ends; one that is refused again lies there twice. Every
-message that is sent is written to the audit log first.
+Value, key, headers and id stay the same; a header with the time of the redrive is added. A consumer
+that has handled the record skips it, so running this twice has one effect. Dead letters stay in
+their topic until their retention ends; one that is refused again is there twice. The audit log
+records each message before it is published.
 
 \b
 Examples:
@@ -55,8 +55,8 @@ Examples:
   countersign dlq redrive --topic settlement-queue --reason schema --rate 50/s --yes
 
 \b
-Exit codes: 0 redriven, or shown by --dry-run; 1 there is none, or more than one without --yes;
-2 wrong usage, or Kafka did not take them: run it again."""
+Exit codes: 0 redriven, or shown by --dry-run; 1 none, or more than one without --yes; 2 wrong
+usage, or Kafka did not acknowledge them: run it again."""
 
 app = typer.Typer(
     help="Look at dead letters, and redrive them.", no_args_is_help=True, rich_markup_mode=None
@@ -78,7 +78,9 @@ def list_letters(  # noqa: PLR0913 - one parameter an option
     topic: Topic = None,
     reason: Reason = None,
     event_id: Annotated[str | None, typer.Option("--id", help="Only this event.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The newest so many.")] = 100,
+    limit: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Maximum number, the newest first.")
+    ] = 100,
     as_json: AsJson = False,
 ) -> None:
     """List dead letters."""
@@ -93,7 +95,7 @@ def list_letters(  # noqa: PLR0913 - one parameter an option
 @app.command("show", help=SHOW_HELP)
 def show_letters(
     context: typer.Context,
-    letter_id: Annotated[str, typer.Argument(metavar="ID", help="Event id, or place.")],
+    letter_id: Annotated[str, typer.Argument(metavar="ID", help="Event id or position.")],
     *,
     topic: Topic = None,
     _utc: Utc = False,
@@ -101,8 +103,8 @@ def show_letters(
 ) -> None:
     """Show dead letters."""
     brokers = open_system(context).addresses.brokers()
-    is_it = wanted(topic, None, letter_id)
-    found = read(brokers, lambda one: is_it(one) or one.place == letter_id, 100)
+    matches = wanted(topic, None, letter_id)
+    found = read(brokers, lambda one: matches(one) or one.place == letter_id, 100)
     if not found.letters:
         raise RefusedError(f"no dead letter has the id {letter_id}", "countersign dlq list")
     shown = [_plain(one) | {"data": masked(one.value)} for one in found.letters]
@@ -120,16 +122,16 @@ def redrive_letters(  # noqa: PLR0913 - one parameter an option
     topic: Topic = None,
     reason: Reason = None,
     event_id: Annotated[str | None, typer.Option("--id", help="Only this event.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show, and send nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Send more than one message.")] = False,
-    rate: Annotated[str, typer.Option(metavar="N/s", help="Messages a second at most.")] = "100/s",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the messages.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Allow more than one message.")] = False,
+    rate: Annotated[str, typer.Option(metavar="N/s", help="Maximum messages a second.")] = "100/s",
     actor: Actor = "",
     as_json: AsJson = False,
 ) -> None:
     """Send dead letters again."""
     if topic is reason is event_id is None:
         raise typer.BadParameter("one of --topic, --reason and --id must be given")
-    # A quarter of a second that only this command spends.
+    # This import takes a quarter of a second, so only this command pays for it.
     from ops.clients.redriving import RedriveRequest, each_once, redrive  # noqa: PLC0415
 
     order = RedriveRequest(actor_of(actor), rate_of(rate))
@@ -144,7 +146,7 @@ def redrive_letters(  # noqa: PLR0913 - one parameter an option
 
 
 def rate_of(text: str) -> float:
-    """Return messages a second; raise BadParameter where the text is anything but N/s."""
+    """Return messages a second; raise BadParameter unless the text is N/s."""
     number = text.removesuffix("/s")
     if not (number.isascii() and number.isdigit() and 1 <= int(number) <= MOST_PER_S):
         raise typer.BadParameter(f"--rate must be N/s, with N from 1 to {MOST_PER_S}")
@@ -156,7 +158,7 @@ def _to_redrive(brokers: str, matches: Wanted) -> list[DeadLetter]:
     if not found.letters:
         raise RefusedError("no dead letter matches", "countersign dlq list")
     if found.total > MOST_REDRIVEN:
-        what = f"{found.total} match, at most {MOST_REDRIVEN} go at once: narrow them down"
+        what = f"{found.total} match, at most {MOST_REDRIVEN} can be sent at once: add a filter"
         raise RefusedError(what, "countersign dlq list")
     return found.letters
 
@@ -171,7 +173,7 @@ def _print_redriven(letters: list[DeadLetter], sent: int, *, as_json: bool) -> N
 
 
 def wanted(topic: str | None, reason: str | None, event_id: str | None) -> Wanted:
-    """Return what tells the letters that are asked for from the others."""
+    """Return a predicate for the letters that match all given options."""
     source = topic.removesuffix(SUFFIX) if topic else None
 
     def matches(letter: DeadLetter) -> bool:

@@ -1,4 +1,4 @@
-"""The commands, put together; errors become one sentence and an exit code."""
+"""All commands; an error becomes one sentence and an exit code."""
 
 import sys
 from typing import Annotated
@@ -11,12 +11,12 @@ from ops.command.session import OFFSET_VARIABLE
 from ops.domain.errors import OpsError
 
 EXIT_CODES = """\b
-Exit codes: 0 done; 1 refused, or a violation was found; 2 wrong usage, or somebody could not be
-asked; 3 a one-time code is asked for; 4 not decided yet; 5 several payments match."""
+Exit codes: 0 done; 1 refused, or a violation was found; 2 wrong usage, or a service did not
+respond; 3 a one-time code is required; 4 not decided yet; 5 several payments match."""
 
 app = typer.Typer(
     name="countersign",
-    help="Confirm payments, and see what became of them, on the running system.",
+    help="Confirm payments, and follow them, on the running system.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
     add_completion=False,
@@ -42,24 +42,22 @@ def found(
     context: typer.Context,
     offset: Annotated[
         int,
-        typer.Option(
-            envvar=OFFSET_VARIABLE, min=0, help="Speak to the stack whose ports were moved by this."
-        ),
+        typer.Option(envvar=OFFSET_VARIABLE, min=0, help="Port offset of the stack."),
     ] = 0,
 ) -> None:
-    """Remember which stack is meant."""
+    """Store the offset of the stack."""
     context.obj = offset
 
 
 def main() -> None:
     """Run one command; leave with its exit code."""
-    completion_init()  # typer knows the shells by itself only where it installs its script
+    completion_init()  # typer registers the shells only where it installs its script
     try:
         app()
     except OpsError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        # The reader of our output, such as `head`, has had enough.
+        # The reader of the output, such as `head`, has ended.
         sys.stderr.close()
         sys.exit(0)

@@ -1,4 +1,4 @@
-"""How answers are shown: tables and colours to people, JSON to scripts."""
+"""Output: tables and colours for people, JSON for scripts."""
 
 import json
 import shlex
@@ -16,11 +16,11 @@ from payment_schemas.money import DECIMALS, Money
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 NARROWEST = 100
-"""Where output is no terminal its width is not known; ids need room."""
+"""Without a terminal the width is unknown; ids need space."""
 
 
 def console() -> Console:
-    """Return the console; output that goes to a file is not squeezed into 80 columns."""
+    """Return the console; output to a file is wider than 80 columns."""
     found = Console(highlight=False)
     if not found.is_terminal:
         found.width = max(found.width, 2 * NARROWEST)
@@ -28,7 +28,7 @@ def console() -> Console:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON; what JSON does not know is printed as text."""
+    """Print a value as JSON; types that JSON lacks are printed as text."""
     print(json.dumps(value, indent=2, default=_plain, ensure_ascii=False))
 
 
@@ -43,7 +43,7 @@ def command_line(*words: str, options: Mapping[str, str | None]) -> str:
 
 
 def table_of(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
-    """Return a table; None shows as a dash, and no text is taken for markup."""
+    """Return a table; None shows as a dash, and text is not parsed as markup."""
     table = Table(title=title or None, title_justify="left", header_style="bold", box=None)
     table.show_header = any(columns)
     for column in columns:
@@ -54,7 +54,7 @@ def table_of(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) 
 
 
 def cell(value: Any) -> str:
-    """Return a value as the text of a table's cell; times as people read them."""
+    """Return a value as the text of a table's cell; times in the terminal's zone."""
     if value is None or value == "":
         return "-"
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""`countersign pay` and `countersign token`: what a client does."""
+"""`countersign pay` and `countersign token`: a client's requests."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -14,17 +14,17 @@ from ops.clients.confirmation import (
     exit_code_of,
     token_of,
 )
-from ops.clients.system import Reply
+from ops.clients.system import HttpResponse
 from ops.command import completion
 from ops.command.output import AsJson, cell, command_line, console, print_json, table_of
 from ops.command.session import open_system
-from ops.domain.errors import NOT_ASKED
+from ops.domain.errors import UNAVAILABLE
 from service_runtime.clock import SystemClock
 
-HELP = """Confirm a payment by POST /payment/confirm, and print the answer.
+HELP = """Confirm a payment by POST /payment/confirm, and print the response.
 
-Without --tx or --key new ones are made and printed; give them again to repeat the request or to add
-the code. Without --user or --token the request is anonymous (in development: usr-456).
+Without --tx or --key new ids are generated and printed; use them again to repeat the request or to
+add the code. Without --user or --token the request is anonymous (in development: usr-456).
 
 \b
 Examples:
@@ -34,9 +34,9 @@ Examples:
   countersign pay --user usr-457 --amount 5 --from acc-2 --to payee-known --json
 
 \b
-Exit codes: 0 confirmed (200); 3 a one-time code is asked for; 4 not decided yet (202, or the same
-request is still running); 1 refused (any other 4xx, declined, wrong code); 2 not taken in (5xx), or
-the gateway could not be asked."""
+Exit codes: 0 confirmed (200); 3 a one-time code is required; 4 not decided yet (202, or the same
+request is still running); 1 refused (any other 4xx, declined, wrong code); 2 not accepted (5xx),
+or the gateway did not respond."""
 
 TOKEN_HELP = """Print an access token for a user, from the development issuer.
 
@@ -45,18 +45,18 @@ Examples:
   countersign token --user usr-457
   curl -H "Authorization: Bearer $(countersign token --user usr-457)" …"""  # noqa: S105 - words about a token
 
-Tx = Annotated[str | None, typer.Option(help="Transaction id [default: a new one].")]
-Key = Annotated[str | None, typer.Option(help="Idempotency key [default: a new UUID].")]
+Tx = Annotated[str | None, typer.Option(help="Transaction id [default: generated].")]
+Key = Annotated[str | None, typer.Option(help="Idempotency key [default: generated].")]
 Amount = Annotated[str | None, typer.Option(help="In major units, such as 5200.00.")]
 Currency = Annotated[str | None, typer.Option(help="ISO 4217 [default: USD].")]
 From = Annotated[
     str | None,
-    typer.Option("--from", help="Account that pays.", autocompletion=completion.accounts),
+    typer.Option("--from", help="The debtor's account.", autocompletion=completion.accounts),
 ]
-To = Annotated[str | None, typer.Option("--to", help="Account that is paid.")]
+To = Annotated[str | None, typer.Option("--to", help="The creditor's account.")]
 Otp = Annotated[str | None, typer.Option(help="One-time code, 6 digits.")]
 User = Annotated[str | None, typer.Option(help="Act as this user, with a token from the issuer.")]
-Token = Annotated[str | None, typer.Option(help="Access token to present.")]
+Token = Annotated[str | None, typer.Option(help="Access token.")]
 Country = Annotated[str | None, typer.Option(help="X-Client-Country, ISO 3166-1 alpha-2.")]
 Device = Annotated[str | None, typer.Option(help="X-Device-Fingerprint.")]
 
@@ -79,7 +79,7 @@ def pay(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Confirm a payment."""
     if user and token:
-        raise typer.BadParameter("--user and --token exclude one another: give one of them")
+        raise typer.BadParameter("use --user or --token, not both")
     tx, key = tx or f"tx-{SystemClock().new_id()}", key or str(SystemClock().new_id())
     body = {
         "transaction_id": tx,
@@ -93,26 +93,26 @@ def pay(  # noqa: PLR0913 - one parameter an option
     system = open_system(context)
     bearer = token_of(system, user) if user else token
     headers = authorization(bearer) | _client_headers(country, device)
-    reply = confirm(system, body, headers)
-    exit_code = exit_code_of(reply.status, reply.body)
-    _print_reply(body, reply, as_json=as_json)
+    response = confirm(system, body, headers)
+    exit_code = exit_code_of(response.status, response.body)
+    _print_reply(body, response, as_json=as_json)
     if exit_code and not as_json:
         options = {"--tx": tx, "--key": key, "--user": user}
-        console().print(cell(f"next: `{next_after(exit_code, reply, options)}`"))
+        console().print(cell(f"next: `{next_after(exit_code, response, options)}`"))
     raise typer.Exit(exit_code)
 
 
-def next_after(exit_code: int, reply: Reply, options: Mapping[str, str | None]) -> str:
-    """Return the command to run after an answer that is not yet, or not, a confirmation."""
+def next_after(exit_code: int, response: HttpResponse, options: Mapping[str, str | None]) -> str:
+    """Return the command to run after a response that is no confirmation."""
     repeat = command_line("pay", options=options)
-    told = reply.body if isinstance(reply.body, dict) else {}
+    fields = response.body if isinstance(response.body, dict) else {}
     if exit_code == PENDING:
         return repeat
-    if exit_code == CODE_ASKED or told.get("error") == "Invalid OTP":
+    if exit_code == CODE_ASKED or fields.get("error") == "Invalid OTP":
         return f"{repeat} --otp CODE"
-    if exit_code == NOT_ASKED:
+    if exit_code == UNAVAILABLE:
         return "make logs S=gateway"
-    if told.get("status") == "DECLINED":
+    if fields.get("status") == "DECLINED":
         return command_line("show", str(options["--tx"]), options={})
     return "countersign pay --help"
 
@@ -122,24 +122,24 @@ def _client_headers(country: str | None, device: str | None) -> dict[str, str]:
     return {name: value for name, value in given.items() if value}
 
 
-def _print_reply(body: dict[str, Any], reply: Reply, *, as_json: bool) -> None:
-    shown = {name: reply.headers[name] for name in SHOWN_HEADERS if name in reply.headers}
+def _print_reply(body: dict[str, Any], response: HttpResponse, *, as_json: bool) -> None:
+    shown = {name: response.headers[name] for name in SHOWN_HEADERS if name in response.headers}
     ids = {name: body[name] for name in ("transaction_id", "idempotency_key")}
-    answer = reply.text if reply.body is None else reply.body
+    answer = response.text if response.body is None else response.body
     if as_json:
-        print_json({**ids, "status": reply.status, "headers": shown, "body": answer})
+        print_json({**ids, "status": response.status, "headers": shown, "body": answer})
         return
     screen = console()
-    rows = [*ids.items(), ("status", reply.status), ("took", f"{reply.took_ms:.0f} ms")]
+    rows = [*ids.items(), ("status", response.status), ("took", f"{response.took_ms:.0f} ms")]
     screen.print(table_of("", ("", ""), [*rows, *shown.items()]))
-    screen.print(cell(reply.text))
+    screen.print(cell(response.text))
 
 
 def token(
     context: typer.Context,
     *,
-    user: Annotated[str, typer.Option(help="Whose token: its subject.")],
-    scope: Annotated[str, typer.Option(help="What it permits.")] = "payment.confirm",
+    user: Annotated[str, typer.Option(help="The token's subject.")],
+    scope: Annotated[str, typer.Option(help="The token's scope.")] = "payment.confirm",
     as_json: AsJson = False,
 ) -> None:
     """Print an access token."""

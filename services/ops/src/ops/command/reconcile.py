@@ -1,4 +1,4 @@
-"""`countersign reconcile` and `countersign cases`: breaks between our books and the banks'."""
+"""`countersign reconcile` and `countersign cases`: breaks between the ledger and the banks."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -14,12 +14,12 @@ from ops.command.session import open_system
 from ops.command.times import Utc
 from ops.domain.errors import REFUSED
 
-RECONCILE_HELP = """Read a partner's statement of one day, and compare it with our instructions.
+RECONCILE_HELP = """Compare a partner's statement of one day with the settlement instructions.
 
-Says how many transfers match, are missing there, are missing here (or booked twice, on whatever
-page or day) or have another amount; opens a case for each break, once, closes those that the
-statement explains, and repairs nothing. Settlement does the same by itself every hour for
-yesterday, today and days that it could not read.
+Prints how many transfers match, are missing there, are missing here (or booked twice, on any page
+or day) or have another amount. Opens one case for each break, closes cases that the statement
+explains, and corrects nothing. Settlement does the same every hour for yesterday, today and days
+that it could not read.
 
 \b
 Examples:
@@ -27,10 +27,10 @@ Examples:
   countersign reconcile --partner first-bank --date 2026-11-20 --json | jq .breaks
 
 \b
-Exit codes: 0 everything matches; 1 something does not; 2 wrong usage, or somebody could not be
-asked."""
+Exit codes: 0 everything matches; 1 a break was found; 2 wrong usage, or a service did not
+respond."""
 
-LIST_HELP = """List cases, oldest first: those that nobody has resolved, or those of a status.
+LIST_HELP = """List cases, oldest first: unresolved ones, or those of a status.
 
 \b
 Examples:
@@ -38,22 +38,22 @@ Examples:
   countersign cases list --status RESOLVED --json
 
 \b
-Exit codes: 0 listed, even if there are none; 2 settlement could not be asked."""
+Exit codes: 0 listed, even if there are none; 2 settlement did not respond."""
 
-SHOW_HELP = """Show one case whole.
+SHOW_HELP = """Show all fields of a case.
 
 \b
 Examples:
   countersign cases show 1649ffcc-4257-5b1e-bdec-8465d8067f4b
 
 \b
-Exit codes: 0 shown; 1 there is none; 2 settlement could not be asked."""
+Exit codes: 0 shown; 1 not found; 2 settlement did not respond."""
 
-RESOLVE_HELP = """Say what becomes of a case. What moves money needs two different people.
+RESOLVE_HELP = """Resolve a case. A resolution that moves money needs two different people.
 
-SETTLE: the bank has the money. RETURN: the bank never had it, and the customer gets it back. Both
-are proposed by the first person who says so and done when a second one says the same. EXPLAINED
-closes a case about which nothing moves here.
+SETTLE: the bank has the money. RETURN: the bank never had it, and the customer gets it back. The
+first person proposes one of these; it takes effect when a second person enters the same.
+EXPLAINED closes a case without moving money.
 
 \b
 Examples:
@@ -61,7 +61,7 @@ Examples:
   countersign cases resolve 1649ffcc-4257-5b1e-bdec-8465d8067f4b --as SETTLE --note ok --actor bob
 
 \b
-Exit codes: 0 proposed or resolved; 1 refused; 2 wrong usage, or settlement could not be asked."""
+Exit codes: 0 proposed or resolved; 1 refused; 2 wrong usage, or settlement did not respond."""
 
 CaseId = Annotated[
     str, typer.Argument(metavar="ID", help="The case's id.", autocompletion=completion.cases)
@@ -82,14 +82,16 @@ def reconcile(
     context: typer.Context,
     *,
     partner: Annotated[
-        str, typer.Option(help="Whose statement.", autocompletion=completion.partners)
+        str, typer.Option(help="The partner bank.", autocompletion=completion.partners)
     ],
-    date: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Of which day, in UTC.")],
+    date: Annotated[
+        datetime, typer.Option(formats=["%Y-%m-%d"], help="Day of the statement, in UTC.")
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """Compare a statement with our instructions."""
-    order = {"partner": partner, "date": date.replace(tzinfo=UTC).date().isoformat()}
-    report = open_system(context).post("settlement", "/admin/reconciliations", order)
+    """Compare a statement with the settlement instructions."""
+    request = {"partner": partner, "date": date.replace(tzinfo=UTC).date().isoformat()}
+    report = open_system(context).post("settlement", "/admin/reconciliations", request)
     if as_json:
         print_json(report)
     else:
@@ -106,7 +108,7 @@ def _show_report(report: dict[str, Any]) -> None:
         rows = ([one[name] for name in columns] for one in report["breaks"])
         screen.print()
         screen.print(table_of("Breaks", columns, rows))
-    closed = f"{report['cases_closed']} closed, as the statement explains them"
+    closed = f"{report['cases_closed']} closed, explained by the statement"
     screen.print(f"\n{report['cases_opened']} cases opened, {closed}")
 
 
@@ -118,7 +120,9 @@ def list_cases(
         str | None,
         typer.Option(help="OPEN, PROPOSED or RESOLVED.", autocompletion=lambda: _STATUSES),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="The oldest so many.")] = 100,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1000, help="Maximum number, the oldest first.")
+    ] = 100,
     as_json: AsJson = False,
 ) -> None:
     """List cases."""
@@ -158,7 +162,7 @@ def resolve_case(  # noqa: PLR0913 - one parameter an option
             "--as", help="SETTLE, RETURN or EXPLAINED.", autocompletion=lambda: _RESOLUTIONS
         ),
     ],
-    note: Annotated[str, typer.Option(help="Why; kept with the case, told to no topic.")],
+    note: Annotated[str, typer.Option(help="The reason; stored with the case, not published.")],
     actor: Actor = "",
     as_json: AsJson = False,
 ) -> None:
@@ -171,4 +175,6 @@ def resolve_case(  # noqa: PLR0913 - one parameter an option
         return
     console().print(cell(f"{found['resolution']}: {found['status']}"))
     if found["status"] == "PROPOSED":
-        console().print(cell(f"{found['proposed_by']} has proposed it; a second person confirms"))
+        console().print(
+            cell(f"{found['proposed_by']} has proposed it; a second person must confirm")
+        )

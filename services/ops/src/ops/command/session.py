@@ -1,4 +1,4 @@
-"""The system that a command speaks to: found once, closed at the end."""
+"""The client of the running system, opened for one command."""
 
 import os
 
@@ -11,7 +11,7 @@ OFFSET_VARIABLE = "COUNTERSIGN_OFFSET"
 
 
 def open_system(context: typer.Context) -> System:
-    """Return the running system; it is closed when the command ends."""
+    """Return the client; it is closed when the command ends."""
     addresses = find_addresses(os.environ, context.obj)
     system: System = context.with_resource(System(addresses, f"{context.command_path} --help"))
     return system

@@ -1,4 +1,4 @@
-"""`countersign show`: everything that the services know of one payment."""
+"""`countersign show`: one payment, from all services."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -7,21 +7,20 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ops.clients.payments import Known, find_payments, known_of
+from ops.clients.payments import PaymentOverview, find_payments, overview_of
 from ops.clients.system import System
 from ops.command.output import AsJson, cell, command_line, console, money, print_json, table_of
 from ops.command.session import open_system
 from ops.command.times import Utc, clock_time, distance, moment_in, shown, zone_of
-from ops.command.watching import Look, Watch, look
-from ops.domain.errors import NOT_ASKED, AmbiguousError, RefusedError
+from ops.command.watching import View, Watch, show_view
+from ops.domain.errors import UNAVAILABLE, AmbiguousError, RefusedError
 from ops.domain.rows import Row
 from service_runtime.clock import SystemClock
 
-HELP = """Show one payment: what it waits for, ledger, risk, settlement, codes, messages, timeline.
+HELP = """Show one payment: pending steps, ledger, risk, settlement, codes, messages, timeline.
 
-TX is the client's transaction id, or what log lines say of a payment: its payment_id or uetr.
-Several users may use the same transaction id; then all are listed, and --user says which one is
-meant.
+TX is the client's transaction id, or the payment_id or uetr of a log line. If several users have
+used the same transaction id, all are listed, and --user selects one.
 
 \b
 Examples:
@@ -31,13 +30,13 @@ Examples:
   countersign show tx-987 --json | jq .waits_for
 
 \b
-With --watch it looks again every 2 s, until the payment waits for nothing or Ctrl-C.
+With --watch it repeats every 2 s, until no step is pending or Ctrl-C.
 
 \b
-Exit codes: 0 shown; 1 no such payment; 5 several match: give --user; 2 somebody could not be
-asked (what is known is shown all the same)."""
+Exit codes: 0 shown; 1 not found; 2 a service did not respond (the other services' data is shown);
+5 several match: use --user."""
 
-AGAIN_AFTER_S = 2.0
+REPEAT_AFTER_S = 2.0
 _FIELDS = (
     "payment_id",
     "user_id",
@@ -63,7 +62,7 @@ _FIELDS = (
 _HIDDEN = frozenset(
     {"payment_id", "user_id", "transaction_id", "next_step", "batch_rows", "created_at"}
 )
-"""Known from above, or of use to the service alone; `--json` has all."""
+"""Shown above, or internal to the service; `--json` has all."""
 _TIMELINE_QUIET = frozenset(
     {
         "amount_minor",
@@ -81,14 +80,14 @@ _TIMELINE_QUIET = frozenset(
         "screenings",
     }
 )
-"""Left out of a timeline's lines, for their length; `--json` has them."""
+"""Omitted from a timeline's lines, which would be too long; `--json` has them."""
 
 
 def show(
     context: typer.Context,
     tx: Annotated[str, typer.Argument(metavar="TX", help="Transaction id, payment id or UETR.")],
     *,
-    user: Annotated[str | None, typer.Option(help="Whose payment.")] = None,
+    user: Annotated[str | None, typer.Option(help="The payment's user.")] = None,
     watch: Watch = False,
     _utc: Utc = False,
     as_json: AsJson = False,
@@ -96,8 +95,8 @@ def show(
     """Show one payment."""
     system = open_system(context)
 
-    def ask() -> Look:
-        known = known_of(system, _one(system, tx, user, as_json=as_json), SystemClock().now())
+    def fetch() -> View:
+        known = overview_of(system, _one(system, tx, user, as_json=as_json), SystemClock().now())
 
         def show_it() -> None:
             if as_json:
@@ -106,9 +105,9 @@ def show(
                 show_payment(console(), known)
 
         is_over = not (known.waits_for or known.missing)
-        return Look(show_it, NOT_ASKED if known.missing else 0, is_last=is_over)
+        return View(show_it, UNAVAILABLE if known.missing else 0, is_last=is_over)
 
-    look(ask, again_after_s=AGAIN_AFTER_S if watch else None)
+    show_view(fetch, repeat_after_s=REPEAT_AFTER_S if watch else None)
 
 
 def _one(system: System, tx: str, user: str | None, *, as_json: bool) -> Row:
@@ -133,8 +132,8 @@ def _list_matches(found: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     console().print(table_of("", columns, rows))
 
 
-def show_payment(screen: Console, known: Known) -> None:
-    """Print all that is known of a payment."""
+def show_payment(screen: Console, known: PaymentOverview) -> None:
+    """Print a payment with all rows of the services."""
     payment = known.payment
     amount = ("amount", f"{payment['amount']} {payment['currency']}")
     rows = [(name, payment.get(name)) for name in _FIELDS if payment.get(name) is not None]
@@ -154,7 +153,7 @@ def show_payment(screen: Console, known: Known) -> None:
         screen.print(f"[yellow]not shown:[/] {cell(sentence)}")
 
 
-def _show_waits(screen: Console, known: Known) -> None:
+def _show_waits(screen: Console, known: PaymentOverview) -> None:
     screen.print()
     if not known.waits_for:
         screen.print(f"It waits for nothing{' that is known' if known.missing else ''}.")
@@ -181,7 +180,7 @@ def _show_ledger(screen: Console, entries: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _show_rows(screen: Console, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows of a service, whatever columns it shows to operators."""
+    """Print rows of a service with all columns that have a value."""
     if not rows:
         return
     columns = [name for name in rows[0] if name not in _HIDDEN and any(row[name] for row in rows)]
@@ -212,7 +211,7 @@ def show_timeline(screen: Console, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _details(metadata: Mapping[str, Any]) -> str:
-    """Return what an entry says, short: plain values, and a list's names."""
+    """Return an entry's metadata in short form."""
     shown = {
         name: _short(value)
         for name, value in metadata.items()

@@ -1,4 +1,4 @@
-"""Times as people read them: in the terminal's zone, or in UTC with `--utc`."""
+"""Times for people: in the terminal's time zone, or in UTC with `--utc`."""
 
 import re
 from contextvars import ContextVar
@@ -19,16 +19,16 @@ Utc = Annotated[
     bool,
     typer.Option(
         "--utc",
-        help="Show times in UTC, not in the terminal's zone.",
+        help="Show times in UTC instead of the terminal's time zone.",
         callback=_choose,
         expose_value=False,
     ),
 ]
-"""For every command that shows times; nothing needs its value."""
+"""For every command that shows times; the callback stores the value."""
 
 
 def shown(moment: datetime) -> str:
-    """Return a time of day with its date, to the millisecond, and the zone that it is told in."""
+    """Return date and time, to the millisecond, with the time zone."""
     local = _local(moment)
     return f"{local:%Y-%m-%d} {clock_time(moment)} {zone_of(moment)}"
 
@@ -39,23 +39,23 @@ def clock_time(moment: datetime) -> str:
 
 
 def zone_of(moment: datetime) -> str:
-    """Return the name of the zone that a time is told in."""
+    """Return the name of the displayed time zone."""
     return _local(moment).tzname() or ""
 
 
 def moment_in(text: str) -> datetime | None:
-    """Return the time that a text says, where it says one as our services do."""
+    """Return the time in an RFC 3339 text, else None."""
     return datetime.fromisoformat(text) if _RFC3339.fullmatch(text) else None
 
 
 def distance(moment: datetime, now: datetime) -> str:
-    """Return how far off a time is, in its largest unit: `in 4 min`, `2 h ago`."""
+    """Return the distance to a time in its largest unit: `in 4 min`, `2 h ago`."""
     off = moment - now
     return f"in {span(off)}" if off >= timedelta() else f"{span(-off)} ago"
 
 
 def span(length: timedelta) -> str:
-    """Return a length of time in its largest unit; what is below zero is nothing."""
+    """Return a duration in its largest unit; a negative one is `0 s`."""
     seconds = max(0, int(length.total_seconds()))
     for unit, unit_s in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= unit_s:

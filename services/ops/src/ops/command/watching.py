@@ -1,4 +1,4 @@
-"""`--watch`: the same question again and again, until it is answered for good or by Ctrl-C."""
+"""`--watch`: repeats a query until its result is final, or until Ctrl-C."""
 
 import sys
 import time
@@ -9,52 +9,52 @@ from typing import Annotated
 import typer
 
 from ops.command.output import cell, console
-from ops.domain.errors import NotAskedError
+from ops.domain.errors import UnavailableError
 
-Watch = Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Repeat until Ctrl-C.")]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """One look: how to show it, what a script makes of it, and whether another can differ."""
+class View:
+    """One result: how to show it, its exit code, and whether it is final."""
 
     show: Callable[[], None]
     exit_code: int
     is_last: bool = False
 
 
-def look(ask: Callable[[], Look], *, again_after_s: float | None) -> None:
-    """Look once, or again each time that the pause is over; leave with the last look's exit code.
+def show_view(fetch: Callable[[], View], *, repeat_after_s: float | None) -> None:
+    """Show one result, or repeat it after each pause; exit with the last result's exit code.
 
-    One question at a time: a slow system is not asked faster. Who does not answer while others
-    watch may come back, and is asked again.
+    Queries never overlap, so a slow system gets no extra load. With `--watch` a service without a
+    response is queried again.
     """
     exit_code = 0
     try:
         while True:
-            found = ask() if again_after_s is None else _one_of_many(ask)
+            found = fetch() if repeat_after_s is None else _fetch_view(fetch)
             exit_code = found.exit_code
             found.show()
             sys.stdout.flush()
-            if found.is_last or again_after_s is None:
+            if found.is_last or repeat_after_s is None:
                 break
-            time.sleep(again_after_s)
+            time.sleep(repeat_after_s)
     except KeyboardInterrupt:
-        if again_after_s is None:
+        if repeat_after_s is None:
             raise
     raise typer.Exit(exit_code)
 
 
-def _one_of_many(ask: Callable[[], Look]) -> Look:
+def _fetch_view(fetch: Callable[[], View]) -> View:
     try:
-        found = ask()
-    except NotAskedError as error:
+        found = fetch()
+    except UnavailableError as error:
         sentence, code = str(error), error.exit_code
-        return Look(lambda: _onto_clear(lambda: console().print(cell(sentence))), code)
-    return Look(lambda: _onto_clear(found.show), found.exit_code, found.is_last)
+        return View(lambda: _redraw(lambda: console().print(cell(sentence))), code)
+    return View(lambda: _redraw(found.show), found.exit_code, found.is_last)
 
 
-def _onto_clear(show: Callable[[], None]) -> None:
-    """Show one look in place of the one before; where no terminal is, behind it."""
+def _redraw(show: Callable[[], None]) -> None:
+    """Replace the last result on a terminal; elsewhere append to it."""
     console().clear()
     show()

@@ -1,18 +1,18 @@
-"""Plays the scenarios against the running system: `make demo`. Leaves it running."""
+"""Runs the scenarios of `make demo` on the running system."""
 
 import os
 import sys
 import time
 
 from ops.clients.addresses import find_addresses
-from ops.clients.pages import answers, pages_of
+from ops.clients.pages import pages_of, responds
 from ops.clients.system import System
 from ops.command.session import OFFSET_VARIABLE
 from ops.demo.following import follow, show_balances, show_log, show_messages
 from ops.demo.requests import Run, play, prepare
 from ops.demo.scenarios import SCENARIOS, SHOWN, Cast
 from ops.demo.screen import Screen
-from ops.domain.errors import NotAskedError, OpsError
+from ops.domain.errors import OpsError, UnavailableError
 from service_runtime.clock import SystemClock
 
 _RUN_ALPHABET = "abcdefghjkmnpqrstvwxyz23456789"
@@ -20,7 +20,7 @@ _RUN_LENGTH = 5
 
 
 def main() -> int:
-    """Play everything; return 0 where all was as expected, 1 where not, 2 where nobody answers."""
+    """Run all scenarios; return 0 as expected, 1 otherwise, 2 without a response."""
     try:
         with System(find_addresses(os.environ, _offset())) as system:
             return _play(system)
@@ -32,8 +32,8 @@ def main() -> int:
 def _offset() -> int:
     text = os.environ.get(OFFSET_VARIABLE, "0")
     if not text.isdecimal():
-        what = f"{OFFSET_VARIABLE}: must be a number, as given to the stack"
-        raise NotAskedError(what, f"unset {OFFSET_VARIABLE}")
+        what = f"{OFFSET_VARIABLE}: must be a number, the offset of the stack"
+        raise UnavailableError(what, f"unset {OFFSET_VARIABLE}")
     return int(text)
 
 
@@ -55,15 +55,15 @@ def _play(system: System) -> int:
 
 
 def show_where(run: Run) -> None:
-    """Print where to look, and what to type."""
+    """Print the addresses and commands to explore the system."""
     run.screen.part("Where to look")
     pages = pages_of(run.system.addresses, SystemClock().now().date())
-    rows = [(page.title, page.url) for page in pages if answers(page)]
+    rows = [(page.title, page.url) for page in pages if responds(page)]
     if run.system.addresses.sign_in:
         rows.append(("to change dashboards", run.system.addresses.sign_in))
     shown = run.cast.transaction(SHOWN)
     commands = [
-        ("all about a payment", f".venv/bin/countersign show {shown}"),
+        ("all data of a payment", f".venv/bin/countersign show {shown}"),
         ("these addresses", ".venv/bin/countersign open"),
         ("the invariants", ".venv/bin/countersign check"),
         ("one more payment", ".venv/bin/countersign pay --help"),

@@ -1,4 +1,4 @@
-"""What becomes of the payments after their answers: settlement, messages, balances, the log."""
+"""The payments after their responses: settlement, messages, balances, audit log."""
 
 import time
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from ops.clients.openings import contact_of
 from ops.clients.payments import find_payments
 from ops.command.output import money
 from ops.command.show import show_timeline
-from ops.demo.requests import POLL_S, TOLD_WITHIN_S, Run, until
+from ops.demo.requests import MESSAGE_WITHIN_S, POLL_S, Run, until
 from ops.demo.scenarios import Scenario
 from ops.domain.rows import Row
 
 SETTLED_WITHIN_S = 60.0
 QUICK_S = 3.0
 LATER_POLL_S = 3.5
-"""So that a customer with two payments stays within 60 reads a minute."""
+"""With this pause a customer with two payments stays below 60 reads a minute."""
 ENDS = ("SETTLED", "REJECTED")
 
 Open = dict[str, tuple[Scenario, int]]
@@ -35,7 +35,7 @@ def follow(run: Run, scenarios: Sequence[Scenario]) -> None:
     started = time.monotonic()
     while waiting and time.monotonic() - started < SETTLED_WITHIN_S:
         for transaction in list(waiting):
-            _look(run, transaction, waiting, seen, started)
+            _poll(run, transaction, waiting, seen, started)
         is_young = time.monotonic() - started < QUICK_S
         time.sleep((POLL_S if is_young else LATER_POLL_S) if waiting else 0)
     for transaction in waiting:
@@ -43,11 +43,11 @@ def follow(run: Run, scenarios: Sequence[Scenario]) -> None:
         run.faults.append(f"{transaction} is {last} after {SETTLED_WITHIN_S:.0f} s")
 
 
-def _look(run: Run, transaction: str, waiting: Open, seen: dict[str, str], started: float) -> None:
-    """Ask for one payment as its customer; show it when it has moved."""
+def _poll(run: Run, transaction: str, waiting: Open, seen: dict[str, str], started: float) -> None:
+    """Read one payment as its customer; show a new status."""
     scenario, payment = waiting[transaction]
-    reply = run.system.ask("GET", f"/payment/{transaction}", None, run.token(scenario))
-    status = reply.body.get("settlement_status") if isinstance(reply.body, dict) else None
+    response = run.system.ask("GET", f"/payment/{transaction}", None, run.token(scenario))
+    status = response.body.get("settlement_status") if isinstance(response.body, dict) else None
     if status is None or status == seen.get(transaction):
         return
     seen[transaction] = status
@@ -62,10 +62,10 @@ def _look(run: Run, transaction: str, waiting: Open, seen: dict[str, str], start
 
 
 def show_messages(run: Run, scenarios: Sequence[Scenario]) -> None:
-    """Print the SMS and e-mails that the providers' stand-ins got."""
-    run.screen.part("Messages that the customers got")
+    """Print the SMS and e-mails that the mocks have received."""
+    run.screen.part("Messages to the customers")
     rows = []
-    deadline_s = time.monotonic() + TOLD_WITHIN_S
+    deadline_s = time.monotonic() + MESSAGE_WITHIN_S
     for scenario in scenarios:
         contact = contact_of(run.cast.user(scenario))
         for provider, to, count in (
@@ -82,7 +82,7 @@ def show_messages(run: Run, scenarios: Sequence[Scenario]) -> None:
 
 
 def _messages(run: Run, where: tuple[Listing, str], count: int, deadline_s: float) -> Sequence[Row]:
-    """Return what a provider got for a recipient, once it is enough."""
+    """Return a recipient's messages once the expected number has arrived."""
     provider, to = where
     messages = until(
         lambda: run.system.rows(provider, to=to), lambda found: len(found) >= count, deadline_s
@@ -93,20 +93,20 @@ def _messages(run: Run, where: tuple[Listing, str], count: int, deadline_s: floa
 
 
 def show_balances(run: Run, scenarios: Sequence[Scenario]) -> None:
-    """Print what is in the customers' accounts now, and in our own."""
+    """Print the balances of the customers' and the internal accounts."""
     run.screen.part("The ledger")
     prefixes = ("in-flight:", "clearing:", f"demo-{run.cast.run}-")
-    *ours, found = (run.system.rows(ACCOUNTS, prefix=prefix) for prefix in prefixes)
-    theirs = {one["id"]: one for one in found}
+    *internal, found = (run.system.rows(ACCOUNTS, prefix=prefix) for prefix in prefixes)
+    customers = {one["id"]: one for one in found}
     for scenario in scenarios:
-        account = theirs.get(run.cast.user(scenario), {})
+        account = customers.get(run.cast.user(scenario), {})
         if scenario.has_account:
             held, expected = account.get("balance_minor"), scenario.closing_minor
             sentence = f"{run.cast.user(scenario)} holds {held}, expected {expected} (cents)"
             run.expect(holds=held == expected, sentence=sentence)
     rows = [
         (one["id"], one["owner"], money(one["balance_minor"], one["currency"]))
-        for one in chain(theirs.values(), *ours)
+        for one in chain(customers.values(), *internal)
     ]
     run.screen.table("", ("account", "owner", "balance"), rows)
 
@@ -124,7 +124,7 @@ def show_log(run: Run, scenario: Scenario) -> None:
     rows = until(
         lambda: run.system.rows(TIMELINE, payment_id=payment_id),
         lambda found: not wanted - {row["event"] for row in found},
-        time.monotonic() + TOLD_WITHIN_S,
+        time.monotonic() + MESSAGE_WITHIN_S,
     )
     show_timeline(run.screen.console, rows)
     missing = sorted(wanted - {row["event"] for row in rows})

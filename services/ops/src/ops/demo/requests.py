@@ -1,4 +1,4 @@
-"""The demonstration's requests: each sent and held against what it must answer."""
+"""The demonstration's requests, each compared with its expected response."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -8,21 +8,21 @@ from typing import Any
 from ops.clients.confirmation import PENDING, authorization, confirm, exit_code_of, token_of
 from ops.clients.listings import SMS
 from ops.clients.openings import OpeningRequest, contact_of, open_accounts
-from ops.clients.system import Reply, System
+from ops.clients.system import HttpResponse, System
 from ops.demo.scenarios import Cast, Scenario, Step
 from ops.demo.screen import Screen
 from ops.domain.rows import Row
 
-ASK_AGAIN_S = 1.0
-MOST_ASKED = 5
-"""How often a request is repeated while the answer is 202: well below 10 a minute."""
-TOLD_WITHIN_S = 15.0
+REPEAT_AFTER_S = 1.0
+MOST_REQUESTS_SENT = 5
+"""Limit of repeated requests while the response is 202: well below 10 a minute."""
+MESSAGE_WITHIN_S = 15.0
 POLL_S = 0.25
 
 
 @dataclass(slots=True)
 class Run:
-    """One run: who plays, to whom, and what was not as expected."""
+    """One run, with its unexpected results."""
 
     system: System
     screen: Screen
@@ -30,16 +30,16 @@ class Run:
     tokens: dict[str, str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     confirmed: set[str] = field(default_factory=set)
-    """Transactions that were answered 200: what there is to follow."""
+    """Transactions with a 200, to follow until their settlement."""
 
     def expect(self, *, holds: bool, sentence: str) -> bool:
-        """Note what should be and is not; return whether it is."""
+        """Record an unmet expectation; return whether it holds."""
         if not holds:
             self.faults.append(sentence)
         return holds
 
     def token(self, scenario: Scenario) -> dict[str, str]:
-        """Return the header that a customer's requests carry."""
+        """Return the authorization header of a customer."""
         user = self.cast.user(scenario)
         if user not in self.tokens:
             self.tokens[user] = token_of(self.system, user)
@@ -55,33 +55,33 @@ def prepare(run: Run, scenarios: tuple[Scenario, ...]) -> None:
 
 
 def play(run: Run, scenario: Scenario) -> None:
-    """Send a scenario's requests, one after the other, and show each with its answer."""
+    """Send a scenario's requests in order, and show each with its response."""
     run.screen.scenario(scenario.title)
-    before: Reply | None = None
+    before: HttpResponse | None = None
     for step in scenario.steps:
         body = body_of(run.cast, scenario, step)
         if step.code is not None:
             _await_code(run, scenario)
-        reply = _decided(run, scenario, body)
-        faults = faults_of(step, reply, before)
-        run.screen.exchange(step.says, body, reply, faults)
+        response = _decided(run, scenario, body)
+        faults = faults_of(step, response, before)
+        run.screen.exchange(step.title, body, response, faults)
         for fault in faults:
-            run.faults.append(f"{scenario.name}: {step.says}: {fault}")
-        if reply.status == 200:
+            run.faults.append(f"{scenario.name}: {step.title}: {fault}")
+        if response.status == 200:
             run.confirmed.add(body["transaction_id"])
-        before = reply
+        before = response
 
 
 def _await_code(run: Run, scenario: Scenario) -> None:
-    """Wait as the customer does, who reads the code in the SMS; a used code is never sent."""
+    """Wait for the SMS, as the customer does; a code that was already used is never sent."""
     phone = contact_of(run.cast.user(scenario))["phone"]
-    until(lambda: run.system.rows(SMS, to=phone), bool, time.monotonic() + TOLD_WITHIN_S)
+    until(lambda: run.system.rows(SMS, to=phone), bool, time.monotonic() + MESSAGE_WITHIN_S)
 
 
 def until(
     find: Callable[[], list[Row]], is_enough: Callable[[list[Row]], bool], deadline_s: float
 ) -> list[Row]:
-    """Look again until there is enough or the time has come; return what there is."""
+    """Poll until there are enough rows or the deadline has passed; return the rows."""
     while True:
         found = find()
         if is_enough(found) or time.monotonic() > deadline_s:
@@ -90,7 +90,7 @@ def until(
 
 
 def body_of(cast: Cast, scenario: Scenario, step: Step) -> dict[str, Any]:
-    """Return a step's request; what a later call may leave out is left out."""
+    """Return a step's request without the fields that a later call may omit."""
     transaction = cast.transaction(scenario, step.payment)
     body: dict[str, Any] = {"transaction_id": transaction, "idempotency_key": transaction}
     if step.amount is not None:
@@ -104,31 +104,31 @@ def body_of(cast: Cast, scenario: Scenario, step: Step) -> dict[str, Any]:
     return body
 
 
-def _decided(run: Run, scenario: Scenario, body: Mapping[str, Any]) -> Reply:
-    """Send a request; while it is not decided (202), send the same again."""
-    for _ in range(MOST_ASKED):
-        reply = confirm(run.system, body, run.token(scenario))
-        if exit_code_of(reply.status, reply.body) != PENDING:
+def _decided(run: Run, scenario: Scenario, body: Mapping[str, Any]) -> HttpResponse:
+    """Send a request; repeat it while it is not decided (202)."""
+    for _ in range(MOST_REQUESTS_SENT):
+        response = confirm(run.system, body, run.token(scenario))
+        if exit_code_of(response.status, response.body) != PENDING:
             break
-        run.screen.note(f"{reply.status}: not decided yet; the same request again")
-        time.sleep(ASK_AGAIN_S)
-    return reply
+        run.screen.note(f"{response.status}: not decided yet; the same request again")
+        time.sleep(REPEAT_AFTER_S)
+    return response
 
 
-def faults_of(step: Step, reply: Reply, before: Reply | None) -> list[str]:
-    """Say how an answer differs from what the step expects."""
+def faults_of(step: Step, response: HttpResponse, before: HttpResponse | None) -> list[str]:
+    """Describe how a response differs from the expected one."""
     faults = []
-    if reply.status != step.status:
-        faults.append(f"status {reply.status}, expected {step.status}")
-    body = reply.body if isinstance(reply.body, dict) else {}
+    if response.status != step.status:
+        faults.append(f"status {response.status}, expected {step.status}")
+    body = response.body if isinstance(response.body, dict) else {}
     faults += [
         f"{name} is {body.get(name)!r}, expected {value!r}"
         for name, value in step.body.items()
         if body.get(name) != value
     ]
     if step.is_repeat:
-        if before is None or reply.text != before.text:
-            faults.append("differs from the answer before")
-        if reply.headers.get("idempotent-replayed") != "true":
+        if before is None or response.text != before.text:
+            faults.append("differs from the previous response")
+        if response.headers.get("idempotent-replayed") != "true":
             faults.append("is not marked as a repeat")
     return faults

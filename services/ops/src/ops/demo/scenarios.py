@@ -1,11 +1,11 @@
-"""What the demonstration does and expects: users, accounts and payments of its own."""
+"""The demonstration's scenarios, with their own users, accounts and payments."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 CODE = "789012"
-"""Every one-time code in the development profile."""
+"""Each one-time code of the development profile."""
 WRONG_CODE = "000000"
 Outcome = Literal["SETTLED", "REJECTED"]
 DECLINED_BY_SCREENING = {"status": "DECLINED", "reason": "not_permitted"}
@@ -16,9 +16,9 @@ SUCCESS = {"status": "SUCCESS", "settlement_method": "ACH"}
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One request, and the answer that it must have: status, and these fields of the body."""
+    """One request and its expected response: status, and fields of the body."""
 
-    says: str
+    title: str
     status: int
     body: Mapping[str, Any]
     amount: str | None = None
@@ -26,35 +26,35 @@ class Step:
     payment: int = 1
     """Which payment of the scenario."""
     is_repeat: bool = False
-    """The answer is the one before, byte for byte, and marked as a repeat."""
+    """The response equals the previous one, byte for byte, and is marked as a replay."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One customer and what they try. Balances are in minor units of USD."""
+    """One customer with requests. Balances are in minor units of USD."""
 
     name: str
     title: str
     payee: str
     steps: tuple[Step, ...]
     outcomes: Mapping[int, Outcome] = field(default_factory=dict)
-    """How each payment that is confirmed must end."""
+    """The expected end of each confirmed payment."""
     opening_minor: int = 10_000_00
     closing_minor: int = 10_000_00
     has_account: bool = True
     sms: int = 0
     emails: int = 0
-    """Messages that the customer must get."""
+    """Number of messages to the customer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """The names that one run uses, so that it meets nothing of an earlier one."""
+    """The names of one run; they differ from those of earlier runs."""
 
     run: str
 
     def user(self, scenario: Scenario) -> str:
-        """Return the customer, whose one account is called the same."""
+        """Return the customer's user id, which is also the account's name."""
         return f"demo-{self.run}-{scenario.name}"
 
     def transaction(self, scenario: Scenario, payment: int = 1) -> str:
@@ -65,7 +65,7 @@ class Cast:
 SCENARIOS = (
     Scenario(
         name="late",
-        title="A bank that answers late: it takes 10 s, so this one goes first",
+        title="A slow bank: it takes 10 s, so this payment is first",
         payee="payee-late",
         steps=(Step("confirm", 200, SUCCESS, amount="50.00"),),
         outcomes={1: "SETTLED"},
@@ -74,7 +74,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="code",
-        title="A large payment to somebody new: a code is asked for",
+        title="A large payment to a new payee: a one-time code is required",
         payee="payee-xyz",
         steps=(
             Step("confirm", 403, OTP_REQUIRED, amount="5200.00"),
@@ -89,10 +89,10 @@ SCENARIOS = (
     ),
     Scenario(
         name="low",
-        title="Small payments: no code, the first is of medium risk, the next of low",
+        title="Small payments without a code: first medium, then low risk",
         payee="payee-xyz",
         steps=(
-            Step("to a payee who is new", 200, SUCCESS, amount="50.00"),
+            Step("to a new payee", 200, SUCCESS, amount="50.00"),
             Step("to the same payee", 200, SUCCESS, amount="25.00", payment=2),
         ),
         outcomes={1: "SETTLED", 2: "SETTLED"},
@@ -124,7 +124,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="rejected",
-        title="A bank that refuses the transfer: the money comes back",
+        title="A bank that rejects the transfer: the money is returned",
         payee="payee-rejected",
         steps=(Step("confirm", 200, SUCCESS, amount="50.00"),),
         outcomes={1: "REJECTED"},
@@ -132,4 +132,4 @@ SCENARIOS = (
     ),
 )
 SHOWN = SCENARIOS[1]
-"""Whose timeline is printed."""
+"""The scenario whose timeline is printed."""

@@ -1,4 +1,4 @@
-"""How the demonstration looks on a terminal."""
+"""The demonstration's output."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,46 +7,46 @@ from typing import Any
 from rich.rule import Rule
 from rich.text import Text
 
-from ops.clients.system import Reply
+from ops.clients.system import HttpResponse
 from ops.command.output import console, table_of
 
 
 class Screen:
-    """Prints; knows no rules."""
+    """Prints without any rules."""
 
     def __init__(self) -> None:
         self.console = console()
 
     def part(self, title: str) -> None:
-        """Begin a part."""
+        """Print the title of a part."""
         self.console.print()
         self.console.print(Rule(Text(title, style="bold"), align="left", style="blue"))
 
     def scenario(self, title: str) -> None:
-        """Name what follows."""
+        """Print the title of a scenario."""
         self.console.print()
         self.console.print(Text(title, style="bold"))
 
     def exchange(
-        self, says: str, body: Mapping[str, Any], reply: Reply, faults: Sequence[str]
+        self, title: str, body: Mapping[str, Any], response: HttpResponse, faults: Sequence[str]
     ) -> None:
-        """Print a request and its answer."""
-        asked = Text("  → ", style="blue").append(f"{says}  ", style="dim")
+        """Print a request and its response."""
+        asked = Text("  → ", style="blue").append(f"{title}  ", style="dim")
         self.console.print(asked.append(json.dumps(body, separators=(",", ":")), style="cyan"))
         mark = Text("  ← ", style="red" if faults else "green")
-        mark.append(f"{reply.status} ", style="bold").append(reply.text, style="default")
-        if reply.headers.get("idempotent-replayed"):
+        mark.append(f"{response.status} ", style="bold").append(response.text, style="default")
+        if response.headers.get("idempotent-replayed"):
             mark.append("  Idempotent-Replayed: true", style="magenta")
-        self.console.print(mark.append(f"  {reply.took_ms:.0f} ms", style="dim"))
+        self.console.print(mark.append(f"  {response.took_ms:.0f} ms", style="dim"))
         for fault in faults:
             self.console.print(Text(f"    NOT AS EXPECTED: {fault}", style="bold red"))
 
     def note(self, text: str) -> None:
-        """Print an aside."""
+        """Print a remark."""
         self.console.print(Text(f"    {text}", style="dim"))
 
     def progress(self, elapsed_s: float, name: str, status: str, *, is_good: bool) -> None:
-        """Print that a payment has moved on."""
+        """Print a payment's new status."""
         line = Text(f"  {elapsed_s:5.1f} s  ", style="dim").append(f"{name:28} ", style="default")
         self.console.print(line.append(status, style="green" if is_good else "yellow"))
 
@@ -56,7 +56,7 @@ class Screen:
         self.console.print(table_of(title, columns, rows))
 
     def end(self, faults: Sequence[str], seconds: float) -> None:
-        """Say how it went."""
+        """Print the result."""
         self.console.print()
         if not faults:
             line = f"Everything was as expected ({seconds:.0f} s). The system is still running."

@@ -1,1 +1,1 @@
-"""What is right and what is wrong, by rules alone. Pure."""
+"""The rules of the checks and of the command. Pure."""

@@ -1,36 +1,36 @@
-"""What can go wrong when the running system is asked, and the exit code that says so."""
+"""Errors of queries to the running system, with their exit codes."""
 
 REFUSED = 1
-"""The system answered, and the answer is no."""
-NOT_ASKED = 2
-"""Nothing is known: an address, a credential or an answer is missing."""
+"""The system refused the request."""
+UNAVAILABLE = 2
+"""An address, a credential or a response is missing."""
 AMBIGUOUS = 5
-"""Several things match; one has to be named."""
+"""Several items match; one must be selected."""
 
 
 HELP = "countersign --help"
 
 
 class OpsError(Exception):
-    """A sentence for the operator: what is wrong, and the command to run next."""
+    """A sentence for the operator: the problem, and the command to run next."""
 
-    exit_code = NOT_ASKED
+    exit_code = UNAVAILABLE
 
     def __init__(self, what: str, then: str = HELP) -> None:
         super().__init__(f"{what}; next: `{then}`")
 
 
-class NotAskedError(OpsError):
-    """Somebody could not be asked."""
+class UnavailableError(OpsError):
+    """A service did not respond, or its address or credential is missing."""
 
 
 class RefusedError(OpsError):
-    """Somebody was asked and refused."""
+    """A service refused the request."""
 
     exit_code = REFUSED
 
 
 class AmbiguousError(OpsError):
-    """The question fits several things."""
+    """Several items match the request."""
 
     exit_code = AMBIGUOUS

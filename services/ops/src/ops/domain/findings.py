@@ -1,4 +1,4 @@
-"""What a check has found: how much was looked at, and what is wrong, bounded."""
+"""The findings of a check: counts, and a bounded list of violations."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -10,22 +10,22 @@ NAMES = {
     "I3": "ledger: journals, balances, in-flight",
     "I4": "states: only legal steps, version +1",
     "I5": "conservation: each record is in the inbox or a dead letter",
-    "I6": "order: nothing late has moved a state back",
-    "I8": "liveness: nothing unfinished for too long",
+    "I6": "order: no late event has moved a state back",
+    "I8": "liveness: no work is unfinished for too long",
     "I9": "audit: one row per transition",
     "I10": "codes: bounded, accepted once, for this payment",
     "I12": "fail closed: confirmed only with every result",
-    "I13": "told: each outcome has its message, once",
+    "I13": "messages: each outcome has exactly one message",
 }
-"""Checked again and again. `check --full` adds I7; an owner may report others of its own."""
-NAMES_OF_FULL = {**NAMES, "I7": "replay: one final answer a key, byte for byte"}
+"""Checked continuously. `check --full` adds I7; a service may report others."""
+NAMES_OF_FULL = {**NAMES, "I7": "replay: one final response a key, byte for byte"}
 LISTED = 100
-"""Violations of one invariant that are named; all are counted."""
+"""Listed violations of an invariant; all are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """Something that must never be."""
+    """A violated invariant."""
 
     invariant: str
     about: str
@@ -39,7 +39,7 @@ class Findings:
 
     payments: int = 0
     checked: Counter[str] = field(default_factory=Counter)
-    """Things held against an invariant: payments, or statements of an owner."""
+    """Items checked by invariant: payments, or reports of a service."""
     counts: Counter[str] = field(default_factory=Counter)
     """Violations, by invariant."""
     violations: list[Violation] = field(default_factory=list)
@@ -47,32 +47,32 @@ class Findings:
     dead_letters: int = 0
     parked: int = 0
     in_motion: int = 0
-    """Payments that changed while they were looked at, and were left for the next check."""
+    """Payments that changed during the check; the next check looks at them."""
     explained: int = 0
-    """Breaks with a bank that people have resolved: they stay, and are no violations any more."""
+    """Breaks with a bank that people have resolved; they are no violations."""
     notes: list[str] = field(default_factory=list)
-    """What was not looked at, a sentence each."""
+    """Omitted parts of the check, a sentence each."""
     missing: list[str] = field(default_factory=list)
-    """Why something could not be asked, a sentence each."""
+    """Missing responses, a sentence each."""
 
     def add(self, violation: Violation) -> None:
-        """Count a violation, and keep it while there is room."""
+        """Count a violation, and list it up to the limit."""
         self.counts[violation.invariant] += 1
         if self.counts[violation.invariant] <= LISTED:
             self.violations.append(violation)
 
-    def not_asked(self, why: str) -> None:
-        """Note that somebody could not be asked, once."""
+    def note_unavailable(self, why: str) -> None:
+        """Note a missing response, once."""
         if why not in self.missing:
             self.missing.append(why)
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing that was looked at is wrong."""
+        """Whether no violation was found."""
         return not self.counts
 
     def invariants(self) -> list[str]:
-        """Return the invariants there is something to say about, in order of their numbers."""
+        """Return the invariants to report, by number."""
         named = {*NAMES, *self.counts, *self.checked}
         return sorted(named, key=lambda name: (len(name), name))
 

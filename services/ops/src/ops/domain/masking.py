@@ -1,4 +1,4 @@
-"""What of an event's data may be shown: ids, amounts and plain words of ours, by a list."""
+"""Masks an event's data: only ids, amounts and known values of listed fields are shown."""
 
 import json
 import re
@@ -43,14 +43,14 @@ SHOWN = frozenset(
         "requested_at",
     }
 )
-"""Fields of ours that hold an id, an amount, a time or a word of a fixed set."""
+"""Fields with an id, an amount, a time or a value of a fixed set."""
 MOST_FIELDS = 50
 _PLAIN = re.compile(IDENTIFIER_PATTERN)
 _CODE = re.compile(r"^\d{6}$")
 
 
 def masked(value: bytes | None) -> Any:
-    """Return a record's value as it may be shown; what is no JSON object is only measured."""
+    """Return a record's masked value; of anything but a JSON object only the size."""
     if value is None:
         return "no value"
     try:
@@ -67,12 +67,12 @@ def masked(value: bytes | None) -> Any:
 
 
 def masked_text(text: str) -> str:
-    """Return a word or an id as it is, and hide whatever else a header may hold."""
+    """Return a word or an id unchanged; mask any other text."""
     return text if _PLAIN.fullmatch(text) and not _CODE.fullmatch(text) else HIDDEN
 
 
 def _name(name: str) -> str:
-    """A name may be made up to carry something, too."""
+    """A field's name may contain hidden data, too."""
     return name if name in SHOWN or (name.isidentifier() and len(name) <= 32) else HIDDEN
 
 
@@ -87,5 +87,5 @@ def _shown(name: str, held: Any) -> Any:
 
 
 def _may_be_a_code(held: Any) -> bool:
-    """Six digits as text may be a one-time code that has got into the wrong field."""
+    """Six digits as text may be a one-time code in the wrong field."""
     return isinstance(held, str) and _CODE.fullmatch(held) is not None

@@ -1,4 +1,4 @@
-"""What the owners export about a payment, as types."""
+"""The rows that services export about a payment, as types."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from payment_schemas.money import Money
 
 Row = Mapping[str, Any]
-"""A row as an owner answers with it."""
+"""A row of a service's response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Instruction:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """A payment's entries in the audit log, by time; beside each the version that it carries."""
+    """A payment's entries in the audit log, by time, each with its version."""
 
     payment_id: str
     events: tuple[str, ...]
@@ -55,7 +55,7 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """Money that a bank's statement says was moved."""
+    """A movement of money on a bank's statement."""
 
     uetr: str
     partner: str
@@ -66,7 +66,7 @@ class Movement:
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What otp asked a code for, and how it went."""
+    """A challenge of otp and its state."""
 
     state: str
     attempts: int
@@ -103,7 +103,7 @@ class Deliveries:
     templates: tuple[str, ...]
 
 
-# What an owner says is read by the types; what is not asked for is passed over.
+# The types parse the rows; unknown fields are ignored.
 payment_of = TypeAdapter(Payment).validate_python
 instruction_of = TypeAdapter(Instruction).validate_python
 timeline_of = TypeAdapter(Timeline).validate_python
@@ -114,5 +114,5 @@ movement_of = TypeAdapter(Movement).validate_python
 
 
 def major(amount_minor: int, currency: str) -> str:
-    """Return an amount as a statement writes it."""
+    """Return an amount in the format of a statement."""
     return Money(amount_minor, currency).major()

@@ -1,4 +1,4 @@
-"""What must hold for one payment across the services that know it. Pure."""
+"""The invariants of one payment across services. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from ops.domain.rows import (
 from ops.domain.timeline import Fault
 
 MOST_MOVEMENTS = {"SETTLED": 1, "PENDING": 1, "SENT": 1, "UNKNOWN": 1, "RECONCILE": 1}
-"""By settlement status; any other (REJECTED, or nothing to settle) moves none."""
+"""By settlement status; any other status (REJECTED, or no settlement) allows none."""
 MOST_CHALLENGES = 3
 MOST_ATTEMPTS = 5
 SCREENED = 2
@@ -25,8 +25,8 @@ SCREENED = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One payment id, and what each owner has for it."""
+class PaymentRecords:
+    """The rows of every service for one payment id."""
 
     payment: Payment | None
     instruction: Instruction | None
@@ -35,11 +35,11 @@ class Seen:
     assessment: Assessment | None = None
     deliveries: Deliveries | None = None
     movements: Sequence[Movement] | None = None
-    """None: the statement was not asked for, or does not reach back to it."""
+    """None: no statement was read, or it does not cover the payment."""
 
 
-def faults_of(seen: Seen) -> list[Fault]:
-    """Say which invariants do not hold."""
+def faults_of(seen: PaymentRecords) -> list[Fault]:
+    """Return the violated invariants."""
     payment = seen.payment
     if payment is None:
         return _without_payment(seen)
@@ -48,15 +48,15 @@ def faults_of(seen: Seen) -> list[Fault]:
         *timeline.faults_of(seen.timeline, payment),
         *_codes(payment, seen.challenges),
         *_results(payment, seen.assessment),
-        *_told(payment, seen.deliveries),
+        *_messages(payment, seen.deliveries),
     ]
     if seen.movements is not None:
         faults += _movements(payment, seen.movements)
     return faults
 
 
-def _without_payment(seen: Seen) -> list[Fault]:
-    """Others know a payment that confirm does not."""
+def _without_payment(seen: PaymentRecords) -> list[Fault]:
+    """Report a payment that other services have and confirm does not."""
     known_to = [
         name
         for name, found in (("settlement", seen.instruction), ("audit", seen.timeline))
@@ -70,7 +70,7 @@ def _instruction(payment: Payment, instruction: Instruction | None) -> list[Faul
     if payment.status != "CONFIRMED":
         if instruction is None:
             return []
-        return [Fault("I2", f"{payment.status}, and yet settlement has an instruction")]
+        return [Fault("I2", f"{payment.status}, but settlement has an instruction")]
     if instruction is None:
         return [Fault("I1", "CONFIRMED, and settlement has no instruction")]
     faults = []
@@ -89,7 +89,7 @@ def _outcome(status: str) -> str:
 
 
 def _movements(payment: Payment, movements: Sequence[Movement]) -> list[Fault]:
-    """Compare the payment with what the banks moved for its UETR."""
+    """Compare the payment with the banks' movements of its UETR."""
     count = len(movements)
     state = payment.settlement_status if payment.status == "CONFIRMED" else payment.status
     most = MOST_MOVEMENTS.get(state, 0)
@@ -111,13 +111,15 @@ def _movement(payment: Payment, movement: Movement) -> list[Fault]:
 
 
 def _codes(payment: Payment, found: Challenges | None) -> list[Fault]:
-    """Hold a payment's challenges against the bounds, and what was accepted against the payment."""
+    """Compare a payment's challenges with the limits, and the accepted one with the payment."""
     challenges = found.challenges if found else ()
     accepted = [one for one in challenges if one.state == "ACCEPTED"]
     needed = payment.status == "CONFIRMED" and payment.challenge_number > 0
     bounds = {
         f"{len(challenges)} challenges": len(challenges) > MOST_CHALLENGES,
-        "a challenge was tried too often": any(one.attempts > MOST_ATTEMPTS for one in challenges),
+        "a challenge has too many attempts": any(
+            one.attempts > MOST_ATTEMPTS for one in challenges
+        ),
         f"{len(accepted)} challenges were accepted": len(accepted) > 1,
         "confirmed, and no code was accepted": needed and not accepted,
         "a code was accepted for another amount or payee": any(
@@ -130,22 +132,22 @@ def _codes(payment: Payment, found: Challenges | None) -> list[Fault]:
 
 
 def _results(payment: Payment, found: Assessment | None) -> list[Fault]:
-    """Demand every result on record for what was confirmed, and that it allowed it."""
+    """Require all results for a confirmed payment, and that they allow it."""
     if payment.status != "CONFIRMED":
         return []
     if found is None or found.status != "ASSESSED":
         return [Fault("I12", "confirmed without an assessment")]
     demands = {
-        "without the sanctions list's answers": found.screenings < SCREENED,
-        "though the sanctions list has a hit": found.sanctions != "clear",
+        "without both sanctions results": found.screenings < SCREENED,
+        "despite a sanctions hit": found.sanctions != "clear",
         "without identity documents": found.kyc in (None, "rejected"),
         "with another score": found.score != payment.risk_score,
     }
     return [Fault("I12", f"confirmed {why}") for why, is_broken in demands.items() if is_broken]
 
 
-def _told(payment: Payment, found: Deliveries | None) -> list[Fault]:
-    """Demand one message for each outcome: none lost, and none twice under another id."""
+def _messages(payment: Payment, found: Deliveries | None) -> list[Fault]:
+    """Require exactly one message for each outcome."""
     templates = found.templates if found else ()
     outcomes = {
         "confirmed": payment.status == "CONFIRMED",
@@ -153,7 +155,7 @@ def _told(payment: Payment, found: Deliveries | None) -> list[Fault]:
         "returned": payment.settlement_status == "REJECTED",
     }
     return [
-        Fault("I13", f"{templates.count(name)} messages {name!r}, there should be {int(is_due)}")
+        Fault("I13", f"{templates.count(name)} messages {name!r}, expected {int(is_due)}")
         for name, is_due in outcomes.items()
         if templates.count(name) != int(is_due)
     ]

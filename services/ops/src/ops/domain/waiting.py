@@ -1,4 +1,4 @@
-"""What a payment waits for, until when, and what happens then. Pure."""
+"""The pending steps of a payment, with deadline and consequence. Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,28 +10,28 @@ from ops.domain.rows import Row
 DECLINED = "the payment is declined: timed_out"
 _FINAL = ("SETTLED", "REJECTED")
 _AT_THE_BANK = {
-    "QUEUED": ("the next message to {partner}", "settlement sends the transfer"),
+    "QUEUED": ("the next batch for {partner}", "settlement sends the transfer"),
     "SENDING": ("{partner} to acknowledge the transfer", "settlement enquires about it"),
     "SENT": ("{partner} to book the transfer", "settlement enquires about it"),
-    "UNKNOWN": ("{partner} to say whether it has the transfer", "settlement enquires again"),
-    "RECONCILE": ("people: {partner} says nothing final", "settlement enquires again"),
+    "UNKNOWN": ("{partner} to report whether it has the transfer", "settlement enquires again"),
+    "RECONCILE": ("people: {partner} reports no final outcome", "settlement enquires again"),
 }
-"""By the instruction's status; any other is shown as it is."""
+"""By the instruction's status; any other status is shown unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Something that has not happened yet."""
+    """A pending step."""
 
     what: str
     until: str | None
-    """RFC 3339, as the owner says; None: no clock ends it."""
+    """RFC 3339; None: without a deadline."""
     then: str
     """What happens at that time, or the command to run."""
 
 
 class Facts(Protocol):
-    """What the owners know of a payment."""
+    """A payment with the rows of the services."""
 
     payment: Row
     instructions: Sequence[Row]
@@ -39,11 +39,11 @@ class Facts(Protocol):
     deliveries: Sequence[Row]
     cases: Sequence[Row]
     missing: list[str]
-    """Why somebody could not be asked."""
+    """Missing responses, a sentence each."""
 
 
 def waits_of(facts: Facts, now: datetime) -> list[Wait]:
-    """Say what a payment waits for; nothing where it has come to its end."""
+    """Return the pending steps of a payment; none for one that has ended."""
     decision = _decision(facts.payment, facts.challenges, now)
     return [*decision, *_settlement(facts), *_people(facts.cases), *_messages(facts.deliveries)]
 
@@ -62,20 +62,20 @@ def _decision(payment: Row, challenges: Sequence[Row], now: datetime) -> Iterato
                 if one["state"] == "LIVE" and datetime.fromisoformat(one["expires_at"]) > now:
                     then = "the code expires; a further request issues another one"
                     yield Wait("the customer's one-time code", one["expires_at"], then)
-            yield Wait("a request of the customer", deadline, DECLINED)
+            yield Wait("a request from the customer", deadline, DECLINED)
 
 
 def _settlement(facts: Facts) -> Iterator[Wait]:
     if facts.payment["state"] != "CONFIRMED" or facts.payment["settlement_status"] in _FINAL:
         return
     if not facts.instructions:
-        what = "settlement" if facts.missing else "settlement to take it in"
+        what = "settlement" if facts.missing else "settlement to receive it"
         yield Wait(what, None, "countersign check")
     for one in facts.instructions:
         if one["parked_at"]:
             yield Wait("people: settlement has parked it", None, "docs/runbooks/WorkParked.md")
         elif one["status"] in _FINAL:
-            yield Wait("confirm to note the outcome", None, "countersign check")
+            yield Wait("confirm to record the outcome", None, "countersign check")
         else:
             unknown = (f"settlement: {one['status']}", "countersign check")
             what, then = _AT_THE_BANK.get(one["status"], unknown)
@@ -94,4 +94,4 @@ def _messages(deliveries: Sequence[Row]) -> Iterator[Wait]:
         if one["parked_at"]:
             yield Wait(f"people: {what} is parked", None, "docs/runbooks/WorkParked.md")
         elif one["due_at"]:
-            yield Wait(f"notification to send {what}", one["due_at"], "it is tried again")
+            yield Wait(f"notification to send {what}", one["due_at"], "notification retries")
