@@ -5,7 +5,7 @@ from traffic import Traffic
 
 from local_stack.layout import CHECKOUT
 from local_stack.waiting import wait_until
-from observability.checking import crowded, without_data
+from observability.checking import panels_with_too_many_lines, queries_without_data
 
 pytestmark = [pytest.mark.observability, pytest.mark.timeout(420)]
 
@@ -22,15 +22,15 @@ async def loaded(observed, edge):
 def test_every_panel_shows_data_after_a_minute_of_mixed_payments(loaded):
     prometheus = loaded.prometheus
     wait_until(
-        lambda: not without_data(prometheus, DASHBOARDS),
+        lambda: not queries_without_data(prometheus, DASHBOARDS),
         seconds=60,
-        otherwise=f"no data: {[str(one) for one in without_data(prometheus, DASHBOARDS)]}",
+        otherwise=f"no data: {[str(one) for one in queries_without_data(prometheus, DASHBOARDS)]}",
         pause_s=5,
     )
 
 
 def test_no_panel_shows_more_lines_than_somebody_can_tell_apart(loaded):
-    assert crowded(loaded.prometheus, DASHBOARDS) == {}
+    assert panels_with_too_many_lines(loaded.prometheus, DASHBOARDS) == {}
 
 
 def test_a_renamed_metric_would_be_seen(loaded):

@@ -1,4 +1,4 @@
-"""What the tests of the mocks share: a clock that stands, and ways to serve a mock."""
+"""Shared by the tests of the mocks: a fixed clock, and ways to serve a mock."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ START_WITHIN_S = 30
 
 
 class StandingClock(SystemClock):
-    """A clock that moves only when it is told to."""
+    """A clock that only the test advances."""
 
     def __init__(self) -> None:
         self.time = datetime(2026, 11, 20, 23, 59, 30, tzinfo=UTC)
@@ -45,7 +45,7 @@ def clock() -> StandingClock:
 
 @pytest.fixture
 def serve() -> Callable[[Process], contextlib.AbstractAsyncContextManager[httpx.AsyncClient]]:
-    """Open a process' resources and return a client that speaks to its app."""
+    """Open a process' resources and return a client of its app."""
 
     @contextlib.asynccontextmanager
     async def serving(process: Process) -> AsyncIterator[httpx.AsyncClient]:
@@ -61,7 +61,7 @@ def serve() -> Callable[[Process], contextlib.AbstractAsyncContextManager[httpx.
 
 @pytest.fixture
 def serve_on_a_port() -> Iterator[Callable[[Process], str]]:
-    """Serve an app on a free port, as a program of its own sees it; return its address."""
+    """Serve an app on a free port; return its address."""
     with contextlib.ExitStack() as stack:
         yield lambda process: stack.enter_context(_serving(process))
 
@@ -91,7 +91,7 @@ def secret_file(tmp_path: Path) -> Callable[[str, str], str]:
 
 
 class Program:
-    """A mock as a process of its own, on a free port."""
+    """A mock as a separate process on a free port."""
 
     def __init__(self, name: str, settings: dict[str, str]) -> None:
         self._name = name
@@ -104,7 +104,7 @@ class Program:
     def start(self) -> None:
         command = [sys.executable, "-m", f"mocks.{self._name}"]
         environment = {**os.environ, **self._settings}
-        self._running = subprocess.Popen(  # noqa: S603 - our own module
+        self._running = subprocess.Popen(  # noqa: S603 - a module of this package
             command, env=environment, stdout=subprocess.DEVNULL
         )
         self._wait_until_ready()
@@ -121,14 +121,14 @@ class Program:
         raise TimeoutError(f"{self._name} was not ready within {START_WITHIN_S} s")
 
     def kill(self) -> None:
-        """End it as a power cut would: SIGKILL, no goodbye."""
+        """Kill it by SIGKILL, as a power failure would."""
         if self._running is not None:
             self._running.kill()
             self._running.wait(timeout=10)
             self._running = None
 
     def stop(self) -> int:
-        """End it politely; return its exit status."""
+        """Stop it by SIGTERM; return its exit status."""
         assert self._running is not None
         self._running.terminate()
         status = self._running.wait(timeout=15)

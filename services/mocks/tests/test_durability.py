@@ -1,4 +1,4 @@
-"""The partner banks as a process of their own, killed in the middle of their work."""
+"""The partner banks as a process that is killed while it works."""
 
 import threading
 import time
@@ -18,7 +18,7 @@ def bank(program, secret_file, tmp_path):
 
 
 class Sender(threading.Thread):
-    """Sends batches until the bank is gone; knows what was answered and what was not."""
+    """Sends batches until the bank is killed; records which got a response."""
 
     def __init__(self, address):
         super().__init__()
@@ -61,7 +61,7 @@ def booked(address):
     return [entry["uetr"] for entry in entries]
 
 
-def test_a_killed_bank_forgets_nothing_that_it_answered_and_books_nothing_twice(bank):
+def test_a_killed_bank_loses_no_acknowledged_transfer_and_books_none_twice(bank):
     accepted, unanswered = set(), set()
     for _ in range(KILLS):
         senders = [Sender(bank.address) for _ in range(4)]
@@ -78,11 +78,11 @@ def test_a_killed_bank_forgets_nothing_that_it_answered_and_books_nothing_twice(
     assert len(accepted) >= KILLS * 20
     assert unanswered
     assert len(entries) == len(set(entries)), "booked twice"
-    assert accepted <= set(entries), "forgotten"
-    assert set(entries) <= accepted | unanswered, "booked what nobody asked for"
+    assert accepted <= set(entries), "lost"
+    assert set(entries) <= accepted | unanswered, "booked without a request"
 
 
-def test_what_was_unanswered_is_settled_once_by_sending_it_again(bank):
+def test_a_transfer_without_a_response_is_settled_once_by_sending_it_again(bank):
     sender = Sender(bank.address)
     sender.start()
     time.sleep(0.3)
@@ -97,7 +97,7 @@ def test_what_was_unanswered_is_settled_once_by_sending_it_again(bank):
     assert sorted(booked(bank.address)) == sorted(sender.accepted | sender.unanswered)
 
 
-def test_a_bank_stops_politely_while_it_holds_a_callers_line(bank):
+def test_a_bank_stops_while_it_holds_a_request(bank):
     asked = {**transfer(str(uuid4())), "creditor_account": "payee-silent"}
     headers = {"Authorization": "Bearer secret", "Idempotency-Key": asked["uetr"]}
     path = f"{bank.address}/banks/first-bank/transfers"

@@ -37,7 +37,7 @@ async def issuer(serve, process_with):
         yield client
 
 
-async def test_a_token_verifies_with_the_published_key_and_says_what_it_must(issuer, clock):
+async def test_a_token_verifies_with_the_published_key_and_has_all_claims(issuer, clock):
     asked = {"sub": "usr-457", "scope": "payment.confirm ops.read"}
     answer = await issuer.post("/token", json=asked)
     granted = answer.json()
@@ -52,7 +52,7 @@ async def test_a_token_verifies_with_the_published_key_and_says_what_it_must(iss
         algorithms=["EdDSA"],
         audience="countersign",
         issuer="https://issuer.example",
-        # The clock of this test stands still, and the library looks at the wall.
+        # The clock of this test is fixed, but the library uses the real time.
         options={"verify_exp": False, "verify_nbf": False, "verify_iat": False},
     )
     issued_at = int(clock.now().timestamp())
@@ -72,7 +72,7 @@ async def test_no_two_tokens_share_an_id(issuer):
     assert {one["scope"] for one in claims} == {"payment.confirm"}
 
 
-async def test_the_keys_name_is_its_thumbprint_and_no_private_part_is_published(issuer):
+async def test_the_key_id_is_its_thumbprint_and_no_private_part_is_published(issuer):
     (key,) = (await issuer.get("/.well-known/jwks.json")).json()["keys"]
     assert set(key) == {"kty", "crv", "x", "kid", "alg", "use"}
     # RFC 7638, section 3: the required members, sorted, without white space.
@@ -90,7 +90,7 @@ async def test_the_keys_name_is_its_thumbprint_and_no_private_part_is_published(
         ({"sub": "u", "aud": "other"}, "Unknown field: aud"),
     ],
 )
-async def test_a_bad_request_is_refused_by_name(issuer, body, error):
+async def test_a_bad_request_is_refused_with_its_field(issuer, body, error):
     answer = await issuer.post("/token", json=body)
     assert (answer.status_code, answer.json()["error"]) == (400, error)
 

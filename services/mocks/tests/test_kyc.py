@@ -16,7 +16,7 @@ async def ask(client, *user_ids):
     return [(result["user_id"], result["status"]) for result in answer.json()["results"]]
 
 
-async def test_seeded_users_have_their_states_and_anyone_unknown_is_verified(kyc):
+async def test_seeded_users_have_their_states_and_unknown_users_are_verified(kyc):
     expected = [
         ("usr-456", "verified"),
         ("usr-458", "pending"),
@@ -27,13 +27,13 @@ async def test_seeded_users_have_their_states_and_anyone_unknown_is_verified(kyc
     assert await ask(kyc, *(user_id for user_id, _ in expected)) == expected
 
 
-async def test_a_state_that_is_set_is_told_from_then_on(kyc):
+async def test_a_changed_state_is_returned_from_then_on(kyc):
     answer = await kyc.put("/customers/usr-7", json={"status": "expired"})
     assert answer.json() == {"user_id": "usr-7", "status": "expired"}
     assert await ask(kyc, "usr-7") == [("usr-7", "expired")]
 
 
-async def test_one_mocks_customers_are_not_anothers(serve, clock, kyc):
+async def test_two_mocks_share_no_customers(serve, clock, kyc):
     await kyc.put("/customers/usr-7", json={"status": "expired"})
     async with serve(create(KycSettings(profile="dev"), clock)) as fresh:
         assert await ask(fresh, "usr-7") == [("usr-7", "verified")]
@@ -49,7 +49,7 @@ async def test_one_mocks_customers_are_not_anothers(serve, clock, kyc):
         ({"user_ids": ["u"], "deep": True}, "Unknown field: deep"),
     ],
 )
-async def test_a_bad_question_is_refused_by_name(kyc, body, error):
+async def test_a_bad_query_is_refused_with_its_field(kyc, body, error):
     answer = await kyc.post("/customers:batch", json=body)
     assert (answer.status_code, answer.json()["error"]) == (400, error)
 
@@ -59,7 +59,7 @@ async def test_a_state_that_does_not_exist_is_refused(kyc):
     assert (answer.status_code, answer.json()["error"]) == (400, "Invalid field: status")
 
 
-def test_customers_are_bounded_and_those_known_can_still_change():
+def test_the_number_of_customers_is_bounded_and_known_ones_can_still_change():
     customers = Customers(limit=4)
     assert customers.put("usr-1", "pending")
     assert not customers.put("usr-2", "pending")

@@ -9,7 +9,7 @@ def message(number, delivery_id=None, to="+15550100456"):
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from("ab")), max_size=40))
-def test_a_delivery_is_one_message_a_recipient_however_often_it_is_sent(sendings):
+def test_a_repeated_delivery_is_one_message_for_each_recipient(sendings):
     messages = Messages()
     for number, (delivery, to) in enumerate(sendings):
         messages.add(message(number, f"delivery-{delivery}", to))
@@ -27,7 +27,7 @@ def test_without_a_delivery_id_each_message_is_new():
     assert messages.add(message(2)).sid == "SM2"
 
 
-def test_past_the_limit_the_oldest_is_forgotten():
+def test_beyond_the_limit_the_oldest_message_is_removed():
     messages = Messages(limit=2)
     for number in range(3):
         messages.add(message(number))

@@ -68,16 +68,16 @@ async def test_a_batch_holds_up_to_a_hundred(ofac):
         ("parties", "Malformed JSON"),
     ],
 )
-async def test_a_bad_question_is_refused_by_name(ofac, body, error):
+async def test_a_bad_query_is_refused_with_its_field(ofac, body, error):
     answer = await ofac.post("/screenings:batch", json=body)
     assert (answer.status_code, answer.json()["error"]) == (400, error)
 
 
-async def test_what_is_not_json_is_refused(ofac):
+async def test_a_body_that_is_not_json_is_refused(ofac):
     answer = await ofac.post("/screenings", content=b"{")
     assert (answer.status_code, answer.json()) == (400, {"error": "Malformed JSON"})
 
 
-async def test_a_route_that_is_not_there_is_refused_in_the_same_shape(ofac):
+async def test_an_unknown_route_is_refused_in_the_same_format(ofac):
     assert (await ofac.get("/nowhere")).json() == {"error": "Not found"}
     assert (await ofac.get("/screenings")).status_code == 405

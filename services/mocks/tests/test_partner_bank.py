@@ -59,18 +59,18 @@ async def statement(client, path="/statement", day="2026-11-20"):
     return (await client.get(path, params={"date": day})).json()["entries"]
 
 
-async def test_a_transfer_is_accepted_and_booked_and_stands_on_the_statement(bank):
+async def test_a_transfer_is_accepted_and_booked_and_on_the_statement(bank):
     asked = transfer()
     answer = await send(bank, asked)
-    told = answer.json()
+    result = answer.json()
     assert answer.status_code == 201
-    assert told == {
+    assert result == {
         "uetr": asked["uetr"],
         "status": "ACCEPTED",
         "reason": None,
-        "bank_reference": told["bank_reference"],
+        "bank_reference": result["bank_reference"],
     }
-    assert (await look_up(bank, asked)).json() == told
+    assert (await look_up(bank, asked)).json() == result
     entry = {
         "partner": "first-bank",
         "uetr": asked["uetr"],
@@ -78,13 +78,13 @@ async def test_a_transfer_is_accepted_and_booked_and_stands_on_the_statement(ban
         "amount": "5200.00",
         "currency": "USD",
         "booked_at": "2026-11-20T23:59:30.000000Z",
-        "bank_reference": told["bank_reference"],
+        "bank_reference": result["bank_reference"],
     }
     assert await statement(bank) == [entry]
     assert await statement(bank, "/banks/first-bank/statement") == [entry]
 
 
-async def test_a_repeat_gets_the_same_answer_and_moves_no_more_money(bank, clock):
+async def test_a_repeat_gets_the_same_response_and_moves_no_money(bank, clock):
     asked = transfer()
     first = await send(bank, asked)
     clock.pass_seconds(5)
@@ -95,16 +95,16 @@ async def test_a_repeat_gets_the_same_answer_and_moves_no_more_money(bank, clock
 
 async def test_a_rejected_payees_transfer_has_a_reason_and_moves_no_money(bank):
     asked = transfer("north-payee-rejected")
-    told = (await send(bank, asked)).json()
-    assert (told["status"], told["reason"]) == ("REJECTED", "account_closed")
-    assert (await look_up(bank, asked)).json() == told
+    result = (await send(bank, asked)).json()
+    assert (result["status"], result["reason"]) == ("REJECTED", "account_closed")
+    assert (await look_up(bank, asked)).json() == result
     assert await statement(bank) == []
 
 
 async def test_a_late_payee_is_pending_and_unbooked_for_ten_seconds(bank, clock):
     asked = transfer("payee-late")
-    (told,) = (await batch(bank, asked)).json()["results"]
-    assert told["status"] == "PENDING"
+    (result,) = (await batch(bank, asked)).json()["results"]
+    assert result["status"] == "PENDING"
     clock.pass_seconds(9.9)
     assert (await look_up(bank, asked)).json()["status"] == "PENDING"
     assert await statement(bank) == []
@@ -113,7 +113,7 @@ async def test_a_late_payee_is_pending_and_unbooked_for_ten_seconds(bank, clock)
     assert len(await statement(bank)) == 1
 
 
-async def test_a_late_payees_answer_comes_when_it_is_booked(bank, clock):
+async def test_the_response_for_a_late_payee_comes_with_the_booking(bank, clock):
     asked = transfer("payee-late")
     await batch(bank, asked)
     clock.pass_seconds(9.5)
@@ -127,7 +127,7 @@ async def test_a_late_payees_answer_comes_when_it_is_booked(bank, clock):
     assert time.monotonic() - begun >= 0.4
 
 
-async def test_a_silent_payee_is_booked_at_once_and_its_post_never_answers(bank):
+async def test_a_silent_payee_is_booked_at_once_without_a_response(bank):
     asked = transfer("payee-silent")
     begun = time.monotonic()
     assert (await send(bank, asked)).status_code == 504
@@ -136,7 +136,7 @@ async def test_a_silent_payee_is_booked_at_once_and_its_post_never_answers(bank)
     assert len(await statement(bank)) == 1
 
 
-async def test_late_and_silent_payees_hold_up_no_other_of_their_batch(bank):
+async def test_late_and_silent_payees_delay_no_other_transfer_of_their_batch(bank):
     payees = ["payee-xyz", "payee-late", "payee-silent", "payee-rejected", "payee-known"]
     begun = time.monotonic()
     answer = await batch(bank, *map(transfer, payees))
@@ -145,7 +145,7 @@ async def test_late_and_silent_payees_hold_up_no_other_of_their_batch(bank):
     assert statuses == ["ACCEPTED", "PENDING", "PENDING", "REJECTED", "ACCEPTED"]
 
 
-async def test_a_query_answers_for_each_and_says_which_are_unknown(bank):
+async def test_a_query_returns_each_transfer_and_marks_unknown_ones(bank):
     known, unknown = transfer(), transfer()
     await send(bank, known)
     asked = {"uetrs": [unknown["uetr"], known["uetr"]]}
@@ -165,13 +165,13 @@ async def test_a_uetr_with_another_transfer_is_refused_and_moves_no_money(bank, 
     assert [entry["amount"] for entry in await statement(bank)] == ["5200.00"]
 
 
-async def test_an_amount_is_the_same_however_its_zeros_are_written(bank):
+async def test_trailing_zeros_do_not_change_an_amount(bank):
     asked = transfer(amount="5200")
     await send(bank, asked)
     assert (await send(bank, {**asked, "amount": "5200.00"})).status_code == 201
 
 
-async def test_banks_are_apart_and_the_root_statement_shows_all(bank):
+async def test_banks_are_separate_and_the_root_statement_shows_all(bank):
     asked = transfer()
     await send(bank, asked)
     north = {"Authorization": "Bearer secret-of-north"}
@@ -189,7 +189,7 @@ async def test_banks_are_apart_and_the_root_statement_shows_all(bank):
         pytest.param("west-bank", "Bearer secret-of-first", 404, id="no such bank"),
     ],
 )
-async def test_each_bank_demands_its_own_credential(bank, partner, authorization, status):
+async def test_each_bank_requires_its_own_credential(bank, partner, authorization, status):
     headers = {"Authorization": authorization}
     answers = [
         await send(bank, transfer(), partner, **headers),
@@ -222,7 +222,9 @@ async def test_each_bank_demands_its_own_credential(bank, partner, authorization
         ({"memo": "hello"}, "Unknown field: memo"),
     ],
 )
-async def test_a_bad_field_is_refused_by_name_alone_and_in_a_batch(bank, changed, error):
+async def test_a_bad_field_is_refused_with_its_name_in_a_single_transfer_and_a_batch(
+    bank, changed, error
+):
     asked = {**transfer(), **changed}
     answer = await send(bank, asked)
     assert (answer.status_code, answer.json()["error"]) == (400, error)
@@ -257,7 +259,7 @@ async def test_the_idempotency_key_must_be_the_uetr(bank, key, error):
         ("transfers:query", {"uetrs": ["7"]}, "uetrs.0"),
     ],
 )
-async def test_lists_hold_between_one_and_a_hundred(bank, path, body, field):
+async def test_lists_have_one_to_a_hundred_items(bank, path, body, field):
     answer = await bank.post(f"/banks/first-bank/{path}", json=body)
     assert (answer.status_code, answer.json()["error"]) == (400, f"Invalid field: {field}")
 
@@ -272,7 +274,7 @@ async def test_lists_hold_between_one_and_a_hundred(bank, path, body, field):
         ("?date=9999-12-31", "Invalid field: date"),
     ],
 )
-async def test_a_statement_is_of_a_day(bank, query, error):
+async def test_a_statement_requires_a_day(bank, query, error):
     answer = await bank.get(f"/statement{query}")
     assert (answer.status_code, answer.json()["error"]) == (400, error)
 
@@ -306,7 +308,7 @@ async def pages(client, limit):
         after = {"after": answer["next"]}
 
 
-async def test_a_statement_comes_in_pages_without_a_gap_or_a_repeat(bank):
+async def test_a_statement_has_pages_without_a_gap_or_a_repeat(bank):
     await batch(bank, *[transfer() for _ in range(7)])
     found = await pages(bank, 3)
     assert [len(page) for page in found] == [3, 3, 1]
@@ -323,12 +325,12 @@ async def test_a_statement_comes_in_pages_without_a_gap_or_a_repeat(bank):
         ("limit=1&after=", "Missing field: after"),
     ],
 )
-async def test_a_page_that_cannot_be_is_refused_by_name(bank, question, error):
+async def test_an_invalid_page_is_refused_with_its_parameter(bank, question, error):
     answer = await bank.get(f"/banks/first-bank/statement?date=2026-11-20&{question}")
     assert (answer.status_code, answer.json()["error"]) == (400, error)
 
 
-async def test_a_bank_that_books_repeats_moves_money_each_time_it_is_asked(bank):
+async def test_a_bank_that_is_not_idempotent_moves_money_for_each_repeat(bank):
     await switch(bank, "book_repeats")
     once, twice, rejected = transfer(), transfer(), transfer("payee-rejected")
     await batch(bank, once, twice, rejected)
@@ -341,7 +343,7 @@ async def test_a_bank_that_books_repeats_moves_money_each_time_it_is_asked(bank)
     assert len(await statement(bank)) == 3
 
 
-async def test_a_bank_lies_on_its_own_statement_and_not_on_the_one_for_tests(bank):
+async def test_statement_faults_affect_the_banks_statement_and_not_the_one_for_tests(bank):
     asked = transfer()
     await batch(bank, asked)
     await switch(bank, "wrong_amount_on_statement")
@@ -355,7 +357,7 @@ async def test_a_bank_lies_on_its_own_statement_and_not_on_the_one_for_tests(ban
     assert [one["amount"] for one in await statement(bank)] == ["5200.00"]
 
 
-async def test_a_lie_about_some_transfers_is_the_same_every_time(bank):
+async def test_a_statement_fault_affects_the_same_transfers_every_time(bank):
     await batch(bank, *[transfer() for _ in range(100)])
     await switch(bank, "omit_from_statement", 0.3)
     (first,) = await pages(bank, 1000)
@@ -364,21 +366,21 @@ async def test_a_lie_about_some_transfers_is_the_same_every_time(bank):
 
 
 @pytest.mark.parametrize(
-    ("payee", "told"),
+    ("payee", "result"),
     [("payee-refused", "Unknown account"), ("north-payee-mismatched", "UETR reused")],
 )
-async def test_some_transfers_are_refused_however_they_are_sent(bank, payee, told):
+async def test_a_refused_payee_is_refused_in_a_single_transfer_and_a_batch(bank, payee, result):
     asked = transfer(payee)
     for _ in range(2):
         for answer in (await send(bank, asked), await batch(bank, asked)):
-            assert (answer.status_code, answer.json()["error"]) == (422, told)
+            assert (answer.status_code, answer.json()["error"]) == (422, result)
     is_known = (await look_up(bank, asked)).status_code == 200
     assert is_known is (payee == "north-payee-mismatched")
     amounts = [entry["amount"] for entry in await statement(bank)]
     assert amounts == (["5200.01"] if is_known else [])
 
 
-async def test_of_a_garbled_payees_transfer_nobody_can_read_how_it_stands(bank):
+async def test_the_status_of_a_garbled_payees_transfer_is_unreadable(bank):
     asked = transfer("payee-garbled")
     first, other = (await batch(bank, asked, transfer())).json()["results"]
     assert (first["status"], other["status"]) == ("?", "ACCEPTED")
@@ -406,7 +408,7 @@ async def own_statement(client, day="2026-11-20", limit=None):
         query, number = {**query, "after": answer["next"]}, number + 1
 
 
-async def test_a_booking_stands_twice_on_two_pages_or_again_or_only_on_the_next_day(bank, clock):
+async def test_a_booking_can_be_on_two_pages_or_on_two_days_or_only_on_the_next_day(bank, clock):
     asked = transfer()
     await batch(bank, asked)
     clock.pass_seconds(86_400)
@@ -426,7 +428,7 @@ async def test_a_booking_stands_twice_on_two_pages_or_again_or_only_on_the_next_
     assert len(await statement(bank)) == 1, "the root statement tells the truth"
 
 
-async def test_a_statement_breaks_off_behind_its_first_page(bank):
+async def test_a_statement_can_break_off_after_its_first_page(bank):
     await batch(bank, transfer(), transfer())
     await switch(bank, "statement_breaks_off")
     query = {"date": "2026-11-20", "limit": 1}

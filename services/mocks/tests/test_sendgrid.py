@@ -29,10 +29,10 @@ def address(serve_on_a_port, process):
 
 
 def mail(to="usr-456@example.com", delivery_id="d-1"):
-    letter = Mail("pay@countersign.example", to, "Confirmed", "5,200.00 USD is on its way")
+    request = Mail("pay@countersign.example", to, "Confirmed", "5,200.00 USD is on its way")
     if delivery_id:
-        letter.custom_arg = CustomArg("delivery_id", delivery_id)
-    return letter
+        request.custom_arg = CustomArg("delivery_id", delivery_id)
+    return request
 
 
 def body(**changed):
@@ -62,7 +62,7 @@ def test_the_real_sdk_sends(address):
     ]
 
 
-def test_the_real_sdk_sees_a_repeated_delivery_as_the_first_message(address):
+def test_the_real_sdk_gets_the_first_message_for_a_repeated_delivery(address):
     client = SendGridAPIClient(KEY, host=address)
     ids = {client.send(mail()).headers["X-Message-Id"] for _ in range(3)}
     listed = httpx.get(f"{address}/messages").json()["messages"]
@@ -80,7 +80,7 @@ def test_the_real_sdk_raises_for_a_wrong_key_and_a_bad_address(address):
     assert httpx.get(f"{address}/messages").json() == {"messages": []}
 
 
-async def test_nobody_sends_without_the_key(mock):
+async def test_sending_requires_the_key(mock):
     del mock.headers["Authorization"]
     assert (await mock.post("/v3/mail/send", json=body())).status_code == 401
 
@@ -104,7 +104,7 @@ async def test_a_bad_field_is_refused_as_sendgrid_does(mock, changed, field):
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, field)
 
 
-async def test_what_is_not_json_is_refused(mock):
+async def test_a_body_that_is_not_json_is_refused(mock):
     answer = await mock.post("/v3/mail/send", content=b"{")
     assert answer.json()["errors"] == [{"message": "Malformed JSON", "field": None, "help": None}]
 

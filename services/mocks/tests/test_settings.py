@@ -16,11 +16,11 @@ MOCKS = ["ofac", "kyc", "twilio", "sendgrid", "partner_bank", "issuer"]
 @pytest.mark.parametrize("environment", [{"PROFILE": "prod"}, {}], ids=["prod", "unset"])
 def test_no_mock_starts_outside_development(name, environment):
     command = [sys.executable, "-m", f"mocks.{name}"]
-    ended = subprocess.run(  # noqa: S603 - our own module
+    ended = subprocess.run(  # noqa: S603 - a module of this package
         command, env=environment, capture_output=True, timeout=30, check=False
     )
     assert ended.returncode == 2
-    assert b"PROFILE: Value error, mocks stand in for the outside in development" in ended.stderr
+    assert b"PROFILE: Value error, mocks are for development" in ended.stderr
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_no_mock_starts_outside_development(name, environment):
         ('{"first-bank": ""}', "must hold no empty secret"),
     ],
 )
-def test_credentials_that_make_no_sense_are_refused_at_start(
+def test_invalid_credentials_are_refused_at_start(
     monkeypatch, capsys, secret_file, document, message
 ):
     monkeypatch.setenv("PROFILE", "dev")
@@ -45,7 +45,7 @@ def test_credentials_that_make_no_sense_are_refused_at_start(
 
 
 @pytest.mark.parametrize("name", MOCKS)
-def test_each_mock_starts_is_ready_and_stops_when_told(program, secret_file, tmp_path, name):
+def test_each_mock_starts_becomes_ready_and_stops_on_request(program, secret_file, tmp_path, name):
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     settings = {
@@ -62,7 +62,7 @@ def test_each_mock_starts_is_ready_and_stops_when_told(program, secret_file, tmp
     assert running.stop() == 0
 
 
-def test_an_issuer_without_a_key_that_signs_says_so(secret_file):
+def test_an_issuer_without_a_usable_key_names_its_setting(secret_file):
     environment = {
         "PROFILE": "dev",
         "ISSUER_KEY_FILE": secret_file("issuer.pem", "no key"),
@@ -82,7 +82,7 @@ def test_an_issuer_without_a_key_that_signs_says_so(secret_file):
     )
 
 
-def test_each_mock_knows_its_port(monkeypatch):
+def test_each_mock_has_its_default_port(monkeypatch):
     monkeypatch.setenv("PROFILE", "dev")
     assert load(KycSettings).port == 3022
     monkeypatch.setenv("PORT", "13022")

@@ -44,7 +44,7 @@ def sdk(address, token=TOKEN):
     return client
 
 
-def test_the_real_sdk_sends_and_reads_the_answer(address):
+def test_the_real_sdk_sends_and_reads_the_response(address):
     sent = sdk(address).messages.create(
         to="+15550100456",
         from_="+15550100000",
@@ -67,7 +67,7 @@ def test_the_real_sdk_sends_and_reads_the_answer(address):
     ]
 
 
-def test_the_real_sdk_sees_a_repeated_delivery_as_the_first_message(address):
+def test_the_real_sdk_gets_the_first_message_for_a_repeated_delivery(address):
     asked = {"to": "+15550100456", "from_": "+15550100000", "status_callback": CALLBACK + "d-1"}
     sids = {sdk(address).messages.create(body="Your code", **asked).sid for _ in range(3)}
     listed = httpx.get(f"{address}/messages").json()["messages"]
@@ -97,7 +97,7 @@ def test_the_real_sdk_raises_for_a_wrong_token(address):
         pytest.param(httpx.BasicAuth("AC" + "1" * 32, "token-of-the-mock")._auth_header, id="sid"),
     ],
 )
-async def test_nobody_sends_without_the_credential(mock, auth):
+async def test_sending_requires_the_credential(mock, auth):
     mock.auth = None
     answer = await mock.post(PATH, data=form(), headers={"Authorization": auth} if auth else {})
     assert (answer.status_code, answer.json()["code"]) == (401, 20003)
@@ -121,7 +121,7 @@ async def test_a_bad_field_is_refused_with_twilios_code(mock, changed, code):
 
 
 @pytest.mark.parametrize("body", [b"\xff=1", b"&".join(b"a%d=1" % n for n in range(60))])
-async def test_what_is_no_bounded_form_is_refused(mock, body):
+async def test_a_body_that_is_no_bounded_form_is_refused(mock, body):
     answer = await mock.post(PATH, content=body)
     assert (answer.status_code, answer.json()["code"]) == (400, 20001)
 

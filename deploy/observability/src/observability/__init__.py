@@ -1,1 +1,1 @@
-"""Dashboards and rules as code, and what holds them against a real Prometheus."""
+"""Dashboards and rules as code, and their check on a real Prometheus."""

@@ -1,7 +1,7 @@
-"""The alerts: what wakes somebody (page), and what somebody looks at in the morning (ticket).
+"""The alerts: a page needs action at once, a ticket can wait until the next working day.
 
-Every alert has a runbook of its name under docs/runbooks. Prometheus evaluates them; Grafana is
-given the same expressions, so that it can notify.
+Every alert has a runbook of its name under docs/runbooks. Prometheus evaluates the alerts; Grafana
+evaluates the same expressions to send notifications.
 """
 
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from observability.objectives import AVAILABILITY, FAST, LATENCY, SLOW, burning
 from observability.timing import Timing
 
 RUNBOOKS = f"http://localhost:{load_inventory().service('ops').port}/runbooks"
-"""Whoever moves ops behind another address writes it here and generates the rules."""
+"""Change this if ops has another address, and generate the rules."""
 SIGNALS = ("spans", "metric_points", "log_records")
 COLLECTOR = '{job="otel-collector"}'
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A condition (PromQL), how long it must hold, and what is told about it."""
+    """A condition (PromQL), its duration, severity and text."""
 
     name: str
     expr: str
@@ -29,17 +29,17 @@ class Alert:
 
     @property
     def runbook(self) -> str:
-        """The file that says what to do."""
+        """The path of the runbook."""
         return f"docs/runbooks/{self.name}.md"
 
     @property
     def runbook_url(self) -> str:
-        """Where it is read: ops serves them."""
+        """The address at which ops serves the runbook."""
         return f"{RUNBOOKS}/{self.name}"
 
 
 def alerts(timing: Timing) -> list[Alert]:
-    """Every alert, the objectives' first."""
+    """Return all alerts, those of the objectives first."""
     return [
         *_objectives(timing),
         *_payments(timing),
@@ -93,7 +93,7 @@ def _payments(timing: Timing) -> list[Alert]:
             f'sum(increase(payment_confirm_total{{status="failed"}}[{short}])) > 5',
             timing.hold("1m"),
             "page",
-            "{{ $value | humanize }} payments timed out or could not be decided in 5 minutes",
+            "{{ $value | humanize }} payments timed out or failed in 5 minutes",
         ),
         Alert(
             "CodesFailing",
@@ -115,21 +115,21 @@ def _payments(timing: Timing) -> list[Alert]:
             "max(check_unanswered) > 0",
             timing.hold("15m"),
             "ticket",
-            "{{ $value }} questions of the check have had no answer for a quarter of an hour",
+            "{{ $value }} queries of the check have had no response for 15 minutes",
         ),
         Alert(
             "PaymentsUnfinished",
             "max(payments_unfinished) > 0",
             timing.hold("5m"),
             "page",
-            "{{ $value }} payments are older than they may be without an end",
+            "{{ $value }} payments have exceeded their time limit without an end",
         ),
         Alert(
             "WorkParked",
             f"sum by (service_name, table) (increase(work_parked_total[{long}])) > 0",
             "0s",
             "ticket",
-            "{{ $labels.service_name }} set rows of {{ $labels.table }} aside for a person",
+            "{{ $labels.service_name }} parked rows of {{ $labels.table }}",
         ),
     ]
 
@@ -154,14 +154,14 @@ def _settlement(timing: Timing) -> list[Alert]:
             f" (max_over_time(dependency:breaker_state[{timing.window('2m')}])) == 2",
             timing.hold("1m"),
             "page",
-            "{{ $labels.service_name }} has stopped asking {{ $labels.dependency }}",
+            "{{ $labels.service_name }} has stopped calling {{ $labels.dependency }}",
         ),
         Alert(
             "SettlementContradicted",
             f"sum by (partner) (increase(late_answers_total[{timing.window('15m')}])) > 0",
             "0s",
             "page",
-            "{{ $labels.partner }} gave an answer that contradicts an outcome",
+            "{{ $labels.partner }} sent a response that contradicts an outcome",
         ),
         Alert(
             "ReconciliationBroken",
@@ -181,7 +181,7 @@ def _banks(timing: Timing) -> list[Alert]:
             f'{{status=~"401|403|404|405"}}[{timing.window("5m")}])) > 0',
             timing.hold("2m"),
             "page",
-            "{{ $labels.partner }} takes nothing from us: status {{ $labels.status }}",
+            "{{ $labels.partner }} refuses all requests: status {{ $labels.status }}",
         ),
         Alert(
             "StatementUnread",
@@ -191,7 +191,7 @@ def _banks(timing: Timing) -> list[Alert]:
             f'{{result=~"matched|broken"}}[{timing.window("3h")}])) > 0',
             "0s",
             "ticket",
-            "no statement of {{ $labels.partner }} could be read for three hours",
+            "no statement of {{ $labels.partner }} was read for three hours",
         ),
     ]
 
@@ -212,7 +212,7 @@ def _kafka(timing: Timing) -> list[Alert]:
             " and on (group) sum by (group) (kafka:consumer_lag:sum) > 0",
             timing.hold("1m"),
             "page",
-            "nobody reads for {{ $labels.group }}, and messages wait",
+            "{{ $labels.group }} has no members, and messages wait",
         ),
         Alert(
             "DeadLetters",
@@ -220,7 +220,7 @@ def _kafka(timing: Timing) -> list[Alert]:
             f'{{topic=~".+-dlq"}}[{window}])) > 0',
             "0s",
             "ticket",
-            "messages were set aside in {{ $labels.topic }}",
+            "new dead letters in {{ $labels.topic }}",
         ),
         Alert(
             "DeadLetterRate",
@@ -236,7 +236,7 @@ def _kafka(timing: Timing) -> list[Alert]:
             f"max by (service_name) (min_over_time(outbox_pending[{timing.window('1m')}])) > 500",
             timing.hold("1m"),
             "page",
-            "{{ $labels.service_name }} holds {{ $value }} events that it cannot publish",
+            "{{ $labels.service_name }} has {{ $value }} events that it cannot publish",
         ),
         Alert(
             "OutboxRowStuck",
@@ -245,14 +245,14 @@ def _kafka(timing: Timing) -> list[Alert]:
             f" (increase(consumer_batch_size_sum[{window}])) > 100",
             timing.hold("5m"),
             "ticket",
-            "{{ $labels.service_name }} is quiet, and {{ $value }} events stay unpublished",
+            "{{ $labels.service_name }} is almost idle, but {{ $value }} events stay unpublished",
         ),
         Alert(
             "BrokerRefuses",
             f"sum by (service_name) (increase(producer_renewed_total[{window}])) > 2",
             "0s",
             "ticket",
-            "Kafka has refused what {{ $labels.service_name }} sends {{ $value | humanize }} times",
+            "Kafka has refused records of {{ $labels.service_name }} {{ $value | humanize }} times",
         ),
     ]
 
@@ -268,14 +268,14 @@ def _processes(timing: Timing) -> list[Alert]:
             'max by (service_name) (up{job="services"}) == 0',
             timing.hold("1m"),
             "page",
-            "no instance of {{ $labels.service_name }} answers",
+            "no instance of {{ $labels.service_name }} responds",
         ),
         Alert(
             "InstanceDown",
             'up{job="services"} == 0',
             timing.hold("3m"),
             "ticket",
-            "{{ $labels.service_name }} at {{ $labels.instance }} does not answer",
+            "{{ $labels.service_name }} at {{ $labels.instance }} does not respond",
         ),
         Alert(
             "JobFailing",
@@ -290,18 +290,18 @@ def _processes(timing: Timing) -> list[Alert]:
             f"sum(increase(rate_limit_local_total[{timing.window('5m')}])) > 0",
             timing.hold("1m"),
             "ticket",
-            "gateways count requests each for itself: Redis is away",
+            "each gateway counts requests separately: Redis is down",
         ),
     ]
 
 
 def lost(window: str) -> str:
-    """PromQL of what the collector's exporters gave up, a second, by exporter and cause."""
-    causes = [(act, what) for act in ("send", "enqueue") for what in SIGNALS]
+    """Return PromQL of the collector's lost items a second, by exporter and cause."""
+    causes = [(step, signal) for step in ("send", "enqueue") for signal in SIGNALS]
     rates = [
-        f"label_replace(rate(otelcol_exporter_{act}_failed_{what}{COLLECTOR}[{window}]),"
-        f' "cause", "{act} {what}", "", "")'
-        for act, what in causes
+        f"label_replace(rate(otelcol_exporter_{step}_failed_{signal}{COLLECTOR}[{window}]),"
+        f' "cause", "{step} {signal}", "", "")'
+        for step, signal in causes
     ]
     return "\nor ".join(rates)
 
@@ -313,14 +313,14 @@ def _telemetry(timing: Timing) -> list[Alert]:
             'up{job="otel-collector"} == 0',
             timing.hold("1m"),
             "page",
-            "the collector does not answer: most other alerts are blind",
+            "the collector does not respond: most other alerts cannot fire",
         ),
         Alert(
             "CollectorDropping",
             f"sum by (exporter) ({lost(timing.window('5m'))}) > 0",
             timing.hold("2m"),
             "ticket",
-            "the collector loses what it should hand to {{ $labels.exporter }}",
+            "the collector loses items for {{ $labels.exporter }}",
         ),
         Alert(
             "MetricsMissing",
@@ -328,6 +328,6 @@ def _telemetry(timing: Timing) -> list[Alert]:
             " or absent(invariant_violations)",
             timing.hold("10m"),
             "ticket",
-            "metrics that alerts rest on have not been seen",
+            "metrics that alerts use are missing",
         ),
     ]

@@ -1,4 +1,4 @@
-"""Holds dashboards against a Prometheus: every query of every panel must return numbers."""
+"""Checks dashboards on a Prometheus: every query of every panel must return numbers."""
 
 import json
 import math
@@ -13,9 +13,9 @@ import httpx
 from local_stack.telemetry.vmui import filled_in
 
 MOST_LINES = 20
-"""VictoriaMetrics' page draws no more, and says so instead."""
+"""VictoriaMetrics' page draws at most this many lines."""
 _STEP_S = 5
-_ASK_WITHIN_S = 20
+_TIMEOUT_S = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,12 @@ class PanelQuery:
 
 @dataclass(frozen=True, slots=True)
 class Prometheus:
-    """A Prometheus and its answers. Methods raise httpx.HTTPError where it does not answer."""
+    """A client of Prometheus. Methods raise httpx.HTTPError."""
 
     url: str
 
     def has_data(self, expr: str, *, last_s: int = 120) -> bool:
-        """Whether a query gives at least one number over the last seconds."""
+        """Return whether a query has at least one number over the last seconds."""
         now_s = self._now_s()
         answer = self._get(
             "/api/v1/query_range",
@@ -50,12 +50,12 @@ class Prometheus:
         return any(not math.isnan(value) for value in values)
 
     def values(self, expr: str) -> dict[tuple[tuple[str, str], ...], float]:
-        """Each series' labels (sorted) and its value now."""
+        """Return the current value of each series by its labels (sorted)."""
         found = self._get("/api/v1/query", query=expr)["result"]
         return {tuple(sorted(one["metric"].items())): float(one["value"][1]) for one in found}
 
     def firing(self) -> dict[str, list[Mapping[str, str]]]:
-        """The alerts that fire now: name → the labels of each."""
+        """Return the firing alerts: name → the labels of each."""
         fired: dict[str, list[Mapping[str, str]]] = {}
         for alert in self._get("/api/v1/alerts")["alerts"]:
             if alert["state"] == "firing":
@@ -63,7 +63,7 @@ class Prometheus:
         return fired
 
     def exemplars(self, metric: str, *, last_s: int = 300) -> list[str]:
-        """The trace ids that a histogram's dots lead to, oldest first."""
+        """Return the trace ids of a histogram's exemplars, oldest first."""
         now_s = self._now_s()
         series = self._get("/api/v1/query_exemplars", query=metric, start=now_s - last_s, end=now_s)
         found = [dot for one in series for dot in one["exemplars"]]
@@ -74,14 +74,14 @@ class Prometheus:
         return float(self._get("/api/v1/query", query="time()")["result"][1])
 
     def _get(self, path: str, **query: Any) -> Any:
-        answer = httpx.get(self.url + path, params=query, timeout=_ASK_WITHIN_S)
+        answer = httpx.get(self.url + path, params=query, timeout=_TIMEOUT_S)
         if answer.is_client_error:
             raise ValueError(f"{path} {query}: {answer.json()['error']}")
         return answer.raise_for_status().json()["data"]
 
 
 def panel_queries(folder: Path) -> Iterator[PanelQuery]:
-    """Every query to Prometheus of the dashboards in a folder."""
+    """Yield every query to Prometheus of the dashboards in a folder."""
     for path in sorted(folder.glob("*.json")):
         dashboard = json.loads(path.read_text(encoding="utf-8"))
         for panel in dashboard["panels"]:
@@ -90,13 +90,13 @@ def panel_queries(folder: Path) -> Iterator[PanelQuery]:
                     yield PanelQuery(path.stem, panel["title"], target["expr"])
 
 
-def without_data(prometheus: Prometheus, folder: Path) -> list[PanelQuery]:
-    """The queries that return nothing."""
+def queries_without_data(prometheus: Prometheus, folder: Path) -> list[PanelQuery]:
+    """Return the queries without data."""
     return [one for one in panel_queries(folder) if not prometheus.has_data(one.expr)]
 
 
-def crowded(prometheus: Prometheus, folder: Path) -> dict[str, int]:
-    """The panels of more lines than somebody can tell apart, and how many each has."""
+def panels_with_too_many_lines(prometheus: Prometheus, folder: Path) -> dict[str, int]:
+    """Return the panels with more lines than the native page draws, with their number."""
     drawn: Counter[str] = Counter()
     for query in panel_queries(folder):
         drawn[str(query)] += len(prometheus.values(filled_in(query.expr)))

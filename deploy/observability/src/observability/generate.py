@@ -1,4 +1,4 @@
-"""Writes what follows from this package: `python -m observability.generate`."""
+"""Writes the dashboards and rules: `python -m observability.generate`."""
 
 import json
 import sys
@@ -29,7 +29,7 @@ DASHBOARDS: Mapping[str, Callable[[], builder.Dashboard]] = {
 
 
 def generated_files() -> Mapping[Path, str]:
-    """What each generated file should hold."""
+    """Return the content of each generated file."""
     dashboards = {
         DASHBOARDS_FOLDER / f"{name}.json": dashboard_text(made())
         for name, made in DASHBOARDS.items()
@@ -39,13 +39,13 @@ def generated_files() -> Mapping[Path, str]:
 
 
 def dashboard_text(made: builder.Dashboard) -> str:
-    """A dashboard as Grafana reads it."""
+    """Return a dashboard as JSON for Grafana."""
     document = json.loads(JSONEncoder(sort_keys=True).encode(made.build()))
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def generate() -> list[Path]:
-    """Write them all. Returns those that changed."""
+    """Write all files; return the changed ones."""
     wanted = generated_files()
     changed = [path for path, text in wanted.items() if not _holds(path, text)]
     for path in changed:

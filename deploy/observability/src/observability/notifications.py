@@ -1,8 +1,8 @@
-"""The same alerts for Grafana, which tells somebody: its provisioning file of alert rules.
+"""Grafana's provisioning file with the same alerts, for notifications.
 
-Source of the shape: Grafana's file provisioning of alerting. The query carries the threshold; the
-second node fires for whatever the query returns. `$` is doubled, because Grafana fills the
-environment into provisioning files.
+Source of the format: Grafana's file provisioning of alerting. The query contains the threshold; the
+second node fires for any value of the query. `$` is doubled, because Grafana substitutes
+environment variables in provisioning files.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ _HEADER = "# Generated from deploy/observability: `make generate`.\n"
 
 
 def notifications_text() -> str:
-    """The whole file."""
+    """Return the content of the file."""
     group = {
         "orgId": 1,
         "name": "countersign",
@@ -43,13 +43,13 @@ def _rule(one: Alert) -> dict[str, Any]:
         "noDataState": "OK",
         "execErrState": "Error",
         "labels": {"severity": one.severity},
-        "annotations": {"summary": _doubled(summary), "runbook_url": one.runbook_url},
-        "data": [_query(one.expr), _whatever_is_returned()],
+        "annotations": {"summary": _escaped(summary), "runbook_url": one.runbook_url},
+        "data": [_query(one.expr), _fires_for_any_value()],
     }
 
 
 def _query(expr: str) -> dict[str, Any]:
-    model = {"refId": "value", "expr": _doubled(expr), "instant": True, "range": False}
+    model = {"refId": "value", "expr": _escaped(expr), "instant": True, "range": False}
     window = {"from": 600, "to": 0}
     return {
         "refId": "value",
@@ -59,11 +59,11 @@ def _query(expr: str) -> dict[str, Any]:
     }
 
 
-def _whatever_is_returned() -> dict[str, Any]:
+def _fires_for_any_value() -> dict[str, Any]:
     expression = "is_number($$value) || is_nan($$value) || is_inf($$value)"
     model = {"refId": "fires", "type": "math", "expression": expression}
     return {"refId": "fires", "datasourceUid": "__expr__", "model": model}
 
 
-def _doubled(text: str) -> str:
+def _escaped(text: str) -> str:
     return text.replace("$", "$$")

@@ -1,4 +1,4 @@
-"""The service level objectives, and the burn rates by which they are watched.
+"""The service level objectives and their burn rates.
 
 Source of windows and factors: Google's SRE workbook, "Alerting on SLOs", multiple windows and
 burn rates over a budget of 30 days.
@@ -13,7 +13,7 @@ _CONFIRM = 'service_name="gateway",http_route="/payment/confirm"'
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """A share of requests that must be good. `bad` and `all_` are PromQL with {window} in it."""
+    """A share of requests that must be good. `bad` and `all_` are PromQL with {window}."""
 
     name: str
     title: str
@@ -23,22 +23,22 @@ class Objective:
 
     @property
     def budget(self) -> float:
-        """The share that may be bad."""
+        """The allowed share of bad requests."""
         return round(1 - self.target, 6)
 
     def record(self, window: str) -> str:
-        """The recorded series of the bad share over a window."""
+        """Return the name of the recorded bad share over a window."""
         return f"slo:{self.name}:ratio_rate{window}"
 
     def ratio(self, window: str) -> str:
-        """PromQL of the bad share; nothing where there were no requests."""
+        """Return PromQL of the bad share; empty without requests."""
         bad, whole = (text.replace("{window}", window) for text in (self.bad, self.all_))
         return f"({bad} or vector(0))\n/ {whole}"
 
 
 @dataclass(frozen=True, slots=True)
 class Burn:
-    """Over both windows the budget burns so many times too fast."""
+    """Over both windows the budget burns `factor` times too fast."""
 
     factor: float
     long: str
@@ -64,14 +64,14 @@ LATENCY = Objective(
 OBJECTIVES = (AVAILABILITY, LATENCY)
 
 FAST = (Burn(14.4, "1h", "5m"), Burn(6, "6h", "30m"))
-"""2 % of the budget in an hour, 5 % in six: somebody is woken."""
+"""2 % of the budget in an hour, 5 % in six: a page."""
 SLOW = (Burn(3, "1d", "2h"), Burn(1, "3d", "6h"))
-"""10 % of the budget in a day or in three: somebody looks in the morning."""
+"""10 % of the budget in a day or in three: a ticket."""
 WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 
 
 def burning(objective: Objective, burns: tuple[Burn, ...]) -> str:
-    """PromQL that yields something while the budget burns at one of the rates."""
+    """Return PromQL with a value while the budget burns at one of the rates."""
     branches = [
         f"({objective.record(one.long)} > {one.factor:g} * {objective.budget:g}"
         f" and {objective.record(one.short)} > {one.factor:g} * {objective.budget:g})"
@@ -81,5 +81,5 @@ def burning(objective: Objective, burns: tuple[Burn, ...]) -> str:
 
 
 def recorded(objective: Objective, timing: Timing) -> list[tuple[str, str]]:
-    """Name and PromQL of each recorded window."""
+    """Return name and PromQL of each recorded window."""
     return [(objective.record(one), objective.ratio(timing.window(one))) for one in WINDOWS]

@@ -1,4 +1,4 @@
-"""Prometheus' rule files, made of the objectives and the alerts."""
+"""Prometheus' rule files, from the objectives and the alerts."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ _HEADER = "# Generated from deploy/observability: `make generate`.\n"
 
 
 def rule_files(timing: Timing) -> Mapping[str, str]:
-    """File name → what it holds."""
+    """Return the content of each file by name."""
     return {
         "recording.rules.yml": _file([_recording(timing), _objectives(timing)]),
         "alerts.rules.yml": _file([_alerts(timing)]),
@@ -25,7 +25,7 @@ def rule_files(timing: Timing) -> Mapping[str, str]:
 
 
 def write_rules(folder: Path, timing: Timing) -> None:
-    """Write the rule files into a folder, for a Prometheus of one's own."""
+    """Write the rule files into a folder, for a separate Prometheus."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in rule_files(timing).items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -46,7 +46,7 @@ def _recording(timing: Timing) -> dict[str, Any]:
         "kafka:consumer_drain_seconds": "sum by (group, topic) (kafka_consumer_group_lag)\n"
         "/ clamp_min(sum by (group, topic)"
         f" (rate(kafka_consumer_group_offset[{window}])), 0.1)",
-        # One metric a dependency: its name becomes a label.
+        # Each dependency has its own metric: its name becomes a label.
         "dependency:breaker_state": 'label_replace({__name__=~"breaker_state_.+"},'
         ' "dependency", "$1", "__name__", "breaker_state_(.+)")',
     }
@@ -85,7 +85,7 @@ def _file(groups: list[dict[str, Any]]) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes several lines as several lines."""
+    """Writes multi-line strings as blocks."""
 
 
 def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:

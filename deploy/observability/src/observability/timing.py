@@ -1,4 +1,4 @@
-"""Windows of the rules: as long as they are, or shortened alike for a staged fault."""
+"""Windows of the rules: real ones, or shortened for tests with injected faults."""
 
 import re
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ _LENGTH = re.compile(r"(\d+)([smhd])")
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How real time becomes the time of the rules.
+    """The scale of the rules' times.
 
-    `factor` multiplies every window and every hold; none becomes shorter than `shortest_s`, which
-    a rate needs to see two samples.
+    `factor` multiplies every window and hold. No window becomes shorter than `shortest_s`, because
+    a rate needs two samples.
     """
 
     factor: float = 1.0
@@ -23,11 +23,11 @@ class Timing:
             raise ValueError(f"factor must be above 0 and at most 1, not {self.factor}")
 
     def window(self, length: str) -> str:
-        """A window of PromQL. Raises ValueError where `length` is not like `5m`."""
+        """Return a window of PromQL. Raises ValueError unless `length` is like `5m`."""
         return self._scaled(length, self.shortest_s)
 
     def hold(self, length: str) -> str:
-        """How long a condition must hold. Raises ValueError where `length` is not like `5m`."""
+        """Return the duration of a condition. Raises ValueError unless `length` is like `5m`."""
         return self._scaled(length, 0)
 
     def _scaled(self, length: str, shortest_s: int) -> str:
@@ -38,8 +38,8 @@ class Timing:
 
 
 def seconds_of(length: str) -> int:
-    """Seconds of a length as PromQL writes it, such as `90s` or `1d`."""
+    """Return the seconds of a PromQL duration, such as `90s` or `1d`."""
     found = _LENGTH.fullmatch(length)
     if found is None:
-        raise ValueError(f"{length!r} is not a length such as 5m")
+        raise ValueError(f"{length!r} is not a duration such as 5m")
     return int(found[1]) * _UNITS_S[found[2]]

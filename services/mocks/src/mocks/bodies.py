@@ -1,4 +1,4 @@
-"""What a caller sent, as a type, or a refusal that names the field."""
+"""Request bodies as types, and refusals that name the field."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -7,17 +7,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 
 MAX_ITEMS = 100
-"""Items that one batch call may carry. Source: the contract with partners and look-ups."""
+"""Items in one batch call. Source: the contract with partners and look-ups."""
 
 
 class Body(BaseModel):
-    """A request's body; a field that it does not know is refused."""
+    """A request's body; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Refused(Exception):  # noqa: N818 - the name says what happened, as the runtime's errors do
-    """The request is answered with this status and body instead of being done."""
+class Refused(Exception):  # noqa: N818 - named as the runtime's errors
+    """The request is refused with this status and body."""
 
     def __init__(
         self, status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
@@ -40,7 +40,7 @@ async def read_json(request: Request, model: type[M]) -> M:
 
 
 def fault_of(error: ValidationError) -> dict[str, str]:
-    """Say which field is wrong and why, never its value."""
+    """Return the wrong field and the reason, never its value."""
     fault = error.errors(include_url=False, include_input=False)[0]
     name = ".".join(str(part) for part in fault["loc"])
     match fault["type"]:
@@ -55,12 +55,12 @@ def fault_of(error: ValidationError) -> dict[str, str]:
 
 
 def invalid(field: str, details: str) -> dict[str, str]:
-    """Return the body of a 400 for a field whose value will not do."""
+    """Return the body of a 400 for an invalid field."""
     return {"error": f"Invalid field: {field}", "details": details}
 
 
 def query(request: Request, name: str, max_length: int = 200) -> str:
-    """Return a query parameter; raise Refused with 400 where it is missing or too long."""
+    """Return a query parameter; raise Refused with 400 if it is missing or too long."""
     value = request.query_params.get(name, "")
     if not value:
         raise Refused(400, {"error": f"Missing field: {name}"})

@@ -1,10 +1,10 @@
-"""The service that every mock is: fault switches, and refusals in one shape."""
+"""The service of every mock: fault injection, and refusals in one format."""
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
 from mocks.bodies import Refused, read_json
-from mocks.faults import FaultInjection, Faults, Silence, Switch
+from mocks.faults import FaultInjection, FaultRate, Faults, HeldRequests
 from mocks.settings import MockSettings
 from service_runtime.clock import Clock
 from service_runtime.service import Service
@@ -12,22 +12,25 @@ from service_runtime.web import JsonResponse
 
 
 class Mock(Service):
-    """A service with fault switches; a mock adds its routes to `app`."""
+    """A service with fault injection; a mock adds its routes to `app`."""
 
     def __init__(self, name: str, settings: MockSettings, clock: Clock | None = None) -> None:
         super().__init__(name, settings, clock)
-        self.faults, self.silence = Faults(), Silence(settings.fault_hold_s)
-        self.run(self.silence.until)
+        self.faults, self.held_requests = Faults(), HeldRequests(settings.fault_hold_s)
+        self.run(self.held_requests.until)
         self.app.add_middleware(
-            FaultInjection, self.faults, silence=self.silence, slow_s=settings.fault_slow_s
+            FaultInjection,
+            self.faults,
+            held_requests=self.held_requests,
+            slow_s=settings.fault_slow_s,
         )
         self.app.add_exception_handler(Refused, _refuse)
-        _add_switches(self.app, self.faults)
+        _add_fault_routes(self.app, self.faults)
 
 
-def _add_switches(app: FastAPI, faults: Faults) -> None:
+def _add_fault_routes(app: FastAPI, faults: Faults) -> None:
     async def put(request: Request) -> Response:
-        switch = await read_json(request, Switch)
+        switch = await read_json(request, FaultRate)
         faults.switch(switch.kind, switch.rate)
         return JsonResponse({"faults": faults.rates})
 

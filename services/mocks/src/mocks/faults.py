@@ -1,4 +1,4 @@
-"""Fault switches: what a mock does wrong on demand, at a rate, and the same way every time."""
+"""Fault injection: faults of a mock on demand, at a rate, and reproducible."""
 
 import asyncio
 import hashlib
@@ -28,14 +28,14 @@ Kind = Literal[
     "refuse_large",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-SPARED = frozenset({"/health", "/ready", "/metrics", "/faults", "/messages", "/statement"})
-"""Paths by which tests and people look at a mock; the world outside has no such windows."""
+EXEMPT_PATHS = frozenset({"/health", "/ready", "/metrics", "/faults", "/messages", "/statement"})
+"""Paths for tests and people to observe a mock; real services have none of them."""
 MAX_REMEMBERED_REQUESTS = 10_000
 MAX_HELD = 1_000
 
 
-class Switch(Body):
-    """One fault and how often it strikes."""
+class FaultRate(Body):
+    """One kind of fault and its rate."""
 
     kind: Kind
     rate: float = Field(default=1.0, ge=0, le=1)
@@ -43,63 +43,66 @@ class Switch(Body):
 
 
 class Faults:
-    """The faults that are switched on.
+    """The rates of all kinds of fault.
 
-    Whether one strikes is decided by what is asked and how often it was asked before, so that a run
-    repeats exactly, whatever the order in which requests arrive, and a retry gets another draw.
+    Whether a request is affected depends on its content and on the number of earlier equal
+    requests. So a run is reproducible, independent of the order of arrival, and a retry gets
+    another result.
     """
 
     def __init__(self) -> None:
         self._rates: dict[Kind, float] = dict.fromkeys(KINDS, 0.0)
-        self._asked: OrderedDict[bytes, int] = OrderedDict()
+        self._requests: OrderedDict[bytes, int] = OrderedDict()
 
     @property
     def rates(self) -> dict[Kind, float]:
-        """How often each kind strikes."""
+        """The rate of each kind."""
         return dict(self._rates)
 
     def switch(self, kind: Kind, rate: float) -> None:
-        """Let a kind strike at this rate from now on."""
+        """Set the rate of a kind."""
         self._rates[kind] = rate
 
     def clear(self) -> None:
-        """Switch everything off, and forget what was asked."""
+        """Set all rates to 0, and forget earlier requests."""
         self._rates = dict.fromkeys(KINDS, 0.0)
-        self._asked.clear()
+        self._requests.clear()
 
     def any_on(self) -> bool:
-        """Tell whether anything is switched on."""
+        """Return whether any rate is above 0."""
         return any(self._rates.values())
 
-    def strikes(self, kind: Kind, content: bytes) -> bool:
-        """Say whether a kind strikes this thing, at whatever request: a lie is told every time."""
+    def affects(self, kind: Kind, content: bytes) -> bool:
+        """Return whether a kind affects this item; the result is the same for every request."""
         return _draw(kind, hashlib.sha256(content).digest(), 0) < self._rates[kind]
 
-    def strike(self, content: bytes) -> frozenset[Kind]:
-        """Return the kinds that strike this request."""
+    def faults_of(self, content: bytes) -> frozenset[Kind]:
+        """Return the kinds that affect this request."""
         digest = hashlib.sha256(content).digest()
-        asked_before = self._count(digest)
+        earlier_requests = self._count(digest)
         return frozenset(
-            kind for kind, rate in self._rates.items() if _draw(kind, digest, asked_before) < rate
+            kind
+            for kind, rate in self._rates.items()
+            if _draw(kind, digest, earlier_requests) < rate
         )
 
     def _count(self, digest: bytes) -> int:
-        asked_before = self._asked.pop(digest, 0)
-        self._asked[digest] = asked_before + 1
-        if len(self._asked) > MAX_REMEMBERED_REQUESTS:
-            self._asked.popitem(last=False)
-        return asked_before
+        earlier_requests = self._requests.pop(digest, 0)
+        self._requests[digest] = earlier_requests + 1
+        if len(self._requests) > MAX_REMEMBERED_REQUESTS:
+            self._requests.popitem(last=False)
+        return earlier_requests
 
 
-def _draw(kind: Kind, digest: bytes, asked_before: int) -> float:
-    """Return a number in [0, 1) that depends on nothing but the arguments."""
-    drawn = hashlib.sha256(b"%b %b %d" % (kind.encode(), digest, asked_before)).digest()
+def _draw(kind: Kind, digest: bytes, earlier_requests: int) -> float:
+    """Return a number in [0, 1) that depends only on the arguments."""
+    drawn = hashlib.sha256(b"%b %b %d" % (kind.encode(), digest, earlier_requests)).digest()
     # 53 bits: all that a float holds exactly, so that the quotient stays below 1.
     return (int.from_bytes(drawn[:8], "big") >> 11) / 2**53
 
 
-class Silence:
-    """Waits without an answer; each ends with the caller, with the time or with the process."""
+class HeldRequests:
+    """Requests without a response; each ends with the client, the time or the process."""
 
     def __init__(self, hold_s: float) -> None:
         self._hold_s = hold_s
@@ -107,12 +110,12 @@ class Silence:
         self._stopped = asyncio.Event()
 
     async def until(self, stopping: asyncio.Event) -> None:
-        """Let everyone go as soon as the process is to stop, so that it can."""
+        """Release all requests when the process stops."""
         await stopping.wait()
         self._stopped.set()
 
     async def hold(self, receive: Receive, seconds: float | None = None) -> None:
-        """Wait; past `MAX_HELD` waiting callers, do not wait at all."""
+        """Hold a request; with `MAX_HELD` held requests, return at once."""
         if self._held >= MAX_HELD:
             return
         self._held += 1
@@ -123,7 +126,7 @@ class Silence:
 
     async def _first_of(self, receive: Receive, seconds: float) -> None:
         ends = [
-            asyncio.ensure_future(_hung_up(receive)),
+            asyncio.ensure_future(_disconnected(receive)),
             asyncio.ensure_future(self._stopped.wait()),
         ]
         try:
@@ -133,61 +136,63 @@ class Silence:
                 end.cancel()
 
 
-async def _hung_up(receive: Receive) -> None:
+async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-NO_ANSWER = JsonResponse({"error": "No answer"}, 504)
+NO_RESPONSE = JsonResponse({"error": "No answer"}, 504)
 
 
 class FaultInjection:
-    """Makes the requests of an app fail as the switches say."""
+    """Applies the faults to the requests of an app."""
 
-    def __init__(self, app: ASGIApp, faults: Faults, silence: Silence, slow_s: float) -> None:
+    def __init__(
+        self, app: ASGIApp, faults: Faults, held_requests: HeldRequests, slow_s: float
+    ) -> None:
         self._app = app
         self._faults = faults
-        self._silence = silence
+        self._held_requests = held_requests
         self._slow_s = slow_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in SPARED or not self._faults.any_on():
+        if scope["type"] != "http" or scope["path"] in EXEMPT_PATHS or not self._faults.any_on():
             await self._app(scope, receive, send)
             return
         recorded = await _Recorded.read(receive)
-        struck = self._faults.strike(_content(scope, recorded.body))
-        await self._serve(struck, scope, recorded, send)
+        faults = self._faults.faults_of(_content(scope, recorded.body))
+        await self._serve(faults, scope, recorded, send)
 
     async def _serve(
-        self, struck: frozenset[Kind], scope: Scope, receive: Receive, send: Send
+        self, faults: frozenset[Kind], scope: Scope, receive: Receive, send: Send
     ) -> None:
-        if "down" in struck:
+        if "down" in faults:
             await JsonResponse({"error": "Service unavailable"}, 503)(scope, receive, send)
-        elif "error" in struck:
+        elif "error" in faults:
             await JsonResponse({"error": "Internal error"}, 500)(scope, receive, send)
-        elif "lose_request" in struck:
-            await self._fall_silent(scope, receive, send)
+        elif "lose_request" in faults:
+            await self._hold(scope, receive, send)
         else:
-            await self._work(struck, scope, receive, send)
+            await self._work(faults, scope, receive, send)
 
     async def _work(
-        self, struck: frozenset[Kind], scope: Scope, receive: Receive, send: Send
+        self, faults: frozenset[Kind], scope: Scope, receive: Receive, send: Send
     ) -> None:
-        if "slow" in struck:
+        if "slow" in faults:
             await asyncio.sleep(self._slow_s)
-        if "lose_answer" not in struck:
+        if "lose_answer" not in faults:
             await self._app(scope, receive, send)
             return
-        await self._app(scope, receive, _swallow)
-        await self._fall_silent(scope, receive, send)
+        await self._app(scope, receive, _discard)
+        await self._hold(scope, receive, send)
 
-    async def _fall_silent(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._silence.hold(receive)
-        await NO_ANSWER(scope, receive, send)
+    async def _hold(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._held_requests.hold(receive)
+        await NO_RESPONSE(scope, receive, send)
 
 
-async def _swallow(_message: Message) -> None:
-    """Lose a part of an answer."""
+async def _discard(_message: Message) -> None:
+    """Discard a part of a response."""
 
 
 def _content(scope: Scope, body: bytes) -> bytes:
@@ -196,9 +201,9 @@ def _content(scope: Scope, body: bytes) -> bytes:
 
 
 class _Recorded:
-    """A receive channel whose body was read ahead, and is handed on as it came.
+    """A receive channel whose body was read in advance and is passed on unchanged.
 
-    A body over the limit is handed on as far as it was read: the app behind refuses it.
+    A body over the limit is passed on as far as it was read; the app refuses it.
     """
 
     def __init__(self, receive: Receive, messages: list[Message]) -> None:
@@ -208,7 +213,7 @@ class _Recorded:
 
     @classmethod
     async def read(cls, receive: Receive) -> "_Recorded":
-        """Read the body ahead, up to what any app accepts."""
+        """Read the body in advance, up to the limit of all apps."""
         messages: list[Message] = []
         size = 0
         while size <= MAX_BODY_BYTES:

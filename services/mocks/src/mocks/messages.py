@@ -1,4 +1,4 @@
-"""What the message mocks were given: one message a delivery, however often it is sent."""
+"""The received messages: one for each delivery, however often it is sent."""
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from itertools import islice
 from typing import Any
 
 MAX_MESSAGES = 20_000
-"""Past this the oldest are forgotten, and would be taken for new: a mock must not grow for ever."""
+"""A bound on memory: beyond it the oldest are removed, and would count as new again."""
 MAX_LISTED = 1_000
 
 
 @dataclass(slots=True)
 class Message:
-    """A message as it was first given, and how often it was given."""
+    """A message as first received, and the number of times."""
 
     sid: str
     to: str
@@ -27,14 +27,14 @@ class Message:
 
 
 class Messages:
-    """All messages that were given, oldest first."""
+    """All received messages, oldest first."""
 
     def __init__(self, limit: int = MAX_MESSAGES) -> None:
         self._limit = limit
         self._by_key: OrderedDict[tuple[str, str], Message] = OrderedDict()
 
     def add(self, message: Message) -> Message:
-        """Keep the message; return the first one where its delivery was given before."""
+        """Store the message; return the first one of a repeated delivery."""
         key = (message.delivery_id or f"sid {message.sid}", message.to)
         first = self._by_key.get(key)
         if first is not None:
@@ -46,7 +46,7 @@ class Messages:
         return message
 
     def to(self, recipient: str | None) -> list[Message]:
-        """Return what was given for a recipient, or for all; the newest thousand, oldest first."""
+        """Return the messages to a recipient, or all: the newest thousand, oldest first."""
         newest_first = (
             message
             for message in reversed(self._by_key.values())

@@ -1,4 +1,4 @@
-"""What the environment says to the mocks, checked at start."""
+"""Settings of the mocks, validated at start."""
 
 from pathlib import Path
 from typing import Literal
@@ -17,15 +17,15 @@ class MockSettings(HttpSettings):
 
     profile: Literal["dev", "prod"] = Field(default="prod", validate_default=True)
     fault_slow_s: float = Field(default=5.0, ge=0, le=60)
-    """How long the fault `slow` waits before it works."""
+    """Seconds that the fault `slow` waits."""
     fault_hold_s: float = Field(default=60.0, gt=0, le=600)
-    """How long a request that never gets its answer is held before the connection gets a 504."""
+    """Seconds for which a request without a response is held, before a 504."""
 
     @field_validator("profile")
     @classmethod
     def _development_only(cls, profile: str) -> str:
         if profile == "prod":
-            raise ValueError("mocks stand in for the outside in development; they refuse prod")
+            raise ValueError("mocks are for development; they refuse prod")
         return profile
 
 
@@ -62,11 +62,11 @@ class PartnerBankSettings(MockSettings):
 
     port: int = Field(default=3025, ge=1, le=65535)
     mock_state: Path
-    """The folder that holds the banks' book; made where it is missing."""
+    """The folder of the banks' ledger; created if missing."""
     partner_late_s: float = Field(default=10.0, ge=0, le=300)
-    """How long a late payee's transfer stays pending."""
+    """Seconds for which a late payee's transfer stays pending."""
     partner_credentials: SecretText = Field(validation_alias="PARTNER_CREDENTIALS_FILE")
-    """JSON: partner → the secret that its clients present."""
+    """JSON: partner → credential of its clients."""
 
     @field_validator("partner_credentials")
     @classmethod
@@ -81,7 +81,7 @@ class PartnerBankSettings(MockSettings):
 
     @property
     def secrets_by_partner(self) -> dict[str, str]:
-        """The secret that each bank demands."""
+        """The credential of each bank."""
         return _CREDENTIALS.validate_json(self.partner_credentials)
 
 

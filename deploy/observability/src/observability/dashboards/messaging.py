@@ -1,13 +1,13 @@
-"""Kafka and the outbox: does every event arrive, and how soon."""
+"""Kafka and the outbox: whether and when events arrive."""
 
 from grafana_foundation_sdk.builders import dashboard as builder
 from grafana_foundation_sdk.models import units
 
-from observability.dashboards.panels import RATE, Query, Told, dashboard, graph
+from observability.dashboards.panels import RATE, PanelText, Query, dashboard, graph
 
 
 def messaging() -> builder.Dashboard:
-    """Topics, consumer groups, outboxes."""
+    """Return the dashboard of topics, consumer groups and outboxes."""
     return dashboard(
         "Kafka and the outbox",
         "messaging",
@@ -18,15 +18,19 @@ def messaging() -> builder.Dashboard:
 def _consumers() -> list[object]:
     return [
         graph(
-            Told("Lag", "Messages before the slowest group, by topic.", units.Short),
+            PanelText(
+                "Lag", "Messages that the slowest group has not read, by topic.", units.Short
+            ),
             Query("max by (topic) (kafka:consumer_lag:sum)", "{{topic}}"),
         ),
         graph(
-            Told("Time to drain", "Lag over the rate at which the group reads.", units.Seconds),
+            PanelText("Time to drain", "Lag divided by the group's rate.", units.Seconds),
             Query("max by (group) (kafka:consumer_drain_seconds)", "{{group}}"),
         ),
         graph(
-            Told("Age when handled", "p95, oldest event of a batch, by service.", units.Seconds),
+            PanelText(
+                "Age when handled", "p95, oldest event of a batch, by service.", units.Seconds
+            ),
             Query(
                 "histogram_quantile(0.95, sum by (le, service_name)"
                 f" (rate(event_age_seconds_bucket[{RATE}])))",
@@ -34,7 +38,7 @@ def _consumers() -> list[object]:
             ),
         ),
         graph(
-            Told("Batch size", "Records handled together, on average.", units.Short),
+            PanelText("Batch size", "Average number of records in a batch.", units.Short),
             Query(
                 f"sum by (service_name) (rate(consumer_batch_size_sum[{RATE}]))"
                 f" / sum by (service_name) (rate(consumer_batch_size_count[{RATE}]))",
@@ -42,11 +46,11 @@ def _consumers() -> list[object]:
             ),
         ),
         graph(
-            Told("Read", "Messages a second, by group.", units.Short),
+            PanelText("Read", "Messages a second, by group.", units.Short),
             Query(f"sum by (group) (rate(kafka_consumer_group_offset[{RATE}]))", "{{group}}"),
         ),
         graph(
-            Told("Members", "Processes in each consumer group.", units.Short),
+            PanelText("Members", "Processes in each consumer group.", units.Short),
             Query("sum by (group) (kafka_consumer_group_members)", "{{group}}"),
         ),
     ]
@@ -55,11 +59,13 @@ def _consumers() -> list[object]:
 def _producers() -> list[object]:
     return [
         graph(
-            Told("Outbox", "Events that are committed and not yet published.", units.Short),
+            PanelText("Outbox", "Committed events that are not yet published.", units.Short),
             Query("sum by (service_name) (outbox_pending)", "{{service_name}}"),
         ),
         graph(
-            Told("Refused by the broker", "Producers made anew in an hour, by error.", units.Short),
+            PanelText(
+                "Refused by the broker", "Producers recreated in an hour, by error.", units.Short
+            ),
             Query(
                 "sum by (service_name, error_class) (increase(producer_renewed_total[1h]))"
                 " or vector(0)",
@@ -67,14 +73,16 @@ def _producers() -> list[object]:
             ),
         ),
         graph(
-            Told("Set aside", "Dead letters an hour, by topic.", units.Short),
+            PanelText("New dead letters", "Dead letters an hour, by topic.", units.Short),
             Query(
                 'sum by (topic) (increase(kafka_partition_current_offset{topic=~".+-dlq"}[1h]))',
                 "{{topic}}",
             ),
         ),
         graph(
-            Told("Set aside, by reason", "As the consumers count, in an hour.", units.Short),
+            PanelText(
+                "New dead letters, by reason", "Counted by the consumers, in an hour.", units.Short
+            ),
             Query("sum by (reason) (increase(dead_letter_total[1h])) or vector(0)", "{{reason}}"),
         ),
     ]
@@ -83,14 +91,14 @@ def _producers() -> list[object]:
 def _broker() -> list[object]:
     return [
         graph(
-            Told("Written", "Messages a second, by topic, dead letters left out.", units.Short),
+            PanelText("Written", "Messages a second, by topic, without dead letters.", units.Short),
             Query(
                 f'sum by (topic) (rate(kafka_partition_current_offset{{topic!~".+-dlq"}}[{RATE}]))',
                 "{{topic}}",
             ),
         ),
         graph(
-            Told("Brokers", "Brokers that the cluster counts.", units.Short),
+            PanelText("Brokers", "Brokers of the cluster.", units.Short),
             Query("max(kafka_brokers)", "brokers"),
         ),
     ]

@@ -1,6 +1,6 @@
-"""The kinds of panels that the dashboards are made of.
+"""The kinds of panels of the dashboards.
 
-Every panel has a title, a sentence that says what it shows, and a unit; its queries are PromQL.
+Every panel has a title, a description and a unit; its queries are PromQL.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ _STAT_HEIGHT = 4
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """PromQL and how its series are called; `exemplars` shows traces as dots."""
+    """PromQL and the legend of its series; `exemplars` shows traces as dots."""
 
     expr: str
     legend: str = "__auto"
@@ -30,21 +30,23 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What a reader is told about a panel, and the unit of its values (Grafana's name of it)."""
+class PanelText:
+    """A panel's title and description, and the unit of its values (Grafana's name)."""
 
     title: str
     description: str
     unit: str
 
 
-def graph(told: Told, *queries: Query, span: int = 12, stacked: bool = False) -> timeseries.Panel:
-    """A graph over time; `span` of 24 is the whole width."""
+def graph(
+    text: PanelText, *queries: Query, span: int = 12, stacked: bool = False
+) -> timeseries.Panel:
+    """Return a graph over time; a `span` of 24 is the full width."""
     panel = (
         timeseries.Panel()
-        .title(told.title)
-        .description(told.description)
-        .unit(told.unit)
+        .title(text.title)
+        .description(text.description)
+        .unit(text.unit)
         .datasource(METRICS)
         .span(span)
         .height(_HEIGHT)
@@ -61,13 +63,13 @@ def graph(told: Told, *queries: Query, span: int = 12, stacked: bool = False) ->
     return panel
 
 
-def number(told: Told, expr: str, span: int = 4) -> stat.Panel:
-    """The latest value, large."""
+def number(text: PanelText, expr: str, span: int = 4) -> stat.Panel:
+    """Return a panel with the latest value."""
     return (
         stat.Panel()
-        .title(told.title)
-        .description(told.description)
-        .unit(told.unit)
+        .title(text.title)
+        .description(text.description)
+        .unit(text.unit)
         .datasource(METRICS)
         .span(span)
         .height(_STAT_HEIGHT)
@@ -76,28 +78,31 @@ def number(told: Told, expr: str, span: int = 4) -> stat.Panel:
     )
 
 
-def lines(told: Told, wanted: str, height: int = _HEIGHT) -> logs.Panel:
-    """Log lines of ours that pass LogQL's filters: time, service, event, and what it is about.
+def lines(text: PanelText, filters: str, height: int = _HEIGHT) -> logs.Panel:
+    """Return a panel of the services' log lines that pass LogQL's filters.
 
-    A line that is opened shows its details, and the link to its trace.
+    A line shows time, service, event, reason and payment; opened, all fields and the link to its
+    trace.
     """
-    target = loki.Dataquery().expr(f"{_OURS} {wanted} {_LINE}").ref_id("A").datasource(LOGS)
+    target = (
+        loki.Dataquery().expr(f"{_OUR_SERVICES} {filters} {_LINE}").ref_id("A").datasource(LOGS)
+    )
     panel = (
         logs.Panel()
-        .title(told.title)
-        .description(told.description)
+        .title(text.title)
+        .description(text.description)
         .datasource(LOGS)
         .span(24)
         .height(height)
         .with_target(target)
     )
     for show in (panel.show_time, panel.enable_log_details, panel.wrap_log_message):
-        show(True)  # noqa: FBT003 - the SDK's own
+        show(True)  # noqa: FBT003 - the SDK's signature
     return panel
 
 
-_OURS = '{service_namespace="countersign"}'
-# What is left of a line's fields: those that it lacks are empty.
+_OUR_SERVICES = '{service_namespace="countersign"}'
+# Missing fields of a line are empty.
 _LINE = '| line_format "{{.service_name}} {{__line__}} {{.reason}} {{.payment_id}}"'
 
 
@@ -105,13 +110,13 @@ def dashboard(
     title: str,
     uid: str,
     rows: Sequence[tuple[str, Sequence[Any]]],
-    asked: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> builder.Dashboard:
-    """A dashboard of rows: (heading, panels).
+    """Return a dashboard of rows: (heading, panels).
 
-    `asked` are variables that its reader, or the link to it, fills in: name → label.
+    `variables` are text inputs for the reader or a link: name → label.
     """
-    made = (
+    built = (
         builder.Dashboard(title)
         .uid(uid)
         .tags(["countersign", "generated"])
@@ -121,17 +126,17 @@ def dashboard(
         .time("now-30m", "now")
         .timezone("browser")
     )
-    for name, label in (asked or {}).items():
-        made = made.with_variable(builder.TextBoxVariable(name).label(label).default_value(""))
+    for name, label in (variables or {}).items():
+        built = built.with_variable(builder.TextBoxVariable(name).label(label).default_value(""))
     for heading, panels in rows:
-        made = made.with_row(builder.Row(heading))
+        built = built.with_row(builder.Row(heading))
         for panel in panels:
-            made = made.with_panel(panel)
-    return made
+            built = built.with_panel(panel)
+    return built
 
 
 def quantiles(metric: str, *, by: str = "", selector: str = "") -> list[Query]:
-    """p50, p95 and p99 of a histogram; the p99 with exemplars."""
+    """Return p50, p95 and p99 of a histogram; the p99 with exemplars."""
     labels = f"le, {by}" if by else "le"
     name = f" {{{{{by}}}}}" if by else ""
     return [
@@ -160,7 +165,7 @@ def _target(query: Query, ref: str) -> prom.Dataquery:
         .ref_id(ref)
         .datasource(METRICS)
     )
-    return target.exemplar(True) if query.exemplars else target  # noqa: FBT003 - the SDK's own
+    return target.exemplar(True) if query.exemplars else target  # noqa: FBT003 - the SDK's signature
 
 
 def _tooltip() -> common.VizTooltipOptions:
@@ -173,6 +178,6 @@ def _legend() -> common.VizLegendOptions:
         common.VizLegendOptions()
         .display_mode(models.LegendDisplayMode.TABLE)
         .placement(models.LegendPlacement.BOTTOM)
-        .show_legend(True)  # noqa: FBT003 - the SDK's own
+        .show_legend(True)  # noqa: FBT003 - the SDK's signature
         .calcs(["lastNotNull", "max"])
     )

@@ -1,23 +1,23 @@
-"""Services: which one is slow, failing or short of something."""
+"""Services: latency, errors and resources."""
 
 from grafana_foundation_sdk.builders import dashboard as builder
 from grafana_foundation_sdk.models import units
 
 from observability.alerts import COLLECTOR, SIGNALS, lost
-from observability.dashboards.panels import RATE, Query, Told, dashboard, graph
+from observability.dashboards.panels import RATE, PanelText, Query, dashboard, graph
 
 _DURATION = "http_server_request_duration_seconds"
 
 
 def services() -> builder.Dashboard:
-    """Every process, its requests, its spans, and what it uses."""
+    """Return the dashboard of all processes: requests, spans and resources."""
     return dashboard(
         "Services",
         "services",
         [
             ("Requests", _requests()),
             ("Spans", _spans()),
-            ("What they use", _use()),
+            ("Resources", _use()),
             ("The collector", _collector()),
         ],
     )
@@ -29,17 +29,17 @@ _NOT_FOR_CLIENTS = "/admin/.*|/docs.*|/openapi.json|/asyncapi"
 def _requests() -> list[object]:
     return [
         graph(
-            Told("Answers", "1 where the process answers.", units.Short),
+            PanelText("Answers", "1 if the process responds.", units.Short),
             Query('up{job="services"}', "{{service_name}}"),
         ),
         graph(
-            Told("Requests", "A second, by service.", units.RequestsPerSecond),
+            PanelText("Requests", "Requests a second, by service.", units.RequestsPerSecond),
             Query(f"sum by (service_name) (rate({_DURATION}_count[{RATE}]))", "{{service_name}}"),
         ),
         graph(
-            Told(
+            PanelText(
                 "Duration",
-                "p95 by service and route, operators' and documents' left out.",
+                "p95 by service and route, without admin routes and documents.",
                 units.Seconds,
             ),
             Query(
@@ -50,7 +50,7 @@ def _requests() -> list[object]:
             ),
         ),
         graph(
-            Told("Server errors", "Requests answered 5xx, a second.", units.RequestsPerSecond),
+            PanelText("Server errors", "5xx responses a second.", units.RequestsPerSecond),
             Query(
                 "sum by (service_name)"
                 f' (rate({_DURATION}_count{{http_response_status_code=~"5.."}}[{RATE}]))'
@@ -64,7 +64,7 @@ def _requests() -> list[object]:
 def _spans() -> list[object]:
     return [
         graph(
-            Told("Slowest steps", "p95 of spans, before sampling.", units.Seconds),
+            PanelText("Slowest steps", "p95 of spans, before sampling.", units.Seconds),
             Query(
                 "topk(10, histogram_quantile(0.95, sum by (le, service_name, span_name)"
                 f" (rate(traces_span_metrics_duration_seconds_bucket[{RATE}]))))",
@@ -73,7 +73,11 @@ def _spans() -> list[object]:
             ),
         ),
         graph(
-            Told("Who calls whom", "The most calls a second, Kafka's hops too.", units.Short),
+            PanelText(
+                "Calls between services",
+                "The most frequent calls a second, Kafka included.",
+                units.Short,
+            ),
             Query(
                 "topk(15, sum by (client, server)"
                 ' (rate(traces_service_graph_request_total{server!="unknown"}[5m])))',
@@ -86,7 +90,7 @@ def _spans() -> list[object]:
 def _use() -> list[object]:
     return [
         graph(
-            Told("CPU", "Cores in use, by process.", units.Short),
+            PanelText("CPU", "Cores in use, by process.", units.Short),
             Query(
                 'sum by (service_name) (rate(process_cpu_seconds_total{job="services"}'
                 f"[{RATE}]))",
@@ -94,18 +98,18 @@ def _use() -> list[object]:
             ),
         ),
         graph(
-            Told("Memory", "Resident, by process.", units.BytesIEC),
+            PanelText("Memory", "Resident, by process.", units.BytesIEC),
             Query(
                 'sum by (service_name) (process_resident_memory_bytes{job="services"})',
                 "{{service_name}}",
             ),
         ),
         graph(
-            Told("Database connections", "In use, of PostgreSQL.", units.Short),
+            PanelText("Database connections", "Open connections of PostgreSQL.", units.Short),
             Query("sum(postgresql_backends)", "connections"),
         ),
         graph(
-            Told("Redis memory", "In use.", units.BytesIEC),
+            PanelText("Redis memory", "In use.", units.BytesIEC),
             Query("max(redis_memory_used_bytes)", "used"),
         ),
     ]
@@ -114,7 +118,7 @@ def _use() -> list[object]:
 def _collector() -> list[object]:
     return [
         graph(
-            Told("Received", "Spans, points and lines a second.", units.Short),
+            PanelText("Received", "Spans, points and lines a second.", units.Short),
             *(
                 Query(
                     f"sum(rate(otelcol_receiver_accepted_{what}{COLLECTOR}[{RATE}])) or vector(0)",
@@ -124,7 +128,7 @@ def _collector() -> list[object]:
             ),
         ),
         graph(
-            Told("Lost", "What an exporter could not hand over, a second.", units.Short),
+            PanelText("Lost", "Items that an exporter has lost, a second.", units.Short),
             Query(f"sum by (exporter) ({lost(RATE)}) or vector(0)", "{{exporter}}"),
         ),
     ]

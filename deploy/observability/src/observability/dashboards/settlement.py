@@ -1,20 +1,20 @@
-"""Settlement and partners: how money moves on, and whom we can reach."""
+"""Settlement and partners: progress of transfers, and dependencies."""
 
 from grafana_foundation_sdk.builders import dashboard as builder
 from grafana_foundation_sdk.models import units
 
-from observability.dashboards.panels import RATE, Query, Told, dashboard, graph, quantiles
+from observability.dashboards.panels import RATE, PanelText, Query, dashboard, graph, quantiles
 
 
 def settlement() -> builder.Dashboard:
-    """From a confirmed payment to the partner's books."""
+    """Return the dashboard from the confirmed payment to the partner's booking."""
     return dashboard(
         "Settlement and partners",
         "settlement",
         [
             ("Settlement", _settlement()),
             ("Partners' statements", _statements()),
-            ("Those we ask and tell", _dependencies()),
+            ("Dependencies", _dependencies()),
         ],
     )
 
@@ -22,11 +22,11 @@ def settlement() -> builder.Dashboard:
 def _settlement() -> list[object]:
     return [
         graph(
-            Told("Confirmed to settled", "Time on the way; dots open traces.", units.Seconds),
+            PanelText("Confirmed to settled", "Duration; dots open traces.", units.Seconds),
             *quantiles("payment_settlement_duration_seconds"),
         ),
         graph(
-            Told("Confirmed and settled", "Payments a minute.", units.Short),
+            PanelText("Confirmed and settled", "Payments a minute.", units.Short),
             Query(
                 f'sum(rate(payment_confirm_total{{status="success"}}[{RATE}])) * 60', "confirmed"
             ),
@@ -36,28 +36,28 @@ def _settlement() -> list[object]:
             ),
         ),
         graph(
-            Told("Outcome by partner", "Steps of settlements a minute.", units.Short),
+            PanelText("Outcome by partner", "Steps of settlements a minute.", units.Short),
             Query(
                 f"sum by (partner, status) (rate(settlement_total[{RATE}])) * 60",
                 "{{partner}} {{status}}",
             ),
         ),
         graph(
-            Told("Queue", "Messages of settlement-queue that wait.", units.Short),
+            PanelText("Queue", "Waiting messages of settlement-queue.", units.Short),
             Query('sum(kafka:consumer_lag:sum{topic="settlement-queue"})', "waiting"),
         ),
         graph(
-            Told(
+            PanelText(
                 "Answers that contradict",
-                "Definite answers that do not fit the outcome; always zero.",
+                "Definite responses that contradict the outcome; always zero.",
                 units.Short,
             ),
             Query("sum(increase(late_answers_total[1h])) or vector(0)", "in the last hour"),
         ),
         graph(
-            Told("Parked work", "Due rows set aside for a person.", units.Short),
+            PanelText("Parked work", "Rows that wait for a person.", units.Short),
             Query("sum(increase(work_parked_total[1h])) or vector(0)", "in an hour"),
-            Query("max(work_parked_rows)", "there now"),
+            Query("max(work_parked_rows)", "now"),
         ),
     ]
 
@@ -65,11 +65,13 @@ def _settlement() -> list[object]:
 def _statements() -> list[object]:
     return [
         graph(
-            Told("Unresolved cases", "Breaks with partners' statements, by kind.", units.Short),
+            PanelText(
+                "Unresolved cases", "Breaks with partners' statements, by kind.", units.Short
+            ),
             Query("max by (kind) (reconciliation_cases) or vector(0)", "{{kind}}"),
         ),
         graph(
-            Told("Statements", "Read by result, in a day.", units.Short),
+            PanelText("Statements", "Read by result, in a day.", units.Short),
             Query(
                 "sum by (partner, result) (increase(reconciliation_total[1d])) or vector(0)",
                 "{{partner}} {{result}}",
@@ -81,14 +83,14 @@ def _statements() -> list[object]:
 def _dependencies() -> list[object]:
     return [
         graph(
-            Told("Breakers", "0 closed, 1 tries again, 2 open.", units.Short),
+            PanelText("Breakers", "0 closed, 1 half-open, 2 open.", units.Short),
             Query(
                 "max by (service_name, dependency) (dependency:breaker_state)",
                 "{{service_name}} → {{dependency}}",
             ),
         ),
         graph(
-            Told("Messages to customers", "By channel and result, a minute.", units.Short),
+            PanelText("Messages to customers", "By channel and result, a minute.", units.Short),
             Query(
                 f"sum by (channel, result) (rate(notification_total[{RATE}])) * 60",
                 "{{channel}} {{result}}",

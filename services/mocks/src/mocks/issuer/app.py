@@ -19,7 +19,7 @@ def create(settings: IssuerSettings, clock: Clock | None = None) -> Process:
 
     async def token(request: Request) -> Response:
         issued = issuer.issue(await read_json(request, TokenRequest))
-        # RFC 6749, 5.1: a token must not lie about in caches.
+        # RFC 6749, 5.1: a token must not be cached.
         return JsonResponse(issued, headers={"Cache-Control": "no-store"})
 
     async def keys(_request: Request) -> Response:

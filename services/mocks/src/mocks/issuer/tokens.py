@@ -1,4 +1,4 @@
-"""Signed access tokens, and the keys that verify them."""
+"""Signed access tokens, and the keys to verify them."""
 
 import base64
 import hashlib
@@ -16,15 +16,15 @@ from mocks.settings import IssuerSettings
 from service_runtime.clock import Clock
 
 LIFETIME = timedelta(minutes=15)
-"""The longest that the gateway accepts."""
+"""The maximum that the gateway accepts."""
 
 
 class TokenRequest(Body):
-    """Whom a token is for, and what it may be used for."""
+    """Subject and scope of a token."""
 
     sub: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     scope: Annotated[str, StringConstraints(max_length=1000)] = "payment.confirm"
-    """Scopes, separated by blanks."""
+    """Scopes, separated by spaces."""
 
 
 class Issuer:
@@ -42,17 +42,17 @@ class Issuer:
         about = {"kid": self._kid, "alg": "EdDSA", "use": "sig"}
         return {"keys": [{**self._public, **about}]}
 
-    def issue(self, asked: TokenRequest) -> dict[str, Any]:
-        """Return a token and how long it lives."""
+    def issue(self, request: TokenRequest) -> dict[str, Any]:
+        """Return a token and its lifetime."""
         now = self._clock.now()
         claims = {
             **self._parties,
-            "sub": asked.sub,
+            "sub": request.sub,
             "iat": now,
             "nbf": now,
             "exp": now + LIFETIME,
             "jti": str(self._clock.new_id()),
-            "scope": asked.scope,
+            "scope": request.scope,
         }
         headers = {"typ": "at+jwt", "kid": self._kid}
         token = jwt.encode(claims, self._key, algorithm="EdDSA", headers=headers)
@@ -61,7 +61,7 @@ class Issuer:
 
 
 def thumbprint(public: dict[str, str]) -> str:
-    """Return a key's name: the hash of its required members, sorted. Source: RFC 7638."""
+    """Return a key's id: the hash of its required members, sorted. Source: RFC 7638."""
     return _base64url(hashlib.sha256(orjson.dumps(public, option=orjson.OPT_SORT_KEYS)).digest())
 
 

@@ -16,7 +16,7 @@ def create(settings: KycSettings, clock: Clock | None = None) -> Process:
     """Return the mock, ready to run."""
     mock = Mock("kyc", settings, clock)
     routes = _Routes(Customers())
-    mock.app.add_route("/customers:batch", routes.ask, methods=["POST"])
+    mock.app.add_route("/customers:batch", routes.query_many, methods=["POST"])
     mock.app.add_route("/customers/{user_id}", routes.put, methods=["PUT"])
     mock.app.add_route("/customers/{user_id}", routes.get, methods=["GET"])
     return mock.process()
@@ -26,9 +26,9 @@ class _Routes:
     def __init__(self, customers: Customers) -> None:
         self._customers = customers
 
-    async def ask(self, request: Request) -> Response:
-        question = await read_json(request, StatusQuery)
-        return JsonResponse({"results": [self._state(user_id) for user_id in question.user_ids]})
+    async def query_many(self, request: Request) -> Response:
+        query = await read_json(request, StatusQuery)
+        return JsonResponse({"results": [self._state(user_id) for user_id in query.user_ids]})
 
     async def get(self, request: Request) -> Response:
         return JsonResponse(self._state(request.path_params["user_id"]))

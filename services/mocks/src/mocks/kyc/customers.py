@@ -1,4 +1,4 @@
-"""What is known of customers. In memory: a restart brings the seeded state back."""
+"""The state of customers, in memory: a restart restores the seeded state."""
 
 from typing import Annotated, Literal
 
@@ -14,30 +14,30 @@ MAX_CUSTOMERS = 10_000
 
 
 class StatusQuery(Body):
-    """Whose documents are asked about."""
+    """The users of a query."""
 
     user_ids: Annotated[list[UserId], Field(min_length=1, max_length=MAX_ITEMS)]
 
 
 class NewStatus(Body):
-    """What a customer's documents shall be."""
+    """A customer's new state."""
 
     status: Status
 
 
 class Customers:
-    """Customers whose state is not simply `verified`, or was set by hand."""
+    """Customers with a seeded or changed state."""
 
     def __init__(self, limit: int = MAX_CUSTOMERS) -> None:
         self._limit = limit
         self._statuses = dict(SEEDED)
 
     def status_of(self, user_id: str) -> Status:
-        """Return the state; anyone unknown is verified."""
+        """Return the state; an unknown customer is verified."""
         return self._statuses.get(user_id, "verified")
 
     def put(self, user_id: str, status: Status) -> bool:
-        """Set the state; return False, changing nothing, where no more customers fit."""
+        """Set the state; return False without a change if the limit is reached."""
         if user_id not in self._statuses and len(self._statuses) >= self._limit:
             return False
         self._statuses[user_id] = status

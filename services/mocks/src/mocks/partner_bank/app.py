@@ -1,7 +1,7 @@
 """Wires the partner banks."""
 
 from mocks.edge import Mock
-from mocks.partner_bank.book import Book
+from mocks.partner_bank.ledger import BankLedger
 from mocks.partner_bank.routes import Banks, Routes
 from mocks.settings import PartnerBankSettings
 from service_runtime.clock import Clock
@@ -11,10 +11,10 @@ from service_runtime.process import Process
 def create(settings: PartnerBankSettings, clock: Clock | None = None) -> Process:
     """Return the mock, ready to run."""
     mock = Mock("partner_bank", settings, clock)
-    book = mock.use(Book(settings.mock_state))
-    mock.check("book", book.reachable)
+    ledger = mock.use(BankLedger(settings.mock_state))
+    mock.check("book", ledger.reachable)
     banks = Banks(settings.secrets_by_partner, settings.partner_late_s)
-    routes = Routes(banks, book, mock)
+    routes = Routes(banks, ledger, mock)
     bank = "/banks/{partner}"
     mock.app.add_route(f"{bank}/transfers", routes.send, methods=["POST"])
     mock.app.add_route(f"{bank}/transfers:batch", routes.send_batch, methods=["POST"])

@@ -1,4 +1,4 @@
-"""What partner banks answer over HTTP."""
+"""The HTTP routes of the partner banks."""
 
 import hmac
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -12,9 +12,9 @@ from fastapi.responses import Response, StreamingResponse
 
 from mocks.bodies import Refused, invalid, query, read_json
 from mocks.edge import Mock
-from mocks.faults import NO_ANSWER, Faults
-from mocks.partner_bank.book import Book, Busy, Conflict
-from mocks.partner_bank.statements import Line, ToldStatement, line_of
+from mocks.faults import NO_RESPONSE, Faults
+from mocks.partner_bank.ledger import BankLedger, Busy, Conflict
+from mocks.partner_bank.statements import FaultyStatement, Line, line_of
 from mocks.partner_bank.transfers import (
     REFUSED_PAYEE,
     SILENT_PAYEE,
@@ -22,37 +22,37 @@ from mocks.partner_bank.transfers import (
     Instruction,
     Instructions,
     Transfer,
+    accept,
     batch_outcome,
     is_at,
     is_payee,
     not_found,
     order_of,
     outcome,
-    take_in,
 )
 from service_runtime.web import JsonResponse
 
 MAX_PAGE = 1000
-"""Entries of a statement in one answer, where pages are asked for: about 250 kB."""
-LARGE = 10
-"""Transfers past which `refuse_large` finds a message too large."""
+"""Entries of a statement page: about 250 kB."""
+LARGE_BATCH = 10
+"""`refuse_large` refuses a batch of more transfers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Banks:
-    """Which banks there are, what each demands of a client, and how long a late payee takes."""
+    """The banks with their credentials, and the delay of a late payee."""
 
     secrets_by_partner: Mapping[str, str]
     late_s: float
 
     def admit(self, request: Request, faults: Faults) -> str:
-        """Return the bank that is spoken to; raise Refused where it is unknown or refuses."""
+        """Return the requested bank; raise Refused if it is unknown or refuses the credential."""
         partner: str = request.path_params["partner"]
         secret = self.secrets_by_partner.get(partner)
         if secret is None:
             raise Refused(404, {"error": f"Unknown partner: {partner[:64]}"})
         presented = request.headers.get("authorization", "").encode()
-        refused = faults.strikes("refuse_credential", partner.encode())
+        refused = faults.affects("refuse_credential", partner.encode())
         if refused or not hmac.compare_digest(presented, f"Bearer {secret}".encode()):
             details = f"A credential of {partner} is required"
             body = {"error": "Unauthorized", "details": details}
@@ -63,37 +63,39 @@ class Banks:
 class Routes:
     """The banks' routes."""
 
-    def __init__(self, banks: Banks, book: Book, mock: Mock) -> None:
+    def __init__(self, banks: Banks, ledger: BankLedger, mock: Mock) -> None:
         self._banks = banks
-        self._book = book
+        self._ledger = ledger
         self._clock = mock.clock
-        self._silence = mock.silence
+        self._held_requests = mock.held_requests
         self._faults = mock.faults
 
     async def send(self, request: Request) -> Response:
-        """Take one transfer in; a late payee's answer is late, a silent one's never comes."""
+        """Accept one transfer; a late payee's response is late, a silent payee has none."""
         partner = self._banks.admit(request, self._faults)
-        asked = await read_json(request, Instruction)
-        _check_key(request, asked.uetr)
-        (transfer,) = await self._take_in(partner, [asked])
+        instructions = await read_json(request, Instruction)
+        _check_key(request, instructions.uetr)
+        (transfer,) = await self._accept(partner, [instructions])
         if is_payee(transfer.order, SILENT_PAYEE):
-            await self._silence.hold(request.receive)
-            return NO_ANSWER
+            await self._held_requests.hold(request.receive)
+            return NO_RESPONSE
         await self._wait_for(transfer, request)
         return JsonResponse(outcome(transfer, self._clock.now()), 201)
 
     async def send_batch(self, request: Request) -> Response:
-        """Take up to 100 transfers in; all are answered at once, none holds up another."""
+        """Accept up to 100 transfers and respond at once for all of them."""
         partner = self._banks.admit(request, self._faults)
-        asked = await read_json(request, Instructions)
-        if len(asked.transfers) > LARGE and self._faults.strikes("refuse_large", partner.encode()):
+        instructions = await read_json(request, Instructions)
+        if len(instructions.transfers) > LARGE_BATCH and self._faults.affects(
+            "refuse_large", partner.encode()
+        ):
             raise Refused(413, {"error": "Body too large"})
-        transfers = await self._take_in(partner, asked.transfers)
+        transfers = await self._accept(partner, instructions.transfers)
         now = self._clock.now()
         return JsonResponse({"results": [batch_outcome(transfer, now) for transfer in transfers]})
 
     async def enquire(self, request: Request) -> Response:
-        """Say at once how up to 100 transfers stand."""
+        """Return the status of up to 100 transfers at once."""
         partner = self._banks.admit(request, self._faults)
         uetrs = [str(uetr) for uetr in (await read_json(request, Enquiry)).uetrs]
         known, now = await self._find(partner, uetrs), self._clock.now()
@@ -103,7 +105,7 @@ class Routes:
         return JsonResponse({"results": results})
 
     async def look_up(self, request: Request) -> Response:
-        """Say at once how one transfer stands."""
+        """Return the status of one transfer at once."""
         partner = self._banks.admit(request, self._faults)
         uetr = str(_uetr(request.path_params["uetr"], "uetr"))
         known = await self._find(partner, [uetr])
@@ -112,65 +114,65 @@ class Routes:
         return JsonResponse(outcome(known[uetr], self._clock.now()))
 
     async def statement(self, request: Request) -> Response:
-        """List what one bank says that it booked on a day: all of it, or a page where asked."""
+        """List the statement of one bank and day: complete, or one page."""
         partner = self._banks.admit(request, self._faults)
-        told = ToldStatement(self._book, self._faults, partner, self._clock.now())
+        result = FaultyStatement(self._ledger, self._faults, partner, self._clock.now())
         day = _day(request)
         if "limit" not in request.query_params:
-            return StreamingResponse(_json_of(told.whole(day)), media_type="application/json")
+            return StreamingResponse(_json_of(result.whole(day)), media_type="application/json")
         after = query(request, "after") if "after" in request.query_params else None
         try:
-            return JsonResponse(await told.page(day, after, _limit(request)))
+            return JsonResponse(await result.page(day, after, _limit(request)))
         except Busy as busy:
             raise _unavailable(busy) from None
         except ValueError:
-            raise Refused(400, invalid("after", "must be what `next` said")) from None
+            raise Refused(400, invalid("after", "must be a value of `next`")) from None
 
     async def whole_statement(self, request: Request) -> Response:
-        """List what all banks booked on a day; a window for tests, so nothing is demanded."""
-        slices = self._book.statement(_day(request), self._clock.now())
+        """List the bookings of all banks on a day; for tests, without a credential."""
+        slices = self._ledger.statement(_day(request), self._clock.now())
         lines = (list(map(line_of, entries)) async for entries in slices)
         return StreamingResponse(_json_of(lines), media_type="application/json")
 
-    async def _take_in(self, partner: str, asked: Sequence[Instruction]) -> list[Transfer]:
-        if any(is_at(one.creditor_account, REFUSED_PAYEE) for one in asked):
+    async def _accept(self, partner: str, instructions: Sequence[Instruction]) -> list[Transfer]:
+        if any(is_at(one.creditor_account, REFUSED_PAYEE) for one in instructions):
             raise Refused(422, {"error": "Unknown account", "details": "creditor_account"})
         now, late = self._clock.now(), timedelta(seconds=self._banks.late_s)
-        transfers = [take_in(partner, order_of(one), now, late) for one in asked]
+        transfers = [accept(partner, order_of(one), now, late) for one in instructions]
         try:
-            entered = await self._entered(partner, transfers, now)
-            _refuse_others(asked, entered)
+            accepted = await self._insert_all(partner, transfers, now)
+            _refuse_mismatches(instructions, accepted)
         except Conflict as conflict:
-            uetr = asked[conflict.position].uetr
+            uetr = instructions[conflict.position].uetr
             details = f"uetr {uetr} belongs to a different transfer"
             raise Refused(422, {"error": "UETR reused", "details": details}) from None
         except Busy as busy:
             raise _unavailable(busy) from None
-        return entered
+        return accepted
 
-    async def _entered(
+    async def _insert_all(
         self, partner: str, transfers: Sequence[Transfer], now: datetime
     ) -> list[Transfer]:
         repeated = await self._repeated(partner, transfers)
-        entered = await self._book.enter(partner, transfers)
+        accepted = await self._ledger.insert(partner, transfers)
         if repeated:
-            await self._book.repeat(partner, repeated, now)
-        return entered
+            await self._ledger.repeat(partner, repeated, now)
+        return accepted
 
     async def _repeated(self, partner: str, transfers: Sequence[Transfer]) -> list[str]:
-        """Name those that came before, at a bank that books whatever it is sent."""
+        """Return the repeated UETRs at a bank that is not idempotent."""
         uetrs = [one.order.uetr for one in transfers]
         twice = [
             uetr
             for uetr in uetrs
-            if self._faults.strikes("book_repeats", f"{partner} {uetr}".encode())
+            if self._faults.affects("book_repeats", f"{partner} {uetr}".encode())
         ]
-        known = await self._book.find(partner, twice) if twice else {}
+        known = await self._ledger.find(partner, twice) if twice else {}
         return [uetr for uetr in twice if uetr in known]
 
     async def _find(self, partner: str, uetrs: Sequence[str]) -> dict[str, Transfer]:
         try:
-            return await self._book.find(partner, uetrs)
+            return await self._ledger.find(partner, uetrs)
         except Busy as busy:
             raise _unavailable(busy) from None
 
@@ -178,12 +180,12 @@ class Routes:
         booked_at = transfer.booked_at or self._clock.now()
         left_s = (booked_at - self._clock.now()).total_seconds()
         if left_s > 0:
-            await self._silence.hold(request.receive, left_s)
+            await self._held_requests.hold(request.receive, left_s)
 
 
-def _refuse_others(asked: Sequence[Instruction], entered: Sequence[Transfer]) -> None:
-    """Raise Conflict where the bank has another transfer under a UETR."""
-    for position, (one, transfer) in enumerate(zip(asked, entered, strict=True)):
+def _refuse_mismatches(instructions: Sequence[Instruction], accepted: Sequence[Transfer]) -> None:
+    """Raise Conflict if the bank has another transfer with a UETR."""
+    for position, (one, transfer) in enumerate(zip(instructions, accepted, strict=True)):
         if transfer.order != order_of(one):
             raise Conflict(position)
 
@@ -214,7 +216,7 @@ def _day(request: Request) -> date:
         day = date.fromisoformat(text)
     except ValueError:
         day = None
-    # `fromisoformat` reads other spellings too; the contract has one. Year 9999 has no next day.
+    # `fromisoformat` accepts other formats, too; the contract has one. Year 9999 has no next day.
     if day is None or day.isoformat() != text or day == date.max:
         raise Refused(400, invalid("date", "must be a day as YYYY-MM-DD"))
     return day
@@ -228,7 +230,7 @@ def _limit(request: Request) -> int:
 
 
 async def _json_of(slices: AsyncIterator[Sequence[Line]]) -> AsyncIterator[bytes]:
-    """Write the statement as it is read: a day may hold more than fits into memory."""
+    """Stream the statement: a day may exceed memory."""
     yield b'{"entries":['
     separator = b""
     async for lines in slices:

@@ -1,4 +1,4 @@
-"""What a bank says on its own statement, lies included: those of the fault switches."""
+"""A bank's statement, with the injected faults."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -6,28 +6,28 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from mocks.faults import Faults
-from mocks.partner_bank.book import SLICE_ROWS, Book, Busy, Entry, Mark, Span
+from mocks.partner_bank.ledger import SLICE_ROWS, BankLedger, Busy, Entry, Position, Span
 from payment_schemas.money import Money
 
 Line = dict[str, Any]
-Tell = Callable[[Entry], Line | None]
-"""Returns an entry as the bank tells of it; None where it does not."""
+Render = Callable[[Entry], Line | None]
+"""Returns the line of an entry, or None to omit it."""
 DAY = timedelta(days=1)
 AGAIN = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class ToldStatement:
-    """One bank's statement: its book in order, and behind it what does not belong there."""
+class FaultyStatement:
+    """One bank's statement: its bookings in order, then the lines of injected faults."""
 
-    book: Book
+    ledger: BankLedger
     faults: Faults
     partner: str
     now: datetime
 
-    def _parts(self, day: date) -> list[tuple[date, Tell]]:
-        """Return whose days' entries stand on a statement, and how each is told of."""
-        parts: list[tuple[date, Tell]] = [(day, self._in_order)]
+    def _sections(self, day: date) -> list[tuple[date, Render]]:
+        """Return the sections of a statement: booking day, and how to render its entries."""
+        parts: list[tuple[date, Render]] = [(day, self._in_order)]
         if self.faults.rates["twice_on_statement"]:
             parts.append((day, self._twice))
         if self.faults.rates["again_on_next_statement"]:
@@ -37,16 +37,18 @@ class ToldStatement:
         return parts
 
     async def page(self, day: date, after: str | None, limit: int) -> dict[str, Any]:
-        """Return a page, whose part and place `after` names. Raises ValueError, Busy."""
+        """Return the page after the position in `after`. Raises ValueError, Busy."""
         if after is not None and self.faults.rates["statement_breaks_off"]:
             raise Busy("the statement breaks off")
-        parts = self._parts(day)
-        number, mark = _place(after)
+        parts = self._sections(day)
+        number, position_in_statement = _section_and_position(after)
         if number >= len(parts):
             raise ValueError(after)
         booked_on, tell = parts[number]
-        entries = await self.book.page(
-            Span(booked_on, self.now, self.partner), mark or Span.beginning(booked_on), limit
+        entries = await self.ledger.page(
+            Span(booked_on, self.now, self.partner),
+            position_in_statement or Span.beginning(booked_on),
+            limit,
         )
         lines = [line for line in map(tell, entries) if line is not None]
         return {"entries": lines, "next": _next(number, entries, limit, len(parts))}
@@ -81,11 +83,11 @@ class ToldStatement:
 
     def _strikes(self, kind: Any, entry: Entry) -> bool:
         name = f"{entry.partner} {entry.transfer.order.uetr}".encode()
-        return self.faults.strikes(kind, name)
+        return self.faults.affects(kind, name)
 
 
 def line_of(entry: Entry) -> Line:
-    """Return a movement of money as statements show it."""
+    """Return a movement of money as a statement line."""
     order, booked_at = entry.transfer.order, entry.transfer.booked_at
     assert booked_at is not None  # noqa: S101 - a statement lists what was booked
     return {
@@ -106,8 +108,8 @@ def _later(entry: Entry, delay: timedelta) -> Line:
     return line_of(replace(entry, transfer=moved))
 
 
-def _place(after: str | None) -> tuple[int, Mark | None]:
-    """Read the part and the mark in what `next` said: `part/time/position`."""
+def _section_and_position(after: str | None) -> tuple[int, Position | None]:
+    """Parse the section and position in `next`: `section/time/position`."""
     if after is None:
         return 0, None
     part, time, position = after.split("/")
@@ -116,6 +118,6 @@ def _place(after: str | None) -> tuple[int, Mark | None]:
 
 def _next(number: int, entries: list[Entry], limit: int, parts: int) -> str | None:
     if len(entries) == limit:
-        time, position = entries[-1].mark
+        time, position = entries[-1].position_in_statement
         return f"{number}/{time}/{position}"
     return f"{number + 1}//0" if number + 1 < parts else None

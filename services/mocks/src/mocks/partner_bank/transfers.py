@@ -1,4 +1,4 @@
-"""Transfers as partner banks see them, and how each payee behaves. Pure."""
+"""Transfers of partner banks, and the behaviour of each payee. Pure."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ REJECTED_REASON = "account_closed"
 
 
 class Instruction(Body):
-    """A transfer as a client asks for it."""
+    """A requested transfer."""
 
     uetr: UUID4
     end_to_end_id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -37,7 +37,7 @@ class Instruction(Body):
     @field_validator("amount")
     @classmethod
     def _amount_of_money(cls, amount: str, info: ValidationInfo) -> str:
-        # A currency that is wrong is refused under its own name.
+        # A wrong currency is refused with its own field name.
         amount_minor_of(amount, info.data.get("currency", DEFAULT_CURRENCY))
         return amount
 
@@ -54,14 +54,14 @@ class Instructions(Body):
 
 
 class Enquiry(Body):
-    """Transfers that are asked about."""
+    """The transfers of an enquiry."""
 
     uetrs: Annotated[list[UUID], Field(min_length=1, max_length=MAX_ITEMS)]
 
 
 @dataclass(frozen=True, slots=True)
 class TransferOrder:
-    """What makes two requests the same transfer."""
+    """The fields that identify a transfer: equal orders are the same transfer."""
 
     uetr: str
     end_to_end_id: str
@@ -72,23 +72,23 @@ class TransferOrder:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """A transfer that a bank has taken in; its outcome is fixed, though it may not be due yet."""
+    """An accepted transfer; its outcome is fixed, but may be due later."""
 
     order: TransferOrder
     bank_reference: str
     booked_at: datetime | None
-    """When the money moves, in UTC; None: the transfer was rejected."""
+    """Time of the booking, in UTC; None: the transfer was rejected."""
     reason: str | None = None
 
     def status(self, now: datetime) -> Status:
-        """Return what the bank says of it at this time."""
+        """Return the status at this time."""
         if self.booked_at is None:
             return "REJECTED"
         return "ACCEPTED" if self.booked_at <= now else "PENDING"
 
 
 class Outcome(TypedDict):
-    """What the bank answers about one transfer."""
+    """The bank's result for one transfer."""
 
     uetr: str
     status: Status
@@ -96,21 +96,21 @@ class Outcome(TypedDict):
     bank_reference: str | None
 
 
-def order_of(asked: Instruction) -> TransferOrder:
-    """Return the order in a client's instruction."""
+def order_of(instruction: Instruction) -> TransferOrder:
+    """Return the order of a client's instruction."""
     return TransferOrder(
-        str(asked.uetr),
-        asked.end_to_end_id,
-        asked.money,
-        asked.debtor_account,
-        asked.creditor_account,
+        str(instruction.uetr),
+        instruction.end_to_end_id,
+        instruction.money,
+        instruction.debtor_account,
+        instruction.creditor_account,
     )
 
 
-def take_in(partner: str, order: TransferOrder, now: datetime, late: timedelta) -> Transfer:
-    """Decide what becomes of an order, by its creditor."""
+def accept(partner: str, order: TransferOrder, now: datetime, late: timedelta) -> Transfer:
+    """Decide the outcome of an order, by its creditor."""
     if is_payee(order, MISMATCHED_PAYEE):
-        # The bank has this UETR already, for another transfer.
+        # The bank already has this UETR for another transfer.
         money = Money(order.money.amount_minor + 1, order.money.currency)
         order = replace(order, money=money)
     reference = hashlib.sha256(f"{partner} {order.uetr}".encode()).hexdigest()[:12].upper()
@@ -120,17 +120,17 @@ def take_in(partner: str, order: TransferOrder, now: datetime, late: timedelta) 
 
 
 def is_payee(order: TransferOrder, payee: str) -> bool:
-    """Tell whether the creditor is this payee, at whichever bank: `north-payee-late` is one."""
+    """Return whether the creditor is this payee at any bank, such as `north-payee-late`."""
     return is_at(order.creditor_account, payee)
 
 
 def is_at(account: str, payee: str) -> bool:
-    """Tell whether an account is this payee's, at whichever bank."""
+    """Return whether an account is this payee's at any bank."""
     return f"-{account}".endswith(f"-{payee}")
 
 
 def outcome(transfer: Transfer, now: datetime) -> Outcome:
-    """Return what an enquiry is told; of a garbled payee's transfer nothing intelligible."""
+    """Return the result of an enquiry; for a garbled payee an unreadable status."""
     garbled = is_payee(transfer.order, GARBLED_PAYEE)
     return Outcome(
         uetr=transfer.order.uetr,
@@ -141,13 +141,13 @@ def outcome(transfer: Transfer, now: datetime) -> Outcome:
 
 
 def batch_outcome(transfer: Transfer, now: datetime) -> Outcome:
-    """Return what the sender of a batch is told: a silent payee's bank says nothing definite."""
-    told = outcome(transfer, now)
+    """Return the result for a batch; for a silent payee it is never definite."""
+    result = outcome(transfer, now)
     if is_payee(transfer.order, SILENT_PAYEE):
-        told["status"] = "PENDING"
-    return told
+        result["status"] = "PENDING"
+    return result
 
 
 def not_found(uetr: str) -> Outcome:
-    """Return what an enquiry about an unknown transfer is told."""
+    """Return the result of an enquiry about an unknown transfer."""
     return Outcome(uetr=uetr, status="NOT_FOUND", reason=None, bank_reference=None)

@@ -41,7 +41,7 @@ class _Routes:
 
     def _keep(self, message_id: str, mail: Mail) -> Message:
         content = {"from": mail.sender, "subject": mail.subject, "body": mail.body}
-        # Two recipients of one mail are two messages: neither is a repeat of the other.
+        # Two recipients of one mail are two messages, not repeats.
         return self._messages.add(Message(message_id, mail.to, content, mail.delivery_id))
 
     def _authenticate(self, request: Request) -> None:

@@ -1,4 +1,4 @@
-"""Mails in SendGrid's terms: what is asked and what is refused. Pure."""
+"""SendGrid's requests and refusals. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Arguments = dict[str, str]
 
 
 class _Part(BaseModel):
-    """A part of a mail; SendGrid has many more fields than are looked at here."""
+    """A part of a mail; other fields of SendGrid are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 
@@ -26,7 +26,7 @@ class Recipient(_Part):
 
 
 class Personalization(_Part):
-    """Those who get one copy of the mail, and what differs in it."""
+    """Recipients of the mail, with their own subject and arguments."""
 
     to: Annotated[list[Recipient], Field(min_length=1, max_length=MAX_RECIPIENTS)]
     subject: str | None = None
@@ -40,7 +40,7 @@ class Content(_Part):
     value: Annotated[str, StringConstraints(min_length=1)]
 
 
-class Letter(_Part):
+class SendRequest(_Part):
     """The body of `POST /v3/mail/send`."""
 
     personalizations: Annotated[
@@ -69,23 +69,23 @@ def refusal(status: int, message: str, field: str | None) -> Refused:
 
 
 def mails_of(body: bytes) -> list[Mail]:
-    """Return the mails that a body asks for; raise Refused naming the bad field."""
+    """Return the mails of a request body; raise Refused with the bad field."""
     try:
-        return list(_mails(Letter.model_validate_json(body)))
+        return list(_mails(SendRequest.model_validate_json(body)))
     except ValidationError as error:
         fault = fault_of(error)
         message = f"{fault['error']} {fault.get('details', '')}".strip()
         raise refusal(400, message, fault["error"].partition(": ")[2] or None) from None
 
 
-def _mails(letter: Letter) -> Iterator[Mail]:
-    for personalization in letter.personalizations:
-        arguments = {**(letter.custom_args or {}), **(personalization.custom_args or {})}
+def _mails(request: SendRequest) -> Iterator[Mail]:
+    for personalization in request.personalizations:
+        arguments = {**(request.custom_args or {}), **(personalization.custom_args or {})}
         for recipient in personalization.to:
             yield Mail(
                 recipient.email,
-                letter.sender.email,
-                personalization.subject or letter.subject,
-                letter.content[0].value,
+                request.sender.email,
+                personalization.subject or request.subject,
+                request.content[0].value,
                 arguments.get("delivery_id"),
             )

@@ -42,7 +42,7 @@ class _Routes:
         return JsonResponse(resource(kept.sid, account_sid, sms, self._clock.now()), 201)
 
     async def listed(self, request: Request) -> Response:
-        # An unquoted "+" of a number arrives as a blank, and no number has one.
+        # An unquoted "+" of a number arrives as a space, and no number contains a space.
         to = request.query_params.get("to", "").replace(" ", "+") or None
         found = self._messages.to(to)
         return JsonResponse({"messages": [message.listed() for message in found]})

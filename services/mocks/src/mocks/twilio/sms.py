@@ -1,4 +1,4 @@
-"""Text messages in Twilio's terms: what is asked, what is refused, what is answered. Pure."""
+"""Twilio's requests, refusals and responses. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 from mocks.bodies import Refused
 
 REFUSED_NUMBER = "+15005550001"
-"""Twilio's own test number for "invalid"."""
+"""Twilio's test number for "invalid"."""
 MAX_BODY_CHARACTERS = 1600
 SEGMENT_CHARACTERS = 160
 MAX_FORM_FIELDS = 50
@@ -27,11 +27,11 @@ class Sms:
     sender: str
     body: str
     delivery_id: str | None
-    """The last part of the status callback's path: the sender's own name for this delivery."""
+    """The last part of the status callback's path: the sender's id of this delivery."""
 
 
 def refusal(status: int, code: int, message: str) -> Refused:
-    """Return a refusal as Twilio writes it. Source: Twilio's error dictionary, by code."""
+    """Return a refusal in Twilio's format. Source: Twilio's error dictionary, by code."""
     more_info = f"https://www.twilio.com/docs/errors/{code}"
     body = {"code": code, "message": message, "more_info": more_info, "status": status}
     return Refused(status, body)
@@ -69,7 +69,7 @@ def _last_part(callback: str) -> str | None:
 
 
 def resource(sid: str, account_sid: str, sms: Sms, now: datetime) -> dict[str, Any]:
-    """Return a message as Twilio shows one that it has just queued."""
+    """Return a queued message in Twilio's format."""
     uri = f"/{API_VERSION}/Accounts/{account_sid}/Messages/{sid}"
     created = format_datetime(now)
     return {

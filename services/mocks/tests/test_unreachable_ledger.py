@@ -1,4 +1,4 @@
-"""A bank whose book is locked says that it cannot work, and mends itself."""
+"""A bank with a locked ledger responds 503, and recovers."""
 
 import json
 import sqlite3
@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from mocks.partner_bank import book as book_module
+from mocks.partner_bank import ledger as book_module
 from mocks.partner_bank.app import create
-from mocks.partner_bank.book import FILE_NAME
+from mocks.partner_bank.ledger import FILE_NAME
 from mocks.settings import PartnerBankSettings
 
 UETR = str(uuid4())
@@ -38,7 +38,7 @@ async def bank(serve, secret_file, tmp_path, clock, monkeypatch):
         yield client
 
 
-async def test_a_locked_book_is_a_503_and_then_the_same_request_works(bank, tmp_path):
+async def test_a_locked_ledger_is_a_503_and_then_the_same_request_works(bank, tmp_path):
     path = "/banks/first-bank/transfers:batch"
     other = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
     other.execute("begin immediate")
@@ -48,7 +48,7 @@ async def test_a_locked_book_is_a_503_and_then_the_same_request_works(bank, tmp_
     assert (await bank.post(path, json=TRANSFERS)).status_code == 200
 
 
-async def test_a_book_that_cannot_be_read_is_named_as_missing(bank, monkeypatch):
+async def test_an_unreadable_ledger_makes_the_bank_unready(bank, monkeypatch):
     assert (await bank.get("/ready")).status_code == 200
     monkeypatch.setattr(book_module, "MAX_WAITING", 0)
     answer = await bank.get("/ready")
