@@ -1,13 +1,13 @@
 # Every command that people and CI use; the same ones, so that they agree.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up restart down status logs reset observe observe-down test test-slow simulate mutation-test chaos chaos-full test-observability test-containers test-containers-short bench bench-against bench-floor bench-long bench-smoke check format generate lock release-schemas
+.PHONY: help setup demo up restart down status logs reset observe observe-down test test-slow simulate mutation-test chaos chaos-full test-observability test-containers test-containers-short bench bench-against bench-baseline bench-long bench-smoke check format generate lock release-schemas
 
 PYTHON := .venv/bin/python
 TEST_REPORT := .pytest_cache/tests.xml
 STACK_COMMAND := $(PYTHON) -m local_stack
 
 # These start the stack natively, whatever engine answers; so the set-up installs what that needs.
-test-observability chaos chaos-full bench bench-against bench-floor bench-long bench-smoke: export STACK := native
+test-observability chaos chaos-full bench bench-against bench-baseline bench-long bench-smoke: export STACK := native
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,8 +79,8 @@ bench: setup ## measure rate, latency, CPU and bytes a payment; writes benchmark
 	@$(STACK_COMMAND) observe-tools
 	@$(PYTHON) -m bench bench
 
-bench-floor: setup ## what Kafka and PostgreSQL alone do with the same records and rows
-	@$(PYTHON) -m bench floor
+bench-baseline: setup ## measure Kafka and PostgreSQL alone with the same records and rows
+	@$(PYTHON) -m bench baseline
 
 bench-long: setup ## table size, soak, backlogs, instances: hours; writes RESULTS-LONG.md
 	@$(PYTHON) -m bench long

@@ -1,4 +1,4 @@
-"""What the floor does a batch follows from what was counted."""
+"""The batches of the baseline follow the counted writes."""
 
 import orjson
 import pytest
@@ -24,7 +24,7 @@ def payments(count: int, *, inserts: float = 1.0, updates: float = 0.0) -> Table
         pytest.param(1.5, [10, 5], id="every other row twice"),
     ],
 )
-def test_a_batch_repeats_as_many_updates_as_were_counted(updates: float, updated: list[int]):
+def test_a_batch_repeats_the_counted_updates(updates: float, updated: list[int]):
     table = payments(10, updates=updates)
     inserted, *rest = [len(orjson.loads(rows)) for _, rows in _steps(table, table.rows)]
     assert inserted == 10
@@ -37,7 +37,7 @@ def test_every_row_is_inserted_by_exactly_one_batch():
     assert ids == list(range(25))
 
 
-def test_outbox_rows_carry_each_record_once_but_no_answers():
+def test_outbox_rows_have_each_record_once_and_no_replies():
     records = {"settlement-queue": [RECORD] * 7, "payment.confirm-answered.v1": [RECORD]}
     carried = _carried(records, TOPICS)
     assert {owner: len(some) for owner, some in carried.items()} == {"confirm": 7}
@@ -46,7 +46,7 @@ def test_outbox_rows_carry_each_record_once_but_no_answers():
     assert bytes.fromhex(rows[0]["records"][2:]) == b"keyvaluetext" * 2
 
 
-def test_a_record_is_read_as_often_as_its_topic_has_readers():
+def test_a_record_is_consumed_once_for_each_reader_of_its_topic():
     names = ["settlement-queue", "payment.confirmed.v1", "payment.confirm-requested.v1"]
     workload = Workload(100, [], {name: [RECORD] for name in names}, TOPICS)
     read = [name for share in _shares(workload) for name in share]

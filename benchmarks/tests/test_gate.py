@@ -1,4 +1,4 @@
-"""The gate passes a clean run, and nothing that is planted."""
+"""The gate passes a clean run and finds planted faults."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from bench.gate import Evidence, faults_of
-from bench.ledger_snapshot import Stored
+from bench.ledger_snapshot import StoredPayment
 from bench.operations import Operation, Outcome
 
 NAMES = ("run-0", "run-1", "run-2")
-SETTLED = Stored("CONFIRMED", "SETTLED", 3, 1, 1, 0.2)
+SETTLED = StoredPayment("CONFIRMED", "SETTLED", 3, 1, 1, 0.2)
 PER_PAYMENT = (
     "payment.confirm-requested.v1", "payment.confirm-answered.v1", "risk.assessment-requested.v1",
     "risk.assessed.v1", "payment.confirmed.v1", "settlement-queue", "settlement.updated.v1",
@@ -46,22 +46,22 @@ def test_a_clean_run_counts():
     [
         pytest.param(
             {"stored": {name: SETTLED for name in NAMES if name != "run-1"}},
-            "acknowledged and not stored", id="a loss",
+            "acknowledged but not stored", id="a loss",
         ),
         pytest.param(stored(settles=2), "settled other than once", id="settled twice"),
         pytest.param(stored(holds=2), "settled other than once", id="held twice"),
         pytest.param(stored(settles=0), "settled other than once", id="settled in name alone"),
         pytest.param(
-            {"stored": {**clean().stored, "run-9": SETTLED}}, "never asked for", id="invented"
+            {"stored": {**clean().stored, "run-9": SETTLED}}, "without a request", id="invented"
         ),
         pytest.param(stored(settlement_status="SENT", settles=0), "not final", id="on its way"),
         pytest.param(stored(status="AWAITING_RISK", settlement_status="NONE", holds=0, settles=0),
             "not final", id="never scored"),
         pytest.param(stored(status="DECLINED", settlement_status="NONE", holds=0, settles=0),
-            "told SUCCESS and declined", id="a false success"),
+            "with a SUCCESS response, but declined", id="a false success"),
         pytest.param(
             {"log": [*clean().log, operation("run-1", body=b"no")]},
-            "answered in two ways", id="another answer to the repeat",
+            "with two different responses", id="another answer to the repeat",
         ),
         pytest.param({"rest_s": 10.1}, "lag was gone 10.1 s after", id="a lag"),
         pytest.param({"balance_minor": 1}, "sum to 1", id="money from nowhere"),
@@ -72,7 +72,7 @@ def test_a_clean_run_counts():
         ),
     ],
 )  # fmt: skip
-def test_what_is_planted_is_found(planted: dict[str, Any], what: str):
+def test_each_planted_fault_is_found(planted: dict[str, Any], what: str):
     faults = faults_of(replace(clean(), **planted))
     assert any(what in fault.what for fault in faults)
     assert all(fault.next_step for fault in faults)
@@ -90,7 +90,7 @@ def test_a_topic_out_of_ratio_is_found(topic: str, further: int):
     assert [topic in fault.what for fault in found] == [True]
 
 
-def test_who_was_never_asked_for_a_code_again_may_leave_it_open():
+def test_a_payment_without_a_response_may_stay_at_its_code():
     waiting = replace(SETTLED, status="AWAITING_CODE", settlement_status="NONE", holds=0, settles=0)
     evidence = replace(
         clean(),

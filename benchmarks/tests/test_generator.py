@@ -1,4 +1,4 @@
-"""The generator against servers that stall, hang up or talk nonsense."""
+"""The generator with servers that stall, disconnect or send invalid responses."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,8 +10,8 @@ from bench.client import Client
 from bench.customers import Customer, Customers
 from bench.errors import BenchmarkError
 from bench.generator import closed_loop, open_loop, poisson_arrivals
-from bench.measuring import answer_times
-from bench.operations import UNANSWERED, Operation, Outcome, latencies_of
+from bench.measuring import response_times
+from bench.operations import NO_RESPONSE, Operation, Outcome, latencies_of
 from bench.payer import Payer
 
 Serve = Callable[[int, asyncio.StreamWriter], Awaitable[None]]
@@ -24,7 +24,7 @@ def answer(status: int = 200, body: bytes = SUCCESS) -> bytes:
 
 @asynccontextmanager
 async def server(serve: Serve) -> AsyncIterator[str]:
-    """Answer each request as told, by its number."""
+    """Serve the given response for each request number."""
     count = iter(range(1_000_000))
     connections = set()
 
@@ -52,8 +52,8 @@ def payer(url: str) -> Payer:
     return Payer(Client(url), Customers([Customer("acc-1", b"token")]), "run")
 
 
-async def test_a_server_that_stalls_is_seen_by_all_who_came_meanwhile():
-    """Coordinated omission: a hundred arrive in a stall of half a second, not one alone waits."""
+async def test_a_stall_counts_for_all_arrivals_during_it():
+    """No coordinated omission: all hundred arrivals in a stall of half a second wait."""
     stalled = asyncio.Event()
 
     async def serve(number: int, writer: asyncio.StreamWriter) -> None:
@@ -71,8 +71,8 @@ async def test_a_server_that_stalls_is_seen_by_all_who_came_meanwhile():
     assert sum(operation.latency_ms > 50 for operation in one.log) > 80
 
 
-async def test_an_operation_that_starts_late_counts_from_when_it_was_due():
-    """Only one may be in flight, so nine wait in the generator itself."""
+async def test_a_late_operation_counts_from_its_planned_time():
+    """Only one may be in flight, so nine wait in the generator."""
 
     async def serve(_number: int, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.05)
@@ -84,7 +84,7 @@ async def test_an_operation_that_starts_late_counts_from_when_it_was_due():
     assert max(operation.latency_ms for operation in one.log) >= 10 * 50
 
 
-async def test_an_unanswered_operation_is_logged_unknown(monkeypatch: pytest.MonkeyPatch):
+async def test_an_operation_without_a_response_is_logged_unknown(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("bench.payer.GIVE_UP_AFTER_S", 0.2)
 
     async def serve(_number: int, _writer: asyncio.StreamWriter) -> None:
@@ -93,27 +93,27 @@ async def test_an_unanswered_operation_is_logged_unknown(monkeypatch: pytest.Mon
     async with server(serve) as url:
         one = payer(url)
         await open_loop([0.0, 0.0], one.pay)
-    assert [(each.outcome, each.status) for each in one.log] == [(Outcome.UNKNOWN, UNANSWERED)] * 2
+    assert [(each.outcome, each.status) for each in one.log] == [(Outcome.UNKNOWN, NO_RESPONSE)] * 2
     assert all(operation.latency_ms >= 200 for operation in one.log)
 
 
-async def test_what_could_never_be_sent_has_failed(monkeypatch: pytest.MonkeyPatch):
+async def test_an_operation_that_was_never_sent_has_failed(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("bench.payer.GIVE_UP_AFTER_S", 0.0)
     one = payer("http://127.0.0.1:1")
     await one.pay(0, asyncio.get_running_loop().time())
-    assert [(each.outcome, each.status) for each in one.log] == [(Outcome.FAIL, UNANSWERED)]
+    assert [(each.outcome, each.status) for each in one.log] == [(Outcome.FAIL, NO_RESPONSE)]
 
 
 @pytest.mark.parametrize(
-    "said", [b"HTTP/1.1 200 OK\r\n\r\n", b""], ids=["an answer without a length", "a closed line"]
+    "raw", [b"HTTP/1.1 200 OK\r\n\r\n", b""], ids=["an answer without a length", "a closed line"]
 )
-async def test_nonsense_is_logged_unknown_and_its_connection_is_left(said: bytes):
+async def test_an_invalid_response_is_logged_unknown_and_its_connection_closed(raw: bytes):
     async def serve(number: int, writer: asyncio.StreamWriter) -> None:
         if number:
             writer.write(answer())
             return
-        writer.write(said)
-        if not said:
+        writer.write(raw)
+        if not raw:
             writer.close()
 
     async with server(serve) as url:
@@ -123,7 +123,7 @@ async def test_nonsense_is_logged_unknown_and_its_connection_is_left(said: bytes
     assert [each.outcome for each in one.log] == [Outcome.UNKNOWN, Outcome.OK]
 
 
-async def test_an_answer_may_come_in_pieces():
+async def test_a_response_may_arrive_in_parts():
     async def serve(_number: int, writer: asyncio.StreamWriter) -> None:
         for byte in answer():
             writer.write(bytes([byte]))
@@ -145,7 +145,7 @@ async def test_an_answer_may_come_in_pieces():
         pytest.param(500, Outcome.UNKNOWN, id="broken"),
     ],
 )
-async def test_a_status_says_what_the_client_may_believe(status: int, outcome: Outcome):
+async def test_a_status_determines_the_outcome(status: int, outcome: Outcome):
     async def serve(_number: int, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(status))
 
@@ -155,7 +155,7 @@ async def test_a_status_says_what_the_client_may_believe(status: int, outcome: O
     assert [each.outcome for each in one.log] == [outcome]
 
 
-async def test_a_code_is_typed_only_where_one_is_asked_for():
+async def test_a_code_is_sent_only_if_it_is_required():
     async def serve(number: int, writer: asyncio.StreamWriter) -> None:
         writer.write(answer((403, 200, 200)[number]))
 
@@ -168,7 +168,7 @@ async def test_a_code_is_typed_only_where_one_is_asked_for():
     ]  # fmt: skip
 
 
-async def test_every_tenth_payment_is_one_of_before():
+async def test_every_tenth_payment_repeats_an_earlier_one():
     async def serve(_number: int, writer: asyncio.StreamWriter) -> None:
         writer.write(answer())
 
@@ -180,7 +180,7 @@ async def test_every_tenth_payment_is_one_of_before():
     assert len(names) - len(set(names)) == 10
 
 
-async def test_a_closed_loop_keeps_so_many_in_flight_and_no_more():
+async def test_a_closed_loop_keeps_the_number_in_flight():
     most, now = 0, 0
 
     async def act(_number: int, _intended_s: float) -> None:
@@ -194,14 +194,14 @@ async def test_a_closed_loop_keeps_so_many_in_flight_and_no_more():
     assert most == 5
 
 
-def test_arrivals_come_at_the_asked_rate_and_the_same_each_time():
+def test_arrivals_have_the_given_rate_and_are_reproducible():
     arrivals = poisson_arrivals(1000, 20, seed=7)
     assert arrivals == sorted(arrivals) == poisson_arrivals(1000, 20, seed=7)
     assert len(arrivals) == pytest.approx(20_000, rel=0.05)
     assert arrivals[-1] < 20
 
 
-def test_percentiles_are_values_that_so_many_do_not_exceed():
+def test_percentiles_are_nearest_ranks():
     found = latencies_of(float(value) for value in range(1, 1001))
     assert (found.p50, found.p95, found.p99, found.p999) == (500, 950, 990, 999)
     alone = latencies_of([7.0])
@@ -209,21 +209,23 @@ def test_percentiles_are_values_that_so_many_do_not_exceed():
     assert latencies_of([]).count == 0
 
 
-def test_an_address_that_is_no_address_is_refused():
+def test_an_invalid_address_is_refused():
     with pytest.raises(BenchmarkError, match="must be http://host:port"):
         Client("https://somewhere")
 
 
 def test_an_operation_is_acknowledged_by_success_and_by_202():
-    told = [Operation("tx", 0, 1, Outcome.OK, status).acknowledged for status in (200, 202, 403, 0)]
-    assert told == [True, True, False, False]
+    acknowledged = [
+        Operation("tx", 0, 1, Outcome.OK, status).acknowledged for status in (200, 202, 403, 0)
+    ]
+    assert acknowledged == [True, True, False, False]
 
 
-def test_the_refused_do_not_flatter_the_answered():
-    answered = Operation("a", 0.0, 2.0, Outcome.OK, 200)
-    given_up = Operation("b", 0.0, 15.0, Outcome.UNKNOWN, UNANSWERED)
+def test_refused_requests_do_not_count_in_response_times():
+    latencies_by = Operation("a", 0.0, 2.0, Outcome.OK, 200)
+    given_up = Operation("b", 0.0, 15.0, Outcome.UNKNOWN, NO_RESPONSE)
     refused = Operation("c", 0.0, 0.001, Outcome.FAIL, 503)
 
-    found = answer_times([answered, given_up, refused], "order")
+    found = response_times([latencies_by, given_up, refused], "order")
 
     assert (found.count, found.p50, found.p99) == (2, 2000.0, 15000.0)

@@ -14,7 +14,7 @@ TOPIC = "settlement-queue"
 
 
 @pytest.mark.native  # the broker's files are measured
-def test_new_records_are_counted_and_lie_before_their_readers(stack: Stack):
+def test_new_records_are_counted_and_are_lag(stack: Stack):
     system = System(stack, print)
     before, behind = read_counts(system), lag(system, ["settlement", "otp"])
     asyncio.run(_publish(stack.kafka, 7))

@@ -1,4 +1,4 @@
-"""Tables, plots and CPU: what is shown is what was measured."""
+"""Tables, plots and CPU show the measured values."""
 
 import os
 import re
@@ -30,7 +30,7 @@ def measured(rate: float = 500.0, **changed: object) -> Measured:
     found = Measured(
         scenario=opened(500),
         rate=rate,
-        answers={"order": Latencies(10, 1.0, 2.0, 3.0, 4.0)},
+        latencies={"order": Latencies(10, 1.0, 2.0, 3.0, 4.0)},
         settled=Latencies(10, 5.0, 6.0, 7.0, 8.0),
         outcomes={"ok": 10},
         statuses={200: 10},
@@ -43,7 +43,7 @@ def measured(rate: float = 500.0, **changed: object) -> Measured:
     return replace(found, **changed)  # type: ignore[arg-type]
 
 
-def test_a_run_is_shown_with_its_percentiles_and_its_cost():
+def test_a_run_shows_its_percentiles_and_its_cost():
     shown = report.latency_table([measured()])
     assert "| open 500 | 500 | 1.0 | 2.0 | 3.0 | 4.0 | 5.0 | 6.0 | 7.0 | 8.0 | 600 |" in shown
 
@@ -54,7 +54,7 @@ def test_a_run_that_does_not_count_shows_no_figures():
     assert "500 |" not in shown.splitlines()[-1].removeprefix("| open 500 |")
 
 
-def test_cost_and_memory_leave_out_what_is_not_ours():
+def test_cost_and_memory_are_without_mocks_and_infrastructure():
     assert report.cpu_us(measured()) == 600
     assert report.services_bytes(measured()) == 150 * 2**20
     assert "confirm ← t | 2.5 |" in report.batch_table([measured()])
@@ -72,7 +72,7 @@ def test_counts_are_differences():
 
 
 @pytest.mark.parametrize("logarithmic", [False, True])
-def test_a_chart_holds_every_point_within_its_frame(tmp_path: Path, logarithmic: bool):
+def test_a_chart_has_every_point_within_its_frame(tmp_path: Path, logarithmic: bool):
     points = [(100.0, 3.0), (2000.0, 4321.0)]
     axes = (Axis("offered"), Axis("ms", logarithmic=logarithmic))
     plots.write_chart(tmp_path / "c.svg", "A & B", axes, [Line("p<99", points), Line("none", [])])
@@ -104,13 +104,13 @@ def test_results_are_written_and_fill_the_sizing(tmp_path: Path, monkeypatch: py
     assert (tmp_path / "PLOT").exists()
 
 
-def test_the_documents_have_their_places():
+def test_the_documents_have_the_marks():
     sizing = results.SIZING.read_text()
     assert sizing.count(BEGIN) == sizing.count(END) == 1
     assert re.search(f"{BEGIN}.*{END}", sizing, re.DOTALL)
 
 
-def test_cpu_counts_children_that_run_and_that_have_ended():
+def test_cpu_counts_running_and_ended_children():
     spin = "sum(range(30_000_000))"
     script = (
         "import subprocess, sys\n"
@@ -131,7 +131,7 @@ def test_cpu_counts_children_that_run_and_that_have_ended():
     assert held["parent"] > 2**20
 
 
-def test_a_process_that_has_ended_is_no_figure():
+def test_an_ended_process_is_an_error():
     ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
                            stdout=subprocess.PIPE, check=True)  # fmt: skip
     with pytest.raises(BenchmarkError, match="audit has ended"):
@@ -145,7 +145,9 @@ def test_a_process_that_has_ended_is_no_figure():
         pytest.param(Fault("late", "wait", is_slowness=True), True, False, id="smoke has no clock"),
     ],
 )
-def test_what_makes_a_suite_fail(fault: Fault, fails_bench: bool, fails_smoke: bool):
+def test_a_slow_run_fails_bench_and_a_wrong_run_fails_both(
+    fault: Fault, fails_bench: bool, fails_smoke: bool
+):
     ending = Ending({}, 0, 0.0, 0, [])
     for in_time, fails in ((True, fails_bench), (False, fails_smoke)):
         expected = pytest.raises(BenchmarkError, match=fault.what) if fails else nullcontext()

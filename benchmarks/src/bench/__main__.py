@@ -1,4 +1,4 @@
-"""The benchmark's commands: `python -m bench smoke`, and so on; see `make help`."""
+"""The benchmark's commands, such as `python -m bench smoke`; see `make help`."""
 
 import argparse
 import sys
@@ -12,7 +12,7 @@ from local_stack.waiting import elapsed_since, now_s
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one suite. Returns 0 where all its gates hold, else 1, with what to do next."""
+    """Run one suite. Returns 0 if all gates hold, else 1 with the next step."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("suite", choices=sorted(suites.SUITES))
     parser.add_argument("--offset", type=int, default=DEFAULT_OFFSET, help="added to every port")

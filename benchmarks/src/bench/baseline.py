@@ -1,8 +1,8 @@
-"""The floor: the same records through Kafka and the same rows through PostgreSQL, and no more.
+"""The baseline: a run's records through Kafka and its rows through PostgreSQL, without services.
 
-Nothing is decided, asked or encoded in between: what is sent is made beforehand. One transaction a
-schema and a batch, durable as in production; each record is read by as many consumers as its topic
-has readers.
+Records and rows are prepared in advance, so no time is spent on decisions or encoding. A batch is
+one transaction in each schema, durable as in production; each record is consumed as often as its
+topic has readers.
 """
 
 import asyncio
@@ -25,16 +25,16 @@ from local_stack.waiting import elapsed_since, now_s
 
 WORKERS = 8
 WITHIN_S = 120
-_HOME = "floor_of_{}"
+_SCHEMA = "baseline_of_{}"
 
 T = TypeVar("T")
 Step = tuple[sql.Composed, str]
-"""A statement and its one parameter: rows as JSON."""
+"""A statement and its parameter: rows as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What Kafka and PostgreSQL alone can do."""
+    """The throughput of Kafka and PostgreSQL alone."""
 
     payments: int
     seconds: float
@@ -45,13 +45,13 @@ class Baseline:
         return self.payments / self.seconds
 
 
-def lay(system: System, workload: Workload) -> Baseline:
-    """Stop the services, make empty tables and topics like theirs, and drive them."""
+def measure_baseline(system: System, workload: Workload) -> Baseline:
+    """Stop the services, create empty copies of their tables and topics, and load them."""
     _stop_services(system)
     for schema in GROUPS:
         _make_tables(system, schema, [one for one in workload.tables if one.schema == schema])
     topics = [
-        replace(topic, name=_twin(topic.name))
+        replace(topic, name=_baseline_topic(topic.name))
         for topic in workload.topics.values()
         if topic.name in workload.records
     ]
@@ -59,8 +59,8 @@ def lay(system: System, workload: Workload) -> Baseline:
     return uvloop.run(_drive(system, workload))
 
 
-def _twin(topic: str) -> str:
-    return f"floor.{topic}"
+def _baseline_topic(topic: str) -> str:
+    return f"baseline.{topic}"
 
 
 def _stop_services(system: System) -> None:
@@ -70,17 +70,17 @@ def _stop_services(system: System) -> None:
 
 
 def _make_tables(system: System, schema: str, tables: Iterable[Table]) -> None:
-    home = sql.Identifier(_HOME.format(schema))
+    home = sql.Identifier(_SCHEMA.format(schema))
     like = sql.SQL("create table {} (like {} including all)")
     fill = sql.SQL("insert into {} select * from {}")
     with system.database() as cursor:
         cursor.execute(sql.SQL("create schema {}").format(home))
         for table in tables:
-            twin = sql.Identifier(_HOME.format(schema), table.name)
+            copy_table = sql.Identifier(_SCHEMA.format(schema), table.name)
             source = sql.Identifier(schema, table.name)
-            cursor.execute(like.format(twin, source))
+            cursor.execute(like.format(copy_table, source))
             if not table.inserts:
-                cursor.execute(fill.format(twin, source))
+                cursor.execute(fill.format(copy_table, source))
 
 
 async def _drive(system: System, workload: Workload) -> Baseline:
@@ -103,7 +103,9 @@ async def _drive(system: System, workload: Workload) -> Baseline:
             for _ in range(WORKERS):
                 group.create_task(_worker(system, (workload, work), numbers, producer))
     except TimeoutError:
-        raise BenchmarkError(f"the floor took over {WITHIN_S} s; next: see Kafka's log") from None
+        raise BenchmarkError(
+            f"the baseline took over {WITHIN_S} s; next: see Kafka's log"
+        ) from None
     finally:
         await producer.stop()
     return Baseline(workload.payments, elapsed_since(start_s))
@@ -128,7 +130,7 @@ async def _worker(
 
 async def _send(producer: AIOKafkaProducer, workload: Workload, number: int, batches: int) -> None:
     futures = [
-        await producer.send(_twin(topic), key=key, value=value, headers=headers)
+        await producer.send(_baseline_topic(topic), key=key, value=value, headers=headers)
         for topic, records in workload.records.items()
         for key, value, headers in _chunk(records, number, batches)
     ]
@@ -140,7 +142,7 @@ def _chunk(items: Sequence[T], number: int, batches: int) -> Sequence[T]:
 
 
 def _shares(workload: Workload) -> Iterator[list[str]]:
-    """Return which topics each consumer reads: together as often as they have readers."""
+    """Yield the topics of each consumer: in total as often as a topic has readers."""
     most = max(len(workload.topics[name].readers) for name in workload.records)
     for place in range(most):
         yield [name for name in workload.records if len(workload.topics[name].readers) > place]
@@ -151,7 +153,7 @@ async def _read(bootstrap: str, workload: Workload, topics: Sequence[str]) -> No
     await consumer.start()
     try:
         consumer.assign(
-            TopicPartition(_twin(name), number)
+            TopicPartition(_baseline_topic(name), number)
             for name in topics
             for number in range(workload.topics[name].partitions)
         )
@@ -164,7 +166,7 @@ async def _read(bootstrap: str, workload: Workload, topics: Sequence[str]) -> No
 
 
 def _transactions(tables: Sequence[Table], number: int, batches: int) -> Iterator[list[Step]]:
-    """Return what one batch does, a list of statements a schema."""
+    """Yield the transactions of one batch, a list of statements for each schema."""
     for schema in GROUPS:
         steps = [
             step
@@ -183,17 +185,17 @@ def _steps(table: Table, rows: Sequence[Row]) -> Iterator[Step]:
         yield _insert(table), orjson.dumps(rows).decode()
     keys = [{key: row[key] for key in table.keys} for row in rows]
     for times, statement in ((table.updates, _update(table)), (table.deletes, _delete(table))):
-        left = round(times / (table.inserts or times or 1) * len(rows))
-        while left > 0:
-            yield statement, orjson.dumps(keys[:left]).decode()
-            left -= len(keys)
+        remaining = round(times / (table.inserts or times or 1) * len(rows))
+        while remaining > 0:
+            yield statement, orjson.dumps(keys[:remaining]).decode()
+            remaining -= len(keys)
 
 
 def _names(table: Table) -> dict[str, sql.Composable]:
     row = table.rows[0]
     kept = [name for name in row if name not in table.keys]
     return {
-        "twin": sql.Identifier(_HOME.format(table.schema), table.name),
+        "twin": sql.Identifier(_SCHEMA.format(table.schema), table.name),
         "columns": sql.SQL(", ").join(map(sql.Identifier, row)),
         "changed": sql.Identifier(kept[-1] if kept else table.keys[-1]),
         "same": sql.SQL(" and ").join(

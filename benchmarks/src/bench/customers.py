@@ -1,4 +1,4 @@
-"""Customers with an account, a token and an address each: so many that no limit is met."""
+"""Customers with an account, a token and a contact, enough to stay below all limits."""
 
 import asyncio
 from collections.abc import Sequence
@@ -18,21 +18,21 @@ from payment_schemas.money import DEFAULT_CURRENCY
 
 BALANCE_MINOR = 10**11
 RENEW_AFTER_S = 480
-"""Tokens live for fifteen minutes; no run takes as long as what is left of them."""
+"""Tokens expire after 15 minutes; no run takes longer than the remaining time."""
 _TOKENS_AT_ONCE = 32
 _WITHIN_S = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """Somebody with an account and a token."""
+    """A customer with an account and a token."""
 
     account: str
     token: bytes
 
 
 class Customers:
-    """Takes turns: whoever paid waits until all others have."""
+    """Assigns customers in turn."""
 
     def __init__(self, everyone: Sequence[Customer], name: str = "") -> None:
         self._everyone = everyone
@@ -41,28 +41,28 @@ class Customers:
         self._renewed_s = now_s()
 
     def of(self, number: int) -> Customer:
-        """Return who makes operation `number` of the present run."""
+        """Return the customer of operation `number` of the current run."""
         return self._everyone[(self._next + number) % len(self._everyone)]
 
     def pass_on(self, count: int) -> None:
-        """Let the next run begin behind those who have just paid."""
+        """Start the next run after the last used customer."""
         self._next += count
 
     async def keep_tokens_valid(self, stack: RunningStack) -> None:
-        """Fetch new tokens where those that we have will soon be over."""
+        """Fetch new tokens if the current ones expire soon."""
         if elapsed_since(self._renewed_s) > RENEW_AFTER_S:
             self._everyone = await _with_tokens(stack, self._name, len(self._everyone))
             self._renewed_s = now_s()
 
 
 async def open_customers(stack: RunningStack, name: str, count: int) -> Customers:
-    """Open accounts NAME-0001 …, note where their owners are reached, fetch a token for each."""
+    """Open accounts NAME-0001 …, with contacts and tokens of their owners."""
     credential = stack.credentials.path("internal-credential-ops")
     urls = {service: instances[0] for service, instances in stack.urls.items()}
-    order = OpeningRequest(name, f"usr-{name}", BALANCE_MINOR, DEFAULT_CURRENCY, count)
+    request = OpeningRequest(name, f"usr-{name}", BALANCE_MINOR, DEFAULT_CURRENCY, count)
     try:
         with System(Addresses(urls, credential_file=str(credential))) as system:
-            open_accounts(system, order)
+            open_accounts(system, request)
     except OpsError as error:
         raise BenchmarkError(f"no customers: {error}") from None
     return Customers(await _with_tokens(stack, name, count), name)
@@ -79,7 +79,7 @@ async def _with_tokens(stack: RunningStack, name: str, count: int) -> list[Custo
 
 
 async def _with_token(client: Client, name: str, number: int) -> Customer:
-    asked = orjson.dumps({"sub": f"usr-{name}-{number:04}", "scope": "payment.confirm"})
-    answer = await client.post(b"/token", b"none", asked, _WITHIN_S)
+    body = orjson.dumps({"sub": f"usr-{name}-{number:04}", "scope": "payment.confirm"})
+    answer = await client.post(b"/token", b"none", body, _WITHIN_S)
     token: str = orjson.loads(answer.body)["access_token"]
     return Customer(f"{name}-{number:04}", token.encode())

@@ -1,4 +1,4 @@
-"""What takes longer than ten minutes: size, time, backlogs and instances."""
+"""Long measurements: table size, soak, backlogs and instances."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -23,7 +23,7 @@ SOAK_MINUTES = 15
 SOAK_RATE = 150
 WARM_MINUTES = 3
 MOST_GROWTH = 1.1
-"""Of memory after the warm-up, and of latency with the table."""
+"""Maximum growth of memory after the warm-up, and of CPU with the table."""
 BACKLOG_RECORDS = 100_000
 CAUGHT_UP_WITHIN_S = 600
 LAYOUTS = ((1, 1), (2, 1), (2, 2), (4, 1), (4, 2), (4, 4), (6, 1), (6, 4))
@@ -33,13 +33,13 @@ RESULTS = FOLDER / "RESULTS-LONG.md"
 
 @dataclass(frozen=True, slots=True)
 class CaughtUp:
-    """How fast a consumer that had been away was."""
+    """The rate of a consumer that works off a backlog."""
 
     service: str
     records: int
     seconds: float
     live_rate: float
-    """Records a second that it is given while payments come as fast as they can."""
+    """Records a second for it at the highest rate of payments."""
 
     @property
     def ratio(self) -> float:
@@ -48,7 +48,7 @@ class CaughtUp:
 
 @dataclass(slots=True)
 class Found:
-    """What has been measured so far."""
+    """The measurements of this run."""
 
     sizes: dict[int, Measured] = field(default_factory=dict)
     """By payments in the tables."""
@@ -92,7 +92,7 @@ def of_size(system: System, sizes: tuple[int, ...]) -> dict[int, Measured]:
 
 
 def of_instances(offset: int, tell: Tell) -> dict[tuple[int, int], Measured]:
-    """Measure confirm in several layouts, each on a system of its own."""
+    """Measure confirm in several layouts, each on a new system."""
     found = {}
     for partitions, instances in LAYOUTS:
         with infrastructure(offset, tell) as system:
@@ -105,7 +105,7 @@ def of_instances(offset: int, tell: Tell) -> dict[tuple[int, int], Measured]:
 
 
 def of_backlogs(system: System, records: int) -> list[CaughtUp]:
-    """Stop audit and settlement, let so many records pile up before audit, start one by one."""
+    """Stop audit and settlement, build up a backlog for audit, start them one by one."""
     customers = open_for_all(system)
     away = ("audit", "settlement")
     for service in away:
@@ -137,7 +137,7 @@ def _catch_up(
     wait_until(
         lambda: not meters.lag(system, [service])[service],
         seconds=CAUGHT_UP_WITHIN_S,
-        otherwise=f"{service} has not caught up: read its log",
+        otherwise=f"{service} has not processed its backlog: read its log",
         pause_s=0.2,
     )
     found = CaughtUp(
@@ -148,7 +148,7 @@ def _catch_up(
 
 
 def of_time(system: System, minutes: int) -> list[Measured]:
-    """Drive the system for so many minutes, and measure each."""
+    """Load the system for some minutes, and measure each minute."""
     customers = open_for_all(system)
     scenario = replace(opened(SOAK_RATE), warm_s=0.0, seconds=60.0)
     return [
@@ -158,7 +158,7 @@ def of_time(system: System, minutes: int) -> list[Measured]:
 
 
 def _require_pace(found: Found) -> None:
-    """Raise BenchmarkError where something grows that must not, or lags too long."""
+    """Raise BenchmarkError if CPU or memory grows, or a backlog is processed too slowly."""
     slow = [
         f"{one.service} catches up at {one.ratio:.1f} x" for one in found.caught_up if one.ratio < 2
     ]
@@ -185,7 +185,7 @@ def write(found: Found) -> None:
             instances=report.latency_table(list(found.instances.values())),
             caught_up=report.table(("", "records", "seconds", "times the live rate"), caught_up),
             soak=report.latency_table(found.soak),
-            memory=report.table(("", "our services, MiB"), memory),
+            memory=report.table(("", "services, MiB"), memory),
         )
     )
 
@@ -195,15 +195,15 @@ _DOCUMENT = """\
 
 ## Payments in the tables
 
-100 payments a second, open loop; the history is real payments' rows under other ids.
+100 payments a second, open loop; the history is copies of real payments with other ids.
 
 {sizes}
 ![Latency and CPU against payments in the tables](images/table-size.svg)
 
 ## Partitions and instances of confirm
 
-256 in flight. "partitions 4 x 2" is two instances on four partitions. On two cores that all
-processes share, a second instance can add no processor: the curve shows what it costs.
+256 in flight. "partitions 4 x 2" is two instances on four partitions. All processes share two
+cores, so a second instance adds no processor: the curve shows its cost.
 
 {instances}
 ![Payments a second by partitions and instances](images/instances.svg)
@@ -225,8 +225,8 @@ def draw(found: Found) -> None:
     """Draw the curves."""
     folder = FOLDER / "images"
     shown: tuple[tuple[str, Callable[[Measured], float]], ...] = (
-        ("p50 ms", lambda run: run.answers["order"].p50),
-        ("p99 ms", lambda run: run.answers["order"].p99),
+        ("p50 ms", lambda run: run.latencies["order"].p50),
+        ("p99 ms", lambda run: run.latencies["order"].p99),
         ("CPU, µs / 100", lambda run: report.cpu_us(run) / 100),
     )
     plots.write_chart(
@@ -253,7 +253,7 @@ def draw(found: Found) -> None:
     )
     plots.write_chart(
         folder / "memory.svg",
-        "Memory of our services over time",
+        "Memory of the services over time",
         (Axis("minutes"), Axis("MiB")),
         [
             Line(

@@ -1,5 +1,5 @@
-"""What stops a benchmark."""
+"""Errors that stop a benchmark."""
 
 
 class BenchmarkError(Exception):
-    """A run cannot be made or does not count; the text says what to do next."""
+    """A run is impossible or does not count; the text has the next step."""

@@ -1,4 +1,4 @@
-"""`countersign check` over everything that a benchmark has left behind."""
+"""`countersign check` on all data of a benchmark."""
 
 from bench.system import System
 from ops.check.conservation import Conservation
@@ -10,9 +10,9 @@ from service_runtime.clock import SystemClock
 
 
 def examine(system: System) -> tuple[int, list[str]]:
-    """Hold the whole system against its invariants.
+    """Check the invariants of the whole system.
 
-    Returns how many payments were compared, and what is wrong or could not be asked.
+    Returns the number of compared payments, and the violations and missing responses.
     """
     stack, clock = system.found, SystemClock()
     addresses = Addresses(

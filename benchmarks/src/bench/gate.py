@@ -1,48 +1,48 @@
-"""Whether a run counts: nothing lost, nothing doubled, everything at rest. Pure."""
+"""Whether a run counts: no lost or duplicate payment, and all work has ended. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.ledger_snapshot import Stored
+from bench.ledger_snapshot import StoredPayment
 from bench.operations import SUCCESS, Operation, Outcome
 
 REST_WITHIN_S = 10.0
-_SHOWN = 3
-_SHOW = "`countersign show {}` tells what became of it"
+_LISTED = 3
+_SHOW_COMMAND = "run `countersign show {}`"
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What clients saw and what the system holds, once it is at rest."""
+    """The clients' log and the stored data, after all work has ended."""
 
     log: Sequence[Operation]
-    stored: Mapping[str, Stored]
+    stored: Mapping[str, StoredPayment]
     """By transaction."""
     records: Mapping[str, int]
-    """New ones by topic."""
+    """New records by topic."""
     rest_s: float
-    """How long after the load all lag was gone and every payment had ended, notification apart."""
+    """Seconds from the end of the load until no lag and no open payment, without notification."""
     balance_minor: int
-    """The sum of all accounts, ours included."""
+    """The sum of all accounts, internal ones included."""
     in_flight_minor: int
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a run does not count, and what to do next."""
+    """The reason why a run does not count, and the next step."""
 
     what: str
     next_step: str
     is_slowness: bool = False
-    """Nothing is wrong with what was done, only with when."""
+    """The results are correct, but late."""
 
     def __str__(self) -> str:
         return f"{self.what}; next: {self.next_step}"
 
 
 def faults_of(evidence: Evidence) -> list[Fault]:
-    """Hold a run against what must be true of it."""
+    """Return the faults of a run."""
     return [
         *_nothing_done(evidence),
         *_lost(evidence),
@@ -64,27 +64,27 @@ def _nothing_done(evidence: Evidence) -> Iterator[Fault]:
 
 
 def _lost(evidence: Evidence) -> Iterator[Fault]:
-    told = {one.transaction_id for one in evidence.log if one.acknowledged}
-    yield from _about("acknowledged and not stored", told - evidence.stored.keys())
+    acknowledged = {one.transaction_id for one in evidence.log if one.acknowledged}
+    yield from _about("acknowledged but not stored", acknowledged - evidence.stored.keys())
 
 
 def _unfinished(evidence: Evidence) -> Iterator[Fault]:
     open_ones = {
         name
         for name, payment in evidence.stored.items()
-        if not _is_final(payment) and not _waits_for_its_customer(payment, name, evidence)
+        if not _is_final(payment) and not _is_waiting_for_customer(payment, name, evidence)
     }
     yield from _about("not final", open_ones)
 
 
-def _is_final(payment: Stored) -> bool:
+def _is_final(payment: StoredPayment) -> bool:
     if payment.status == "DECLINED":
         return True
     return payment.status == "CONFIRMED" and payment.settlement_status == "SETTLED"
 
 
-def _waits_for_its_customer(payment: Stored, name: str, evidence: Evidence) -> bool:
-    """A first call that got no answer is followed by no code."""
+def _is_waiting_for_customer(payment: StoredPayment, name: str, evidence: Evidence) -> bool:
+    """A first call without a response has no second call with a code."""
     if payment.status not in ("AWAITING_CODE", "CHALLENGING"):
         return False
     return not any(one.step == "code" for one in evidence.log if one.transaction_id == name)
@@ -98,24 +98,25 @@ def _doubled(evidence: Evidence) -> Iterator[Fault]:
     }
     yield from _about("settled other than once", wrong)
     asked_for = {one.transaction_id for one in evidence.log}
-    yield from _about("stored and never asked for", evidence.stored.keys() - asked_for)
+    yield from _about("stored without a request", evidence.stored.keys() - asked_for)
 
 
-def _journals_due(payment: Stored) -> tuple[int, int]:
-    """Return how often money must have been held and settled."""
+def _journals_due(payment: StoredPayment) -> tuple[int, int]:
+    """Return the expected numbers of holds and settlements."""
     return (payment.status == "CONFIRMED", payment.settlement_status == "SETTLED")
 
 
 def _contradicted(evidence: Evidence) -> Iterator[Fault]:
-    told: dict[str, set[bytes]] = defaultdict(set)
+    acknowledged: dict[str, set[bytes]] = defaultdict(set)
     for one in evidence.log:
         if one.status == SUCCESS:
-            told[one.transaction_id].add(one.body)
+            acknowledged[one.transaction_id].add(one.body)
     yield from _about(
-        "answered in two ways", {name for name, ways in told.items() if len(ways) > 1}
+        "with two different responses",
+        {name for name, ways in acknowledged.items() if len(ways) > 1},
     )
     declined = {name for name, one in evidence.stored.items() if one.status == "DECLINED"}
-    yield from _about("told SUCCESS and declined", declined & told.keys())
+    yield from _about("with a SUCCESS response, but declined", declined & acknowledged.keys())
 
 
 def _records_missing(evidence: Evidence) -> Iterator[Fault]:
@@ -131,7 +132,7 @@ def _records_missing(evidence: Evidence) -> Iterator[Fault]:
 
 
 def _ratios(evidence: Evidence) -> Iterator[tuple[str, int, int]]:
-    """Return how many records each topic must have been given, at least and at most."""
+    """Yield the expected minimum and maximum of records for each topic."""
     payments = evidence.stored.values()
     acknowledged = sum(one.acknowledged for one in evidence.log)
     confirmed = sum(one.status == "CONFIRMED" for one in payments)
@@ -154,7 +155,7 @@ def _not_at_rest(evidence: Evidence) -> Iterator[Fault]:
     if evidence.rest_s > REST_WITHIN_S:
         yield Fault(
             f"lag was gone {evidence.rest_s:.1f} s after the load, not within {REST_WITHIN_S:.0f}",
-            "see that nothing else runs on the machine; if so, offer less",
+            "use an idle machine, or a lower rate",
             is_slowness=True,
         )
     for what, minor in (
@@ -167,7 +168,8 @@ def _not_at_rest(evidence: Evidence) -> Iterator[Fault]:
 
 def _about(what: str, names: set[str]) -> Iterator[Fault]:
     if names:
-        shown = sorted(names)[:_SHOWN]
+        shown = sorted(names)[:_LISTED]
         yield Fault(
-            f"{len(names)} payments {what}, such as {', '.join(shown)}", _SHOW.format(shown[0])
+            f"{len(names)} payments {what}, such as {', '.join(shown)}",
+            _SHOW_COMMAND.format(shown[0]),
         )

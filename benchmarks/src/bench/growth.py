@@ -1,4 +1,4 @@
-"""A history of payments, made in SQL: real payments' rows again and again, under other ids."""
+"""A history of payments, created by SQL as copies of real payments with other ids."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -8,22 +8,22 @@ from bench.errors import BenchmarkError
 from bench.meters import GROUPS
 from bench.system import System
 
-_APART = {"outbox", "dead_letter", "recent_payment", "review_case", "reconciliation_case"}
-"""What no settled payment leaves behind for long."""
+_EXCLUDED = {"outbox", "dead_letter", "recent_payment", "review_case", "reconciliation_case"}
+"""Tables without lasting rows of settled payments."""
 _SLICE = 20_000
-"""Payments that one statement adds."""
+"""Payments added by one statement."""
 _TEXTS = {"transaction_id", "tx_id", "idempotency_key"}
 _REFERENCE = "reference"
 
 
 def grow(system: System, run: str, payments: int) -> int:
-    """Copy up to 1,000 of the run's payments until confirm has so many, or nearly; return how many.
+    """Copy up to 1,000 of the run's payments until confirm has about that many; return the number.
 
-    Every service's tables get their rows. Raises BenchmarkError where the run has settled nothing.
+    All services' tables get rows. Raises BenchmarkError if the run has no settled payment.
     """
     columns = _columns(system)
     with system.database() as cursor:
-        # Copies fit together as their originals do: keys need no looking up.
+        # The copies are consistent, so foreign keys need no check.
         cursor.execute("set session_replication_role = replica")
         cursor.execute("create temp table template as " + _TEMPLATE, {"run": run})
         cursor.execute("select count(*) as count from template")
@@ -87,7 +87,7 @@ def _columns(system: System) -> dict[tuple[str, str], Sequence[tuple[str, str]]]
 def _copy(
     place: tuple[str, str], columns: Sequence[tuple[str, str]], numbers: tuple[int, int]
 ) -> sql.Composed:
-    """Return what adds copies, each under a number that makes its ids its own."""
+    """Return the statement that adds numbered copies with their own ids."""
     first, copies = numbers
     return sql.SQL(
         "insert into {table} ({names}) select {values} from {table} as t,"
@@ -103,7 +103,7 @@ def _copy(
 
 
 def _values(columns: Sequence[tuple[str, str]]) -> Iterator[sql.Composed]:
-    """Return the same new id wherever an id stands, so that copies point at copies."""
+    """Yield column values; equal ids get equal new ids, so that copies refer to copies."""
     for name, kind in columns:
         column = sql.Identifier("t", name)
         if kind == "uuid":

@@ -1,4 +1,4 @@
-"""What the system has written down of a run: payments, their journals, messages to customers."""
+"""The stored data of a run: payments, their journals, messages to customers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,8 +34,8 @@ _UNSENT = "select count(*) as count from notification.delivery where due_at is n
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """A payment as confirm has it, with the journals that the ledger has."""
+class StoredPayment:
+    """A stored payment with its journals."""
 
     status: str
     settlement_status: str
@@ -43,30 +43,30 @@ class Stored:
     holds: int
     settles: int
     settled_s: float | None
-    """From the journal that held the money to the one that settled it."""
+    """Seconds from the HOLD journal to the SETTLE journal."""
 
 
-def payments_of(system: System, run: str) -> dict[str, Stored]:
+def payments_of(system: System, run: str) -> dict[str, StoredPayment]:
     """Return the payments of a run by transaction."""
     with system.database() as cursor:
         cursor.execute(_PAYMENTS, {"run": run})
-        return {str(row.pop("transaction_id")): Stored(**row) for row in cursor}  # type: ignore[arg-type]
+        return {str(row.pop("transaction_id")): StoredPayment(**row) for row in cursor}  # type: ignore[arg-type]
 
 
 def unfinished(system: System) -> int:
-    """Count payments and instructions that are still to end."""
+    """Count the unfinished payments and instructions."""
     row = _row(system, _UNFINISHED)
     return row["payments"] + row["instructions"]
 
 
 def ledger(system: System) -> tuple[int, int]:
-    """Return, in minor units, the sum of all balances and what is in flight."""
+    """Return, in minor units, the sum of all balances and the in-flight money."""
     row = _row(system, _LEDGER)
     return row["total"], row["in_flight"]
 
 
 def unsent(system: System) -> int:
-    """Count messages that are still to be sent."""
+    """Count the unsent messages."""
     return _row(system, _UNSENT)["count"]
 
 

@@ -1,4 +1,4 @@
-"""What was measured, and on what: machine, versions, commit."""
+"""The measured machine, versions and commit."""
 
 import os
 import platform
@@ -12,15 +12,15 @@ from service_runtime.clock import SystemClock
 
 
 def description(system: System) -> list[tuple[str, str]]:
-    """Return names and values, to be printed above results."""
+    """Return names and values for the head of the results."""
     return [
         ("machine", f"{os.cpu_count()} cores, {_processor()}, {_memory_gib():.0f} GiB"),
         ("system", f"{platform.system()} {platform.release()}"),
         ("Python", platform.python_version()),
         ("Kafka", f"{kafka.VERSION}, 1 broker, acks=all"),
         ("PostgreSQL", f"{_postgres(system)}, synchronous_commit=on, fsync=on"),
-        ("Redis", _said("redis-server", "--version").split(" sha")[0]),
-        ("commit", _said("git", "-C", str(CHECKOUT), "describe", "--always", "--dirty")),
+        ("Redis", _output_of("redis-server", "--version").split(" sha")[0]),
+        ("commit", _output_of("git", "-C", str(CHECKOUT), "describe", "--always", "--dirty")),
         ("measured", SystemClock().now().strftime("%Y-%m-%d %H:%M UTC")),
         ("load before the start", f"{os.getloadavg()[2]:.1f} (15 minutes)"),
     ]
@@ -42,6 +42,6 @@ def _postgres(system: System) -> str:
         return str(cursor.fetchall()[0]["server_version"])
 
 
-def _said(*command: str) -> str:
+def _output_of(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
     return done.stdout.strip() or "unknown"

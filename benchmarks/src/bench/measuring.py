@@ -1,4 +1,4 @@
-"""One run: drive the load, wait for rest, hold it against the gate, say what it cost."""
+"""One run: load, wait for the end of all work, check the gate, compute the cost."""
 
 import asyncio
 from collections import Counter
@@ -26,7 +26,7 @@ GENERATOR = "generator"
 
 @dataclass(frozen=True, slots=True)
 class Driven:
-    """What the generator saw; the window is what lies behind the warm-up."""
+    """The log of the generator; the window begins after the warm-up."""
 
     log: list[Operation]
     start_s: float
@@ -36,12 +36,12 @@ class Driven:
 
     @property
     def measured(self) -> list[Operation]:
-        """Return what was intended within the window."""
+        """Return the operations intended within the window."""
         return [one for one in self.log if self.start_s <= one.intended_s < self.end_s]
 
     @property
     def completed(self) -> int:
-        """Count what succeeded within the window, payments with a code at their second call."""
+        """Count successes within the window; a payment with a code counts at its second call."""
         with_code = any(one.step == "code" for one in self.log)
         return sum(
             one.outcome is Outcome.OK
@@ -53,12 +53,12 @@ class Driven:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A run and what it has cost."""
+    """A run and its cost."""
 
     scenario: Scenario
     rate: float
-    """Payments a second that were answered with their result within the window."""
-    answers: dict[str, Latencies]
+    """Payments a second with their result within the window."""
+    latencies: dict[str, Latencies]
     """By step."""
     settled: Latencies
     outcomes: dict[str, int]
@@ -73,7 +73,7 @@ class Measured:
 
 
 def measure(system: System, scenario: Scenario, customers: Customers) -> Measured:
-    """Run a scenario. What is wrong with it stands in `faults`."""
+    """Run a scenario. Its faults are in `faults`."""
     before = meters.read_counts(system)
     driven = uvloop.run(drive(system, scenario, customers))
     customers.pass_on(len(driven.log))
@@ -84,7 +84,7 @@ def measure(system: System, scenario: Scenario, customers: Customers) -> Measure
 
 
 async def drive(system: System, scenario: Scenario, customers: Customers) -> Driven:
-    """Put the load on, and count CPU within the window."""
+    """Generate the load, and measure CPU within the window."""
     client = Client(system.gateway)
     payer = Payer(client, customers, scenario.run)
     act = getattr(payer, scenario.flow)
@@ -107,19 +107,19 @@ async def drive(system: System, scenario: Scenario, customers: Customers) -> Dri
 
 def _cpu(system: System) -> dict[str, float]:
     used = processes.cpu_s(system.roots)
-    return used | processes.cpu_s({GENERATOR: processes.OURSELVES})
+    return used | processes.cpu_s({GENERATOR: processes.OWN_PID})
 
 
 def _rest(system: System) -> float:
-    """Wait until nothing is in motion, notification apart; return how long that took.
+    """Wait until all work has ended, without notification; return the seconds.
 
-    Raises StackError where it does not end: what is left would be taken for the next run's.
+    Raises StackError if it does not end: the rest would be counted for the next run.
     """
     start_s = now_s()
     wait_until(
         lambda: not ledger_snapshot.unfinished(system) and not _behind(system),
         seconds=END_WITHIN_S,
-        otherwise="the load is over and payments are still in motion: run `countersign check`",
+        otherwise="the load has ended, but payments are unfinished: run `countersign check`",
         pause_s=0.2,
     )
     return elapsed_since(start_s)
@@ -150,11 +150,11 @@ def _measured(
     evidence, counts = held
     payments = max(1, driven.completed)
     seconds = driven.end_s - driven.start_s
-    answered = partial(answer_times, driven.measured)
+    latencies_by = partial(response_times, driven.measured)
     return Measured(
         scenario=scenario,
         rate=driven.completed / seconds,
-        answers={step: answered(step) for step in sorted({one.step for one in driven.log})},
+        latencies={step: latencies_by(step) for step in sorted({one.step for one in driven.log})},
         settled=latencies_of(
             one.settled_s * 1000 for one in evidence.stored.values() if one.settled_s is not None
         ),
@@ -169,9 +169,9 @@ def _measured(
     )
 
 
-def answer_times(log: Iterable[Operation], step: str) -> Latencies:
-    """Sum up how long answers took; one that never came counts with the time it was waited for.
+def response_times(log: Iterable[Operation], step: str) -> Latencies:
+    """Return the percentiles of response times; a missing response counts with its timeout.
 
-    Who was refused for want of room is counted, but not here: the refused would flatter the rest.
+    Requests refused with 503 are excluded: they are fast and would improve the figures.
     """
     return latencies_of(one.latency_ms for one in log if one.step == step and not one.refused)

@@ -1,4 +1,4 @@
-"""What the parts of the system count themselves: records, lag, batches, bytes."""
+"""Counters of the system: records, lag, batches, bytes."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -17,9 +17,9 @@ from local_stack.topics import Topic, load_topics
 from payment_schemas.events.record import NotificationDelivered
 
 GROUPS = tuple(one.name for one in load_inventory().core if one.database)
-"""Consumer groups are named as their services, and so are schemas."""
+"""Consumer groups and schemas have the names of their services."""
 PAYMENT_PATH = tuple(group for group in GROUPS if group != "notification")
-"""Notification follows at its own pace: its backlog has a gate of its own."""
+"""Without notification, which may lag: its backlog has a separate gate."""
 _SIZES = "consumer_batch_size"
 
 K = TypeVar("K")
@@ -27,7 +27,7 @@ K = TypeVar("K")
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Readings at one moment; what a run did is the difference of two."""
+    """Counters at one time; a run is the difference of two."""
 
     records: Mapping[str, int]
     """By topic."""
@@ -38,7 +38,7 @@ class Counts:
     """By service and topic: batches, and records in them."""
 
     def since(self, before: "Counts") -> "Counts":
-        """Return what has been added."""
+        """Return the difference."""
         return Counts(
             _difference(self.records, before.records),
             self.topic_bytes - before.topic_bytes,
@@ -71,7 +71,7 @@ def read_counts(system: System) -> Counts:
 
 
 def lag(system: System, groups: Iterable[str]) -> dict[str, int]:
-    """Return how many records each group has not handled yet, notification's own apart."""
+    """Return the lag of each group, without notification's topic."""
     return asyncio.run(_lag(system.found.kafka, tuple(groups)))
 
 
@@ -100,7 +100,7 @@ async def _ends(bootstrap: str, topics: Iterable[Topic]) -> dict[TopicPartition,
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
     await consumer.start()
     try:
-        # Of a topic that is not assigned, aiokafka asks for the leader only seconds later.
+        # aiokafka looks up the leader of an unassigned topic only seconds later.
         consumer.assign(partitions)
         consumer.pause(*partitions)
         ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)

@@ -1,4 +1,4 @@
-"""What clients did, as they saw it: each operation ok, fail or unknown, as in Jepsen."""
+"""The clients' operations with their outcomes: ok, fail or unknown, as in Jepsen."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from enum import StrEnum
 
 SUCCESS = 200
 ACCEPTED = 202
-CODE_ASKED_FOR = 403
-UNANSWERED = 0
+CODE_REQUIRED = 403
+NO_RESPONSE = 0
 _REFUSALS = range(400, 500)
 _BUSY = 503
 
 
 class Outcome(StrEnum):
-    """What a client may believe about its request."""
+    """The known outcome of a request."""
 
     OK = "ok"
     """It has happened."""
@@ -29,11 +29,11 @@ class Operation:
 
     transaction_id: str
     intended_s: float
-    """When it should have been sent: what its latency is counted from."""
+    """Planned time of sending; latency counts from it."""
     ended_s: float
     outcome: Outcome
     status: int
-    """HTTP status; UNANSWERED where none came."""
+    """HTTP status; NO_RESPONSE without one."""
     body: bytes = b""
     step: str = "order"
     """`order`, or `code` for the second call of a payment with a code."""
@@ -44,17 +44,17 @@ class Operation:
 
     @property
     def acknowledged(self) -> bool:
-        """The client was told that the payment is made or goes on."""
+        """Whether the response was SUCCESS or 202."""
         return self.status in (SUCCESS, ACCEPTED)
 
     @property
     def refused(self) -> bool:
-        """Nothing was looked at, because too many wait."""
+        """Whether the gateway refused because too many requests wait."""
         return self.status == _BUSY
 
 
 def outcome_of(status: int, expected: int) -> Outcome:
-    """Say what an answer lets its client believe; 202 leaves the result open."""
+    """Return the outcome of a response; 202 leaves it open."""
     if status == expected:
         return Outcome.OK
     if status in _REFUSALS or status == _BUSY:
@@ -64,7 +64,7 @@ def outcome_of(status: int, expected: int) -> Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """How long operations took, in milliseconds; zeros where there were none."""
+    """Percentiles of latencies in milliseconds; zeros without operations."""
 
     count: int = 0
     p50: float = 0.0
@@ -74,7 +74,7 @@ class Latencies:
 
 
 def latencies_of(values_ms: Iterable[float]) -> Latencies:
-    """Sum up: each percentile is the smallest value that so many do not exceed (nearest rank)."""
+    """Return the percentiles by the nearest rank."""
     ordered = sorted(values_ms)
     if not ordered:
         return Latencies()
@@ -82,5 +82,5 @@ def latencies_of(values_ms: Iterable[float]) -> Latencies:
 
 
 def _rank(ordered: Sequence[float], per_mille: int) -> float:
-    """Return the value at ceil(n * share), counted from one, in whole numbers: 0.999 is none."""
+    """Return the value at rank ceil(n * share); integers avoid the rounding of 0.999."""
     return ordered[-(-len(ordered) * per_mille // 1000) - 1]

@@ -1,4 +1,4 @@
-"""Confirm's topics with another number of partitions than they usually have here."""
+"""Confirm's topics with another number of partitions."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 from bench.system import System
 from local_stack.topics import apply_topics_now, load_topics
 
-_GONE_WITHIN_S = 60
+_DELETED_WITHIN_S = 60
 
 
 def repartition(system: System, reader: str, partitions: int) -> None:
-    """Make the topics that a service reads anew. Nothing may run that reads or writes them."""
+    """Recreate a service's topics. No producer or consumer of them may run."""
     topics = [
         replace(topic, partitions=partitions) for topic in load_topics() if reader in topic.readers
     ]
@@ -26,10 +26,10 @@ async def _delete(bootstrap: str, names: Sequence[str]) -> None:
     await admin.start()
     try:
         await admin.delete_topics(list(names))
-        async with asyncio.timeout(_GONE_WITHIN_S):
-            left = set(names)
-            while left:
+        async with asyncio.timeout(_DELETED_WITHIN_S):
+            remaining = set(names)
+            while remaining:
                 await asyncio.sleep(0.1)
-                left &= set(await admin.list_topics())
+                remaining &= set(await admin.list_topics())
     finally:
         await admin.close()

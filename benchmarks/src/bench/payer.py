@@ -1,4 +1,4 @@
-"""What customers do: pay, pay with a code, ask twice."""
+"""The customers' flows: pay, pay with a code, repeat."""
 
 import asyncio
 import hashlib
@@ -9,9 +9,9 @@ import orjson
 from bench.client import Client
 from bench.customers import Customers
 from bench.operations import (
-    CODE_ASKED_FOR,
+    CODE_REQUIRED,
+    NO_RESPONSE,
     SUCCESS,
-    UNANSWERED,
     Operation,
     Outcome,
     outcome_of,
@@ -19,7 +19,7 @@ from bench.operations import (
 from testbed.edge import CODE
 
 GIVE_UP_AFTER_S = 15.0
-"""Longer than the gateway's deadline of 10 s, so that its 202 is seen."""
+"""Longer than the gateway's deadline of 10 s, so that its 202 arrives."""
 PAYEES = ("payee-shop", "north-shop", "south-shop")
 """One at each partner bank."""
 REPEAT_EVERY = 10
@@ -27,7 +27,7 @@ _PATH = b"/payment/confirm"
 
 
 class Payer:
-    """Makes operations and logs each."""
+    """Executes and logs operations."""
 
     def __init__(self, client: Client, customers: Customers, run: str) -> None:
         self._client = client
@@ -36,23 +36,23 @@ class Payer:
         self.log: list[Operation] = []
 
     async def pay(self, number: int, intended_s: float) -> None:
-        """Make one payment that no code is asked for."""
+        """Make one payment without a code."""
         payee = PAYEES[number % len(PAYEES)]
         body = self._body(number, amount="50.00", to_account=payee)
         await self._call(number, intended_s, body)
 
     async def pay_with_code(self, number: int, intended_s: float) -> None:
-        """Make one payment in two calls, the second at once when the first is answered."""
-        order: dict[str, Any] = {"amount": "5200.00", "to_account": f"new-{self._run}-{number}"}
-        asked = await self._call(
-            number, intended_s, self._body(number, **order), expected=CODE_ASKED_FOR
+        """Make one payment in two calls; the second follows the first response at once."""
+        fields: dict[str, Any] = {"amount": "5200.00", "to_account": f"new-{self._run}-{number}"}
+        first = await self._call(
+            number, intended_s, self._body(number, **fields), expected=CODE_REQUIRED
         )
-        if asked.outcome is Outcome.OK:
-            body = self._body(number, **order, otp_code=CODE)
-            await self._call(number, asked.ended_s, body, step="code")
+        if first.outcome is Outcome.OK:
+            body = self._body(number, **fields, otp_code=CODE)
+            await self._call(number, first.ended_s, body, step="code")
 
     async def pay_or_repeat(self, number: int, intended_s: float) -> None:
-        """Make one payment; every tenth is one of before again, in flight still or long done."""
+        """Make one payment; every tenth repeats an earlier one, still in flight or finished."""
         if number % REPEAT_EVERY != REPEAT_EVERY - 1 or number < 10 * REPEAT_EVERY:
             await self.pay(number, intended_s)
             return
@@ -84,9 +84,9 @@ class Payer:
     ) -> Operation:
         loop = asyncio.get_running_loop()
         left_s = intended_s + GIVE_UP_AFTER_S - loop.time()
-        status, answered, outcome = UNANSWERED, b"", Outcome.UNKNOWN
+        status, latencies_by, outcome = NO_RESPONSE, b"", Outcome.UNKNOWN
         if left_s <= 0:
-            # Its customer has gone before it could be sent.
+            # The timeout passed before it could be sent.
             outcome = Outcome.FAIL
         else:
             try:
@@ -95,10 +95,16 @@ class Payer:
             except (TimeoutError, OSError):
                 pass
             else:
-                status, answered = answer.status, answer.body
+                status, latencies_by = answer.status, answer.body
                 outcome = outcome_of(status, expected)
         done = Operation(
-            self._transaction_id(number), intended_s, loop.time(), outcome, status, answered, step
+            self._transaction_id(number),
+            intended_s,
+            loop.time(),
+            outcome,
+            status,
+            latencies_by,
+            step,
         )
         self.log.append(done)
         return done

@@ -1,4 +1,4 @@
-"""Line charts as SVG: small enough to read as text, and without a library."""
+"""Line charts as SVG, without a library."""
 
 import math
 from collections.abc import Sequence
@@ -22,14 +22,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """What an axis shows; a logarithmic one needs values above zero."""
+    """An axis; a logarithmic one needs positive values."""
 
     name: str
     logarithmic: bool = False
 
 
 def write_chart(path: Path, title: str, axes: tuple[Axis, Axis], lines: Sequence[Line]) -> None:
-    """Draw the lines that have points; nothing where none has."""
+    """Draw the lines that have points; write no file without any."""
     drawn = [line for line in lines if line.points]
     if drawn:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ def _chart(title: str, axes: tuple[Axis, Axis], lines: Sequence[Line]) -> str:
 
 
 class _Scale:
-    """Maps values to places on the drawing."""
+    """Maps values to coordinates."""
 
     def __init__(self, axis: Axis, values: Sequence[float], start: float, end: float) -> None:
         self._logarithmic = axis.logarithmic

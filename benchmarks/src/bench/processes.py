@@ -1,4 +1,4 @@
-"""CPU and memory of processes, as the kernel counts them."""
+"""CPU and memory of processes, from the kernel."""
 
 import os
 from collections.abc import Mapping
@@ -8,22 +8,22 @@ from bench.errors import BenchmarkError
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-OURSELVES = os.getpid()
+OWN_PID = os.getpid()
 _PPID, _UTIME, _CSTIME, _RSS = 1, 11, 14, 21
-"""Places in /proc/PID/stat behind the name. Source: proc(5)."""
+"""Field indexes in /proc/PID/stat after the name. Source: proc(5)."""
 
 
 def cpu_s(roots: Mapping[str, int]) -> dict[str, float]:
     """Return the CPU seconds of each root process and its descendants, ended ones included.
 
-    Raises BenchmarkError where a root process has ended.
+    Raises BenchmarkError if a root process has ended.
     """
     table = _table_with(roots)
     return {name: _ticks(table, pid) / _TICKS_PER_S for name, pid in roots.items()}
 
 
 def resident_bytes(roots: Mapping[str, int]) -> dict[str, int]:
-    """Return the memory that each root process itself holds, as `cpu_s` does."""
+    """Return the resident memory of each root process. Raises BenchmarkError as `cpu_s`."""
     table = _table_with(roots)
     return {name: int(table[pid][_RSS]) * _PAGE_BYTES for name, pid in roots.items()}
 
@@ -41,14 +41,14 @@ def _table() -> dict[int, list[str]]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             stat = (folder / "stat").read_text()
-        except OSError:  # it has just ended
+        except OSError:  # the process has just ended
             continue
         found[int(folder.name)] = stat.rpartition(")")[2].split()
     return found
 
 
 def _ticks(table: Mapping[int, list[str]], root: int) -> int:
-    """Sum up a tree; what children have left behind stands with the parent that awaited them."""
+    """Return the ticks of a tree; those of ended children are counted at their parent."""
     own = sum(int(value) for value in table[root][_UTIME : _CSTIME + 1])
     children = [pid for pid, stat in table.items() if int(stat[_PPID]) == root]
     return own + sum(_ticks(table, child) for child in children)

@@ -1,4 +1,4 @@
-"""Results as Markdown: one table a question."""
+"""Results as Markdown tables."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -6,20 +6,20 @@ from bench.baseline import Baseline
 from bench.measuring import GENERATOR, Measured
 from bench.operations import Latencies
 from bench.system import MOCKS
-from local_stack.telemetry.observation import NAMES as WATCHERS
+from local_stack.telemetry.observation import NAMES as TELEMETRY_PROCESSES
 
-NOT_OURS = ("kafka", "postgres", "redis")
-APART = (GENERATOR, "notification", "twilio", "sendgrid", *WATCHERS)
-"""What CPU a payment is counted without: the load, and what follows at its own pace."""
+INFRASTRUCTURE_NAMES = ("kafka", "postgres", "redis")
+EXCLUDED = (GENERATOR, "notification", "twilio", "sendgrid", *TELEMETRY_PROCESSES)
+"""Excluded from the CPU of a payment: the load, and processes that may lag."""
 BUSY = 0.6
-"""Of a core: what is left takes bursts, and the load of a machine that is gone."""
+"""Planned utilisation of a core, with reserves for bursts and a failed machine."""
 _MIB = 2**20
 
 Cells = Sequence[object]
 
 
 def table(head: Cells, rows: Iterable[Cells]) -> str:
-    """Return a Markdown table; the first column is text, the others are figures."""
+    """Return a Markdown table with text in the first column and figures in the others."""
     lines = [_line(head), "|---|" + "---:|" * (len(head) - 1)]
     return "\n".join([*lines, *(_line(row) for row in rows)]) + "\n"
 
@@ -29,7 +29,7 @@ def _line(cells: Cells) -> str:
 
 
 def latency_table(runs: Sequence[Measured]) -> str:
-    """Return rate and latency of each run; one that does not count shows why instead."""
+    """Return rate and latency of each run; a run that does not count shows its fault."""
     head = (
         "", "payments/s", "p50 ms", "p95 ms", "p99 ms", "p99.9 ms",
         "settled p50 ms", "p95", "p99", "p99.9", "CPU µs", "ok / fail / unknown",
@@ -41,8 +41,8 @@ def _latency_rows(run: Measured) -> Iterable[Cells]:
     if run.faults:
         yield (run.scenario.name, f"does not count: {run.faults[0].what}", *[""] * 10)
         return
-    for step, found in sorted(run.answers.items(), reverse=True):
-        name = run.scenario.name if len(run.answers) == 1 else f"{run.scenario.name}, {step}"
+    for step, found in sorted(run.latencies.items(), reverse=True):
+        name = run.scenario.name if len(run.latencies) == 1 else f"{run.scenario.name}, {step}"
         yield (
             name, f"{run.rate:,.0f}", *_percentiles(found), *_percentiles(run.settled),
             f"{cpu_us(run):,.0f}", _outcomes(run),
@@ -58,8 +58,8 @@ def _outcomes(run: Measured) -> str:
 
 
 def cpu_us(run: Measured) -> float:
-    """Return the CPU of a payment without generator, notification and what watches."""
-    return sum(used for name, used in run.cpu_us.items() if name not in APART)
+    """Return the CPU of a payment without generator, notification and telemetry."""
+    return sum(used for name, used in run.cpu_us.items() if name not in EXCLUDED)
 
 
 def cpu_table(runs: Sequence[Measured]) -> str:
@@ -78,7 +78,7 @@ def cpu_table(runs: Sequence[Measured]) -> str:
 
 
 def cores_table(run: Measured, rates: Sequence[int]) -> str:
-    """Return cores by process at each rate, as busy as a machine should be."""
+    """Return cores by process at each rate, at the planned utilisation."""
     used = sorted(run.cpu_us.items(), key=lambda item: -item[1])
     rows: list[Cells] = [
         (name, *(f"{rate * each_us / 1e6 / BUSY:,.1f}" for rate in rates))
@@ -118,20 +118,20 @@ def _each(run: Measured, read: Callable[[Measured], int]) -> str:
 
 
 def memory_table(run: Measured) -> str:
-    """Return resident memory by process, and of all Python processes of ours together."""
+    """Return resident memory by process, and the sum of the services."""
     rows: list[Cells] = [(name, f"{held / _MIB:,.0f}") for name, held in sorted(run.memory.items())]
-    rows.append(("**our services**", f"**{services_bytes(run) / _MIB:,.0f}**"))
+    rows.append(("**services**", f"**{services_bytes(run) / _MIB:,.0f}**"))
     return table(("", "MiB"), rows)
 
 
 def services_bytes(run: Measured) -> int:
-    """Return what our services hold together, mocks and infrastructure left out."""
-    apart = {*MOCKS, *NOT_OURS, *WATCHERS}
+    """Return the memory of all services, without mocks and infrastructure."""
+    apart = {*MOCKS, *INFRASTRUCTURE_NAMES, *TELEMETRY_PROCESSES}
     return sum(held for name, held in run.memory.items() if name not in apart)
 
 
 def baseline_table(baseline: Baseline, best: Measured) -> str:
-    """Return what Kafka and PostgreSQL alone do, and how near the system comes."""
+    """Return the rates of the baseline and of the system, and their ratio."""
     rows = [
         ("Kafka and PostgreSQL alone", f"{baseline.rate:,.0f}"),
         (f"the system, {best.scenario.name}", f"{best.rate:,.0f}"),

@@ -1,4 +1,4 @@
-"""What `make bench` leaves behind: RESULTS.md, its plots, and the figures in docs/sizing.md."""
+"""The output of `make bench`: RESULTS.md, its plots, and the figures in docs/sizing.md."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,38 +14,38 @@ FOLDER = CHECKOUT / "benchmarks"
 RESULTS = FOLDER / "RESULTS.md"
 PLOT = FOLDER / "images" / "latency.svg"
 SIZING = CHECKOUT / "docs" / "sizing.md"
-FEW = 0.05
-"""Refusals a payment."""
+MAX_REFUSED_SHARE = 0.05
+"""Refusals for each payment."""
 SIZED_FOR = (1_000, 10_000, 100_000)
 BEGIN, END = "<!-- measured: make bench -->", "<!-- end of what is measured -->"
 
 _DOCUMENT = """\
 # Results of `make bench`
 
-Production settings (`PROFILE=prod`: tokens checked, limits on, idempotent producers), all of it on
-one machine, load generator and mocks included. One-time codes are fixed, so that the generator need
-read no messages; they are sent all the same. Latency counts from the time that was fixed
-beforehand; requests refused with 503, as too many wait, are failures and have none. *Settled* is
-from the journal that holds the money to the one that settles it.
+Production settings (`PROFILE=prod`: tokens checked, limits on, idempotent producers), all on one
+machine, load generator and mocks included. One-time codes are fixed, so that the generator reads no
+messages; the messages are sent. Latency counts from the planned time; requests refused with 503,
+because too many wait, are failures without a latency. *Settled* is the time from the HOLD journal
+to the SETTLE journal.
 
 {about}
-## Closed loop: so many in flight
+## Closed loop: requests in flight
 
 {closed}
-## Open loop: so many a second
+## Open loop: requests a second
 
 {opened}
 ![Latency against load](images/latency.svg)
 
 ## With a code, and with repeats
 
-A code takes two calls, 200 payments a second. Every tenth of the repeats is a payment of before;
-one that is still in flight is told 409.
+A payment with a code takes two calls, at 200 payments a second. In the run with repeats every tenth
+request repeats an earlier one; a repeat of a running request gets 409.
 
 {flows}
 ## Telemetry, 64 in flight
 
-Collector, Jaeger, Prometheus and their pages run on the same cores.
+Collector, Jaeger and Prometheus run on the same cores.
 
 {telemetry}
 {telemetry_cpu}
@@ -61,9 +61,9 @@ Collector, Jaeger, Prometheus and their pages run on the same cores.
 ## Memory
 
 {memory}
-## The floor
+## Baseline
 
-The same records through Kafka and the same rows through PostgreSQL, made beforehand.
+The same records through Kafka and the same rows through PostgreSQL, prepared in advance.
 
 {baseline}
 ## Gates
@@ -73,20 +73,20 @@ The same records through Kafka and the same rows through PostgreSQL, made before
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How the messages ended, and what the last check has compared."""
+    """The state of the messages and the result of the final check."""
 
     messages: dict[str, int]
     waiting: int
-    """Messages still to be sent when the load was over."""
+    """Unsent messages at the end of the load."""
     seconds: float
-    """How long they took."""
+    """Seconds until they were sent."""
     checked: int
     faults: Sequence[Fault]
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Everything that one `make bench` has measured."""
+    """The measurements of one `make bench`."""
 
     about: Sequence[tuple[str, str]]
     closed: Sequence[Measured]
@@ -135,16 +135,16 @@ def _counting(results: Results) -> list[Measured]:
 
 
 def _busiest(runs: Sequence[Measured]) -> Measured:
-    """Return the run with the highest rate of those that refused next to nobody, if there is one.
+    """Return the run with the highest rate among those with few refusals, else of all.
 
-    Past what it can do, the gateway spends on refusals what a payment does not cost.
+    Above its capacity the gateway spends CPU on refusals, which is not a cost of a payment.
     """
-    kind = [run for run in runs if run.outcomes.get("fail", 0) <= FEW * run.payments]
+    kind = [run for run in runs if run.outcomes.get("fail", 0) <= MAX_REFUSED_SHARE * run.payments]
     return max(kind or runs, key=lambda run: run.rate)
 
 
 def gates(results: Results) -> str:
-    """Return what was held against every run."""
+    """Return the results of the gates."""
     runs = [*results.closed, *results.opened, *results.flows, *results.telemetry]
     counting = sum(not run.faults for run in runs)
     rest_s = max(run.rest_s for run in runs)
@@ -152,8 +152,8 @@ def gates(results: Results) -> str:
     faults = "".join(f"* **Does not count:** {fault.what}.\n" for fault in ending.faults)
     pace = ending.waiting / max(ending.seconds, 0.001)
     return (
-        f"* {counting} of {len(runs)} runs count: each acknowledged payment final and settled once,"
-        f"\n  topics in the right ratios, lag gone within {REST_WITHIN_S:.0f} s"
+        f"* {counting} of {len(runs)} runs count: each acknowledged payment is final and settled"
+        f" once,\n  topics have the expected numbers of records, no lag after {REST_WITHIN_S:.0f} s"
         f" ({rest_s:.1f} s at most), ledger 0.\n"
         f"{faults}* `countersign check` has compared {ending.checked:,} payments.\n"
         f"* Messages: {ending.messages.get('DELIVERED', 0):,} delivered;"
@@ -165,7 +165,7 @@ def draw(results: Results) -> None:
     """Draw latency against load."""
     runs = [run for run in results.opened if not run.faults]
     lines = [
-        Line(name, [(run.scenario.rate, getattr(run.answers["order"], field)) for run in runs])
+        Line(name, [(run.scenario.rate, getattr(run.latencies["order"], field)) for run in runs])
         for name, field in (("p50", "p50"), ("p95", "p95"), ("p99", "p99"), ("p99.9", "p999"))
     ]
     settled = Line("settled p99", [(run.scenario.rate, run.settled.p99) for run in runs])

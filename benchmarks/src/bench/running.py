@@ -1,4 +1,4 @@
-"""Running scenarios one after the other, and ending well: what all suites share."""
+"""Running scenarios and the final checks, for all suites."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,17 +17,17 @@ from bench.system import System
 from local_stack.waiting import Deadline, elapsed_since, now_s
 
 CUSTOMERS = 20_000
-"""At ten a minute each they may send 3,333 requests a second."""
-ENDED_WELL = {"DELIVERED", "OBSOLETE"}
-"""A code that was used before its message went out is not sent any more; all else is."""
+"""With ten requests a minute each, they may send 3,333 a second."""
+GOOD_ENDS = {"DELIVERED", "OBSOLETE"}
+"""A code that was used before its message was sent is not sent; all other messages are."""
 MESSAGES_WITHIN_S = 420
-LOOK_AGAIN_S = 0.5
+POLL_S = 0.5
 LEAST_MESSAGES_PER_S = 20
-"""Far below what it reaches: a gate on standing still, not on pace."""
+"""Far below the real rate: the gate detects a stall, not slowness."""
 
 
 def open_for_all(system: System) -> Customers:
-    """Open so many customers that the greatest rate meets no limit of theirs."""
+    """Open enough customers for the highest rate within their limits."""
     system.tell(f"opening {CUSTOMERS} customers")
     return uvloop.run(open_customers(system.found, "bench", CUSTOMERS))
 
@@ -38,8 +38,8 @@ def run_all(system: System, scenarios: Iterable[Scenario], customers: Customers)
 
 
 def run_one(system: System, scenario: Scenario, customers: Customers) -> Measured:
-    """Run a scenario, once the messages of the one before are sent; tell its figures and faults."""
-    _left_after_sending(system)
+    """Run a scenario after the messages of the last one are sent; report figures and faults."""
+    _unsent_after_waiting(system)
     uvloop.run(customers.keep_tokens_valid(system.found))
     found = measure(system, scenario, customers)
     system.tell(summary(found))
@@ -49,7 +49,7 @@ def run_one(system: System, scenario: Scenario, customers: Customers) -> Measure
 
 
 def require(runs: Iterable[Measured], ending: Ending, *, in_time: bool = True) -> None:
-    """Raise BenchmarkError where a run, or the end of all, does not count."""
+    """Raise BenchmarkError if a run or the final check does not count."""
     faults = [
         f"{run.scenario.name}: {fault}"
         for run in runs
@@ -65,7 +65,7 @@ def summary(found: Measured) -> str:
     """Return a run in one line."""
     steps = ", ".join(
         f"{step} p50 {one.p50:.1f} p95 {one.p95:.1f} p99 {one.p99:.1f} p99.9 {one.p999:.1f} ms"
-        for step, one in found.answers.items()
+        for step, one in found.latencies.items()
     )
     return (
         f"{found.scenario.name}: {found.rate:.0f}/s, {steps};"
@@ -77,28 +77,28 @@ def summary(found: Measured) -> str:
 def end_well(system: System) -> Ending:
     """Wait until all messages are sent, and check everything across the services."""
     waiting, start_s = ledger_snapshot.unsent(system), now_s()
-    left = _left_after_sending(system)
+    remaining = _unsent_after_waiting(system)
     seconds, messages = elapsed_since(start_s), ledger_snapshot.messages(system)
-    system.tell(f"messages: {messages}, {waiting - left} of them in the last {seconds:.1f} s")
+    system.tell(f"messages: {messages}, {waiting - remaining} of them in the last {seconds:.1f} s")
     checked, wrong = examination.examine(system)
     system.tell(f"countersign check: {checked} payments, {len(wrong)} violations")
     faults = [*_undelivered(messages), *(Fault(what, "run it again") for what in wrong[:3])]
     for fault in faults:
         system.tell(f"  does not count: {fault}")
-    return Ending(messages, waiting - left, seconds, checked, faults)
+    return Ending(messages, waiting - remaining, seconds, checked, faults)
 
 
-def _left_after_sending(system: System) -> int:
-    """Wait, bounded, until all messages are sent; return how many are not."""
+def _unsent_after_waiting(system: System) -> int:
+    """Wait with a deadline until all messages are sent; return the number of unsent ones."""
     deadline = Deadline(
         min(MESSAGES_WITHIN_S, 30 + ledger_snapshot.unsent(system) / LEAST_MESSAGES_PER_S)
     )
-    while (left := ledger_snapshot.unsent(system)) and not deadline.passed:
-        time.sleep(LOOK_AGAIN_S)
-    return left
+    while (remaining := ledger_snapshot.unsent(system)) and not deadline.passed:
+        time.sleep(POLL_S)
+    return remaining
 
 
 def _undelivered(messages: Mapping[str, int]) -> Iterator[Fault]:
     for status, count in messages.items():
-        if status not in ENDED_WELL:
+        if status not in GOOD_ENDS:
             yield Fault(f"{count} messages to customers are {status}", "read notification's log")

@@ -1,4 +1,4 @@
-"""What is measured: who comes how often, and what they do."""
+"""The measured scenarios."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -9,20 +9,20 @@ Flow = Literal["pay", "pay_with_code", "pay_or_repeat"]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One run: so many in flight, or so many a second whatever happens."""
+    """One run: a number of requests in flight, or a fixed rate."""
 
     name: str
     in_flight: int = 0
     rate: float = 0.0
     flow: Flow = "pay"
     warm_s: float = 3.0
-    """Driven and held against the gate, but not measured."""
+    """Warm-up: checked by the gate, but not measured."""
     seconds: float = 10.0
     seed: int = 1
 
     @property
     def run(self) -> str:
-        """What its transactions' names begin with."""
+        """The prefix of its transaction ids."""
         return self.name.removesuffix(" %").replace(" ", "-")
 
 

@@ -1,4 +1,4 @@
-"""The commands: which scenarios, on what system, and what is made of them."""
+"""The suites: scenarios, system and output."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -6,7 +6,7 @@ import uvloop
 
 from bench import endurance, machine, results, workload
 from bench.against import against
-from bench.baseline import Baseline, lay
+from bench.baseline import Baseline, measure_baseline
 from bench.customers import Customers, open_customers
 from bench.measuring import Measured
 from bench.running import end_well, open_for_all, require, run_all, run_one
@@ -15,11 +15,11 @@ from bench.system import System, Tell, restart_with, started
 from local_stack.telemetry.observation import observe
 
 SMOKE_CUSTOMERS = 500
-FLOOR_PAYMENTS = 6_000
+BASELINE_PAYMENTS = 6_000
 
 
 def smoke(offset: int, tell: Tell) -> None:
-    """Pay, repeat and type codes for some seconds: fails on correctness, never on time."""
+    """Pay, repeat and use codes for some seconds; fails on wrong results, never on slowness."""
     with started(offset, tell) as system:
         customers = uvloop.run(open_customers(system.found, "smoke", SMOKE_CUSTOMERS))
         runs = run_all(system, SMOKE, customers)
@@ -27,7 +27,7 @@ def smoke(offset: int, tell: Tell) -> None:
 
 
 def bench(offset: int, tell: Tell) -> None:
-    """Measure everything that fits into ten minutes, and write it down."""
+    """Measure all short scenarios within ten minutes, and write the results."""
     with started(offset, tell) as system:
         about = machine.description(system)
         customers = open_for_all(system)
@@ -35,7 +35,7 @@ def bench(offset: int, tell: Tell) -> None:
         closed = run_all(system, CLOSED, customers)
         opened = run_all(system, OPEN, customers)
         flows = run_all(system, (CODE, REPEATS), customers)
-        telemetry = watched(system, customers)
+        telemetry = measure_telemetry(system, customers)
         runs = [*closed, *opened, *flows, *telemetry]
         ending = end_well(system)
         baseline = baseline_of(system, since, runs)
@@ -46,26 +46,26 @@ def bench(offset: int, tell: Tell) -> None:
 
 
 def bench_baseline(offset: int, tell: Tell) -> None:
-    """Measure what Kafka and PostgreSQL alone do with a run's records and rows."""
+    """Measure Kafka and PostgreSQL alone with a run's records and rows."""
     with started(offset, tell) as system:
         customers = open_for_all(system)
         since = workload.begin(system)
         runs = run_all(system, CLOSED[-1:], customers)
         require(runs, end_well(system))
         baseline = baseline_of(system, since, runs)
-        tell(f"ratio to the floor: {runs[-1].rate / baseline.rate:.2f}")
+        tell(f"ratio to the baseline: {runs[-1].rate / baseline.rate:.2f}")
 
 
 def baseline_of(system: System, since: workload.Beginning, runs: Iterable[Measured]) -> Baseline:
-    """Repeat what the runs have left, without them."""
+    """Repeat the records and rows of the runs."""
     made = sum(run.payments for run in runs)
-    baseline = lay(system, workload.capture(system, since, made, FLOOR_PAYMENTS))
-    system.tell(f"floor: {baseline.rate:.0f} payments/s over {baseline.payments}")
+    baseline = measure_baseline(system, workload.capture(system, since, made, BASELINE_PAYMENTS))
+    system.tell(f"baseline: {baseline.rate:.0f} payments/s over {baseline.payments}")
     return baseline
 
 
-def watched(system: System, customers: Customers) -> list[Measured]:
-    """Measure what telemetry costs: off, then to a collector, a sample and everything."""
+def measure_telemetry(system: System, customers: Customers) -> list[Measured]:
+    """Measure the cost of telemetry: off, sampled, and complete."""
     off, *on = TELEMETRY
     found = [run_one(system, off, customers)]
     observe(system.stack, system.tell)
@@ -79,6 +79,6 @@ SUITES: Mapping[str, Callable[[int, Tell], None]] = {
     "against": against,
     "smoke": smoke,
     "bench": bench,
-    "floor": bench_baseline,
+    "baseline": bench_baseline,
     "long": endurance.long,
 }

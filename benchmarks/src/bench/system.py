@@ -1,4 +1,4 @@
-"""The system under measurement: the native stack as production runs it, with nothing in it."""
+"""The measured system: the empty native stack with production settings."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -15,12 +15,12 @@ from local_stack.telemetry import observation
 from testbed.stack import fresh_stack
 
 DEFAULT_OFFSET = 7_000
-"""Beside `make up` (0) and the tests (10,000)."""
+"""Differs from `make up` (0) and the tests (10,000)."""
 MOCKS = tuple(one.name for one in load_inventory().core if one.mock)
 UNLIMITED_CODES = dict.fromkeys(
     ("LIVE_CHALLENGES", "CHALLENGES_PER_HOUR", "CHALLENGES_PER_DAY"), "100000"
 )
-"""A few thousand customers pay with codes for hours: more often than people may."""
+"""Limits for a few thousand customers who pay with codes for hours."""
 _ACCOUNT = "AC" + "1" * 32
 
 Tell = Callable[[str], None]
@@ -28,10 +28,9 @@ Overrides = Mapping[str, Mapping[str, str]]
 
 
 def production_settings(inventory: Inventory, **everywhere: str) -> dict[str, dict[str, str]]:
-    """Return each process' settings: PROFILE=prod and defaults; the outside is mocks, which refuse.
+    """Return each process's settings: PROFILE=prod and defaults, except for the mocks.
 
-    One-time codes are fixed, so that the generator need read no messages; they are sent all the
-    same.
+    One-time codes are fixed, so that the generator reads no messages; the messages are sent.
     """
     real = {name: {"PROFILE": "prod", **everywhere} for name in inventory.services}
     for mock in MOCKS:
@@ -43,7 +42,7 @@ def production_settings(inventory: Inventory, **everywhere: str) -> dict[str, di
 
 @dataclass
 class System:
-    """A running system, with what a benchmark asks of it beyond its API."""
+    """A running system with its processes and database."""
 
     stack: Stack
     tell: Tell
@@ -59,7 +58,7 @@ class System:
         return self.found.url("gateway")
 
     def note_processes(self) -> None:
-        """Look up the processes again, after a restart; containers have none of ours."""
+        """Look up the process ids again after a restart."""
         names = {name: (name, 0) for name in (*INFRASTRUCTURE, *observation.NAMES)}
         for name, count in self.stack.instances.items():
             names |= {program_name(name, one): (name, one) for one in range(count)}
@@ -78,7 +77,7 @@ class System:
 
 @contextmanager
 def started(offset: int, tell: Tell) -> Iterator[System]:
-    """Start everything on ports of its own with empty tables and topics; stop it at the end."""
+    """Start the whole system on separate ports with empty tables and topics; stop it at the end."""
     with infrastructure(offset, tell) as system:
         start(system)
         yield system
@@ -87,7 +86,7 @@ def started(offset: int, tell: Tell) -> Iterator[System]:
 @contextmanager
 def infrastructure(offset: int, tell: Tell) -> Iterator[System]:
     """Start Kafka, PostgreSQL and Redis only."""
-    # The native stack reads it for the migrations: no development seeds.
+    # Migrations read it: no development seeds.
     os.environ["PROFILE"] = "prod"
     overrides = production_settings(load_inventory())
     with fresh_stack(offset, overrides, tell) as stack:
@@ -101,7 +100,7 @@ def start(system: System, instances: Mapping[str, int] | None = None) -> None:
 
 
 def restart_with(system: System, **everywhere: str) -> None:
-    """Restart the services with further settings for every one of them."""
+    """Restart all services with additional settings."""
     overrides = production_settings(system.stack.inventory, **everywhere)
     stack = Stack(system.stack.ports.offset, overrides=overrides, tell=system.tell)
     stack.refresh()

@@ -1,4 +1,4 @@
-"""What payments leave behind, taken from a run: the rows and records that the floor repeats."""
+"""The rows and records of a run, which the baseline repeats."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -26,13 +26,13 @@ Work = Mapping[tuple[str, str], tuple[int, int, int]]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What a payment does to one table, and rows to do it with."""
+    """The writes of a payment to one table, with rows."""
 
     schema: str
     name: str
     keys: tuple[str, ...]
     inserts: float
-    """A payment, as are updates and deletes."""
+    """For each payment; so are updates and deletes."""
     updates: float
     deletes: float
     rows: Sequence[Row]
@@ -40,7 +40,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """So many payments' rows and records."""
+    """The rows and records of a number of payments."""
 
     payments: int
     tables: Sequence[Table]
@@ -50,7 +50,7 @@ class Workload:
 
 
 def read_work(system: System) -> dict[tuple[str, str], tuple[int, int, int]]:
-    """Return what has been done to each table so far."""
+    """Return the writes to each table so far."""
     with system.database() as cursor:
         cursor.execute(
             """select schemaname, relname, n_tup_ins, n_tup_upd, n_tup_del from pg_stat_user_tables
@@ -66,19 +66,19 @@ def read_work(system: System) -> dict[tuple[str, str], tuple[int, int, int]]:
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What had been done before the payments whose floor is wanted."""
+    """The counters before the payments of the baseline."""
 
     work: Work
     counts: Counts
 
 
 def begin(system: System) -> Beginning:
-    """Note what has been done so far."""
+    """Read the current counters."""
     return Beginning(read_work(system), read_counts(system))
 
 
 def capture(system: System, since: Beginning, payments: int, most: int) -> Workload:
-    """Take the rows and records of up to `most` payments, of so many that were made since."""
+    """Return the rows and records of up to `most` of the payments since then."""
     some = min(payments, most) // BATCH_PAYMENTS * BATCH_PAYMENTS
     topics = {topic.name: topic for topic in load_topics()}
     made = read_counts(system).since(since.counts).records
@@ -98,7 +98,7 @@ def capture(system: System, since: Beginning, payments: int, most: int) -> Workl
 def _carried(
     records: Mapping[str, Sequence[Record]], topics: Mapping[str, Topic]
 ) -> dict[str, list[Record]]:
-    """Return what went through each service's outbox: all that it owns, but answers to clients."""
+    """Return the records of each service's outbox: all of its topics without replies."""
     found: dict[str, list[Record]] = {}
     for name, some in records.items():
         if name != ConfirmAnswered.topic:
@@ -142,7 +142,7 @@ def _keys(system: System, place: tuple[str, str]) -> tuple[str, ...]:
 
 
 def _outbox_rows(carried: Sequence[Record], count: int) -> list[Row]:
-    """Make the rows that carried the records, in bundles; none outlives its publication."""
+    """Return outbox rows for the records; they are deleted after publishing."""
     rows: list[Row] = []
     for number in range(count):
         bundle = carried[len(carried) * number // count : len(carried) * (number + 1) // count]
@@ -157,7 +157,7 @@ def _outbox_rows(carried: Sequence[Record], count: int) -> list[Row]:
                 "records": f"\\x{packed.hex()}",
                 "record_count": max(1, len(bundle)),
                 "created_at": "2026-01-01T00:00:00Z",
-                "claimed_by": "floor",
+                "claimed_by": "baseline",
                 "claimed_until": "2026-01-01T00:00:10Z",
             }
         )
@@ -167,7 +167,7 @@ def _outbox_rows(carried: Sequence[Record], count: int) -> list[Row]:
 async def _records(
     bootstrap: str, topics: Mapping[str, Topic], shares: Mapping[str, int]
 ) -> dict[str, list[Record]]:
-    """Read the last records of each topic, so many of each as asked for."""
+    """Read the given number of last records of each topic."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
     await consumer.start()
     try:
@@ -185,7 +185,7 @@ async def _last_records(consumer: AIOKafkaConsumer, topic: Topic, share: int) ->
     consumer.assign(partitions)
     starts = await consumer.beginning_offsets(partitions)
     ends = await consumer.end_offsets(partitions)
-    # Keys spread evenly: a little more of each partition makes up for those that hold less.
+    # Reads more than the share of each partition, because keys are not distributed evenly.
     each = share * 2 // topic.partitions + 1
     for partition, end in ends.items():
         consumer.seek(partition, max(starts[partition], end - each))

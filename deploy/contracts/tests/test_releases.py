@@ -99,18 +99,18 @@ def base():
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (remove_field, ".score: is gone"),
-        (remove_field_that_need_not_be_there, ".note: is gone"),
-        (require_new_field, ".model: is new, and must be there"),
-        (require_old_field, ".note: must be there"),
-        (let_field_be_left_out, ".score: must be there"),
-        (change_type, ".score: type was integer, and is string"),
+        (remove_field, ".score: was removed"),
+        (remove_field_that_need_not_be_there, ".note: was removed"),
+        (require_new_field, ".model: is new and required"),
+        (require_old_field, ".note: is required"),
+        (let_field_be_left_out, ".score: is required"),
+        (change_type, ".score: type changed from integer to string"),
         (narrow_enum, ".kyc: enum"),
         (widen_enum, ".kyc: enum"),
-        (tighten_bound, ".score: maximum was 100, and is 99"),
-        (change_nested, ".hit: must be there"),
-        (change_what_a_list_holds, ".factors.items: an object became something else"),
-        (change_what_may_be_null, ".origin.host: type was string, and is integer"),
+        (tighten_bound, ".score: maximum changed from 100 to 99"),
+        (change_nested, ".hit: is required"),
+        (change_what_a_list_holds, ".factors.items: changed from or to an object"),
+        (change_what_may_be_null, ".origin.host: type changed from string to integer"),
         (move_to_another_topic, "x-topic"),
         (change_key, "x-key"),
     ],
@@ -167,4 +167,4 @@ def test_a_change_that_breaks_nobody_is_let_through(change):
 def test_a_released_field_of_a_keywords_name_is_not_overlooked():
     old = base()
     add_field_of_a_keywords_name(old)
-    assert breaks_of(old, base()) == [".title: is gone"]
+    assert breaks_of(old, base()) == [".title: was removed"]

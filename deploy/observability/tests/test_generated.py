@@ -216,7 +216,7 @@ def test_real_time_is_left_as_it_is_written():
 
 @pytest.mark.parametrize("length", ["5", "m", "5 m", "1w", ""])
 def test_a_length_that_is_none_is_refused(length):
-    with pytest.raises(ValueError, match="is not a length"):
+    with pytest.raises(ValueError, match="is not a duration"):
         seconds_of(length)
 
 

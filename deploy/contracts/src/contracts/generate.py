@@ -1,9 +1,9 @@
-"""Writes the descriptions that follow from the code: `python -m contracts.generate`.
+"""Writes the published descriptions from the code: `python -m contracts.generate`.
 
 docs/events/<ce_type>.json  JSON Schema of every message, with its kind, topic, key and readers
 docs/events/README.md       the table of topics
 docs/asyncapi.yaml          every topic of the system
-docs/openapi.json           the HTTP edge
+docs/openapi.json           the gateway's HTTP API
 """
 
 import json
@@ -33,7 +33,7 @@ for any reader. A **reply** goes to the process that sent the command. Written b
 
 
 def generated_files() -> Mapping[Path, str]:
-    """Return what each generated file should hold."""
+    """Return the content of each generated file."""
     topics = {topic.name: topic for topic in load_topics()}
     schemas = {
         DOCS / "events" / f"{event.ce_type}.json": _json(event_schema(event, topics[event.topic]))
@@ -48,7 +48,7 @@ def generated_files() -> Mapping[Path, str]:
 
 
 def event_schema(event: type[Event], topic: Topic) -> dict[str, Any]:
-    """Return the JSON Schema of an event's data, and where it travels."""
+    """Return the JSON Schema of an event's data, with topic, key and readers."""
     schema = event.model_json_schema(mode="validation")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -74,7 +74,7 @@ def _table(topics: Mapping[str, Topic]) -> str:
 
 
 def stale_files() -> Iterator[Path]:
-    """Name the files that are not what they should be; a schema of no event is one of them."""
+    """Yield the outdated files, and schemas without an event."""
     wanted = generated_files()
     for path, text in wanted.items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
@@ -83,7 +83,7 @@ def stale_files() -> Iterator[Path]:
 
 
 def generate() -> list[Path]:
-    """Write them all; return those that changed."""
+    """Write all files; return the changed ones."""
     wanted = generated_files()
     changed = list(stale_files())
     for path in changed:

@@ -1,9 +1,9 @@
-"""The last released schema of each event, and what may differ from it.
+"""The last released schema of each event, and the allowed differences.
 
-Versions run side by side: an old reader meets new records, a new reader old ones. Readers pass over
-fields that they do not know, so an event may gain fields that need not be there, and nothing else:
-a value that one side does not know, a bound that was moved or a field that is gone would make a
-dead letter of every such record on the other side. `make release-schemas` releases what is there.
+Versions run side by side: old readers get new records, new readers old ones. Readers ignore unknown
+fields, so an event may gain optional fields, and nothing else: an unknown value, a changed bound or
+a removed field would make a dead letter of every such record at the other version.
+`make release-schemas` releases the current schemas.
 """
 
 import json
@@ -19,15 +19,15 @@ from payment_schemas.registry import EVENTS
 from testkit.events import event_of
 
 RELEASED = CHECKOUT / "libs/schemas/released"
-_TOLD = frozenset({"$id", "$schema", "$defs", "title", "description", "default", "examples"})
-"""What a schema says to people, and what is looked up from elsewhere."""
-_MAY_DIFFER = _TOLD | {"x-readers", "x-owner", "x-kind", "properties", "required"}
+_TEXTS = frozenset({"$id", "$schema", "$defs", "title", "description", "default", "examples"})
+"""Texts for people, and resolved references."""
+_MAY_DIFFER = _TEXTS | {"x-readers", "x-owner", "x-kind", "properties", "required"}
 
 Schema = Mapping[str, Any]
 
 
 def present() -> dict[str, Schema]:
-    """Return the schema of each event as it is now, by `ce_type`, with a record as an example."""
+    """Return the current schema of each event by `ce_type`, with an example."""
     topics = {topic.name: topic for topic in load_topics()}
     return {
         event.ce_type: event_schema(event, topics[event.topic])
@@ -42,31 +42,31 @@ def released() -> dict[str, Schema]:
 
 
 def breaks() -> list[str]:
-    """Say what the events as they are now would break for those of the last release."""
+    """Return the incompatibilities of the current events with the last release."""
     now = present()
     return [
         f"{ce_type}{one}"
         for ce_type, old in sorted(released().items())
-        for one in (breaks_of(old, now[ce_type]) if ce_type in now else [": is gone"])
+        for one in (breaks_of(old, now[ce_type]) if ce_type in now else [": was removed"])
     ]
 
 
 def breaks_of(old: Schema, new: Schema) -> list[str]:
-    """Say where two versions of a schema cannot be read by each other's readers."""
+    """Return the incompatibilities of two versions of a schema."""
     return list(_breaks("", _inlined(old, old), _inlined(new, new)))
 
 
 def _inlined(schema: Any, whole: Schema) -> Any:
-    """Return a schema with its references looked up, in one order, without words to people."""
+    """Return a schema with resolved references, sorted, without texts for people."""
     if isinstance(schema, list):
         return [_inlined(one, whole) for one in schema]
     if not isinstance(schema, Mapping):
         return schema
     if "$ref" in schema:
         return _inlined(whole["$defs"][schema["$ref"].rpartition("/")[2]], whole)
-    kept = {name: one for name, one in schema.items() if name not in _TOLD}
+    kept = {name: one for name, one in schema.items() if name not in _TEXTS}
     if isinstance(properties := kept.pop("properties", None), Mapping):
-        # By the fields' names, which may be those of keywords.
+        # By field name, which may equal a keyword.
         kept["properties"] = {name: _inlined(one, whole) for name, one in properties.items()}
     found = {n: one if n == "properties" else _inlined(one, whole) for n, one in kept.items()}
     for name in ("enum", "required", "anyOf"):
@@ -80,7 +80,7 @@ def _breaks(path: str, old: Any, new: Any) -> Iterator[str]:
     if "properties" in old and "properties" in new:
         yield from _fields(path, old, new)
     elif "properties" in old or "properties" in new:
-        yield f"{path}: an object became something else, or something else an object"
+        yield f"{path}: changed from or to an object"
     for name in sorted((old.keys() | new.keys()) - _MAY_DIFFER):
         before, after = old.get(name), new.get(name)
         if isinstance(before, Mapping) and isinstance(after, Mapping):
@@ -89,25 +89,25 @@ def _breaks(path: str, old: Any, new: Any) -> Iterator[str]:
             for one, other in zip(before, after, strict=True):
                 yield from _breaks(path, one, other)
         elif before != after:
-            yield f"{path}: {name} was {before}, and is {after}"
+            yield f"{path}: {name} changed from {before} to {after}"
 
 
 def _fields(path: str, old: Schema, new: Schema) -> Iterator[str]:
-    """Compare the fields of two objects: a new one that need not be there is the one difference."""
+    """Compare the fields of two objects: only new optional fields are allowed."""
     fields, required = old["properties"], set(new.get("required", ()))
     for name, before in fields.items():
         if name not in new["properties"]:
-            yield f"{path}.{name}: is gone"
+            yield f"{path}.{name}: was removed"
             continue
         yield from _breaks(f"{path}.{name}", before, new["properties"][name])
         if (name in old.get("required", ())) != (name in required):
-            yield f"{path}.{name}: must be there for some readers and not for others"
+            yield f"{path}.{name}: is required in one version only"
     for name in sorted(required - fields.keys()):
-        yield f"{path}.{name}: is new, and must be there"
+        yield f"{path}.{name}: is new and required"
 
 
 def release() -> Iterator[Path]:
-    """Write down the schemas as they are now; yield what changed."""
+    """Write the current schemas; yield the changed files."""
     for ce_type, schema in present().items():
         path = RELEASED / f"{ce_type}.json"
         text = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
@@ -118,9 +118,9 @@ def release() -> Iterator[Path]:
 
 
 def main() -> None:
-    """Release, unless that would break somebody."""
+    """Release the schemas, unless a reader would break."""
     if found := breaks():
-        sys.exit("\n".join(found) + "\nnot released: such a change is an event of its own, ….v2")
+        sys.exit("\n".join(found) + "\nnot released: such a change needs a new event, ….v2")
     for path in release():
         sys.stdout.write(f"released {path.relative_to(CHECKOUT)}\n")
 

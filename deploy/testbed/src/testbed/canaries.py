@@ -1,4 +1,4 @@
-"""Canaries: what must stay secret, planted, and looked for wherever the system writes."""
+"""Canaries: planted secrets, and the search for them in all outputs of the system."""
 
 import asyncio
 import re
@@ -15,17 +15,17 @@ PHONE = "+15557318462"
 MAIL = "canary.person.7318462"
 WRONG_CODE = "731846"
 READ_WITHIN_S = 60
-TOLD_WITHIN_S = 60
+SMS_WITHIN_S = 60
 
 
 async def plant(stack: RunningStack, edge: Edge, name: str) -> Customer:
-    """Make a payment with a wrong and a right code for somebody who is told of it; follow it."""
+    """Make a payment with a wrong and a correct code by a customer with planted data; follow it."""
     [customer] = await edge.open_customers(name, 1, 10_000_00)
     await edge.reach(customer, PHONE, f"{MAIL}@example.com")
     large = {"amount": "5200", "to_account": "payee-xyz"}
     await edge.pay(customer, name, **large)
-    # It reaches the one place that needs it; once it is entered, it would be sent no more.
-    assert alone(CODE).search((await _told(stack)).encode())
+    # The code must reach the customer before it is entered; afterwards it is not sent.
+    assert alone(CODE).search((await _await_sms(stack)).encode())
     wrong = await edge.pay(customer, name, **large, otp_code=WRONG_CODE)
     right = await edge.pay(customer, name, **large, otp_code=CODE)
     assert (wrong.status_code, right.status_code) == (401, 200)
@@ -34,7 +34,7 @@ async def plant(stack: RunningStack, edge: Edge, name: str) -> Customer:
 
 
 def leaks(stack: RunningStack, customer: Customer, places: Mapping[str, bytes]) -> set[str]:
-    """Name each secret that stands in a place, and the place."""
+    """Return each leaked secret with its place."""
     return {
         f"{secret} in {place}"
         for secret, pattern in patterns(stack, customer).items()
@@ -44,7 +44,7 @@ def leaks(stack: RunningStack, customer: Customer, places: Mapping[str, bytes]) 
 
 
 def patterns(stack: RunningStack, customer: Customer) -> dict[str, re.Pattern[bytes]]:
-    """Return what is looked for; digits alone may stand in ids and times, codes never do."""
+    """Return the patterns of the secrets; digits inside an id or a time do not match."""
     credentials = stack.credentials
     secrets = {
         name: re.compile(re.escape(credentials.read(name).encode()))
@@ -60,12 +60,12 @@ def patterns(stack: RunningStack, customer: Customer) -> dict[str, re.Pattern[by
 
 
 def alone(digits: str) -> re.Pattern[bytes]:
-    """Return a pattern for digits that are no part of an id or a time."""
+    """Return a pattern for digits that are not part of an id or a time."""
     return re.compile(rb"(?<![0-9A-Za-z_.:-])" + digits.encode() + rb"(?![0-9A-Za-z_.-])")
 
 
 async def records(stack: RunningStack) -> dict[str, bytes]:
-    """Return everything in every topic, keys and headers included."""
+    """Return the content of all topics, with keys and headers."""
     consumer = AIOKafkaConsumer(bootstrap_servers=stack.kafka, auto_offset_reset="earliest")
     await consumer.start()
     try:
@@ -87,7 +87,7 @@ def _bytes_of(record: Any) -> bytes:
 
 
 async def metrics(stack: RunningStack) -> dict[str, bytes]:
-    """Return what each service shows on `/metrics`."""
+    """Return the `/metrics` of each service."""
     found = {}
     async with httpx.AsyncClient(timeout=10) as http:
         for service, urls in stack.urls.items():
@@ -96,10 +96,10 @@ async def metrics(stack: RunningStack) -> dict[str, bytes]:
     return found
 
 
-async def _told(stack: RunningStack) -> str:
+async def _await_sms(stack: RunningStack) -> str:
     """Wait for the SMS, and return its text."""
     url = stack.url("twilio") + "/messages"
-    async with httpx.AsyncClient(timeout=10) as http, asyncio.timeout(TOLD_WITHIN_S):
+    async with httpx.AsyncClient(timeout=10) as http, asyncio.timeout(SMS_WITHIN_S):
         while True:
             answer = await http.get(url, params={"to": PHONE})
             if messages := answer.json()["messages"]:

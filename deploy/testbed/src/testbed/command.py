@@ -1,4 +1,4 @@
-"""The `countersign` command, spoken to as a program."""
+"""The `countersign` command as a program."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ class Command:
         self._within_s = within_s
 
     async def __call__(self, *arguments: str) -> tuple[int, str, str]:
-        """Run it; return its exit code, what it printed, and what it complained of."""
+        """Run it; return exit code, output and error output."""
         process = await asyncio.create_subprocess_exec(
             str(PATH),
             *arguments,
@@ -31,6 +31,6 @@ class Command:
         return process.returncode, out.decode(), error.decode()
 
     async def json(self, *arguments: str) -> tuple[int, Any]:
-        """Run it for a script; return its exit code and its answer, or why it refused."""
+        """Run it with `--json`; return the exit code and the result, or the error text."""
         status, out, error = await self(*arguments, "--json")
         return status, json.loads(out) if out else error

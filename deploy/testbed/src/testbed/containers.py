@@ -1,7 +1,7 @@
-"""The infrastructure of a test run in containers, where a Docker engine answers.
+"""The infrastructure of a test run in containers, if a Docker engine responds.
 
-The containers are those of docker-compose.yml, at the ports at which the native servers would
-listen, so that nothing else in a test differs.
+The containers are those of docker-compose.yml, at the ports of the native servers, so that tests
+do not differ.
 """
 
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ from local_stack.inventory import INFRASTRUCTURE
 from local_stack.stack import Stack
 
 _INNER_PORTS = {"postgres": 5432, "redis": 6379}
-# It removes what a killed run leaves, but is published on every address; names do that here.
+# Ryuk removes the containers of killed runs, but listens on all addresses; names replace it here.
 testcontainers_config.ryuk_disabled = True
 
 
 class ContainerStack(Stack):
-    """Kafka, PostgreSQL and Redis in containers; services run natively, as in any other test."""
+    """Kafka, PostgreSQL and Redis in containers; services run natively."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -55,38 +55,39 @@ class ContainerStack(Stack):
 
 
 def new_container(name: str, service: Mapping[str, Any], stack: Stack) -> DockerContainer:
-    """A container as Compose would start it, for this machine alone; a killed run's is removed."""
-    ours = container_name(name, stack)
+    """Return a container as Compose would start it, on loopback; remove that of a killed run."""
+    container_id = container_name(name, stack)
     environment = container_environment(name, service, stack)
     container = DockerContainer(
-        service["image"], command=service.get("command"), env=environment, name=ours
+        service["image"], command=service.get("command"), env=environment, name=container_id
     )
     outer = stack.ports.at(name)
     # `with_bind_ports` takes no address; Docker's client does.
     inner = _INNER_PORTS.get(name, outer)
     container.ports[f"{inner}/tcp"] = ("127.0.0.1", outer)  # type: ignore[assignment]
     containers = container.get_docker_client().client.containers
-    for left in containers.list(all=True, filters={"name": f"^{ours}$"}):
-        left.remove(force=True, v=True)
+    for leftover in containers.list(all=True, filters={"name": f"^{container_id}$"}):
+        leftover.remove(force=True, v=True)
     return container
 
 
 def container_name(name: str, stack: Stack) -> str:
-    """A container's name: one for each checkout and port offset, as the data folder."""
+    """Return a container's name, unique for checkout and port offset."""
     root = stack.layout.root
     return f"countersign-tests-{root.parent.name}-{stack.ports.offset}-{name}"
 
 
 def container_environment(name: str, service: Mapping[str, Any], stack: Stack) -> dict[str, str]:
-    """A container's settings as Compose gives them, at this stack's ports."""
+    """Return a container's environment as in Compose, with this stack's ports."""
     environment = dict(service.get("environment", {}))
     match name:
         case "kafka":
-            usual, ours = str(stack.inventory.ports["kafka"]), str(stack.ports.kafka)
+            usual, moved_port = str(stack.inventory.ports["kafka"]), str(stack.ports.kafka)
             moved = {
-                key: value.replace(f":{usual}", f":{ours}") for key, value in environment.items()
+                key: value.replace(f":{usual}", f":{moved_port}")
+                for key, value in environment.items()
             }
-            # Alone in its container: nobody else knows it by the name that Compose gives it.
+            # No other container resolves the name that Compose gives it.
             return {key: value.replace("kafka:9", "localhost:9") for key, value in moved.items()}
         case "postgres":
             del environment["POSTGRES_PASSWORD_FILE"]

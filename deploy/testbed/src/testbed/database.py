@@ -1,4 +1,4 @@
-"""A database of a test's own: one service's schema in it, nobody else's rows."""
+"""A separate database for one test, with one service's schema."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,7 @@ _numbers = count()
 
 @dataclass(frozen=True, slots=True)
 class FreshDatabase:
-    """Connection strings, passwords included: of the service's role, its owner, the superuser."""
+    """Connection strings with passwords: the service's role, its owner, the superuser."""
 
     dsn: str
     owner_dsn: str
@@ -29,7 +29,7 @@ class FreshDatabase:
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A database, the twin or the real one, with a service's store and work table on it."""
+    """A real or memory database with a service's store and work table."""
 
     database: Any
     store: Callable[[Any], Any]
@@ -40,18 +40,18 @@ class Backend:
 def fresh_database(
     infrastructure: RunningStack, service: str, folders: Sequence[Path] = ()
 ) -> Iterator[FreshDatabase]:
-    """Make a database with the service's schema, migrated; drop it at the end."""
+    """Create a database with the service's migrated schema; drop it at the end."""
     name = f"test_{service}_{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(infrastructure.admin_dsn, autocommit=True) as server:
         server.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
         try:
-            yield _furnished(server, infrastructure, service, folders, name)
+            yield _migrated(server, infrastructure, service, folders, name)
         finally:
             drop = sql.SQL("drop database {} with (force)")
             server.execute(drop.format(sql.Identifier(name)))
 
 
-def _furnished(
+def _migrated(
     server: psycopg.Connection,
     infrastructure: RunningStack,
     service: str,
@@ -77,7 +77,7 @@ def _furnished(
 
 
 def _role(server: psycopg.Connection, infrastructure: RunningStack, role: str, secret: str) -> str:
-    """Return the role's password; a role that no service has is made, with its name as password."""
+    """Return the role's password; create an unknown role, with its name as password."""
     if infrastructure.credentials.path(secret).exists():
         return infrastructure.credentials.read(secret)
     names = {"role": sql.Identifier(role), "password": sql.Literal(role)}

@@ -1,4 +1,4 @@
-"""The system's edge as its clients use it: pay, follow, and what operators look up."""
+"""Clients of the running system: a customer's requests and operators' look-ups."""
 
 import asyncio
 import hashlib
@@ -19,7 +19,7 @@ CODE = "789012"
 
 @dataclass
 class Customer:
-    """Somebody with an account and a token."""
+    """A customer with an account and a token."""
 
     user_id: str
     account: str
@@ -27,13 +27,13 @@ class Customer:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What the customer's app sends."""
+        """The headers of the customer's requests."""
         return {"Authorization": f"Bearer {self.token}"}
 
 
 @dataclass
 class Outcome:
-    """One operation as its client saw it: ok, fail or unknown, as in Jepsen."""
+    """One operation with its responses: ok, fail or unknown, as in Jepsen."""
 
     transaction_id: str
     customer: Customer
@@ -41,12 +41,12 @@ class Outcome:
 
     @property
     def acknowledged(self) -> bool:
-        """The client was told SUCCESS, or that the payment goes on."""
+        """Whether a response was SUCCESS or 202."""
         return any(status in (200, 202) for status, _ in self.answers)
 
 
 class Edge:
-    """A running system, spoken to over HTTP."""
+    """An HTTP client of a running system."""
 
     def __init__(self, stack: RunningStack, gateway: int = 0) -> None:
         self._stack = stack
@@ -62,13 +62,13 @@ class Edge:
         await self._operator.aclose()
 
     async def admin(self, owner: str, path: str, **query: Any) -> Any:
-        """Ask an owner's admin route."""
+        """Query a service's admin route."""
         answer = await self._operator.get(self._stack.url(owner) + "/admin" + path, params=query)
         answer.raise_for_status()
         return answer.json()
 
     async def statement(self) -> list[dict[str, Any]]:
-        """Return what the partner banks booked today and yesterday, in UTC."""
+        """Return the partner banks' bookings of today and yesterday, in UTC."""
         days = {time.strftime("%Y-%m-%d", time.gmtime(time.time() - back)) for back in (0, 86400)}
         entries: list[dict[str, Any]] = []
         for day in days:
@@ -91,7 +91,7 @@ class Edge:
         return Customer(user_id, account, await self._token(user_id))
 
     async def renew(self, customer: Customer) -> None:
-        """Fetch a new token, for whoever pays longer than the 15 minutes that one is good."""
+        """Fetch a new token; tokens expire after 15 minutes."""
         customer.token = await self._token(customer.user_id)
 
     async def _token(self, user_id: str) -> str:
@@ -103,7 +103,7 @@ class Edge:
         return token
 
     async def reach(self, customer: Customer, phone: str, email: str) -> None:
-        """Let notification know where to reach a customer."""
+        """Set a customer's contact."""
         await self._put([{"user_id": customer.user_id, "phone": phone, "email": email}])
 
     async def _reach(self, phones: list[tuple[str, str]]) -> None:
@@ -124,7 +124,7 @@ class Edge:
         return await self.http.post("/payment/confirm", json=body, headers=headers)
 
     async def pay(self, customer: Customer, transaction_id: str, **body: Any) -> httpx.Response:
-        """Confirm a payment under a key that follows from the transaction."""
+        """Confirm a payment with a key that is derived from the transaction."""
         return await self.confirm(
             customer,
             transaction_id=transaction_id,
@@ -134,7 +134,7 @@ class Edge:
         )
 
     async def payment(self, customer: Customer, transaction_id: str) -> dict[str, Any]:
-        """Return how a payment stands."""
+        """Return the status of a payment."""
         answer = await self.http.get(f"/payment/{transaction_id}", headers=customer.headers)
         found: dict[str, Any] = answer.json() if answer.status_code == httpx.codes.OK else {}
         return found
@@ -142,7 +142,7 @@ class Edge:
     async def until(
         self, customer: Customer, transaction_id: str, *settlement: str, within_s: float = 60
     ) -> dict[str, Any]:
-        """Follow a payment until it settled so, or is declined; return its last state."""
+        """Poll a payment until a settlement status or DECLINED; return its last state."""
         deadline = time.monotonic() + within_s
         for pause_s in looking_again_after_s():
             found = await self.payment(customer, transaction_id)
@@ -150,15 +150,15 @@ class Edge:
             if done or found.get("status") == "DECLINED" or time.monotonic() > deadline:
                 return found
             await asyncio.sleep(pause_s)
-        raise AssertionError("there is always another look")
+        raise AssertionError("the pauses never end")
 
 
 def looking_again_after_s() -> Iterator[float]:
-    """Yield pauses between reads that keep within 60 reads a minute."""
+    """Yield pauses between reads, for at most 60 reads a minute."""
     yield from itertools.repeat(0.1, 20)
     yield from itertools.repeat(1.5)
 
 
 def key_of(transaction_id: str) -> str:
-    """Return the idempotency key under which `pay` confirms a transaction."""
+    """Return the idempotency key of `pay` for a transaction."""
     return hashlib.sha256(transaction_id.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The probe as a process of its own on topics of its own, and what a test does with it."""
+"""The probe as a process on separate topics, with its controls for tests."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ PARTITIONS = 2
 
 
 async def make_topics(bootstrap: str, *names: str) -> None:
-    """Make topics that take dead letters of any size."""
+    """Create topics that accept dead letters of any size."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
@@ -49,14 +49,14 @@ class Probe:
             self.port = free.getsockname()[1]
 
     def start(self, password_file: str, **environment: str) -> subprocess.Popen[bytes]:
-        """Start the process, its environment changed as given."""
+        """Start the process with changes to its environment."""
         process = subprocess.Popen(
             [sys.executable, "-m", "testkit.probe", self.topic],
             env=os.environ
             | {
                 "PORT": str(self.port),
                 "KAFKA_BOOTSTRAP_SERVERS": self.kafka,
-                # A static member that comes back at once gets what it had: groups are not shared.
+                # A restarted static member keeps its partitions, so each topic has its own group.
                 "PROBE_NAME": self.topic,
                 "DATABASE_URL": self._settings.database_url,
                 "DATABASE_PASSWORD_FILE": password_file,
@@ -68,14 +68,14 @@ class Probe:
         return process
 
     def end(self) -> None:
-        """Kill what still runs."""
+        """Kill the running processes."""
         for process in self._processes:
             if process.poll() is None:
                 process.kill()
             process.wait(10)
 
     async def publish(self, records: Sequence[ProducerRecord]) -> None:
-        """Put records on topics, and wait until the broker has them."""
+        """Publish records and wait for the acknowledgement."""
         async with KafkaProducer(self.kafka, "test") as producer:
             futures = [await producer.send(record) for record in records]
             await asyncio.gather(*futures)
@@ -94,7 +94,7 @@ class Probe:
                 await asyncio.sleep(0.05)
 
     async def read(self, topic: str, count: int) -> list[Any]:
-        """Read so many records of a topic from its beginning, and see that no more come."""
+        """Read the first records of a topic, and any further ones that arrive."""
         consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka, auto_offset_reset="earliest")
         await consumer.start()
         try:

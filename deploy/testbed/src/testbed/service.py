@@ -1,4 +1,4 @@
-"""One whole service in the test's process, on real Kafka and PostgreSQL, as operators ask it."""
+"""One whole service in the test's process, on real Kafka and PostgreSQL."""
 
 import asyncio
 import hashlib
@@ -32,7 +32,7 @@ STOP_WITHIN_S = 10
 
 
 def callers() -> str:
-    """Return who may call: operations, by SECRET, to read."""
+    """Return the credentials of internal callers: operations, by SECRET, with read scope."""
     digest = hashlib.sha256(SECRET.encode()).hexdigest()
     return json.dumps({"ops": {"sha256": digest, "scopes": ["ops.read"]}})
 
@@ -40,7 +40,7 @@ def callers() -> str:
 def settings_of(
     settings: type[S], stack: Stack, database: FreshDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> S:
-    """Return a service's settings as the stack gives them, but with a database of the test's own.
+    """Return a service's settings from the stack, with the test's database.
 
     The service is the settings' package.
     """
@@ -52,7 +52,7 @@ def settings_of(
 
 @asynccontextmanager
 async def database_of(dsn: str, folder: Path) -> AsyncIterator[PostgresDatabase]:
-    """Open a database as its service does, with its role; the password goes to the folder."""
+    """Open a database with the service's role; the password is written to the folder."""
     named = conninfo_to_dict(dsn)
     password = folder / "password"
     password.write_text(str(named["password"]))
@@ -65,7 +65,7 @@ async def database_of(dsn: str, folder: Path) -> AsyncIterator[PostgresDatabase]
 
 @asynccontextmanager
 async def running(process: Process) -> AsyncIterator[Process]:
-    """Run a process's resources and loops as the runtime does, without its port."""
+    """Run a process's resources and loops without its port."""
     stopping = asyncio.Event()
     async with AsyncExitStack() as stack:
         for resource in process.resources:
@@ -79,7 +79,7 @@ async def running(process: Process) -> AsyncIterator[Process]:
 
 
 def client_of(process: Process) -> httpx.AsyncClient:
-    """Return a client of the process's routes, with operations' secret."""
+    """Return a client of the process's routes, with the secret of operations."""
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(process.app),
         base_url=f"http://{process.name}",
@@ -88,7 +88,7 @@ def client_of(process: Process) -> httpx.AsyncClient:
 
 
 async def publish(settings: KafkaSettings, *events: Event) -> None:
-    """Put events on their topics, and wait until the broker has them."""
+    """Publish events and wait for the acknowledgement."""
     async with KafkaProducer(settings.kafka_bootstrap_servers, "test") as producer:
         for event in events:
             clock = SystemClock()
@@ -96,7 +96,7 @@ async def publish(settings: KafkaSettings, *events: Event) -> None:
 
 
 async def told(settings: KafkaSettings, event: type[E], key: object, count: int = 1) -> list[E]:
-    """Return the first events of one key on a topic, once there are so many."""
+    """Return the first events of a key on a topic, once there are `count`."""
     found: list[E] = []
     async with AIOKafkaConsumer(
         event.topic,

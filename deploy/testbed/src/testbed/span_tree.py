@@ -1,4 +1,4 @@
-"""What a payment's trace must be: which span hangs under which, each as `service name`."""
+"""The expected spans of a payment's trace: parent and child, each as `service name`."""
 
 from collections.abc import Iterable
 
@@ -6,81 +6,81 @@ from local_stack.inventory import load_inventory
 from local_stack.topics import load_topics
 
 Hop = tuple[str, str]
-"""A span and one that hangs under it."""
+"""A parent span and a child span."""
 Chain = frozenset[Hop]
 
 POST = "gateway POST /payment/confirm"
 DELIVERY = "notification work delivery"
 INSTRUCTION = "settlement work instruction"
 ASSESSMENT = "risk process risk.assessment-requested.v1"
-# The gateway goes on under the span of the request; other groups may not run.
+# The gateway continues in the span of the request; other groups may not run.
 _CORE = {one.name for one in load_inventory().core} - {"gateway"}
 _READERS = {one.name: _CORE & set(one.readers) for one in load_topics()}
 
 
 def _sends(span: str, *topics: str) -> Chain:
-    """Return the hops from a span through topics to all who read them."""
+    """Return the hops from a span through topics to all their consumers."""
     sends = {topic: f"{span.partition(' ')[0]} send {topic}" for topic in topics}
     written = {(span, send) for send in sends.values()}
     read = {(sends[t], f"{reader} process {t}") for t in topics for reader in _READERS[t]}
     return frozenset(written | read)
 
 
-def _told(topic: str) -> Chain:
+def _message(topic: str) -> Chain:
     """Return the hops to a customer's message."""
     begun = frozenset({(f"notification process {topic}", DELIVERY)})
     return begun | _sends(DELIVERY, "notification.delivered.v1")
 
 
 def _confirmed(by: str) -> Chain:
-    """Return the hops from the event that confirms a payment to the end of its settlement."""
+    """Return the hops from the confirming event to the end of the settlement."""
     topics = ("payment.confirm-answered.v1", "payment.confirmed.v1", "settlement-queue")
     settled = _sends(INSTRUCTION, "settlement.updated.v1")
     begun = frozenset({("settlement process settlement-queue", INSTRUCTION)})
     confirmed = _sends(f"confirm process {by}", *topics)
-    return confirmed | _told("payment.confirmed.v1") | begun | settled
+    return confirmed | _message("payment.confirmed.v1") | begun | settled
 
 
-_ASKED = _sends(POST, "payment.confirm-requested.v1")
+_REQUESTED = _sends(POST, "payment.confirm-requested.v1")
 _ASSESSED = (
-    _ASKED
+    _REQUESTED
     | _sends("confirm process payment.confirm-requested.v1", "risk.assessment-requested.v1")
     | _sends(ASSESSMENT, "risk.assessed.v1")
 )
-REPEATED = _ASKED | _sends(
+REPEATED = _REQUESTED | _sends(
     "confirm process payment.confirm-requested.v1", "payment.confirm-answered.v1"
 )
 PLAIN = _ASSESSED | _confirmed("risk.assessed.v1")
-REJECTED = PLAIN | _told("settlement.updated.v1")
+REJECTED = PLAIN | _message("settlement.updated.v1")
 SCREENED_OUT = (
     _ASSESSED
     | _sends(
         "confirm process risk.assessed.v1", "payment.confirm-answered.v1", "payment.declined.v1"
     )
-    | _told("payment.declined.v1")
+    | _message("payment.declined.v1")
 )
 CODE_ASKED_FOR = (
     _ASSESSED
     | _sends("confirm process risk.assessed.v1", "otp.challenge-requested.v1")
     | _sends("otp process otp.challenge-requested.v1", "otp.challenged.v1")
     | _sends("confirm process otp.challenged.v1", "payment.confirm-answered.v1")
-    | _told("otp.challenged.v1")
+    | _message("otp.challenged.v1")
 )
 CODE_GIVEN = (
-    _ASKED
+    _REQUESTED
     | _sends("confirm process payment.confirm-requested.v1", "otp.verification-requested.v1")
     | _sends("otp process otp.verification-requested.v1", "otp.verified.v1")
     | _confirmed("otp.verified.v1")
 )
 
 
-def with_calls(chain: Chain, *asked: Hop) -> Chain:
-    """Add what every service calls: its database; `asked` are calls and who answers each."""
+def with_calls(chain: Chain, *calls: Hop) -> Chain:
+    """Add the database calls of every service, and the given HTTP calls."""
     works = {span for hop in chain for span in hop if " process " in span or " work " in span}
     stored = {(span, f"{span.partition(' ')[0]} transaction") for span in works}
-    return chain | stored | frozenset(asked)
+    return chain | stored | frozenset(calls)
 
 
 def through(span: str, *names: str) -> Iterable[Hop]:
-    """Return the hops of a call, from span to span."""
+    """Return the hops along a chain of spans."""
     return zip((span, *names), names, strict=False)

@@ -1,7 +1,7 @@
-"""Pytest fixtures: the real Kafka, PostgreSQL and Redis, started for one test run.
+"""Pytest fixtures: the real Kafka, PostgreSQL and Redis, started empty for one test run.
 
-They listen at the usual ports + 10,000 (COUNTERSIGN_TEST_OFFSET sets another distance), with
-nothing in them. A broker that cannot be started fails the tests that need it; none is skipped.
+They listen at the usual ports + 10,000 (COUNTERSIGN_TEST_OFFSET sets another offset). A broker that
+cannot be started fails the tests that need it; none is skipped.
 """
 
 import fcntl
@@ -21,11 +21,11 @@ DEFAULT_OFFSET = 10_000
 
 
 WHOLE_SYSTEM_FURTHER = 1_300
-"""The whole system has a stack of its own: what other tests leave in topics is not its business."""
+"""The whole system has a separate stack, without the records that other tests leave in topics."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what judges the native servers where the servers are containers; say so."""
+    """Deselect the tests of native servers if the servers are containers."""
     native = [item for item in items if item.get_closest_marker("native")]
     if native and chosen_kind() == "compose":
         config.hook.pytest_deselected(items=native)
@@ -34,13 +34,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    """A stack of this run's own, its infrastructure ready; `start_services` starts the rest."""
+    """The stack of this run with ready infrastructure; `start_services` starts the services."""
     with fresh_stack(offset_of_this_run()) as fresh:
         yield fresh
 
 
 def offset_of_this_run() -> int:
-    """Return how far this run's ports are moved."""
+    """Return the port offset of this run."""
     return int(os.environ.get("COUNTERSIGN_TEST_OFFSET", DEFAULT_OFFSET))
 
 
@@ -50,7 +50,7 @@ def fresh_stack(
     overrides: Mapping[str, Mapping[str, str]] | None = None,
     tell: Callable[[str], None] = silent,
 ) -> Iterator[Stack]:
-    """Start Kafka, PostgreSQL and Redis with nothing in them; stop them at the end."""
+    """Start empty Kafka, PostgreSQL and Redis; stop them at the end."""
     with ExitStack() as undo:
         undo.enter_context(only_run(offset))
         fresh = _stack_class()(offset, overrides=overrides, tell=tell)
@@ -63,7 +63,7 @@ def fresh_stack(
 def _stack_class() -> type[Stack]:
     if chosen_kind() == "native":
         return Stack
-    # Not at the top: without an engine nobody pays for the import.
+    # Not at the top: the import is slow, and needed only with an engine.
     from testbed.containers import ContainerStack  # noqa: PLC0415
 
     return ContainerStack
@@ -71,18 +71,18 @@ def _stack_class() -> type[Stack]:
 
 @pytest.fixture(scope="session")
 def infrastructure(stack: Stack) -> RunningStack:
-    """The addresses of Kafka, PostgreSQL and Redis, with topics, roles and schemas made."""
+    """The addresses of Kafka, PostgreSQL and Redis, with topics, roles and schemas."""
     return stack.description()
 
 
 @contextmanager
 def only_run(offset: int) -> Iterator[None]:
-    """Refuse to take a stack from under another run of this checkout's tests."""
+    """Hold the lock of a stack; refuse if another test run of this checkout holds it."""
     folder = default_data_folder(offset)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".tests").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StackError("another test run of this checkout is going on") from None
+            raise StackError("another test run of this checkout is running") from None
         yield

@@ -1,4 +1,4 @@
-"""A real browser without a network: what a page has become once its scripts have run."""
+"""A real browser without a network: the document of a page after its scripts."""
 
 import shutil
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 LOADED_WITHIN_MS = 15_000
-"""Of the page's own time, which passes faster than that of a clock while nothing is awaited."""
+"""Virtual time of the page, which passes faster than real time while it is idle."""
 _ENDS_WITHIN_S = 60
 _SWITCHES = (
     "--headless",
@@ -19,7 +19,7 @@ _SWITCHES = (
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
-    # Of all hosts only this machine's own address is there.
+    # Only loopback resolves.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--window-size=1400,1000",
     f"--virtual-time-budget={LOADED_WITHIN_MS}",
@@ -27,9 +27,9 @@ _SWITCHES = (
 
 
 def rendered(url: str, picture: Path) -> str:
-    """Open a page, photograph it, and return its document as the browser then holds it.
+    """Open a page, take a screenshot, and return its final document.
 
-    Raises LookupError where no browser is installed.
+    Raises LookupError if no browser is installed.
     """
     browser = next(filter(None, map(shutil.which, NAMES)), None)
     if browser is None:

@@ -1,4 +1,4 @@
-"""Events for tests: each valid as it stands, so that a test shows only the fields that decide."""
+"""Valid events for tests, so that a test shows only the deciding fields."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -36,7 +36,7 @@ CHALLENGE = UUID("3e0f7a54-6a3c-4d57-8a3e-9a2fd1a5b002")
 UETR = UUID("3e0f7a54-6a3c-4d57-8a3e-9a2fd1a5b003")
 DELIVERY = UUID("3e0f7a54-6a3c-4d57-8a3e-9a2fd1a5b004")
 SEALED_CODE = "0a1b2c3d.c2VhbGVkLWNhbmFyeQ=="
-"""Looks like a sealed value and is none: a canary that must never be written down."""
+"""A canary in the format of a sealed value, which must never be stored or logged."""
 
 _PAYMENT = {"payment_id": PAYMENT, "user_id": "usr-456", "transaction_id": "tx-987"}
 _MONEY = {"amount_minor": 520_000, "currency": "USD"}
@@ -180,12 +180,12 @@ _FIELDS: dict[type[Event], dict[str, Any]] = {
 
 
 def event_of(event_class: type[E], **fields: Any) -> E:
-    """Return a valid event; `fields` are those that the test is about."""
+    """Return a valid event with the given fields."""
     return event_class.model_validate({**_FIELDS[event_class], **fields})
 
 
 def record_of(outgoing: ProducerRecord, offset: int = 0, timestamp_ms: int = 0) -> Record:
-    """Return the record that a topic would hold."""
+    """Return the record as a topic stores it."""
     return Record(
         outgoing.topic,
         outgoing.partition or 0,
@@ -198,7 +198,7 @@ def record_of(outgoing: ProducerRecord, offset: int = 0, timestamp_ms: int = 0) 
 
 
 def outgoing_of(event: Event, event_id: UUID, time: datetime = NOON) -> ProducerRecord:
-    """Return the record of an event, as a service called `test` would publish it."""
+    """Return the record of an event, as published by a service named `test`."""
     headers = headers_of(event, Attributes(EventId(event_id), time), "test")
     return ProducerRecord(
         event.topic, event.key.encode(), event.model_dump_json().encode(), headers, event.partition

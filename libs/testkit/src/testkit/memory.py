@@ -19,7 +19,7 @@ from service_runtime.relay import pause
 
 @dataclass
 class Tables:
-    """All that a twin of one service's schema holds; a transaction works on a copy."""
+    """The tables of one service's twin; a transaction works on a copy."""
 
     inbox: set[tuple[str, UUID]] = field(default_factory=set)
     outbox: dict[int, tuple[OutboxRow, datetime]] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class Tables:
     next_outbox_id: int = 1
 
     def copy(self) -> "Tables":
-        """Return a copy whose containers are its own."""
+        """Return a copy with separate containers."""
         own = defaultdict(dict, {name: dict(rows) for name, rows in self.own.items()})
         return Tables(
             set(self.inbox), dict(self.outbox), dict(self.dead_letters), own, self.next_outbox_id
@@ -51,13 +51,13 @@ class MemoryTransaction:
     def schedule(
         self, table: str, row_id: UUID, due_at: datetime | None, trace: Trace | None = None
     ) -> None:
-        """Set when a work table's row is due, and end its lease. For the stores' twins."""
+        """Set the due time of a work row, and end its lease. For the stores' twins."""
         leases = self.tables.own[f"{table}/lease"]
         lease: Lease = leases.get(row_id, Lease(due_at, trace=trace or ()))
         leases[row_id] = replace(lease, due_at=due_at, lease_until=None)
 
     def overtake(self, table: str, row_id: UUID) -> None:
-        """End a work row's lease: who holds it writes nothing any more. For the stores' twins."""
+        """Preempt a work row's lease: its holder can write no more. For the stores' twins."""
         lease: Lease = self.tables.own[f"{table}/lease"][row_id]
         taken = replace(lease, epoch=lease.epoch + 1, lease_until=None)
         self.tables.own[f"{table}/lease"][row_id] = taken
@@ -90,7 +90,7 @@ class MemoryTransaction:
 
 
 class MemoryDatabase:
-    """Transactions one after the other, each all or nothing."""
+    """Serial transactions, each all or nothing."""
 
     def __init__(self, clock: Clock) -> None:
         self.tables = Tables()
@@ -99,7 +99,7 @@ class MemoryDatabase:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[MemoryTransaction]:
-        """Open a transaction: kept at the end of the block, forgotten on an error."""
+        """Open a transaction: committed at the end of the block, rolled back on an error."""
         async with self._one_at_a_time:
             tx = MemoryTransaction(self.tables.copy(), self._clock)
             yield tx
@@ -171,7 +171,7 @@ def singly(
     send: Callable[[ProducerRecord], Awaitable[asyncio.Future[Any]]],
     records: Sequence[ProducerRecord],
 ) -> list[ProducerBatch]:
-    """Pack each record alone, so that each may fail alone."""
+    """Return one batch a record, so that each can fail alone."""
     return [
         ProducerBatch([place], partial(send, record), record.topic)
         for place, record in enumerate(records)
@@ -179,7 +179,7 @@ def singly(
 
 
 class MemoryBroker:
-    """Topics as lists; one partition each, so that order is what was sent."""
+    """Topics as lists with one partition each, in the order of sending."""
 
     def __init__(self, clock: Clock) -> None:
         self.topics: defaultdict[str, list[Record]] = defaultdict(list)
@@ -230,7 +230,7 @@ class MemorySource:
         return found
 
     async def drain(self, consume: Callable[[asyncio.Event], Awaitable[None]]) -> None:
-        """Run a consumer's loop until nothing is left to read."""
+        """Run a consumer's loop until no record is left."""
         self._dry = asyncio.Event()
         await consume(self._dry)
         self._dry = None
@@ -244,13 +244,13 @@ class MemorySource:
         await pause(stopping, seconds)
 
     def crash(self) -> None:
-        """Forget what was not committed, as a new process would."""
+        """Return to the committed offsets, as a new process would."""
         self._position = dict(self.committed)
 
 
 @dataclass
 class SteadyClock:
-    """A clock that moves when told to; ids and texts count up, so that runs can be repeated."""
+    """A clock that the test advances; ids and texts count up, so that runs are reproducible."""
 
     time: datetime
     drawn: int = 0
@@ -259,7 +259,7 @@ class SteadyClock:
         return self.time
 
     def pass_time(self, **delta: float) -> None:
-        """Move on by a timedelta's arguments."""
+        """Advance by a timedelta's arguments."""
         self.time += timedelta(**delta)
 
     def new_id(self) -> UUID:

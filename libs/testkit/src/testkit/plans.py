@@ -1,4 +1,4 @@
-"""What a statement reads, told by PostgreSQL itself."""
+"""The number of rows that a statement reads, from its plan."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, LiteralString
@@ -18,7 +18,7 @@ async def rows_read(
     statement: str | sql.Composed,
     parameters: Mapping[str, Any] | Sequence[Any] = (),
 ) -> int:
-    """Run a statement; return how many rows of tables it read, those it had no use for included."""
+    """Run a statement; return the number of rows that it read, filtered ones included."""
     text = statement if isinstance(statement, str) else statement.as_string(connection)
     explain = f"explain (analyze, timing off, format json) {text}".encode()
     row = await (await connection.execute(explain, parameters)).fetchone()
@@ -41,19 +41,19 @@ def _read(node: dict[str, Any]) -> int:
 
 
 class CountingTransaction(PostgresTransaction):
-    """A transaction that counts what its statements read."""
+    """A transaction that counts the rows that its statements read."""
 
     def __init__(self, tx: PostgresTransaction) -> None:
         super().__init__(tx.connection, tx.owner)
         self.read = 0
 
     async def rows(self, statement: LiteralString, **parameters: Any) -> list[DictRow]:
-        """Run a question twice: once to count, once for its rows."""
+        """Run a query twice: once to count, once for its rows."""
         self.read += await rows_read(self.connection, statement, parameters)
         return await super().rows(statement, **parameters)
 
     async def run(self, statement: LiteralString, **parameters: Any) -> None:
-        """Run a statement; counting is running it."""
+        """Run a statement and count its rows."""
         if statement.lstrip().startswith("set "):
             await super().run(statement, **parameters)
         else:

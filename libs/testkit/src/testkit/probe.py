@@ -1,6 +1,6 @@
-"""A service of one table, for tests of the runtime: it tallies numbers and tells of each.
+"""A service with one table, for tests of the runtime: it stores numbers and emits events.
 
-Run as `python -m testkit.probe TOPIC`, it is a real consumer with the probe's settings.
+`python -m testkit.probe TOPIC` runs it as a real consumer with the probe's settings.
 """
 
 import asyncio
@@ -26,11 +26,11 @@ from testkit.memory import MemoryTransaction
 
 DIES_BEFORE_COMMIT = "before-commit"
 DIES_AFTER_COMMIT = "after-commit"
-"""Where the process kills itself, once, at the number in PROBE_DIES_AT."""
+"""The point at which the process kills itself, once, at the number in PROBE_DIES_AT."""
 
 
 class Numbered(Event):
-    """A number came. Read by the probe."""
+    """A number. Read by the probe."""
 
     topic: ClassVar = "probe.numbered.v1"
     lane: str
@@ -38,12 +38,12 @@ class Numbered(Event):
 
     @property
     def key(self) -> str:
-        """The lane: its numbers are read in order."""
+        """The lane: its numbers are consumed in order."""
         return self.lane
 
 
 class Tallied(Event):
-    """A number was tallied. Emitted by the probe."""
+    """A stored number. Emitted by the probe."""
 
     topic: ClassVar = "probe.tallied.v1"
     lane: str
@@ -56,14 +56,14 @@ class Tallied(Event):
 
 
 class Echoed(Tallied):
-    """The same as an answer: it goes out right after the commit, past the outbox."""
+    """The same as a reply: published right after the commit, without the outbox."""
 
     topic: ClassVar = "probe.echoed.v1"
     through_outbox: ClassVar = False
 
 
 def numbered_on(topic: str) -> type[Numbered]:
-    """Return an event class on a topic of a test's own, known to the registry."""
+    """Return an event class for a test's topic, registered."""
 
     class OnTopic(Numbered):
         ce_type: ClassVar = topic
@@ -75,7 +75,7 @@ def numbered_on(topic: str) -> type[Numbered]:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One number in the tally. Nothing makes it unique: what is done twice shows."""
+    """One number in the tally. It is not unique, so that duplicates are visible."""
 
     event_id: UUID
     lane: str
@@ -113,13 +113,13 @@ class MemoryTally:
 
 @dataclass
 class Count:
-    """The probe's handler. `faults` are raised, each once, when their number comes."""
+    """The probe's handler. `faults` are raised at their number, each once."""
 
     faults: defaultdict[int, list[Exception]] = field(default_factory=lambda: defaultdict(list))
     always: dict[int, Exception] = field(default_factory=dict)
     tells: type[Tallied] = Tallied
     too_many: tuple[int, Exception] | None = None
-    """More numbers at once than so many fail with this."""
+    """A batch of more numbers fails with this error."""
     batches: list[list[int]] = field(default_factory=list)
     found: list[Any] = field(default_factory=list)
     before_commit: Callable[[Sequence[int]], Awaitable[None]] | None = None
@@ -127,7 +127,7 @@ class Count:
     async def __call__(
         self, batch: Batch[Received[Numbered], Any], tally: PostgresTally | MemoryTally
     ) -> Events:
-        """Tally the numbers, or fail as told."""
+        """Store the numbers, or raise the planned fault."""
         numbers = [item.event.number for item in batch]
         self.batches.append(numbers)
         self.found.append(dict(batch.lookups))
@@ -154,15 +154,15 @@ class ProbeSettings(ServiceSettings):
     """Settings of the probe's process."""
 
     probe_name: str = "probe"
-    """Name of the service, and so of its group."""
+    """Name of the service and of its group."""
     probe_dies_at: int = -1
     probe_dies: str = ""
     probe_refuses: bool = False
-    """Whether every number is refused for good, as before a repair."""
+    """Whether every number is rejected, as before a fix."""
 
 
 def build(settings: ProbeSettings, topic: str) -> Process:
-    """Return the probe as a process of its own."""
+    """Return the process of the probe."""
     service = Service(settings.probe_name, settings)
     Tallied.topic = f"{topic}.tallied"
     count = Count()
@@ -170,14 +170,14 @@ def build(settings: ProbeSettings, topic: str) -> Process:
 
     async def die_or_note(numbers: Sequence[int]) -> None:
         if settings.probe_refuses:
-            raise Rejected("number: refused as told")
+            raise Rejected("number: refused as configured")
         if settings.probe_dies_at in numbers:
             due_to_die.set()
             if settings.probe_dies == DIES_BEFORE_COMMIT:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     def after_commit(_received: object) -> None:
-        # Workers are woken between the commit and the offset: the very place to die.
+        # This runs between the commit and the offset.
         if due_to_die.is_set() and settings.probe_dies == DIES_AFTER_COMMIT:
             os.kill(os.getpid(), signal.SIGKILL)
 

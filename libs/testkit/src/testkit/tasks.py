@@ -1,4 +1,4 @@
-"""A store of tasks, for tests of work tables: in memory and in PostgreSQL."""
+"""A store of tasks for tests of work tables, in memory and in PostgreSQL."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

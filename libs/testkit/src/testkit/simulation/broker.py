@@ -1,6 +1,6 @@
-"""A broker in memory: partitions, groups, and what goes wrong on the way in and out.
+"""A broker in memory: partitions, groups, and the faults of producing and consuming.
 
-What is acknowledged is kept for ever. What is not yet acknowledged dies with its sender.
+Acknowledged records are never lost. Unacknowledged records are lost with their producer.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from testkit.simulation.loop import VirtualLoop
 
 PARTITIONS = 3
 SESSION_S = 6.0
-"""After so long without a word a member's partitions go to the others."""
+"""After this time without a heartbeat a member's partitions are reassigned."""
 COMMIT_EVERY_S = 0.2
 LATE_ACK_S = 14.0
 LATE_S = 20.0
@@ -31,7 +31,7 @@ Partition = tuple[str, int]
 
 @dataclass
 class Broker:
-    """Topics, and the groups that read them."""
+    """Topics and their consumer groups."""
 
     loop: VirtualLoop
     clock: SeededClock
@@ -43,11 +43,11 @@ class Broker:
     watches: defaultdict[str, list[Callable[[Record], None]]] = field(
         default_factory=lambda: defaultdict(list)
     )
-    """Who reads a topic without a group, at once."""
+    """Callbacks for each record of a topic, without a group."""
     down_until_s: float = 0.0
 
     def append(self, outgoing: ProducerRecord) -> None:
-        """Write a record; each group comes to see it in its own time."""
+        """Append a record; each group sees it after its own delay."""
         partition = outgoing.partition
         if partition is None:
             partition = crc32(outgoing.key or b"") % PARTITIONS
@@ -79,7 +79,7 @@ class Broker:
 
 
 class Group:
-    """A consumer group: who is in it, what each may read, what was committed."""
+    """A consumer group: members, visible records, committed offsets."""
 
     def __init__(self, name: str, topics: Sequence[str], broker: Broker) -> None:
         self.name = name
@@ -94,7 +94,7 @@ class Group:
         broker.groups[name] = self
 
     def expect(self, record: Record) -> None:
-        """Let the group see a record after its hop, never before the ones in front of it."""
+        """Make a record visible to the group after its latency, in order."""
         place = record.topic, record.partition
         if place not in self.visible:
             return
@@ -109,7 +109,7 @@ class Group:
         self.news.set()
 
     def join(self, life: Life) -> None:
-        """Take a member in; one that was known has the same partitions as before."""
+        """Add a member; a known member keeps its partitions."""
         known = life.member in self.members
         self.members[life.member] = life
         life.on_still.append(lambda: self._watch(life))
@@ -125,17 +125,17 @@ class Group:
             self.reassign()
 
     def reassign(self) -> None:
-        """Assign the partitions anew."""
+        """Reassign the partitions."""
         self.generation += 1
         self.news.set()
 
     def rewind(self) -> None:
-        """Let the group read everything again."""
+        """Reset all offsets, so that the group reads everything again."""
         self.committed = dict.fromkeys(self.partitions, 0)
         self.reassign()
 
     def of(self, life: Life) -> list[Partition]:
-        """Return the partitions that a process may read now."""
+        """Return the assigned partitions of a process."""
         members = sorted(self.members)
         if self.members.get(life.member) is not life:
             return []
@@ -143,20 +143,20 @@ class Group:
         return self.partitions[share :: len(members)]
 
     def commit(self, life: Life, offsets: dict[Partition, int]) -> None:
-        """Note what is handled; who is no longer the owner is not heard."""
+        """Commit offsets; those of a former owner are ignored."""
         for place in self.of(life):
             self.committed[place] = max(self.committed[place], offsets.get(place, 0))
 
     @property
     def lag(self) -> int:
-        """Records that are not committed yet."""
+        """The number of uncommitted records."""
         return sum(
             len(self._broker.partitions[place]) - self.committed[place] for place in self.partitions
         )
 
 
 class SimulatedSource:
-    """A process' way from the broker."""
+    """A process's consumer."""
 
     def __init__(self, group: Group, life: Life, broker: Broker) -> None:
         self._group = group
@@ -169,7 +169,7 @@ class SimulatedSource:
         group.join(life)
 
     async def poll(self, limit: int, _timeout_s: float) -> list[Record]:
-        """Wait for records: an idle poll is one long one, because nothing happens in between."""
+        """Wait for records; an idle poll waits until the next one."""
         while True:
             await self._life.point("poll")
             self._follow()
@@ -180,7 +180,7 @@ class SimulatedSource:
             await self._group.news.wait()
 
     def _follow(self) -> None:
-        """Go on where the group is, where the partitions were assigned anew."""
+        """Continue at the committed offsets after a reassignment."""
         group, faults = self._group, self._broker.faults
         if faults.has(faults.rates.reassignment):
             group.reassign()
@@ -229,7 +229,7 @@ class SimulatedSource:
 
 
 class SimulatedProducer:
-    """A process' way to the broker: in order, never given up, lost with the process."""
+    """A process's producer: in order, with unlimited retries, lost with the process."""
 
     def __init__(self, broker: Broker, life: Life) -> None:
         self._broker = broker
@@ -238,7 +238,7 @@ class SimulatedProducer:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the broker has all that was sent."""
+        """Whether the broker has acknowledged all records."""
         return not self._buffer
 
     async def build_batches(self, records: Sequence[ProducerRecord]) -> list[ProducerBatch]:
@@ -256,7 +256,7 @@ class SimulatedProducer:
         return future
 
     def _land(self) -> None:
-        """Write the head of the buffer, when process and broker are up."""
+        """Append the head of the buffer once process and broker are up."""
         broker, loop = self._broker, self._broker.loop
         if self._life.is_dead or not self._buffer:
             return

@@ -1,4 +1,4 @@
-"""A run's clock and its faults: all chance comes from the seed."""
+"""A run's clock and faults; all randomness comes from the seed."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ BEGINNING = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 class SeededClock:
-    """The loop's time, and chance from the seed."""
+    """The loop's time, and randomness from the seed."""
 
     def __init__(self, loop: VirtualLoop, chance: Random) -> None:
         self._loop = loop
@@ -33,24 +33,24 @@ class SeededClock:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """How often each fault happens, as shares; all 0: a quiet day."""
+    """The probability of each fault; by default none."""
 
     crash: float = 0.0
     """A point."""
     freeze: float = 0.0
     """A point."""
     database: float = 0.0
-    """A transaction fails at its begin or at its commit, after which nobody knows."""
+    """A transaction fails at its begin or at its commit, with an unknown outcome."""
     duplicate: float = 0.0
     """A record is written twice."""
     late_ack: float = 0.0
-    """The broker's acknowledgement comes after the outbox claim has run out."""
+    """The broker's acknowledgement comes after the outbox claim has ended."""
     late: float = 0.0
-    """A record reaches a group seconds after the others."""
+    """A record reaches a group seconds later."""
     outside: float = 0.0
-    """A call outside gets no answer."""
+    """An external call gets no response."""
     reassignment: float = 0.0
-    """A poll finds the partitions newly assigned: what was not committed comes again."""
+    """A poll finds reassigned partitions: uncommitted records are delivered again."""
 
 
 QUIET_DAY = Rates()
@@ -58,23 +58,23 @@ QUIET_DAY = Rates()
 
 @dataclass
 class Faults:
-    """Draws faults. `heal` ends them all."""
+    """Selects faults by the seed. `heal` ends them."""
 
     chance: Random
     rates: Rates = QUIET_DAY
     latency_s: float = 0.02
-    """Bound of a hop's latency."""
+    """Maximum latency of a hop."""
 
     def heal(self) -> None:
-        """No further faults."""
+        """End all faults."""
         self.rates = QUIET_DAY
 
     def has(self, share: float) -> bool:
-        """Draw whether a fault of that share happens now."""
+        """Return whether a fault of this probability happens now."""
         return share > 0 and self.chance.random() < share
 
     def hop_s(self) -> float:
-        """Draw a latency, in seconds."""
+        """Return a random latency, in seconds."""
         return self.chance.random() * self.latency_s
 
     def at(self, _place: Place) -> Incident | None:
@@ -86,7 +86,7 @@ class Faults:
 
 
 def scaled(rates: Rates, chance: Random) -> Rates:
-    """Return a mix of the rates: each fault is away, rare or at its full rate."""
+    """Return a mix of the rates: each fault is off, rare or at its full rate."""
     return replace(
         rates,
         **{

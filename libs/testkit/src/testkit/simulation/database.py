@@ -1,4 +1,4 @@
-"""A database that outlives its processes: what was committed stays, the rest is forgotten."""
+"""A database that outlives its processes: committed changes stay, others are lost."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -16,12 +16,12 @@ from testkit.simulation.chance import Faults
 from testkit.simulation.life import Life, SessionLostError
 
 Watch = Callable[[Tables, Tables], None]
-"""Sees the tables before and after each commit."""
+"""Called with the tables before and after each commit."""
 
 
 @dataclass
 class Storage:
-    """One service's tables, and whose transaction is open. One at a time."""
+    """One service's tables and the open transaction, one at a time."""
 
     tables: Tables = field(default_factory=Tables)
     watches: list[Watch] = field(default_factory=list)
@@ -29,41 +29,41 @@ class Storage:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def take(self, session: "Session") -> None:
-        """Wait for the turn."""
+        """Wait until no other transaction is open."""
         await self._turn.acquire()
         self._holder = session
 
     def leave(self, session: "Session") -> None:
-        """Let the next one in, unless the server has done so already."""
+        """End the transaction, unless the server has ended it."""
         if self._holder is session:
             self._holder = None
             self._turn.release()
 
     def is_open_for(self, session: "Session") -> bool:
-        """Say whether the session's transaction still stands."""
+        """Return whether the session's transaction is open."""
         return self._holder is session
 
     def drop(self, life: Life) -> None:
-        """End the transaction of a process that does not move."""
+        """End the transaction of a dead or paused process."""
         if self._holder is not None and self._holder.life is life:
             self.leave(self._holder)
 
     def commit(self, tables: Tables) -> None:
-        """Make a transaction's tables the tables."""
+        """Commit a transaction's tables."""
         before, self.tables = self.tables, tables
         for watch in self.watches:
             watch(before, tables)
 
 
 class Session:
-    """One transaction's claim to the storage."""
+    """The session of one transaction."""
 
     def __init__(self, life: Life) -> None:
         self.life = life
 
 
 class SimulatedTransaction(MemoryTransaction):
-    """A twin's transaction that knows its process, and can be left at each step."""
+    """A twin's transaction with its process, which can crash at each step."""
 
     def __init__(self, tables: Tables, clock: Clock, life: Life) -> None:
         super().__init__(tables, clock)
@@ -71,7 +71,7 @@ class SimulatedTransaction(MemoryTransaction):
 
 
 class SimulatedDatabase(MemoryDatabase):
-    """A process' way to its storage."""
+    """A process's connection to its storage."""
 
     def __init__(self, storage: Storage, life: Life, clock: Clock, faults: Faults) -> None:
         self._storage = storage
@@ -82,7 +82,7 @@ class SimulatedDatabase(MemoryDatabase):
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[SimulatedTransaction]:
-        """Open a transaction. Raises psycopg.OperationalError where the server is away."""
+        """Open a transaction. Raises psycopg.OperationalError if the server is down."""
         life, storage = self._life, self._storage
         await life.point("begin")
         if self._faults.has(self._faults.rates.database):
@@ -110,7 +110,7 @@ class SimulatedDatabase(MemoryDatabase):
             return
         if self._faults.has(0.5):
             self._storage.commit(tables)
-        # Whether it was committed nobody is told.
+        # The process does not learn whether it was committed.
         raise psycopg.OperationalError("connection lost")
 
     async def claim_outbox(self, limit: int) -> list[OutboxRow]:

@@ -1,4 +1,4 @@
-"""A process' life from its start to its crash, and the labelled points at which it may end."""
+"""The life of a process, and the labelled points at which it can crash or pause."""
 
 import asyncio
 from collections import Counter
@@ -14,7 +14,7 @@ from testkit.simulation.loop import VirtualLoop
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The n-th time (from 1) that a service's processes came to a labelled point."""
+    """The n-th time (from 1) that a service's processes reached a labelled point."""
 
     service: str
     label: str
@@ -26,14 +26,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """The process ends here; nothing of it runs on. It is started again after so many seconds."""
+    """The process ends here and executes nothing more. It restarts after some seconds."""
 
     restart_s: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Freeze:
-    """The process stands still for so many seconds and then goes on, believing nothing happened."""
+    """The process pauses for some seconds and then continues without noticing."""
 
     seconds: float
 
@@ -42,10 +42,10 @@ Incident = Crash | Freeze
 
 
 class Incidents(Protocol):
-    """Says what happens to a process at a point."""
+    """Decides the incident at a point."""
 
     def at(self, place: Place) -> Incident | None:
-        """Return what happens here; None in most places."""
+        """Return the incident here, or None."""
         ...
 
 
@@ -61,7 +61,7 @@ class Planned:
 
 @dataclass
 class Story:
-    """What happened in one run, as a running hash, and what is to happen."""
+    """The events of one run, as a running hash, and its incidents."""
 
     loop: VirtualLoop
     incidents: Incidents
@@ -77,11 +77,11 @@ class Story:
 
     @property
     def digest(self) -> str:
-        """The hash so far: equal runs have equal ones."""
+        """The hash so far; identical runs have equal hashes."""
         return self._hash.hexdigest()
 
     def reached(self, life: "Life", label: str) -> Incident | None:
-        """Note that a process came to a point; return what happens to it there."""
+        """Record that a process reached a point; return the incident there."""
         self._times[life.service, label] += 1
         place = Place(life.service, label, self._times[life.service, label])
         self.places.append(place)
@@ -95,9 +95,9 @@ class Story:
 
 @dataclass
 class Life:
-    """One run of a process. Whatever it does outside itself goes through `point`.
+    """One run of a process. All its external actions pass through `point`.
 
-    A dead one is simply never resumed: no `finally` of its runs, as with SIGKILL.
+    A dead process is never resumed: not even its `finally` blocks run, as after SIGKILL.
     """
 
     service: str
@@ -105,22 +105,22 @@ class Life:
     story: Story
     on_death: Callable[["Life", Crash], None]
     on_still: list[Callable[[], None]] = field(default_factory=list)
-    """Called when the process stops moving, for good or for a while: a server drops its session."""
+    """Called when the process crashes or pauses, so that a server drops its session."""
     is_dead: bool = False
     _thawed: asyncio.Event | None = None
 
     @property
     def member(self) -> str:
-        """The process' name, the same in its next life."""
+        """The name of the process, the same after a restart."""
         return f"{self.service}.{self.instance}"
 
     @property
     def is_still(self) -> bool:
-        """Whether it does not move now."""
+        """Whether it is dead or paused."""
         return self.is_dead or self._thawed is not None
 
     async def point(self, label: str) -> None:
-        """Pass a labelled point, unless the process ends or stands still there."""
+        """Pass a labelled point, unless the process crashes or pauses there."""
         if not self.is_still:
             self._meet(self.story.reached(self, label))
         await asyncio.sleep(0)
@@ -128,7 +128,7 @@ class Life:
             await self._wait()
 
     def pass_by(self, label: str) -> bool:
-        """Pass a point that is not awaited; return False where the process is over."""
+        """Pass a point without waiting; return False if the process is dead."""
         if not self.is_still:
             self._meet(self.story.reached(self, label))
         return not self.is_dead
@@ -148,13 +148,13 @@ class Life:
             self._be_still()
 
     def die(self, crash: Crash) -> None:
-        """End here."""
+        """End the process."""
         self.is_dead = True
         self._be_still()
         self.on_death(self, crash)
 
     def thaw(self) -> None:
-        """Go on, as if nothing had happened."""
+        """Continue after a pause."""
         if self._thawed is not None:
             thawed, self._thawed = self._thawed, None
             thawed.set()
@@ -165,4 +165,4 @@ class Life:
 
 
 class SessionLostError(psycopg.OperationalError):
-    """The server has ended the session of a process that stood still, as PostgreSQL does."""
+    """The server has ended the session of a paused process, as PostgreSQL does."""

@@ -1,4 +1,4 @@
-"""An event loop without a selector: time is virtual, and who goes next is drawn."""
+"""An event loop without a selector: time is virtual, and the seed selects the next task."""
 
 import asyncio
 import heapq
@@ -8,26 +8,26 @@ from random import Random
 from typing import Any, TypeVar, TypeVarTuple
 
 MOST_STEPS = 2_000_000
-"""Of one run; past it the run turns in circles."""
+"""Limit of a run; beyond it the run never ends."""
 
 MOST_ENDINGS = 50
-"""Rounds of cancelling what still waits at the end."""
+"""Rounds of cancellation at the end."""
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
 class StuckError(RuntimeError):
-    """Nothing will ever happen again, or it never ends."""
+    """The run is deadlocked or never ends."""
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """Runs what is ready in an order drawn from `chance`; time jumps to the next timer."""
+    """Runs ready callbacks in a random order from the seed; time jumps to the next timer."""
 
     def __init__(self, chance: Random) -> None:
         self.tasks: dict[asyncio.Future[Any], None] = {}
         self.failures: list[dict[str, Any]] = []
-        """What nobody caught."""
+        """Uncaught exceptions."""
         self._chance = chance
         self._runnable: list[asyncio.Handle] = []
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
@@ -43,7 +43,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return False
 
     def is_running(self) -> bool:
-        return asyncio._get_running_loop() is self  # noqa: SLF001 - public for whoever writes a loop
+        return asyncio._get_running_loop() is self  # noqa: SLF001 - meant for loop implementations
 
     def is_closed(self) -> bool:
         return self._is_over
@@ -80,7 +80,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return handle
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """Nothing: a cancelled timer is passed over when its time comes."""
+        """Do nothing: a cancelled timer is skipped when it is due."""
 
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=self)
@@ -95,7 +95,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         task: asyncio.Task[T] = asyncio.Task(
             coro, loop=self, name=None if name is None else str(name), context=context
         )
-        # Kept: a task that waits for ever must not be collected at a time that nobody draws.
+        # A task that waits forever must not be garbage-collected at an unpredictable time.
         self.tasks[task] = None
         task.add_done_callback(self._forget)
         return task
@@ -104,8 +104,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.tasks.pop(task, None)
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
-        """Run until `main` has ended. Raises StuckError where it never will."""
-        before = asyncio._get_running_loop()  # noqa: SLF001 - public for whoever writes a loop
+        """Run until `main` has ended. Raises StuckError if it never ends."""
+        before = asyncio._get_running_loop()  # noqa: SLF001 - meant for loop implementations
         asyncio._set_running_loop(self)  # noqa: SLF001 - the same
         try:
             task = self.create_task(main)
@@ -127,13 +127,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
         ready[drawn], ready[-1] = ready[-1], ready[drawn]
         handle = ready.pop()
         if not handle.cancelled():
-            handle._run()  # noqa: SLF001 - what a loop is there for
+            handle._run()  # noqa: SLF001 - a loop runs handles
 
     def _advance(self) -> None:
-        """Move on to the next time at which something is due, and make all of that ready."""
+        """Advance to the next timer, and make all due callbacks ready."""
         while not self._runnable:
             if not self._timers:
-                raise StuckError("nothing will ever happen again")
+                raise StuckError("nothing is scheduled")
             self._now_s = max(self._now_s, self._timers[0][0])
             while self._timers and self._timers[0][0] <= self._now_s:
                 handle = heapq.heappop(self._timers)[2]
@@ -141,7 +141,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
                     self._runnable.append(handle)
 
     def _end(self) -> None:
-        """Cancel what still waits, so that nothing is left to the collector."""
+        """Cancel all waiting tasks, so that none is left to the garbage collector."""
         for _ in range(MOST_ENDINGS):
             self._timers.clear()
             for task in list(self.tasks):

@@ -1,4 +1,4 @@
-"""Processes on one loop: built like real ones, killed without warning, started again."""
+"""Processes on one loop: built like real ones, killed and restarted."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ Loop = Callable[[asyncio.Event], Awaitable[None]]
 
 
 class Parts:
-    """What `service_runtime.service.Service` gives a real process, on the simulated ports."""
+    """The parts of `service_runtime.service.Service` on the simulated ports."""
 
     def __init__(self, simulation: "Simulation", life: Life) -> None:
         self.life = life
@@ -42,7 +42,7 @@ class Parts:
         return Worker(work, self.database, self.unit, self.clock)
 
     def loops(self, handlers: Sequence[Handler], workers: Sequence[Worker] = ()) -> list[Loop]:
-        """Return what the process runs."""
+        """Return the loops of the process."""
         group = self.simulation.broker.groups[self.life.service]
         source = SimulatedSource(group, self.life, self.simulation.broker)
         consumer = Consumer(self.life.service, source, self.unit, handlers, self.clock)
@@ -51,7 +51,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A service as it is started: what it reads, and how its loops are built for one life."""
+    """A service: its topics, and the function that builds its loops."""
 
     name: str
     topics: Sequence[str]
@@ -67,10 +67,10 @@ class Simulation:
     incidents: Incidents | None = None
     rates: Rates = QUIET_DAY
     ended_loops: list[str] = field(default_factory=list)
-    """Loops that ended by themselves, which none ever should."""
+    """Loops that ended unexpectedly."""
 
     def __post_init__(self) -> None:
-        self.chance = Random(self.seed)  # noqa: S311 - to be repeated, not to be secret
+        self.chance = Random(self.seed)  # noqa: S311 - reproducible, not secret
         self.loop = VirtualLoop(self.chance)
         self.clock = SeededClock(self.loop, self.chance)
         self.faults = Faults(self.chance, self.rates)
@@ -83,7 +83,7 @@ class Simulation:
         self._stops: dict[str, asyncio.Event] = {}
 
     def add(self, program: Program) -> Storage:
-        """Give a service its storage and its group; return the storage."""
+        """Create a service's storage and group; return the storage."""
         self.programs[program.name] = program
         self.storages[program.name] = Storage()
         Group(program.name, program.topics, self.broker)
@@ -110,23 +110,23 @@ class Simulation:
     async def _run(self, loop: Loop, life: Life, stopping: asyncio.Event) -> None:
         try:
             await loop(stopping)
-        except Exception as error:  # noqa: BLE001 - shown as what it is: the process' end
+        except Exception as error:  # noqa: BLE001 - reported as the end of the process
             self.ended_loops.append(f"{life.member}: {type(error).__qualname__}: {error}")
         else:
             if life.is_dead:
                 return
-            self.ended_loops.append(f"{life.member}: ended without a word")
+            self.ended_loops.append(f"{life.member}: ended without an error")
         life.die(Crash())
 
     def _died(self, life: Life, crash: Crash) -> None:
         program = self.programs.get(life.service)
         if program is not None:
-            # A loop that only looks at its own memory would turn for ever: it reaches no port.
+            # A loop that never reaches a port would run forever.
             self._stops[life.member].set()
             self.loop.call_later(crash.restart_s, self._start, program, life.instance)
 
     def heal(self) -> None:
-        """End all faults: who stands still goes on, the broker is up."""
+        """End all faults: paused processes continue, the broker is up."""
         self.story.incidents = Quiet()
         self.faults.heal()
         self.broker.down_until_s = 0.0
@@ -135,7 +135,7 @@ class Simulation:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing is on its way: all read, all published, everybody up."""
+        """Whether all records are consumed and published and all processes are up."""
         return (
             not any(life.is_still for life in self.lives.values())
             and all(parts.producer.is_empty for parts in self.parts.values())
@@ -145,17 +145,17 @@ class Simulation:
 
 
 class Quiet:
-    """Nothing happens any more."""
+    """No further incidents."""
 
     def at(self, _place: object) -> None:
-        """Return nothing, wherever it is."""
+        """Return None."""
 
 
 @contextmanager
 def simulated_runtime() -> Iterator[None]:
-    """Let the runtime's idle loops turn less often, and keep no relay in the process' metrics.
+    """Make the runtime's idle loops less frequent, and register no gauges.
 
-    Nothing depends on how often they look: what is due is due. Idle turns would be most of a run.
+    The result does not depend on their frequency, but idle iterations would be most of a run.
     """
     slower: list[tuple[Any, str, float]] = [
         (relay, "SWEEP_EVERY_S", 4.0),
