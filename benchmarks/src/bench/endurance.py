@@ -225,8 +225,8 @@ def draw(found: Found) -> None:
     """Draw the curves."""
     folder = FOLDER / "images"
     shown: tuple[tuple[str, Callable[[Measured], float]], ...] = (
-        ("p50 ms", lambda run: run.latencies["order"].p50),
-        ("p99 ms", lambda run: run.latencies["order"].p99),
+        ("p50 ms", lambda run: run.answers["order"].p50),
+        ("p99 ms", lambda run: run.answers["order"].p99),
         ("CPU, µs / 100", lambda run: report.cpu_us(run) / 100),
     )
     plots.write_chart(

@@ -58,7 +58,7 @@ class Measured:
     scenario: Scenario
     rate: float
     """Payments a second with their result within the window."""
-    latencies: dict[str, Latencies]
+    answers: dict[str, Latencies]
     """By step."""
     settled: Latencies
     outcomes: dict[str, int]
@@ -154,7 +154,7 @@ def _measured(
     return Measured(
         scenario=scenario,
         rate=driven.completed / seconds,
-        latencies={step: latencies_by(step) for step in sorted({one.step for one in driven.log})},
+        answers={step: latencies_by(step) for step in sorted({one.step for one in driven.log})},
         settled=latencies_of(
             one.settled_s * 1000 for one in evidence.stored.values() if one.settled_s is not None
         ),

@@ -41,8 +41,8 @@ def _latency_rows(run: Measured) -> Iterable[Cells]:
     if run.faults:
         yield (run.scenario.name, f"does not count: {run.faults[0].what}", *[""] * 10)
         return
-    for step, found in sorted(run.latencies.items(), reverse=True):
-        name = run.scenario.name if len(run.latencies) == 1 else f"{run.scenario.name}, {step}"
+    for step, found in sorted(run.answers.items(), reverse=True):
+        name = run.scenario.name if len(run.answers) == 1 else f"{run.scenario.name}, {step}"
         yield (
             name, f"{run.rate:,.0f}", *_percentiles(found), *_percentiles(run.settled),
             f"{cpu_us(run):,.0f}", _outcomes(run),

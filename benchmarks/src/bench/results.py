@@ -165,7 +165,7 @@ def draw(results: Results) -> None:
     """Draw latency against load."""
     runs = [run for run in results.opened if not run.faults]
     lines = [
-        Line(name, [(run.scenario.rate, getattr(run.latencies["order"], field)) for run in runs])
+        Line(name, [(run.scenario.rate, getattr(run.answers["order"], field)) for run in runs])
         for name, field in (("p50", "p50"), ("p95", "p95"), ("p99", "p99"), ("p99.9", "p999"))
     ]
     settled = Line("settled p99", [(run.scenario.rate, run.settled.p99) for run in runs])

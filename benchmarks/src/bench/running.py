@@ -39,7 +39,7 @@ def run_all(system: System, scenarios: Iterable[Scenario], customers: Customers)
 
 def run_one(system: System, scenario: Scenario, customers: Customers) -> Measured:
     """Run a scenario after the messages of the last one are sent; report figures and faults."""
-    _unsent_after_waiting(system)
+    _left_after_sending(system)
     uvloop.run(customers.keep_tokens_valid(system.found))
     found = measure(system, scenario, customers)
     system.tell(summary(found))
@@ -65,7 +65,7 @@ def summary(found: Measured) -> str:
     """Return a run in one line."""
     steps = ", ".join(
         f"{step} p50 {one.p50:.1f} p95 {one.p95:.1f} p99 {one.p99:.1f} p99.9 {one.p999:.1f} ms"
-        for step, one in found.latencies.items()
+        for step, one in found.answers.items()
     )
     return (
         f"{found.scenario.name}: {found.rate:.0f}/s, {steps};"
@@ -77,7 +77,7 @@ def summary(found: Measured) -> str:
 def end_well(system: System) -> Ending:
     """Wait until all messages are sent, and check everything across the services."""
     waiting, start_s = ledger_snapshot.unsent(system), now_s()
-    remaining = _unsent_after_waiting(system)
+    remaining = _left_after_sending(system)
     seconds, messages = elapsed_since(start_s), ledger_snapshot.messages(system)
     system.tell(f"messages: {messages}, {waiting - remaining} of them in the last {seconds:.1f} s")
     checked, wrong = examination.examine(system)
@@ -88,7 +88,7 @@ def end_well(system: System) -> Ending:
     return Ending(messages, waiting - remaining, seconds, checked, faults)
 
 
-def _unsent_after_waiting(system: System) -> int:
+def _left_after_sending(system: System) -> int:
     """Wait with a deadline until all messages are sent; return the number of unsent ones."""
     deadline = Deadline(
         min(MESSAGES_WITHIN_S, 30 + ledger_snapshot.unsent(system) / LEAST_MESSAGES_PER_S)
