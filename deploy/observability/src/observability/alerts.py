@@ -4,38 +4,13 @@ Every alert has a runbook of its name under docs/runbooks. Prometheus evaluates 
 evaluates the same expressions to send notifications.
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
-from local_stack.inventory import load_inventory
+from observability.alert import Alert
+from observability.kafka_alerts import kafka_alerts
 from observability.objectives import AVAILABILITY, FAST, LATENCY, SLOW, burning
 from observability.timing import Timing
 
-RUNBOOKS = f"http://localhost:{load_inventory().service('ops').port}/runbooks"
-"""Change this if ops has another address, and generate the rules."""
 SIGNALS = ("spans", "metric_points", "log_records")
 COLLECTOR = '{job="otel-collector"}'
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """A condition (PromQL), its duration, severity and text."""
-
-    name: str
-    expr: str
-    hold: str
-    severity: Literal["page", "ticket"]
-    summary: str
-
-    @property
-    def runbook(self) -> str:
-        """The path of the runbook."""
-        return f"docs/runbooks/{self.name}.md"
-
-    @property
-    def runbook_url(self) -> str:
-        """The address at which ops serves the runbook."""
-        return f"{RUNBOOKS}/{self.name}"
 
 
 def alerts(timing: Timing) -> list[Alert]:
@@ -45,7 +20,7 @@ def alerts(timing: Timing) -> list[Alert]:
         *_payments(timing),
         *_settlement(timing),
         *_banks(timing),
-        *_kafka(timing),
+        *kafka_alerts(timing),
         *_processes(timing),
         *_telemetry(timing),
     ]
@@ -194,71 +169,6 @@ def _banks(timing: Timing) -> list[Alert]:
             "no statement of {{ $labels.partner }} was read for three hours",
         ),
     ]
-
-
-def _kafka(timing: Timing) -> list[Alert]:
-    window = timing.window("10m")
-    return [
-        Alert(
-            "KafkaConsumerLag",
-            "kafka:consumer_lag:sum > 1000 and kafka:consumer_drain_seconds > 60",
-            timing.hold("2m"),
-            "page",
-            "{{ $labels.group }} is {{ $value }} messages behind on {{ $labels.topic }}",
-        ),
-        Alert(
-            "KafkaConsumerGroupEmpty",
-            "sum by (group) (kafka_consumer_group_members) == 0"
-            " and on (group) sum by (group) (kafka:consumer_lag:sum) > 0",
-            timing.hold("1m"),
-            "page",
-            "{{ $labels.group }} has no members, and messages wait",
-        ),
-        Alert(
-            "DeadLetters",
-            "sum by (topic) (increase(kafka_partition_current_offset"
-            f'{{topic=~".+-dlq"}}[{window}])) > 0',
-            "0s",
-            "ticket",
-            "new dead letters in {{ $labels.topic }}",
-        ),
-        Alert(
-            "DeadLetterRate",
-            f"{_dead(timing)} > 20 unless on (service_name) 100 * {_dead(timing)}"
-            " < sum by (service_name)"
-            f" (increase(consumer_batch_size_sum[{timing.window('5m')}]))",
-            "0s",
-            "page",
-            "{{ $labels.service_name }} refuses more than one record in a hundred",
-        ),
-        Alert(
-            "OutboxBacklog",
-            f"max by (service_name) (min_over_time(outbox_pending[{timing.window('1m')}])) > 500",
-            timing.hold("1m"),
-            "page",
-            "{{ $labels.service_name }} has {{ $value }} events that it cannot publish",
-        ),
-        Alert(
-            "OutboxRowStuck",
-            f"max by (service_name) (min_over_time(outbox_pending[{window}])) > 0"
-            f" unless on (service_name) sum by (service_name)"
-            f" (increase(consumer_batch_size_sum[{window}])) > 100",
-            timing.hold("5m"),
-            "ticket",
-            "{{ $labels.service_name }} is almost idle, but {{ $value }} events stay unpublished",
-        ),
-        Alert(
-            "BrokerRefuses",
-            f"sum by (service_name) (increase(producer_renewed_total[{window}])) > 2",
-            "0s",
-            "ticket",
-            "Kafka has refused records of {{ $labels.service_name }} {{ $value | humanize }} times",
-        ),
-    ]
-
-
-def _dead(timing: Timing) -> str:
-    return f"sum by (service_name) (increase(dead_letter_total[{timing.window('5m')}]))"
 
 
 def _processes(timing: Timing) -> list[Alert]:

@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from local_stack.layout import CHECKOUT
-from observability.alerts import Alert, alerts
+from observability.alert import Alert
+from observability.alerts import alerts
 from observability.timing import Timing
 
 PROVISIONING_FILE = Path("deploy/observability/grafana/provisioning/alerting/rules.yaml")

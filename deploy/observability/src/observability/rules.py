@@ -7,7 +7,8 @@ from typing import Any
 import yaml
 
 from local_stack.layout import CHECKOUT
-from observability.alerts import Alert, alerts
+from observability.alert import Alert
+from observability.alerts import alerts
 from observability.objectives import OBJECTIVES, recorded
 from observability.timing import Timing
 
