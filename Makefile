@@ -1,6 +1,6 @@
 # Every command that people and CI use; the same ones, so that they agree.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up restart down status logs reset observe observe-down test test-slow simulate mutation-test chaos chaos-full test-observability test-containers test-containers-short bench bench-against bench-baseline bench-long bench-smoke check format generate lock release-schemas
+.PHONY: help setup demo up restart down status logs reset observe observe-down test test-slow simulate mutation-test chaos chaos-full test-observability test-containers test-containers-short bench bench-against bench-baseline bench-long bench-smoke check format generate new-service lock release-schemas
 
 PYTHON := .venv/bin/python
 TEST_REPORT := .pytest_cache/tests.xml
@@ -110,6 +110,10 @@ generate: setup ## write the files that follow from others
 	@$(STACK_COMMAND) generate
 	@$(PYTHON) -m contracts.generate
 	@$(PYTHON) -m observability.generate
+
+new-service: setup ## write a service: NAME=x GROUP=y KIND=consumer|api|job|push, and PORT=n if not the first free
+	@$(STACK_COMMAND) new-service --name "$(NAME)" --group "$(GROUP)" --kind "$(KIND)" --port "$(PORT)"
+	@$(MAKE) -s generate
 
 lock: setup ## pin the packages that a group's services need beyond requirements.lock
 	@$(STACK_COMMAND) lock

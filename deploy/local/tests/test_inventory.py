@@ -78,13 +78,13 @@ def test_a_group_that_does_not_exist_is_refused_with_the_names_that_do():
 
 
 def test_a_new_manifest_is_in_its_group_and_its_topic_is_read_by_audit(checkout):
-    fields = 'group = "extras"\nport = 3900\nadmin = true\n'
+    fields = 'group = "only_here"\nport = 3900\nadmin = true\n'
     emits = '[emits]\n"a.b.v1" = {key = "id", retention_hours = 1}'
     manifest_of(checkout, "spare", fields + emits)
     inventory = load_inventory(checkout)
 
-    assert inventory.groups == ("core", "extras")
-    assert [one.name for one in inventory.of_groups(["extras"])] == ["spare"]
+    assert inventory.groups == ("core", "only_here")
+    assert [one.name for one in inventory.of_groups(["only_here"])] == ["spare"]
     assert inventory.of_groups(["all"]) == tuple(inventory.services.values())
     assert "spare" not in {one.name for one in inventory.core}
     assert "a.b.v1" in inventory.reads["audit"]

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from local_stack import databases, kafka, status
+from local_stack import databases, kafka, new_service, status
 from local_stack.containers import ComposeStack
 from local_stack.credentials import Credentials
 from local_stack.engine import chosen_kind
@@ -52,6 +52,10 @@ def _parser() -> argparse.ArgumentParser:
             added.add_argument("--groups", default="", help="those of these groups; all: of every")
         if name == "logs":
             added.add_argument("--follow", action="store_true", help="go on as lines come")
+        if name == "new-service":
+            for field in ("name", "group", "kind"):
+                added.add_argument(f"--{field}", required=True)
+            added.add_argument("--port", default="", help="the first that is free")
         if name == "prepare":
             added.add_argument("--kafka", required=True, help="host:port")
             added.add_argument("--postgres", required=True, help="host:port")
@@ -71,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     command("observe-down", _observe_down, "stop what `observe` started")
     command("generate", _generate, "write the files that follow from the manifests")
     command("lock", _lock, "lock what each group needs beyond requirements.lock")
+    command("new-service", _new_service, "write a service from deploy/templates")
     command("prepare", _prepare, "make topics, roles, schemas and tables (Compose's first job)")
     return parser
 
@@ -207,6 +212,13 @@ def _lock(_: argparse.Namespace) -> None:
     for group in inventory.groups:
         if group != CORE and (file := lock_group(inventory, group)):
             print(f"wrote {file}")
+
+
+def _new_service(options: argparse.Namespace) -> None:
+    fields = (options.name, options.group, options.kind)
+    service = new_service.checked(fields, options.port, load_inventory())
+    for path in new_service.write(service):
+        print(f"wrote {path}")
 
 
 def _prepare(options: argparse.Namespace) -> None:

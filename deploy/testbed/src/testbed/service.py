@@ -31,10 +31,10 @@ ANSWER_WITHIN_S = 30
 STOP_WITHIN_S = 10
 
 
-def callers() -> str:
-    """Return the credentials of internal callers: operations, by SECRET, with read scope."""
+def callers(*scopes: str) -> str:
+    """Return the credentials of internal callers: operations, by SECRET, with scopes (read)."""
     digest = hashlib.sha256(SECRET.encode()).hexdigest()
-    return json.dumps({"ops": {"sha256": digest, "scopes": ["ops.read"]}})
+    return json.dumps({"ops": {"sha256": digest, "scopes": scopes or ["ops.read"]}})
 
 
 def settings_of(

@@ -181,7 +181,15 @@ _FIELDS: dict[type[Event], dict[str, Any]] = {
 
 def event_of(event_class: type[E], **fields: Any) -> E:
     """Return a valid event with the given fields."""
-    return event_class.model_validate({**_FIELDS[event_class], **fields})
+    return event_class.model_validate({**_example_of(event_class), **fields})
+
+
+def _example_of(event_class: type[Event]) -> dict[str, Any]:
+    """Return the fields above, or else the example of the event's own schema."""
+    if event_class in _FIELDS:
+        return _FIELDS[event_class]
+    schema: Any = event_class.model_config["json_schema_extra"]
+    return dict(schema["examples"][0])
 
 
 def record_of(outgoing: ProducerRecord, offset: int = 0, timestamp_ms: int = 0) -> Record:

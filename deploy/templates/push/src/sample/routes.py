@@ -1,0 +1,24 @@
+"""The stream that clients open."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import Response
+
+from service_runtime.push import EventStream, Streams
+from service_runtime.web import Credentials
+
+User = Annotated[str, Query(min_length=1, max_length=128)]
+
+
+def routes(streams: Streams, credentials: Credentials) -> APIRouter:
+    """Return the route; it needs the scope `ops.read`."""
+    router = APIRouter()
+    Caller = Annotated[str, Depends(credentials.require("ops.read"))]  # noqa: N806 - a type
+
+    @router.get("/payments/stream")
+    async def stream(caller: Caller, user_id: User) -> Response:
+        """Send a user's confirmed payments as server-sent events, from now on."""
+        return EventStream(streams, user_id, caller)
+
+    return router
