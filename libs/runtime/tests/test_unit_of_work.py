@@ -145,7 +145,7 @@ async def test_a_batch_that_takes_too_long_is_halved_and_one_record_is_waited_fo
 
 
 async def test_a_poll_that_fails_wholly_keeps_its_member_in_the_group(rig, monkeypatch):
-    monkeypatch.setattr(consumer, "STAY_EVERY_S", 0)
+    monkeypatch.setattr(consumer, "MEMBERSHIP_EVERY_S", 0)
     monkeypatch.setattr(unit_of_work, "BETWEEN_TRIES_S", 0)
     rig.count.always = {number: Invariant("all of them") for number in range(8)}
     await rig.publish(*range(8))

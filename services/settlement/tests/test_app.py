@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
@@ -14,9 +15,10 @@ from service_runtime.web import Credentials, create_app
 from settlement.app import build
 from settlement.domain import Policy
 from settlement.domain.statements import StatementEntry
-from settlement.routes import FIRST, CaseOperations, case_routes, routes
+from settlement.routes import CaseOperations, case_routes, routes
 from settlement.settings import Settings
 
+FIRST = UUID(int=0)
 SECRETS = {"first-bank": "a", "north-bank": "b", "south-bank": "c"}
 OPS = {"Authorization": "Bearer let-me-in"}
 

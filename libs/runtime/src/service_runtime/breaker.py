@@ -1,6 +1,7 @@
-"""A circuit breaker: stops asking what does not answer, and asks again with one probe.
+"""A circuit breaker: refuses calls to a failing dependency, then admits one probe.
 
-Pure: time comes in. Refusals by the business and cancellations are no failures; the caller says so.
+Pure: the time is an argument. The caller reports business refusals and cancellations as such; they
+are not failures.
 """
 
 from collections import deque
@@ -15,7 +16,7 @@ SUCCESSES_TO_CLOSE = 2
 
 
 class State(IntEnum):
-    """As the metric shows it."""
+    """The state, with its value in the metric."""
 
     CLOSED = 0
     HALF_OPEN = 1
@@ -23,7 +24,7 @@ class State(IntEnum):
 
 
 class Breaker:
-    """One dependency's state. Seconds are monotonic."""
+    """The breaker of one dependency. Seconds are of the monotonic clock."""
 
     def __init__(self, open_s: float = OPEN_S) -> None:
         self.state = State.CLOSED
@@ -36,7 +37,7 @@ class Breaker:
         self._in_flight = 0
 
     def admits(self, now_s: float) -> bool:
-        """Say whether a call may go out; one that may must be followed by `ended`."""
+        """Return whether a call may be sent; `ended` must follow each call that may."""
         admitted = not self.is_open(now_s)
         if admitted and self.state is State.OPEN:
             self.state, self._successes = State.HALF_OPEN, 0
@@ -44,21 +45,21 @@ class Breaker:
         return admitted
 
     def is_open(self, now_s: float) -> bool:
-        """Say whether `admits` would refuse, without asking for the probe."""
+        """Return whether `admits` would refuse, without taking the probe slot."""
         if self.state is State.CLOSED:
             return False
-        # A call that went out before the breaker opened must not pass for the probe.
+        # A call that was sent before the breaker opened must not count as the probe.
         return self._in_flight > 0 or (
             self.state is State.OPEN and now_s - self._opened_s < self._open_s
         )
 
     def shown(self, now_s: float) -> State:
-        """Return the state for a metric: past its time, one that nobody asks is not open."""
+        """Return the state for the metric; half open once the open time is over."""
         over = self.state is State.OPEN and now_s - self._opened_s >= self._open_s
         return State.HALF_OPEN if over else self.state
 
     def ended(self, now_s: float, *, ok: bool | None) -> None:
-        """Note how a call ended; None where it says nothing (cancelled)."""
+        """Record the result of a call; None for a cancelled one."""
         self._in_flight -= 1
         if ok is None:
             return

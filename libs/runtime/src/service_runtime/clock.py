@@ -1,4 +1,4 @@
-"""The only room that reads the time, makes ids and draws chance; everyone else is handed them."""
+"""The only module that reads the time, makes ids and draws random values; others take a `Clock`."""
 
 import random
 import secrets
@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 
 class Clock(Protocol):
-    """Time, ids and chance as a service sees them."""
+    """The source of time, ids and random values."""
 
     def now(self) -> datetime:
         """Return the time, in UTC."""
@@ -28,7 +28,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock and the operating system's randomness."""
+    """The system's clock and the operating system's randomness."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)

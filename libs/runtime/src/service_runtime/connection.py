@@ -1,7 +1,7 @@
-"""One connection to the HTTP server: what it may cost before the application sees a request.
+"""One connection to the HTTP server, limited before the application sees a request.
 
-uvicorn bounds neither a head's size nor the time that a head or a body may take, loses the body of
-a request that offers another protocol, and has no answer of ours for what is no HTTP.
+uvicorn limits neither the size of a head nor the time for a head or a body. It loses the body of a
+request that offers another protocol, and its response to invalid HTTP is not JSON.
 """
 
 import json
@@ -22,15 +22,15 @@ from service_runtime.clock import SystemClock
 MAX_HEAD_BYTES = 16 * 1024
 MAX_HEAD_LINES = 64
 MAX_DISCARDED_BYTES = 16 * 1024 * 1024
-"""Of a request that is answered already; past it the connection is closed over the rest."""
+"""Of a body whose request has its response already; more closes the connection."""
 LINGER_S = 1.0
-"""A connection closed over bytes that nobody read is reset, and its last answer with it."""
+"""Closing a connection with unread bytes resets it, and the client loses the last response."""
 UNREAD_WITHIN_S = 10.0
-"""How long a client may leave its answers unread."""
+"""How long a client may leave its responses unread."""
 LAST_ANSWER_WITHIN_S = 30.0
-"""How long a refused connection stays open for the answer to the request before."""
+"""How long a refused connection stays open for the response to the previous request."""
 STEP_BYTES = 4096
-"""What the parser is fed at once, so that it holds little more than the limit."""
+"""Bytes that the parser gets at once, so that it holds little more than the limit."""
 NO_REQUEST_BODY = b"CONNECT"
 UPGRADES = {b"upgrade", b"http2-settings"}
 Headers = list[tuple[bytes, bytes]]
@@ -43,7 +43,7 @@ _clock = SystemClock()
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """What a client may take. Source: the design of the edge; OWASP ASVS 5.0, 4.2 and 13.1."""
+    """Limits of a client. Source: the design of the edge; OWASP ASVS 5.0, 4.2 and 13.1."""
 
     head_within_s: float = 10.0
     """From the connection, or from a later request's first byte, to the end of the head."""
@@ -53,13 +53,13 @@ class ConnectionLimits:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer that the server gives by itself; the connection ends with it."""
+    """A response of the server itself; the connection is closed after it."""
 
     status: int
     error: str
 
     def rendered(self, headers: Headers) -> bytes:
-        """Return the whole answer, with the server's own headers."""
+        """Return the whole response, with the server's headers."""
         body = json.dumps({"error": self.error}, separators=(",", ":")).encode()
         lines = [
             b"HTTP/1.1 %d %s" % (self.status, HTTPStatus(self.status).phrase.encode()),
@@ -79,12 +79,12 @@ CROWDED = Refusal(503, "Service unavailable")
 
 
 def count_refused(refusal: Refusal) -> None:
-    """Count what no request is counted for."""
+    """Count a refusal before the application: no request metric has it."""
     _refused.add(1, {"status": str(refusal.status)})
 
 
 def safe_headers(*, production: bool) -> Headers:
-    """Return the headers of every answer. Source: OWASP ASVS 5.0, 3.4 and 14.3."""
+    """Return the security headers of every response. Source: OWASP ASVS 5.0, 3.4 and 14.3."""
     headers = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
     if production:
         headers.append((b"strict-transport-security", b"max-age=31536000; includeSubDomains"))
@@ -92,9 +92,9 @@ def safe_headers(*, production: bool) -> Headers:
 
 
 class Connection(HttpToolsProtocol):
-    """A connection whose client is held to sizes and times.
+    """A connection with limits of size and time for its client.
 
-    The server calls `close_if_late` some times a second: a timer a request would cost more.
+    The server calls `close_if_late` some times a second: a timer for each request costs more.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Connection(HttpToolsProtocol):
             self._discard(len(data))
             return
         if not self._is_busy:
-            # Whatever comes is to become a head soon: line ends before it are not even told.
+            # The time for the head begins here: the parser does not report line ends before a head.
             self._due_s = min(self._due_s, self.loop.time() + self._limits.head_within_s)
         self._unset_keepalive_if_required()
         for start in range(0, len(data), STEP_BYTES):
@@ -142,7 +142,7 @@ class Connection(HttpToolsProtocol):
 
     @property
     def _is_answered(self) -> bool:
-        """Whether the body that still comes belongs to a request that is answered already."""
+        """Whether the request whose body still arrives has its response already."""
         return self._is_reading and not self._in_head and bool(self.cycle.response_complete)
 
     def _feed(self, data: bytes) -> None:
@@ -155,13 +155,13 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(self._refusal or MALFORMED)
             return
-        # A head, a trailer or a chunk's extension, of which the parser has told nothing yet.
+        # A head, a trailer or a chunk's extension that the parser has not reported yet.
         self._held_bytes = 0 if self._got_on else self._held_bytes + len(data)
         if self._held_bytes > MAX_HEAD_BYTES:
             self._refuse(HEAD_TOO_LARGE)
 
     def _stay_with_http1(self, rest: bytes) -> None:
-        """Parse a request anew without its offer of another protocol, over which a body is lost."""
+        """Parse a request again without its upgrade header, which makes uvicorn lose the body."""
         version = self.parser.get_http_version().encode()
         head = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
         head += [b"%s: %s" % header for header in _without_upgrade(self.headers)]
@@ -182,7 +182,7 @@ class Connection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(len(name) + len(value) + len(b": \r\n"), 1)
-        # A trailer comes when the application may have looked already: it says nothing to it.
+        # Trailers are ignored: the application may have read the headers already.
         if self._in_head:
             super().on_header(name, value)
 
@@ -228,7 +228,7 @@ class Connection(HttpToolsProtocol):
         self._unread_due_s = inf
 
     def close_if_late(self, now_s: float) -> None:
-        """Close the connection where the client has taken too long with what is its turn."""
+        """Close the connection of a client that has exceeded a time limit."""
         if now_s >= self._unread_due_s:
             self.transport.abort()
         elif self.transport.is_closing() and self._due_s == inf:
@@ -243,7 +243,7 @@ class Connection(HttpToolsProtocol):
             self._due_s = now_s + LINGER_S
             self.transport.close()
         elif self.flow.read_paused:
-            # We are the ones who do not read.
+            # The server has paused reading; the client is not late.
             self._due_s = now_s + self._limits.body_within_s
         else:
             self._refuse(TOO_SLOW)
@@ -254,12 +254,12 @@ class Connection(HttpToolsProtocol):
             self.shutdown()
 
     def shutdown(self) -> None:
-        # A loop runs its timers before it reads, so a busy one may not have seen a request.
+        # A busy event loop may hold a request that it has not read yet.
         if not _has_unread(self.transport):
             super().shutdown()
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Answer by ourselves where that is possible, and end the connection."""
+        """Send the refusal where that is possible, and close the connection."""
         count_refused(refusal)
         self._is_over = True
         self._due_s = self.loop.time() + LINGER_S
@@ -267,7 +267,7 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
             return
         if self.pipeline or (self.cycle is not None and self._is_awaited(self.cycle)):
-            # What was asked before is answered, and then the connection ends.
+            # The previous request gets its response first.
             self.cycle.keep_alive = False
             self._due_s += LAST_ANSWER_WITHIN_S
             return

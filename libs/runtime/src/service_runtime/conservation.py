@@ -1,4 +1,4 @@
-"""What a consumer has taken in, told to whoever checks that no record is lost (I5)."""
+"""Admin routes on what a consumer has handled, for the check that no record is lost (I5)."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -14,9 +14,9 @@ from service_runtime.web import JsonResponse
 
 PATH = "/admin/consumed"
 MOST_RECORDS = 1000
-"""Records that are asked about at once."""
+"""Most records in one request."""
 MOST_IDS = 10_000
-"""Ids of the inbox on one page."""
+"""Most ids on one page."""
 FIRST = UUID(int=0)
 # Ten thousand ids travel as text and become no objects on the way: COPY takes a third of the time.
 _HANDLED: LiteralString = """
@@ -26,7 +26,7 @@ _HANDLED: LiteralString = """
 
 
 class RecordRef(BaseModel):
-    """A record as it lies in a topic; no id where none can be read."""
+    """A record's position and event id; None if the id is unreadable."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,7 +37,7 @@ class RecordRef(BaseModel):
 
 
 class Asked(BaseModel):
-    """Records that were produced, and that this consumer should know."""
+    """Records of topics that this consumer should have handled."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -70,7 +70,7 @@ def routes(
         after: UUID = FIRST,
         limit: Annotated[int, Query(ge=1, le=MOST_IDS)] = MOST_IDS,
     ) -> Response:
-        """Return event ids behind `after` that were handled before a moment, in their order."""
+        """Return ids behind `after` of events that were handled before a time, in their order."""
         async with database.transaction(pipelined=False) as tx:
             found = tx.copy_out(
                 _HANDLED, consumer=consumer, before=before, after=after, limit=limit

@@ -25,37 +25,37 @@ from service_runtime.ports import DeadLetter, Source
 from service_runtime.unit_of_work import UnitOfWork
 
 POLL_S = 0.2
-STAY_EVERY_S = 30.0
-"""A tenth of the time after which the group throws out who does not poll."""
+MEMBERSHIP_EVERY_S = 30.0
+"""A tenth of the maximum poll interval, past which the group removes a member."""
 
 _log = Log("consumer")
 _sizes = metrics.histogram(
     "consumer_batch_size", "Records handled together.", metrics.SIZE_BUCKETS, unit=""
 )
 _ages = metrics.histogram("event_age", "Produced to handled, oldest of a batch.")
-_dead = metrics.counter("dead_letter", "Records that were set aside.")
+_dead = metrics.counter("dead_letter", "Records that became dead letters.")
 
 Handle = Callable[[Batch[Any, Any], Any], Awaitable[Events]]
 
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """What serves one event: outside look-ups first, if any, then the handler on its store."""
+    """The handling of one event: look-ups at other services, then the handler on its store."""
 
     event: type[Event]
     handle: Handle
     """Takes the batch and the store; returns events."""
     store: Callable[[Any], Any]
-    """Makes the store of a transaction."""
+    """Returns the store of a transaction."""
     gather: Gather | None = None
-    """Asks outside, before any transaction, once a batch; gives a value or an error a record."""
+    """Look-ups before the transaction, once a batch: a value or an error for each record."""
     after_commit: Sequence[Callable[[Sequence[Received[Any]]], None]] = ()
-    """Told after the commit what was received: workers, for whom there is something to do."""
+    """Callbacks that run after the commit with the received events; used to wake workers."""
 
 
 @dataclass(frozen=True, slots=True)
 class _InboxStep:
-    """A handler's work on received events, claimed by the inbox."""
+    """The step of a handler on received events, claimed by the inbox."""
 
     consumer: str
     handler: Handler
@@ -68,14 +68,14 @@ class _InboxStep:
         for item in items:
             if item.cause.id not in new:
                 tracing.mark(item.cause.id, duplicate=True)
-        # A record may stand twice in one batch: the first one is it.
+        # An event may be twice in one batch; the first record counts.
         return [item for item in items if item.cause.id in new and not new.discard(item.cause.id)]
 
     async def handle(self, tx: Any, batch: Batch[Any, Any]) -> Events:
         self.gathered.require(batch)
         return await self.handler.handle(batch, self.handler.store(tx))
 
-    async def set_aside(
+    async def give_up(
         self, tx: Any, item: Received[Any], error: Exception, attempts: int
     ) -> list[ProducerRecord]:
         reason = error.reason if isinstance(error, ServiceError) else "failed"
@@ -88,7 +88,7 @@ class _InboxStep:
 
 @dataclass(slots=True)
 class _Group:
-    """The records of one topic in one poll, decoded; what was asked outside is asked once."""
+    """The decoded records of one topic in one poll, with their look-ups, which run once."""
 
     received: Sequence[Received[Any]]
     letters: Sequence[DeadLetter]
@@ -97,7 +97,7 @@ class _Group:
 
 @dataclass(frozen=True, slots=True)
 class _DeadLetterWrite:
-    """The burial of records that are no events."""
+    """A write of dead letters for records that are no events."""
 
     consumer: str
     letters: Sequence[DeadLetter]
@@ -124,7 +124,7 @@ async def _record_dead_letters(
 
 
 class Consumer:
-    """One consumer a service, over all its topics, in one fixed order of work."""
+    """The service's only consumer, of all its topics in a fixed order."""
 
     def __init__(
         self, name: str, source: Source, unit: UnitOfWork, handlers: Sequence[Handler], clock: Clock
@@ -139,11 +139,11 @@ class Consumer:
 
     @property
     def topics(self) -> list[str]:
-        """The topics read, in the order in which one poll's groups are handled."""
+        """The topics, in the order in which the records of a poll are handled."""
         return list(self._handlers)
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Consume until told to stop; what was not finished is read again."""
+        """Consume until the stop; unfinished records are read again."""
         while not stopping.is_set():
             records = await self._source.poll(self.batch_records, POLL_S)
             self._polled_s = _time_s()
@@ -151,7 +151,7 @@ class Consumer:
                 self._source.done(records)
 
     async def _handle_all(self, records: Sequence[Record], stopping: asyncio.Event) -> bool:
-        """Handle a poll topic by topic; return False where the stop came first."""
+        """Handle a poll topic by topic; return False if the stop comes first."""
         of_topic: defaultdict[str, list[Record]] = defaultdict(list)
         for record in records:
             of_topic[record.topic].append(record)
@@ -164,7 +164,7 @@ class Consumer:
     async def _until_done(
         self, handler: Handler, records: Sequence[Record], stopping: asyncio.Event
     ) -> bool:
-        """Try the same records, in order, for as long as something else is down."""
+        """Retry the same records, in order, for as long as a dependency is down."""
         attempt = 0
         group = self._decode(records)
         while not stopping.is_set():
@@ -192,19 +192,21 @@ class Consumer:
             if group.gathered is None:
                 self._observe(received)
                 group.gathered = await gather_for(handler.gather, Batch(received, now))
-            step = _InboxStep(self._name, handler, self._clock, group.gathered, self._stay)
+            step = _InboxStep(
+                self._name, handler, self._clock, group.gathered, self._keep_membership
+            )
             await self._unit.carry_out(step, received, group.gathered.lookups)
         for wake in handler.after_commit:
             wake(group.received)
 
-    async def _stay(self) -> None:
-        """Stay a member of the group, which waits only so long for the next poll."""
-        if _time_s() - self._polled_s >= STAY_EVERY_S:
+    async def _keep_membership(self) -> None:
+        """Poll without taking records, so that the group keeps this member."""
+        if _time_s() - self._polled_s >= MEMBERSHIP_EVERY_S:
             await self._source.idle(0, asyncio.Event())
             self._polled_s = _time_s()
 
     def _decode(self, records: Sequence[Record]) -> _Group:
-        """Validate each record alone: a bad one takes no other down."""
+        """Validate each record alone: a bad one does not affect the others."""
         received, letters = [], []
         for record in records:
             try:

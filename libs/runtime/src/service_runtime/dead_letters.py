@@ -1,4 +1,4 @@
-"""Dead letters: what a consumer will never handle, kept whole, with the reason beside it."""
+"""Dead letters: records that a consumer will never handle, whole, with the reason in headers."""
 
 from payment_schemas.cloudevents import Headers
 from service_runtime.messages import ProducerRecord
@@ -12,7 +12,7 @@ def _numbered(**values: object) -> Headers:
 
 
 def outgoing_of(letter: DeadLetter, consumer: str) -> ProducerRecord:
-    """Return the record for `<topic>-dlq`: value, key and all headers as they came, and why."""
+    """Return the record for `<topic>-dlq`: value, key and headers unchanged, the reason added."""
     record = letter.record
     why = _numbered(
         consumer=consumer,

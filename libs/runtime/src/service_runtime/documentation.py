@@ -1,6 +1,6 @@
-"""`/docs`: a service's API as a page that brings its assets, so that it needs no other network.
+"""`/docs`: the page of a service's API, with all its assets.
 
-The page that FastAPI makes loads script and style from a CDN, and is blank where none is reached.
+FastAPI's page loads script and style from a CDN and is blank without internet access.
 """
 
 from html import escape
@@ -13,12 +13,12 @@ from fastapi.responses import FileResponse, Response
 PATH = "/docs"
 _ASSETS = ("swagger-ui-bundle.js", "swagger-ui.css")
 _DAY_S = 86_400
-# Script and style only from files of ours.
+# Script and style only from this server.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-# Every address is relative: behind a proxy the page may lie under a prefix.
+# Addresses are relative: a proxy may serve the page under a prefix.
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -35,7 +35,7 @@ _PAGE = """<!DOCTYPE html>
 </body>
 </html>
 """
-# No validator: it would send our document to a server on the internet.
+# No validator: it would send the document to a server on the internet.
 _START = """SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#swagger-ui",

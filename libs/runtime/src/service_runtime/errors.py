@@ -2,9 +2,9 @@
 
 ServiceError
 ├── Rejected       this message will never work       → dead letter, go on
-│   └── Conflict   a constraint of the database refuses it → 409 where it was asked for by HTTP
-├── Unavailable    something else is down for now     → nothing committed; the same again, later
-└── Invariant      we are wrong; anything unknown too → three tries, then dead letter, alert, go on
+│   └── Conflict   a database constraint refuses it  → 409 to an HTTP request
+├── Unavailable    a dependency is down               → nothing committed; retried later
+└── Invariant      a defect; any unknown error, too   → three tries, then dead letter, alert, go on
 
 A refusal by the business (declined, wrong code) is a return value, never an error.
 """
@@ -15,22 +15,22 @@ import psycopg
 
 
 class ServiceError(Exception):
-    """Something went wrong; `reason` is a stable word for headers and metrics."""
+    """The base of all errors; `reason` is a stable word for headers and metrics."""
 
     reason = "error"
 
 
-class Rejected(ServiceError):  # noqa: N818 - the name says what happens, as the design has it
+class Rejected(ServiceError):  # noqa: N818 - the name says what the runtime does
     """This message will never work."""
 
     reason = "rejected"
 
 
 class Conflict(Rejected):
-    """A constraint of the database refuses what was to be written.
+    """A database constraint refuses a write.
 
-    `constraint` and `column` are the database's names where it gives them: a route that knows
-    better says which field is meant. The message names no value: values are people's.
+    `constraint` and `column` are the database's names, if known, for a route that reports the field
+    of its own body. The message holds no value, because values can be personal data.
     """
 
     reason = "conflict"
@@ -42,13 +42,13 @@ class Conflict(Rejected):
 
 
 class Unavailable(ServiceError):  # noqa: N818
-    """Something else is down for now."""
+    """A dependency is down."""
 
     reason = "unavailable"
 
 
 class Invariant(ServiceError):  # noqa: N818
-    """We are wrong."""
+    """A defect of the service."""
 
     reason = "invariant"
 
@@ -63,7 +63,7 @@ class Consequence(Enum):
 
 
 def conflict_of(error: Exception) -> Conflict | None:
-    """Return the conflict that a database error tells of; None where it is no constraint's."""
+    """Return the conflict that a database error means; None for other errors."""
     match error:
         case Conflict():
             return error
@@ -74,7 +74,7 @@ def conflict_of(error: Exception) -> Conflict | None:
         case psycopg.errors.NotNullViolation():
             meaning = "is missing"
         case psycopg.errors.RaiseException():
-            # A trigger of ours: its text is the rule.
+            # Raised by a trigger of the schema, whose text is the rule.
             return Conflict(error.diag.message_primary or str(error))
         case psycopg.IntegrityError():
             meaning = "breaks a rule"
@@ -87,12 +87,11 @@ def conflict_of(error: Exception) -> Conflict | None:
 
 
 def consequence_of(error: Exception) -> Consequence:
-    """Say what an error makes the runtime do; anything unknown is our own fault.
+    """Return what an error makes the runtime do; an unknown error counts as a defect.
 
-    An error that the data provokes in the database is tried again and then becomes a dead letter.
-    Every other database error is an outage, for which waiting loses nothing: a missing table, a
-    full disk, a read-only standby, a lost connection. A unique violation may be a race, so it is
-    retried first.
+    A database error that the data causes is retried and then becomes a dead letter. Every other
+    database error is an outage (a missing table, a full disk, a read-only standby, a lost
+    connection): waiting loses nothing. A unique violation may be a race and is retried first.
     """
     match error:
         case Rejected():
@@ -108,7 +107,7 @@ def consequence_of(error: Exception) -> Consequence:
 
 
 def is_too_much(error: Exception) -> bool:
-    """Say whether a transaction took too long: with fewer items it may do."""
+    """Return whether a transaction took too long: fewer items may fit."""
     return isinstance(
         error, psycopg.errors.QueryCanceled | psycopg.errors.IdleInTransactionSessionTimeout
     )

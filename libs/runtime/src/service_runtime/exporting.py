@@ -1,4 +1,4 @@
-"""What leaves a process for the collector: nobody waits for it, and it never grows past a bound."""
+"""Export of telemetry to the collector: in the background, from bounded queues."""
 
 import threading
 import time
@@ -10,23 +10,23 @@ EXPORT_WITHIN_S = 2
 SHUTDOWN_WITHIN_S = 3
 QUEUE_SPANS = 8192
 QUEUE_LINES = 2048
-"""Past these the oldest are dropped."""
+"""A full queue drops its oldest entries."""
 
 
 class Provider(Protocol):
-    """Holds what is to be exported: OpenTelemetry's providers of spans and of log records."""
+    """OpenTelemetry's provider of spans or of log records, with its queue."""
 
     def shutdown(self) -> object:
-        """Export what is left, and end."""
+        """Export the queue, then stop."""
 
 
 def resource(service: str, instance: int) -> Resource:
-    """Return who the process is, as every signal says it."""
+    """Return the attributes of the process that every signal carries."""
     return Resource.create({"service.name": service, "service.instance.id": str(instance)})
 
 
 def shut_down(*providers: Provider) -> None:
-    """Flush all at once, bounded: with the collector down the SDK itself takes half a minute."""
+    """Flush all in parallel, with a timeout: the SDK's own is 30 s if the collector is down."""
     deadline_s = time.monotonic() + SHUTDOWN_WITHIN_S
     flushing = [threading.Thread(target=one.shutdown, daemon=True) for one in providers]
     for thread in flushing:

@@ -1,7 +1,7 @@
-"""Reads fetched records whose headers have names that are not UTF-8.
+"""Reading of fetched records whose header names are not UTF-8.
 
-aiokafka's parser raises on such a name. The exception comes out of the poll, at every start again,
-and takes with it what other partitions had ready in the same poll.
+aiokafka's parser raises on such a name. The poll then fails, again after each restart, and the
+records of other partitions in the same poll are lost to it.
 """
 
 from collections.abc import Iterator
@@ -17,19 +17,19 @@ ESCAPED = "surrogateescape"
 
 
 class TolerantRecords:
-    """Fetched batches; one that the parser refuses is read by a parser that takes any name."""
+    """Fetched batches; a batch that aiokafka's parser refuses is read by a tolerant one."""
 
     def __init__(self, raw: bytes) -> None:
         self._records = MemoryRecords(raw)
         self._same = _MemoryRecordsPy(raw)
-        """The same batches, read slowly; only their bounds are read where all is well."""
+        """The same batches for the tolerant parser; usually it reads only their bounds."""
 
     def size_in_bytes(self) -> int:
-        """Return the size of what was fetched."""
+        """Return the size of the fetched bytes."""
         return int(self._records.size_in_bytes())
 
     def has_next(self) -> bool:
-        """Say whether a whole batch is left."""
+        """Return whether a whole batch is left."""
         return bool(self._records.has_next())
 
     def next_batch(self) -> "_Batch":
@@ -40,7 +40,7 @@ class TolerantRecords:
 
 
 class _Batch:
-    """One batch, as aiokafka's, but for its records."""
+    """One batch of aiokafka's, with a tolerant iterator over its records."""
 
     def __init__(self, batch: Any, raw: Any) -> None:
         self._batch = batch
@@ -57,7 +57,7 @@ class _Batch:
 
 
 class _Reader:
-    """Reads fields one after the other."""
+    """Reads the fields of a batch in order."""
 
     def __init__(self, buffer: bytearray, at: int) -> None:
         self._buffer = buffer
@@ -69,7 +69,7 @@ class _Reader:
         return int(found)
 
     def raw(self) -> bytes | None:
-        """Read bytes behind their length; less than none is null."""
+        """Read bytes with their length in front; a negative length is null."""
         length = self.number()
         if length < 0:
             return None
@@ -77,13 +77,13 @@ class _Reader:
         return bytes(self._buffer[start : self._at])
 
     def header(self) -> tuple[str, bytes | None]:
-        """Read a header. What is not UTF-8 in its name is escaped: `readable` shows it."""
+        """Read a header. Bytes of its name that are not UTF-8 are escaped (see `readable`)."""
         name = self.raw() or b""
         return name.decode("utf-8", ESCAPED), self.raw()
 
 
 def _tolerantly(raw: Any) -> list[Any]:
-    """Return the records of a batch, whose checksum was right."""
+    """Return the records of a batch whose checksum is valid."""
     batch = _DefaultRecordBatchPy(raw)
     batch._maybe_uncompress()  # noqa: SLF001
     reader = _Reader(batch._buffer, batch._pos)  # noqa: SLF001
@@ -101,15 +101,15 @@ def _record(batch: Any, reader: _Reader) -> Any:
 
 
 def is_readable(name: str) -> bool:
-    """Say whether a header's name was UTF-8."""
+    """Return whether a header's name was UTF-8."""
     return name.isascii() or not any("\udc80" <= character <= "\udcff" for character in name)
 
 
 def readable(name: str) -> str:
-    """Return a header's name as UTF-8; the bytes that were not are written out in hexadecimal."""
+    """Return a header's name as UTF-8; bytes that were not are written in hexadecimal."""
     return name.encode("utf-8", ESCAPED).decode("utf-8", "backslashreplace")
 
 
 def install() -> None:
-    """Let every consumer of this process read so: aiokafka offers no parser of one's own."""
+    """Replace the parser in every consumer of this process: aiokafka has no option for it."""
     fetcher.MemoryRecords = TolerantRecords

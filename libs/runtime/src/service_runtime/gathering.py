@@ -1,4 +1,4 @@
-"""Outside look-ups before a transaction: once a batch, and no record stops the others."""
+"""Look-ups at other services before a transaction: once a batch; no record blocks the others."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -9,27 +9,27 @@ from service_runtime.errors import Consequence, Unavailable, consequence_of
 from service_runtime.messages import Batch
 
 Gather = Callable[[Batch[Any, Any]], Awaitable[Mapping[UUID, Any]]]
-"""Asks outside; gives a value or an error for each item, by the id of its cause."""
+"""Makes the look-ups; returns a value or an error for each item, by the id of its cause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """What was found outside, and for which items asking itself failed."""
+    """Results of the look-ups, and the failures of those that raised."""
 
     lookups: Mapping[UUID, Any] = field(default_factory=dict)
     failed: Mapping[UUID, Exception] = field(default_factory=dict)
 
     def require(self, batch: Batch[Any, Any]) -> None:
-        """Raise the failure of the first item that has one: the unit of work narrows it down."""
+        """Raise the failure of the first item that has one; the unit of work isolates the item."""
         for item in batch:
             if item.cause.id in self.failed:
                 raise self.failed[item.cause.id]
 
 
 async def gather_for(gather: Gather | None, batch: Batch[Any, Any]) -> Gathered:
-    """Ask for all items at once, or one by one where that fails by a fault of ours.
+    """Look up all items at once, or one by one where that raises an unexpected error.
 
-    Raises Unavailable where something else is down.
+    Raises Unavailable where a dependency is down.
     """
     if gather is None:
         return Gathered()

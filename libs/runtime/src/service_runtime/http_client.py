@@ -1,4 +1,4 @@
-"""HTTP to the outside: deadlines, no redirects, bounded answers, a breaker a dependency."""
+"""HTTP client: deadlines, no redirects, bounded responses, a circuit breaker per dependency."""
 
 import time
 from collections.abc import Mapping
@@ -21,31 +21,31 @@ SERVER_ERROR = 500
 
 
 class NoAnswer(Unavailable):
-    """Nothing usable came back: the other side may have done it or not."""
+    """No usable response: the server may or may not have carried out the request."""
 
     reason = "no_answer"
 
 
 class ServerFailed(NoAnswer):
-    """The other side answered with a server error (5xx): it may have carried the request out."""
+    """A server error (5xx): the server may have carried out the request."""
 
 
 class RequestNotSent(Unavailable):
-    """Nothing was sent: the breaker is open or no connection came about."""
+    """The request was not sent: the breaker is open, or no connection could be made."""
 
     reason = "not_asked"
 
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """A status that is neither a redirection nor a fault of theirs, and the JSON with it."""
+    """A status that is neither 3xx nor 5xx, with the JSON body."""
 
     status: int
     body: Any
 
 
 class HttpClient:
-    """Talks JSON to one dependency, entered at start and closed at stop."""
+    """A JSON client of one dependency; opened at start, closed at stop."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class HttpClient:
         self._name = name
         self._base_url = base_url.rstrip("/")
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_S)
-        # What is not announced need not be unpacked, and nothing small becomes large on the way in.
+        # No Accept-Encoding: compressed responses would not be bounded by their size on the wire.
         self._headers = {
             "Content-Type": "application/json",
             "Accept-Encoding": "identity",
@@ -84,17 +84,17 @@ class HttpClient:
 
     @property
     def is_open(self) -> bool:
-        """Whether a call now would not be sent, because the breaker is open."""
+        """Whether the breaker would refuse a call now."""
         return self._breaker.is_open(time.monotonic())
 
     async def post(
         self, path: str, body: Any, headers: Mapping[str, str] | None = None
     ) -> HttpResponse:
-        """Send JSON; raise RequestNotSent or NoAnswer where nothing usable came back."""
+        """POST JSON; raise RequestNotSent or NoAnswer without a usable response."""
         return await self._guarded("POST", path, orjson.dumps(body), headers)
 
     async def get(self, path: str) -> HttpResponse:
-        """Ask for JSON; raise RequestNotSent or NoAnswer where nothing usable came back."""
+        """GET JSON; raise RequestNotSent or NoAnswer without a usable response."""
         return await self._guarded("GET", path, None, None)
 
     async def _guarded(

@@ -18,7 +18,7 @@ def _dead_letter_row(letter: DeadLetter) -> dict[str, object]:
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,
-        # Any bytes may stand where an id should: what is kept must be text that PostgreSQL takes.
+        # The header may hold any bytes; the column takes only text without NUL.
         "event_id": ids[0].decode("utf-8", "replace").replace("\x00", "")[:64] if ids else None,
         "reason": letter.reason,
         "error_class": letter.error_class,
@@ -33,9 +33,9 @@ class PostgresInbox:
     connection: psycopg.AsyncConnection[DictRow]
 
     async def claim_inbox(self, consumer: str, event_ids: Sequence[UUID]) -> set[UUID]:
-        """Note the ids as handled by the consumer; return those that were not yet.
+        """Record the ids as handled by the consumer; return those that are new.
 
-        Sorted, so that two consumers which claim the same ids wait for each other in one order.
+        Sorted, so that two instances that claim the same ids cannot deadlock.
         """
         ids = orjson.dumps(sorted({str(event_id) for event_id in event_ids})).decode()
         cursor = await self.connection.execute(
@@ -49,7 +49,7 @@ class PostgresInbox:
     async def record_dead_letters(
         self, consumer: str, letters: Sequence[DeadLetter]
     ) -> list[DeadLetter]:
-        """Note the dead letters; return those that were not yet known by topic and offset."""
+        """Record the dead letters; return those that are new by topic, partition and offset."""
         rows = orjson.dumps([_dead_letter_row(letter) for letter in letters]).decode()
         cursor = await self.connection.execute(
             """insert into dead_letter (topic, "partition", "offset", consumer, event_id, reason,
@@ -70,9 +70,9 @@ class PostgresInbox:
         ]
 
     async def unaccounted(self, consumer: str, records: Sequence[dict[str, Any]]) -> list[DictRow]:
-        """Return where those records lie that were neither handled nor recorded as dead letters.
+        """Return topic, partition and offset of records that are neither handled nor dead letters.
 
-        A dead letter counts by its place: its record may have no id that can be read.
+        A dead letter is matched by its position, because its id may be unreadable.
         """
         cursor = await self.connection.execute(
             """select topic, "partition", "offset"

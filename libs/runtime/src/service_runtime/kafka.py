@@ -1,7 +1,7 @@
-"""Kafka by aiokafka: one static group member a service; and how clients start and end.
+"""Kafka by aiokafka: one static group member a service; start and stop of clients.
 
-FastStream describes the topics (see asyncapi.py); records go past it, because its publisher cannot
-carry the null and non-UTF-8 headers of a dead letter and its subscriber sleeps between empty polls.
+FastStream only describes the topics (see asyncapi.py): its publisher cannot carry the null and
+non-UTF-8 headers of a dead letter, and its subscriber sleeps after an empty poll.
 """
 
 import asyncio
@@ -32,17 +32,17 @@ START_RETRY_S = 0.5
 STOP_WITHIN_S = 2
 IDLE_POLL_S = 0.5
 IDLE_FETCH_MS = 500
-"""How long a fetch waits at the broker for a first record."""
+"""How long the broker may hold a fetch without records."""
 FETCH_MIN_BYTES = 1024 * 1024
 COMMIT_EVERY_S = 0.5
-"""Offsets follow this much later; what a crash repeats meanwhile, the inbox drops."""
+"""Delay of offset commits; the inbox drops what a crash repeats."""
 
 _log = Log("kafka")
 fetched.install()
 
 
 class KafkaSource:
-    """The service's one group member: static id, explicit offsets, no topic made by itself."""
+    """The service's only group member: static id, explicit offset commits, no topic creation."""
 
     def __init__(self, settings: ServiceSettings, group: str, topics: Sequence[str]) -> None:
         self._settings = settings
@@ -86,18 +86,18 @@ class KafkaSource:
         return self._consumer
 
     async def poll(self, limit: int, timeout_s: float) -> list[Record]:
-        """Return what has arrived, in order within each partition."""
+        """Return the next records, in order within each partition."""
         found = await self._client.getmany(timeout_ms=int(timeout_s * 1000), max_records=limit)
         return [_record(record) for records in found.values() for record in records]
 
     def done(self, records: Sequence[Record]) -> None:
-        """Note that everything up to these records is handled; offsets follow soon."""
+        """Record everything up to these records as handled; offset commits follow."""
         for record in records:
             partition = TopicPartition(record.topic, record.partition)
             self._handled[partition] = record.offset + 1
 
     async def idle(self, seconds: float, stopping: asyncio.Event) -> None:
-        """Stay a member of the group without taking records: who does not poll is thrown out."""
+        """Poll without taking records: the group removes a member that does not poll."""
         consumer = self._client
         paused = consumer.assignment()
         consumer.pause(*paused)
@@ -106,7 +106,7 @@ class KafkaSource:
         while left_s >= 0 and not stopping.is_set():
             timeout_ms = max(1, int(min(left_s, IDLE_POLL_S) * 1000))
             for partition, records in (await consumer.getmany(timeout_ms=timeout_ms)).items():
-                # Newly assigned while we wait: put back what came, it is not its turn.
+                # Assigned during the wait: seek back, so that the records are polled later.
                 consumer.seek(partition, records[0].offset)
                 consumer.pause(partition)
                 paused |= {partition}
@@ -114,16 +114,16 @@ class KafkaSource:
         consumer.resume(*(paused & consumer.assignment()))
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Commit offsets now and then until told to stop.
+        """Commit offsets at an interval until the stop.
 
-        A commit waits for a broker that is away; a stop must not wait for the commit.
+        A commit waits for an unreachable broker; the stop does not wait for the commit.
         """
         while not stopping.is_set():
             await pause(stopping, COMMIT_EVERY_S)
             await _unless(stopping, self.commit())
 
     async def commit(self) -> None:
-        """Commit what is handled; what cannot be committed now is handled again, without effect."""
+        """Commit the handled offsets; after a failed commit the inbox drops the repeats."""
         assigned = self._client.assignment()
         offsets = {tp: offset for tp, offset in self._handled.items() if tp in assigned}
         self._handled = {}
@@ -138,23 +138,23 @@ class KafkaSource:
             _log.warning("offsets_delayed", error_class=type(error).__qualname__)
 
     async def revoked(self, partitions: Collection[TopicPartition]) -> None:
-        """Commit before the partitions go to another member; not ready until new ones come."""
+        """Commit before the partitions are reassigned; not ready until the next assignment."""
         if partitions:
             self._joined = False
             await self.commit()
 
     def joined(self, partitions: int) -> None:
-        """Note that the group has spoken."""
+        """Record that the group has assigned partitions."""
         self._joined = True
         _log.info("assigned", count=partitions)
 
     async def assigned(self) -> bool:
-        """Say whether the group has given this member its partitions (none is an answer, too)."""
+        """Return whether the group has assigned this member its partitions, which may be none."""
         return self._joined
 
 
 class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Commits before partitions go to another member, so that it repeats less."""
+    """Commits before partitions are reassigned, so that fewer records repeat."""
 
     def __init__(self, source: KafkaSource) -> None:
         self._source = source
@@ -167,10 +167,10 @@ class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 async def ended(work: Coroutine[Any, Any, None]) -> None:
-    """Do a step of the end, bounded, apart from the task that stops.
+    """Run a step of the stop in a task of its own, with a timeout.
 
-    aiokafka cancels tasks of its own and awaits them: without a broker that cancellation comes out
-    of its `stop` as if we were the one who is cancelled.
+    aiokafka cancels its own tasks and awaits them. Without a broker its `stop` raises their
+    CancelledError, as if the caller were cancelled.
     """
     task = asyncio.create_task(work)
     await asyncio.wait({task}, timeout=STOP_WITHIN_S)
@@ -183,7 +183,7 @@ async def ended(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def _unless(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
-    """Do the work to its end, or until told to stop."""
+    """Run the work to its end, or until the stop."""
     working, stopped = asyncio.create_task(work), asyncio.create_task(stopping.wait())
     try:
         await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -212,7 +212,7 @@ def _record(record: Any) -> Record:
 
 
 async def start_within(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
-    """Start a client; a broker that is still coming up is waited for, bounded."""
+    """Start a client; wait, with a timeout, for a broker that is still starting."""
     async with asyncio.timeout(START_WITHIN_S):
         while True:
             try:

@@ -1,6 +1,6 @@
-"""Logs: one JSON object a line, an event's name and allow-listed fields; nothing else gets out.
+"""Logs: one JSON object a line, with the name of an event and allow-listed fields only.
 
-Where a collector is set, each line goes there as well, under the span in which it was written.
+With a collector, each line is exported, too, under its span.
 """
 
 import json
@@ -25,7 +25,7 @@ ALLOWED = frozenset(
         "trace_id", "uetr", "work_id",
     }
 )  # fmt: skip
-"""What may stand in a line: ids, counts and names of ours, never what a person wrote."""
+"""Allowed fields: ids, counts and names from the code, never text of a person."""
 
 
 _SEVERITIES = {
@@ -55,16 +55,16 @@ class _JsonLine(logging.Formatter):
 
 
 class _Exported(logging.Handler):
-    """Hands a line to the collector's queue: its event as the body, its fields as attributes."""
+    """Exports a line: its event as the body, its fields as attributes."""
 
     def __init__(self, logger: Logger) -> None:
         super().__init__()
         self._logger = logger
-        # What the exporter says of its own troubles cannot go through it.
+        # The exporter's own failures are not exported.
         self.addFilter(lambda record: not record.name.startswith("opentelemetry"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        # The record has the running span's ids by itself.
+        # The log record carries the ids of the span already.
         fields = {name: value for name, value in _fields(record).items() if name != "trace_id"}
         self._logger.emit(
             timestamp=int(record.created * 1e9),
@@ -76,7 +76,7 @@ class _Exported(logging.Handler):
 
 
 def _event(record: logging.LogRecord) -> str:
-    """Return the name of what happened; of a library's line only who wrote it."""
+    """Return the name of the event; for a line of a library, the name of its logger."""
     return str(record.msg) if record.name.startswith("countersign") else record.name
 
 
@@ -84,7 +84,7 @@ def _fields(record: logging.LogRecord) -> Mapping[str, object]:
     fields = dict(getattr(record, "fields", {}))
     if record.exc_info and record.exc_info[0]:
         fields["error_class"] = record.exc_info[0].__qualname__
-        # Where it happened, never what it said: an exception's text may quote a customer.
+        # The frames, never the text: an exception's text may hold personal data.
         frames = traceback.extract_tb(record.exc_info[2])[-FRAMES:]
         fields["frames"] = [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in frames]
     return fields
@@ -95,21 +95,21 @@ def _plain(value: object) -> str | int | float | list[str]:
 
 
 class Log:
-    """Writes events of one part of a service."""
+    """The log of one part of a service."""
 
     def __init__(self, part: str) -> None:
         self._logger = logging.getLogger(f"countersign.{part}")
 
     def info(self, event: str, **fields: object) -> None:
-        """Write an outcome."""
+        """Log an outcome."""
         self._write(logging.INFO, event, fields)
 
     def warning(self, event: str, **fields: object) -> None:
-        """Write what went wrong and mends itself."""
+        """Log a failure that is retried."""
         self._write(logging.WARNING, event, fields)
 
     def error(self, event: str, **fields: object) -> None:
-        """Write what a person must look at."""
+        """Log a failure that needs a person."""
         self._write(logging.ERROR, event, fields)
 
     def _write(self, level: int, event: str, fields: dict[str, object]) -> None:
@@ -123,7 +123,7 @@ class Log:
 def configure(service: str, instance: int, level: str, endpoint: str = "") -> list[Provider]:
     """Send all logging of this process to standard output as JSON lines, and to a collector.
 
-    Return what holds the lines that are not yet exported: nothing without an endpoint.
+    Return the providers to flush at the stop; none without an endpoint.
     """
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_JsonLine(service, instance))
@@ -133,7 +133,7 @@ def configure(service: str, instance: int, level: str, endpoint: str = "") -> li
 
 
 def _export(service: str, instance: int, endpoint: str) -> Provider:
-    # gRPC costs 30 MiB and a third of a second: only whoever exports pays.
+    # Imported here, because gRPC costs 30 MiB and a third of a second.
     from opentelemetry.exporter.otlp.proto.grpc._log_exporter import (  # noqa: PLC0415
         OTLPLogExporter,
     )

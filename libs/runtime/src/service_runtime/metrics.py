@@ -1,4 +1,4 @@
-"""Metrics: one meter a process, read on `/metrics` and, where a collector is set, sent by OTLP."""
+"""Metrics: one meter a process, served at `/metrics` and, with a collector, exported by OTLP."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -24,14 +24,14 @@ def _meter() -> Meter:
     # Instruments are made while modules are imported, before any settings are read.
     endpoint = os.environ.get("OTLP_ENDPOINT", "")
     readers = [PrometheusMetricReader(), *([_otlp_reader(endpoint)] if endpoint else [])]
-    # Its name comes from OTEL_SERVICE_NAME, which the SDK reads itself.
+    # The SDK reads the name of the service from OTEL_SERVICE_NAME.
     resource = Resource.create({"service.instance.id": os.environ.get("INSTANCE", "0")})
     provider = MeterProvider(readers, resource, shutdown_on_exit=False)
     return provider.get_meter("countersign")
 
 
 def _otlp_reader(endpoint: str) -> MetricReader:
-    # gRPC costs 30 MiB and a third of a second: only whoever exports pays.
+    # Imported here, because gRPC costs 30 MiB and a third of a second.
     from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (  # noqa: PLC0415
         OTLPMetricExporter,
     )
@@ -45,21 +45,21 @@ def _otlp_reader(endpoint: str) -> MetricReader:
 
 
 def counter(name: str, description: str) -> Counter:
-    """Return a counter; Prometheus shows it with `_total` behind the name."""
+    """Return a counter; Prometheus adds `_total` to the name."""
     return _meter().create_counter(name, description=description)
 
 
 def histogram(
     name: str, description: str, buckets: Sequence[float] = LATENCY_BUCKETS_S, unit: str = "s"
 ) -> Histogram:
-    """Return a histogram; one in seconds is shown with `_seconds` behind the name."""
+    """Return a histogram; Prometheus adds `_seconds` to the name of one in seconds."""
     return _meter().create_histogram(
         name, unit, description, explicit_bucket_boundaries_advisory=buckets
     )
 
 
 def gauge(name: str, description: str, read: Callable[[], dict[str, float] | float]) -> None:
-    """Observe a value whenever somebody looks; a dict gives one value per `kind`."""
+    """Read a value at each collection; a dict has one value per `kind`."""
 
     def observe(_options: CallbackOptions) -> Iterable[Observation]:
         found = read()

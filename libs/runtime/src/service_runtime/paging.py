@@ -7,6 +7,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
+from uuid import UUID
 
 import orjson
 from fastapi import HTTPException, Query
@@ -71,6 +72,10 @@ class Keyset:
             return tuple(kind.validate_python(value) for kind, value in kinds)
         except (ValueError, TypeError):
             raise _invalid("after", "must be the cursor of a page") from None
+
+
+BY_PAYMENT = Keyset(["payment_id"], [UUID(int=0)])
+"""The order of every export of payments, so that a check can join those of all owners."""
 
 
 def _decoded(cursor: str) -> Any:

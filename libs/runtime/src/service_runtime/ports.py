@@ -1,4 +1,4 @@
-"""The ports that the runtime's loops stand on: real adapters here, memory twins in testkit."""
+"""The ports of the runtime's loops; the adapters are in this package, memory twins in testkit."""
 
 from asyncio import Event, Future
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,17 +13,17 @@ from service_runtime.messages import Due, ProducerRecord, Record, Trace
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """An outbox row and the records in it, which are published, and deleted, together."""
+    """An outbox row; its records are published and deleted together."""
 
     id: int
     records: tuple[ProducerRecord, ...]
     waited_s: float | None = field(default=None, compare=False)
-    """How long it had waited when it was swept; None where its writer publishes it."""
+    """Time until the sweeper took it; None if its writer publishes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record that its consumer will never handle, and why."""
+    """A record that its consumer will never handle, with the reason."""
 
     record: Record
     reason: str
@@ -34,7 +34,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """What a work table keeps beside a row's own columns; a store's memory twin writes it too."""
+    """The lease columns of a work table's row; a store's memory twin writes them, too."""
 
     due_at: datetime | None
     lease_until: datetime | None = None
@@ -45,25 +45,25 @@ class Lease:
 
 
 class Transaction(Protocol):
-    """One database transaction: what the runtime and a store write in it is committed together."""
+    """One database transaction, for the writes of the runtime and of a store."""
 
     async def claim_inbox(self, consumer: str, event_ids: Sequence[UUID]) -> set[UUID]:
-        """Note the ids as handled by the consumer; return those that were not yet."""
+        """Record the ids as handled by the consumer; return those that are new."""
         ...
 
     async def add_to_outbox(self, records: Sequence[ProducerRecord]) -> list[OutboxRow]:
-        """Keep the records until the broker has them; they are claimed by this process."""
+        """Insert the records into the outbox, claimed by this process."""
         ...
 
     async def record_dead_letters(
         self, consumer: str, letters: Sequence[DeadLetter]
     ) -> list[DeadLetter]:
-        """Note the dead letters; return those that were not yet known by topic and offset."""
+        """Record the dead letters; return those that are new by topic, partition and offset."""
         ...
 
 
 class Database(Protocol):
-    """Where transactions come from, and the outbox outside of them."""
+    """The source of transactions, and the outbox outside of them."""
 
     def transaction(self) -> AbstractAsyncContextManager[Any]:
         """Open a transaction: committed at the end of the block, rolled back on an error."""
@@ -78,7 +78,7 @@ class Database(Protocol):
         ...
 
     async def count_outbox(self) -> int:
-        """Count the records that wait."""
+        """Count the records in the outbox."""
         ...
 
 
@@ -87,37 +87,37 @@ class ProducerBatch:
     """Records that go to the broker together and are acknowledged together."""
 
     indices: Sequence[int]
-    """Which of the records that were packed are in it."""
+    """The positions of its records in the argument of `build_batches`."""
     send: Callable[[], Awaitable[Future[Any]]]
-    """Hands it to the producer; the future ends when the broker has it.
+    """Passes it to the producer; the future ends with the broker's acknowledgement.
 
-    Raises Rejected where it can never be sent, and so does the future where the broker says so.
+    Raises Rejected where it can never be sent; the future raises it where the broker refuses.
     """
     ordering_key: str = ""
-    """What it shares with the batches that it may not overtake: topic and partition."""
+    """Topic and partition: batches with the same key keep their order."""
 
 
 class Publisher(Protocol):
-    """The way to the broker."""
+    """Publishes records to the broker."""
 
     async def build_batches(self, records: Sequence[ProducerRecord]) -> Sequence[ProducerBatch]:
-        """Pack records into batches, to be sent in this order: that of each key is kept."""
+        """Build batches of records, to be sent in this order; each key's order is kept."""
         ...
 
 
 class Source(Protocol):
-    """The way from the broker, for one consumer."""
+    """Reads records from the broker, for one consumer."""
 
     async def poll(self, limit: int, timeout_s: float) -> Sequence[Record]:
-        """Return what has arrived, in order within each partition."""
+        """Return the next records, in order within each partition."""
         ...
 
     def done(self, records: Sequence[Record]) -> None:
-        """Note that everything up to these records is handled; offsets follow soon."""
+        """Record everything up to these records as handled; offset commits follow."""
         ...
 
     async def idle(self, seconds: float, stopping: Event) -> None:
-        """Stay a member of the group without taking records, for so long or until the stop."""
+        """Stay a member of the group without taking records, for a time or until the stop."""
         ...
 
 
@@ -127,13 +127,13 @@ class WorkTable(Protocol):
     name: str
 
     async def claim(self, tx: Any, limit: int, lease_s: float) -> Sequence[Due[Any]]:
-        """Lease rows that are due, skipping those that others have."""
+        """Lease due rows, without those that other workers hold."""
         ...
 
     async def still_mine(self, tx: Any, due: Sequence[Due[Any]]) -> set[UUID]:
-        """Lock the rows; return the ids of those whose epoch is still the one that was leased."""
+        """Lock the rows; return the ids of those whose lease epoch has not changed."""
         ...
 
     async def park(self, tx: Any, due: Due[Any], error: str) -> None:
-        """Set the row aside for a person; it is never deleted."""
+        """Park the row for a person; it is never deleted."""
         ...

@@ -1,4 +1,4 @@
-"""PostgreSQL: the pool, transactions, and rows that travel as one JSON parameter.
+"""PostgreSQL: the pool, transactions, and rows that are sent as one JSON parameter.
 
 One JSON parameter a statement costs 10 µs of client CPU a row, `executemany` 26, one statement
 a row 93 (measured, 100 rows a transaction).
@@ -58,14 +58,14 @@ REPORT: QueryProfile = {**PLANNED, "statement_timeout": "5min"}
 """For a transaction that reads whole tables, as a nightly check does."""
 POOL_WAIT_S = 3.0
 RECONNECT_WITHIN_S = 5.0
-"""Of one series of attempts, each twice as late as the one before. The next who asks for a
-connection begins another: by default, after an outage of a minute, the next try is one later."""
+"""Of one series of attempts with doubling waits. The next request for a connection starts another
+series: by the default, a minute's outage is followed by a wait of another minute."""
 BETWEEN_DEPARTURES_S = 1.0
 _LINK: dict[str, str | int] = {
     "connect_timeout": 3,
-    # Of several hosts, or behind an address that moves, only a server that can be written will do.
+    # Of several hosts, or behind a moving address, only a writable server is used.
     "target_session_attrs": "read-write",
-    # A server whose machine is gone sends nothing any more, not even that it is gone.
+    # A lost machine sends no reset; keepalives find it.
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
@@ -79,7 +79,7 @@ def json_rows(rows: Sequence[object]) -> str:
 
 
 class PostgresTransaction(PostgresInbox, PostgresOutbox):
-    """One transaction: the runtime's tables by its methods, a store's by `rows`."""
+    """One transaction: methods for the runtime's tables, `rows` and `run` for a store's."""
 
     def __init__(self, connection: Connection, owner: str) -> None:
         self.connection = connection
@@ -111,12 +111,12 @@ class PostgresTransaction(PostgresInbox, PostgresOutbox):
                 yield row
 
     async def run(self, statement: LiteralString, **parameters: Any) -> None:
-        """Send a statement without waiting for it: it fails the transaction where it fails."""
+        """Send a statement without waiting for its result; an error fails the transaction."""
         await self.connection.execute(statement, parameters)
 
 
 class PostgresDatabase:
-    """The pool of one service, entered at start and closed at stop."""
+    """The pool of one service; opened at start, closed at stop."""
 
     def __init__(
         self, settings: DatabaseSettings, owner: str, profile: QueryProfile = KEYED
@@ -151,8 +151,8 @@ class PostgresDatabase:
     async def transaction(self, *, pipelined: bool = True) -> AsyncIterator[PostgresTransaction]:
         """Open a transaction: committed at the end of the block, rolled back on an error.
 
-        Statements go out as a pipeline: only one whose rows are needed is waited for, and the
-        last ones share their round trip with the commit. COPY works without a pipeline only.
+        Statements are pipelined: only `rows` waits for a result, and the last statements share
+        their round trip with the commit. COPY needs a transaction without a pipeline.
         """
         try:
             with tracing.calling("transaction", **{"db.system.name": "postgresql"}):
@@ -167,7 +167,7 @@ class PostgresDatabase:
             raise
 
     async def _leave_server(self) -> None:
-        """Connect anew: the server that we are connected to is no longer the one to write to."""
+        """Reconnect: the server has become read-only, another one is the primary."""
         if time.monotonic() - self._left_s < BETWEEN_DEPARTURES_S:
             return
         self._left_s = time.monotonic()
@@ -181,19 +181,19 @@ class PostgresDatabase:
             return await tx.claim_outbox(limit, CLAIM_S)
 
     async def delete_outbox(self, ids: Sequence[int]) -> None:
-        """Delete acknowledged rows. A lost delete costs a repeat, so nobody waits for the disk."""
+        """Delete acknowledged rows; asynchronously, because a lost delete only repeats records."""
         async with self.transaction() as tx:
             await tx.connection.execute("set local synchronous_commit = off")
             await tx.delete_outbox(ids)
 
     async def count_outbox(self) -> int:
-        """Count the records that wait."""
+        """Count the records in the outbox."""
         async with self.transaction() as tx:
             found = await tx.rows("select coalesce(sum(record_count), 0) as waiting from outbox")
         return int(found[0]["waiting"])
 
     async def reachable(self) -> bool:
-        """Say whether the database answers now and can be written."""
+        """Return whether the database responds and is writable."""
         try:
             async with self.transaction() as tx:
                 found = await tx.rows("select current_setting('transaction_read_only') as setting")

@@ -1,4 +1,4 @@
-"""The life of a process: start, serve HTTP beside background loops, stop within ten seconds."""
+"""A process: start, HTTP server and background loops, stop within ten seconds."""
 
 import asyncio
 import gc
@@ -19,22 +19,22 @@ from service_runtime.serving import Server
 from service_runtime.settings import HttpSettings, S, load
 
 Loop = Callable[[asyncio.Event], Awaitable[None]]
-"""Runs until the event is set, then finishes what it has begun."""
+"""Runs until the event is set, then finishes its current step."""
 
 STOP_WITHIN_S = 6.0
-"""For the loops; what is open is closed and telemetry flushed in what is left of ten seconds."""
+"""For the loops; closing resources and flushing telemetry have the rest of ten seconds."""
 HTTP_DRAIN_S = 4
 KEEP_ALIVE_S = 75
-"""Longer than a load balancer's usual minute: who closes an idle connection must be the one who
-would send on it, or a request now and then meets the closing and gets no answer."""
+"""Longer than the usual minute of load balancers, so that the balancer closes idle connections: a
+request that meets a close by the server gets no response."""
 OTHER_FILES = 1024
-"""Files that a process may need besides its clients' connections."""
+"""Open files besides the clients' connections."""
 _log = logs.Log("process")
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process, wired: resources are opened in order and closed in reverse."""
+    """A composed process: resources are opened in order and closed in reverse."""
 
     name: str
     app: FastAPI
@@ -56,13 +56,13 @@ def run(process: Process, settings: HttpSettings) -> None:
     os.nice(settings.niceness)
     _allow_files(settings.max_connections + OTHER_FILES)
     try:
-        uvloop.run(_live(process, settings))
+        uvloop.run(_run(process, settings))
     finally:
         exporting.shut_down(*tracing.stop(), *lines)
 
 
 def _allow_files(wanted: int) -> None:
-    """Open as many files as the connections need, where this user may."""
+    """Raise the limit of open files to the number of connections, if this user may."""
     soft, hard = getrlimit(RLIMIT_NOFILE)
     allowed = wanted if hard == RLIM_INFINITY else min(wanted, hard)
     if soft != RLIM_INFINITY and soft < allowed:
@@ -71,7 +71,7 @@ def _allow_files(wanted: int) -> None:
         _log.warning("few_files", count=allowed, reason="MAX_CONNECTIONS needs more")
 
 
-async def _live(process: Process, settings: HttpSettings) -> None:
+async def _run(process: Process, settings: HttpSettings) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -79,7 +79,7 @@ async def _live(process: Process, settings: HttpSettings) -> None:
         if not await _opened(process.resources, stack, stopping):
             _log.info("stopped")
             return
-        # What was made at start lives as long as the process: the collector need not walk it.
+        # Objects of the start live as long as the process; the garbage collector skips them.
         gc.freeze()
         _log.info("started", port=settings.port)
         await _serve(process, settings, stopping)
@@ -91,13 +91,13 @@ async def _opened(
     stack: AsyncExitStack,
     stopping: asyncio.Event,
 ) -> bool:
-    """Open the resources in order; return False where the stop came first."""
+    """Open the resources in order; return False if the stop comes first."""
 
     async def open_all() -> None:
         for resource in resources:
             await stack.enter_async_context(resource)
 
-    # A broker that is awaited at start must not keep a process from stopping.
+    # The wait for a broker at start must not delay a stop.
     opening, stopped = asyncio.create_task(open_all()), asyncio.create_task(stopping.wait())
     await asyncio.wait({opening, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
@@ -120,9 +120,9 @@ async def _serve(process: Process, settings: HttpSettings, stopping: asyncio.Eve
             timeout_graceful_shutdown=HTTP_DRAIN_S,
             timeout_keep_alive=KEEP_ALIVE_S,
             server_header=False,
-            # Who stands behind a proxy reads its headers himself, from proxies that he trusts.
+            # The edge reads proxy headers itself, from trusted proxies only.
             proxy_headers=False,
-            # No service speaks it, and an offer of it is served as HTTP/1.1.
+            # No service uses WebSocket; an upgrade request is served as HTTP/1.1.
             ws="none",
         ),
         ConnectionLimits(settings.head_within_s, settings.body_within_s, settings.max_connections),
@@ -135,11 +135,11 @@ async def _serve(process: Process, settings: HttpSettings, stopping: asyncio.Eve
         server.should_exit = True
         _, late = await asyncio.wait(tasks, timeout=STOP_WITHIN_S)
         for task in late:
-            # Offsets come last, so what is cut off here is simply done again.
+            # Offsets are committed last: an interrupted batch is repeated.
             task.cancel()
 
 
 async def _ended_early(loop: Loop, stopping: asyncio.Event) -> None:
     await loop(stopping)
     if not stopping.is_set():
-        raise RuntimeError("a background loop ended while the process was to go on")
+        raise RuntimeError("a background loop ended before the stop")

@@ -1,7 +1,7 @@
-"""The process' Kafka producer: idempotent, and made anew once the broker has refused it.
+"""The process' Kafka producer: idempotent, and recreated once the broker has refused it.
 
-An idempotent producer numbers what it sends to a partition. What the broker refuses leaves a gap,
-and from then on the broker refuses all that comes behind it, for ever.
+An idempotent producer numbers its records in a partition. A refused record leaves a gap, after
+which the broker refuses every later record of that producer.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ from service_runtime.producer_batches import MAX_REQUEST_BYTES, build_batches, l
 MAX_BATCH_BYTES = 128 * 1024
 REQUEST_TIMEOUT_MS = 5000
 STUCK_S = 5.0
-"""What is not acknowledged after this time tells that the broker takes nothing."""
+"""An older record without an acknowledgement means that the broker accepts nothing."""
 BETWEEN_RENEWALS_S = 1.0
 REFUSALS = (
     InvalidTimestampError,
@@ -46,7 +46,7 @@ REFUSALS = (
     TopicAuthorizationFailedError,
     UnsupportedForMessageFormatError,
 )
-"""The broker's word on what was sent, not on who sent it: certainly not written."""
+"""Errors about a record, not about its producer: the record was certainly not written."""
 
 _log = Log("producer")
 _renewed = metrics.counter("producer_renewed", "Producers made anew after a refusal, by error.")
@@ -55,16 +55,16 @@ Send = Callable[[AIOKafkaProducer], Awaitable[asyncio.Future[Any]]]
 
 
 class KafkaProducer:
-    """The process' producer: idempotent, `acks=all`."""
+    """An idempotent producer with `acks=all`."""
 
     def __init__(self, bootstrap_servers: str, client_id: str) -> None:
         self._bootstrap_servers = bootstrap_servers
         self._client_id = client_id
         self._producer: AIOKafkaProducer | None = None
         self._usable = asyncio.Event()
-        """Not set while the producer is made anew: who sends waits, and is refused by nobody."""
+        """Not set while the producer is recreated: senders wait."""
         self._open: dict[asyncio.Future[Any], tuple[AIOKafkaProducer, float]] = {}
-        """What the broker has not acknowledged, oldest first, and since when."""
+        """Records without an acknowledgement, oldest first, and their times."""
         self._acknowledged_s = self._refused_s = self._renewed_s = -STUCK_S
         self._renewing: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
@@ -81,7 +81,7 @@ class KafkaProducer:
         if tasks:
             await asyncio.wait(tasks)
         if self._producer is not None:
-            # An idempotent producer waits for ever for a broker that is gone; a stop must not.
+            # An idempotent producer waits indefinitely for a lost broker; a stop must not.
             await ended(self._producer.stop())
 
     async def _started(self) -> AIOKafkaProducer:
@@ -104,10 +104,10 @@ class KafkaProducer:
         return producer
 
     async def send(self, outgoing: ProducerRecord) -> asyncio.Future[Any]:
-        """Hand a record to the producer; the future ends when all replicas have it.
+        """Pass a record to the producer; the future ends when all replicas have it.
 
         Raises Rejected where the record is larger than MAX_REQUEST_BYTES. The future fails with
-        Rejected where the broker certainly did not write it, else with Unavailable: send it again.
+        Rejected where the broker certainly did not write it, else with Unavailable: resend it.
         """
         return await self._publish(
             lambda producer: producer.send(
@@ -120,15 +120,15 @@ class KafkaProducer:
         )
 
     async def build_batches(self, records: Sequence[ProducerRecord]) -> list[ProducerBatch]:
-        """Pack records into batches of one partition each."""
+        """Build batches of one partition each."""
         if self._producer is None:
             raise Unavailable("producer is not started")
         return await build_batches(self._producer, self._publish, records)
 
     async def takes(self, outgoing: ProducerRecord) -> bool:
-        """Say whether the leader of the record's partition can be reached now.
+        """Return whether the leader of the record's partition can be reached.
 
-        Waits while the producer is made anew; False where it was never started.
+        Waits while the producer is recreated; False before the start.
         """
         if self._producer is None:
             return False
@@ -137,9 +137,9 @@ class KafkaProducer:
         return leader is not None and bool(await self._producer.client.ready(leader))
 
     async def connected(self) -> bool:
-        """Say whether what is sent arrives: something did lately, or nothing waits for long.
+        """Return whether records are acknowledged: one was lately, or none has waited for long.
 
-        A partition that takes nothing does not make the process unready while others do.
+        One partition without acknowledgements does not make the process unready.
         """
         if self._producer is None or not self._usable.is_set():
             return False
@@ -173,7 +173,7 @@ class KafkaProducer:
     def _settle(
         self, producer: AIOKafkaProducer, told: asyncio.Future[Any], sent: asyncio.Future[Any]
     ) -> None:
-        """Tell the sender what became of it. Whatever the broker refuses leaves a gap."""
+        """Resolve the sender's future. A refused record leaves a gap."""
         self._open.pop(told, None)
         error = asyncio.CancelledError() if sent.cancelled() else sent.exception()
         if error is None:
@@ -184,7 +184,7 @@ class KafkaProducer:
         self._refused_s = time.monotonic()
         self._renew_soon(producer, error)
         if not told.done():
-            told.set_exception(_told(error))
+            told.set_exception(_reported(error))
 
     def _renew_soon(self, producer: AIOKafkaProducer, error: BaseException) -> None:
         if producer is self._producer and self._usable.is_set():
@@ -210,9 +210,9 @@ class KafkaProducer:
         retiring.add_done_callback(self._retiring.discard)
 
     async def _retire(self, old: AIOKafkaProducer) -> None:
-        """End a producer; what it cannot deliver soon is left to whoever sent it."""
+        """Stop a producer; its senders resend what it has not delivered."""
         await ended(old.stop())
-        # A stop that was cut off leaves the sender running: it would deliver at any time.
+        # A cancelled stop leaves the sender task running, which could deliver at any time.
         await ended(old._sender.close())  # noqa: SLF001 - there is no other way to end it
         for told, (producer, _) in list(self._open.items()):
             if producer is old:
@@ -221,13 +221,13 @@ class KafkaProducer:
                     told.set_exception(Unavailable("the producer was given up"))
 
 
-def _told(error: BaseException) -> Exception:
+def _reported(error: BaseException) -> Exception:
     name = type(error).__qualname__
     return Rejected(name) if isinstance(error, REFUSALS) else Unavailable(name)
 
 
 async def _any_broker(client: Any) -> bool:
-    """Say whether any broker can be reached: of several one may be down."""
+    """Return whether any broker can be reached; one of several may be down."""
     asked = [asyncio.create_task(client.ready(one.nodeId)) for one in client.cluster.brokers()]
     try:
         for answer in asyncio.as_completed(asked):

@@ -1,4 +1,4 @@
-"""One log line for each kind of refusal of one caller; what repeats is counted, not written."""
+"""One log line for each kind of refusal of one caller; repeats are counted."""
 
 import hashlib
 import time
@@ -7,7 +7,7 @@ from collections import OrderedDict
 from service_runtime.logs import Log
 
 EVERY_S = 60.0
-"""How often the same refusal of the same caller is written."""
+"""Interval of the lines about one refusal of one caller."""
 MOST_LINES_A_SECOND = 20
 MOST_CALLERS = 10_000
 SUBJECT_CHARACTERS = 16
@@ -17,15 +17,15 @@ Key = tuple[int, str, str | None]
 
 
 class RefusalLog:
-    """Writes refusals (401, 403, 429) so that no caller can fill the log with them."""
+    """Logs refusals (401, 403, 429), with a limit against flooding by a caller."""
 
     def __init__(self) -> None:
         self._seen: OrderedDict[Key, tuple[float, int]] = OrderedDict()
-        """When the next line may be written, and how many refusals were not."""
+        """When the next line is due, and the refusals that were not logged."""
         self._second_s, self._lines = 0.0, 0
 
     def note(self, status: int, reason: str, address: str, user_id: str | None = None) -> None:
-        """Write or count a refusal; `reason` is a text of ours, never a caller's."""
+        """Log or count a refusal; `reason` is a constant text, never a caller's."""
         subject = hashed_subject(user_id) if user_id else None
         key, now_s = (status, address, subject), time.monotonic()
         due_s, left_out = self._seen.pop(key, (now_s, 0))
@@ -46,5 +46,5 @@ class RefusalLog:
 
 
 def hashed_subject(user_id: str) -> str:
-    """Return what stands for a user in the log: the head of its SHA-256, which can be looked up."""
+    """Return the pseudonym of a user in the log: the first digits of the SHA-256 of the user id."""
     return hashlib.sha256(user_id.encode("utf-8", "replace")).hexdigest()[:SUBJECT_CHARACTERS]

@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, its span, its limits, its count, the headers of safety."""
+"""The middleware of every request: id, span, body limit, metric and security headers."""
 
 import time
 from dataclasses import dataclass
@@ -30,14 +30,14 @@ PRIVATE_PAGES = {
     "openapi.json": "ops.read",
     "asyncapi": "ops.read",
 }
-"""What tells of the system's inside, by the first part of its path, and the scope it needs."""
+"""First part of the path of internal pages → the scope that they need in production."""
 SERVER_ERROR = 500
 CLIENT_GONE = 499
-"""What is counted where the client left before an answer began."""
+"""Status in the metric where the client disconnected before the response."""
 
 
 class Guard(Protocol):
-    """Opens the private pages in production."""
+    """Authorizes the internal pages in production."""
 
     def admit(self, request: Request, scope: str) -> str:
         """Return the caller with that scope; raise HTTPException 401."""
@@ -46,17 +46,17 @@ class Guard(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HttpPolicy:
-    """How a service meets its callers."""
+    """How a service treats requests."""
 
     max_body_bytes: int = MAX_BODY_BYTES
     begins_traces: bool = False
-    """At the edge: whether a trace is recorded is decided here, whatever a stranger says."""
+    """At the edge: this service decides on sampling, not the caller's flag."""
     guard: Guard | None = None
-    """In production: who may read the private pages; without one they are open to all."""
+    """Authorizes the internal pages; None, in development, leaves them open."""
 
 
 class RequestMiddleware:
-    """Puts `X-Request-Id` on every answer and refuses bodies over the limit with 413."""
+    """Adds `X-Request-Id` to every response and refuses bodies over the limit with 413."""
 
     def __init__(self, app: ASGIApp, clock: Clock, policy: HttpPolicy) -> None:
         self._app = app
@@ -89,7 +89,7 @@ class RequestMiddleware:
         return tracing.serving(method, _trace_headers(scope), may_begin=True)
 
     async def _framed(self, scope: Scope, receive: Receive, framed: "_Framed") -> None:
-        # Refused where it is read: a route that looks at the content type first answers 415.
+        # The body is refused when it is read, so that a wrong content type is 415 first.
         bounded = BoundedBody(receive, self._declared_length(scope), self._policy.max_body_bytes)
         scope["state"]["body"] = bounded
         try:
@@ -124,7 +124,7 @@ class RequestMiddleware:
 
 
 class _Framed:
-    """A send channel that puts the request's id and the headers of safety on the answer."""
+    """A send channel that adds the request id and the security headers to the response."""
 
     def __init__(
         self, send: Send, request_id: UUID, span: Span, more: list[tuple[bytes, bytes]]
@@ -153,13 +153,13 @@ class _Framed:
 
 
 def _method(scope: Scope) -> str:
-    """Return the method, or one word for all that are not HTTP's. Source: semantic conventions."""
+    """Return the method, `_OTHER` for unknown ones. Source: OpenTelemetry semantic conventions."""
     method: str = scope["method"]
     return method if method in METHODS else "_OTHER"
 
 
 def _count(method: str, route: str, status: int, seconds: float) -> None:
-    """Count a request, by what a client cannot make up: a route of ours, a method of HTTP's."""
+    """Count a request; the labels are bounded: routes of the service, methods of HTTP."""
     if route in PROBES:
         return
     attributes: dict[str, str | int] = {
@@ -171,7 +171,7 @@ def _count(method: str, route: str, status: int, seconds: float) -> None:
 
 
 def _trace_headers(scope: Scope) -> dict[str, str]:
-    """Return the headers that carry a trace; none where two traces are named."""
+    """Return the trace headers; none if there are two `traceparent`."""
     found = [pair for pair in scope["headers"] if pair[0] in (b"traceparent", b"tracestate")]
     if sum(name == b"traceparent" for name, _ in found) > 1:
         return {}
@@ -179,11 +179,11 @@ def _trace_headers(scope: Scope) -> dict[str, str]:
 
 
 def _template(scope: Scope) -> str:
-    """Return the path as its route names it, without ids; nothing where no route took it."""
+    """Return the path of the route, with names for ids; empty if no route matched."""
     if "endpoint" not in scope:
         return ""
     parts = scope["path"].split("/")
-    # From the end: an id may be called like a part of its route.
+    # From the end, because an id may equal a part of the path.
     for name, value in reversed(scope.get("path_params", {}).items()):
         if str(value) not in parts:
             return ""
@@ -192,7 +192,7 @@ def _template(scope: Scope) -> str:
 
 
 class BoundedBody:
-    """A receive channel that refuses a body which is declared, or turns out, to be too large."""
+    """A receive channel that refuses a body whose declared or actual length is over the limit."""
 
     def __init__(self, receive: Receive, declared: int, limit: int) -> None:
         self._receive = receive

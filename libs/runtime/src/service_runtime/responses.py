@@ -1,4 +1,4 @@
-"""JSON answers, and the refusals in which every service is of one shape."""
+"""JSON responses, and the one shape of every service's refusals."""
 
 from http import HTTPStatus
 from typing import Any
@@ -14,7 +14,7 @@ from service_runtime.errors import Consequence, conflict_of, consequence_of
 
 
 class JsonResponse(Response):
-    """JSON by orjson."""
+    """JSON, serialized by orjson."""
 
     media_type = "application/json"
 
@@ -28,19 +28,19 @@ def response_of(answer: Answer) -> Response:
 
 
 async def refuse(_request: Request, error: Exception) -> Response:
-    """Answer every refusal in one shape."""
+    """Return the response of a refusal: `{"error": …}`."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
     detail: Any = error.detail
     if isinstance(detail, dict):
         return JsonResponse(detail, error.status_code, headers=error.headers)
     if detail == HTTPStatus(error.status_code).phrase:
-        # The framework's own words: `Not Found`, where ours are `Not found`.
+        # The framework's default text; only its first letter is a capital here.
         detail = detail.capitalize()
     return JsonResponse({"error": detail}, error.status_code, headers=error.headers)
 
 
 async def refuse_invalid(_request: Request, error: Exception) -> Response:
-    """Answer 400 and name the field, never its value."""
+    """Return 400 with the name of the field, never its value."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it alone
     fault = error.errors()[0]
     name = ".".join(str(part) for part in fault["loc"][1:]) or "body"
@@ -49,7 +49,7 @@ async def refuse_invalid(_request: Request, error: Exception) -> Response:
 
 
 def failure(error: Exception) -> Response:
-    """Answer 409 where a constraint refuses, 503 where something else is down for now, else 500."""
+    """Return 409 for a constraint, 503 where a dependency is down, else 500."""
     if conflict := conflict_of(error):
         return JsonResponse({"error": "Conflict", "details": str(conflict)}, 409)
     if consequence_of(error) is Consequence.WAIT:

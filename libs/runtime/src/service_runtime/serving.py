@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn, which leaves signals alone and accepts all who wait at once."""
+"""The HTTP server: uvicorn without signal handlers, accepting connections in batches."""
 
 import asyncio
 import contextlib
@@ -17,26 +17,26 @@ from service_runtime.connection import (
 from service_runtime.logs import Log
 
 MOST_AT_ONCE = 256
-"""Connections accepted before others get their turn."""
+"""Connections accepted in one turn of the loop."""
 LAST_REQUESTS_S = 0.5
-"""How long those who are connected to a stopping server may begin another request."""
+"""How long clients of a stopping server may begin another request."""
 REST_S = 1.0
-"""Without this pause, a process that has no file descriptor left would do nothing but fail."""
+"""Pause after a failed accept: without it a process without file descriptors would spin."""
 
 LOOKS_FOR_LATE_EVERY = 2
 """Tenths of a second."""
 CROWDED_AT = 0.9
-"""The part of the connections past which those that only wait for another request are closed."""
+"""Share of the connections past which idle ones are closed."""
 
 _log = Log("serving")
 
 
 class Accepting:
-    """Accepts connections in bunches.
+    """Accepts connections in batches.
 
-    uvloop takes one a turn of its loop (libuv since pull request 3696). A busy loop turns seldom:
-    at 500 new connections a second, some waited eight seconds to be accepted, and then two to be
-    answered.
+    uvloop accepts one connection a turn of its loop (libuv since pull request 3696). A busy loop
+    turns rarely: at 500 new connections a second, some waited eight seconds for the accept and
+    another two for the response.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Accepting:
         room: Callable[[], int] = lambda: MOST_AT_ONCE,
         turn_away: Callable[[socket.socket], None] = socket.socket.close,
     ) -> None:
-        """Turn away whoever comes while there is no `room` for more connections."""
+        """`room`: the number of connections that may be added; more get the refusal."""
         self._listener = listener
         self._protocol = protocol
         self._room = room
@@ -56,12 +56,12 @@ class Accepting:
         self._resting: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Accept from now on."""
+        """Start accepting."""
         self._resting = None
         self._loop.add_reader(self._listener, self._accept)
 
     async def close(self) -> None:
-        """Accept whoever waits, whom the closing of a listener would cut off, and then no more."""
+        """Accept the waiting connections, which closing the listener would reset, then stop."""
         if self._resting is None:
             self._accept()
         if self._resting is not None:
@@ -91,13 +91,13 @@ class Accepting:
             task.add_done_callback(self._connecting.discard)
 
     async def _connect(self, connection: socket.socket) -> None:
-        # Who has gone in the meantime is nobody's loss.
+        # The client may have disconnected in the meantime.
         with contextlib.suppress(OSError):
             await self._loop.connect_accepted_socket(self._protocol, connection)
 
 
 class Server(uvicorn.Server):
-    """Leaves signals to the process, which must stop its loops first."""
+    """uvicorn without its signal handlers: the process stops its loops first."""
 
     _accepting: Accepting | None = None
 
@@ -154,7 +154,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def _answer_the_last(self) -> None:
-        """Close connections with an answer: one closed in silence may meet a request on its way."""
+        """Close connections with a response: a silent close could cross a request on its way."""
         self.server_state.default_headers.append((b"connection", b"close"))
         if self.server_state.connections:
             await asyncio.sleep(LAST_REQUESTS_S)

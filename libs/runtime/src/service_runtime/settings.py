@@ -1,6 +1,6 @@
-"""What the environment may say to every service, checked at start.
+"""Settings of every service, read from the environment and validated at start.
 
-Secrets arrive as files (`NAME_FILE`), so that they stand in no environment and no process list.
+Secrets are files (`NAME_FILE`), so that no environment or process list shows them.
 """
 
 import re
@@ -16,7 +16,7 @@ _FIELD_NAMED = re.compile(r'field "(\w+)"')
 
 
 class _Caller(BaseModel):
-    """Who may call internal routes: the hash of its secret, and for what."""
+    """A caller of internal routes: the hash of its secret, and its scopes."""
 
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     scopes: list[str]
@@ -26,20 +26,20 @@ _CALLERS = TypeAdapter(dict[str, _Caller])
 
 
 def listed(text: object) -> object:
-    """Return the parts of a setting that is a list, separated by commas."""
+    """Return the parts of a comma-separated setting."""
     if not isinstance(text, str):
         return text
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
 Listed = Annotated[list[str], NoDecode, BeforeValidator(listed)]
-"""Texts separated by commas."""
+"""A comma-separated list of texts."""
 SecretText = Annotated[str, BeforeValidator(read_secret), Field(repr=False)]
 """The text of the file that the variable names."""
 SecretKey = Annotated[
     bytes, BeforeValidator(lambda path: read_key(read_secret(path))), Field(repr=False)
 ]
-"""The 32 bytes behind the base64 in the file that the variable names."""
+"""32 bytes, as base64 in the file that the variable names."""
 
 
 def _read_callers(path: object) -> str:
@@ -58,19 +58,19 @@ class HttpSettings(BaseSettings):
 
     profile: Literal["dev", "prod"] = "prod"
     instance: int = Field(default=0, ge=0, lt=1000)
-    """Which instance of the service this is; part of its Kafka identity."""
+    """The number of this instance of the service; part of its Kafka identity."""
     host: str = "127.0.0.1"
     port: int = Field(ge=1, le=65535)
     niceness: int = Field(default=0, ge=0, le=19)
-    """How far the process stands back for others on a machine whose processors are all busy."""
+    """CPU priority of the process: its nice value."""
     max_connections: int = Field(default=4096, ge=16, le=65536)
-    """Connections that may be open at once; more are told 503."""
+    """Connections that may be open at once; others get 503."""
     head_within_s: float = Field(default=10.0, gt=0, le=60)
-    """How long a client may take for a request's head, from its connection on."""
+    """Time limit for a request's head, from the connection on."""
     body_within_s: float = Field(default=10.0, gt=0, le=60)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     otlp_endpoint: str = ""
-    """Address of the OpenTelemetry collector (gRPC); empty: no telemetry leaves the process."""
+    """Address of the OpenTelemetry collector (gRPC); empty: no telemetry is exported."""
     trace_sample: float = Field(default=1.0, ge=0, le=1)
     internal_credentials: Annotated[str, BeforeValidator(_read_callers), Field(repr=False)] = Field(
         default="{}", validation_alias="INTERNAL_CREDENTIALS_FILE", validate_default=False
@@ -96,16 +96,16 @@ class ServiceSettings(KafkaSettings, DatabaseSettings):
     """Settings of every process that consumes topics into a database."""
 
     batch_records: int = Field(default=500, ge=1, le=5000)
-    """Records that one poll takes at most."""
+    """Most records of one poll."""
     fetch_max_wait_ms: int = Field(default=0, ge=0, le=5000)
-    """How long the broker may hold records back to send more at once; 0: not at all."""
+    """How long the broker may wait for more records before it responds; 0: not at all."""
 
 
 S = TypeVar("S", bound=HttpSettings)
 
 
 def load(settings: type[S]) -> S:
-    """Read the settings from the environment, or say what is wrong and leave with status 2."""
+    """Read the settings from the environment; print each fault and exit with status 2."""
     try:
         return settings()
     except ValidationError as error:
@@ -113,7 +113,7 @@ def load(settings: type[S]) -> S:
             name = "_".join(str(part) for part in fault["loc"]).upper() or "SETTINGS"
             sys.stderr.write(f"{name}: {fault['msg']}\n")
     except SettingsError as error:
-        # Raised before validation: a setting that is a list or an object holds no JSON.
+        # Raised before validation, for a list or an object that is not JSON.
         name = (_FIELD_NAMED.search(str(error)) or ["", "SETTINGS"])[1].upper()
         sys.stderr.write(f"{name}: must be valid JSON\n")
     sys.stderr.write("Set the variables above (see .env.example), then start again.\n")

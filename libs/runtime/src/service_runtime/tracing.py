@@ -1,8 +1,8 @@
 """Spans through HTTP, Kafka, the outbox and work tables: one payment, one trace.
 
-A record carries its sender's span in `traceparent`; whoever handles it continues there, so that the
-chain never breaks at a topic. What is unsampled costs nothing but a look at the header's flag.
-Spans hold ids and counts only: never a key, a payload, a query's parameters or an error's text.
+A record carries its sender's span in `traceparent`, and its handler continues the trace, so that no
+topic breaks it. An unsampled record costs only a look at the flag of the header. Spans hold ids and
+counts, never keys, payloads, parameters of queries or texts of errors.
 Names: OpenTelemetry semantic conventions 1.44 for messaging, HTTP and databases.
 """
 
@@ -44,16 +44,16 @@ from service_runtime.exporting import (
 from service_runtime.messages import Due, ProducerRecord, Received, Trace
 
 STALE_AFTER_S = 300
-"""A record that is older starts a trace with a link back: tail sampling has long ended."""
+"""An older record starts a new trace with a link back: tail sampling of the old one is over."""
 LATE_ATTEMPTS = 5
-"""A due row that is tried more often than that likewise."""
+"""So does a due row with more attempts."""
 REDRIVEN = "redriven_at"
-"""Header of a record that an operator has sent again."""
+"""Header of a record that an operator has redriven."""
 
 _propagator = TraceContextTextMapPropagator()
 _spans: ContextVar[Mapping[UUID, Span]] = ContextVar("spans", default=MappingProxyType({}))
 _together: ContextVar[tuple[Span, ...]] = ContextVar("together", default=())
-"""The spans of a batch, for calls that are made for all of it at once."""
+"""The spans of a batch, for calls on behalf of the whole batch."""
 ItemT = TypeVar("ItemT", Received[Any], Due[Any])
 
 
@@ -67,7 +67,7 @@ class _Tracing:
 def configure(service: str, instance: int, endpoint: str, sample: float) -> None:
     """Send spans to a collector; without an endpoint, leave tracing off."""
     if endpoint:
-        # gRPC costs 30 MiB and a third of a second: only whoever exports pays.
+        # Imported here, because gRPC costs 30 MiB and a third of a second.
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
             OTLPSpanExporter,
         )
@@ -79,7 +79,7 @@ def configure(service: str, instance: int, endpoint: str, sample: float) -> None
 
 
 def configure_with(processor: SpanProcessor, service: str, instance: int, sample: float) -> None:
-    """Hand spans to a processor; tests hand in one that keeps them."""
+    """Pass spans to a processor; tests pass one that keeps them."""
     sampler = ParentBased(TraceIdRatioBased(sample))
     origin = resource(service, instance)
     _Tracing.provider = TracerProvider(sampler, origin, shutdown_on_exit=False)
@@ -88,30 +88,30 @@ def configure_with(processor: SpanProcessor, service: str, instance: int, sample
 
 
 def stop() -> list[Provider]:
-    """Trace no more; return what holds the spans that are not yet exported."""
+    """Stop tracing; return the provider to flush."""
     provider, _Tracing.provider, _Tracing.tracer = _Tracing.provider, None, None
     return [provider] if provider is not None else []
 
 
 def shutdown() -> None:
-    """Trace no more, and export what is left."""
+    """Stop tracing, and flush."""
     shut_down(*stop())
 
 
 def is_sampled(trace: Trace) -> bool:
-    """Say whether somebody upstream records the trace. Source: W3C Trace Context, 3.2.2.5."""
+    """Return whether the trace is recorded upstream. Source: W3C Trace Context, 3.2.2.5."""
     return any(name == "traceparent" and value[-1:] in "13579bdf" for name, value in trace)
 
 
 def current_trace() -> Trace:
-    """Return the running span as what a record or a row carries."""
+    """Return the current span as the headers of a record or the `trace` of a row."""
     carrier: dict[str, str] = {}
     _propagator.inject(carrier)
     return tuple(carrier.items())
 
 
 def current_trace_id() -> str | None:
-    """Return the running trace's id, for logs and answers."""
+    """Return the id of the current trace, for logs and responses."""
     context = get_current_span().get_span_context()
     return format_trace_id(context.trace_id) if context.is_valid else None
 
@@ -120,10 +120,10 @@ def current_trace_id() -> str | None:
 def processing(
     items: Sequence[ItemT], now_s: float, group: str | None = None
 ) -> Iterator[Sequence[ItemT]]:
-    """Give each sampled item a span, and yield the items with their traces moved on to it.
+    """Start a span for each sampled item; yield the items with these spans as their traces.
 
-    What is asked outside or in the database meanwhile hangs under the first of them. `group` is
-    the consumer's, where items are records.
+    Calls meanwhile, to other services or the database, are children of the first item's span.
+    `group` is the consumer group of records.
     """
     tracer = _Tracing.tracer
     if tracer is None or not any(is_sampled(item.cause.trace) for item in items):
@@ -153,12 +153,12 @@ def processing(
 
 
 def mark(cause_id: UUID, **attributes: str | int | bool) -> None:
-    """Say on the item's span, if it has one, what became of it."""
+    """Set attributes on the item's span, if it has one."""
     _spans.get().get(cause_id, INVALID_SPAN).set_attributes(attributes)
 
 
 def mark_failed(cause_id: UUID, error_class: str, reason: str) -> None:
-    """Say on the item's span that it was set aside."""
+    """Set the item's span to failed: a dead letter or parked."""
     span = _spans.get().get(cause_id, INVALID_SPAN)
     span.set_attribute("countersign.set_aside", reason)
     _failed(span, error_class)
@@ -173,7 +173,7 @@ def link(cause_id: UUID, trace: Trace) -> None:
 
 @contextmanager
 def use_span(cause_id: UUID) -> Iterator[None]:
-    """Hang what is called meanwhile under the item's own span, if it has one."""
+    """Make calls meanwhile children of the item's own span, if it has one."""
     span = _spans.get().get(cause_id)
     if span is None:
         yield
@@ -188,7 +188,7 @@ def use_span(cause_id: UUID) -> Iterator[None]:
 
 @contextmanager
 def serving(name: str, headers: Mapping[str, str], *, may_begin: bool) -> Iterator[Span]:
-    """Run a request in a span of its own; only the edge begins traces, and decides on each."""
+    """Run a request in a span; only the edge begins traces and decides on their sampling."""
     parent = _propagator.extract(headers, context=otel.Context())
     known = get_current_span(parent).get_span_context().is_valid
     tracer = _Tracing.tracer
@@ -204,9 +204,9 @@ def serving(name: str, headers: Mapping[str, str], *, may_begin: bool) -> Iterat
 
 
 def _decided_here(parent: otel.Context) -> otel.Context:
-    """Return a stranger's trace with a flag of ours: his must not decide what we record.
+    """Return a caller's trace with a sampling flag of this service's own.
 
-    Neither may his id, which he chooses: an id of ours is put to the sampler in its place.
+    The sampler gets a new trace id, because a caller could choose one that is always sampled.
     """
     provider = _Tracing.provider
     assert provider is not None  # noqa: S101 - there is a tracer
@@ -220,9 +220,9 @@ def _decided_here(parent: otel.Context) -> otel.Context:
 
 @contextmanager
 def calling(name: str, **attributes: str | int) -> Iterator[dict[str, str]]:
-    """Run a call in a span under the running one, if that is recorded; yield what to send along.
+    """Run a call in a child of the current span, if that is recorded; yield the headers to send.
 
-    A call for a whole batch hangs under its first item and is linked to all others.
+    A call for a whole batch is a child of its first item's span, with links to the others.
     """
     tracer = _Tracing.tracer
     if tracer is None or not get_current_span().is_recording():
@@ -244,7 +244,7 @@ def calling(name: str, **attributes: str | int) -> Iterator[dict[str, str]]:
 
 
 def _others() -> list[Link]:
-    """Return links to the items that are handled together with the running one."""
+    """Return links to the other items of the current batch."""
     running = get_current_span()
     spans = _together.get()
     return [Link(span.get_span_context()) for span in spans if span is not running]
@@ -253,7 +253,7 @@ def _others() -> list[Link]:
 def sending(
     outgoing: ProducerRecord, swept_after_s: float | None = None
 ) -> tuple[ProducerRecord, Span]:
-    """Return the record with a producer's span in its headers, and that span, to be ended."""
+    """Return the record with a producer span in its headers, and the span; the caller ends it."""
     tracer = _Tracing.tracer
     if tracer is None:
         return outgoing, INVALID_SPAN
@@ -308,7 +308,7 @@ def _started(tracer: Tracer, item: Received[Any] | Due[Any], now_s: float) -> Sp
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A span to be started."""
+    """Parameters of a span."""
 
     name: str
     kind: SpanKind
@@ -317,7 +317,7 @@ class _Plan:
 
 
 def _under(tracer: Tracer, trace: Trace, plan: _Plan) -> Span:
-    """Start a span under and linked to the one that a record or row carries; a root where stale."""
+    """Start a child of the span that a record or row carries; a root with a link if it is stale."""
     parent = _propagator.extract(dict(trace), context=otel.Context())
     links = [Link(get_current_span(parent).get_span_context())]
     context = otel.Context() if plan.stale else parent

@@ -1,4 +1,4 @@
-"""The one commit point: claim, handle, outbox, commit; then publish. And what failures do."""
+"""The unit of work: claim, handle, outbox, commit, then publish; retries and bisection."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -21,41 +21,41 @@ from service_runtime.ports import Database
 from service_runtime.relay import Relay
 
 TRIES = 3
-"""Of an item that fails by a fault of ours, before it is set aside."""
+"""Of an item that fails unexpectedly, before it is a dead letter or parked."""
 RACES = 5
-"""Unique violations in a row that are taken for races; past it they are a fault of ours."""
+"""Unique violations in a row that count as races; more count as a defect."""
 BETWEEN_TRIES_S = 0.05
 
 T = TypeVar("T", bound=Item)
 Write = Callable[[Any], Awaitable[Sequence[ProducerRecord]]]
-"""Writes in a transaction; returns the records that go out with it."""
+"""Writes in a transaction; returns the records to publish after its commit."""
 _log = Log("unit")
 
 
 class Step(Protocol[T]):
-    """What is done with items in one transaction."""
+    """The work on items in one transaction."""
 
     async def claim(self, tx: Any, items: Sequence[T]) -> Sequence[T]:
-        """Take the items; return those that are ours to do, each once."""
+        """Claim the items; return those that were claimed, each once."""
         ...
 
     async def handle(self, tx: Any, batch: Batch[T, Any]) -> Events:
-        """Do them: decide, save, return the events."""
+        """Decide, save, return the events."""
         ...
 
-    async def set_aside(
+    async def give_up(
         self, tx: Any, item: T, error: Exception, attempts: int
     ) -> Sequence[ProducerRecord]:
-        """Keep an item that cannot be done; return what tells of it."""
+        """Record a dead letter or park the item; return the records to publish."""
         ...
 
     async def between(self) -> None:
-        """Called between the attempts of a batch that fails, which may take minutes."""
+        """Runs between the attempts of a failing batch, which may take minutes."""
         ...
 
 
 class UnitOfWork:
-    """Runs steps. Nobody else commits."""
+    """Runs steps; the only place that commits."""
 
     def __init__(self, database: Database, relay: Relay, service: str, clock: Clock) -> None:
         self._database = database
@@ -63,35 +63,37 @@ class UnitOfWork:
         self._service = service
         self._clock = clock
 
-    async def carry_out(self, step: Step[T], items: Sequence[T], found: Mapping[UUID, Any]) -> None:
-        """Do the items; narrow a failure down to the one that causes it and set that one aside.
+    async def carry_out(
+        self, step: Step[T], items: Sequence[T], lookups: Mapping[UUID, Any]
+    ) -> None:
+        """Handle the items; isolate an item that fails by bisection, and give it up.
 
-        Raises Unavailable where something else is down: do the same items again, later. What was
-        committed meanwhile is not done twice, because it is claimed. Items that together take too
-        long are halved, too; one that does alone is waited for.
+        Raises Unavailable where a dependency is down: retry the same items later. Items that were
+        committed meanwhile are claimed and not repeated. A batch that takes too long is bisected,
+        too; a single item that takes too long is retried.
         """
         try:
-            await self._retry_conflicts(step, items, found)
+            await self._retry_conflicts(step, items, lookups)
         except Exception as error:
             is_halved = len(items) > 1 and is_too_much(error)
             if consequence_of(error) is Consequence.WAIT and not is_halved:
                 raise Unavailable(type(error).__qualname__) from error
-            await self._bisect(step, items, found, error)
+            await self._bisect(step, items, lookups, error)
 
     async def _bisect(
-        self, step: Step[T], items: Sequence[T], found: Mapping[UUID, Any], error: Exception
+        self, step: Step[T], items: Sequence[T], lookups: Mapping[UUID, Any], error: Exception
     ) -> None:
         if len(items) > 1:
             middle = len(items) // 2
             for half in (items[:middle], items[middle:]):
                 await step.between()
-                await self.carry_out(step, half, found)
+                await self.carry_out(step, half, lookups)
             return
         attempts = 1 if consequence_of(error) is Consequence.DEAD_LETTER else TRIES
         for attempt in range(1, attempts):
             await asyncio.sleep(BETWEEN_TRIES_S * attempt)
             try:
-                await self._retry_conflicts(step, items, found)
+                await self._retry_conflicts(step, items, lookups)
             except Exception as again:
                 if consequence_of(again) is Consequence.WAIT:
                     raise Unavailable(type(again).__qualname__) from again
@@ -100,29 +102,29 @@ class UnitOfWork:
                 return
         _log.error("set_aside", work_id=items[0].cause.id, error_class=type(error).__qualname__)
         failure = error
-        await self.record_dead_letters(lambda tx: step.set_aside(tx, items[0], failure, attempts))
+        await self.record_dead_letters(lambda tx: step.give_up(tx, items[0], failure, attempts))
 
     async def _retry_conflicts(
-        self, step: Step[T], items: Sequence[T], found: Mapping[UUID, Any]
+        self, step: Step[T], items: Sequence[T], lookups: Mapping[UUID, Any]
     ) -> None:
-        """Do the items; who loses a race sees the winner's rows the next time."""
+        """Handle the items; after a lost race, retry with the rows of the winner."""
         for _ in range(RACES - 1):
             try:
-                await self._once(step, items, found)
+                await self._once(step, items, lookups)
             except Exception as error:
                 if consequence_of(error) is not Consequence.RACE:
                     raise
             else:
                 return
-        await self._once(step, items, found)
+        await self._once(step, items, lookups)
 
-    async def _once(self, step: Step[T], items: Sequence[T], found: Mapping[UUID, Any]) -> None:
+    async def _once(self, step: Step[T], items: Sequence[T], lookups: Mapping[UUID, Any]) -> None:
         now = self._clock.now()
         async with self._database.transaction() as tx:
             kept = await step.claim(tx, items)
             if not kept:
                 return
-            events = await step.handle(tx, Batch(kept, now, found))
+            events = await step.handle(tx, Batch(kept, now, lookups))
             outgoing = [(emit.event, emit.outgoing(self._service, now)) for emit in events]
             stored = await tx.add_to_outbox([o for event, o in outgoing if event.through_outbox])
         answers = [o for event, o in outgoing if not event.through_outbox]
@@ -132,11 +134,11 @@ class UnitOfWork:
         """Commit what `write` writes with the records that it returns, then publish them.
 
         Raises Conflict where a constraint refuses it, Unavailable where the database is down; any
-        other error is `write`'s own. Nothing is written then. Who loses a race writes again.
+        other error is `write`'s own. Nothing is written then. After a lost race `write` runs again.
         """
         for attempt in range(1, RACES + 1):
             try:
-                await self._kept(write)
+                await self._commit(write)
             except Exception as error:
                 if consequence_of(error) is Consequence.RACE and attempt < RACES:
                     continue
@@ -151,11 +153,11 @@ class UnitOfWork:
     async def record_dead_letters(self, write: Write) -> None:
         """Commit dead letters. Raises Unavailable on any error, so that none is lost."""
         try:
-            await self._kept(write)
+            await self._commit(write)
         except Exception as error:
             raise Unavailable(type(error).__qualname__) from error
 
-    async def _kept(self, write: Write) -> None:
+    async def _commit(self, write: Write) -> None:
         async with self._database.transaction() as tx:
             stored = await tx.add_to_outbox(await write(tx))
         await self._relay.publish(stored)

@@ -1,4 +1,4 @@
-"""HTTP plumbing that every process shares: health, readiness, metrics, credentials, hot routes."""
+"""The HTTP app of every process: health, readiness, metrics, credentials, hot routes."""
 
 import asyncio
 import hashlib
@@ -29,19 +29,19 @@ __all__ = ["MAX_BODY_BYTES", "App", "Credentials", "HttpPolicy", "JsonResponse",
 _log = Log("web")
 
 Check = Callable[[], Awaitable[bool]]
-"""Says whether one dependency can be reached now."""
+"""Returns whether a dependency can be reached now."""
 
 CHECK_WITHIN_S = 3.0
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 Handle = Callable[[Request], Awaitable[Response]]
-"""Answers a request."""
+"""Handles a request."""
 
 
 class App(FastAPI):
-    """A FastAPI app whose busiest routes are served past the framework.
+    """A FastAPI app whose hot routes bypass the framework.
 
-    Its chain of middlewares and its router cost as much as all that a confirmation needs.
+    Its middlewares and router cost as much CPU as the rest of a confirmation.
     """
 
     def __init__(self, name: str, frame: Callable[[ASGIApp], RequestMiddleware]) -> None:
@@ -49,7 +49,7 @@ class App(FastAPI):
             title=f"Countersign {name}",
             version="1.0",
             default_response_class=JsonResponse,
-            # A client that follows a redirect of a POST may send it as a GET, or to somewhere else.
+            # A client may follow a redirect of a POST by a GET, or to another host.
             redirect_slashes=False,
             docs_url=None,
             redoc_url=None,
@@ -58,7 +58,7 @@ class App(FastAPI):
         self._hot: dict[tuple[str, str], ASGIApp] = {}
 
     def add_hot_route(self, method: str, path: str, handle: Handle) -> None:
-        """Serve a path without parameters in nothing but the frame."""
+        """Serve a path without parameters by the request middleware alone."""
         self.add_route(path, handle, methods=[method])
 
         async def served(scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,19 +108,19 @@ async def _passes(check: Check) -> bool:
     try:
         async with asyncio.timeout(CHECK_WITHIN_S):
             return await check()
-    except Exception as error:  # noqa: BLE001 - whatever a check raises, its dependency is missing
+    except Exception as error:  # noqa: BLE001 - any error of a check means not ready
         _log.warning("not_ready", error_class=type(error).__qualname__)
         return False
 
 
 def given_once(headers: Headers, name: str) -> str | None:
-    """Return a header's value; None where it is missing, or given twice and not the same."""
+    """Return a header's value; None where it is missing or given twice with different values."""
     values = set(headers.getlist(name))
     return values.pop() if len(values) == 1 else None
 
 
 class Credentials:
-    """Which caller may do what on internal routes. Holds hashes only.
+    """The callers of internal routes and their scopes. Holds only hashes of their secrets.
 
     Source: the file behind INTERNAL_CREDENTIALS_FILE, `{caller: {"sha256": hex, "scopes": [...]}}`.
     """
@@ -134,7 +134,7 @@ class Credentials:
 
     @classmethod
     def in_production(cls, settings: HttpSettings) -> Self | None:
-        """Return what guards the private pages: nothing in development."""
+        """Return the guard of the internal pages; None in development."""
         return cls(settings.internal_credentials) if settings.profile == "prod" else None
 
     def caller_with(self, scope: str, authorization: str) -> str | None:
@@ -156,7 +156,7 @@ class Credentials:
         return found
 
     def require(self, scope: str) -> Callable[[Request], str]:
-        """Return a FastAPI dependency that yields the caller's name, or answers 401."""
+        """Return a FastAPI dependency that yields the caller's name, or raises 401."""
 
         def caller(request: Request) -> str:
             return self.admit(request, scope)

@@ -1,4 +1,4 @@
-"""Work that is due at a time, kept in a table: claim, commit, act, write back under the epoch."""
+"""Workers on tables of due rows: claim, commit, act, write back under the lease's epoch."""
 
 import asyncio
 import contextlib
@@ -20,38 +20,38 @@ from service_runtime.unit_of_work import UnitOfWork
 from service_runtime.work_table import parked
 
 POLL_S = 1.0
-"""How late a row may be taken when nobody wakes the worker."""
+"""Delay of a due row if the worker is not woken."""
 
 Begin = Callable[[Batch[Any, Any], Any], Awaitable[None]]
-"""Notes in the store, within the claim's transaction, that the rows' outside work begins."""
+"""Records in the claim's transaction that calls to other systems begin."""
 
 _log = Log("work")
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is done with the due rows of one table."""
+    """The work on the due rows of one table."""
 
     table: WorkTable
     handle: Handle
     """Takes the batch and the store; saves the rows with their next due time; returns events."""
     store: Callable[[Any], Any]
     begin: Begin | None = None
-    """What must be committed before anything is done outside. Later steps see the rows as they
+    """Writes that must be committed before calls to other systems. Later steps see the rows as they
     were before it."""
     gather: Gather | None = None
-    """Acts outside, between claim and write-back; its worst case must fit the lease."""
+    """Calls other systems, between claim and write-back; its worst case must fit the lease."""
     may_start: Callable[[], bool] | None = None
-    """Says whether a slice is worth claiming now; not while what it needs is known to be down."""
+    """Returns whether to claim a slice now; False while a dependency is known to be down."""
     slice_rows: int = 100
     lease_s: float = 10.0
     concurrency: int = 1
-    """Slices that are worked on at once."""
+    """Slices in progress at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class _LeaseStep:
-    """A handler's work on due rows, claimed by the epoch."""
+    """The step of a handler on due rows, claimed by their epochs."""
 
     work: Work
     gathered: Gathered
@@ -64,7 +64,7 @@ class _LeaseStep:
         self.gathered.require(batch)
         return await self.work.handle(batch, self.work.store(tx))
 
-    async def set_aside(
+    async def give_up(
         self, tx: Any, item: Due[Any], error: Exception, _attempts: int
     ) -> Sequence[Any]:
         tracing.mark_failed(item.cause.id, type(error).__qualname__, "parked")
@@ -73,11 +73,11 @@ class _LeaseStep:
         return ()
 
     async def between(self) -> None:
-        """Do nothing: a lease that runs out meanwhile makes the rows somebody else's."""
+        """Do nothing: after the lease another worker has the rows."""
 
 
 class Worker:
-    """Works off one table, in slots, until told to stop."""
+    """Works on one table, in concurrent slots, until the stop."""
 
     def __init__(self, work: Work, database: Database, unit: UnitOfWork, clock: Clock) -> None:
         self._work = work
@@ -85,17 +85,17 @@ class Worker:
         self._unit = unit
         self._clock = clock
         self._woken: asyncio.Queue[None] = asyncio.Queue(maxsize=1)
-        """One wake-up wakes one slot: for the others there would be nothing left."""
+        """One wake-up for one slot: the others would find no rows."""
         self._slice_rows = work.slice_rows
-        """Fewer while slices outlive their lease: those that end too late are never done."""
+        """Halved while slices outlive their leases, whose results are lost."""
 
     def wake(self, _because: Sequence[Any] = ()) -> None:
-        """Look for due rows now: some were just written."""
+        """Look for due rows now: rows were just written."""
         with contextlib.suppress(asyncio.QueueFull):
             self._woken.put_nowait(None)
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Work until told to stop; a slice that was begun is finished."""
+        """Work until the stop; finish the current slices."""
         async with asyncio.TaskGroup() as group:
             for _ in range(self._work.concurrency):
                 group.create_task(self._run_slot(stopping))
@@ -119,9 +119,9 @@ class Worker:
         self.wake()
 
     async def work_slice(self) -> int:
-        """Claim and do one slice; return how many rows it had, 0 where none may be started.
+        """Claim and handle one slice; return its number of rows, 0 if none may start.
 
-        Raises Unavailable where something is down: the leases run out and the rows are due again.
+        Raises Unavailable where a dependency is down: the rows are due again after the lease.
         """
         work = self._work
         if work.may_start is not None and not work.may_start():
@@ -133,10 +133,10 @@ class Worker:
             if due and work.begin is not None:
                 await work.begin(Batch(due, self._clock.now()), work.store(tx))
         if len(due) == limit:
-            # There may be more, for another slot.
+            # There may be more rows, for another slot.
             self.wake()
         if due and self._clock.now() - claimed_at >= timedelta(seconds=work.lease_s):
-            # The process stood still meanwhile: others have the rows, perhaps people have decided.
+            # The process was suspended: another worker or a person may have handled the rows.
             _log.warning("lease_outlived", table=work.table.name, count=len(due))
         elif due:
             await self._do(due)

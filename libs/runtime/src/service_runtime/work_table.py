@@ -2,8 +2,8 @@
 
 The table has, beside its own columns: `id uuid primary key, due_at timestamptz, attempts int,
 owner text, lease_until timestamptz, epoch bigint, parked_at timestamptz, last_error text`, and
-`trace jsonb` where the work continues a trace. `due_at` is null where nothing is to be done.
-Whoever saves a row that it has worked on sets `lease_until` to null with it.
+`trace jsonb` where the work continues a trace. `due_at` is null if nothing is due. A store that
+saves a handled row sets its `lease_until` to null.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ from service_runtime.postgres import PostgresTransaction
 
 R = TypeVar("R")
 _log = Log("work")
-parked = metrics.counter("work_parked", "Due rows that were set aside for a person.")
+parked = metrics.counter("work_parked", "Due rows that were parked for a person.")
 
 _CLAIM = """
     with due as (
@@ -40,7 +40,7 @@ _IS_DUE = """due_at <= now() and parked_at is null
 class PostgresWorkTable(Generic[R]):
     """Leases rows of one table to workers.
 
-    `only`: values of columns by which a worker takes no more than its share of the table.
+    `only`: values of columns that restrict a worker to its share of the table.
     """
 
     def __init__(
@@ -65,9 +65,9 @@ class PostgresWorkTable(Generic[R]):
         ).format(table=table)
 
     async def claim(self, tx: PostgresTransaction, limit: int, lease_s: float) -> Sequence[Due[R]]:
-        """Lease rows that are due, oldest first, skipping those that others have.
+        """Lease due rows, oldest first, without those that other workers hold.
 
-        A row that cannot be mapped, of a status that is unknown here, is parked and left out.
+        A row that cannot be mapped, for its unknown status for instance, is parked.
         """
         parameters = {"owner": tx.owner, "lease_s": lease_s, "limit": limit}
         cursor = await tx.connection.execute(self._claim, parameters)
@@ -76,23 +76,23 @@ class PostgresWorkTable(Generic[R]):
         for row in rows:
             try:
                 due.append(self._due(row))
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is this row's alone
-                await self._set_aside(tx, row, type(error).__qualname__)
+            except Exception as error:  # noqa: BLE001 - any error concerns this row alone
+                await self._park_unreadable(tx, row, type(error).__qualname__)
         return due
 
-    async def _set_aside(self, tx: PostgresTransaction, row: DictRow, error: str) -> None:
+    async def _park_unreadable(self, tx: PostgresTransaction, row: DictRow, error: str) -> None:
         _log.error("set_aside", work_id=row["id"], error_class=error)
         await self.park(tx, Due(None, Cause(row["id"]), row["epoch"], row["attempts"]), error)
         parked.add(1, {"table": self.name})
 
     async def still_mine(self, tx: PostgresTransaction, due: Sequence[Due[Any]]) -> set[UUID]:
-        """Lock the rows; return the ids of those whose epoch is still the one that was leased."""
+        """Lock the rows; return the ids of those whose lease epoch has not changed."""
         mine = orjson.dumps([{"id": item.cause.id, "epoch": item.epoch} for item in due]).decode()
         cursor = await tx.connection.execute(self._still_mine, (mine,))
         return {row["id"] for row in await cursor.fetchall()}
 
     async def park(self, tx: PostgresTransaction, due: Due[Any], error: str) -> None:
-        """Set the row aside for a person; it is never deleted."""
+        """Park the row for a person; it is never deleted."""
         await tx.connection.execute(self._park, (error, due.cause.id, due.epoch))
 
     def _due(self, row: DictRow) -> Due[R]:

@@ -3,7 +3,6 @@
 from collections.abc import Collection
 from functools import partial
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
@@ -24,7 +23,7 @@ from payment_schemas.money import (
 )
 from service_runtime.http_unit import HttpUnitOfWork, Reply
 from service_runtime.messages import Cause
-from service_runtime.paging import Keyset, Page
+from service_runtime.paging import BY_PAYMENT, Keyset, Page
 from service_runtime.postgres import PostgresDatabase, PostgresTransaction
 from service_runtime.web import Credentials, JsonResponse
 
@@ -33,7 +32,6 @@ SYSTEM_ACCOUNTS = ("in-flight:", "clearing:", "equity:")
 MOST_CHARACTERS = 64
 NUMBER_CHARACTERS = 8
 """A hyphen and up to seven digits, behind the name of each of many accounts."""
-PAYMENTS = Keyset(["payment_id"], [UUID(int=0)])
 ACCOUNTS = Keyset(["id"], [""])
 
 Name = Annotated[str, Query(pattern=r"^[A-Za-z0-9._:\-]{0,64}$")]
@@ -129,7 +127,7 @@ def _admin(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
         return JsonResponse({"payments": views})
 
     @router.get("/payments/export")
-    async def export(page: Annotated[Page, Depends(PAYMENTS)]) -> Response:
+    async def export(page: Annotated[Page, Depends(BY_PAYMENT)]) -> Response:
         async with database.transaction() as tx:
             found = await PaymentQueries(tx).page(page.after[0], page.limit)
         return JsonResponse(page.reply("payments", found))

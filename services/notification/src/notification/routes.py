@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -12,12 +12,11 @@ from notification.domain import Contact, can_receive_code
 from notification.store import Deliveries
 from payment_schemas.ids import NewUserId, Printable, UserId
 from payment_schemas.sealed import Personal
+from service_runtime.paging import BY_PAYMENT, Page
 from service_runtime.ports import Database
 from service_runtime.web import Credentials, JsonResponse
 
 MAX_CONTACTS = 1000
-MAX_EXPORTED = 1000
-FIRST = UUID(int=0)
 
 
 class ContactBody(BaseModel):
@@ -65,11 +64,10 @@ def routes(
             return JsonResponse({"deliveries": await store(tx).of_payment(payment_id)})
 
     @router.get("/deliveries/export", dependencies=[Depends(may_read)])
-    async def export(
-        after: UUID = FIRST, limit: Annotated[int, Query(ge=1, le=MAX_EXPORTED)] = MAX_EXPORTED
-    ) -> Response:
+    async def export(page: Annotated[Page, Depends(BY_PAYMENT)]) -> Response:
         async with database.transaction() as tx:
-            return JsonResponse({"deliveries": await store(tx).export(after, limit)})
+            found = await store(tx).export(page.after[0], page.limit)
+        return JsonResponse(page.reply("deliveries", found))
 
     @router.post("/contacts", dependencies=[Depends(may_write)])
     async def put_contacts(body: ContactsBody) -> Response:

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Protocol
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,13 +11,11 @@ from otp.domain import DAY, User
 from otp.store import PostgresChallenges
 from payment_schemas.ids import UserId
 from service_runtime.clock import Clock
+from service_runtime.paging import BY_PAYMENT, Page
 from service_runtime.ports import Database
 from service_runtime.web import Credentials, JsonResponse
 
-FIRST = UUID(int=0)
-MOST_EXPORTED = 1000
 MOST_SHOWN = 1000
-Limit = Annotated[int, Query(ge=1, le=MOST_EXPORTED)]
 
 
 def routes(database: Database, credentials: Credentials, clock: Clock) -> APIRouter:
@@ -31,10 +29,11 @@ def routes(database: Database, credentials: Credentials, clock: Clock) -> APIRou
             return {"challenges": await PostgresChallenges(tx).of_payment(payment_id)}
 
     @router.get("/challenges/export")
-    async def export(after: UUID = FIRST, limit: Limit = MOST_EXPORTED) -> dict[str, Any]:
+    async def export(page: Annotated[Page, Depends(BY_PAYMENT)]) -> dict[str, Any]:
         """Return payments by id, with what was asked for and accepted; for checks."""
         async with database.transaction() as tx:
-            return {"challenges": await PostgresChallenges(tx).export(after, limit)}
+            found = await PostgresChallenges(tx).export(page.after[0], page.limit)
+        return page.reply("challenges", found)
 
     @router.get("/check")
     async def check() -> dict[str, Any]:

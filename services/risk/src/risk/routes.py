@@ -3,16 +3,13 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 
 from risk.store import PostgresAssessments
 from service_runtime.clock import Clock
+from service_runtime.paging import BY_PAYMENT, Page
 from service_runtime.ports import Database
 from service_runtime.web import Credentials
-
-FIRST = UUID(int=0)
-MOST_EXPORTED = 1000
-Limit = Annotated[int, Query(ge=1, le=MOST_EXPORTED)]
 
 
 def routes(database: Database, credentials: Credentials, clock: Clock) -> APIRouter:
@@ -26,10 +23,11 @@ def routes(database: Database, credentials: Credentials, clock: Clock) -> APIRou
             return {"assessments": await PostgresAssessments(tx).of_payment(payment_id)}
 
     @router.get("/assessments/export")
-    async def export(after: UUID = FIRST, limit: Limit = MOST_EXPORTED) -> dict[str, Any]:
+    async def export(page: Annotated[Page, Depends(BY_PAYMENT)]) -> dict[str, Any]:
         """Return assessments by payment id, for checks."""
         async with database.transaction() as tx:
-            return {"assessments": await PostgresAssessments(tx).export(after, limit)}
+            found = await PostgresAssessments(tx).export(page.after[0], page.limit)
+        return page.reply("assessments", found)
 
     @router.get("/check")
     async def check() -> dict[str, Any]:

@@ -11,13 +11,13 @@ from fastapi.responses import Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from payment_schemas.ids import Printable
+from service_runtime.paging import BY_PAYMENT, Page
 from service_runtime.ports import Database
 from service_runtime.web import JsonResponse
 from settlement.domain.reconciliation import Case, CaseStatus, Proposal, Refused, Resolution
 from settlement.store import Cases, Instructions
 
-MAX_EXPORTED = 1000
-FIRST = UUID(int=0)
+MOST_CASES = 1000
 Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2199, 12, 31))]
 
 
@@ -86,7 +86,7 @@ def _reads(cases: CaseOperations) -> APIRouter:
 
     @router.get("/cases")
     async def listed(
-        status: CaseStatus | None = None, limit: Annotated[int, Query(ge=1, le=MAX_EXPORTED)] = 100
+        status: CaseStatus | None = None, limit: Annotated[int, Query(ge=1, le=MOST_CASES)] = 100
     ) -> Response:
         async with cases.database.transaction() as tx:
             found = await cases.cases(tx).find(status=status, limit=limit)
@@ -148,11 +148,10 @@ def routes(
             return JsonResponse({"instructions": await store(tx).find(payment_id, uetr)})
 
     @router.get("/instructions/export")
-    async def export(
-        after: UUID = FIRST, limit: Annotated[int, Query(ge=1, le=MAX_EXPORTED)] = MAX_EXPORTED
-    ) -> Response:
+    async def export(page: Annotated[Page, Depends(BY_PAYMENT)]) -> Response:
         async with database.transaction() as tx:
-            return JsonResponse({"instructions": await store(tx).export(after, limit)})
+            found = await store(tx).export(page.after[0], page.limit)
+        return JsonResponse(page.reply("instructions", found))
 
     @router.get("/check")
     async def check(since: AwareDatetime | None = None) -> Response:
