@@ -1,4 +1,4 @@
-"""Gateway, confirm and risk agree on the currencies, because one setting reaches all three."""
+"""Gateway, confirm and risk have the same currencies, because they read one setting."""
 
 from importlib import import_module
 

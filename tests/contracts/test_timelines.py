@@ -1,4 +1,4 @@
-"""Ops' rules of the log agree with confirm's table of states."""
+"""Ops' rules for the audit log match confirm's table of states."""
 
 from datetime import UTC, datetime
 
@@ -10,15 +10,15 @@ from ops.domain.rows import Payment, Timeline
 from ops.domain.timeline import faults_of
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
-TOLD = {
+VERSIONED = {
     Status.AWAITING_RISK: "PAYMENT_REQUESTED",
     Status.CHALLENGING: "OTP_REQUESTED",
     Status.VERIFYING: "OTP_SUBMITTED",
     Status.CONFIRMED: "PAYMENT_CONFIRMED",
     Status.DECLINED: "PAYMENT_DECLINED",
 }
-"""Which entry tells of a step by the payment's own version."""
-ANSWERED = {
+"""The entry with the payment's version for each step."""
+REPORTED = {
     Status.CHALLENGING: ("OTP_CHALLENGED", "OTP_REFUSED"),
     Status.VERIFYING: ("OTP_VERIFIED",),
 }
@@ -39,10 +39,10 @@ def lives(draw):
 def logged(life):
     entries = []
     for version, status in enumerate(life, 1):
-        if status in TOLD:
-            entries.append((TOLD[status], version))
+        if status in VERSIONED:
+            entries.append((VERSIONED[status], version))
         else:
-            names = ANSWERED[life[version - 2]]
+            names = REPORTED[life[version - 2]]
             entries.append((names[version % len(names)], None))
         if status is Status.CONFIRMED:
             entries.append(("SETTLEMENT_REQUESTED", None))
@@ -58,18 +58,18 @@ def faults(life, entries):
 
 
 @given(lives())
-def test_every_legal_life_is_told_without_a_fault(life):
+def test_every_legal_life_has_no_fault(life):
     assert faults(life, logged(life)) == []
 
 
 @given(lives(), st.data())
-def test_no_step_can_be_left_out_unseen(life, data):
+def test_every_missing_step_is_a_fault(life, data):
     entries = logged(life)
     dropped = data.draw(st.integers(0, len(entries) - 1))
     assert faults(life, entries[:dropped] + entries[dropped + 1 :])
 
 
-@given(lives().filter(lambda life: life[-1] in FINAL), st.sampled_from(list(TOLD.values())))
+@given(lives().filter(lambda life: life[-1] in FINAL), st.sampled_from(list(VERSIONED.values())))
 def test_nothing_follows_an_end(life, event):
     entries = [*logged(life), (event, len(life) + 1)]
     assert faults(life, entries)

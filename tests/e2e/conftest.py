@@ -14,7 +14,7 @@ from testbed.stack import WHOLE_SYSTEM_FURTHER, fresh_stack, offset_of_this_run
 @pytest.fixture(scope="session")
 def system() -> Iterator[Stack]:
     """The running system."""
-    # Tests look at many payments of one customer, and often.
+    # Tests read many payments of one customer, and often.
     often = {"gateway": {"READS_PER_MINUTE": "60000"}}
     with fresh_stack(offset_of_this_run() + WHOLE_SYSTEM_FURTHER, often) as stack:
         stack.start_services(instances={"gateway": 2, "confirm": 2})
@@ -37,5 +37,5 @@ def countersign(system: Stack) -> Command:
 
 @pytest.fixture
 def name() -> str:
-    """A name of this test's own, for accounts and transactions."""
+    """A unique name for accounts and transactions."""
     return f"t{uuid.uuid4().hex[:10]}"

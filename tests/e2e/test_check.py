@@ -1,4 +1,4 @@
-"""`countersign check --full`: a sound system is clean, and each planted violation is found."""
+"""`countersign check --full`: a correct system is clean, and each planted violation is found."""
 
 from uuid import UUID, uuid4
 
@@ -52,11 +52,11 @@ PLANTED = {
         "update inbox set event_id = %(event_id)s where event_id = %(made_up)s",
     ),
 }
-"""By invariant: whose tables, what a fault does to them, and what takes it back."""
+"""By invariant: service, the statement that plants the fault, and the one that reverts it."""
 
 
 async def settled(edge: Edge, name: str) -> Customer:
-    """Make a payment that needs a code, and wait until everybody has heard of it."""
+    """Make a payment that needs a code, and wait until it is settled."""
     (customer,) = await edge.open_customers(name, 1, 1_000_000_00)
     order = {"amount": "5200.00", "to_account": "payee-new"}
     assert (await edge.pay(customer, name, **order)).status_code == 403
@@ -67,7 +67,7 @@ async def settled(edge: Edge, name: str) -> Customer:
 
 
 def write(system: Stack, service: str, statement: str, **parameters: object) -> None:
-    """Write past every trigger, as a fault of the database would; it must hit something."""
+    """Write without triggers, as a database fault would; at least one row must change."""
     with psycopg.connect(system.description().admin_dsn) as admin:
         admin.execute(f"set search_path to {service}")
         admin.execute("set session_replication_role = replica")
@@ -75,7 +75,7 @@ def write(system: Stack, service: str, statement: str, **parameters: object) -> 
 
 
 async def facts_of(edge: Edge, name: str) -> dict[str, object]:
-    """Return what planting needs to know of the payment."""
+    """Return the parameters for planting."""
     (payment,) = (await edge.admin("confirm", "/payments", transaction_id=name))["payments"]
     rows = (await edge.admin("audit", "/timeline", payment_id=payment["payment_id"]))["rows"]
     (event_id,) = [row["event_id"] for row in rows if row["event"] == "SETTLEMENT_REQUESTED"]
@@ -87,7 +87,7 @@ async def facts_of(edge: Edge, name: str) -> dict[str, object]:
     }
 
 
-async def test_a_sound_system_is_clean_and_each_planted_violation_is_found(
+async def test_a_correct_system_is_clean_and_each_planted_violation_is_found(
     countersign: Command, system: Stack, edge: Edge, name: str
 ):
     customer = await settled(edge, name)

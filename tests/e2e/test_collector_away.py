@@ -1,4 +1,4 @@
-"""A collector that is down or silent: nobody waits for it, and nothing piles up for it."""
+"""A collector that is down or does not respond slows no service and fills no memory."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ STOPPED_WITHIN_S = 10
 ANSWERED_WITHIN_S = 5
 CLIENTS = 16
 GROWTH_KIB = 16 * 1024
-"""A queue of spans more would be 20 MiB."""
+"""One more queue of spans would be 20 MiB."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -31,7 +31,7 @@ def _as_before(system: Stack) -> Iterator[None]:
 
 @pytest.fixture(params=["refuses", "is silent"])
 def away(request, system: Stack, monkeypatch) -> Iterator[None]:
-    """Send all services' telemetry to a port where nobody listens, or nobody ever answers."""
+    """Send all services' telemetry to a closed port, or to a server that never responds."""
     with socket.socket() as port:
         port.bind(("127.0.0.1", 0))
         if request.param == "is silent":
@@ -43,7 +43,7 @@ def away(request, system: Stack, monkeypatch) -> Iterator[None]:
 
 
 def processes(system: Stack) -> dict[int, str]:
-    """Return every service's processes, by id."""
+    """Return the process ids of all services."""
     return {
         system.pid(name, number): f"{name}.{number}"
         for name, count in system.instances.items()
@@ -57,7 +57,7 @@ def memory_kib(pids: dict[int, str]) -> dict[str, int]:
 
 
 async def ask(system: Stack, times: int) -> None:
-    """Ask the gateway for what is not there: each time a span."""
+    """Request an unknown path from the gateway; each request is a span."""
     url = system.description().url("gateway") + "/nowhere"
     async with aiohttp.ClientSession() as http:
 
@@ -70,13 +70,13 @@ async def ask(system: Stack, times: int) -> None:
 
 
 def stopped_in_s(system: Stack, service: str) -> float:
-    """Ask a service's first instance to stop; return how long that took."""
+    """Stop a service's first instance; return the seconds."""
     began_s = time.monotonic()
     system.stop_process(service)
     return time.monotonic() - began_s
 
 
-async def test_payments_go_on_memory_stays_and_every_process_stops_in_time(
+async def test_payments_continue_memory_is_bounded_and_every_process_stops_in_time(
     system: Stack, edge: Edge, name: str, away: None
 ):
     [customer] = await edge.open_customers(name, 1, 100_000_00)
@@ -96,5 +96,10 @@ async def test_payments_go_on_memory_stays_and_every_process_stops_in_time(
     grown = {one: kib - before[one] for one, kib in memory_kib(pids).items()}
     assert {one: kib for one, kib in grown.items() if kib > GROWTH_KIB} == {}
 
-    took_s = {one.name: stopped_in_s(system, one.name) for one in system.inventory.ours}
-    assert {one: s for one, s in took_s.items() if s > STOPPED_WITHIN_S} == {}, took_s
+    names = [one.name for one in system.inventory.ours]
+    # All at once: each waits for its own exporter.
+    took_s = await asyncio.gather(
+        *(asyncio.to_thread(stopped_in_s, system, name) for name in names)
+    )
+    slow = {name: s for name, s in zip(names, took_s, strict=True) if s > STOPPED_WITHIN_S}
+    assert slow == {}, took_s

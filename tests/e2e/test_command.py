@@ -1,4 +1,4 @@
-"""The `countersign` command against the running system, as a script uses it."""
+"""The `countersign` command on the running system, as a script uses it."""
 
 import asyncio
 import json
@@ -55,11 +55,11 @@ async def test_a_payment_with_a_code_is_made_and_shown(countersign, edge: Edge, 
     assert "It waits for nothing." in shown
 
 
-async def test_a_watch_ends_cleanly_by_ctrl_c(system: Stack, countersign, name: str):
+async def test_ctrl_c_ends_a_watch_without_an_error(system: Stack, countersign, name: str):
     pay = await opened(countersign, name)
     amount = ("--amount", "5200", "--from", name, "--to", "payee-xyz")
     assert (await countersign(*pay, *amount))[0] == 3
-    # A test run in the background of a shell inherits a Ctrl-C that is ignored.
+    # In the background of a shell, SIGINT is ignored by inheritance.
     process = await asyncio.create_subprocess_exec(
         *("env", "--default-signal=INT", PATH, "show", name, "--watch", "--utc"),
         env={**os.environ, "COUNTERSIGN_OFFSET": str(system.ports.offset)},
@@ -92,7 +92,7 @@ async def settled(countersign: Command, name: str):
     raise AssertionError(f"{name} is not settled: {known}")
 
 
-async def test_one_transaction_id_of_two_users_has_to_be_told_apart(countersign, name: str):
+async def test_one_transaction_id_of_two_users_needs_the_user_option(countersign, name: str):
     for user in (f"{name}-a", f"{name}-b"):
         await opened(countersign, user)
         pay = ("pay", "--tx", name, "--user", user, "--amount", "5")
@@ -105,7 +105,7 @@ async def test_one_transaction_id_of_two_users_has_to_be_told_apart(countersign,
     assert (status, known["payment"]["user_id"]) == (0, f"{name}-b")
 
 
-async def test_what_is_not_there_is_refused_in_one_sentence(countersign, name: str):
+async def test_an_unknown_object_is_refused_in_one_sentence(countersign, name: str):
     for arguments in (
         ("show", name),
         ("dlq", "show", name),
@@ -153,7 +153,7 @@ async def listed_letters(countersign: Command, event_id: str):
     return found["letters"]
 
 
-async def test_a_check_finds_nothing_wrong_and_everything_asked(countersign, name: str):
+async def test_a_check_finds_no_violation_and_every_service_responds(countersign, name: str):
     pay = await opened(countersign, name)
     assert (await countersign(*pay, "--amount", "5", "--from", name, "--to", "payee-xyz"))[0] == 0
     status, found = await countersign.json("check", "--grace", "30", "--unfinished-after", "120")

@@ -1,4 +1,4 @@
-"""`make demo`'s second half: the demonstration, on a system that has state."""
+"""The demonstration of `make demo`, on a system with state."""
 
 import asyncio
 import os
@@ -48,21 +48,21 @@ async def play(system: Stack | None, **more: str) -> tuple[int, str]:
     return process.returncode, out.decode()
 
 
-async def test_the_demonstration_shows_everything_and_is_as_expected(system: Stack):
+async def test_the_demonstration_shows_all_parts_with_the_expected_results(system: Stack):
     status, shown = await play(system)
     assert [text for text in SHOWN if text not in shown] == []
     assert (status, "NOT AS EXPECTED" in shown) == (0, False)
 
 
-async def test_what_is_not_as_expected_makes_it_fail(system: Stack):
-    # At the issuer's address nobody confirms payments.
+async def test_an_unexpected_result_makes_the_demonstration_fail(system: Stack):
+    # The issuer confirms no payments.
     status, shown = await play(system, GATEWAY_URL=system.description().url("issuer"))
     assert status == 1
     assert "NOT AS EXPECTED" in shown
     assert "Everything was as expected" not in shown
 
 
-async def test_without_a_system_it_says_what_to_do():
+async def test_without_a_system_the_demonstration_names_the_next_command():
     status, shown = await play(None)
     assert status == 2
     assert "make up" in shown

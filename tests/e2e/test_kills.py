@@ -1,4 +1,4 @@
-"""SIGKILL of every service in mid-payment: nothing lost, nothing doubled, all settled in time."""
+"""SIGKILL of every service during payments: none lost, none duplicated, all settled in time."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ VICTIMS = (
     ("ofac", 0), ("kyc", 0),
 )  # fmt: skip
 CUSTOMERS = 200
-"""So many that nobody comes near ten requests a minute."""
+"""Enough customers to stay well below ten requests a minute each."""
 AMOUNT_MINOR = 10_00
 OPENING_MINOR = 1_000_000_00
 SETTLED_WITHIN_S = 60
@@ -29,7 +29,7 @@ SETTLED_WITHIN_S = 60
 
 @dataclass
 class Traffic:
-    """A stream of payments, each operation logged as its client saw it."""
+    """A stream of payments with the log of the clients."""
 
     edge: Edge
     customers: list[Customer]
@@ -38,7 +38,7 @@ class Traffic:
     stopped: bool = False
 
     async def flow(self, lane: int) -> None:
-        """One payment after the other, every third one with a code, until told to stop."""
+        """Make payments, every third one with a code, until stopped."""
         number = 0
         while not self.stopped:
             customer = self.customers[(lane * 25 + number) % len(self.customers)]
@@ -63,7 +63,7 @@ class Traffic:
             outcome.answers.append((answer.status_code, answer.text))
 
 
-async def test_every_service_may_be_killed_in_mid_payment(system: Stack, edge: Edge, name: str):
+async def test_every_service_can_be_killed_during_payments(system: Stack, edge: Edge, name: str):
     customers = await edge.open_customers(name, CUSTOMERS, OPENING_MINOR)
     traffic = Traffic(edge, customers, name)
     lanes = [asyncio.create_task(traffic.flow(lane)) for lane in range(8)]
@@ -71,16 +71,16 @@ async def test_every_service_may_be_killed_in_mid_payment(system: Stack, edge: E
     for service, instance in VICTIMS:
         pid = system.pid(service, instance)
         os.kill(pid, signal.SIGKILL)
-        await _back(system, service, instance, pid)
+        await _restarted(system, service, instance, pid)
     await asyncio.sleep(1)
     traffic.stopped = True
     await asyncio.gather(*lanes)
     await _all_final(edge, traffic)
-    await _books_balance(edge, traffic)
+    await _ledger_is_consistent(edge, traffic)
 
 
-async def _back(system: Stack, service: str, instance: int, old_pid: int) -> None:
-    """Wait until the supervisor has the service back, at most 10 s."""
+async def _restarted(system: Stack, service: str, instance: int, old_pid: int) -> None:
+    """Wait until the supervisor has restarted the service, at most 10 s."""
     url = system.description().url(service, instance) + "/ready"
     deadline = time.monotonic() + 10
     async with httpx.AsyncClient(timeout=2) as http:
@@ -95,7 +95,7 @@ async def _back(system: Stack, service: str, instance: int, old_pid: int) -> Non
 
 
 async def _all_final(edge: Edge, traffic: Traffic) -> None:
-    """Whatever was acknowledged ends in a final state, and is settled, within a minute."""
+    """Every acknowledged payment is final and settled within a minute."""
     deadline = time.monotonic() + SETTLED_WITHIN_S
     waiting = [outcome for outcome in traffic.outcomes if outcome.acknowledged]
     assert len(waiting) > len(traffic.outcomes) // 2
@@ -107,15 +107,15 @@ async def _all_final(edge: Edge, traffic: Traffic) -> None:
 
 
 def _is_final(outcome: Outcome, state: dict[str, str]) -> bool:
-    # A 202 to the first call of a payment with a code waits for its customer, not for us.
+    # After a 202 to the first call, a payment with a code waits for its customer.
     told_success = any(status == 200 for status, _ in outcome.answers)
     if not told_success and state.get("status") == "OTP_REQUIRED":
         return True
     return state.get("settlement_status") == "SETTLED" or state.get("status") == "DECLINED"
 
 
-async def _books_balance(edge: Edge, traffic: Traffic) -> None:
-    """The ledger agrees with itself, with the clients and with the partner."""
+async def _ledger_is_consistent(edge: Edge, traffic: Traffic) -> None:
+    """The ledger is consistent with itself, the clients and the partner."""
     found = await edge.admin("confirm", "/check", unfinished_after_s=0)
     assert found["violations"] == []
     booked: dict[str, int] = {}

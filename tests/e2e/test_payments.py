@@ -1,4 +1,4 @@
-"""One payment after the other through every service, as a client sees it."""
+"""Payments through all services, from the view of a client."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ OTP_REQUIRED = (
 INVALID_OTP = '{"error":"Invalid OTP","details":"Code does not match or expired"}'
 
 
-async def test_the_four_calls_behave_as_the_contract_prints_them(edge: Edge):
+async def test_the_four_calls_match_the_contract(edge: Edge):
     first = {
         "transaction_id": "tx-987",
         "idempotency_key": "abc-123",
@@ -47,7 +47,7 @@ async def test_the_four_calls_behave_as_the_contract_prints_them(edge: Edge):
         assert answer.headers["X-Request-Id"]
 
 
-async def test_a_low_risk_payment_settles_and_the_money_is_where_it_belongs(edge: Edge, name: str):
+async def test_a_low_risk_payment_settles_with_the_right_journals(edge: Edge, name: str):
     [customer] = await edge.open_customers(name, 1, 100_00)
     answer = await edge.pay(customer, name, amount="50.00")
     assert answer.json()["status"] == "SUCCESS"
@@ -61,7 +61,7 @@ async def test_a_low_risk_payment_settles_and_the_money_is_where_it_belongs(edge
     assert [entry["amount"] for entry in moved] == ["50.00"]
 
 
-async def test_a_rejected_transfer_gives_the_money_back_and_stays_a_success(edge: Edge, name: str):
+async def test_a_rejected_transfer_releases_the_money_and_stays_a_success(edge: Edge, name: str):
     [customer] = await edge.open_customers(name, 1, 100_00)
     answer = await edge.pay(customer, name, to_account="payee-rejected")
     assert answer.status_code == 200
@@ -70,7 +70,7 @@ async def test_a_rejected_transfer_gives_the_money_back_and_stays_a_success(edge
     assert await _balance(edge, customer.account) == 100_00
 
 
-async def test_a_late_partner_is_waited_for(edge: Edge, name: str):
+async def test_a_payment_at_a_late_partner_settles(edge: Edge, name: str):
     [customer] = await edge.open_customers(name, 1, 100_00)
     await edge.pay(customer, name, to_account="payee-late")
     sent = await edge.until(customer, name, "SENT", within_s=8)
@@ -79,7 +79,9 @@ async def test_a_late_partner_is_waited_for(edge: Edge, name: str):
     assert settled["settlement_status"] == "SETTLED"
 
 
-async def test_a_silent_partner_is_enquired_about_and_paid_once(edge: Edge, name: str):
+async def test_a_transfer_at_a_silent_partner_is_enquired_about_and_booked_once(
+    edge: Edge, name: str
+):
     [customer] = await edge.open_customers(name, 1, 100_00)
     await edge.pay(customer, name, to_account="payee-silent")
     settled = await edge.until(customer, name)
@@ -117,7 +119,7 @@ async def test_a_silent_partner_is_enquired_about_and_paid_once(edge: Edge, name
         ),
     ],
 )
-async def test_a_refusal_is_exact(
+async def test_a_refusal_has_the_exact_body(
     edge: Edge, name: str, body: dict[str, str], status: int, text: str
 ):
     [customer] = await edge.open_customers(name, 1, 100_00)
@@ -159,7 +161,7 @@ async def test_a_rejected_identity_is_not_permitted_and_a_pending_one_costs_poin
     assert pending.json()["status"] == "OTP_REQUIRED"
 
 
-async def test_a_wrong_code_is_refused_and_the_right_one_confirms(edge: Edge, name: str):
+async def test_a_wrong_code_is_refused_and_the_correct_one_confirms(edge: Edge, name: str):
     [customer] = await edge.open_customers(name, 1, 10_000_00)
     asked = await edge.pay(customer, name, amount="5200", to_account="payee-xyz")
     assert asked.json()["status"] == "OTP_REQUIRED"
@@ -207,7 +209,7 @@ async def test_keys_and_transactions_are_never_mixed_up(edge: Edge, name: str):
         409,
         {"status": "SUCCESS", "transaction_id": name},
     )
-    # Another user's equal transaction and key are another payment.
+    # The same transaction and key of another user is another payment.
     stranger = await edge.confirm(
         two, transaction_id=name, idempotency_key="a", from_account=two.account, **body
     )
@@ -215,7 +217,7 @@ async def test_keys_and_transactions_are_never_mixed_up(edge: Edge, name: str):
     assert stranger.json()["reference"] != first.json()["reference"]
 
 
-async def test_equal_requests_at_two_gateways_at_once_have_one_effect(edge: Edge, name: str):
+async def test_equal_concurrent_requests_at_two_gateways_have_one_effect(edge: Edge, name: str):
     [customer] = await edge.open_customers(name, 1, 1000_00)
     second = Edge(edge._stack, gateway=1)
     try:
@@ -230,7 +232,7 @@ async def test_equal_requests_at_two_gateways_at_once_have_one_effect(edge: Edge
     assert await _balance(edge, customer.account) == 990_00
 
 
-async def test_the_eleventh_request_of_a_minute_is_told_to_wait(edge: Edge, name: str):
+async def test_the_eleventh_request_of_a_minute_is_429(edge: Edge, name: str):
     [customer] = await edge.open_customers(name, 1, 100_00)
     answers = [await edge.confirm(customer, foo=1) for _ in range(10)]
     assert {answer.text for answer in answers} == {'{"error":"Unknown field: foo"}'}

@@ -1,4 +1,4 @@
-"""A bank that lies on its statement is found out, and the case is closed by people."""
+"""Wrong statements of a bank are found, and people close the cases."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ PAYMENTS = 6
 
 
 async def settled(edge: Edge, name: str):
-    """Pay at the partner, and return what settlement knows once all of it is settled."""
+    """Make payments at the partner and wait until they are settled."""
     (customer,) = await edge.open_customers(name, 1, 1_000_000_00)
     for number in range(PAYMENTS):
         answer = await edge.pay(
@@ -33,12 +33,12 @@ async def settled(edge: Edge, name: str):
             await asyncio.sleep(0.2)
 
 
-async def lie(edge: Edge, system: Stack, kind: str):
+async def set_fault(edge: Edge, system: Stack, kind: str):
     url = system.description().url("partner_bank") + "/faults"
     assert (await edge.http.put(url, json={"kind": kind})).status_code == 200
 
 
-async def test_a_lying_bank_is_found_out_whatever_it_lies_about(
+async def test_each_kind_of_wrong_statement_is_found(
     countersign: Command, system: Stack, edge: Edge, name: str
 ):
     faults = system.description().url("partner_bank") + "/faults"
@@ -46,14 +46,14 @@ async def test_a_lying_bank_is_found_out_whatever_it_lies_about(
     today = datetime.now(UTC).date().isoformat()
     order = ("reconcile", "--partner", PARTNER, "--date", today)
     try:
-        await lie(edge, system, "omit_from_statement")
+        await set_fault(edge, system, "omit_from_statement")
         status, report = await countersign.json(*order)
         assert (status, report["matched"]) == (1, 0)
         assert report["missing_there"] >= PAYMENTS
         assert report["cases_opened"] == report["missing_there"]
         await edge.http.delete(faults)
 
-        await lie(edge, system, "wrong_amount_on_statement")
+        await set_fault(edge, system, "wrong_amount_on_statement")
         status, report = await countersign.json(*order)
         assert (status, report["matched"], report["missing_there"]) == (1, 0, 0)
         assert report["amount_differs"] == report["cases_opened"] >= PAYMENTS
@@ -70,14 +70,14 @@ async def test_a_lying_bank_is_found_out_whatever_it_lies_about(
     assert {one["kind"] for one in by_itself} == {"MISSING_THERE", "AMOUNT_DIFFERS"}
 
 
-async def test_a_double_booking_on_two_pages_is_found_and_its_case_closed_by_a_person(
+async def test_a_double_booking_on_two_pages_is_found_and_a_person_closes_its_case(
     countersign: Command, system: Stack, edge: Edge, name: str
 ):
     await settled(edge, name)
     today = datetime.now(UTC).date().isoformat()
     order = ("reconcile", "--partner", PARTNER, "--date", today)
     try:
-        await lie(edge, system, "twice_on_statement")
+        await set_fault(edge, system, "twice_on_statement")
         status, report = await countersign.json(*order)
     finally:
         await edge.http.delete(system.description().url("partner_bank") + "/faults")
@@ -89,8 +89,8 @@ async def test_a_double_booking_on_two_pages_is_found_and_its_case_closed_by_a_p
     resolve = ("cases", "resolve", case["id"], "--note", "their statement was late")
     status, why = await countersign.json(*resolve, "--as", "SETTLE", "--actor", "alice")
     assert (status, "only EXPLAINED is left" in why) == (1, True)
-    status, told = await countersign.json(*resolve, "--as", "EXPLAINED", "--actor", "alice")
-    assert (status, told["status"]) == (0, "RESOLVED")
+    status, reported = await countersign.json(*resolve, "--as", "EXPLAINED", "--actor", "alice")
+    assert (status, reported["status"]) == (0, "RESOLVED")
     status, shown = await countersign.json("cases", "show", case["id"])
     assert (status, shown["resolved_by"]) == (0, "alice")
     status, why = await countersign.json("cases", "show", "7")
@@ -99,8 +99,8 @@ async def test_a_double_booking_on_two_pages_is_found_and_its_case_closed_by_a_p
     assert (status, "partner" in why) == (1, True)
 
 
-async def move_for_nobody(edge: Edge, system: Stack, uetr: str):
-    """Have first-bank move money for a payment that we do not know."""
+async def move_without_payment(edge: Edge, system: Stack, uetr: str):
+    """Make first-bank move money without a payment."""
     secret = json.loads(system.credentials.read("partner-credentials"))["first-bank"]
     transfer = {
         "uetr": uetr,
@@ -115,26 +115,26 @@ async def move_for_nobody(edge: Edge, system: Stack, uetr: str):
     assert (await edge.http.post(url, json=transfer, headers=headers)).status_code == 201
 
 
-async def test_money_that_moved_for_no_payment_is_a_violation_until_people_resolve_its_case(
+async def test_a_movement_without_a_payment_is_a_violation_until_people_resolve_its_case(
     countersign: Command, system: Stack, edge: Edge
 ):
     uetr = str(uuid4())
-    await move_for_nobody(edge, system, uetr)
+    await move_without_payment(edge, system, uetr)
 
-    async def told():
+    async def reported():
         _, found = await countersign.json("check", "--grace", "1")
         return [one["details"] for one in found["violations"] if one["about"] == uetr], found
 
     moved = "first-bank moved 5.00 USD for no payment"
-    assert (await told())[0] == [moved]
+    assert (await reported())[0] == [moved]
     today = datetime.now(UTC).date().isoformat()
     await countersign.json("reconcile", "--partner", "first-bank", "--date", today)
     _, listed = await countersign.json("cases", "list", "--limit", "1000")
     (case,) = [one for one in listed if one["uetr"] == uetr]
-    known, before = await told()
+    known, before = await reported()
     assert known == [f"{moved}; settlement has a case: MISSING_HERE, OPEN, {case['id']}"]
 
     order = ("--as", "EXPLAINED", "--actor", "alice", "--note", "a transfer of their own")
     assert (await countersign.json("cases", "resolve", case["id"], *order))[0] == 0
-    known, after = await told()
+    known, after = await reported()
     assert (known, after["explained"]) == ([], before["explained"] + 1)

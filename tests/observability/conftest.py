@@ -1,4 +1,4 @@
-"""The whole system with everything that shows it, its rules hurried, and traffic to look at."""
+"""The whole system with telemetry, shortened rules, and traffic."""
 
 import asyncio
 import json
@@ -24,17 +24,17 @@ from testbed.stack import DEFAULT_OFFSET, only_run
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-# A twentieth of real time, and room for two of the services' reports, which come every 10 s.
+# A twentieth of real time, with at least two reports of the services, which come every 10 s.
 HURRIED = Timing(0.05, shortest_s=25)
 EVERY_S = 2
 DECIDE_S = 2
 SEEN_WITHIN_S = 120
-# A payment that risk does not answer in time fails soon enough to be seen.
+# A payment without a response from risk fails soon enough for the test.
 OVERRIDES = {"confirm": {"STATE_TIMEOUT_S": "20"}, "ops": {"CHECK_EVERY_S": "10"}}
 
 
 class Observed:
-    """A running system and what sees it."""
+    """A running system with its telemetry."""
 
     def __init__(self, stack: Stack, processes: Processes) -> None:
         self.stack = stack
@@ -44,18 +44,18 @@ class Observed:
         self.addresses = addresses(processes)
 
     def trace(self, trace_id: str) -> dict[str, Any]:
-        """A trace as Jaeger's API gives it: `spans` and `processes`; empty where it is unknown."""
+        """Return a trace of Jaeger's API: `spans` and `processes`; empty if unknown."""
         answer = httpx.get(f"{self.jaeger}/api/traces/{trace_id}", timeout=10)
         return dict(answer.json()["data"][0]) if answer.is_success else {}
 
     def traces(self, service: str, limit: int = 50) -> list[dict[str, Any]]:
-        """The latest traces in which a service took part, each with `spans` and `processes`."""
+        """Return the latest traces of a service, each with `spans` and `processes`."""
         query = {"service": service, "limit": limit, "lookback": "1h"}
         answer = httpx.get(f"{self.jaeger}/api/traces", params=query, timeout=20)
         return list(answer.raise_for_status().json()["data"])
 
     async def seen(self, look: Callable[[], Any]) -> Any:
-        """Look until there is something; return it. Raises TimeoutError past the deadline."""
+        """Poll until there is a result. Raises TimeoutError."""
         async with asyncio.timeout(SEEN_WITHIN_S):
             while True:
                 if found := look():
@@ -63,28 +63,28 @@ class Observed:
                 await asyncio.sleep(1)
 
     def services(self) -> list[str]:
-        """The services of which Jaeger has spans."""
+        """Return the services with spans in Jaeger."""
         answer = httpx.get(f"{self.jaeger}/api/services", timeout=20)
         return list(answer.raise_for_status().json()["data"])
 
     def log_lines(self) -> bytes:
-        """What the collector has written of the services' log records, as OTLP JSON."""
+        """Return the services' log records that the collector has written, as OTLP JSON."""
         path = self.stack.layout.logs / "otlp.jsonl"
         return path.read_bytes() if path.exists() else b""
 
     def lines_of(self, trace_id: str) -> list[dict[str, str]]:
-        """The log lines of a trace, as the page of `make observe` asks for them."""
+        """Return the log lines of a trace, as the page of `make observe` queries them."""
         query = {"query": f'trace_id:"{trace_id}"'}
         answer = httpx.get(f"{self.victorialogs}/select/logsql/query", params=query, timeout=10)
         return [json.loads(line) for line in answer.raise_for_status().text.splitlines()]
 
     def fires(self, alert: str, **labels: str) -> bool:
-        """Whether the alert fires now with these labels among its own."""
+        """Return whether the alert fires with these labels."""
         fired = self.prometheus.firing().get(alert, [])
         return any(labels.items() <= one.items() for one in fired)
 
     def await_alert(self, alert: str, *, within_s: float = 120, **labels: str) -> None:
-        """Wait until it fires. Raises StackError past the deadline."""
+        """Wait until it fires. Raises StackError after the timeout."""
         wait_until(
             lambda: self.fires(alert, **labels),
             seconds=within_s,
@@ -93,7 +93,7 @@ class Observed:
         )
 
     def await_calm(self, alert: str, *, within_s: float = 180, **labels: str) -> None:
-        """Wait until it fires no more. Raises StackError past the deadline."""
+        """Wait until it is resolved. Raises StackError after the timeout."""
         wait_until(
             lambda: not self.fires(alert, **labels),
             seconds=within_s,
@@ -104,7 +104,7 @@ class Observed:
 
 @pytest.fixture(scope="session")
 def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
-    """Everything, started once, with rules that need seconds where the real ones need minutes."""
+    """The system and telemetry, started once, with rules of seconds instead of minutes."""
     offset = int(os.environ.get("COUNTERSIGN_TEST_OFFSET", DEFAULT_OFFSET))
     rules = tmp_path_factory.mktemp("rules")
     write_rules(rules, HURRIED)
@@ -130,5 +130,5 @@ async def edge(observed: Observed) -> AsyncIterator[Edge]:
 
 @pytest.fixture
 def name() -> str:
-    """A name of this test's own, for accounts and transactions."""
+    """A unique name for accounts and transactions."""
     return f"o{uuid.uuid4().hex[:8]}"

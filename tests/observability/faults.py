@@ -1,10 +1,10 @@
-"""What can be made to go wrong outside the system."""
+"""Fault injection into mocks."""
 
 import httpx
 
 
 class Faults:
-    """Switches of a mock: while entered, it behaves so."""
+    """A fault of a mock, active within the context."""
 
     def __init__(self, observed, mock, kind):
         self._url = observed.stack.description().url(mock) + "/faults"

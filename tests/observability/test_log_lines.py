@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.observability, pytest.mark.timeout(420)]
 
 
 def lines(observed):
-    """Every log record that the collector has handed on: its service's name and itself."""
+    """Yield every log record of the collector with its service."""
     for text in observed.log_lines().splitlines():
         for resource in json.loads(text)["resourceLogs"]:
             about = {one["key"]: one["value"] for one in resource["resource"]["attributes"]}
@@ -22,7 +22,7 @@ def lines(observed):
 
 
 def behind(page):
-    """What the page of a trace asks its server for."""
+    """Return the data that the page of a trace requests."""
     return httpx.get(page.replace("/traces/", "/api/v2/trace/"), timeout=10).text
 
 
@@ -32,7 +32,7 @@ async def test_a_line_leads_to_the_trace_of_its_payment_and_to_its_span(observed
     before = risk_log.read_bytes().count(b"look_up_failed")
     async with Faults(observed, "ofac", "down"):
         paying = asyncio.create_task(edge.pay(customer, name))
-        # No longer than to the first line: five failures would open the breaker and page somebody.
+        # Only until the first line: five failures would open the breaker and fire a page.
         await observed.seen(lambda: risk_log.read_bytes().count(b"look_up_failed") > before)
     answer = await paying
     trace_id = answer.headers["X-Trace-Id"]

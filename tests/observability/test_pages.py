@@ -1,4 +1,4 @@
-"""Every page opens in a browser that reaches nothing but this machine."""
+"""Every page opens in a browser without a network."""
 
 from html import escape
 
@@ -27,7 +27,7 @@ def test_the_page_of_an_api_shows_its_operations_without_a_network(observed, nam
 async def test_the_pages_of_make_observe_open_without_a_network(observed, edge, name, tmp_path):
     (customer,) = await edge.open_customers(name, 1, 50_000_00)
     await edge.pay(customer, name, amount="5200.00", to_account="payee-xyz")
-    # A wrong code is a line of otp's log.
+    # A wrong code writes a log line of otp.
     answer = await edge.pay(
         customer, name, amount="5200.00", to_account="payee-xyz", otp_code="000000"
     )

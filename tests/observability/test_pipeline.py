@@ -1,4 +1,4 @@
-"""What is driven through the system is seen: every panel has data, and nothing fires in calm."""
+"""Mixed payments are visible: every panel has data, and no page fires without a fault."""
 
 import pytest
 from traffic import Traffic
@@ -29,16 +29,16 @@ def test_every_panel_shows_data_after_a_minute_of_mixed_payments(loaded):
     )
 
 
-def test_no_panel_shows_more_lines_than_somebody_can_tell_apart(loaded):
+def test_no_panel_has_more_lines_than_the_native_page_draws(loaded):
     assert panels_with_too_many_lines(loaded.prometheus, DASHBOARDS) == {}
 
 
-def test_a_renamed_metric_would_be_seen(loaded):
+def test_a_renamed_metric_would_be_found(loaded):
     assert loaded.prometheus.has_data("sum(rate(payment_confirm_total[1m]))")
     assert not loaded.prometheus.has_data("sum(rate(payment_confirmed_total[1m]))")
 
 
-def test_nothing_wakes_anybody_while_all_is_well(loaded):
+def test_no_page_fires_without_a_fault(loaded):
     fired = loaded.prometheus.firing()
     assert {name: all_ for name, all_ in fired.items() if all_[0]["severity"] == "page"} == {}
 

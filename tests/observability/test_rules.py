@@ -1,7 +1,7 @@
-"""Prometheus' rules, held against made-up series by promtool: each branch of each alert alone.
+"""Prometheus' rules, tested by promtool with generated series: each branch of each alert alone.
 
-The series that recording rules would make are given as they are, so that one branch of a burn rate
-can be true while the others are not; the recording rules have cases of their own.
+The series of recording rules are given directly, so that one branch of a burn rate can be true
+while the others are not; the recording rules have their own cases.
 """
 
 import subprocess
@@ -23,7 +23,7 @@ SEVERITY = {alert.name: alert.severity for alert in alerts(Timing())}
 
 @dataclass(frozen=True)
 class Case:
-    """Series by the minute, and with which labels an alert fires then."""
+    """Series by the minute, and the labels of the firing alert."""
 
     alert: str
     series: dict[str, str]
@@ -234,7 +234,7 @@ def tool():
 @pytest.mark.parametrize(
     "case", [*(pytest.param(case, id=name) for name, case in CASES.items()), *_burns(), *_lost()]
 )
-def test_an_alert_fires_where_it_should_and_nowhere_else(case, tool, tmp_path):
+def test_an_alert_fires_exactly_in_its_cases(case, tool, tmp_path):
     expr = f'ALERTS{{alertname="{case.alert}",alertstate="firing"}}'
     samples = [{"labels": _labelled(case.alert, labels), "value": 1} for labels in case.fires]
     _run(tool, tmp_path, "alerts.rules.yml", case.series, (expr, case.minute, samples))
@@ -299,7 +299,7 @@ RECORDED = [
 
 
 @pytest.mark.parametrize(("series", "expr", "value"), RECORDED)
-def test_a_recorded_series_says_what_its_name_says(series, expr, value, tool, tmp_path):
+def test_a_recorded_series_has_the_expected_value(series, expr, value, tool, tmp_path):
     expected = (expr, 40, [{"labels": "{}", "value": value}])
     _run(tool, tmp_path, "recording.rules.yml", series, expected)
 

@@ -1,6 +1,6 @@
-"""Each alert fires in the situation that it is for, and resolves when that has passed.
+"""Each alert fires for its fault, and resolves after it.
 
-The rules are the real ones, generated with shorter windows; the real windows are promtool's part.
+The rules are generated with shorter windows; promtool tests the real windows.
 """
 
 import asyncio
@@ -15,17 +15,17 @@ pytestmark = [pytest.mark.observability, pytest.mark.timeout(600)]
 
 GUESSES = 5
 REPEATED = 1500
-"""Beyond the lag that is nobody's business."""
+"""More than the tolerated lag."""
 
 
 async def _until(observed, alert, act, *, within_s=240, **labels):
-    """Repeat an act until the alert fires."""
+    """Repeat an action until the alert fires."""
     async with asyncio.timeout(within_s):
         while not observed.fires(alert, **labels):
             await act()
 
 
-def test_a_collector_that_is_away(observed):
+def test_a_collector_that_is_down(observed):
     observed.stack.stop_process("collector")
     observed.await_alert("CollectorDown")
     observed.stack.start_process("collector")
@@ -34,7 +34,7 @@ def test_a_collector_that_is_away(observed):
 
 async def test_a_killed_service_and_the_lag_that_it_leaves(observed, edge, name):
     traffic = Traffic(edge, name)
-    # Lag is counted from where a group has last been; audit must have been somewhere.
+    # Lag counts from the committed offset, so audit must have committed one.
     await traffic.drive(5)
     observed.stack.stop_process("audit")
     observed.await_alert("ServiceDown", service_name="audit")
@@ -50,7 +50,7 @@ async def test_a_killed_service_and_the_lag_that_it_leaves(observed, edge, name)
 
 
 async def _repeat(kafka, topic, times):
-    """Send a record that was handled already so often: work for its reader, and no effect."""
+    """Send a handled record again several times: work without an effect."""
     async with AIOKafkaConsumer(
         topic, bootstrap_servers=kafka, auto_offset_reset="earliest"
     ) as consumer:
@@ -81,7 +81,7 @@ async def test_payments_that_cannot_be_decided(observed, edge, name):
 
 
 async def test_faults_that_do_not_touch_each_other(observed, edge, name):
-    """Dead letters, gateways without Redis and guessed codes, at once: most of it is waiting."""
+    """Dead letters, gateways without Redis and guessed codes, concurrently to save time."""
     async with asyncio.TaskGroup() as together:
         together.create_task(_a_dead_letter(observed))
         together.create_task(_gateways_that_count_without_redis(observed, edge, f"{name}r"))
@@ -114,7 +114,7 @@ async def _codes_that_are_guessed(observed, edge, name):
 
 
 async def _guess(edge, customer):
-    """Ask for a code, and give wrong ones as often as a challenge allows."""
+    """Request a code, and send as many wrong ones as a challenge allows."""
     large = {"amount": "5200.00", "to_account": "payee-xyz"}
     await edge.pay(customer, customer.account, **large)
     for _ in range(GUESSES):

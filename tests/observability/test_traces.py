@@ -1,4 +1,4 @@
-"""Each kind of payment, walked through Jaeger: every span under the right span of its service."""
+"""Each kind of payment in Jaeger: every span has the right parent and service."""
 
 import pytest
 from traces import JaegerTrace
@@ -38,7 +38,7 @@ CONTACTS = tuple(
     )
 )
 TO_KEYS = set(through(POST, "gateway GET issuer", "issuer GET /.well-known/jwks.json"))
-"""Whoever comes first after a start fetches the issuer's keys on the way."""
+"""The first request after a start also fetches the issuer's keys."""
 
 EXPECTED = {
     "plain": with_calls(PLAIN, *LOOK_UPS, *TRANSFER, MAIL),
@@ -52,7 +52,7 @@ EXPECTED = {
 
 @pytest.fixture(scope="module")
 async def trace_ids(observed, edge):
-    """One payment of each kind, one after the other, each followed to its end; their traces."""
+    """Return the traces of one payment of each kind, each followed to its end."""
     (customer,) = await edge.open_customers("walked", 1, 50_000_00)
     await edge.reach(customer, "+15557310001", "walked@example.com")
     large = {"amount": "5200", "to_account": "payee-xyz"}
@@ -68,13 +68,13 @@ async def trace_ids(observed, edge):
     for kind, (transaction, order) in kinds.items():
         answer = await edge.pay(customer, f"walked-{transaction}", **order)
         found[kind] = answer.headers["X-Trace-Id"]
-        # What is handled together is written in one transaction, in the trace of the first.
+        # A batch is written in one transaction, in the trace of its first event.
         await complete(observed, found[kind], EXPECTED[kind])
     return found
 
 
 async def complete(observed, trace_id, expected):
-    """Wait until Jaeger has all that is expected; return the trace as it is then."""
+    """Wait until Jaeger has the expected spans; return the trace."""
 
     def look():
         trace = JaegerTrace(observed.trace(trace_id))
@@ -84,7 +84,7 @@ async def complete(observed, trace_id, expected):
 
 
 @pytest.mark.parametrize("kind", EXPECTED)
-async def test_every_span_hangs_under_the_one_that_caused_it(observed, trace_ids, kind):
+async def test_every_span_is_a_child_of_its_cause(observed, trace_ids, kind):
     trace = await complete(observed, trace_ids[kind], EXPECTED[kind])
     assert trace.hops - TO_KEYS == EXPECTED[kind]
     assert trace.roots == [POST]

@@ -1,4 +1,4 @@
-"""Canaries: what is planted is in no trace, no metric, no log line and no topic."""
+"""Canaries: planted secrets are in no trace, metric, log line or topic."""
 
 import asyncio
 import json
@@ -17,14 +17,14 @@ SEEN_WITHIN_S = 120
 
 @pytest.fixture(scope="module")
 async def customer(observed, edge):
-    """Somebody whose number, code and token are planted; one of their events is refused as well."""
+    """A customer with a planted number, code and token; one of their events is refused."""
     found = await plant(observed.stack.description(), edge, "canary")
     await misdirect(observed.stack.kafka, "otp.challenged.v1", "settlement-queue")
     return found
 
 
 async def misdirect(kafka, topic, to):
-    """Put the last record of a topic on another one, whose reader cannot take it."""
+    """Publish the last record of a topic to another topic, whose consumer refuses it."""
     async with AIOKafkaConsumer(
         topic, bootstrap_servers=kafka, auto_offset_reset="earliest"
     ) as consumer:
@@ -35,7 +35,7 @@ async def misdirect(kafka, topic, to):
 
 
 async def dead_letters(running):
-    """Wait until the record that was refused lies among the dead letters; return all topics."""
+    """Wait for the dead letter of the refused record; return all topics."""
     async with asyncio.timeout(SEEN_WITHIN_S):
         while True:
             found = await records(running)
@@ -43,14 +43,14 @@ async def dead_letters(running):
                 return found
 
 
-def told(observed):
-    """Whether Jaeger has the span of the text that carried the code."""
+def has_message_span(observed):
+    """Return whether Jaeger has the span of the message with the code."""
     hops = (hop for trace in observed.traces("notification") for hop in JaegerTrace(trace).hops)
     return "notification POST twilio" in {name for _, name in hops}
 
 
 def traces(observed):
-    """All traces of every service, as Jaeger gives them."""
+    """Return all traces of every service from Jaeger."""
     return {
         f"traces of {one}": json.dumps(observed.traces(one, limit=1000)).encode()
         for one in observed.services()
@@ -58,22 +58,22 @@ def traces(observed):
 
 
 def series(observed):
-    """Return all that Prometheus holds: names, labels, and what exemplars carry."""
+    """Return all names, labels and exemplars of Prometheus."""
     asked = {"match[]": '{__name__=~".+"}'}
     answer = httpx.get(f"{observed.prometheus.url}/api/v1/series", params=asked, timeout=60)
     return {"series": answer.raise_for_status().content}
 
 
-async def test_no_secret_is_seen(observed, customer):
+async def test_no_planted_secret_is_visible(observed, customer):
     running = observed.stack.description()
     places = await dead_letters(running) | await metrics(running) | series(observed)
-    await observed.seen(lambda: told(observed))
+    await observed.seen(lambda: has_message_span(observed))
     await observed.seen(lambda: b"dead_letter" in observed.log_lines())
     places |= traces(observed)
     places |= {path.name: path.read_bytes() for path in observed.stack.layout.logs.glob("*")}
     assert leaks(running, customer, places) == set()
 
 
-async def test_what_is_planted_would_be_found(observed, customer):
+async def test_a_visible_secret_would_be_found(observed, customer):
     places = {"somewhere": f"text to {PHONE}".encode()}
     assert leaks(observed.stack.description(), customer, places) == {"phone in somewhere"}

@@ -1,4 +1,4 @@
-"""A trace as Jaeger's API gives it, walked."""
+"""A trace of Jaeger's API."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,9 +7,9 @@ from testbed.span_tree import Hop
 
 
 class JaegerTrace:
-    """The spans of one trace, each named with its service.
+    """The spans of one trace, each with the name of its service.
 
-    Where a span is linked to its own parent, Jaeger shows one reference, FOLLOWS_FROM.
+    If a span is linked to its own parent, Jaeger has one reference, FOLLOWS_FROM.
     """
 
     def __init__(self, trace: Mapping[str, Any]) -> None:
@@ -25,12 +25,12 @@ class JaegerTrace:
         return within[0]["spanID"] if within else None
 
     def name_of(self, span_id: str) -> str | None:
-        """A span's name, with its service's; nothing where the trace has no such span."""
+        """Return a span's name with its service's, or None for an unknown span."""
         return self._named(self._spans[span_id]) if span_id in self._spans else None
 
     @property
     def hops(self) -> set[Hop]:
-        """Each span that has a parent, under its parent's name; `?` where the parent is absent."""
+        """Return parent and child names; `?` for a missing parent."""
         return {
             (self._named(self._spans[up]) if up in self._spans else "?", self._named(span))
             for span in self._spans.values()
@@ -39,16 +39,16 @@ class JaegerTrace:
 
     @property
     def roots(self) -> list[str]:
-        """The spans without a parent."""
+        """Return the spans without a parent."""
         return [self._named(one) for one in self._spans.values() if self._parent(one) is None]
 
     @property
     def trace_ids(self) -> set[str]:
-        """The trace that each span says it belongs to."""
+        """Return the trace ids of all spans."""
         return {span["traceID"] for span in self._spans.values()}
 
     @property
     def linked_to(self) -> set[str]:
-        """Other traces that a span of this one is linked to."""
+        """Return the ids of linked traces."""
         links = [one["traceID"] for span in self._spans.values() for one in span["references"]]
         return set(links) - self.trace_ids

@@ -1,4 +1,4 @@
-"""Mixed payments through the edge, as customers send them: good, refused, repeated, malformed."""
+"""Mixed payments of customers: good, refused, repeated, malformed."""
 
 import asyncio
 import time
@@ -10,9 +10,9 @@ _IN_FLIGHT = 8
 
 
 class Traffic:
-    """Sends rounds of every kind of payment, each round by customers of its own.
+    """Sends rounds of every kind of payment, each round by new customers.
 
-    A customer may send ten requests a minute; no one here sends more.
+    No customer sends more than the ten requests a minute that are allowed.
     """
 
     def __init__(self, edge: Edge, name: str) -> None:
@@ -21,7 +21,7 @@ class Traffic:
         self._rounds = 0
 
     async def drive(self, seconds: float) -> int:
-        """Send rounds for so long; return how many."""
+        """Send rounds for some seconds; return their number."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             await self.round()

@@ -1,4 +1,4 @@
-"""`make simulate`: every flow with every crash, then seeds; a failure says how to repeat it."""
+"""`make simulate`: every flow with every crash, then seeds; a failure prints its repetition."""
 
 import argparse
 import sys
@@ -44,7 +44,7 @@ def chosen(asked: argparse.Namespace) -> Iterable[Named]:
 
 
 def main() -> int:
-    """Run what is asked for; return 1 where an invariant was broken."""
+    """Run the selected plans; return 1 for a violated invariant."""
     asked = arguments()
     began_s = shown_s = time.monotonic()
     done = failed = 0
@@ -67,7 +67,7 @@ def show(name: str, violations: list[str]) -> None:
     print(name)
     for violation in violations[:5]:
         print(f"  {violation}")
-    print(f"  again: {replay_of(name)}")
+    print(f"  repeat: {replay_of(name)}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The simulation's modules lie beside this file, not in a package: the path must be known first."""
+"""The simulation's modules are beside this file, not in a package, so the path is added first."""
 
 import sys
 from pathlib import Path

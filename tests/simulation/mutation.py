@@ -1,4 +1,4 @@
-"""`make mutation-test`: plants each bug and says which invariant has caught it, and where."""
+"""`make mutation-test`: plants each bug and prints the invariant that detects it, and the run."""
 
 import sys
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ SEEDS = 1000
 
 @dataclass(frozen=True)
 class Catch:
-    """Where a bug was caught."""
+    """The detection of a bug."""
 
     bug: str
     run: str
@@ -24,12 +24,12 @@ class Catch:
 
 
 def backlogs() -> Iterator[tuple[str, Plan]]:
-    """Return the runs in which what comes too late is carried out, if ever."""
+    """Yield the runs in which late inputs would be carried out."""
     yield from chain.from_iterable(backlogs_of(*backlog) for backlog in BACKLOGS)
 
 
 def trials(seeds: int) -> Iterator[tuple[str, Plan]]:
-    """Return the runs in which any other bug must show itself: the seeds, then zombies."""
+    """Yield the runs that must detect all other bugs: seeds, then zombies."""
     for seed in range(seeds):
         yield f"seed {seed}", random_plan(seed)
     yield from chain.from_iterable(
@@ -38,7 +38,7 @@ def trials(seeds: int) -> Iterator[tuple[str, Plan]]:
 
 
 def hunt(number: int, seeds: int = SEEDS) -> Catch | None:
-    """Run a bug until one of the invariants that must show it does; None where none ever does."""
+    """Run a bug until one of its invariants detects it; None if none does."""
     bug = BUGS[number]
     with bug.plant():
         for name, plan in backlogs() if "I14" in bug.shown_by else trials(seeds):
@@ -50,14 +50,14 @@ def hunt(number: int, seeds: int = SEEDS) -> Catch | None:
 
 
 def main() -> int:
-    """Print one line a bug; return 1 where one was not caught."""
+    """Print one line for each bug; return 1 if one was not detected."""
     caught = 0
     with Pool(WORKERS) as pool:
         for bug, catch in zip(BUGS, pool.imap(hunt, range(len(BUGS))), strict=True):
             caught += catch is not None
             where = f"{catch.run:<10} {catch.violations[0]}" if catch else "NOT CAUGHT"
             print(f"{bug.name:<30} {where}", flush=True)
-    print(f"{caught}/{len(BUGS)} planted bugs caught")
+    print(f"{caught}/{len(BUGS)} planted bugs detected")
     return int(caught < len(BUGS))
 
 

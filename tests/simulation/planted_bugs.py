@@ -1,6 +1,6 @@
-"""Bugs that the simulation must find, planted from outside: nothing in the product knows of them.
+"""Bugs that the simulation must detect, planted from outside without code in the services.
 
-Each is a patch that undoes one mechanism for as long as its context lasts.
+Each is a patch that disables one mechanism within its context.
 """
 
 import asyncio
@@ -41,12 +41,12 @@ from testkit.memory import MemoryTransaction, MemoryWorkTable
 from testkit.simulation.database import SimulatedDatabase
 
 GATHERED_S = 1.0
-"""How long bad records are gathered before they are set aside."""
+"""Delay of the dead letters, in seconds."""
 
 
 @dataclass(frozen=True)
 class Bug:
-    """One bug: what is broken, and the invariants of which one must show it."""
+    """One bug: its patch, and the invariants of which one must detect it."""
 
     plant: Callable[[], Any]
     shown_by: frozenset[str]
@@ -58,7 +58,7 @@ class Bug:
 
 @contextmanager
 def replaced(*changes: tuple[Any, str, Any]) -> Iterator[None]:
-    """Replace attributes for a while."""
+    """Replace attributes within the context."""
     with ExitStack() as stack:
         for target, name, value in changes:
             stack.enter_context(patch.object(target, name, value))
@@ -66,7 +66,7 @@ def replaced(*changes: tuple[Any, str, Any]) -> Iterator[None]:
 
 
 def offset_before_commit():
-    """What was polled counts as handled before it is."""
+    """Polled records count as handled before they are."""
 
     async def run(self, stopping):
         while not stopping.is_set():
@@ -79,7 +79,7 @@ def offset_before_commit():
 
 
 def inbox_skipped():
-    """Nobody notes which events were handled."""
+    """No event id is inserted into the inbox."""
 
     async def claim_inbox(_self, _consumer, event_ids):
         return set(event_ids)
@@ -88,7 +88,7 @@ def inbox_skipped():
 
 
 def relay_by_position():
-    """The sweeper remembers how far it has read, and never looks back."""
+    """The sweep remembers its last id and never looks at lower ids."""
 
     async def claim_outbox(self, limit):
         volatile = self.__dict__.setdefault("position", {"last": 0})
@@ -103,7 +103,7 @@ def relay_by_position():
 
 
 def keys_in_a_cache_only():
-    """Which keys are known stands in the memory of a process, and goes with it."""
+    """Known keys are only in a process's memory."""
     by_rule, by_constraint = confirm_memory._clash, MemoryPayments.open
 
     def clash(one, other):
@@ -129,7 +129,7 @@ def keys_in_a_cache_only():
 
 
 def new_uetr_on_retry():
-    """Whoever sends again does so under another UETR."""
+    """A repeated transfer gets another UETR."""
     by_rule = settlement.send
 
     async def send(batch, bank, clock):
@@ -145,7 +145,7 @@ def new_uetr_on_retry():
 
 
 def hold_released_on_timeout():
-    """A settlement that is in doubt gives the money back."""
+    """A settlement with an unknown outcome releases the money."""
     by_rule = confirm_results.after_settlement
 
     def after_settlement(payment, update, now):
@@ -160,7 +160,7 @@ def hold_released_on_timeout():
 
 
 def not_found_taken_as_rejected():
-    """A bank that has not heard of a transfer is believed to refuse it."""
+    """NOT_FOUND is treated as a rejection."""
     by_rule = instruction_handlers.after_answer
 
     def after_answer(before, answer, now, policy):
@@ -172,7 +172,7 @@ def not_found_taken_as_rejected():
 
 
 def not_found_sent_again_to_anybody():
-    """A bank that books repeats is sent again what it has not heard of yet."""
+    """A bank that is not idempotent gets a transfer again after NOT_FOUND."""
 
     def not_found(instruction, now, _policy):
         return instruction_rules._send_again(instruction, now)
@@ -183,7 +183,7 @@ def not_found_sent_again_to_anybody():
 
 
 def no_epoch_guard():
-    """A worker writes back whatever it began, however long ago its lease passed on."""
+    """A worker writes its result after its lease has ended."""
 
     async def still_mine(_self, _tx, due):
         return {item.cause.id for item in due}
@@ -192,7 +192,7 @@ def no_epoch_guard():
 
 
 def dead_letter_after_offset():
-    """A bad record is passed over first and set aside later."""
+    """The offset of a bad record is committed before its dead letter."""
 
     async def run(self, stopping):
         while not stopping.is_set():
@@ -200,7 +200,7 @@ def dead_letter_after_offset():
             self.late = []
             if records and await self._handle_all(records, stopping):
                 self._source.done(records)
-            await _bury_late(self)
+            await _record_late(self)
 
     async def handle(self, handler, group, attempt):
         if group.letters:
@@ -212,7 +212,7 @@ def dead_letter_after_offset():
     return replaced((Consumer, "run", run), (Consumer, "_handle", handle))
 
 
-async def _bury_late(reader):
+async def _record_late(reader):
     while reader.late:
         await asyncio.sleep(GATHERED_S)
         with suppress(Unavailable):
@@ -221,7 +221,7 @@ async def _bury_late(reader):
 
 
 def code_not_bound_to_the_amount():
-    """A code that is right is good for whatever amount is asked."""
+    """A correct code is valid for any amount."""
     by_rule = confirm_requests._same_request
 
     def same_request(payment, request):
@@ -235,7 +235,7 @@ def code_not_bound_to_the_amount():
 
 
 def code_race():
-    """Guesses of one batch are judged on the state before the batch, each on its own."""
+    """Guesses of one batch are all compared with the state before the batch."""
 
     def judged(self, tried, now):
         question = tried.question
@@ -249,7 +249,7 @@ def code_race():
 
 
 def limits_of_a_payment_alone():
-    """Challenges and wrong codes of a user's other payments are forgotten."""
+    """Challenges and wrong codes of a user's other payments do not count."""
     by_rule = VerificationBatch._count
 
     def count(self, tried, verdict, now):
@@ -266,12 +266,12 @@ def limits_of_a_payment_alone():
 
 
 def messages_out_of_order():
-    """What is due is sent, whatever the payment's other messages are."""
+    """A due message is sent, independent of the payment's other messages."""
     return replaced((notification_handlers, "held_back", lambda *_: None))
 
 
 def screening_fails_open():
-    """A look-up without an answer counts as a clear one."""
+    """A look-up without a response counts as clear."""
 
     async def gather(self, asked):
         accounts = {name for one in asked.values() for name in (one.from_account, one.to_account)}
@@ -288,12 +288,12 @@ def screening_fails_open():
 
 
 def commands_without_an_end():
-    """A command is carried out however long it has waited."""
+    """A command is carried out after its deadline."""
     return replaced((confirm_handlers, "is_expired", lambda _request, _now: False))
 
 
 def deadlines_with_grace():
-    """What comes after the deadline still counts, for as long as nobody has swept."""
+    """An input after the deadline counts until the sweep."""
 
     def is_overdue(payment, now):
         return payment.due_at is not None and payment.due_at + STATE_TIMEOUT <= now

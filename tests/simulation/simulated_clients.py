@@ -1,4 +1,4 @@
-"""Clients at the edge: what they post, what they are told, and the ways in which they behave."""
+"""Simulated clients: their requests, responses and behaviours."""
 
 import asyncio
 import json
@@ -24,14 +24,14 @@ from testkit.simulation.life import Life, Story
 from testkit.simulation.processes import Quiet, Simulation
 
 DEADLINE_S = 10.0
-"""Of a request; past it the client does not know."""
+"""Timeout of a request; its outcome is unknown afterwards."""
 MOST_ROUNDS = 60
 SMS_WITHIN_S = 15.0
 
 
 @dataclass(frozen=True)
 class Order:
-    """What a client wants to pay."""
+    """The payment of a client."""
 
     user: str
     account: str
@@ -47,18 +47,18 @@ class Order:
 
 @dataclass
 class Asked:
-    """One request: whether the broker had it, and all that was ever answered to it."""
+    """One request: whether the broker has it, and all its replies."""
 
     order: Order
     code: str | None
     expires_at: datetime
-    """Past it confirm must do nothing with it."""
+    """After this time confirm must ignore it."""
     is_acknowledged: bool = False
     answers: list[ConfirmAnswered] = field(default_factory=list)
 
 
 class Edge:
-    """Stands where the gateway does: sends commands, hands out answers, keeps a log of both."""
+    """Replaces the gateway: publishes commands, receives replies, and logs both."""
 
     def __init__(self, simulation: Simulation, outside: Outside) -> None:
         self.simulation = simulation
@@ -80,7 +80,7 @@ class Edge:
             waiting.set_result(answer)
 
     async def post(self, order: Order, code: str | None = None) -> ConfirmAnswered | None:
-        """Send a command and wait; None where nothing was heard in time."""
+        """Publish a command and wait; None without a reply in time."""
         request_id = RequestId(self.simulation.clock.new_id())
         expires_at = self.simulation.clock.now() + STATE_TIMEOUT
         self.log[request_id] = Asked(order, code, expires_at)
@@ -120,7 +120,7 @@ class Edge:
             self.log[request_id].is_acknowledged = True
 
     async def guess(self, order: Order, challenge_id: UUID, code: str) -> None:
-        """Write a code straight into otp's topic, as whoever got past the gateway could."""
+        """Publish a code directly to otp's topic, bypassing the gateway."""
         request_id = RequestId(self.simulation.clock.new_id())
         event = VerificationRequested(
             payment_id=order.payment_id,
@@ -135,13 +135,13 @@ class Edge:
         await self._send(event, request_id)
 
     async def poison(self, topic: str) -> None:
-        """Write what is no event of ours."""
+        """Publish a foreign record."""
         await self._producer.send(
             ProducerRecord(topic, b"poison", b"\xff\x00", (("ce_id", b"\xfe"),))
         )
 
     def code_of(self, order: Order) -> str | None:
-        """Read the newest code that was sent for an order."""
+        """Return the newest code for an order."""
         found, payee = None, letters_and_digits(order.payee)
         for message in self.outside.messenger.kept.values():
             text = message.text.reveal()
@@ -151,7 +151,7 @@ class Edge:
 
 
 def is_final(answer: ConfirmAnswered) -> bool:
-    """Say whether an answer is one that the key keeps for ever."""
+    """Say whether a response is the final one of its key."""
     if answer.status not in (200, 403):
         return False
     return json.loads(answer.body).get("status") in ("SUCCESS", "DECLINED")
@@ -162,7 +162,7 @@ def asks_for_code(answer: ConfirmAnswered) -> bool:
 
 
 class Client:
-    """One person with one order, who insists."""
+    """A client with one order, who repeats requests."""
 
     def __init__(self, edge: Edge, order: Order) -> None:
         self.edge = edge
@@ -170,7 +170,7 @@ class Client:
         self.clock = edge.simulation.clock
 
     async def insist(self, code: str | None = None, order: Order | None = None):
-        """Post until something is said that repeating does not change; None where it never is."""
+        """Post until a response is final; None without one."""
         for _ in range(MOST_ROUNDS):
             answer = await self.edge.post(order or self.order, code)
             if answer is not None and answer.status not in (409, 429):
@@ -179,7 +179,7 @@ class Client:
         return None
 
     async def read_code(self) -> str | None:
-        """Wait for the text message, for a while."""
+        """Wait for the text message."""
         for _ in range(int(SMS_WITHIN_S / 0.5)):
             if (code := self.edge.code_of(self.order)) is not None:
                 return code
@@ -187,7 +187,7 @@ class Client:
         return None
 
     async def pay(self, wrong: int = 0) -> ConfirmAnswered | None:
-        """Go on to the end, giving so many wrong codes on the way."""
+        """Complete the payment, with some wrong codes first."""
         for _ in range(MOST_ROUNDS):
             answer = await self.insist()
             if answer is None or is_final(answer) or not asks_for_code(answer):
@@ -213,7 +213,7 @@ Script = Callable[[Client], Awaitable[object]]
 
 
 async def plain(client: Client) -> None:
-    """Pay, and ask once more afterwards."""
+    """Pay, then repeat the request."""
     await client.pay()
     await client.insist()
 
@@ -223,18 +223,18 @@ async def mistaken(client: Client) -> None:
 
 
 async def guessing(client: Client) -> None:
-    """Give wrong codes until no more are taken."""
+    """Send wrong codes until no more are accepted."""
     await client.pay(wrong=20)
 
 
 async def impatient(client: Client) -> None:
-    """Post several times at once."""
+    """Post several times concurrently."""
     await asyncio.gather(*[client.edge.post(client.order) for _ in range(3)])
     await client.pay()
 
 
 async def greedy(client: Client) -> None:
-    """Pay; on the way, ask for more under the same key, with the right code."""
+    """Pay; meanwhile request a larger amount with the same key and the correct code."""
     more = replace(client.order, amount="9999.00")
     answer = await client.insist()
     if answer is not None and asks_for_code(answer):
@@ -245,7 +245,7 @@ async def greedy(client: Client) -> None:
 
 
 async def reusing(client: Client) -> None:
-    """Use one key for two transactions, and one transaction under two keys."""
+    """Use one key for two transactions, and two keys for one transaction."""
     await client.pay()
     await asyncio.sleep(client.clock.jitter() * 20)
     other = replace(client.order, transaction=client.order.transaction + "-b")
@@ -255,7 +255,7 @@ async def reusing(client: Client) -> None:
 
 
 async def besieged(client: Client) -> None:
-    """Somebody floods otp with guesses while the client pays."""
+    """An attacker sends guesses to otp while the client pays."""
     answer = await client.insist()
     if answer is not None and asks_for_code(answer):
         code = await client.read_code()
@@ -270,7 +270,7 @@ async def besieged(client: Client) -> None:
 
 
 async def unreached(client: Client) -> None:
-    """Have no contact at first; go on once there is one."""
+    """Start without a contact; continue once there is one."""
     outside = client.edge.outside
     outside.unreachable.add(client.order.user)
     await client.insist()
@@ -279,7 +279,7 @@ async def unreached(client: Client) -> None:
 
 
 async def leaving(client: Client) -> None:
-    """Post once, and never be seen again."""
+    """Post once, without reading the reply."""
     await client.edge.post(client.order)
 
 

@@ -1,4 +1,4 @@
-"""The people who resolve what no machine may: two of them, with the bank's book before them."""
+"""The two people who resolve cases by the bank's ledger."""
 
 import asyncio
 from contextlib import suppress
@@ -18,25 +18,25 @@ ANSWERED_WITHIN_S = 5.0
 
 @dataclass
 class Desk:
-    """Looks up what the bank has booked, and says so twice."""
+    """Resolves cases by the bank's ledger, as two people."""
 
     simulation: Simulation
     outside: Outside
 
     async def resolve_all(self) -> None:
-        """Resolve each case of an unknown outcome as the bank's book has it."""
+        """Resolve each case of an unknown outcome by the bank's ledger."""
         parts = self.simulation.parts["settlement.0"]
         resolutions = Resolutions(MemoryCases, parts.unit.run_in_transaction, self.simulation.clock)
         for case in self.open_cases():
             for actor in PEOPLE:
-                # The process that was asked may die over it: whoever asked asks again.
+                # The process may die during the request: the person repeats it.
                 with suppress(TimeoutError, Unavailable):
                     async with asyncio.timeout(ANSWERED_WITHIN_S):
                         wanted = Proposal(self._outcome(case), actor, "book")
                         await resolutions.resolve(case.id, wanted)
 
     def open_cases(self) -> list[Case]:
-        """Return the cases that wait for people."""
+        """Return the unresolved cases."""
         cases = self.simulation.storages["settlement"].tables.own["reconciliation_case"]
         return [
             case

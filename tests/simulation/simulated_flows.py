@@ -1,4 +1,4 @@
-"""The flows of one payment, and a crash or a zombie at each labelled point of them."""
+"""The flows of one payment, with a crash or a zombie at each labelled point."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from testkit.simulation.life import Freeze, Incident, Place, Planned
 ZOMBIE_S = 25.0
 """Longer than any lease, session and outbox claim."""
 BACKLOG_S = 1.5 * STATE_TIMEOUT.total_seconds()
-"""Longer than any promise: what lies there by then has come too late."""
+"""Longer than any deadline."""
 
 FLOWS: dict[str, Plan] = {
     "low risk": Plan(1, [("plain", "payee-0", "20.00", 0.0)]),
@@ -32,7 +32,7 @@ FLOWS: dict[str, Plan] = {
 
 @dataclass
 class Stillness:
-    """A process stands still at one place, long enough to be given up."""
+    """A process pauses at one point, longer than its lease."""
 
     place: Place
     seconds: float = ZOMBIE_S
@@ -42,26 +42,26 @@ class Stillness:
 
 
 def places_of(flow: str, service: str | None = None) -> list[Place]:
-    """Return the points that a flow passes when nothing goes wrong."""
+    """Return the points of a flow without faults."""
     found = run(FLOWS[flow]).places
     return [place for place in found if service in (None, place.service)]
 
 
 def crashes_of(flow: str) -> Iterator[tuple[str, Plan]]:
-    """Return the flow with a crash at each of its points."""
+    """Yield the flow with a crash at each of its points."""
     for place in places_of(flow):
         yield f"{flow} {place}", replace(FLOWS[flow], incidents=Planned(frozenset({place})))
 
 
 def pairs_of(flow: str, service: str) -> Iterator[tuple[str, Plan]]:
-    """Return the flow with two crashes of one service, at each pair of its points."""
+    """Yield the flow with two crashes of one service, at each pair of its points."""
     for pair in combinations(places_of(flow, service), 2):
         name = " and ".join(map(str, pair))
         yield f"{flow} {name}", replace(FLOWS[flow], incidents=Planned(frozenset(pair)))
 
 
 def zombies_of(flow: str, service: str) -> Iterator[tuple[str, Plan]]:
-    """Return the flow with two instances of a service, one of which stands still at each point."""
+    """Yield the flow with two instances of a service, one of which pauses at each point."""
     plan = replace(FLOWS[flow], instances={service: 2})
     for place in run(plan).places:
         if place.service == service:
@@ -69,7 +69,7 @@ def zombies_of(flow: str, service: str) -> Iterator[tuple[str, Plan]]:
 
 
 def backlogs_of(flow: str, service: str) -> Iterator[tuple[str, Plan]]:
-    """Return the flow with a service that stands still, at each point, past every promise."""
+    """Yield the flow with a service that pauses at each point for longer than any deadline."""
     for place in places_of(flow, service):
         plan = replace(FLOWS[flow], incidents=Stillness(place, BACKLOG_S))
         yield f"{flow} backlog at {place}", plan
@@ -94,7 +94,7 @@ BACKLOGS = [
 
 
 def directed() -> Iterator[tuple[str, Plan]]:
-    """Return every flow with a crash at each point, with pairs of them, and with zombies."""
+    """Yield every flow with crashes, pairs of crashes, and zombies."""
     for flow in FLOWS:
         yield from crashes_of(flow)
     for flow in IN_DOUBT:
@@ -106,7 +106,7 @@ def directed() -> Iterator[tuple[str, Plan]]:
 
 
 def named(name: str) -> Plan:
-    """Return the plan of a run. Raises KeyError where no run has that name."""
+    """Return the plan of a run. Raises KeyError for an unknown name."""
     if name.startswith("seed "):
         return random_plan(int(name.removeprefix("seed ")))
     for known, plan in directed():

@@ -1,6 +1,6 @@
-"""The invariants of docs/reliability.md, held against what is left when a run has come to rest.
+"""The invariants of docs/reliability.md, checked after all work of a run has ended.
 
-They look at the tables, the bank's book, the topics and the answers: not at how the code got there.
+They use only the tables, the bank's ledger, the topics and the replies.
 """
 
 from collections import Counter, defaultdict
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def violations_of(world: "World") -> list[Violation]:
-    """Return every invariant that the run has broken."""
+    """Yield every violated invariant of the run."""
     found = [*world.watcher.broken, *_loops(world)]
     for check in CHECKS:
         found += [Violation(check.__doc__.split()[0], details) for details in check(world)]
@@ -33,7 +33,7 @@ def _loops(world: "World") -> list[Violation]:
 
 
 def nothing_is_lost(world: "World") -> Iterator[str]:
-    """I1 what the broker has acknowledged exists, and has come to its end."""
+    """I1 every acknowledged command has a payment that has ended."""
     payments = payments_of(world)
     known = {payment.id for payment in payments}
     keys = {(payment.user_id, payment.idempotency_key) for payment in payments}
@@ -43,7 +43,7 @@ def nothing_is_lost(world: "World") -> Iterator[str]:
         came = world.watcher.handled_at.get(event_id_of(request_id, ConfirmRequested.ce_type))
         is_dropped = came is not None and came >= asked.expires_at
         if asked.is_acknowledged and not is_known and not is_dropped:
-            yield f"{order.transaction}: acknowledged, and unknown"
+            yield f"{order.transaction}: acknowledged, but unknown"
     for payment in payments:
         if payment.status not in FINAL:
             yield f"{payment.transaction_id}: still {payment.status}"
@@ -52,14 +52,14 @@ def nothing_is_lost(world: "World") -> Iterator[str]:
 
 
 def nothing_late_is_carried_out(world: "World") -> Iterator[str]:
-    """I14 a command makes no payment once its promise has ended."""
+    """I14 a command creates no payment after its deadline."""
     for name, (request_id, created_at) in world.watcher.made_by.items():
         if created_at >= world.edge.log[request_id].expires_at:
-            yield f"payment {name}: made by a command that had ended"
+            yield f"payment {name}: created by a command after its deadline"
 
 
 def nothing_is_doubled(world: "World") -> Iterator[str]:
-    """I2 one transfer a settled payment, none for any other."""
+    """I2 one transfer for a settled payment, none for any other."""
     moved = [one for book in world.outside.banks.values() for one in book.movements]
     by_uetr = Counter(one.uetr for one in moved)
     by_order = Counter((one.debtor_account, one.transaction_id) for one in moved)
@@ -78,7 +78,7 @@ def nothing_is_doubled(world: "World") -> Iterator[str]:
 
 
 def the_ledger_balances(world: "World") -> Iterator[str]:
-    """I3 balances follow from the journals; in flight is what is neither settled nor returned."""
+    """I3 balances are the sums of journals; in flight is the money neither settled nor released."""
     own = tables_of(world, "confirm")
     expected = Counter(world.opened)
     kinds = defaultdict(set)
@@ -88,7 +88,7 @@ def the_ledger_balances(world: "World") -> Iterator[str]:
         kinds[journal.payment_id].add(journal.kind)
     for name, account in own["account"].items():
         if account.balance_minor != expected[name]:
-            yield f"{name}: {account.balance_minor}, but its journals say {expected[name]}"
+            yield f"{name}: {account.balance_minor}, but its journals sum to {expected[name]}"
     waiting = 0
     for payment in payments_of(world):
         wanted = _journals_of(payment)
@@ -109,7 +109,7 @@ def _journals_of(payment: Payment) -> set[str]:
 
 
 def services_agree(world: "World") -> Iterator[str]:
-    """I4 confirm and settlement tell the same of each payment."""
+    """I4 confirm and settlement have the same status of each payment."""
     instructions = tables_of(world, "settlement")["instruction"]
     for payment in payments_of(world):
         told = instructions.get(payment.id)
@@ -119,7 +119,7 @@ def services_agree(world: "World") -> Iterator[str]:
 
 
 def every_record_is_accounted_for(world: "World") -> Iterator[str]:
-    """I5 a record that was produced is in the reader's inbox or among its dead letters."""
+    """I5 each record is in its consumer's inbox or among its dead letters."""
     for name, group in world.simulation.broker.groups.items():
         tables = world.simulation.storages[name].tables
         topics = sorted({topic for topic, _ in group.partitions})
@@ -134,13 +134,13 @@ def every_record_is_accounted_for(world: "World") -> Iterator[str]:
 
 
 def _dead_letters(name: str, records: list[Record], tables: Tables) -> Iterator[str]:
-    """Only what nobody can read is set aside, and all of that."""
+    """Exactly the unreadable records are dead letters."""
     unreadable = {_place(record) for record in records if id_of(record) is None}
     for place in unreadable - tables.dead_letters.keys():
         yield f"{name}: {place} is no dead letter"
     for place in tables.dead_letters.keys() - unreadable:
         letter = tables.dead_letters[place]
-        yield f"{name}: {place} was set aside: {letter.reason} {letter.error_class}"
+        yield f"{name}: {place} is a dead letter: {letter.reason} {letter.error_class}"
 
 
 def _place(record: Record) -> tuple[str, int, int]:
@@ -148,7 +148,7 @@ def _place(record: Record) -> tuple[str, int, int]:
 
 
 def nothing_is_parked(world: "World") -> Iterator[str]:
-    """I8 no row was set aside for a person."""
+    """I8 no row is parked."""
     for service, storage in world.simulation.storages.items():
         for table, leases in storage.tables.own.items():
             if table.endswith("/lease"):

@@ -1,6 +1,6 @@
-"""The world outside, in memory: partner banks, look-ups, providers. All of it outlives our crashes.
+"""External services in memory: partner banks, look-ups, providers. They survive the crashes.
 
-A call to it is a labelled point before and after; what it did in between stays done.
+There is a labelled point before and after each call; the effect of a call is permanent.
 """
 
 import asyncio
@@ -23,14 +23,14 @@ from testkit.simulation.processes import Parts
 
 TIMEOUT_S = 3.0
 BOOKED_LATER_S = 10.0
-"""After which a late payee's bank has booked."""
+"""Seconds until a late payee's bank has booked."""
 LANDS_WITHIN_S = 8.0
-"""A request that was given up may still arrive so much later."""
+"""Maximum delay of a request that has timed out."""
 
 
 @dataclass(frozen=True)
 class Movement:
-    """Money that a bank has moved."""
+    """A movement of money at a bank."""
 
     uetr: Uetr
     transaction_id: str
@@ -39,20 +39,20 @@ class Movement:
 
 
 @dataclass
-class Book:
-    """One partner's durable book: each UETR has one outcome; what moved stands in `movements`."""
+class BankLedger:
+    """One partner's durable ledger: each UETR has one outcome; `movements` has the bookings."""
 
     loop: VirtualLoop
     books_repeats: bool = False
-    """Not idempotent: a UETR that comes again moves money again."""
+    """Not idempotent: a repeated UETR moves money again."""
     dropped: set[Uetr] = field(default_factory=set)
-    """Transfers to lost payees whose first message never arrived."""
+    """Transfers to lost payees whose first message was lost."""
     outcomes: dict[Uetr, Said] = field(default_factory=dict)
     late_until: dict[Uetr, float] = field(default_factory=dict)
     movements: list[Movement] = field(default_factory=list)
 
     def enter(self, instruction: Instruction) -> None:
-        """Take a transfer in; a repeat of a UETR is the same, unless repeats are booked."""
+        """Accept a transfer; a repeated UETR changes nothing, unless repeats are booked."""
         uetr = instruction.uetr
         is_known = uetr in self.outcomes or uetr in self.late_until
         if is_known and not self.books_repeats:
@@ -77,18 +77,18 @@ class Book:
         )
 
     def drops(self, instructions: Sequence[Instruction]) -> bool:
-        """Say whether a message is the first one to a lost payee, which never arrives."""
+        """Say whether a message is the first one for a lost payee, which is lost."""
         lost = {one.uetr for one in instructions if "lost" in one.creditor_account}
         first = lost - self.dropped
         self.dropped |= first
         return bool(first)
 
     def refuses(self, instructions: Sequence[Instruction]) -> bool:
-        """Say whether a message holds a transfer that the bank never takes in."""
+        """Say whether a message contains a transfer that the bank refuses."""
         return any("refused" in one.creditor_account for one in instructions)
 
-    def says(self, instruction: Instruction) -> BankResponse:
-        """Return how a transfer stands."""
+    def status_of(self, instruction: Instruction) -> BankResponse:
+        """Return the status of a transfer."""
         uetr = instruction.uetr
         if "garbled" in instruction.creditor_account:
             return BankResponse(Said.UNCLEAR)
@@ -100,9 +100,9 @@ class Book:
 
 @dataclass
 class BankLine:
-    """A process' line to a partner bank; requests and answers get lost on it."""
+    """A process's connection to a partner bank; requests and responses can be lost."""
 
-    book: Book
+    book: BankLedger
     life: Life
     faults: Faults
     is_open: bool = False
@@ -113,7 +113,7 @@ class BankLine:
             return await self._nothing(instructions)
         if self._is_lost():
             if self.faults.has(0.5):
-                self._land_later(instructions)
+                self._arrive_later(instructions)
             return await self._nothing(instructions)
         if self.book.refuses(instructions):
             return await self._refused(instructions)
@@ -134,7 +134,7 @@ class BankLine:
     ) -> Mapping[Uetr, BankResponse]:
         if silent or self._is_lost():
             return await self._nothing(instructions)
-        answers = {one.uetr: self.book.says(one) for one in instructions}
+        answers = {one.uetr: self.book.status_of(one) for one in instructions}
         await asyncio.sleep(self.faults.hop_s())
         await self.life.point("bank.answered")
         return answers
@@ -155,7 +155,7 @@ class BankLine:
     def _is_lost(self) -> bool:
         return self.faults.has(self.faults.rates.outside)
 
-    def _land_later(self, instructions: Sequence[Instruction]) -> None:
+    def _arrive_later(self, instructions: Sequence[Instruction]) -> None:
         if self.book.refuses(instructions):
             return
         later_s = TIMEOUT_S + self.faults.chance.random() * LANDS_WITHIN_S
@@ -165,23 +165,23 @@ class BankLine:
 
 @dataclass
 class Outside:
-    """All that lies outside."""
+    """All external services."""
 
-    banks: dict[str, Book]
+    banks: dict[str, BankLedger]
     sanctions: MemorySanctionsList = field(default_factory=MemorySanctionsList)
     identities: MemoryIdentities = field(default_factory=MemoryIdentities)
     messenger: MemoryMessenger = field(default_factory=MemoryMessenger)
     unreachable: set[str] = field(default_factory=set)
-    """Users who have no contact yet, as notification tells otp."""
+    """Users without a contact."""
     screened: set[str] = field(default_factory=set)
-    """Accounts that were answered as not listed."""
+    """Accounts that were screened as not listed."""
     verified: set[str] = field(default_factory=set)
-    """Users whose documents were answered about."""
+    """Users whose identity status was returned."""
 
 
 @dataclass
 class LookUpLine:
-    """A process' line to the look-ups; a lost call leaves all its names out."""
+    """A process's connection to the look-ups; a lost call returns none of its names."""
 
     outside: Outside
     parts: Parts
@@ -214,7 +214,7 @@ class LookUpLine:
 
 @dataclass
 class MessengerLine:
-    """A process' line to the providers of messages."""
+    """A process's connection to the message providers."""
 
     outside: Outside
     parts: Parts
@@ -233,9 +233,9 @@ class MessengerLine:
 
 @dataclass
 class ContactsLine:
-    """A process' line to notification, which knows who can receive a code; a lost call says none.
+    """A process's connection to notification, for users with a verified contact.
 
-    Another service of ours, and outside all the same: the call may fail, and nobody waits for it.
+    It is an internal service, but the call can fail like an external one.
     """
 
     outside: Outside

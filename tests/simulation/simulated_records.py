@@ -1,4 +1,4 @@
-"""Invariants of what is told and written down: answers, the audit log, codes, checks, messages."""
+"""Invariants of replies, the audit log, codes, results and messages."""
 
 import json
 from collections import Counter, defaultdict
@@ -40,7 +40,7 @@ _STEPS = {
 
 
 def replays_are_identical(world: "World") -> Iterator[str]:
-    """I7 all final answers to one key are the same, byte for byte."""
+    """I7 all final responses of one key are the same, byte for byte."""
     bodies = defaultdict(set)
     for asked in world.edge.log.values():
         for answer in asked.answers:
@@ -56,7 +56,7 @@ def replays_are_identical(world: "World") -> Iterator[str]:
 
 
 def answers_are_true(world: "World") -> Iterator[str]:
-    """I7 a final answer says what the payment has become."""
+    """I7 a final response matches the payment."""
     payments = {(one.user_id, one.idempotency_key): one for one in payments_of(world)}
     for asked in world.edge.log.values():
         payment = payments.get((asked.order.user, asked.order.key))
@@ -67,7 +67,7 @@ def answers_are_true(world: "World") -> Iterator[str]:
 
 
 def every_step_is_audited(world: "World") -> Iterator[str]:
-    """I9 one entry an event and a transition; entries contradict nothing."""
+    """I9 one entry for each event and transition; entries are consistent."""
     entries = defaultdict(list)
     lines = tables_of(world, "audit")["audit_log"]
     for line in lines.values():
@@ -98,7 +98,7 @@ def every_step_is_audited(world: "World") -> Iterator[str]:
 
 
 def _without_strangers(timeline: Timeline) -> Timeline:
-    """Leave out what was written past the gateway: it is no transition, and says so: version 0."""
+    """Omit events that bypassed the gateway: they are no transitions and have version 0."""
     kept = [pair for pair in zip(timeline.events, timeline.versions, strict=True) if pair[1] != 0]
     return replace(
         timeline, events=tuple(one for one, _ in kept), versions=tuple(two for _, two in kept)
@@ -106,7 +106,7 @@ def _without_strangers(timeline: Timeline) -> Timeline:
 
 
 def codes_are_bounded(world: "World") -> Iterator[str]:
-    """I10 attempts, challenges and wrong codes in bounds; accepted once, for this amount."""
+    """I10 attempts, challenges, wrong codes are limited; a code is accepted once, for its amount."""
     own = tables_of(world, "otp")
     yield from _attempts(own)
     yield from _beyond_a_users_limits(own)
@@ -143,7 +143,7 @@ def _attempts(own: Any) -> Iterator[str]:
 
 
 def _beyond_a_users_limits(own: Any) -> Iterator[str]:
-    """Count for each user, over all payments, from what lies in the tables."""
+    """Count for each user, over all payments, from the tables."""
     challenges = list(own["challenge"].values())
     for one in challenges:
         mine = [two for two in challenges if two.payment.user_id == one.payment.user_id]
@@ -163,7 +163,7 @@ def _beyond_a_users_limits(own: Any) -> Iterator[str]:
 
 
 def _takes_codes_at(challenge: Any, mine: list[Any], own: Any, time: datetime) -> bool:
-    """Say whether a challenge took codes at a time: issued, not ended, superseded or over."""
+    """Say whether a challenge accepted codes at a time: issued, and not ended or superseded."""
     payment_id = challenge.payment.payment_id
     successors = [one for one in mine if one.payment.payment_id == payment_id]
     ends = [one.issued_at for one in successors if one.number > challenge.number]
@@ -178,7 +178,7 @@ def _takes_codes_at(challenge: Any, mine: list[Any], own: Any, time: datetime) -
 
 
 def refusals_of(world: "World") -> list[ChallengeRefused]:
-    """Return what otp has said where it issued no code."""
+    """Return otp's refusals."""
     records = world.simulation.broker.records(ChallengeRefused.topic)
     return [ChallengeRefused.model_validate_json(one.value) for one in records if id_of(one)]
 
@@ -191,11 +191,11 @@ def _other_amounts(world: "World") -> Iterator[str]:
         for answer in asked.answers:
             taken = answer.status in (200, 401)
             if payment and taken and amount != payment.amount_minor:
-                yield f"{asked.order.transaction}: a code was looked at for another amount"
+                yield f"{asked.order.transaction}: a code was compared for another amount"
 
 
 def nothing_goes_unchecked(world: "World") -> Iterator[str]:
-    """I12 confirmed only with answers of OFAC and KYC, and a score, on record."""
+    """I12 confirmed only with the results of OFAC and KYC, and a score."""
     assessed = tables_of(world, "risk")["assessed"]
     for payment in payments_of(world):
         if payment.status is not Status.CONFIRMED:
@@ -210,7 +210,7 @@ def nothing_goes_unchecked(world: "World") -> Iterator[str]:
 
 
 def customers_are_told(world: "World") -> Iterator[str]:
-    """I13 each outcome was handed to the provider, and its key shows one message."""
+    """I13 the provider has exactly one message for each outcome."""
     kept = world.outside.messenger.kept
     outcomes = set()
     for event in MAILED:
@@ -224,19 +224,19 @@ def customers_are_told(world: "World") -> Iterator[str]:
             outcomes.add(delivery_id_of(event_id, "email"))
     mails = {name for name, message in kept.items() if message.subject}
     if outcomes - mails:
-        yield f"{len(outcomes - mails)} outcomes were never told"
+        yield f"{len(outcomes - mails)} outcomes have no message"
     if mails - outcomes:
-        yield f"{len(mails - outcomes)} mails tell of nothing"
+        yield f"{len(mails - outcomes)} e-mails have no outcome"
     told = Counter((one.to.reveal(), one.subject, one.text.reveal()) for one in kept.values())
     for (_, subject, text), times in told.items():
         if subject and times > 1:
-            yield f"{subject}: told {times} times: {text!r}"
+            yield f"{subject}: sent {times} times: {text!r}"
 
 
 def messages_are_in_order(world: "World") -> Iterator[str]:
-    """I13 a payment's messages come in its order, and no code after a later one.
+    """I13 a payment's messages are in order, and no code follows a later one.
 
-    A process that stood still past its lease may have sent late what it had begun to send.
+    A process that paused for longer than its lease may have sent a message late.
     """
     if "Freeze" in world.simulation.story.met:
         return
@@ -246,7 +246,7 @@ def messages_are_in_order(world: "World") -> Iterator[str]:
     for name in world.outside.messenger.given:
         row = rows[name]
         place = _ORDER.get(row.template, 0), row.challenge_number
-        # The provider shows a repeat once, and knows a mail's; a code is told apart by nobody.
+        # The provider stores a repeated e-mail once; codes cannot be distinguished.
         if place[0] and (name not in shown or row.template == "code"):
             if place < last.get(row.payment_id, place):
                 yield f"{row.transaction_id}: {row.template} after {last[row.payment_id]}"

@@ -1,4 +1,4 @@
-"""The services, wired as their `app` does, on simulated ports and the stores' memory twins."""
+"""The services, wired as in their `app`, on simulated ports and the stores' memory twins."""
 
 from datetime import timedelta
 from functools import partial
@@ -52,18 +52,18 @@ from settlement.store import TABLE, MemoryInstructions
 from testkit.memory import MemoryWorkTable
 from testkit.simulation.processes import Parts, Program
 
-# Shorter than in production, or a run would mostly wait; nothing depends on the figures.
+# Shorter than in production, so that runs are short; the results do not depend on the values.
 STATE_TIMEOUT = timedelta(seconds=60)
 CODE_LIFE = timedelta(seconds=60)
 POLICY = Policy(state_timeout=STATE_TIMEOUT, challenge_again_after=timedelta(seconds=5))
 LIMITS = Limits(live=1, an_hour=4, a_day=5, wrong_in_a_row=16)
-"""Of one user: met within a run."""
+"""Limits of a user that a run reaches."""
 RULES = Rules(CODE_LIFE, attempts=5, limits=LIMITS)
 OTP_KEY, NOTIFICATION_KEY, CODE_KEY = (bytes([n]) * 32 for n in (1, 2, 3))
 PARTNERS = {"north-": "north-bank"}
 OTHERWISE = "first-bank"
 PROFILES = {
-    # Windows are longer than a message that was given up may still be on its way.
+    # Windows are longer than the maximum delay of a timed-out message.
     "first-bank": SettlementPolicy(first_s=1.0, most_s=8.0, in_flight_s=15.0),
     "north-bank": SettlementPolicy(first_s=1.0, most_s=8.0, is_idempotent=False, in_flight_s=15.0),
 }
@@ -72,7 +72,7 @@ KYC_POINTS = {"pending": 30, "expired": 20}
 
 
 def programs(outside: Outside, instances: dict[str, int]) -> list[Program]:
-    """Return every service but the gateway, which keeps nothing."""
+    """Return all services except the gateway, which has no state."""
     built = {
         "confirm": (CONFIRM_READS, build_confirm),
         "risk": ((PaymentConfirmed, AssessmentRequested), partial(build_risk, outside=outside)),

@@ -1,4 +1,4 @@
-"""What is seen of a run: each commit while it goes on, and its tables when it has come to rest."""
+"""Observes a run: each commit, and the tables at its end."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -21,7 +21,7 @@ ENDED = ("SETTLED", "REJECTED")
 
 @dataclass(frozen=True)
 class Violation:
-    """An invariant that a run has broken."""
+    """A violated invariant."""
 
     invariant: str
     details: str
@@ -32,7 +32,7 @@ class Violation:
 
 @dataclass
 class Watcher:
-    """Sees each commit: which steps payments and instructions took."""
+    """Records the steps of payments and instructions at each commit."""
 
     now: Callable[[], datetime]
     broken: list[Violation] = field(default_factory=list)
@@ -42,9 +42,9 @@ class Watcher:
         default_factory=lambda: defaultdict(list)
     )
     made_by: dict[UUID, tuple[RequestId, datetime]] = field(default_factory=dict)
-    """By payment: which command made it, and when."""
+    """By payment: its command and the time of creation."""
     handled_at: dict[UUID, datetime] = field(default_factory=dict)
-    """By event: when confirm was first done with it."""
+    """By event: when confirm first handled it."""
 
     def see_confirm(self, before: Tables, after: Tables) -> None:
         old_rows = before.own["payment"]
@@ -65,7 +65,7 @@ class Watcher:
         is_late = old.due_at is not None and old.due_at <= new.updated_at
         if is_late and old.status is not new.status and new.reason != "timed_out":
             self._note("I14", f"payment {new.id}: {new.status} past its deadline")
-        # One transaction may fold several steps; each is one version.
+        # One transaction may fold several steps; each step is one version.
         grown = new.version - old.version
         if old.status is not new.status and (old.status in FINAL or grown < 1):
             self._note("I6", f"payment {new.id}: {old.status} -> {new.status}")

@@ -1,4 +1,4 @@
-"""A whole system in one process: services, outside, clients; run to its rest and then judged."""
+"""A whole system in one process: services, external services and clients; runs and is checked."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from random import Random
 from simulated_clients import SCRIPTS, Client, Edge, Order
 from simulated_desk import Desk
 from simulated_invariants import violations_of
-from simulated_outside import Book, Outside
+from simulated_outside import BankLedger, Outside
 from simulated_records import refusals_of
 from simulated_services import CODE_LIFE, PROFILES, STATE_TIMEOUT, programs
 from simulated_watcher import Violation, Watcher
@@ -23,7 +23,7 @@ from testkit.simulation.loop import StuckError
 from testkit.simulation.processes import Simulation, simulated_runtime
 
 BALANCES_MINOR = {"0": 30_000_00, "1": 14_000_00}
-"""By the number of user and account: the second one runs out."""
+"""By the number of user and account: the second account runs out of money."""
 FULL = Rates(
     crash=0.004,
     freeze=0.002,
@@ -36,9 +36,9 @@ FULL = Rates(
 )
 FAULTS_S = 40.0
 PEOPLE_AFTER_S = 40.0
-"""People look at a case when nothing can arrive at the bank any more."""
+"""People resolve a case once no message can arrive at the bank."""
 REST_WITHIN_S = 2 * (STATE_TIMEOUT + CODE_LIFE).total_seconds() + 240
-"""After the last fault: every deadline that may still be running, twice, and room for enquiries."""
+"""Time after the last fault: twice the longest deadline, plus enquiries."""
 POISONED = ("payment.confirm-requested.v1", "settlement-queue", "otp.verified.v1")
 PAYEES = (
     *("payee", "payee-late", "payee-silent", "payee-lost", "payee-rejected", "payee-sanctioned"),
@@ -50,35 +50,35 @@ AMOUNTS = ("20.00", "20.00", "5200.00", "5200.00", "12000.00")
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run consists of."""
+    """The plan of a run."""
 
     seed: int
     orders: Sequence[tuple[str, str, str, float]]
-    """Script, payee, amount, and when it starts, in seconds."""
+    """Script, payee, amount, and start in seconds."""
     rates: Rates = QUIET_DAY
     incidents: Incidents | None = None
     instances: dict[str, int] = field(default_factory=dict)
     poison: Sequence[str] = ()
     broker_down_s: Sequence[float] = ()
     is_replayed: bool = False
-    """Whether, once at rest, every topic is read again from its beginning, with empty inboxes."""
+    """Whether every topic is replayed at the end, with empty inboxes."""
 
 
 @dataclass
 class Result:
-    """What a run came to."""
+    """The result of a run."""
 
     seed: int
     digest: str
     violations: list[Violation]
     places: list[Place]
     seen: frozenset[str]
-    """What came about, so that it can be shown that something did."""
+    """The events that occurred, so that a test can require them."""
 
 
 def random_plan(seed: int) -> Plan:
-    """Return the plan that a seed stands for."""
-    chance = Random(f"plan {seed}")  # noqa: S311 - to be repeated
+    """Return the plan of a seed."""
+    chance = Random(f"plan {seed}")  # noqa: S311 - reproducible
     orders = [
         (
             chance.choice(list(SCRIPTS)),
@@ -107,7 +107,10 @@ class World:
         self.simulation = Simulation(plan.seed, plan.incidents, plan.rates)
         loop = self.simulation.loop
         self.outside = Outside(
-            {name: Book(loop, not profile.is_idempotent) for name, profile in PROFILES.items()}
+            {
+                name: BankLedger(loop, not profile.is_idempotent)
+                for name, profile in PROFILES.items()
+            }
         )
         self.watcher = Watcher(self.simulation.clock.now)
         self.opened: dict[str, int] = {}
@@ -121,7 +124,7 @@ class World:
         self._fill()
 
     def _fill(self) -> None:
-        """Open accounts, know contacts, list who is sanctioned."""
+        """Create accounts, contacts and the sanctions list."""
         own = self.simulation.storages["confirm"].tables.own
         contacts = self.simulation.storages["notification"].tables.own["contact"]
         for number, balance_minor in BALANCES_MINOR.items():
@@ -134,7 +137,7 @@ class World:
         }
 
     async def live(self) -> None:
-        """Start everything, let the clients act among faults, heal, and come to rest."""
+        """Start everything, run the clients among faults, heal, and wait for all work to end."""
         simulation, plan = self.simulation, self.plan
         simulation.start()
         clients = [simulation.loop.create_task(self._client(n)) for n in range(len(plan.orders))]
@@ -151,7 +154,7 @@ class World:
             await self._replay()
 
     async def _replay(self) -> None:
-        """Let every service read everything once more, as after a purge. Notes what changes."""
+        """Replay all topics with purged inboxes. Records changes."""
         before = self.effects()
         self.simulation.story.note("replay")
         for storage in self.simulation.storages.values():
@@ -164,7 +167,7 @@ class World:
                 self.problems.append(Violation("I6", f"a replay has changed {name}"))
 
     def effects(self) -> dict[str, object]:
-        """Return what nobody may do twice."""
+        """Return the effects that must not be repeated."""
         storages = self.simulation.storages
         confirm, settlement = (storages[name].tables.own for name in ("confirm", "settlement"))
         return {
@@ -179,7 +182,7 @@ class World:
         }
 
     def seen(self) -> frozenset[str]:
-        """Name what has come about."""
+        """Return the events that occurred."""
         payments = self.simulation.storages["confirm"].tables.own["payment"].values()
         found = {payment.reason or payment.status.value for payment in payments}
         found |= {f"settlement {payment.settlement_status}" for payment in payments}
@@ -201,7 +204,7 @@ class World:
         await SCRIPTS[name](Client(self.edge, order))
 
     async def _rest(self) -> None:
-        """Wait until nothing is left to do. Notes what never comes to an end."""
+        """Wait until all work has ended. Records work that does not end."""
         began_s = self.simulation.loop.time()
         while self.simulation.loop.time() < began_s + REST_WITHIN_S:
             if self.simulation.is_quiet and not self.due():
@@ -214,7 +217,7 @@ class World:
             self.problems.append(Violation("I8", "records or outboxes never come to rest"))
 
     def due(self) -> list[str]:
-        """Name the rows of work tables that wait for something."""
+        """Return the due rows of the work tables."""
         found = []
         for service, storage in self.simulation.storages.items():
             for table, leases in storage.tables.own.items():
@@ -232,7 +235,7 @@ def _waits(lease: Lease) -> bool:
 
 
 def run(plan: Plan) -> Result:
-    """Run a plan to its end and judge it."""
+    """Run a plan to its end and check the invariants."""
     with simulated_runtime():
         world = World(plan)
         try:
@@ -249,5 +252,5 @@ def run(plan: Plan) -> Result:
 
 
 def run_seed(seed: int) -> Result:
-    """Run the plan that a seed stands for."""
+    """Run the plan of a seed."""
     return run(random_plan(seed))

@@ -1,4 +1,4 @@
-"""Each planted bug is caught: a checker that finds nothing in them is worth nothing."""
+"""Each planted bug is detected by one of its invariants."""
 
 import pytest
 from mutation import hunt
@@ -11,12 +11,12 @@ RARE = {
     "not found taken as rejected",
     "new uetr on retry",
 }
-"""Shown by `make mutation-test` alone: they take longer than a test may."""
+"""Only in `make mutation-test`, because they take too long for a test."""
 
 
 @pytest.mark.parametrize(
     "number",
     [pytest.param(number, id=bug.name) for number, bug in enumerate(BUGS) if bug.name not in RARE],
 )
-def test_a_planted_bug_is_caught(number):
+def test_a_planted_bug_is_detected(number):
     assert hunt(number, SEEDS) is not None

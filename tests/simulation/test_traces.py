@@ -1,4 +1,4 @@
-"""One request, one trace: from the client through every service, with no span beside it."""
+"""Each request has one trace through all services, without orphan spans."""
 
 import pytest
 from opentelemetry.sdk.trace import Tracer
@@ -28,7 +28,7 @@ def spans():
 
 
 class Trace:
-    """The spans of one trace, each named with its service: its own, or that of its parent."""
+    """The spans of one trace, each with the name of its service or of its parent's."""
 
     def __init__(self, spans):
         self._by_id = {span.context.span_id: span for span in spans}
@@ -38,7 +38,7 @@ class Trace:
         group = span.attributes.get("messaging.consumer.group.name")
         if group is not None or span.parent is None:
             return group or "gateway"
-        # A span whose parent is not there is an orphan, and fails here.
+        # A span without its parent is an orphan, and fails here.
         return self._service(self._by_id[span.parent.span_id])
 
     def _named(self, span):
@@ -81,21 +81,21 @@ def traces(exporter):
         pytest.param("unknown, rejected", [REJECTED], id="unknown, then rejected"),
     ],
 )
-def test_every_span_hangs_under_the_one_that_caused_it(spans, flow, span_tree):
+def test_every_span_is_a_child_of_its_cause(spans, flow, span_tree):
     assert run(FLOWS[flow]).violations == []
     found = traces(spans)
-    # At the end the client asks once more, and gets the same answer.
+    # At the end the client repeats the request, and gets the same response.
     assert {trace.hops for trace in found} == {*span_tree, REPEATED}
     assert {trace.root for trace in found} == {POST}
 
 
-def test_an_outcome_that_is_enquired_about_stays_in_the_payments_trace(spans):
+def test_an_enquiry_stays_in_the_trace_of_the_payment(spans):
     run(FLOWS["unknown, settled"])
     [trace] = [trace for trace in traces(spans) if trace.hops == PLAIN]
     assert 2 in trace.attempts
 
 
-def test_below_sampling_only_the_edge_looks(monkeypatch):
+def test_an_unsampled_request_has_only_the_span_of_the_edge(monkeypatch):
     started = []
     start_span = Tracer.start_span
 

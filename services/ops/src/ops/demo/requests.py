@@ -54,8 +54,8 @@ def prepare(run: Run, scenarios: tuple[Scenario, ...]) -> None:
             open_accounts(run.system, OpeningRequest(user, user, scenario.opening_minor, "USD"))
 
 
-def play(run: Run, scenario: Scenario) -> None:
-    """Send a scenario's requests in order, and show each with its response."""
+def play(run: Run, scenario: Scenario) -> bool:
+    """Send a scenario's requests in order up to the first fault; return whether there is none."""
     run.screen.scenario(scenario.title)
     before: HttpResponse | None = None
     for step in scenario.steps:
@@ -67,9 +67,12 @@ def play(run: Run, scenario: Scenario) -> None:
         run.screen.exchange(step.title, body, response, faults)
         for fault in faults:
             run.faults.append(f"{scenario.name}: {step.title}: {fault}")
+        if faults:
+            return False
         if response.status == 200:
             run.confirmed.add(body["transaction_id"])
         before = response
+    return True
 
 
 def _await_code(run: Run, scenario: Scenario) -> None:
