@@ -1,4 +1,4 @@
-"""`make chaos`: real processes under load, one fault after the other, checked after each."""
+"""`make chaos`: real processes under load, one fault after the other, a check after each."""
 
 import argparse
 import asyncio
@@ -14,7 +14,7 @@ SMOKE_PAYMENTS = 1_000
 FULL_PAYMENTS = 10_000
 SMOKE_PER_S = 20.0
 FULL_PER_S = 6.0
-"""Nobody stops paying while a fault strikes: about so many have paid when the last has healed."""
+"""Clients pay during all faults; about this many payments are made at the end."""
 MOST_SHOWN = 20
 
 
@@ -27,7 +27,7 @@ def arguments() -> argparse.Namespace:
 
 
 def order_of(asked: argparse.Namespace) -> Order:
-    """Return what was asked for. Raises SystemExit where no fault has that name."""
+    """Return the selected run. Raises SystemExit for an unknown fault."""
     known = {fault.name: fault for fault in FAULTS}
     if strangers := set(asked.only) - known.keys():
         sys.exit(f"no fault is called {strangers.pop()!r}; there are: {', '.join(known)}")
@@ -48,7 +48,7 @@ def order_of(asked: argparse.Namespace) -> Order:
 
 
 async def run(order: Order) -> tuple[list[Outcome], str]:
-    """Run it; return a row for each fault, and where the logs are."""
+    """Run it; return a row for each fault, and the folder of the logs."""
     async with arena_of(order.seed, tell) as arena:
         return await Run(arena, order, tell).whole(), str(arena.stack.layout.logs)
 
@@ -58,9 +58,9 @@ def tell(line: str) -> None:
 
 
 def main() -> int:
-    """Run what is asked for; return 1 where anything is wrong."""
+    """Run the selected faults; return 1 for a violation."""
     asked = arguments()
-    # It tells of every connection that a fault has broken.
+    # It logs every connection that a fault has broken.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     outcomes, logs = asyncio.run(run(order_of(asked)))
     wrong = [one for outcome in outcomes for one in outcome.violations]
@@ -72,7 +72,7 @@ def main() -> int:
         write(outcomes, asked.seed)
     if wrong:
         target = "chaos-full" if asked.full else "chaos"
-        print(f"again: make {target} SEED={asked.seed} ONLY='{outcomes[-1].fault}'; logs: {logs}")
+        print(f"repeat: make {target} SEED={asked.seed} ONLY='{outcomes[-1].fault}'; logs: {logs}")
     return int(bool(wrong))
 
 

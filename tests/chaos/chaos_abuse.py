@@ -1,4 +1,4 @@
-"""Clients that behave badly: a hundred at once under one key, codes tried out, one hot account."""
+"""Misbehaving clients: a hundred requests with one key, guessed codes, one hot account."""
 
 import asyncio
 import dataclasses
@@ -15,11 +15,11 @@ GUESSES = 100
 PAYMENTS_AT_ONCE = 10
 HOT_PAYMENTS = 100
 ASKED_WITHIN_S = 120
-"""Longer than the limiter's minute."""
+"""Longer than the limiter's window of a minute."""
 
 
 async def duplicates(arena: Arena, count: int) -> str:
-    """Send a hundred equal requests at once, for so many keys."""
+    """Send a hundred equal requests at once, for several keys."""
     for number, customer in enumerate(await arena.customers(count)):
         payment = _payment(f"{customer.account}-twin", customer, number)
         arena.clients.paid.append(payment)
@@ -29,7 +29,7 @@ async def duplicates(arena: Arena, count: int) -> str:
 
 
 async def codes(arena: Arena, count: int) -> str:
-    """Send the right code 50 times at once; and guess, more often than is looked at."""
+    """Send the correct code 50 times at once; and guess more often than is allowed."""
     lanes = asyncio.Semaphore(PAYMENTS_AT_ONCE)
     kinds = (_right_codes, _guesses) * count
     async with asyncio.TaskGroup() as group:
@@ -46,7 +46,7 @@ async def _right_codes(clients: Clients, customer: Customer) -> None:
 
 
 async def _guesses(clients: Clients, customer: Customer) -> None:
-    """Guess all at once, where most are told to wait; then in turn, until there is no code left."""
+    """Guess concurrently, where most get 429; then one by one, until no challenge is left."""
     payment = await _challenged(clients, customer)
     payment.kind = "guessed"
     every = (clients.send(payment, "guess", otp_code=f"{n:06}") for n in range(GUESSES))
@@ -59,7 +59,7 @@ async def _guesses(clients: Clients, customer: Customer) -> None:
             await asyncio.sleep(again_after_s(answer))
         elif answer.status_code == 401:
             await _open_challenge(clients, payment)
-    raise NotHealedError(f"I10 {payment.transaction_id}: a hundred guesses in turn end nothing")
+    raise NotHealedError(f"I10 {payment.transaction_id}: a hundred further guesses do not end it")
 
 
 async def _in_lane(lanes: asyncio.Semaphore, work: Awaitable[None]) -> None:
@@ -68,7 +68,7 @@ async def _in_lane(lanes: asyncio.Semaphore, work: Awaitable[None]) -> None:
 
 
 async def hot_accounts(arena: Arena, count: int) -> str:
-    """Let everybody pay from one account to one payee at once."""
+    """Make all customers pay from one account to one payee at once."""
     for customer in await arena.customers(count):
         payments = [
             _payment(f"{customer.account}-hot-{number}", customer, number)
@@ -80,7 +80,7 @@ async def hot_accounts(arena: Arena, count: int) -> str:
 
 
 async def _challenged(clients: Clients, customer: Customer) -> Payment:
-    """Return a payment whose code is asked for now."""
+    """Return a payment that needs a code now."""
     plain = _payment(f"{customer.account}-code", customer, 0)
     payee = f"payee-{customer.account}"
     payment = dataclasses.replace(plain, kind="code", amount_minor=WITH_CODE_MINOR, payee=payee)
@@ -90,14 +90,14 @@ async def _challenged(clients: Clients, customer: Customer) -> Payment:
         answer = await clients.send(payment)
         return answer is not None and answer.status_code == 403
 
-    await until(asked, ASKED_WITHIN_S, f"{payment.transaction_id} is not asked for a code")
+    await until(asked, ASKED_WITHIN_S, f"{payment.transaction_id} needs no code")
     return payment
 
 
 async def _open_challenge(clients: Clients, payment: Payment) -> None:
-    """Send the plain request, which opens the next challenge where one is over.
+    """Send the request without a code, which opens the next challenge after an ended one.
 
-    Guesses may have used up the limit: no guess is worth anything before this one is let in.
+    Guesses may have used up the rate limit, so this request must be accepted first.
     """
     async with asyncio.timeout(ASKED_WITHIN_S):
         answer = await clients.send(payment)

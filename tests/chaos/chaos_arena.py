@@ -1,4 +1,4 @@
-"""The system under test: processes that are killed, stopped and waited for, by name."""
+"""The system under test, and the control of its processes."""
 
 import asyncio
 import os
@@ -27,11 +27,11 @@ from testbed.edge import Customer, Edge
 CORE = load_inventory().core
 OURS = tuple(one.name for one in CORE if not one.mock and one.name != "ops")
 GROUPS = tuple(one.name for one in CORE if one.database)
-"""Those that read as a group and have tables; the gateway does neither."""
+"""The services with a consumer group and tables; the gateway has neither."""
 MOCKS = tuple(one.name for one in CORE if one.mock)
 INSTANCES = 2
 BACK_WITHIN_S = 240
-"""Seconds; wide, since the machine may be shared. What it took is shown."""
+"""Seconds; generous, because the machine may be shared. The real time is reported."""
 LOOK_EVERY_S = 0.1
 COMMAND_WITHIN_S = 600
 
@@ -39,14 +39,14 @@ Victim = tuple[str, int]
 
 
 class NotHealedError(AssertionError):
-    """The system did not do what it must in time."""
+    """The system did not recover in time."""
 
 
 class Arena:
-    """A running stack, those who pay, chance, and a log of what is done."""
+    """A running stack with clients, randomness and a log."""
 
     opening_minor = 1_000_000_000_00
-    """What each account of the run begins with."""
+    """The opening balance of each account."""
 
     def __init__(self, stack: Stack, links: dict[str, Link], seed: int, log: Log) -> None:
         self.stack = stack
@@ -63,7 +63,7 @@ class Arena:
 
     @property
     def edge(self) -> Edge:
-        """The first gateway's edge, and the operators' view."""
+        """The client of the first gateway and of the admin routes."""
         return self.edges[0]
 
     async def close(self) -> None:
@@ -74,17 +74,17 @@ class Arena:
         self.log.close()
 
     async def customers(self, count: int) -> list[Customer]:
-        """Open accounts that nobody else pays from."""
+        """Open accounts for this fault only."""
         self.parties += 1
         name = f"{self.name}-{self.parties}"
         return await self.edge.open_customers(name, count, self.opening_minor)
 
     def victims(self, services: Iterable[str] = (*OURS, *MOCKS)) -> list[Victim]:
-        """Every process of these services."""
+        """Return the processes of these services."""
         return [(name, n) for name in services for n in range(self.stack.instances[name])]
 
     async def kill(self, name: str, instance: int = 0) -> float:
-        """SIGKILL a process; return the seconds until it was back and ready."""
+        """SIGKILL a process; return the seconds until it was ready again."""
         pid = await self.pid(name, instance)
         self.log.fault("SIGKILL", service=name, instance=instance, pid=pid)
         began_s = time.monotonic()
@@ -93,7 +93,7 @@ class Arena:
         return time.monotonic() - began_s
 
     async def pause(self, name: str, instance: int, seconds: float) -> None:
-        """SIGSTOP a process for so long."""
+        """SIGSTOP a process for some seconds."""
         pid = await self.pid(name, instance)
         self.log.fault("SIGSTOP", service=name, instance=instance, seconds=round(seconds, 1))
         os.kill(pid, signal.SIGSTOP)
@@ -119,7 +119,7 @@ class Arena:
             self.clients.stopping.discard(instance)
 
     async def back(self, name: str, instance: int = 0, old_pid: int = 0) -> None:
-        """Wait until a process, another than the old one, is ready."""
+        """Wait until a new process is ready."""
 
         async def there() -> bool:
             try:
@@ -137,7 +137,7 @@ class Arena:
             await self.back(name, instance)
 
     async def pid(self, name: str, instance: int = 0) -> int:
-        """Return a process's id; between two lives, wait for the next one."""
+        """Return a process's id; wait if it is restarting."""
 
         async def alive() -> bool:
             try:
@@ -149,7 +149,7 @@ class Arena:
         return self.stack.pid(name, instance)
 
     async def break_mock(self, mock: str, **rates: float) -> None:
-        """Switch faults of a mock on, each at its rate; without any, switch all off."""
+        """Set the faults of a mock; without any, reset all."""
         self.log.fault("mock", service=mock, **rates)
         url = self.stack.description().url(mock) + "/faults"
         async with httpx.AsyncClient(timeout=20) as http:
@@ -172,7 +172,7 @@ class Arena:
 
 
 async def until(true: Callable[[], Awaitable[bool]], within_s: float, otherwise: str) -> None:
-    """Return once it holds. Raises NotHealedError(otherwise) past the deadline."""
+    """Wait until the condition holds. Raises NotHealedError(otherwise) after the timeout."""
     deadline_s = time.monotonic() + within_s
     while not await true():
         if time.monotonic() > deadline_s:

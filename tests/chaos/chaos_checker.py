@@ -1,4 +1,4 @@
-"""What must hold at rest: the system's own check, and what only the clients' log can show."""
+"""The checks after a fault: `countersign check`, and the clients' log."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -18,30 +18,30 @@ from ops.clients.listings import PAYMENTS_EXPORT, TIMELINES_EXPORT, Listing
 from ops.domain.rows import Row
 
 REST_WITHIN_S = 180
-"""Seconds; UNKNOWN transfers alone may take 120 after the partner answers again."""
+"""Seconds; UNKNOWN transfers may take 120 after the partner responds again."""
 GRACE_S = 30
 ACCOUNTS_PAGE = 1000
 EXPECTED = {0, 200, 202, 401, 403, 409, 422, 429, 503}
 LATER = {202, 429, 503}
-"""Answers that must say when to ask again."""
+"""Statuses that require Retry-After."""
 
 
 @dataclass(frozen=True)
-class Books:
-    """What the system and the banks have, by transaction id."""
+class StoredData:
+    """The stored data of the system and the banks, by transaction id."""
 
     payments: dict[str, Row]
-    """As confirm exports them."""
+    """Payments as exported by confirm."""
     booked_minor: dict[str, list[int]]
-    """Each movement at a bank."""
+    """Movements at the banks."""
     balances: dict[str, int]
     """Minor units, by account."""
     screened: set[str] = field(default_factory=set)
-    """Payment ids whose timeline holds a risk result."""
+    """Payment ids with a risk result in their timeline."""
 
 
 async def at_rest(arena: Arena) -> None:
-    """Wait until nothing is unfinished and every record is read. Raises NotHealedError."""
+    """Wait until all work has ended and all records are consumed. Raises NotHealedError."""
 
     async def rests() -> bool:
         try:
@@ -54,9 +54,9 @@ async def at_rest(arena: Arena) -> None:
 
 
 async def check(arena: Arena, *, full: bool) -> list[str]:
-    """Hold the system at rest against its invariants by its own command.
+    """Run `countersign check` and return its violations.
 
-    Full: every record of every topic, and all answers in them; it takes that much longer.
+    Full: all records of all topics, and all replies in them; it takes longer.
     """
     limits = ("--grace", str(GRACE_S), "--unfinished-after", "1", "--days", "2")
     _, found = await arena.countersign.json("check", *limits, *(["--full"] * full))
@@ -66,8 +66,8 @@ async def check(arena: Arena, *, full: bool) -> list[str]:
     return wrong + [f"check: {sentence}" for sentence in found["missing"]]
 
 
-async def read_books(arena: Arena) -> Books:
-    """Read what the system and the banks have of this run."""
+async def read_stored_data(arena: Arena) -> StoredData:
+    """Read the stored data of this run."""
     exported = await _every(arena, PAYMENTS_EXPORT)
     timelines = await _every(arena, TIMELINES_EXPORT)
     booked: dict[str, list[int]] = defaultdict(list)
@@ -76,7 +76,7 @@ async def read_books(arena: Arena) -> Books:
     listed = await arena.edge.admin(
         "confirm", "/accounts", prefix=f"{arena.name}-", limit=ACCOUNTS_PAGE
     )
-    return Books(
+    return StoredData(
         payments={row["transaction_id"]: row for row in exported},
         booked_minor=booked,
         balances={row["id"]: row["balance_minor"] for row in listed["accounts"]},
@@ -89,53 +89,56 @@ async def _every(arena: Arena, export: Listing) -> list[Row]:
 
 
 def judge(
-    paid: Iterable[Payment], operations: Iterable[Operation], books: Books, opening_minor: int
+    paid: Iterable[Payment], operations: Iterable[Operation], stored: StoredData, opening_minor: int
 ) -> list[str]:
-    """Hold the clients' log against the books."""
+    """Compare the clients' log with the stored data."""
     answers: dict[str, list[Operation]] = defaultdict(list)
     for operation in operations:
         answers[operation.transaction_id].append(operation)
     found: list[str] = []
     spent: Counter[str] = Counter()
     for payment in paid:
-        row = books.payments.get(payment.transaction_id, {})
-        told = answers[payment.transaction_id]
-        wrong = (*_of_answers(payment, told, row, books), *_of_books(payment, row, books))
+        row = stored.payments.get(payment.transaction_id, {})
+        responses = answers[payment.transaction_id]
+        wrong = (
+            *_response_faults(payment, responses, row, stored),
+            *_stored_faults(payment, row, stored),
+        )
         found += [f"{sentence}: {payment.transaction_id}" for sentence in wrong]
         if row.get("settlement_status") == "SETTLED":
             spent[payment.customer.account] += payment.amount_minor
     return found + [
         f"I3 the balance is {left}, not {opening_minor - spent[account]}: {account}"
-        for account, left in books.balances.items()
+        for account, left in stored.balances.items()
         if left != opening_minor - spent[account]
     ]
 
 
-def _of_answers(
-    payment: Payment, told: list[Operation], row: dict[str, Any], books: Books
+def _response_faults(
+    payment: Payment, responses: list[Operation], row: dict[str, Any], stored: StoredData
 ) -> Iterator[str]:
-    """What the clients were told, against what is so."""
-    final = {one.body for one in told if _decides(one)}
+    """Compare the clients' responses with the payments."""
+    final = {one.body for one in responses if _decides(one)}
     if len(final) > 1:
-        yield f"I7 final answers differ {sorted(final)}"
+        yield f"I7 final responses differ {sorted(final)}"
     if not final:
-        yield f"I8 no final answer, the last is {told[-1].body if told else 'none'}"
+        yield f"I8 no final response, the last is {responses[-1].body if responses else 'none'}"
     if final and {status_in(body) for body in final} != {_public(row)}:
-        yield f"I1 the client was told {sorted(final)}, the books say {row.get('status')}"
-    if "SUCCESS" in map(status_in, final) and row.get("payment_id") not in books.screened:
+        yield f"I1 the client got {sorted(final)}, stored is {row.get('status')}"
+    if "SUCCESS" in map(status_in, final) and row.get("payment_id") not in stored.screened:
         yield "I12 SUCCESS before screening"
-    for one in told:
+    for one in responses:
         if one.sent == "other amount" and one.result == "ok":
             yield "I10 another amount was accepted under the same key"
         if one.status not in EXPECTED:
-            yield f"an answer that nobody should get, {one.status} {one.body}"
+            yield f"an unexpected response, {one.status} {one.body}"
         if one.status in LATER and not one.retry_after:
             yield f"{one.status} without Retry-After"
 
 
-def _of_books(payment: Payment, row: dict[str, Any], books: Books) -> Iterator[str]:
-    """What the payment's kind demands, and what the banks moved for it."""
-    moved = books.booked_minor.get(payment.transaction_id, [])
+def _stored_faults(payment: Payment, row: dict[str, Any], stored: StoredData) -> Iterator[str]:
+    """Compare the expected end of the payment with the stored one and the movements."""
+    moved = stored.booked_minor.get(payment.transaction_id, [])
     settled = row.get("settlement_status") == "SETTLED"
     if moved != [payment.amount_minor] * settled:
         yield f"I2 settlement is {row.get('settlement_status')} and the banks moved {moved}"
@@ -157,5 +160,5 @@ def _decides(operation: Operation) -> bool:
 
 
 def _public(row: dict[str, Any]) -> str | None:
-    """The status that a client is told for a state that is final."""
+    """Return the API status of a final state."""
     return {"CONFIRMED": "SUCCESS", "DECLINED": "DECLINED"}.get(row.get("status", ""))

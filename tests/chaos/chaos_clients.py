@@ -1,4 +1,4 @@
-"""Clients of the public API: they pay, repeat what is in doubt, and note every answer."""
+"""Clients of the public API: they pay, repeat unknown outcomes, and log every response."""
 
 import asyncio
 import contextlib
@@ -15,21 +15,21 @@ from testbed.edge import CODE, Customer, Edge
 
 Kind = Literal["plain", "code", "blocked", "rejected", "guessed"]
 Answer = httpx.Response | None
-"""None where the client knows nothing: no connection, no answer in time."""
+"""None without a response: no connection, or a timeout."""
 Twist = Literal["once", "at once", "again", "other amount"]
 SHARES: dict[Kind, float] = {"plain": 0.70, "code": 0.20, "blocked": 0.05, "rejected": 0.05}
 TWICE: tuple[Twist, ...] = ("at once", "again", "other amount")
 TWICE_SHARE = 0.10
 PARTNERS = ("", "north-", "south-")
 WITH_CODE_MINOR = 5_200_00
-"""45 points for the amount and 40 for a new payee: a code is asked for."""
+"""45 points for the amount and 40 for a new payee: a code is required."""
 MOST_AT_ONCE = 64
 AGAIN_AFTER_S = 0.5
 
 
 @dataclass
 class Payment:
-    """One payment that a client wants, and what it was told in the end."""
+    """One payment of a client, with its final response."""
 
     transaction_id: str
     customer: Customer
@@ -40,7 +40,7 @@ class Payment:
 
     @property
     def order(self) -> dict[str, str]:
-        """The fields that every request for it carries."""
+        """The fields of all its requests."""
         return {"amount": _major(self.amount_minor), "to_account": self.payee}
 
 
@@ -49,7 +49,7 @@ def _major(amount_minor: int) -> str:
 
 
 def payments(chance: Random, customers: list[Customer], run: str) -> Iterator[Payment]:
-    """Draw payments without an end, in the mix of the fault matrix."""
+    """Yield random payments without end, in the mix of the fault matrix."""
     number = 0
     while True:
         number += 1
@@ -69,21 +69,21 @@ def payments(chance: Random, customers: list[Customer], run: str) -> Iterator[Pa
 
 
 class Clients:
-    """Everybody who pays, over all gateways."""
+    """All clients, over all gateways."""
 
     def __init__(self, edges: list[Edge], log: Log) -> None:
         self._edges = edges
         self._log = log
         self._turn = 0
         self.stopping: set[int] = set()
-        """Gateways that get no new request, since an operator stops them: a server cannot answer
-        what meets the closing of an idle connection (RFC 9112, section 9.5)."""
+        """Gateways that are being stopped and get no new requests: a server cannot respond to a
+        request that crosses the closing of an idle connection (RFC 9112, section 9.5)."""
         self.paid: list[Payment] = []
 
     async def drive(
         self, drawn: Iterator[Payment], rate_per_s: float, more: Callable[[int], bool]
     ) -> None:
-        """Send while `more(sent)`, so many a second at most; return once each is answered."""
+        """Send while `more(sent)`, with a maximum rate; return after all responses."""
         room = asyncio.Semaphore(MOST_AT_ONCE)
         sent = 0
         async with asyncio.TaskGroup() as group:
@@ -108,7 +108,7 @@ class Clients:
             await self.send(payment, "other amount", amount=other)
 
     async def until_final(self, payment: Payment) -> None:
-        """Repeat the request, as the contract says, until its answer is final."""
+        """Repeat the request, as the contract requires, until its response is final."""
         code: dict[str, str] = {}
         while True:
             answer = await self.send(payment, "code" if code else "payment", **code)
@@ -119,7 +119,7 @@ class Clients:
                 await asyncio.sleep(again_after_s(answer))
 
     async def send(self, payment: Payment, sent: str = "payment", **more: str) -> Answer:
-        """Send one request, its code or another amount with it; note what came back."""
+        """Send one request, possibly with a code or another amount; log the response."""
         body = payment.order | more
         try:
             answer = await self._at_any_gateway(payment, body)
@@ -131,7 +131,7 @@ class Clients:
         return answer
 
     async def _at_any_gateway(self, payment: Payment, body: dict[str, str]) -> httpx.Response:
-        """Ask the next gateway in turn; another one where nobody listens, as a balancer does."""
+        """Use the next gateway in turn; another if it refuses connections, as a balancer does."""
         self._turn += 1
         size = len(self._edges)
         turn = [number % size for number in range(self._turn, self._turn + size)]
@@ -151,7 +151,7 @@ class Clients:
 
 
 def is_final(answer: Answer) -> bool:
-    """Whether this ends the matter: done, declined, or a refusal that no repeat will change."""
+    """Return whether the response is final: done, declined, or a permanent refusal."""
     if answer is None:
         return False
     if answer.status_code == 403:
@@ -160,7 +160,7 @@ def is_final(answer: Answer) -> bool:
 
 
 def status_in(body: str) -> Any:
-    """Return the status that an answer's body names."""
+    """Return the status in a response's body."""
     return json.loads(body).get("status")
 
 
@@ -169,12 +169,12 @@ def _code_asked_for(answer: Answer, code: dict[str, str]) -> dict[str, str]:
         return code
     if answer.status_code == 403:
         return {"otp_code": CODE}
-    # The challenge is over: the plain request opens the next one.
+    # The challenge has ended: a request without a code opens the next one.
     return {} if answer.status_code == 401 else code
 
 
 def again_after_s(answer: Answer) -> float:
-    """How many seconds a client waits before it asks again."""
+    """Return the seconds until the client repeats the request."""
     if answer is None:
         return AGAIN_AFTER_S
     return float(answer.headers.get("retry-after", AGAIN_AFTER_S))

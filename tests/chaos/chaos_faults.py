@@ -1,4 +1,4 @@
-"""Every fault by name: how often it strikes in the smoke run and in the full one."""
+"""All faults by name, with their numbers of injections in the smoke run and the full run."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import chaos_records as records
 from chaos_arena import Arena
 
 Strike = Callable[[Arena, int], Awaitable[str]]
-"""Strikes so often, heals, and returns what is worth a note. Raises NotHealedError."""
+"""Injects the fault, waits for recovery, and returns a remark. Raises NotHealedError."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class Fault:
     name: str
     strike: Strike
     smoke: int
-    """Strikes in the smoke run; 0 leaves it to the full run."""
+    """Injections in the smoke run; 0: only in the full run."""
     full: int
     under_load: bool = True
     buries: bool = False
-    """Whether dead letters are what it is about; after any other fault there is no new one."""
+    """Whether the fault causes dead letters; other faults must cause none."""
 
 
 FAULTS: tuple[Fault, ...] = (

@@ -1,4 +1,4 @@
-"""Topics and groups, seen and moved from outside."""
+"""Reading and resetting topics and groups."""
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -7,14 +7,14 @@ from chaos_arena import GROUPS
 
 
 async def lag(brokers: str) -> int:
-    """Return how many records the services have not read yet, over all their topics."""
+    """Return the lag of all services over all their topics."""
     behind = 0
     consumer = AIOKafkaConsumer(bootstrap_servers=brokers)
     await consumer.start()
     try:
         for group in GROUPS:
             read = await committed(brokers, group)
-            # Of a topic that is not assigned, aiokafka asks for the leader only seconds later.
+            # aiokafka looks up the leader of an unassigned topic only seconds later.
             consumer.assign(list(read))
             consumer.pause(*read)
             ends = await consumer.end_offsets(list(read))
@@ -25,7 +25,7 @@ async def lag(brokers: str) -> int:
 
 
 async def committed(brokers: str, group: str) -> dict[TopicPartition, int]:
-    """Return how far a group has read."""
+    """Return a group's committed offsets."""
     admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
     await admin.start()
     try:
@@ -36,7 +36,7 @@ async def committed(brokers: str, group: str) -> dict[TopicPartition, int]:
 
 
 async def rewind(brokers: str, group: str) -> bool:
-    """Let a group begin anew; return whether the broker took it, which has to wait for members."""
+    """Reset a group; return whether the broker accepted it: no member may be left."""
     read = await committed(brokers, group)
     consumer = AIOKafkaConsumer(bootstrap_servers=brokers, group_id=group, enable_auto_commit=False)
     consumer.assign(list(read))

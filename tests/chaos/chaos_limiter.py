@@ -1,4 +1,4 @@
-"""One customer who asks far too often: the limit must hold whatever becomes of Redis."""
+"""One customer with too many requests: the limit must hold during a failure of Redis."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from chaos_arena import INSTANCES, Arena, NotHealedError
 
 LIMIT_PER_MINUTE = 120
-"""Of each customer of this system: more than the default, since in a fault everybody repeats."""
+"""Limit of each customer: higher than the default, because clients repeat during a fault."""
 AT_ONCE = 100
 EVERY_S = 0.5
 UNTIL_S = 55
@@ -15,9 +15,9 @@ UNTIL_S = 55
 
 
 async def accepted_at_most(arena: Arena, fault: Coroutine[None, None, str], wipes: int) -> str:
-    """Ask all through the fault. Raises NotHealedError where more was let in than may be.
+    """Send requests during the fault. Raises NotHealedError if too many were accepted.
 
-    Each wipe begins the shared count anew; while Redis is away each gateway counts by itself.
+    Each wipe resets the shared count; while Redis is down each gateway counts separately.
     """
     (customer,) = await arena.customers(1)
     striking = asyncio.create_task(fault)
@@ -32,5 +32,7 @@ async def accepted_at_most(arena: Arena, fault: Coroutine[None, None, str], wipe
     note = await striking
     most = LIMIT_PER_MINUTE * (1 + wipes + INSTANCES)
     if let_in > most:
-        raise NotHealedError(f"the limiter let {let_in} of {asked} in, at most {most} may be")
+        raise NotHealedError(
+            f"the limiter accepted {let_in} of {asked}, at most {most} are allowed"
+        )
     return f"{note}; the limiter let {let_in} of {asked} in, {most} at most"

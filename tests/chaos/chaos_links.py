@@ -1,4 +1,4 @@
-"""A TCP proxy between services and what they need: links that are slow, half-open or reset."""
+"""A TCP proxy between services and infrastructure: slow, half-open or reset connections."""
 
 import asyncio
 import contextlib
@@ -8,12 +8,12 @@ from typing import Literal
 Mode = Literal["open", "slow", "half-open"]
 CHUNK_BYTES = 65_536
 SLOW_S = 0.1
-"""Of each chunk, in each direction."""
+"""Delay of each chunk in each direction."""
 
 
 @dataclass
 class Link:
-    """Listens at one port of this machine and connects to another."""
+    """Forwards one local port to another."""
 
     name: str
     port: int
@@ -24,30 +24,30 @@ class Link:
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def open(self) -> None:
-        """Begin to listen."""
+        """Start listening."""
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
 
     async def close(self) -> None:
-        """Stop listening and end every connection."""
+        """Stop listening and close all connections."""
         if self._server is not None:
             self._server.close()
         self.reset()
 
     def become(self, mode: Mode) -> None:
-        """Treat all bytes so from now on; those that were held back go on when it is open."""
+        """Change the mode; held bytes are forwarded when it is open."""
         self.mode = mode
         self._changed.set()
         self._changed = asyncio.Event()
 
     def reset(self) -> None:
-        """Break every connection off, in the middle of whatever it carries."""
+        """Reset all connections."""
         for writer in self._writers:
             writer.transport.abort()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         try:
-            # Whoever connects to a link whose other end is gone is let go, as by a closed port.
+            # If the target is down, the connection is closed, as by a closed port.
             with contextlib.suppress(OSError):
                 await self._joined(reader, writer)
         finally:

@@ -1,4 +1,4 @@
-"""What happened, as it happened: each client's operation and each fault, a line of JSON each."""
+"""The log of a run: each client operation and each fault as a line of JSON."""
 
 import json
 import time
@@ -11,28 +11,28 @@ Result = Literal["ok", "fail", "unknown"]
 
 @dataclass(frozen=True)
 class Operation:
-    """One request as its client saw it: ok was done, fail was not, unknown may have been."""
+    """One request with its outcome: ok, fail or unknown."""
 
     transaction_id: str
     sent: str
-    """What was asked for: `payment`, `code`, `other amount`."""
+    """Kind of request: `payment`, `code`, `other amount`."""
     result: Result
     status: int
-    """Of HTTP; 0 where no answer came."""
+    """HTTP status; 0 without a response."""
     body: str
     retry_after: str = ""
-    """Of the answer's headers."""
+    """From the response's headers."""
 
 
 def result_of(status: int) -> Result:
-    """Classify an answer. 202, 409 and silence leave open whether the request was, or will be."""
+    """Classify a response. 202, 409 and a missing response are unknown."""
     if status in {0, 202, 409}:
         return "unknown"
     return "ok" if status == 200 else "fail"
 
 
 class Log:
-    """The run's own record, in memory for the checker and in files for people."""
+    """The log of the run, in memory for the checker and in files for people."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -42,12 +42,12 @@ class Log:
         self.operations: list[Operation] = []
 
     def operation(self, operation: Operation) -> None:
-        """Keep what a client saw."""
+        """Log a client operation."""
         self.operations.append(operation)
         self._write(self._operations, asdict(operation))
 
     def fault(self, kind: str, **about: Any) -> None:
-        """Keep what was done to the system."""
+        """Log a fault."""
         self._write(self._faults, {"fault": kind, **about})
 
     def close(self) -> None:

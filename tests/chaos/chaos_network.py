@@ -1,4 +1,4 @@
-"""The links between services and what they need, each through a proxy of ours."""
+"""The connections between services and infrastructure, each through a proxy."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,15 +10,15 @@ from local_stack.inventory import load_inventory
 from local_stack.ports import Ports
 
 BESIDE = 50
-"""A proxy listens so much higher than what it leads to."""
+"""The port offset of a proxy to its target."""
 SLOW_S = 8.0
 HALF_OPEN_S = 9.0
-"""Beyond the group's session of 6 s."""
+"""Longer than the group's session of 6 s."""
 RESETS = 3
 
 
 def links(offset: int) -> dict[str, Link]:
-    """Return a closed link to each part of the infrastructure and to the banks."""
+    """Return a proxy, not yet listening, for each infrastructure process and the banks."""
     ports = Ports(load_inventory(), offset)
     targets = {"kafka": ports.kafka_link, "postgres": ports.postgres, "redis": ports.redis}
     targets["partner_bank"] = ports.of("partner_bank")
@@ -26,7 +26,7 @@ def links(offset: int) -> dict[str, Link]:
 
 
 def detours(between: Mapping[str, Link]) -> dict[str, dict[str, str]]:
-    """Return the settings by which each service of ours goes through the links."""
+    """Return the settings that connect each service through the proxies."""
     inventory = load_inventory()
 
     def of(service: str) -> dict[str, str]:
@@ -45,7 +45,7 @@ def detours(between: Mapping[str, Link]) -> dict[str, dict[str, str]]:
 
 
 async def slow(arena: Arena, count: int) -> str:
-    """Delay every chunk on one link after the other."""
+    """Delay every chunk on one connection after the other."""
 
     async def strike(link: Link) -> None:
         link.become("slow")
@@ -56,7 +56,7 @@ async def slow(arena: Arena, count: int) -> str:
 
 
 async def half_open(arena: Arena, count: int) -> str:
-    """Swallow what is sent without a word, and then break off."""
+    """Drop all data silently, then reset."""
 
     async def strike(link: Link) -> None:
         link.become("half-open")
@@ -68,7 +68,7 @@ async def half_open(arena: Arena, count: int) -> str:
 
 
 async def reset(arena: Arena, count: int) -> str:
-    """Break off every connection of a link, again and again."""
+    """Reset all connections of a link repeatedly."""
 
     async def strike(link: Link) -> None:
         for _ in range(RESETS):

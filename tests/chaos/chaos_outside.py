@@ -1,4 +1,4 @@
-"""The world outside does not answer, answers late, refuses, or lies."""
+"""External services do not respond, respond late, refuse, or return wrong statements."""
 
 import asyncio
 import json
@@ -14,11 +14,11 @@ PARTNERS = ("first-bank", "north-bank", "south-bank")
 SMALL_S = 12.0
 """Longer than a breaker's window of 10 s."""
 BREAKER_WITHIN_S = 45.0
-"""Banks are asked again within this time after they failed: a breaker stays open for 30 s."""
+"""Banks are called again within this time after a failure: a breaker stays open for 30 s."""
 
 
 async def partner_loses(arena: Arena, count: int) -> str:
-    """A fifth of the requests, of the answers, and of the times get lost at the banks."""
+    """At the banks a fifth of requests and of responses are lost, and a fifth are late."""
     return await _broken(arena, "partner_bank", count, lose_request=0.2, lose_answer=0.2, slow=0.2)
 
 
@@ -56,12 +56,12 @@ async def _broken(arena: Arena, mock: str, count: int, **rates: float) -> str:
 
 
 async def partner_lies(arena: Arena, _count: int) -> str:
-    """The banks omit transfers from statements, alter or repeat them: each one is found."""
+    """Statements omit, alter or repeat transfers: each one is found."""
     found = 0
     for kind, name in (
         ("omit_from_statement", "missing_there"),
         ("wrong_amount_on_statement", "amount_differs"),
-        # Last: settlement remembers what a bank has said that it booked.
+        # Last, because settlement stores the bookings of a statement.
         ("twice_on_statement", "missing_here"),
     ):
         await arena.break_mock("partner_bank", **{kind: 0.3})
@@ -73,20 +73,22 @@ async def partner_lies(arena: Arena, _count: int) -> str:
 
 
 async def _lies_found(arena: Arena, name: str) -> int:
-    """Compare each bank's statement with its book; both must differ by what reconcile finds."""
+    """Compare each bank's statement with its ledger; `reconcile` must find all differences."""
     total = 0
     today = datetime.now(UTC).date().isoformat()
     for partner in PARTNERS:
-        told = await _told(arena, partner, today)
+        wrong_lines = await _wrong_lines(arena, partner, today)
         status, report = await _reconciled(arena, partner, today)
-        if isinstance(report, str) or report[name] != told or status != bool(told):
-            raise NotHealedError(f"{partner} lied {told} times, reconcile says {report}")
-        total += told
+        if isinstance(report, str) or report[name] != wrong_lines or status != bool(wrong_lines):
+            raise NotHealedError(
+                f"{partner} has {wrong_lines} wrong lines, reconcile reports {report}"
+            )
+        total += wrong_lines
     return total
 
 
 async def _reconciled(arena: Arena, partner: str, today: str) -> tuple[int, Any]:
-    """Reconcile; where the bank cannot be asked after an earlier fault, ask again for a while."""
+    """Reconcile; repeat it while the bank does not respond after an earlier fault."""
     deadline = time.monotonic() + BREAKER_WITHIN_S
     while True:
         order = ("--partner", partner, "--date", today)
@@ -96,8 +98,8 @@ async def _reconciled(arena: Arena, partner: str, today: str) -> tuple[int, Any]
         await asyncio.sleep(1)
 
 
-async def _told(arena: Arena, partner: str, today: str) -> int:
-    """Count the entries of a bank's book that its own statement lacks, alters or repeats."""
+async def _wrong_lines(arena: Arena, partner: str, today: str) -> int:
+    """Count the entries of a bank's ledger that its statement omits, alters or repeats."""
     stack = arena.stack.description()
     secret = json.loads(stack.credentials.read("partner-credentials"))[partner]
     url = f"{stack.url('partner_bank')}/banks/{partner}/statement"

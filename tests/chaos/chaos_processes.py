@@ -1,4 +1,4 @@
-"""Processes that die, stand still, or are restarted by an operator."""
+"""Processes that are killed, paused or restarted."""
 
 import asyncio
 
@@ -6,14 +6,14 @@ from chaos_arena import INSTANCES, OURS, Arena, NotHealedError
 from chaos_limiter import accepted_at_most
 
 STOP_S = (5.0, 15.0)
-"""Beyond the lease (at most 10 s) and the group's session (6 s)."""
+"""Longer than the lease (at most 10 s) and the group's session (6 s)."""
 LONG_STOP_S = (15.0, 60.0)
 LONG_EVERY = 4
 AWAY_S = (3.0, 8.0)
 
 
 async def kill_services(arena: Arena, count: int) -> str:
-    """SIGKILL any two processes of ours or of the outside at once, again and again."""
+    """SIGKILL any two services or mocks at once, repeatedly."""
     slowest_s = 0.0
     for _ in range(0, count, 2):
         await asyncio.sleep(arena.chance.uniform(0, 1))
@@ -23,7 +23,7 @@ async def kill_services(arena: Arena, count: int) -> str:
 
 
 async def stand_still(arena: Arena, count: int) -> str:
-    """SIGSTOP any service of ours, beyond lease and session; every fourth one for long."""
+    """SIGSTOP any service for longer than lease and session; every fourth one for long."""
     longest_s = 0.0
     for number in range(1, count + 1):
         span_s = STOP_S if number % LONG_EVERY else LONG_STOP_S
@@ -42,7 +42,7 @@ async def kill_postgres(arena: Arena, count: int) -> str:
 
 
 async def kill_redis(arena: Arena, count: int) -> str:
-    """Kill Redis, which forgets everything with it; the limit of each user stays bounded."""
+    """Kill Redis, which loses all data; the limit of each user stays bounded."""
     note = await accepted_at_most(arena, _kill_infrastructure(arena, "redis", count), count)
     return f"{note}; wiped by each kill"
 
@@ -57,7 +57,7 @@ async def _kill_infrastructure(arena: Arena, name: str, count: int) -> str:
 
 
 async def stop_service(arena: Arena, name: str, count: int) -> str:
-    """Stop all instances of a service for some seconds, again and again."""
+    """Stop all instances of a service for some seconds, repeatedly."""
     for _ in range(count):
         for number in range(INSTANCES):
             await arena.stop(name, number)
@@ -76,7 +76,7 @@ async def stop_otp(arena: Arena, count: int) -> str:
 
 
 async def rolling_restart(arena: Arena, count: int) -> str:
-    """Restart the first instances of all services, then the second: every request is answered."""
+    """Restart the first instances of all services, then the second: no request is lost."""
     before = len(arena.log.operations)
     for _ in range(count):
         for number in range(INSTANCES):
@@ -84,7 +84,7 @@ async def rolling_restart(arena: Arena, count: int) -> str:
             await asyncio.gather(*(arena.start(name, number) for name in OURS))
     seen = arena.log.operations[before:]
     if cut_off := [one.body for one in seen if not one.status]:
-        raise NotHealedError(f"{len(cut_off)} requests without an answer: {cut_off[:3]}")
+        raise NotHealedError(f"{len(cut_off)} requests without a response: {cut_off[:3]}")
     refused = sum(one.status == 503 for one in seen)
     pending = sum(one.status == 202 for one in seen)
     return f"{len(seen)} requests, {refused} of them 503, {pending} of them 202"

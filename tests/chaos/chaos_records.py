@@ -1,4 +1,4 @@
-"""Records that nobody can read, and records that were all read before."""
+"""Unreadable records, and replayed records."""
 
 import asyncio
 import time
@@ -27,7 +27,7 @@ Place = tuple[str, int, int]
 
 
 async def poison(arena: Arena, _count: int) -> str:
-    """Write 500 unusable records; every reader must record each as a dead letter."""
+    """Publish 500 unusable records; every consumer must record each as a dead letter."""
     producer = AIOKafkaProducer(bootstrap_servers=arena.stack.kafka, max_request_size=2_000_000)
     await producer.start()
     try:
@@ -36,17 +36,17 @@ async def poison(arena: Arena, _count: int) -> str:
         await producer.stop()
     began_s = time.monotonic()
 
-    async def buried() -> bool:
+    async def dead_lettered() -> bool:
         missing = [places - await _dead(arena, reader) for reader, places in wanted.items()]
         return not any(missing)
 
-    await until(buried, BURIED_WITHIN_S, "not every poisoned record is a dead letter")
+    await until(dead_lettered, BURIED_WITHIN_S, "not every poisoned record is a dead letter")
     waited_s = time.monotonic() - began_s
     return f"{5 * POISONED} records are dead letters of every reader within {waited_s:.1f} s"
 
 
 async def _poisoned(arena: Arena, producer: AIOKafkaProducer) -> dict[str, set[Place]]:
-    """Send them; return which reader must record which as dead letters."""
+    """Publish them; return the expected dead letters of each consumer."""
     readers = {topic.name: set(topic.readers) & set(GROUPS) for topic in load_topics()}
     events = [event for event in EVENTS if readers.get(event.topic)]
     wanted: dict[str, set[Place]] = defaultdict(set)
@@ -63,7 +63,7 @@ async def _poisoned(arena: Arena, producer: AIOKafkaProducer) -> dict[str, set[P
 
 
 def _spoiled(arena: Arena, kind: int, value: bytes, headers: Headers) -> tuple[bytes, Headers]:
-    """Return bytes, a schema, a header, a size or a version that nobody can use."""
+    """Return a record with an unusable value, schema, header, size or version."""
     match kind:
         case 0:
             return arena.chance.randbytes(200), headers
@@ -86,7 +86,7 @@ async def _dead(arena: Arena, reader: str) -> set[Place]:
 
 
 async def replay(arena: Arena, count: int) -> str:
-    """Have every service read every topic from offset 0; the first time with no inbox."""
+    """Make all services read all topics from offset 0; the first time with empty inboxes."""
     before = await effects(arena)
     for number in range(count):
         victims = arena.victims(OURS)

@@ -1,4 +1,4 @@
-"""The table of a run: on the screen, and in docs/reliability-results.md."""
+"""The table of a run, for the screen and docs/reliability-results.md."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""One run: rounds of load under one fault each, and the check after each has healed."""
+"""One run: rounds of load with one fault each, and a check after each fault."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from chaos_arena import INSTANCES, MOCKS, OURS, Arena, NotHealedError
-from chaos_checker import REST_WITHIN_S, at_rest, check, judge, read_books
+from chaos_checker import REST_WITHIN_S, at_rest, check, judge, read_stored_data
 from chaos_clients import Payment, payments
 from chaos_faults import Fault
 from chaos_limiter import LIMIT_PER_MINUTE
@@ -24,7 +24,7 @@ CUSTOMERS = 200
 UNLIMITED_CODES = dict.fromkeys(
     ("LIVE_CHALLENGES", "CHALLENGES_PER_HOUR", "CHALLENGES_PER_DAY"), "100000"
 )
-"""Few customers pay with codes for hours: more often than people may."""
+"""Limits for few customers who pay with codes for hours."""
 LIMIT = {"RATE_LIMIT_PER_MINUTE": str(LIMIT_PER_MINUTE)}
 READY_WITHIN_S = 180
 TELL_EVERY_S = 20.0
@@ -32,11 +32,11 @@ TELL_EVERY_S = 20.0
 
 @dataclass(frozen=True)
 class Order:
-    """What a run is to do."""
+    """The configuration of a run."""
 
     seed: int
     faults: list[tuple[Fault, int]]
-    """Each with the number of its strikes."""
+    """Each with its number of injections."""
     payments: int
     rate_per_s: float
 
@@ -87,7 +87,7 @@ def _start(stack: Stack) -> None:
 
 
 class Run:
-    """Everything that is done to one system."""
+    """One run on one system."""
 
     def __init__(self, arena: Arena, order: Order, tell: Callable[[str], None]) -> None:
         self._arena = arena
@@ -97,7 +97,7 @@ class Run:
         self._buried = 0
 
     async def whole(self) -> list[Outcome]:
-        """Run every round; the first one that the system does not survive is the last."""
+        """Run all rounds; stop after the first one without recovery."""
         self._customers = await self._arena.customers(CUSTOMERS)
         drawn = payments(Random(self._order.seed), self._customers, self._arena.name)
         outcomes: list[Outcome] = []
@@ -121,7 +121,7 @@ class Run:
         try:
             with _unhealed(outcome.violations):
                 outcome.note = await self._load_under(fault, strikes, drawn)
-            # Also after a failure: what is still under way would be told as violations.
+            # Also after a failure: unfinished work would be reported as violations.
             with _unhealed(outcome.violations):
                 await at_rest(self._arena)
         finally:
@@ -136,16 +136,16 @@ class Run:
         return outcome
 
     async def _keep_telling(self, fault: Fault, began_s: float) -> None:
-        """Show that a long round goes on."""
+        """Report the progress of a long round."""
         while True:
             await asyncio.sleep(TELL_EVERY_S)
             for_s = time.monotonic() - began_s
             self._tell(f"{fault.name}, {for_s:.0f} s: {len(self._arena.clients.paid)} payments")
 
     async def _load_under(self, fault: Fault, strikes: int, drawn: Iterator[Payment]) -> str:
-        """Strike while clients pay; they go on until it has healed and enough have paid.
+        """Inject the fault while clients pay; they continue until recovery and enough payments.
 
-        A fault that needs quiet strikes when all of them have paid.
+        A fault that needs an idle system is injected after all payments.
         """
         enough = self._order.payments // len(self._order.faults) + 1
         if not fault.under_load:
@@ -170,11 +170,11 @@ class Run:
             paying.cancel()
 
     async def _violations(self, *, full: bool) -> list[str]:
-        """What is wrong now and was not before."""
+        """Return the new violations."""
         arena = self._arena
-        books = await read_books(arena)
+        stored = await read_stored_data(arena)
         found = await check(arena, full=full) + await never(arena)
-        found += judge(arena.clients.paid, arena.log.operations, books, arena.opening_minor)
+        found += judge(arena.clients.paid, arena.log.operations, stored, arena.opening_minor)
         new = [one for one in found if one not in self._known]
         self._known.update(new)
         return new
@@ -182,8 +182,8 @@ class Run:
 
 @contextmanager
 def _unhealed(violations: list[str]) -> Iterator[None]:
-    """Note what did not heal in time."""
+    """Record what did not recover in time."""
     try:
         yield
     except* (NotHealedError, TimeoutError) as broken:
-        violations += [f"I8 {str(one) or 'no final answer'}" for one in broken.exceptions]
+        violations += [f"I8 {str(one) or 'no final response'}" for one in broken.exceptions]

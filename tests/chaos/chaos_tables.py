@@ -1,4 +1,4 @@
-"""The tables behind the system, read past everybody: counts that no route tells."""
+"""Counts read directly from the tables."""
 
 from typing import Any, LiteralString
 
@@ -16,7 +16,7 @@ EFFECTS: dict[str, LiteralString] = {
     "assessments": "select count(*) from risk.assessment",
     "audit entries": "select count(*) from audit.audit_log",
 }
-"""What a record that was handled before may never add to."""
+"""The counts that a replayed record must not change."""
 
 NEVER: dict[str, LiteralString] = {
     "I10 more than five attempts of a challenge": """
@@ -28,7 +28,7 @@ NEVER: dict[str, LiteralString] = {
     "I10 more than one accepted code of a payment": """
         select payment_id::text from otp.verification where result = 'valid'
         group by 1 having count(*) > 1""",
-    # A killed PostgreSQL forgets its statistics, so that they count from its last start.
+    # A killed PostgreSQL loses its statistics, so they count from its last start.
     "a deadlock in the database": """
         select deadlocks::text from pg_stat_database
         where datname = current_database() and deadlocks > 0""",
@@ -36,7 +36,7 @@ NEVER: dict[str, LiteralString] = {
 
 
 async def rows(arena: Arena, statement: LiteralString | sql.Composed) -> list[Any]:
-    """Return what a statement finds, as the superuser."""
+    """Return the result of a statement, as the superuser."""
     dsn = arena.stack.description().admin_dsn
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
         found = await connection.execute(statement)
@@ -44,18 +44,18 @@ async def rows(arena: Arena, statement: LiteralString | sql.Composed) -> list[An
 
 
 async def effects(arena: Arena) -> dict[str, int]:
-    """Count everything that has been done so far, here and at the banks."""
+    """Count all effects in the system and at the banks."""
     counted = {name: int((await rows(arena, one))[0][0]) for name, one in EFFECTS.items()}
     return counted | {"movements at banks": len(await arena.edge.statement())}
 
 
 async def never(arena: Arena) -> list[str]:
-    """Return what the tables hold and must not."""
+    """Return forbidden rows of the tables."""
     return [f"{name}: {row[0]}" for name, one in NEVER.items() for row in await rows(arena, one)]
 
 
 async def dead_letters(arena: Arena) -> int:
-    """Count what readers have refused for good."""
+    """Count the dead letters."""
     found = 0
     for reader in GROUPS:
         table = sql.Identifier(reader, "dead_letter")
@@ -64,7 +64,7 @@ async def dead_letters(arena: Arena) -> int:
 
 
 async def purge_inboxes(arena: Arena) -> None:
-    """Empty every inbox: only the natural keys are left to tell what was done."""
+    """Empty every inbox, so that only natural keys detect duplicates."""
     arena.log.fault("purge", what="inboxes")
     for service in GROUPS:
         await rows(arena, sql.SQL("truncate {}").format(sql.Identifier(service, "inbox")))

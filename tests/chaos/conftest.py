@@ -1,4 +1,4 @@
-"""Where the tests find the modules beside them."""
+"""Adds the modules beside the tests to the path."""
 
 import sys
 from pathlib import Path

@@ -1,9 +1,9 @@
-"""What the clients' log can show: each kind of lie is found, and the truth passes."""
+"""The comparison of the clients' log with stored data: each contradiction is found."""
 
 from dataclasses import replace
 
 import pytest
-from chaos_checker import Books, judge
+from chaos_checker import StoredData, judge
 from chaos_clients import Payment
 from chaos_log import Operation, result_of
 
@@ -21,40 +21,43 @@ ROW = {
     "settlement_status": "SETTLED",
     "amount_minor": 1000,
 }
-BOOKS = Books({"tx-1": ROW}, {"tx-1": [1000]}, {"acc-1": 90_00}, {"p-1"})
+BOOKS = StoredData({"tx-1": ROW}, {"tx-1": [1000]}, {"acc-1": 90_00}, {"p-1"})
 
 
-def told(status: int, body: str, sent: str = "payment") -> Operation:
+def response(status: int, body: str, sent: str = "payment") -> Operation:
     return Operation("tx-1", sent, result_of(status), status, body, "1")
 
 
-def found(*operations: Operation, books: Books = BOOKS, payment: Payment = PAID) -> set[str]:
-    """The first words of what is wrong."""
-    wrong = judge([payment], operations, books, OPENING)
+def found(*operations: Operation, stored: StoredData = BOOKS, payment: Payment = PAID) -> set[str]:
+    """Return the first words of the violations."""
+    wrong = judge([payment], operations, stored, OPENING)
     return {sentence.split()[0] for sentence in wrong}
 
 
-def test_what_is_true_passes():
-    pending = told(202, '{"status":"PENDING","transaction_id":"tx-1"}')
-    assert found(told(0, "ReadError"), pending, told(200, SUCCESS), told(200, SUCCESS)) == set()
+def test_a_correct_log_passes():
+    pending = response(202, '{"status":"PENDING","transaction_id":"tx-1"}')
+    assert (
+        found(response(0, "ReadError"), pending, response(200, SUCCESS), response(200, SUCCESS))
+        == set()
+    )
 
 
 @pytest.mark.parametrize(
     ("operations", "invariant"),
     [
-        ([told(200, SUCCESS), told(200, OTHER_SUCCESS)], "I7"),
-        ([told(202, "{}")], "I8"),
-        ([told(403, DECLINED)], "I1"),
-        ([told(200, SUCCESS), told(200, SUCCESS, "other amount")], "I10"),
-        ([told(404, "{}"), told(200, SUCCESS)], "an"),
+        ([response(200, SUCCESS), response(200, OTHER_SUCCESS)], "I7"),
+        ([response(202, "{}")], "I8"),
+        ([response(403, DECLINED)], "I1"),
+        ([response(200, SUCCESS), response(200, SUCCESS, "other amount")], "I10"),
+        ([response(404, "{}"), response(200, SUCCESS)], "an"),
     ],
 )
-def test_an_answer_that_is_not_so_is_found(operations, invariant):
+def test_a_wrong_response_is_found(operations, invariant):
     assert invariant in found(*operations)
 
 
 @pytest.mark.parametrize(
-    ("books", "invariant"),
+    ("stored", "invariant"),
     [
         (replace(BOOKS, payments={}), "I1"),
         (replace(BOOKS, booked_minor={"tx-1": [1000, 1000]}), "I2"),
@@ -66,19 +69,19 @@ def test_an_answer_that_is_not_so_is_found(operations, invariant):
         (replace(BOOKS, screened=set()), "I12"),
     ],
 )
-def test_books_that_do_not_fit_the_answers_are_found(books, invariant):
-    assert invariant in found(told(200, SUCCESS), books=books)
+def test_stored_data_that_contradict_the_responses_are_found(stored, invariant):
+    assert invariant in found(response(200, SUCCESS), stored=stored)
 
 
-def test_an_answer_that_does_not_say_when_to_ask_again_is_found():
-    assert "503" in found(replace(told(503, "{}"), retry_after=""), told(200, SUCCESS))
+def test_a_response_without_retry_after_is_found():
+    assert "503" in found(replace(response(503, "{}"), retry_after=""), response(200, SUCCESS))
 
 
 def test_a_blocked_payment_that_goes_through_is_found():
-    assert "a" in found(told(200, SUCCESS), payment=replace(PAID, kind="blocked"))
+    assert "a" in found(response(200, SUCCESS), payment=replace(PAID, kind="blocked"))
 
 
 def test_money_that_moved_for_a_refused_payment_is_found():
     refused = replace(BOOKS, payments={"tx-1": ROW | {"settlement_status": "REJECTED"}})
     rejected = replace(PAID, kind="rejected")
-    assert "I2" in found(told(200, SUCCESS), books=refused, payment=rejected)
+    assert "I2" in found(response(200, SUCCESS), stored=refused, payment=rejected)

@@ -1,4 +1,4 @@
-"""The proxy carries what it should, holds back what it should, and breaks off."""
+"""The proxy forwards, holds and resets connections."""
 
 import asyncio
 import socket
@@ -47,7 +47,7 @@ async def test_an_open_link_carries_both_ways(link: Link):
     writer.close()
 
 
-async def test_a_slow_link_takes_its_time(link: Link):
+async def test_a_slow_link_delays(link: Link):
     link.become("slow")
     began_s = time.monotonic()
     reader, writer = await asked(link)
@@ -56,7 +56,7 @@ async def test_a_slow_link_takes_its_time(link: Link):
     writer.close()
 
 
-async def test_a_half_open_link_takes_all_and_gives_nothing_until_it_is_open_again(link: Link):
+async def test_a_half_open_link_holds_all_data_until_it_is_open_again(link: Link):
     link.become("half-open")
     reader, writer = await asked(link)
     answer = asyncio.ensure_future(reader.readline())
@@ -67,7 +67,7 @@ async def test_a_half_open_link_takes_all_and_gives_nothing_until_it_is_open_aga
     writer.close()
 
 
-async def test_a_reset_ends_what_is_on_its_way_and_nothing_that_comes_later(link: Link):
+async def test_a_reset_ends_open_connections_and_no_later_ones(link: Link):
     reader, writer = await asked(link)
     assert await asyncio.wait_for(reader.readline(), WITHIN_S) == b"hello\n"
     link.reset()
@@ -79,7 +79,7 @@ async def test_a_reset_ends_what_is_on_its_way_and_nothing_that_comes_later(link
     writer.close()
 
 
-async def test_a_link_to_nobody_lets_go(link: Link):
+async def test_a_link_without_a_target_closes_connections(link: Link):
     link.target = free_port()
     reader, writer = await asked(link)
     with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):

@@ -1,7 +1,7 @@
-"""`make test-containers`: what users with Docker do, on a real engine; `--short` for CI.
+"""`make test-containers`: the steps of a user with Docker, on a real engine; `--short` for CI.
 
-Where an engine answers, it is used. Else one is started here, in namespaces of its own, with
-stand-ins for the images of registries (root, on Debian); nothing of it is left at the end.
+If an engine responds, it is used. Otherwise one is started in separate namespaces, with
+replacements for the images of registries (as root, on Debian); nothing of it is left at the end.
 """
 
 import argparse
@@ -30,7 +30,7 @@ _SHORT_BUILDS = ("countersign/prepare", "countersign/confirm")
 
 def main() -> int:
     asked = arguments()
-    # An exception undoes what was made; a signal alone would not.
+    # An exception triggers the clean-up; a signal alone would not.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         if asked.inside:
@@ -51,7 +51,7 @@ def arguments() -> argparse.Namespace:
 
 
 def outside(asked: argparse.Namespace) -> int:
-    """Make the clones while package registries can be reached; then run."""
+    """Create the clones while package registries are reachable; then run."""
     folder = cache_folder() / "containers"
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="run-", dir=folder) as name, ExitStack() as undo:
@@ -71,7 +71,7 @@ def outside(asked: argparse.Namespace) -> int:
 
 
 def copy_checkout(folder: Path) -> None:
-    """Copy the working tree as `git clone` under `umask 077` would, and set it up."""
+    """Copy the working tree as `git clone` with `umask 077` would, and set it up."""
     before = os.umask(0o077)
     try:
         listed = command(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=CHECKOUT)
@@ -87,13 +87,13 @@ def copy_checkout(folder: Path) -> None:
 
 
 def clone_environment(environment: dict[str, str]) -> dict[str, str]:
-    """What commands in a clone are told: containers, and nothing of the make that runs us."""
+    """Return the environment of commands in a clone: containers, and no variables of this make."""
     passed = {key: value for key, value in environment.items() if not key.startswith("MAKE")}
     return passed | {"STACK": "compose"}
 
 
 def inside(asked: argparse.Namespace) -> int:
-    """In the namespaces: start the engine and play."""
+    """In the namespaces: start the engine and run the scenario."""
     scratch: Path = asked.inside
     found = tools(tell)
     with engine(found, scratch) as environment:
@@ -106,7 +106,7 @@ def inside(asked: argparse.Namespace) -> int:
 def play(
     asked: argparse.Namespace, scratch: Path, environment: dict[str, str], found: Tools | None
 ) -> None:
-    """Do what users do; at the end no container of ours is left, whatever happened."""
+    """Run the scenario; at the end no container of it is left, even after a failure."""
     first, second = (
         Clone(scratch / name, clone_environment(environment)) for name in ("first", "second")
     )
@@ -124,14 +124,14 @@ def play(
 def build_otherwise(
     clone: Clone, asked: argparse.Namespace, scratch: Path, found: Tools | None
 ) -> None:
-    """The builders that Compose does not use."""
+    """Build with the builders that Compose does not use."""
     images = containers_builders.builds()
     if asked.short:
         images = {name: images[name] for name in _SHORT_BUILDS}
     with step("the classic builder"):
         containers_builders.classic(clone, images)
     if found is None:
-        print("-- buildah: left out where the engine is the user's")
+        print("-- buildah: omitted, because the engine is the user's")
         return
     with step("buildah"):
         containers_builders.buildah(clone, images, found, scratch)

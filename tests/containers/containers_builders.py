@@ -1,4 +1,4 @@
-"""The other builders of a Dockerfile: buildah, and Docker's classic one."""
+"""The other builders of a Dockerfile: buildah, and Docker's classic builder."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ Images = dict[str, list[str]]
 
 
 def builds() -> Images:
-    """Each image of ours and what its build is told."""
+    """Each image with its build arguments."""
     found = {}
     for container in compose_document(load_inventory())["services"].values():
         if build := container.get("build"):
@@ -28,7 +28,7 @@ def builds() -> Images:
 
 
 def classic(clone: Clone, images: Images) -> None:
-    """Build with the builder that engines had before BuildKit; the images are not kept."""
+    """Build with the builder before BuildKit; the images are not kept."""
     environment = clone.environment | {"DOCKER_BUILDKIT": "0"}
 
     def run(*words: str) -> None:
@@ -41,7 +41,7 @@ def classic(clone: Clone, images: Images) -> None:
 
 
 def buildah(clone: Clone, images: Images, found: Tools, scratch: Path) -> None:
-    """Build without an engine, on the base that the engine holds."""
+    """Build without an engine, on the base image of the engine."""
     base = scratch / "base.tar"
     command(["docker", "save", "-o", str(base), python_image()], env=clone.environment)
     policy = scratch / "policy.json"

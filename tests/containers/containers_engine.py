@@ -1,8 +1,8 @@
-"""An engine of this run's own, in namespaces of its own: what it starts ends with it.
+"""A separate engine in its own namespaces: all processes that it starts end with it.
 
-`unshare` makes the namespaces (processes, mounts, network); when its first process ends, the kernel
-ends every other in them, and their mounts and networks are gone. The files are in a folder that the
-run removes, the control groups below one that carries its name.
+`unshare` creates the namespaces (processes, mounts, network). When its first process ends, the
+kernel ends all others in them and removes mounts and networks. The run removes the folder of its
+files and the control groups below its own group.
 """
 
 import json
@@ -24,8 +24,8 @@ _UNIFIED = Path("/sys/fs/cgroup/unified")
 
 
 def run_inside(found: Tools, scratch: Path, arguments: list[str]) -> int:
-    """Run this command again inside namespaces, and clean up what the kernel does not."""
-    # A killed parent takes the namespaces with it.
+    """Run this command again inside namespaces, and clean up files and control groups."""
+    # The namespaces end with a killed parent.
     parents = ["setpriv", "--pdeathsig", "KILL"]
     spaces = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
     first = [str(found.root / "usr/bin/tini"), "-s", "--", sys.executable, *arguments]
@@ -40,7 +40,7 @@ def _group(scratch: Path) -> str:
 
 
 def _remove_groups(scratch: Path) -> None:
-    """Remove the control groups, from the innermost; the kernel may need a moment."""
+    """Remove the control groups, innermost first; the kernel may need some time."""
 
     def gone() -> bool:
         groups = [one for top in _tops(scratch) for one in (top, *top.rglob("*")) if one.is_dir()]
@@ -61,7 +61,7 @@ def _tops(scratch: Path) -> list[Path]:
 
 @contextmanager
 def engine(found: Tools, scratch: Path) -> Iterator[dict[str, str]]:
-    """Start an engine (in namespaces already); yield the environment that reaches it."""
+    """Start an engine inside the namespaces; yield the environment for its clients."""
     command(["ip", "link", "set", "lo", "up"])
     if _UNIFIED.is_mount():
         command(["umount", str(_UNIFIED)])
@@ -83,9 +83,9 @@ def engine(found: Tools, scratch: Path) -> Iterator[dict[str, str]]:
 
 
 def _find_libraries(found: Tools, scratch: Path) -> None:
-    """Show the linker the unpacked libraries, in these namespaces alone.
+    """Configure the linker for the unpacked libraries, in these namespaces only.
 
-    A variable would not do: buildah starts itself again with none.
+    A variable is not enough: buildah restarts itself without it.
     """
     names, index = scratch / "ld.so.conf", scratch / "ld.so.cache"
     names.write_text(f"include /etc/ld.so.conf\n{found.libraries}\n")
@@ -112,7 +112,7 @@ def _answers(environment: dict[str, str]) -> bool:
 
 
 def containers(environment: dict[str, str], project: str) -> dict[str, dict[str, object]]:
-    """What the engine says of each container of a project, by its service's name."""
+    """Return the engine's data of each container of a project, by service."""
     chosen = ["--filter", f"label=com.docker.compose.project={project}"]
     ids = command(["docker", "ps", "--all", "--quiet", *chosen], env=environment).split()
     if not ids:
@@ -122,7 +122,7 @@ def containers(environment: dict[str, str], project: str) -> dict[str, dict[str,
 
 
 def kill(container: dict[str, object]) -> None:
-    """SIGKILL its first process, as the kernel does; `docker kill` would be a wish to stop."""
+    """SIGKILL its first process, as the kernel does; `docker kill` counts as a requested stop."""
     try:
         os.kill(container["State"]["Pid"], signal.SIGKILL)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Stand-ins for the images that docker-compose.yml and the Dockerfile name, without a registry."""
+"""Replacements for the images of docker-compose.yml and the Dockerfile, without a registry."""
 
 import os
 import re
@@ -16,12 +16,12 @@ from local_stack.locks import IMAGES_FILE
 from local_stack.telemetry.building import Tell, alone
 from local_stack.telemetry.programs import JAEGER, PROMETHEUS, collector_binary
 
-FILES = Path(__file__).parent / "standins"
+FILES = Path(__file__).parent / "replacements"
 ROOTS = {
     "python": ["python3", "python3-venv", "python3-pip-whl"],
     "servers": ["python3", "postgresql", "redis-server", "openjdk-17-jre-headless", "wget"],
 }
-# Debian makes a cluster at installation; Java's packages want folders of the manual.
+# Debian creates a cluster at installation; Java's packages need folders for manual pages.
 _HOOK = (
     'mkdir -p "$1/etc/postgresql-common" "$1/usr/share/man/man1" "$1/usr/share/man/man7";'
     ' echo "create_main_cluster = false" >"$1/etc/postgresql-common/createcluster.conf"'
@@ -36,7 +36,7 @@ DUMMY_PORTS = {
 
 
 def gather(scratch: Path, found: Tools, tell: Tell) -> None:
-    """Make the file systems (once, into the cache) and a build's folder: registries answer."""
+    """Create the file systems (once, in the cache) and a build folder; needs registries."""
     for name in ROOTS:
         alone(
             name,
@@ -53,7 +53,7 @@ def gather(scratch: Path, found: Tools, tell: Tell) -> None:
 
 
 def load(scratch: Path, environment: Mapping[str, str]) -> None:
-    """Give the engine an image for each name."""
+    """Load an image for each name into the engine."""
     for name in ROOTS:
         command(["docker", "import", str(root(name)), f"standin/{name}"], env=environment)
     for choices in _builds():
@@ -66,14 +66,14 @@ def _context(scratch: Path) -> Path:
 
 
 def python_image() -> str:
-    """The image that our own are built on."""
+    """Return the base image of the services."""
     text = (CHECKOUT / "deploy/Dockerfile").read_text()
     (name,) = set(re.findall(r"^FROM (\S+:\S+)", text, re.MULTILINE))
     return name
 
 
 def _builds() -> Iterator[list[str]]:
-    """The arguments of each build: which image, and its name."""
+    """Yield the arguments of each build: target and image name."""
     yield ["--target", "python", "--tag", python_image()]
     for name, image in load_inventory().images.items():
         if name in observers():
@@ -86,7 +86,7 @@ def _builds() -> Iterator[list[str]]:
 
 
 def wheels(tell: Tell) -> Path:
-    """The packages of the images' lock, by the machine's own package client."""
+    """Return the packages of the images' lock, fetched by pip."""
     folder = cached("wheels", IMAGES_FILE.read_text())
     alone("wheels", lambda: not folder.exists(), lambda: _fetch_wheels(folder, tell))
     return folder
@@ -102,7 +102,7 @@ def _fetch_wheels(folder: Path, tell: Tell) -> None:
 
 
 def root(name: str) -> Path:
-    """The archive of a file system."""
+    """Return the archive of a file system."""
     return cached(name, *ROOTS[name], _HOOK)
 
 
@@ -115,13 +115,13 @@ def _make_root(name: str, found: Tools, tell: Tell) -> None:
         f"--essential-hook={_HOOK}",
     ]
     environment = found.environment() | {"TMPDIR": str(draft.parent)}
-    # Everybody's, whatever the user's mask.
+    # Readable by all, independent of the user's umask.
     command(["mmdebstrap", *choices, "bookworm", str(draft)], env=environment, umask=0o022)
     draft.rename(root(name))
 
 
 def observers() -> dict[str, Path]:
-    """The programs of `make observe` that are there; what is not has a dummy."""
+    """Return the built programs of `make observe`; others get a dummy."""
     programs = {
         "collector": collector_binary(),
         "jaeger": JAEGER.binary,

@@ -1,4 +1,4 @@
-"""What a user with Docker does, step by step, each held against what must come of it."""
+"""The steps of a user with Docker, each with its expected result."""
 
 import re
 import shlex
@@ -21,19 +21,19 @@ _DEMO_WITHIN_S = 900
 _TESTS_WITHIN_S = 1800
 _BACK_WITHIN_S = 90
 TESTS = "tests/e2e/test_payments.py services/risk libs/runtime/tests/test_kafka.py"
-"""Of the suite on containers: a stack of its own each for the system, a service and the runtime."""
+"""Tests on containers: one stack each for the system, a service and the runtime."""
 _CALLS = re.compile(r"^\$ (curl .*)\n(\{.*\})$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Clone:
-    """A copy of the checkout, driven by its own commands."""
+    """A copy of the checkout with its own commands."""
 
     folder: Path
     environment: dict[str, str]
 
     def make(self, *words: str, within_s: float = _DEMO_WITHIN_S) -> str:
-        """Run `make` in it. Raises StackError with the end of its output."""
+        """Run `make` in the clone. Raises StackError with the end of its output."""
         return command(["make", *words], cwd=self.folder, env=self.environment, timeout=within_s)
 
     def fails(self, *words: str) -> str:
@@ -52,7 +52,7 @@ class Clone:
         return done.stdout
 
     def countersign(self, *words: str) -> str:
-        """Run the operators' command."""
+        """Run the `countersign` command."""
         program = str(self.folder / ".venv/bin/countersign")
         return command([program, *words], cwd=self.folder, env=self.environment)
 
@@ -65,7 +65,7 @@ class Clone:
         return Path(self._ask("ComposeStack().layout.secrets"))
 
     def _ask(self, expression: str) -> str:
-        """What the clone's own code says."""
+        """Return the output of the clone's code."""
         code = f"from local_stack.containers import ComposeStack; print({expression})"
         python = str(self.folder / ".venv/bin/python")
         return command([python, "-c", code], cwd=self.folder, env=self.environment).strip()
@@ -75,14 +75,14 @@ class Clone:
 
 
 def expect(holds: object, otherwise: str) -> None:
-    """Raise StackError where something is not as it must be."""
+    """Raise StackError unless the condition holds."""
     if not holds:
         raise StackError(otherwise)
 
 
 @contextmanager
 def step(name: str) -> Iterator[None]:
-    """Say what is done, and how long it took."""
+    """Print the step and its duration."""
     print(f"-- {name}", flush=True)
     start_s = time.monotonic()
     yield
@@ -90,7 +90,7 @@ def step(name: str) -> Iterator[None]:
 
 
 def short(clone: Clone) -> None:
-    """Images and demonstration."""
+    """Run images and demonstration."""
     with step("docker compose by hand says in one sentence what it lacks"):
         said = clone.fails("docker", "compose", "config").strip().splitlines()
         expect(len(said) == 1 and "make up" in said[0], "\n".join(said))
@@ -114,7 +114,7 @@ def short(clone: Clone) -> None:
 
 
 def printed_calls(clone: Clone) -> None:
-    """What README.md prints under *Try it*, word for word but for the reference."""
+    """Compare the calls under *Try it* in README.md, except for the reference."""
     calls = _CALLS.findall((CHECKOUT / "README.md").read_text())
     expect(len(calls) == 4, f"README.md prints {len(calls)} calls")
     pattern = re.compile(r'("reference":")\w+')
@@ -125,12 +125,12 @@ def printed_calls(clone: Clone) -> None:
 
 
 def every_kill(clone: Clone) -> None:
-    """SIGKILL of each container, one after the other: each comes back, and nothing is lost."""
+    """SIGKILL each container in turn: each restarts, and nothing is lost."""
     for name, container in clone.containers().items():
         if name != "prepare":
             kill(container)
             _wait(partial(_is_back, clone, name), f"{name} did not come back")
-    # It waits until all of them are well.
+    # It waits until all are healthy.
     clone.make("up")
     clone.countersign("pay", "--amount", "50", "--from", "acc-1", "--to", "payee-xyz")
     clone.countersign("check")
@@ -146,7 +146,7 @@ def _wait(true: Callable[[], bool], otherwise: str) -> None:
 
 
 def second_clone(first: Clone, second: Clone) -> None:
-    """Another clone's containers and volumes are its own, and outlive the first one's reset."""
+    """Another clone's containers and volumes are separate, and survive the first one's reset."""
     expect(first.project != second.project, "both clones have one project")
     first.make("down")
     second.make("demo")
@@ -158,7 +158,7 @@ def second_clone(first: Clone, second: Clone) -> None:
 
 
 def wrong_password(clone: Clone) -> None:
-    """Volumes without their secrets: called so at once, not after minutes."""
+    """Volumes without their secrets: reported at once, not after minutes."""
     clone.make("down")
     secret = clone.secrets / "database-admin"
     right = secret.read_text()
@@ -169,14 +169,14 @@ def wrong_password(clone: Clone) -> None:
 
 
 def replace(secret: Path, text: str) -> None:
-    """Write a secret as its maker does: readable by all, in a folder that is not."""
+    """Write a secret as the set-up does: readable by all, in a private folder."""
     secret.unlink()
     secret.write_text(text)
     secret.chmod(0o444)
 
 
 def restarts_for_ever(clone: Clone) -> None:
-    """A container that cannot start: `make up` fails, naming it and the end of its log."""
+    """A container that cannot start: `make up` fails with its name and the end of its log."""
     broken = clone.folder / "services/audit/src/audit/__main__.py"
     right = broken.read_text()
     broken.write_text("raise SystemExit('it cannot start')")
@@ -186,7 +186,7 @@ def restarts_for_ever(clone: Clone) -> None:
 
 
 def whole(first: Clone, second: Clone) -> None:
-    """Everything else that users have met."""
+    """Run all further steps."""
     with step("SIGKILL of each container"):
         every_kill(first)
     with step("a second clone beside the first"):
@@ -204,7 +204,7 @@ def whole(first: Clone, second: Clone) -> None:
 
 
 def nothing_left(clone: Clone) -> None:
-    """No container, volume or network of the project, and no secrets."""
+    """Check that no container, volume, network or secret of the project is left."""
     chosen = ["--quiet", "--filter", f"label=com.docker.compose.project={clone.project}"]
     for kind in (["ps", "--all"], ["volume", "ls"], ["network", "ls"]):
         left = command(["docker", *kind, *chosen], env=clone.environment)

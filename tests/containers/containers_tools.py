@@ -1,4 +1,4 @@
-"""What an engine is started with, on a Debian machine that has none: fetched once into the cache.
+"""The programs of an engine for a Debian machine without one, fetched once into the cache.
 
 Debian's packages are unpacked, not installed: no service, user or file of the system changes.
 """
@@ -17,7 +17,7 @@ from local_stack.layout import cache_folder
 from local_stack.telemetry.building import Source, Tell, alone, build, forget_sources
 
 PACKAGES = ("docker.io", "buildah", "mmdebstrap", "iptables", "tini")
-# Compose drives an engine of version 20.10, which is Debian's, and wants Buildx 0.17 or newer.
+# Compose works with Debian's engine 20.10, and needs Buildx 0.17 or newer.
 COMPOSE = Source(
     "docker-compose",
     "github.com/docker/compose/v5",
@@ -47,7 +47,7 @@ class Tools:
         return self.root / "usr/lib/x86_64-linux-gnu"
 
     def environment(self) -> dict[str, str]:
-        """What finds them, before the system's own."""
+        """Return the environment that finds them before the system's programs."""
         folders = [self.root / "usr/sbin", self.root / "usr/bin"]
         return os.environ | {
             "PATH": ":".join([*map(str, folders), os.environ["PATH"]]),
@@ -57,12 +57,12 @@ class Tools:
 
 
 def tools(tell: Tell) -> Tools:
-    """Fetch and build what is missing. Raises StackError, naming it."""
+    """Fetch and build missing programs. Raises StackError with their names."""
     return Tools(unpacked(tell), plugins(tell))
 
 
 def cached(name: str, *recipe: str) -> Path:
-    """A file or folder of the cache: another one as soon as its recipe changes."""
+    """Return a path in the cache that depends on the recipe."""
     digest = hashlib.sha256("\n".join(recipe).encode()).hexdigest()[:12]
     folder = cache_folder() / "containers"
     folder.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def cached(name: str, *recipe: str) -> Path:
 
 
 def unpacked(tell: Tell) -> Path:
-    """The folder that Debian's packages are unpacked in."""
+    """Return the folder with the unpacked Debian packages."""
     root = cached("debian", *PACKAGES)
     alone("debian", lambda: not root.exists(), lambda: _unpack(root, tell))
     return root
@@ -94,14 +94,14 @@ def _unpack(root: Path, tell: Tell) -> None:
 
 
 def plugins(tell: Tell) -> Path:
-    """A configuration of the `docker` command that holds the two plugins."""
+    """Return a configuration folder of the `docker` command with the two plugins."""
     folder = cached("plugins", COMPOSE.version, BUILDX.version)
     were_built = COMPOSE.binary.exists() and BUILDX.binary.exists()
     programs = {"docker-compose": build(COMPOSE, tell), "docker-buildx": build(BUILDX, tell)}
     if not were_built:
         forget_sources()
     (folder / "cli-plugins").mkdir(parents=True, exist_ok=True)
-    # buildah takes the variable for a place of passwords, and wants the file.
+    # buildah takes the variable for a file of passwords, which must exist.
     (folder / "config.json").write_text("{}\n")
     for name, program in programs.items():
         link = folder / "cli-plugins" / name
@@ -111,7 +111,7 @@ def plugins(tell: Tell) -> Path:
 
 
 def command(words: Iterable[str], **options: object) -> str:
-    """Run a program and return what it printed. Raises StackError with the end of it."""
+    """Run a program and return its output. Raises StackError with the end of the output."""
     words = list(words)
     done = subprocess.run(
         words,

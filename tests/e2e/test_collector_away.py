@@ -5,6 +5,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 
 import aiohttp
@@ -23,23 +24,30 @@ GROWTH_KIB = 16 * 1024
 """One more queue of spans would be 20 MiB."""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _as_before(system: Stack) -> Iterator[None]:
-    yield
+@pytest.fixture
+def away(system: Stack) -> Iterator[Stack]:
+    """Point every second service to a closed port, the others to a server that never responds."""
+    with socket.socket() as closed, socket.socket() as silent:
+        for port in (closed, silent):
+            port.bind(("127.0.0.1", 0))
+        silent.listen(1024)
+        names = services_of(system)
+        overrides = {
+            name: {
+                "READS_PER_MINUTE": "60000",
+                "TRACE_SAMPLE": "1",
+                "OTLP_ENDPOINT": f"127.0.0.1:{port.getsockname()[1]}",
+            }
+            for name, port in zip(names, cycle((silent, closed)), strict=False)
+        }
+        stack = type(system)(system.ports.offset, overrides=overrides)
+        stack.start_services(instances=system.instances)
+        yield stack
     system.start_services(instances=system.instances)
 
 
-@pytest.fixture(params=["refuses", "is silent"])
-def away(request, system: Stack, monkeypatch) -> Iterator[None]:
-    """Send all services' telemetry to a closed port, or to a server that never responds."""
-    with socket.socket() as port:
-        port.bind(("127.0.0.1", 0))
-        if request.param == "is silent":
-            port.listen(1024)
-        monkeypatch.setenv("OTLP_ENDPOINT", f"127.0.0.1:{port.getsockname()[1]}")
-        monkeypatch.setenv("TRACE_SAMPLE", "1")
-        system.start_services(instances=system.instances)
-        yield
+def services_of(system: Stack) -> list[str]:
+    return [one.name for one in system.inventory.ours if one.name in system.instances]
 
 
 def processes(system: Stack) -> dict[int, str]:
@@ -77,7 +85,7 @@ def stopped_in_s(system: Stack, service: str) -> float:
 
 
 async def test_payments_continue_memory_is_bounded_and_every_process_stops_in_time(
-    system: Stack, edge: Edge, name: str, away: None
+    system: Stack, edge: Edge, name: str, away: Stack
 ):
     [customer] = await edge.open_customers(name, 1, 100_000_00)
     began_s = time.monotonic()
@@ -96,7 +104,7 @@ async def test_payments_continue_memory_is_bounded_and_every_process_stops_in_ti
     grown = {one: kib - before[one] for one, kib in memory_kib(pids).items()}
     assert {one: kib for one, kib in grown.items() if kib > GROWTH_KIB} == {}
 
-    names = [one.name for one in system.inventory.ours]
+    names = services_of(system)
     # All at once: each waits for its own exporter.
     took_s = await asyncio.gather(
         *(asyncio.to_thread(stopped_in_s, system, name) for name in names)

@@ -106,7 +106,7 @@ def _without_strangers(timeline: Timeline) -> Timeline:
 
 
 def codes_are_bounded(world: "World") -> Iterator[str]:
-    """I10 attempts, challenges, wrong codes are limited; a code is accepted once, for its amount."""
+    """I10 attempts, challenges and codes are limited; a code is accepted once, for its amount."""
     own = tables_of(world, "otp")
     yield from _attempts(own)
     yield from _beyond_a_users_limits(own)

@@ -235,4 +235,4 @@ class Payments(RuleBasedStateMachine):
 
 
 def test_whatever_comes_in_whatever_order_a_payment_keeps_its_promises():
-    run_state_machine_as_test(Payments, settings=settings(max_examples=500, stateful_step_count=50))
+    run_state_machine_as_test(Payments, settings=settings(max_examples=300, stateful_step_count=50))

@@ -162,5 +162,5 @@ class Codes(RuleBasedStateMachine):
 def test_whatever_is_asked_in_whatever_order_codes_keep_their_promises(build):
     run_state_machine_as_test(
         type("TheseCodes", (Codes,), {"build": build}),
-        settings=settings(max_examples=500, stateful_step_count=50),
+        settings=settings(max_examples=300, stateful_step_count=50),
     )
