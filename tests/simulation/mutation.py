@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import chain
 from multiprocessing import Pool
 
-from planted_bugs import BUGS
+from planted_bugs import BUGS, Bug
 from simulated_flows import BACKLOGS, backlogs_of, zombies_of
 from simulated_world import Plan, random_plan, run
 
@@ -28,8 +28,18 @@ def backlogs() -> Iterator[tuple[str, Plan]]:
     yield from chain.from_iterable(backlogs_of(*backlog) for backlog in BACKLOGS)
 
 
-def trials(seeds: int) -> Iterator[tuple[str, Plan]]:
-    """Yield the runs that must detect all other bugs: seeds, then zombies."""
+def zombies() -> Iterator[tuple[str, Plan]]:
+    """Yield the runs in which a transfer would be sent twice."""
+    yield from zombies_of("unknown, sent once", "settlement")
+
+
+def trials(bug: Bug, seeds: int) -> Iterator[tuple[str, Plan]]:
+    """Yield the runs that must detect a bug: directed ones by invariant, seeds, then zombies."""
+    if "I14" in bug.shown_by:
+        yield from backlogs()
+        return
+    if "I2" in bug.shown_by:
+        yield from zombies()
     for seed in range(seeds):
         yield f"seed {seed}", random_plan(seed)
     yield from chain.from_iterable(
@@ -41,7 +51,7 @@ def hunt(number: int, seeds: int = SEEDS) -> Catch | None:
     """Run a bug until one of its invariants detects it; None if none does."""
     bug = BUGS[number]
     with bug.plant():
-        for name, plan in backlogs() if "I14" in bug.shown_by else trials(seeds):
+        for name, plan in trials(bug, seeds):
             found = run(plan).violations
             if any(one.invariant in bug.shown_by for one in found):
                 shown = [str(one) for one in found if one.invariant in bug.shown_by]

@@ -8,7 +8,6 @@ SEEDS = 400
 RARE = {
     "no epoch guard",
     "dead letter after offset",
-    "not found taken as rejected",
     "new uetr on retry",
 }
 """Only in `make mutation-test`, because they take too long for a test."""
