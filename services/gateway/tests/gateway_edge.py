@@ -5,9 +5,9 @@ from functools import partial
 
 import httpx
 import orjson
+from gateway_twins import MemoryConfirmation, MemoryReads
 
 from gateway.app import add_routes, seal
-from gateway.clients.memory import MemoryConfirmation, MemoryReads
 from gateway.domain import SCOPE
 from gateway.routes.confirm import ConfirmRoute
 from gateway.routes.reads import ReadRoute

@@ -186,3 +186,15 @@ async def test_a_redis_that_does_not_respond_is_not_awaited_and_used_again_later
             while not await redis.keys(f"*{later}*"):
                 await limits.admit("user", later, 1000)
                 await asyncio.sleep(0.1)
+
+
+async def test_local_windows_are_forgotten_with_their_last_request():
+    now = [0.0]
+    limits = MemoryLimits(lambda: now[0])
+    for number in range(1000):
+        await limits.admit("user", f"usr-{number}", 10)
+    now[0] += 61
+
+    await limits.admit("user", "usr-1", 10)
+
+    assert len(limits._hits) == 1

@@ -8,9 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from limits import RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import MovingWindowRateLimiter
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -42,20 +39,29 @@ class Limits(Protocol):
 
 
 class MemoryLimits:
-    """The memory twin: windows in one process, with the time as an argument."""
+    """Windows of this process alone: the memory twin, and the limits while Redis is down."""
 
     def __init__(self, now_s: Callable[[], float]) -> None:
         self._now_s = now_s
         self._hits: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+        self._swept_s = now_s()
 
     async def admit(self, kind: str, key: str, limit: int) -> float | None:
         now_s = self._now_s()
+        if now_s - self._swept_s > WINDOW_S:
+            self._sweep(now_s)
         recent = [at for at in self._hits[kind, key] if at > now_s - WINDOW_S]
         self._hits[kind, key] = recent
         if len(recent) >= limit:
             return recent[-limit] + WINDOW_S - now_s
         recent.append(now_s)
         return None
+
+    def _sweep(self, now_s: float) -> None:
+        """Forget the keys without a request in the last window."""
+        self._swept_s = now_s
+        for name in [name for name, hits in self._hits.items() if hits[-1] <= now_s - WINDOW_S]:
+            del self._hits[name]
 
 
 _SCRIPT = """
@@ -150,7 +156,7 @@ class SharedLimits:
             retry=Retry(NoBackoff(), 0),
         )
         self._redis = _Windows(self._client)
-        self._memory = MovingWindowRateLimiter(MemoryStorage())
+        self._local = MemoryLimits(time.monotonic)
         self._breaker = Breaker(OPEN_S)
 
     async def __aenter__(self) -> Self:
@@ -172,14 +178,4 @@ class SharedLimits:
             finally:
                 self._breaker.ended(time.monotonic(), ok=ok)
         _local.add(1)
-        return await _locally(self._memory, kind, key, limit)
-
-
-async def _locally(
-    limiter: MovingWindowRateLimiter, kind: str, key: str, limit: int
-) -> float | None:
-    item = RateLimitItemPerMinute(limit)
-    if await limiter.hit(item, kind, key):
-        return None
-    stats = await limiter.get_window_stats(item, kind, key)
-    return max(0.0, float(stats.reset_time) - time.time())
+        return await self._local.admit(kind, key, limit)

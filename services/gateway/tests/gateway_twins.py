@@ -1,25 +1,20 @@
 """Memory twins of confirm: commands with their replies, and reads."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
 
-from payment_schemas.answers import Answer
-from payment_schemas.events.confirmation import ConfirmRequested
 from service_runtime.errors import Unavailable
-from service_runtime.messages import Trace
 
 
 class MemoryConfirmation:
     """Replies to commands by a function; without `reachable` there is no broker."""
 
-    def __init__(self, answer: Callable[[ConfirmRequested], Answer | None]) -> None:
+    def __init__(self, answer):
         self._answer = answer
         self.reachable = True
         self.is_full = False
-        self.sent: list[tuple[ConfirmRequested, Trace]] = []
+        self.sent = []
 
-    async def ask(self, command: ConfirmRequested, trace: Trace, within_s: float) -> Answer | None:
+    async def ask(self, command, trace, within_s):
         if not self.reachable:
             raise Unavailable("no broker")
         self.sent.append((command, trace))
@@ -32,11 +27,11 @@ class MemoryConfirmation:
 class MemoryReads:
     """Payments by user and transaction; without `reachable` there is no confirm."""
 
-    def __init__(self) -> None:
-        self.payments: dict[tuple[str, str], dict[str, Any]] = {}
+    def __init__(self):
+        self.payments = {}
         self.reachable = True
 
-    async def payment(self, user_id: str, transaction_id: str) -> dict[str, Any] | None:
+    async def payment(self, user_id, transaction_id):
         if not self.reachable:
             raise Unavailable("no confirm responds")
         return self.payments.get((user_id, transaction_id))
