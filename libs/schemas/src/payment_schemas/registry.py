@@ -22,4 +22,3 @@ def _classes() -> list[type[Event]]:
 
 EVENTS: tuple[type[Event], ...] = tuple(_classes())
 BY_TYPE: dict[str, type[Event]] = {event.ce_type: event for event in EVENTS}
-BY_TOPIC: dict[str, type[Event]] = {event.topic: event for event in EVENTS}
