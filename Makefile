@@ -1,4 +1,4 @@
-# Every command that people and CI use; the same ones, so that they agree.
+# Every command that people and CI use.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up restart down status logs reset observe observe-down test test-slow simulate mutation-test chaos chaos-full test-observability test-containers test-containers-short bench bench-against bench-baseline bench-long bench-smoke check format generate new-service lock release-schemas
 
@@ -6,7 +6,7 @@ PYTHON := .venv/bin/python
 TEST_REPORT := .pytest_cache/tests.xml
 STACK_COMMAND := $(PYTHON) -m local_stack
 
-# These start the stack natively, whatever engine answers; so the set-up installs what that needs.
+# These use the native stack even with a Docker engine, so the set-up installs its programs.
 test-observability chaos chaos-full bench bench-against bench-baseline bench-long bench-smoke: export STACK := native
 
 help: ## list the commands
@@ -18,7 +18,7 @@ setup: ## install what is missing: .venv from the lock, programs, Kafka's jars, 
 	@deploy/local/bootstrap.sh $(G)
 	@$(STACK_COMMAND) setup
 
-demo: up ## start everything, confirm real payments and show what happened
+demo: up ## start the core, confirm real payments and show the results
 	@$(PYTHON) -m ops.demo
 
 up: setup ## start the core, G="core risk" groups, G=all everything, or S="confirm risk"; wait until ready
@@ -27,7 +27,7 @@ up: setup ## start the core, G="core risk" groups, G=all everything, or S="confi
 restart: setup ## stop and start what runs, or only S="confirm", after a change of code
 	@$(STACK_COMMAND) restart $(S)
 
-down: ## stop what `up` started, leaving no process behind
+down: ## stop everything that `up` started
 	@$(STACK_COMMAND) down
 
 status: ## list the processes with group and memory
@@ -42,24 +42,24 @@ reset: ## stop, and remove all state
 observe: setup ## start collector, Jaeger, Prometheus and their pages beside the system; built once
 	@$(STACK_COMMAND) observe
 
-observe-down: ## stop what `observe` started; the system goes on
+observe-down: ## stop what `observe` started; the services keep running
 	@$(STACK_COMMAND) observe-down
 
-test: setup ## run the tests on a stack of their own (ports + 10,000), so `up` may be running
+test: setup ## run the tests on their own stack (ports + 10,000), beside a running `up`; T="services/otp -k expired"
 	@$(PYTHON) -m pytest --junitxml=$(TEST_REPORT) $(T)
 
 test-slow: setup ## list the twenty slowest tests of the last `make test`, and the sum
 	@$(PYTHON) tests/slowest.py $(TEST_REPORT)
 
 test-observability: export WITH_BROWSER := 1
-test-observability: setup ## alert rules, dashboards, pages and staged faults, on a stack that is observed
+test-observability: setup ## test alert rules, dashboards, pages and staged faults on a stack with observability
 	@$(STACK_COMMAND) observe-tools
 	@$(PYTHON) -m pytest -m observability tests/observability $(T)
 
-test-containers: setup ## what users with Docker do, on the engine that answers or on one started here
+test-containers: setup ## test the containers, on the running Docker engine or on one started here
 	@$(PYTHON) tests/containers
 
-test-containers-short: setup ## its demonstration, and two images with the other builders
+test-containers-short: setup ## the short form: the demonstration, and two images with the other builders
 	@$(PYTHON) tests/containers --short
 
 simulate: setup ## run all services on virtual time, with crashes and faults; SEEDS=n FIRST=n
@@ -88,7 +88,7 @@ bench-long: setup ## table size, soak, backlogs, instances: hours; writes RESULT
 bench-against: setup ## windows of this revision and of REF=commit in turn; ROUNDS=5 ONLY="closed 64"
 	@$(PYTHON) -m bench against
 
-bench-smoke: setup ## drive the system for some seconds and hold it against the benchmark's gate
+bench-smoke: setup ## some seconds of load, judged by the benchmark's gate
 	@$(PYTHON) -m bench smoke
 
 check: setup ## lint, format, types, imports, dependencies, tidiness, events against the released ones
@@ -102,11 +102,11 @@ check: setup ## lint, format, types, imports, dependencies, tidiness, events aga
 	done
 	@$(PYTHON) -m pytest -q tests/test_tidy.py deploy/contracts/tests/test_releases.py
 
-format: setup ## format and repair what can be repaired by machine
+format: setup ## format the code and apply automatic fixes
 	@.venv/bin/ruff check --fix-only
 	@.venv/bin/ruff format
 
-generate: setup ## write the files that follow from others
+generate: setup ## write the generated files
 	@$(STACK_COMMAND) generate
 	@$(PYTHON) -m contracts.generate
 	@$(PYTHON) -m observability.generate
@@ -118,5 +118,5 @@ new-service: setup ## write a service: NAME=x GROUP=y KIND=consumer|api|job|push
 lock: setup ## pin the packages that a group's services need beyond requirements.lock
 	@$(STACK_COMMAND) lock
 
-release-schemas: setup ## take the events as they are for released; refused where that breaks a reader
+release-schemas: setup ## release the events as they are; refused where that breaks a reader
 	@$(PYTHON) -m contracts.releases

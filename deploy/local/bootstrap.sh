@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Make .venv at the root of the checkout from the hash-pinned lock, and see to it that the programs
-# of the native stack are there. Repeatable: without changes it takes well under a second. Two runs
-# at once take turns.
+# Make .venv in the checkout from the hash-pinned lock, and install missing programs of the native
+# stack. Arguments: groups whose packages to install. Repeatable; concurrent runs wait for one another.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
@@ -43,8 +42,8 @@ missing_packages() {
     has mvn || say maven
 }
 
-# Debian starts a service that it installs; ours must not meet one on its usual port. A policy that
-# says no (101) holds while packages are installed; one that was there before comes back.
+# Debian starts an installed service, which would take its usual port. A policy that refuses (101) is
+# in place during the installation; the previous one is restored.
 policy=/usr/sbin/policy-rc.d
 forbid_services() {
     if [ -e "$policy" ]; then mv "$policy" "$policy.countersign"; fi
@@ -64,7 +63,7 @@ install_packages() {
     apt-get update -q >"$log" 2>&1 \
         && apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=600 "$@" >>"$log" 2>&1 \
         || { tail -n 15 "$log" >&2; fail "apt-get could not install: $*"; }
-    # Nor may it start at the next boot.
+    # It must not start at the next boot, either.
     for unit in redis-server postgresql; do
         case " $* " in
             *" $unit "*) if has systemctl; then systemctl disable "$unit" >>"$log" 2>&1 || true; fi ;;
@@ -82,7 +81,7 @@ ensure_packages() {
         fail "please install ${missing% } (Debian's names), or start a Docker engine, and try again"
     fi
     log=$(mktemp)
-    # Every checkout on the machine takes turns, and looks again when it is its turn.
+    # Checkouts on this machine wait for one another; each checks again when its turn comes.
     exec 8>/run/lock/countersign-packages.lock
     flock -w 900 8 || fail "another installation has not ended after 15 minutes"
     missing=$(missing_packages | tr '\n' ' ')
@@ -99,7 +98,7 @@ fingerprint() {
       for member in $(members); do say "$member"; cat "$member/pyproject.toml"; done; } | sha256sum
 }
 
-# The installer itself comes from the lock too: its block of hashes is cut out.
+# The installer comes from the lock, too: this prints its block of hashes.
 locked_uv() { awk '/^uv==/ {on=1} /^[^ #]/ && !/^uv==/ {on=0} on' requirements.lock; }
 
 install_python() {
@@ -107,7 +106,7 @@ install_python() {
         || fail "Python 3.11 or newer is needed, python3 is $(python3 -V 2>&1)"
     say "making .venv from requirements.lock"
     rm -f .venv/stamp .venv/stamp-*
-    # Scripts in it name the folder and the interpreter that they were made for.
+    # Its scripts contain the paths of the folder and of the interpreter.
     local made_for
     made_for="$root $(python3 -VV)"
     if [ "$(cat .venv/made-for 2>/dev/null)" != "$made_for" ]; then
@@ -132,7 +131,7 @@ ensure_python() {
     say "$now" >.venv/stamp
 }
 
-# What the services of a group need beyond requirements.lock, into the same .venv.
+# Install the packages of a group that are not in requirements.lock, into the same .venv.
 ensure_group() {
     local lock=deploy/locks/$1.lock now
     [ -f "$lock" ] || return 0

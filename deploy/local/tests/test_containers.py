@@ -39,7 +39,7 @@ def docker(tmp_path, monkeypatch):
     return write
 
 
-def test_each_folder_has_a_project_of_its_own_as_it_has_secrets(monkeypatch):
+def test_each_folder_has_its_own_compose_project(monkeypatch):
     first = ComposeStack()
     monkeypatch.setattr(layout, "CHECKOUT", Path("/elsewhere/countersign"))
     second = ComposeStack()
@@ -56,7 +56,7 @@ def test_every_command_names_the_folders_project(docker):
         assert call.startswith(f"{stack.project} ") or "compose version" in call
 
 
-def test_a_docker_without_compose_is_called_that_in_one_sentence(docker):
+def test_a_docker_without_the_compose_plugin_is_reported_in_one_sentence(docker):
     docker("echo \"docker: 'compose' is not a docker command.\" >&2; exit 1")
     with pytest.raises(StackError, match=r"no `compose` command: install .*, or set STACK=native$"):
         ComposeStack().up()
@@ -83,39 +83,39 @@ def test_a_start_that_fails_ends_with_the_log_of_what_failed(docker, tmp_path):
     assert "gateway" not in str(caught.value)
 
 
-def test_a_container_that_restarts_for_ever_fails_the_start(monkeypatch):
+def test_a_container_that_restarts_repeatedly_fails_the_start(monkeypatch):
     monkeypatch.setattr(container_states, "_LOOK_EVERY_S", 0.001)
     looks = ([WELL, Container("grafana", "restarting", "", 1, count)] for count in range(99))
     with pytest.raises(StackError, match=r"again and again: grafana \(.*\nno such plugin"):
         Watch(lambda: next(looks), lambda _: "no such plugin").wait(10)
 
 
-def test_a_container_that_is_up_between_two_failures_is_not_taken_for_well(monkeypatch):
+def test_a_container_that_is_up_between_two_failures_is_not_healthy(monkeypatch):
     monkeypatch.setattr(container_states, "_LOOK_EVERY_S", 0.001)
     looks = ([Container("otel-collector", "running", "", 0, 7 + count)] for count in range(99))
     with pytest.raises(StackError, match=r"again and again: otel-collector"):
         Watch(lambda: next(looks), lambda _: "").wait(10)
 
 
-def test_a_container_that_was_killed_last_week_is_well(monkeypatch):
+def test_a_container_that_was_restarted_before_the_start_is_healthy(monkeypatch):
     monkeypatch.setattr(container_states, "_LOOK_EVERY_S", 0.001)
     killed = [WELL, Container("otel-collector", "running", "", 0, 7)]
     Watch(lambda: killed, lambda _: "").wait(10)
 
 
-def test_a_container_that_does_not_become_well_is_named_with_its_log(monkeypatch):
+def test_a_container_that_stays_unhealthy_is_named_with_its_log(monkeypatch):
     monkeypatch.setattr(container_states, "_LOOK_EVERY_S", 0.001)
     ill = [WELL, Container("confirm", "running", "unhealthy", 0, 0)]
     with pytest.raises(StackError, match=r"confirm \(unhealthy\); its log ends:\nno broker"):
         Watch(lambda: ill, lambda _: "no broker").wait(0.01)
 
 
-def test_a_job_that_has_ended_well_is_well():
+def test_a_job_that_exited_with_status_0_is_healthy():
     assert Container("prepare", "exited", "", 0, 0).is_well
     assert not Container("prepare", "exited", "", 1, 0).is_well
 
 
-def test_a_service_that_another_builds_the_image_of_is_built_with_it():
+def test_building_a_service_builds_its_image_by_the_container_that_has_the_build():
     assert builders(["kyc"]) == ["prepare", "ofac"]
     assert builders([]) == []
 
@@ -141,7 +141,7 @@ def extras():
     return stack
 
 
-def test_a_group_is_started_by_its_profile_and_ops_and_prometheus_learn_of_it(
+def test_a_group_starts_by_its_profile_and_is_known_to_ops_and_prometheus(
     docker, tmp_path, monkeypatch, extras
 ):
     calls = docker(f'echo "$COMPOSE_PROFILES $ADMIN_URLS" >>{tmp_path}/settings')

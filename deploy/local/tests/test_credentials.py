@@ -41,7 +41,7 @@ def test_a_second_set_up_keeps_every_secret(made):
     assert {file.name: file.read_text() for file in made.folder.iterdir()} == before
 
 
-def test_a_missing_secret_is_made_again_and_its_digest_follows(made):
+def test_a_missing_secret_is_made_again_with_its_digest(made):
     before = made.read("internal-credential-ops")
     made.path("internal-credential-ops").unlink()
     made.make(load_inventory())
@@ -74,7 +74,7 @@ def test_the_issuers_key_is_an_ed25519_private_key(made):
     assert isinstance(key, Ed25519PrivateKey)
 
 
-def test_every_partner_has_a_secret_of_its_own(made):
+def test_every_partner_has_its_own_secret(made):
     partners = json.loads(made.read("partner-credentials"))
     assert sorted(partners) == ["first-bank", "north-bank", "south-bank"]
     assert len(set(partners.values())) == 3

@@ -31,7 +31,7 @@ def test_the_offset_moves_every_address(unstarted):
     assert unstarted.environment_of("gateway")["REDIS_URL"] == "redis://127.0.0.1:26379/0"
 
 
-def test_no_password_stands_in_an_environment(unstarted):
+def test_no_environment_contains_a_password(unstarted):
     unstarted.credentials.make(unstarted.inventory)
     secrets = {file.read_text().strip() for file in unstarted.layout.secrets.iterdir()}
     for name in unstarted.inventory.services:
@@ -56,7 +56,7 @@ def test_ops_knows_the_admin_address_of_every_owner(unstarted):
     assert addresses["audit"] == "http://127.0.0.1:13015"
 
 
-def test_two_that_share_a_key_are_pointed_at_the_same_file(unstarted):
+def test_two_services_that_share_a_key_read_the_same_file(unstarted):
     def file(service, name):
         return unstarted.environment_of(service)[name]
 
@@ -67,12 +67,12 @@ def test_two_that_share_a_key_are_pointed_at_the_same_file(unstarted):
     assert file("otp", "OTP_SEALING_KEY_FILE") != file("otp", "NOTIFICATION_SEALING_KEY_FILE")
 
 
-def test_an_override_wins_over_the_inventory(tmp_path):
+def test_an_override_replaces_the_inventorys_value(tmp_path):
     stack = Stack(0, tmp_path / "stack", overrides={"gateway": {"RATE_LIMIT_PER_MINUTE": "3"}})
     assert stack.environment_of("gateway")["RATE_LIMIT_PER_MINUTE"] == "3"
 
 
-def test_only_a_services_own_options_reach_it(unstarted, monkeypatch):
+def test_a_service_gets_only_its_own_options(unstarted, monkeypatch):
     monkeypatch.setenv("RATE_LIMIT_PER_MINUTE", "7")
     monkeypatch.setenv("PROFILE", "prod")
     assert unstarted.environment_of("gateway")["RATE_LIMIT_PER_MINUTE"] == "7"

@@ -56,7 +56,7 @@ def test_the_compose_file_is_valid_by_the_specifications_schema(compose):
     assert [error.message for error in validator.iter_errors(compose)] == []
 
 
-def test_the_schema_would_see_a_mistake(compose):
+def test_the_compose_schema_rejects_an_unknown_field(compose):
     bent = compose | {"services": {"gateway": {"imagine": "x"}}}
     assert not Draft7Validator(json.loads(SCHEMA_FILE.read_text())).is_valid(bent)
 
@@ -80,7 +80,7 @@ def test_compose_publishes_the_same_ports(compose, ours, native):
         assert published.split(":")[1] == str(native.inventory.ports[name])
 
 
-def test_compose_publishes_what_shows_the_system_at_the_ports_of_the_inventory(compose, native):
+def test_compose_publishes_observability_at_the_ports_of_the_inventory(compose, native):
     for name, port in OBSERVABILITY.items():
         published = compose["services"][name].get("ports", [])
         wanted = [f"127.0.0.1:{native.inventory.ports[port]}"] if port else []
@@ -94,12 +94,12 @@ def test_every_file_that_is_mounted_exists(compose):
             assert not source.startswith("./") or (CHECKOUT / source).exists(), volume
 
 
-def test_no_service_waits_for_what_shows_it(ours):
+def test_no_service_depends_on_observability(ours):
     for container in ours.values():
         assert not OBSERVABILITY.keys() & container.get("depends_on", {}).keys()
 
 
-def test_what_shows_the_system_is_limited_and_without_privileges(compose):
+def test_observability_containers_have_limits_and_no_privileges(compose):
     for name in OBSERVABILITY:
         container = compose["services"][name]
         assert container["restart"] == "unless-stopped"
@@ -121,7 +121,7 @@ def test_a_user_changes_a_setting_under_the_same_name_in_compose(ours):
     assert environment["RATE_LIMIT_PER_MINUTE"] is None
 
 
-def test_a_setting_that_is_set_to_nothing_stays_nothing(ours):
+def test_a_setting_that_the_user_empties_stays_empty(ours):
     for container in ours.values():
         assert container["environment"]["OTLP_ENDPOINT"] == "${OTLP_ENDPOINT-otel-collector:4317}"
 
@@ -138,7 +138,7 @@ def test_every_container_keeps_a_bounded_log(compose):
         assert container["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
 
 
-def test_every_image_of_others_is_pinned_to_one_release(compose):
+def test_every_third_party_image_is_pinned_to_one_release(compose):
     base = re.findall(
         r"^FROM (\S+:\S+)", (CHECKOUT / "deploy/Dockerfile").read_text(), re.MULTILINE
     )
@@ -152,11 +152,11 @@ def test_every_port_is_published_on_this_machine_alone(compose):
         assert all(port.startswith("127.0.0.1:") for port in container.get("ports", ()))
 
 
-def test_no_name_is_shared_by_two_folders(compose):
+def test_two_folders_never_share_a_compose_project(compose):
     assert compose["name"].startswith("${COMPOSE_PROJECT_NAME:?")
 
 
-def test_every_builder_understands_what_the_images_leave_out():
+def test_dockerignore_has_no_wildcard_in_an_exception():
     """buildah and the classic builder find no file by a wildcard inside an exception."""
     lines = (CHECKOUT / ".dockerignore").read_text().splitlines()
     assert not [line for line in lines if line.startswith("!") and "*" in line]
@@ -175,7 +175,7 @@ def test_every_secret_that_a_setting_names_is_mounted_and_no_other(compose, ours
         assert named <= set(compose["secrets"])
 
 
-def test_prometheus_shows_a_credential_that_it_has_and_that_opens_metrics_alone(compose):
+def test_prometheus_presents_a_mounted_credential_with_the_scope_of_metrics_alone(compose):
     jobs = yaml.safe_load((CHECKOUT / "prometheus.yml").read_text())["scrape_configs"]
     (services,) = [job for job in jobs if job["job_name"] == "services"]
     file = Path(services["authorization"]["credentials_file"])
@@ -188,7 +188,7 @@ def test_prometheus_shows_a_credential_that_it_has_and_that_opens_metrics_alone(
     ]
 
 
-def test_every_service_of_ours_knows_whom_to_show_its_metrics(ours, native):
+def test_every_service_has_the_credentials_of_its_callers(ours, native):
     for service in native.inventory.ours:
         environment = ours[service.name]["environment"]
         assert environment["INTERNAL_CREDENTIALS_FILE"] == "/run/secrets/internal-credentials"
@@ -204,7 +204,7 @@ def test_every_address_in_a_container_names_a_container(compose, ours):
                 assert host in names, f"{name}: {value}"
 
 
-def test_our_containers_are_limited_watched_and_without_privileges(ours):
+def test_service_containers_have_limits_health_checks_and_no_privileges(ours):
     for container in ours.values():
         assert container["restart"] == "unless-stopped"
         assert container["read_only"] is True
@@ -214,14 +214,14 @@ def test_our_containers_are_limited_watched_and_without_privileges(ours):
         assert "/ready" in container["healthcheck"]["test"][-1]
 
 
-def test_nothing_starts_before_what_it_needs_is_there(ours, native):
+def test_a_service_starts_after_the_infrastructure_that_it_needs(ours, native):
     for name, container in ours.items():
         needs = native.inventory.service(name).needs
         waits = container.get("depends_on", {})
         assert set(waits) == ({"prepare", *needs} if needs else set())
 
 
-def test_the_partner_banks_book_outlives_its_container(compose, ours):
+def test_the_partner_banks_ledger_is_on_a_volume(compose, ours):
     (volume,) = ours["partner_bank"]["volumes"]
     name, _, folder = volume.partition(":")
     assert name in compose["volumes"]
@@ -239,7 +239,7 @@ def test_every_setting_is_in_the_example_with_a_meaning():
     )
 
 
-def test_images_hold_what_services_run_on_and_no_tools_of_ours():
+def test_images_contain_the_services_packages_and_no_development_tools():
     packages = re.findall(r"^([a-z0-9-]+)==", IMAGES_FILE.read_text(), re.MULTILINE)
     assert {"aiokafka", "fastapi", "psycopg-binary", "uvloop", "twilio", "sendgrid"} <= set(
         packages

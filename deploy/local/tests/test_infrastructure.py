@@ -89,7 +89,7 @@ def test_a_wrong_password_is_refused(infrastructure):
         psycopg.connect(dsn)
 
 
-def test_a_database_of_other_secrets_is_called_that_at_once(infrastructure, tmp_path):
+def test_a_database_with_other_secrets_is_reported_at_once(infrastructure, tmp_path):
     other = Credentials(tmp_path / "secrets")
     other.make(load_inventory())
     begin = time.monotonic()
@@ -98,7 +98,7 @@ def test_a_database_of_other_secrets_is_called_that_at_once(infrastructure, tmp_
     assert time.monotonic() - begin < 10
 
 
-async def test_every_topic_of_the_list_is_there_with_its_partitions_and_limits(infrastructure):
+async def test_every_topic_exists_with_its_partitions_and_limits(infrastructure):
     for topic in load_topics()[:4]:
         settings, partitions = await _topic_settings(infrastructure.kafka, topic.name)
         assert partitions == topic.partitions
@@ -230,7 +230,7 @@ def test_processes_that_outlived_their_supervisor_are_found_and_ended(empty_layo
     assert sleeper not in orphans.find(empty_layout)
 
 
-def test_a_process_that_fails_at_every_start_is_tried_again_and_again(empty_layout):
+def test_a_process_that_fails_at_every_start_is_started_indefinitely(empty_layout):
     """supervisord gives up after a few tries; the restarter does not let it."""
     tries = empty_layout.root / "tries"
     code = f"open({str(tries)!r}, 'a').write('x'); raise SystemExit('no such luck')".replace(
@@ -246,7 +246,7 @@ def test_a_process_that_fails_at_every_start_is_tried_again_and_again(empty_layo
     assert "no such luck" in last_lines(empty_layout.logs / "failing.log")
 
 
-def test_a_program_gets_its_environment_to_the_letter(empty_layout):
+def test_a_program_gets_its_environment_unchanged(empty_layout):
     written = empty_layout.root / "written"
     code = (
         f'import os; open("{written}", "w").write(os.environ["ODD"]); import time; time.sleep(99)'
@@ -268,7 +268,7 @@ def test_a_setting_that_supervisord_would_cut_is_refused(empty_layout, value):
         )
 
 
-def test_status_of_a_stack_that_does_not_run_says_what_to_do():
+def test_status_of_a_stopped_stack_names_the_next_command():
     done = subprocess.run(
         [sys.executable, "-m", "local_stack", "--offset", "15001", "status"],
         capture_output=True,

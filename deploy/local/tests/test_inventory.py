@@ -67,12 +67,12 @@ def test_a_wrong_field_is_named_with_its_file(checkout, old, new, message):
         load_inventory(checkout)
 
 
-def test_a_service_that_does_not_exist_is_refused_with_the_names_that_do():
+def test_an_unknown_service_is_refused_with_the_known_names():
     with pytest.raises(StackError, match=r"'confrim'; there are: gateway, confirm, risk"):
         load_inventory().service("confrim")
 
 
-def test_a_group_that_does_not_exist_is_refused_with_the_names_that_do():
+def test_an_unknown_group_is_refused_with_the_known_names():
     with pytest.raises(StackError, match=r"'cores'; there are: core, .*all"):
         load_inventory().of_groups(["core", "cores"])
 
@@ -97,16 +97,16 @@ def test_every_documented_setting_belongs_to_some_service():
     assert all(inventory.readers_of(name) for name in inventory.meanings)
 
 
-def test_owners_of_a_schema_are_those_that_operators_may_ask():
+def test_every_core_service_with_a_schema_has_admin_routes():
     inventory = load_inventory()
     assert [one for one in inventory.core if one.database] == list(inventory.admins())
 
 
-def test_an_instance_listens_a_thousand_ports_further_on():
+def test_instance_n_listens_n_thousand_ports_higher():
     assert load_inventory().service("gateway").port_of(2) == 5000
 
 
-def test_what_stands_between_marks_is_replaced_and_nothing_else():
+def test_only_the_lines_between_two_marks_are_replaced():
     text = "a\n  # services: one, x\n  old\n  # end of services\nb\n"
     filled = "a\n  # services: one, x\n  - p\n  - q\n  # end of services\nb\n"
     assert fill(text, {"one": ["- p", "- q"]}) == filled

@@ -17,8 +17,10 @@ INVENTORY = load_inventory()
         pytest.param(("Loans", "extras", "api"), "", "NAME: 'Loans' must be", id="capital"),
         pytest.param(("", "extras", "api"), "", "NAME: '' must be", id="no name"),
         pytest.param(("class", "extras", "api"), "", "NAME: 'class' must be", id="keyword"),
-        pytest.param(("otp", "extras", "api"), "", "NAME: the service otp is there", id="exists"),
-        pytest.param(("twilio", "extras", "api"), "", "NAME: the service twilio is", id="a mock"),
+        pytest.param(("otp", "extras", "api"), "", "NAME: the service otp exists", id="exists"),
+        pytest.param(
+            ("twilio", "extras", "api"), "", "NAME: the service twilio exists", id="a mock"
+        ),
         pytest.param(("json", "extras", "api"), "", "NAME: json is the name of", id="a package"),
         pytest.param(("loans", "", "api"), "", "GROUP: '' must be a name", id="no group"),
         pytest.param(("loans", "all", "api"), "", "GROUP: 'all' must be a name", id="all"),
@@ -28,7 +30,7 @@ INVENTORY = load_inventory()
         pytest.param(("loans", "extras", "api"), "19092", "PORT: '19092' must be", id="too high"),
     ],
 )
-def test_a_field_that_cannot_be_taken_is_named(fields, port, refusal):
+def test_an_invalid_field_is_named(fields, port, refusal):
     with pytest.raises(StackError, match=f"^{re.escape(refusal)}"):
         checked(fields, port, INVENTORY)
 

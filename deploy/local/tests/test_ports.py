@@ -39,14 +39,14 @@ def test_an_offset_out_of_range_is_refused(offset):
         Ports(load_inventory(), offset)
 
 
-def test_a_taken_port_is_refused_with_the_name_of_who_needs_it_and_who_holds_it(taken_port):
+def test_a_taken_port_is_refused_with_the_names_of_both_processes(taken_port):
     with pytest.raises(
         StackError, match=f"port {taken_port}, which audit needs, is held by process {os.getpid()} "
     ):
         require_free([("audit", taken_port)])
 
 
-def test_a_free_port_is_accepted_and_nobody_listens_there(taken_port):
+def test_a_free_port_is_accepted(taken_port):
     with socket.create_server(("127.0.0.1", 0)) as server:
         free = server.getsockname()[1]
     require_free([("audit", free)])

@@ -72,7 +72,7 @@ def test_every_instance_runs_at_its_own_port_and_knows_the_others(supervised):
     assert supervised.pid("probe", 0) != supervised.pid("probe", 1)
 
 
-def test_fewer_instances_leave_none_behind(supervised):
+def test_surplus_instances_are_stopped(supervised):
     supervised.start_services(instances={"probe": 2})
     surplus = supervised.pid("probe", 1)
     supervised.start_services(instances={"probe": 1})
@@ -81,7 +81,7 @@ def test_fewer_instances_leave_none_behind(supervised):
         supervised.pid("probe", 1)
 
 
-def test_a_killed_service_is_back_within_ten_seconds(supervised):
+def test_a_killed_service_is_ready_within_ten_seconds(supervised):
     supervised.start_services()
     before = supervised.pid("probe")
     os.kill(before, signal.SIGKILL)

@@ -31,11 +31,11 @@ def test_each_process_is_shown_with_its_group_and_memory_and_the_core_with_its_s
     assert shown[-1] == "core: 180 MiB of 1,024 MiB in 3 Python processes"
 
 
-def test_a_core_over_its_limit_is_called_that():
+def test_a_core_over_its_limit_is_reported():
     assert lines(rows(CORE_LIMIT_BYTES // MIB), load_inventory())[-1].endswith(": too much")
 
 
-def test_memory_is_what_the_kernel_says_and_nothing_for_a_process_that_has_ended():
+def test_memory_is_read_from_the_kernel_and_0_for_an_ended_process():
     assert resident_bytes(os.getpid()) > 10 * MIB
     assert resident_bytes(2**22 + 1) == 0
 
@@ -44,5 +44,5 @@ def test_memory_is_what_the_kernel_says_and_nothing_for_a_process_that_has_ended
     ("text", "held"),
     [("85.5MiB", int(85.5 * MIB)), ("1.5GiB", 3 * 512 * MIB), ("0B", 0), ("", 0)],
 )
-def test_memory_of_a_container_is_read_as_docker_prints_it(text, held):
+def test_the_memory_that_docker_prints_is_parsed(text, held):
     assert bytes_of(text) == held

@@ -21,7 +21,7 @@ def test_every_topic_but_the_answers_has_a_dead_letter_twin(topics):
     assert twins < sources
 
 
-def test_records_are_kept_as_long_as_their_kind_asks(topics):
+def test_each_topic_has_the_retention_of_its_kind(topics):
     days = {
         "payment.confirm-requested.v1": 7,
         "risk.assessment-requested.v1": 7,
@@ -40,7 +40,7 @@ def test_a_dead_letter_may_be_larger_than_what_it_holds(topics):
     assert topics["settlement-queue-dlq"].settings["max.message.bytes"] == str(2 * MIB)
 
 
-def test_answers_have_the_partitions_that_gateways_count_on(topics):
+def test_the_topic_of_replies_has_32_partitions(topics):
     assert topics["payment.confirm-answered.v1"].partitions == 32
     assert topics["payment.confirmed.v1"].partitions == 2
 
@@ -51,7 +51,7 @@ def test_production_keeps_three_copies_and_waits_for_two():
         assert topic.partitions in {24, 32}
 
 
-def test_the_queues_records_have_a_type_of_their_own(topics):
+def test_the_records_of_the_settlement_queue_have_their_own_type(topics):
     assert topics["settlement-queue"].schema == "settlement.requested.v1"
     assert topics["settlement-queue-dlq"].schema == "settlement.requested.v1"
     assert topics["otp.verified.v1"].schema == "otp.verified.v1"

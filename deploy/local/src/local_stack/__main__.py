@@ -1,4 +1,4 @@
-"""The stack's commands: `python -m local_stack up`, and so on; `make help` lists the usual ones."""
+"""The commands of the local stack, such as `python -m local_stack up`; see `make help`."""
 
 import argparse
 import subprocess
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "up":
             added.add_argument("--groups", default="", help="those of these groups; all: of every")
         if name == "logs":
-            added.add_argument("--follow", action="store_true", help="go on as lines come")
+            added.add_argument("--follow", action="store_true", help="print new lines, too")
         if name == "new-service":
             for field in ("name", "group", "kind"):
                 added.add_argument(f"--{field}", required=True)
@@ -61,20 +61,20 @@ def _parser() -> argparse.ArgumentParser:
             added.add_argument("--postgres", required=True, help="host:port")
             added.add_argument("--secrets", required=True, type=Path, help="folder")
 
-    command("setup", _setup, "download what the native stack needs; make secrets")
+    command("setup", _setup, "download the native stack's files and make secrets")
     command("up", _up, "start the core, groups, or the services named, and wait for them")
     command("infra-up", _infra_up, "start Kafka, PostgreSQL and Redis only")
-    command("restart", _restart, "stop and start services again, as after a change of their code")
+    command("restart", _restart, "stop and start services, for example after a change of code")
     command("down", _down, "stop what `up` started")
     command("status", _status, "list the processes")
     command("logs", _logs, "show the end of the logs")
     command("reset", _reset, "stop, and remove all state")
-    command("secrets", _secrets, "make the secrets that are missing and say where they are")
-    command("observe", _observe, "start collector, Jaeger, Prometheus and their pages beside it")
-    command("observe-tools", _observe_tools, "build what `observe` starts, and start nothing")
+    command("secrets", _secrets, "make missing secrets and print their folder")
+    command("observe", _observe, "start collector, Jaeger, Prometheus and their pages")
+    command("observe-tools", _observe_tools, "build the programs of `observe`, start none")
     command("observe-down", _observe_down, "stop what `observe` started")
     command("generate", _generate, "write the files that follow from the manifests")
-    command("lock", _lock, "lock what each group needs beyond requirements.lock")
+    command("lock", _lock, "lock the packages of each group that are not in requirements.lock")
     command("new-service", _new_service, "write a service from deploy/templates")
     command("prepare", _prepare, "make topics, roles, schemas and tables (Compose's first job)")
     return parser
@@ -89,7 +89,7 @@ def _native(options: argparse.Namespace) -> Stack:
 
 
 def _compose(options: argparse.Namespace) -> ComposeStack | None:
-    """The containers, if they are to be used; other ports are native ones."""
+    """The Compose stack, or None for the native one, which alone can listen at other ports."""
     if options.offset or chosen_kind() == "native":
         return None
     return ComposeStack()
@@ -109,13 +109,13 @@ def _up(options: argparse.Namespace) -> None:
     stack = _native(options)
     stack.start_infrastructure()
     stack.start_services(names)
-    # A group that is new to ops, for one, changes its settings.
+    # A new group changes the settings of services that already run, such as ADMIN_URLS of ops.
     stack.refresh()
     print(f"ready; secrets are in {stack.credentials.folder}")
 
 
 def _named(options: argparse.Namespace) -> list[str]:
-    """The services that are named, or those of the groups; the core where neither is."""
+    """The named services, or those of the named groups, or the core."""
     inventory = load_inventory()
     if options.services:
         return [inventory.service(name).name for name in options.services]
@@ -184,7 +184,7 @@ def _secrets(options: argparse.Namespace) -> None:
 
 def _observe(options: argparse.Namespace) -> None:
     if _compose(options):
-        print("the containers of `make up` hold it: dashboards at http://127.0.0.1:3001")
+        print("`make up` has started it in containers: dashboards at http://127.0.0.1:3001")
         return
     stack = _native(options)
     processes = observation.observe(stack, stack.tell)

@@ -1,4 +1,4 @@
-"""docker-compose.yml, made from the inventory and the infrastructure's template."""
+"""docker-compose.yml, generated from the inventory and deploy/compose.template.yaml."""
 
 import re
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ _HEADER = (
 _MARK = re.compile(r"\{\{(image|port):([a-z_]+)\}\}")
 _SECRETS_FOLDER = "${SECRETS_FOLDER:?start with make up, or set it to the folder of secrets}"
 _FIRST_JOB = "prepare"
-# Else an engine keeps every line until the disk is full.
+# Without limits the engine keeps every line until the disk is full.
 _LOGGING = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
 
 
@@ -55,7 +55,7 @@ def compose_document(inventory: Inventory) -> dict[str, Any]:
 
 
 def _finish(containers: Mapping[str, dict[str, Any]]) -> None:
-    """Bound every container's log; let one container of each image build it."""
+    """Limit every container's log; let one container of each image build it."""
     built: set[str] = set()
     for container in containers.values():
         container["logging"] = dict(_LOGGING)
@@ -65,7 +65,7 @@ def _finish(containers: Mapping[str, dict[str, Any]]) -> None:
 
 
 def compose_place() -> Place:
-    """Where containers find one another: by name, every service at its own port."""
+    """The addresses inside Compose's network: container names and the services' own ports."""
     return Place(
         kafka="kafka:9092",
         postgres="postgres:5432",
@@ -79,7 +79,7 @@ def compose_place() -> Place:
 
 
 def host_name(service: str) -> str:
-    """A host name may hold no underscore, a service's name may."""
+    """The container's host name: a host name must not contain an underscore."""
     return service.replace("_", "-")
 
 
@@ -106,7 +106,7 @@ def _filler(inventory: Inventory) -> Any:
 
 
 def _first_job(inventory: Inventory) -> dict[str, Any]:
-    """Topics, roles, schemas and tables; every service waits until it has ended well."""
+    """The job that makes topics, roles, schemas and tables; services start after its success."""
     places = ["--kafka", "kafka:9092", "--postgres", "postgres:5432", "--secrets", "/run/secrets"]
     databases = [one.name for one in inventory.with_database]
     passwords = [name for one in databases for name in (one, f"{one}-owner")]
@@ -165,9 +165,9 @@ def _hardened() -> dict[str, Any]:
 def _changeable(
     inventory: Inventory, service: Service, environment: Mapping[str, str]
 ) -> dict[str, str | None]:
-    """Compose reads the user's changes itself: `${NAME-default}`, or a bare NAME.
+    """Settings that Compose reads from the user: `${NAME-default}`, or a bare NAME.
 
-    What the user has set to nothing stays nothing, as it does natively.
+    An empty value of the user stays empty, as in the native stack.
     """
     changeable = {*inventory.options, ADMIN_URLS}
     defaults = {

@@ -1,4 +1,4 @@
-"""What became of containers: which are well, which are not, and the end of the logs of those."""
+"""States of containers: healthy, starting or failed, with the end of a failed one's log."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -10,12 +10,12 @@ from local_stack.waiting import wait_until
 _LOOK_EVERY_S = 1.0
 _STEADY_LOOKS = 5
 _MOST_RESTARTS = 3
-"""While we look. A container that somebody killed last week still counts that one."""
+"""During the wait. Docker also counts restarts from before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container, by its service's name; `health` is empty where nothing asks for it."""
+    """A container, by its service's name; `health` is empty without a health check."""
 
     name: str
     status: str
@@ -31,7 +31,7 @@ class Container:
 
     @property
     def has_failed(self) -> bool:
-        """Whether it is not going to be well by itself."""
+        """Whether it will not become healthy without a change."""
         return not self.is_well and (self.status in {"exited", "dead"} or self.restarts > 0)
 
     @property
@@ -63,7 +63,7 @@ def bytes_of(text: str) -> int:
 
 
 def reports(containers: Iterable[Container], last_lines: Callable[[str], str]) -> list[str]:
-    """Each container that is not well, with what is the matter and the end of its log."""
+    """Each unhealthy container with its state and the end of its log."""
     unwell = [one for one in containers if not one.is_well]
     failed = [one for one in unwell if one.has_failed]
     return [_report(one, last_lines) for one in failed or unwell]
@@ -74,7 +74,7 @@ def _report(one: Container, last_lines: Callable[[str], str]) -> str:
 
 
 class Watch:
-    """Looks at containers until all are well and none restarts again and again."""
+    """Waits until all containers are healthy and none restarts repeatedly."""
 
     def __init__(
         self, look: Callable[[], Sequence[Container]], last_lines: Callable[[str], str]
@@ -86,7 +86,7 @@ class Watch:
         self._same_looks = 0
 
     def wait(self, seconds: float) -> None:
-        """Raise StackError, naming those that are not well and the end of their logs."""
+        """Wait. Raises StackError with the unhealthy containers and the end of their logs."""
         try:
             wait_until(self.is_over, seconds=seconds, otherwise="not well", pause_s=_LOOK_EVERY_S)
         except _RestartingError:
@@ -96,7 +96,7 @@ class Watch:
             raise StackError("\n".join([f"{error}:", *lines])) from None
 
     def is_over(self) -> bool:
-        """Look once; whether all are well. Raises StackError where one restarts for ever."""
+        """Whether all are healthy now. Raises StackError where one restarts repeatedly."""
         before, self._last = self._last, self._look()
         for one in self._last:
             if one.restarts - self._first.setdefault(one.name, one.restarts) >= _MOST_RESTARTS:
@@ -105,10 +105,10 @@ class Watch:
         self._same_looks = self._same_looks + 1 if before == self._last else 0
         if not all(one.is_well for one in self._last):
             return False
-        # One that nobody asks how it is may be up for a moment between two failures.
+        # A container without a health check may be up for a moment between two failures.
         doubtful = any(one.restarts and not one.health for one in self._last)
         return not doubtful or self._same_looks >= _STEADY_LOOKS
 
 
 class _RestartingError(StackError):
-    """One container restarts: waiting is no use."""
+    """A container restarts repeatedly; waiting does not help."""

@@ -1,4 +1,4 @@
-"""The stack under a Docker engine: docker-compose.yml, driven with the same commands."""
+"""The stack in containers: the same commands, carried out by Docker Compose."""
 
 import json
 import os
@@ -46,7 +46,7 @@ class ComposeStack:
 
     @property
     def project(self) -> str:
-        """The project's name: one for each folder, as the secrets are."""
+        """The Compose project's name, which is unique to the checkout's folder."""
         return f"countersign-{self.layout.root.parent.name}"
 
     def up(self, services: Sequence[str] = ()) -> None:
@@ -106,7 +106,7 @@ class ComposeStack:
 
     @property
     def _targets(self) -> Path:
-        """Where Prometheus reads what it asks beside the core."""
+        """The folder from which Prometheus reads the targets of groups other than the core."""
         return self.layout.root / "targets"
 
     @property
@@ -120,7 +120,7 @@ class ComposeStack:
         return set(discovery.find_stack(0, self.layout.root).urls)
 
     def _replace(self, names: Sequence[str], *command: str) -> None:
-        """Build and start services; with the whole core, all that has no profile or theirs."""
+        """Build and start services; the whole core brings infrastructure and observability."""
         stack = self.description(names)
         self._targets.mkdir(parents=True, exist_ok=True)
         discovery.describe(self.layout, stack)
@@ -158,7 +158,7 @@ class ComposeStack:
         )
 
     def _settings(self) -> dict[str, str]:
-        """What docker-compose.yml asks of its environment."""
+        """The environment that docker-compose.yml needs."""
         started = self._started()
         groups = {self.inventory.service(name).group for name in started} - {CORE}
         instances = dict.fromkeys(started, 1)
@@ -192,12 +192,12 @@ class ComposeStack:
             env=os.environ | self._settings(),
             timeout=_ASK_WITHIN_S,
         )
-        # A program may write its log to either.
+        # A program may log to either stream.
         return done.stdout or done.stderr
 
 
 def builders(services: Iterable[str]) -> list[str]:
-    """Who builds the images that these services need: none named means all."""
+    """The containers that build the images of these services; empty means all."""
     containers = compose_document(load_inventory())["services"]
     wanted = {containers[name]["image"] for name in [*services, "prepare"]}
     if not services:
@@ -214,7 +214,7 @@ def _require_plugin() -> None:
 
 
 def _mounted_files() -> Iterator[Path]:
-    """Every file of the checkout that a container sees."""
+    """Every file of the checkout that is mounted into a container."""
     containers: Mapping[str, Any] = yaml.safe_load(COMPOSE_FILE.read_text())["services"]
     for container in containers.values():
         for volume in container.get("volumes", ()):
@@ -225,7 +225,7 @@ def _mounted_files() -> Iterator[Path]:
 
 
 def _make_readable(paths: Iterable[Path]) -> None:
-    """Let a container's own user read them: after `umask 077` only their owner may."""
+    """Make files readable to a container's user: after `umask 077` only their owner may read."""
     for path in paths:
         mode = path.stat().st_mode
         readable = mode | (0o555 if path.is_dir() else 0o444)

@@ -1,7 +1,7 @@
-"""Keys, passwords and tokens: made once at set-up, kept as files, never committed.
+"""Keys, passwords and tokens: made once at set-up, stored as files, never committed.
 
-Files are readable by all inside a folder that only its owner may enter: a container's own user
-reads a mounted file, and nobody on this machine gets past the folder.
+The files are readable by all users, in a folder that only its owner may enter: a container's user
+can read a mounted file, other users of this machine cannot reach it.
 """
 
 import base64
@@ -42,7 +42,7 @@ class Credentials:
             raise StackError(f"secret {name} is missing in {self.folder}: run set-up") from None
 
     def make(self, inventory: Inventory) -> None:
-        """Make what is missing and keep what is there."""
+        """Make missing secrets; keep existing ones."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder.chmod(0o700)
         for name, new in _recipes(inventory).items():
@@ -61,7 +61,7 @@ class Credentials:
         return json.dumps(callers, indent=2)
 
     def _write(self, name: str, text: str) -> None:
-        # Renamed into place: a reader or a second set-up never sees half a secret.
+        # Renamed into place, so that no reader sees a half-written secret.
         draft = self.path(f".{name}.{os.getpid()}")
         draft.write_text(text + "\n")
         draft.chmod(0o444)
@@ -80,7 +80,7 @@ def _recipes(inventory: Inventory) -> dict[str, Callable[[], str]]:
 
 
 def scopes_of(inventory: Inventory) -> dict[str, Sequence[str]]:
-    """What each caller of internal routes may do: the services' scopes, and the scraper's."""
+    """The scopes of each caller of internal routes: services, and Prometheus."""
     scopes = {one.name: one.scopes for one in inventory.services.values() if one.scopes}
     return {**scopes, SCRAPER: ["metrics.read"]}
 
@@ -91,7 +91,7 @@ def password_name(role: str) -> str:
 
 
 def credential_name(caller: str) -> str:
-    """The secret that a caller of internal routes shows."""
+    """The secret that a caller of internal routes presents."""
     return f"internal-credential-{caller}"
 
 
@@ -126,4 +126,4 @@ _KINDS: Mapping[str, Callable[[], str]] = {
     "sendgrid-key": lambda: f"SG.{_token()}",
     "partner-secrets": lambda: json.dumps({name: _token() for name in PARTNERS}),
 }
-"""How a manifest says that a secret is made."""
+"""The kinds of secret that a manifest can name in `made`."""

@@ -1,6 +1,6 @@
 """The database's roles and schemas, and the services' migrations.
 
-Each service with a database has a schema of its name, owned by `<service>_owner` (migrations run
+Each service with a database has a schema with its name, owned by `<service>_owner` (migrations run
 as this role) and used by the role `<service>` (the process), which owns nothing. What the service
 role may do is granted by the migrations themselves.
 """
@@ -29,7 +29,7 @@ from local_stack.settings import user_settings
 DATABASE = "countersign"
 ADMIN = "postgres"
 MONITOR = "monitor"
-"""The role that the collector counts connections and transactions with; it reads no table."""
+"""The collector's role, for connections and transactions; it reads no table."""
 _CONNECT_WITHIN_S = 5
 _MIGRATE_WITHIN_S = 120
 
@@ -49,7 +49,7 @@ def is_ready(address: str, credentials: Credentials) -> bool:
     try:
         psycopg.connect(admin_dsn(address, credentials, ADMIN), connect_timeout=1).close()
     except psycopg.OperationalError as error:
-        # libpq gives a failed connection no SQLSTATE (28P01); waiting does not mend this one.
+        # libpq reports no SQLSTATE (28P01) for a failed connection. Waiting cannot repair this one.
         if "password authentication failed" in str(error):
             raise StackError(
                 f"PostgreSQL at {address} refuses the password of {ADMIN}: its data was made with"

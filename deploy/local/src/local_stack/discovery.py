@@ -1,4 +1,4 @@
-"""Finding the stack that runs: what `countersign` and the tests ask.
+"""The addresses of the running stack, for `countersign` and for tests.
 
 stack = find_stack()
 stack.kafka, stack.url("gateway"), stack.dsn("confirm")
@@ -83,5 +83,5 @@ def describe(layout: Layout, stack: RunningStack) -> None:
 
 
 def forget(layout: Layout) -> None:
-    """Remove the description: nothing runs any more."""
+    """Remove the description, once nothing runs."""
     layout.description.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ _SECOND = """
 
 
 def dotenv_text(inventory: Inventory) -> str:
-    """The whole file: what a user may change, then what the stack sets itself."""
+    """The whole file: settings that a user may change, then those that the stack sets."""
     options = {*inventory.options} | {
         name for service in inventory.services.values() for name in service.options
     }
@@ -35,9 +35,9 @@ def _entry(inventory: Inventory, name: str) -> str:
 
 
 def _example(inventory: Inventory, name: str) -> str:
-    """The value that its first reader is given on this machine; empty for an option.
+    """The value in the first process that reads it; empty for an option without a default.
 
-    What a user copies to .env holds inside a container, too: an address of this machine would not.
+    A copied line must also hold in a container, so an address of this machine is left out.
     """
     services = inventory.services.values()
     first = next((one.name for one in services if name in one.environment), None)

@@ -1,4 +1,4 @@
-"""Compose where a Docker engine answers, else native; STACK=compose|native forces it."""
+"""The kind of stack: Compose with a Docker engine, else native; STACK overrides the choice."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What a process is told by its environment: the inventory's templates, filled in."""
+"""The environment of a process: the inventory's templates with their placeholders filled in."""
 
 import json
 import re
@@ -14,7 +14,7 @@ _CALL = re.compile(r"\{([a-z_]+):([a-z0-9_-]+)\}")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the processes of a stack find one another: this machine's ports, or Compose's names.
+    """The addresses inside a stack: ports of this machine, or names in Compose's network.
 
     `url` takes a service's name, its port in the inventory and the instance.
     """
@@ -32,7 +32,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Environments:
-    """The environment of every process, for one place and one number of instances each."""
+    """The environments of all processes, for one place and numbers of instances."""
 
     inventory: Inventory
     place: Place

@@ -1,5 +1,5 @@
-"""What can go wrong while the stack is set up, started or stopped."""
+"""The error of the local stack."""
 
 
 class StackError(Exception):
-    """A sentence for the person at the keyboard: what is wrong and what to do about it."""
+    """Its message tells the user what is wrong and what to do."""

@@ -1,4 +1,4 @@
-"""One Kafka broker on this machine, from Maven's jars: no download of a release is needed."""
+"""One Kafka broker on this machine, from Maven artefacts instead of a Kafka release."""
 
 import base64
 import fcntl
@@ -44,8 +44,8 @@ broker.heartbeat.interval.ms=500
 broker.session.timeout.ms=4000
 """
 
-# Whoever comes over the link is sent to `between` for all that follows: a client goes where the
-# broker says that it is, not where it asked first. Of two values for a key the last one counts.
+# The link listener advertises `between`, because a client connects to the advertised address after
+# its first request. Of two values for one key the last one is used.
 _LINK = """listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller},LINK://127.0.0.1:{link}
 advertised.listeners=PLAINTEXT://127.0.0.1:{broker},LINK://127.0.0.1:{between}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,LINK:PLAINTEXT
@@ -108,9 +108,9 @@ def _verify(folder: Path) -> None:
 
 
 def prepare(layout: Layout, ports: Ports, between: int | None = None) -> Program:
-    """Write the broker's settings, format its folder once, and describe the process.
+    """Write the broker's settings, format its folder once, and return its process.
 
-    `between` is the port of something that stands between the broker's link and its clients.
+    `between` is the port of a proxy between the broker's link listener and its clients.
     """
     java = shutil.which("java")
     if java is None:
@@ -135,7 +135,7 @@ def prepare(layout: Layout, ports: Ports, between: int | None = None) -> Program
 
 
 def _format(run: tuple[str, ...], settings: Path) -> None:
-    # A UUID in Kafka's spelling; its first bit is off, because a leading "-" reads as an option.
+    # A UUID in Kafka's encoding. Its first bit is 0: a leading "-" would be read as an option.
     drawn = os.urandom(16)
     cluster = base64.urlsafe_b64encode(bytes([drawn[0] & 0x7F]) + drawn[1:]).decode().rstrip("=")
     tool = ("kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from local_stack.errors import StackError
 
-# An image holds this package without the checkout around it, and says where its files are.
+# An image contains this package without the checkout, and sets this variable.
 CHECKOUT = Path(os.environ.get("COUNTERSIGN_CHECKOUT") or Path(__file__).resolve().parents[4])
 
 # sockaddr_un.sun_path holds 108 bytes on Linux, the closing zero included.
@@ -15,7 +15,7 @@ _LONGEST_SOCKET_PATH = 107
 
 
 def is_root() -> bool:
-    """Whether we may act as other users."""
+    """Whether this process may act as other users."""
     return os.geteuid() == 0
 
 
@@ -83,7 +83,7 @@ class Layout:
 
     @property
     def description(self) -> Path:
-        """What `local_stack.discovery` reads."""
+        """The file that `local_stack.discovery` reads."""
         return self.root / "stack.json"
 
     def state_of(self, service: str) -> Path:

@@ -1,6 +1,6 @@
-"""Where services are listed: docs/services.md, and marked lines of files that people write.
+"""Lists of services: docs/services.md, and marked parts of pyproject.toml and prometheus.yml.
 
-A mark is a comment `services: NAME`; `end of services` closes it. The lines between are generated.
+A part begins with a comment `services: NAME` and ends with `end of services`.
 """
 
 import re
@@ -27,7 +27,7 @@ service listens 1,000·*n* higher. How the services work together: [architecture
 
 
 def listing_files(inventory: Inventory) -> dict[Path, str]:
-    """What each file that lists services should hold."""
+    """The text of each file that lists services."""
     marked = {
         CHECKOUT / "pyproject.toml": _packages(inventory),
         CHECKOUT / "prometheus.yml": _targets(inventory),
@@ -37,7 +37,7 @@ def listing_files(inventory: Inventory) -> dict[Path, str]:
 
 
 def fill(text: str, blocks: Mapping[str, Iterable[str]]) -> str:
-    """Put lines between the marks of their name, indented as the mark is."""
+    """Replace the marked parts by lines, indented as the mark is."""
 
     def lines(found: re.Match[str]) -> str:
         body = "".join(f"{found['indent']}{line}\n" for line in blocks[found["name"]])
@@ -47,7 +47,7 @@ def fill(text: str, blocks: Mapping[str, Iterable[str]]) -> str:
 
 
 def _packages(inventory: Inventory) -> dict[str, list[str]]:
-    """For the import contracts: all packages, side by side, and those with the usual modules."""
+    """For the import contracts: all packages, one layer of them, and those with usual modules."""
     names = inventory.packages
     usual = [name for name in names if name not in _with_own_contracts()]
     return {
@@ -58,14 +58,14 @@ def _packages(inventory: Inventory) -> dict[str, list[str]]:
 
 
 def _with_own_contracts() -> set[str]:
-    """Packages that a contract names in `containers` on one line, by hand."""
+    """Packages for which a contract in pyproject.toml names other modules."""
     document = tomllib.loads(_BLOCK.sub("", (CHECKOUT / "pyproject.toml").read_text()))
     contracts = document["tool"]["importlinter"]["contracts"]
     return {name.partition(".")[0] for one in contracts for name in one.get("containers", ())}
 
 
 def _targets(inventory: Inventory) -> dict[str, list[str]]:
-    """The core; other groups are added when they start."""
+    """Prometheus' targets: the core. Those of other groups are added when they start."""
     return {"targets": [f"- {target_of(one)}" for one in inventory.core if not one.mock]}
 
 

@@ -1,7 +1,7 @@
-"""Locks that follow from requirements.lock, and those of the groups beside it.
+"""Lock files beside requirements.lock.
 
-deploy/requirements-images.lock  of requirements.lock, what an image runs on and no more
-deploy/locks/<group>.lock        what a group's services need and the core's lock does not hold
+deploy/requirements-images.lock  the part of requirements.lock that images need
+deploy/locks/<group>.lock        packages of a group's services that requirements.lock lacks
 """
 
 import subprocess
@@ -28,7 +28,7 @@ _COMPILE_WITHIN_S = 300
 
 
 def images_lock_text() -> str:
-    """The blocks of requirements.lock that the members' own dependencies lead to."""
+    """The blocks of requirements.lock that the images' packages depend on."""
     blocks = _blocks()
     folders = ("libs/schemas", "libs/runtime", "deploy/local", "services/*")
     members = [member for folder in folders for member in sorted(CHECKOUT.glob(folder))]
@@ -37,14 +37,14 @@ def images_lock_text() -> str:
 
 
 def requirements_of(member: Path) -> list[Requirement]:
-    """What a workspace member declares; nothing where it is none."""
+    """The dependencies that a workspace member declares; empty without a pyproject.toml."""
     file = member / "pyproject.toml"
     declared = tomllib.loads(file.read_text())["project"]["dependencies"] if file.exists() else ()
     return [Requirement(text) for text in declared]
 
 
 def beyond_the_core(inventory: Inventory, group: str, checkout: Path = CHECKOUT) -> list[str]:
-    """What a group's services declare and requirements.lock does not hold: heavy packages."""
+    """The declared dependencies of a group's services that requirements.lock lacks."""
     there = {*_blocks(), *_MEMBERS}
     packages = {one.package for one in inventory.of_groups([group])}
     declared = (r for package in packages for r in requirements_of(checkout / "services" / package))
@@ -52,7 +52,7 @@ def beyond_the_core(inventory: Inventory, group: str, checkout: Path = CHECKOUT)
 
 
 def lock_group(inventory: Inventory, group: str) -> Path | None:
-    """Write the lock of a group, at the core's versions of what both need; None: it needs none."""
+    """Write a group's lock, with the core's versions of shared packages; None if it needs none."""
     file = LOCKS_FOLDER / f"{group}.lock"
     wanted = beyond_the_core(inventory, group)
     if not wanted:
@@ -66,7 +66,7 @@ def lock_group(inventory: Inventory, group: str) -> Path | None:
 
 
 def _compiled(wanted: Iterable[str], present: Path) -> str:
-    """The hash-pinned closure of requirements; versions that are locked stay."""
+    """The hash-pinned closure of requirements; locked versions are kept."""
     options = ["--generate-hashes", "--no-header", "--no-annotate", "--python-version", "3.11"]
     kept = ["--constraint", str(LOCK_FILE)]
     kept += ["--constraint", str(present)] if present.exists() else []
@@ -84,7 +84,7 @@ def _compiled(wanted: Iterable[str], present: Path) -> str:
 
 
 def _closure(roots: Iterable[Requirement], blocks: Container[str]) -> set[str]:
-    """Names of all that is needed, as far as the lock holds it."""
+    """Names of all packages that the roots depend on, as far as the lock contains them."""
     waiting: list[tuple[str, str]] = [
         (canonicalize_name(one.name), extra) for one in roots for extra in ("", *one.extras)
     ]

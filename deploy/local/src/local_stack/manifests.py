@@ -13,21 +13,21 @@ Need = Literal["kafka", "postgres", "redis"]
 SecretKind = Literal["key", "token", "signing-key", "sendgrid-key", "partner-secrets"]
 MANIFEST = "service.toml"
 NAME = r"^[a-z][a-z_]{1,30}$"
-"""Of a service or a group: a Python package, a database role and, with hyphens, a host."""
+"""A service's name is also a Python package, a database role and, with hyphens, a host."""
 F = TypeVar("F", bound=BaseModel)
 
 
 class Fields(BaseModel):
-    """Fields of a file; an unknown one is refused."""
+    """Fields of a file; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Setting(Fields):
-    """A setting of a process: given a value or a secret's path, else left to the user.
+    """A setting of a process: a value, the path of a secret, or an option of the user.
 
-    One manifest says what a setting means; others that share the setting leave `meaning` out. The
-    same holds for `made`, how a secret is made.
+    One manifest has the `meaning` of a setting; others that share it leave it out. The same holds
+    for `made`, the kind of a secret.
     """
 
     value: str | None = None
@@ -37,7 +37,7 @@ class Setting(Fields):
 
     @property
     def template(self) -> str | None:
-        """What the environment holds, with placeholders."""
+        """The value with placeholders; None for an option."""
         return f"{{secret:{self.secret}}}" if self.secret else self.value
 
 
@@ -62,7 +62,7 @@ class Emitted(Fields):
 
 
 class ProcessFields(Fields):
-    """What differs between two processes of one package."""
+    """The fields of one process of a package with several."""
 
     port: int = Field(ge=1024, le=9999)
     settings: Mapping[str, Setting] = {}
@@ -75,11 +75,11 @@ class Manifest(Fields):
     port: int | None = Field(default=None, ge=1024, le=9999)
     needs: tuple[Need, ...] = ()
     admin: bool = False
-    """It owns state and answers for it under `/admin`: ops asks it."""
+    """It owns state: ops reads its `/admin/check` and `/admin/consumed`."""
     mock: bool = False
-    """It replaces something outside: no caller of internal routes, no metrics in production."""
+    """It simulates an external system; it has no internal credentials."""
     scopes: tuple[str, ...] = ()
-    """What its credential opens at other services."""
+    """The scopes of its own credential at other services."""
     reads: tuple[str, ...] = ()
     """Topics; `*` is every topic, `!NAME` leaves one out."""
     emits: Mapping[str, Emitted] = {}
@@ -88,7 +88,7 @@ class Manifest(Fields):
 
     @property
     def first_port(self) -> int:
-        """What services are ordered by."""
+        """The order of services."""
         return self.port or min(one.port for one in self.processes.values())
 
     def processes_of(self, package: str) -> Iterator[tuple[str, str, ProcessFields]]:
@@ -112,7 +112,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def checked(kind: type[F], fields: Mapping[str, Any], where: str) -> F:
-    """The fields as their kind. Raises StackError with the first that is wrong."""
+    """Return validated fields. Raises StackError with the first wrong one."""
     try:
         return kind.model_validate(fields)
     except ValidationError as error:

@@ -18,12 +18,12 @@ TEMPLATES = CHECKOUT / "deploy" / "templates"
 COMMON = "common"
 EVENTS_FILE = "events.py"
 PORTS = range(3100, 4000)
-"""Where a port is looked for; instances listen 1,000 higher each."""
+"""The ports for new services. Instance n listens 1,000·n higher."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewService:
-    """What is asked for, checked."""
+    """The validated arguments."""
 
     name: str
     group: str
@@ -32,17 +32,17 @@ class NewService:
 
 
 def kinds() -> tuple[str, ...]:
-    """The kinds that there are templates of."""
+    """The kinds of service; each has a template."""
     return tuple(sorted(one.name for one in TEMPLATES.iterdir() if one.name != COMMON))
 
 
 def checked(fields: tuple[str, str, str], port: str, inventory: Inventory) -> NewService:
-    """Check NAME, GROUP and KIND, and PORT (empty: the first free). Raises StackError."""
+    """Validate NAME, GROUP, KIND and PORT (empty: the first free). Raises StackError."""
     name, group, kind = fields
     if not re.match(NAME, name) or iskeyword(name):
         raise StackError(f"NAME: {name!r} must be 2 to 31 small letters and underscores")
     if name in inventory.services or (CHECKOUT / "services" / name).exists():
-        raise StackError(f"NAME: the service {name} is there already")
+        raise StackError(f"NAME: the service {name} exists already")
     if find_spec(name) is not None:
         raise StackError(f"NAME: {name} is the name of a Python package")
     if not re.match(NAME, group) or group == ALL:
@@ -77,7 +77,7 @@ def write(service: NewService) -> list[Path]:
 
 
 def _files(service: NewService) -> Iterator[tuple[Path, Path]]:
-    """Each template, the common ones first, and the file that it becomes."""
+    """Each template file and the file to write, common ones first."""
     for folder in (TEMPLATES / COMMON, TEMPLATES / service.kind):
         for source in sorted(path for path in folder.rglob("*") if path.is_file()):
             inside = _named(str(source.relative_to(folder)), service)
@@ -91,7 +91,7 @@ def _files(service: NewService) -> Iterator[tuple[Path, Path]]:
 
 
 def _named(text: str, service: NewService) -> str:
-    """A template is a service called `sample`; longer placeholders first."""
+    """Replace the placeholders; a template is a service called `sample`."""
     words = {
         "sample-group": service.group,
         "sample-topic": service.name.replace("_", "-"),
@@ -113,7 +113,7 @@ def _dependencies(service: NewService) -> Iterator[str]:
 
 
 def _tidy(files: Iterable[Path]) -> None:
-    """Bring imports and lines into order: where the name stands among others depends on it."""
+    """Sort imports and format lines, which depend on the service's name."""
     names = [str(file) for file in files]
     ruff = str(Path(sys.executable).with_name("ruff"))
     for command in (["check", "-q", "--fix-only"], ["format", "-q"]):

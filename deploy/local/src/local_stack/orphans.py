@@ -1,4 +1,4 @@
-"""Processes of a stack whose supervisor has died: found by the mark in their environment."""
+"""Processes of a stack whose supervisor has died, found by a variable in their environment."""
 
 import contextlib
 import os
@@ -16,12 +16,12 @@ _KILL_WITHIN_S = 5
 
 
 def find(layout: Layout) -> list[int]:
-    """The process ids that belong to a data folder, whoever is their parent now."""
+    """The process ids that belong to a data folder, with any parent."""
     mark = f"{MARK}={layout.root}".encode()
     found = {
         int(process.name) for process in Path("/proc").glob("[0-9]*") if mark in _marks(process)
     }
-    # PostgreSQL's user may not be ours; its own pid file says who it is.
+    # PostgreSQL may run as another user; its pid file has the process id.
     postmaster = postgres.postmaster(layout)
     if postmaster is not None and _is_postgres(postmaster):
         found.add(postmaster)
@@ -29,7 +29,7 @@ def find(layout: Layout) -> list[int]:
 
 
 def end(layout: Layout) -> None:
-    """End them: politely first, by force after a while. Raises StackError if some stay."""
+    """End them: SIGTERM, later SIGKILL. Raises StackError if some stay."""
     _signal(find(layout), signal.SIGTERM)
     with contextlib.suppress(StackError):
         wait_until(lambda: not find(layout), seconds=_END_WITHIN_S, otherwise="")

@@ -1,4 +1,4 @@
-"""Which port belongs to whom, and whether it is free."""
+"""The ports of a stack, and whether they are free."""
 
 import contextlib
 import socket
@@ -33,7 +33,7 @@ class Ports:
 
     @property
     def kafka_link(self) -> int:
-        """Where the broker listens for what comes through something in between."""
+        """Where the broker listens for clients that connect through a proxy."""
         return self.kafka_controller + 1
 
     @property
@@ -60,7 +60,7 @@ def is_listening(port: int) -> bool:
 
 
 def require_free(wanted: Iterable[tuple[str, int]]) -> None:
-    """Check (name, port) pairs. Raises StackError, naming the port and who holds it."""
+    """Check (name, port) pairs. Raises StackError with the port and the process that holds it."""
     for name, port in wanted:
         if not _can_bind(port):
             raise StackError(f"port {port}, which {name} needs, is held by {holder_of(port)}")
@@ -78,7 +78,7 @@ def _can_bind(port: int) -> bool:
 
 
 def holder_of(port: int) -> str:
-    """Name the process that holds a port, as far as this user may see it."""
+    """Name the process that holds a port, if this user may see it."""
     inodes = _inodes_at(port)
     for process in Path("/proc").glob("[0-9]*"):
         if inodes & _sockets_of(process):

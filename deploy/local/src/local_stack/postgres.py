@@ -1,4 +1,4 @@
-"""A private PostgreSQL cluster on this machine, as durable as a production one."""
+"""A private PostgreSQL cluster on this machine, with the durability of production."""
 
 import os
 import pwd
@@ -32,7 +32,7 @@ _SETTINGS = {
 
 
 def prepare(layout: Layout, port: int, credentials: Credentials) -> Program:
-    """Make the cluster once and describe the server as a supervised process.
+    """Make the cluster once and return the server's process.
 
     Raises StackError where PostgreSQL is not installed or its user cannot reach the folder.
     """
@@ -43,7 +43,7 @@ def prepare(layout: Layout, port: int, credentials: Credentials) -> Program:
         _initialise(binaries, cluster, credentials.read(ADMIN_PASSWORD))
     settings = _SETTINGS | {"port": str(port)}
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-    # INT asks for a fast shutdown: sessions are ended, transactions rolled back, nothing is lost.
+    # SIGINT is a fast shutdown: it ends sessions, rolls transactions back and loses nothing.
     return Program(
         "postgres",
         (str(binaries / "postgres"), "-D", str(cluster), *options),
@@ -95,7 +95,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _initialise(binaries: Path, cluster: Path, password: str) -> None:
-    """Run initdb into a draft folder and rename it: half a cluster is never taken for a whole."""
+    """Run initdb into a draft folder and rename it, so that no partial cluster is used."""
     draft = cluster.with_name("draft")
     shutil.rmtree(draft, ignore_errors=True)
     password_file = cluster.with_name("password")

@@ -1,4 +1,4 @@
-"""Topics, roles, schemas and tables: what must be there before the first service starts."""
+"""Topics, roles and schemas, which must exist before the first service starts."""
 
 from collections.abc import Callable
 

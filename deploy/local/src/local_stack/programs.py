@@ -1,4 +1,4 @@
-"""What the supervisor is told about one process."""
+"""The description of a process for the supervisor."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

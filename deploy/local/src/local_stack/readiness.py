@@ -1,4 +1,4 @@
-"""Waiting until a process says that it is ready."""
+"""Waiting until processes are ready."""
 
 import http.client
 import json
@@ -14,12 +14,12 @@ LOG_LINES = 15
 
 
 def is_ready(url: str) -> bool:
-    """Whether `GET /ready` answers 200."""
+    """Whether `GET /ready` returns 200."""
     return _ask(url)[0] == http.client.OK
 
 
 def answers_ok(url: str) -> bool:
-    """Whether a GET of this very address answers 200."""
+    """Whether a GET of this address returns 200."""
     parts = urlsplit(url)
     return _ask(f"{parts.scheme}://{parts.netloc}", parts.path)[0] == http.client.OK
 
@@ -44,9 +44,9 @@ def wait_for_all(
     *,
     seconds: float,
 ) -> None:
-    """Wait until every process (name -> address) is ready, telling of each.
+    """Wait until every process (name -> address) is ready, and report each.
 
-    Raises StackError that names those which are not, what they answer and the end of their logs.
+    Raises StackError with those that are not, their responses and the end of their logs.
     """
     waiting = dict(urls)
 
@@ -69,7 +69,7 @@ def _reports(waiting: Mapping[str, str], last_lines_of: Callable[[str], str]) ->
 
 
 def last_lines(log: Path, count: int = LOG_LINES) -> str:
-    """The end of a log, or a word that there is none."""
+    """The last lines of a log, or a note that there is none."""
     if not log.exists():
         return "(no log)"
     with log.open("rb") as file:

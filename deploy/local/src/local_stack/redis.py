@@ -1,4 +1,4 @@
-"""Redis on this machine: a counter and a cache, wiped at will, so nothing is written to disk."""
+"""Redis on this machine. It holds counters and caches alone, so it writes nothing to disk."""
 
 import shutil
 
@@ -18,7 +18,7 @@ def program(layout: Layout, port: int) -> Program:
         "dir": str(layout.redis),
         "save": "",
         "appendonly": "no",
-        # A title would overwrite the environment, by which a stack knows its processes.
+        # A process title would overwrite the environment, by which a stack finds its processes.
         "set-proc-title": "no",
         "maxmemory": "256mb",
         "maxmemory-policy": "volatile-lru",

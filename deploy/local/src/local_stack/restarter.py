@@ -1,4 +1,4 @@
-"""Keep trying: start again whatever supervisord has given up on.
+"""Starts programs again that supervisord has given up on.
 
 Runs as supervisord's event listener, `python -m local_stack.restarter`.
 """
@@ -15,13 +15,13 @@ from local_stack.supervision import MARK, Supervisor
 
 
 def main() -> None:
-    """Answer each event with a start of the process that it names."""
+    """Start the process that each event names."""
     supervisor = Supervisor(Layout(Path(os.environ[MARK])))
     while True:
         _, payload = childutils.listener.wait(sys.stdin, sys.stdout)
         try:
             supervisor.resume(childutils.get_headers(payload)["processname"])
-        except xmlrpc.client.Fault as refusal:  # it is being shut down, or the program has gone
+        except xmlrpc.client.Fault as refusal:  # it is ending, or the program was removed
             print(refusal, file=sys.stderr)
         childutils.listener.ok(sys.stdout)
 

@@ -1,4 +1,4 @@
-"""What the user sets: the environment of the command, then `.env` in the checkout."""
+"""The user's settings: the command's environment, then `.env` in the checkout."""
 
 import os
 from collections.abc import Iterable

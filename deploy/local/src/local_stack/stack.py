@@ -1,4 +1,4 @@
-"""The whole system on this machine, natively: the same processes as docker-compose.yml.
+"""The native stack: the processes of docker-compose.yml, started on this machine.
 
 with Stack(offset=10_000) as stack:
     stack.start_infrastructure()
@@ -33,14 +33,14 @@ COLLECTOR = "collector"
 
 
 def silent(_: str) -> None:
-    """Tell nobody."""
+    """Report nothing."""
 
 
 class Stack:
     """One stack: its data folder, its ports, its supervisor. Methods raise StackError.
 
-    `overrides` maps a service to settings of its own, on top of the inventory's. `kafka_between`,
-    set before the start, is the port of a proxy through which the broker can be reached as well.
+    `overrides` maps a service to settings that replace the inventory's. `kafka_between`, set before
+    the start, is the port of a proxy through which the broker can also be reached.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Stack:
             databases.migrate(self.postgres, self.credentials, services)
 
     def stop(self) -> None:
-        """Stop everything that belongs to the data folder and leave no process and no socket."""
+        """Stop every process of the data folder and remove its sockets."""
         self.layout.root.mkdir(parents=True, exist_ok=True)
         with self.alone():
             running = self._supervisor.processes()
@@ -169,7 +169,7 @@ class Stack:
         self._wait_for(services)
 
     def refresh(self) -> None:
-        """Restart the services that run and whose settings have changed, and wait for them."""
+        """Restart the running services whose settings have changed, and wait for them."""
         with self.alone():
             running = self._supervisor.processes()
             services = [self.inventory.service(name) for name in self.instances if name in running]
@@ -184,7 +184,7 @@ class Stack:
         }
 
     def environment_of(self, service: str, instance: int = 0) -> dict[str, str]:
-        """The whole environment that a process is started with, beyond PATH and the like."""
+        """The environment of a process, without inherited variables such as PATH."""
         options = self.inventory.service(service).options
         return (
             self._environments().of(service, instance)
@@ -193,14 +193,14 @@ class Stack:
         )
 
     def _started_before(self) -> dict[str, int]:
-        """How many instances of each service another command has started."""
+        """The number of instances of each service that an earlier command has started."""
         if not (self.is_running and self.layout.description.exists()):
             return {}
         return {name: len(urls) for name, urls in find_stack(0, self.layout.root).urls.items()}
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Hold the data folder's lock: two commands at once take turns."""
+        """Hold the data folder's lock: concurrent commands wait for one another."""
         self.layout.make()
         with self.layout.lock.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -221,13 +221,13 @@ class Stack:
         self._prepare_infrastructure()
 
     def adopt_infrastructure(self) -> None:
-        """Use what others (containers) have started at this stack's ports."""
+        """Use infrastructure that already listens at this stack's ports, such as containers."""
         with self.alone():
             self._supervisor.start()
             self._prepare_infrastructure()
 
     def _prepare_infrastructure(self) -> None:
-        """Wait for each part; make topics, roles and schemas; write down where it all is."""
+        """Wait for each part; make topics, roles and schemas; write the stack's description."""
         prepare_database(self.postgres, self.credentials, self.inventory, self.tell)
         wait_for_port("redis", self.ports.redis)
         self.tell(f"redis is ready at 127.0.0.1:{self.ports.redis}")
@@ -250,7 +250,7 @@ class Stack:
         )
 
     def _remove_surplus(self, services: Iterable[Service]) -> None:
-        """Stop the instances beyond what is now asked for."""
+        """Stop instances beyond the requested number."""
         known = {
             program_name(one.name, number)
             for one in services
@@ -286,7 +286,7 @@ class Stack:
                 return (int(program.environment["PORT"]),)
 
     def _collector(self) -> str:
-        """Where services send telemetry: nowhere while nothing observes, since sending costs."""
+        """Where services send telemetry; empty without a collector, because sending costs CPU."""
         observed = COLLECTOR in self._supervisor.processes()
         return f"127.0.0.1:{self.ports.at('collector_otlp')}" if observed else ""
 
@@ -314,5 +314,5 @@ def _count(counts: Mapping[str, int], service: str) -> int:
 
 
 def program_name(service: str, instance: int = 0) -> str:
-    """What a process is called in status and logs: `gateway`, `gateway-1`."""
+    """The name of a process in status and logs: `gateway`, `gateway-1`."""
     return f"{service}-{instance}" if instance else service

@@ -7,7 +7,7 @@ from pathlib import Path
 from local_stack.inventory import CORE, Inventory
 
 CORE_LIMIT_BYTES = 1024**3
-"""For all Python processes of the core: a laptop with 8 GB runs them with what shows them."""
+"""For all Python processes of the core, so that a laptop with 8 GB runs the whole stack."""
 _KIB = 1024
 _MIB = 1024**2
 _BESIDE = "infrastructure"
@@ -15,7 +15,7 @@ _BESIDE = "infrastructure"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One process. `name` is a service's, with `-1` and so on behind it for further instances."""
+    """One process. Further instances of a service are named `gateway-1` and so on."""
 
     name: str
     state: str
@@ -24,9 +24,9 @@ class Row:
 
 
 def resident_bytes(pid: int) -> int:
-    """What a process holds in memory, its part of shared pages; 0 where it has ended.
+    """The memory of a process, with its share of shared pages; 0 where it has ended.
 
-    Only so can processes be added up: libraries lie in memory once. Source: proc(5), Pss.
+    Shares can be summed up: a shared library is in memory once. Source: proc(5), Pss.
     """
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
@@ -36,7 +36,7 @@ def resident_bytes(pid: int) -> int:
 
 
 def lines(rows: Iterable[Row], inventory: Inventory) -> list[str]:
-    """One line a process, and the sum of the core's."""
+    """One line a process, and the sum of the core."""
     rows = sorted(rows, key=lambda row: row.name)
     shown = [
         f"{row.name:16} {group_of(row.name, inventory):14} {row.state:9}"
@@ -47,7 +47,7 @@ def lines(rows: Iterable[Row], inventory: Inventory) -> list[str]:
 
 
 def group_of(process: str, inventory: Inventory) -> str:
-    """The group of a process; Kafka and the like belong to none."""
+    """The group of a process; that of Kafka and other servers is `infrastructure`."""
     name, _, instance = process.rpartition("-")
     service = inventory.services.get(name if instance.isdigit() else process)
     return service.group if service else _BESIDE

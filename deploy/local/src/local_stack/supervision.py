@@ -1,4 +1,4 @@
-"""One supervisord per stack: it starts, restarts and stops every process, and keeps their logs."""
+"""One supervisord per stack: it starts, restarts and stops all processes and writes their logs."""
 
 import http.client
 import os
@@ -57,8 +57,8 @@ stderr_logfile_backups=1
 files={folder}/programs/*.conf
 """
 
-# startretries is small on purpose: each retry waits a second longer than the one before, and the
-# restarter begins the count anew, so that a crashing process is tried every few seconds for ever.
+# startretries is small on purpose: each retry waits a second longer than the last one. The
+# restarter resets the count, so that a crashing process is started every few seconds indefinitely.
 _PROGRAM = """\
 [program:{name}]
 command={command}
@@ -95,13 +95,13 @@ class _Transport(xmlrpc.client.Transport):
         self._path = path
 
     def make_connection(self, host: Any) -> _Connection:
-        # Where the base class looks for what it has to close.
+        # The base class closes the connection in this attribute.
         self._connection = host, _Connection(str(self._path))
         return self._connection[1]
 
 
 class Supervisor:
-    """The supervisor of one data folder, whether it runs or not."""
+    """The supervisor of one data folder, running or not."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -109,14 +109,14 @@ class Supervisor:
 
     @property
     def pid(self) -> int | None:
-        """Its process id, if it answers."""
+        """Its process id, if it responds."""
         try:
             return int(self._call("getPID"))
         except (OSError, xmlrpc.client.Fault):
             return None
 
     def start(self) -> None:
-        """Start it without any program; do nothing where it runs already."""
+        """Start it without programs; do nothing if it runs."""
         if self.pid is not None:
             return
         self._layout.supervisor_socket.unlink(missing_ok=True)
@@ -136,7 +136,7 @@ class Supervisor:
         )
 
     def apply(self, programs: Iterable[Program]) -> None:
-        """Start these programs; one that is there with other settings is replaced."""
+        """Start these programs; replace those whose settings have changed."""
         for program in programs:
             (self._programs / f"{program.name}.conf").write_text(self._section(program))
         added, changed, _ = self._call("reloadConfig")[0]
@@ -155,7 +155,7 @@ class Supervisor:
             self._call("removeProcessGroup", name)
 
     def processes(self) -> dict[str, Mapping[str, Any]]:
-        """What supervisord says about each program, by name; empty where it does not run."""
+        """Information on each program, by name; empty if it does not run."""
         return {name: one for name, one in self._all().items() if name != _RESTARTER}
 
     def stop(self, names: Iterable[str], *, within_s: float = 40) -> None:
@@ -175,9 +175,9 @@ class Supervisor:
             self._call("startProcess", name, _WAIT)
 
     def shut_down(self, *, within_s: float = 60) -> None:
-        """End the supervisor and all that it still runs."""
+        """End the supervisor and its programs."""
         if self.pid is not None:
-            # Left to itself, its end takes a second for each program that it knows.
+            # Otherwise its end takes a second for each program.
             self.remove([_RESTARTER])
             self.remove(self.processes())
             self._call("shutdown")
@@ -196,7 +196,7 @@ class Supervisor:
     def _all(self) -> dict[str, Mapping[str, Any]]:
         try:
             found = self._call("getAllProcessInfo")
-        except (OSError, xmlrpc.client.Fault):  # not there, or ending
+        except (OSError, xmlrpc.client.Fault):  # it does not run, or is ending
             return {}
         return {one["name"]: one for one in found}
 
@@ -230,9 +230,9 @@ class Supervisor:
 
 
 def _quoted(text: str) -> str:
-    """Quote for supervisord's settings, which take a value between single quotes as it stands.
+    """Quote a value for supervisord's settings, which take it literally between single quotes.
 
-    Raises StackError on what they cannot hold: a quote, a line break, the start of a comment.
+    Raises StackError on a quote, a line break or the start of a comment.
     """
     if "'" in text or "\n" in text or _COMMENT.search(text):
         raise StackError(f"a setting may hold no quote, line break or comment: {text!r}")

@@ -1,4 +1,4 @@
-"""Kafka's topics: what the manifests emit, and bringing a broker to it."""
+"""Kafka's topics: the list from the manifests, and its application to a broker."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ def load_topics(place: str = "local") -> tuple[Topic, ...]:
 
 
 def topics_of(inventory: Inventory, place: str = "local") -> tuple[Topic, ...]:
-    """Every topic that a service emits, and its twin for dead letters."""
+    """Every emitted topic and its dead-letter topic."""
     topics: list[Topic] = []
     for package, emits in inventory.emits.items():
         for name, emitted in emits.items():
@@ -83,7 +83,7 @@ def _topic(fields: Mapping[str, Any], place: str) -> Topic:
 
 
 def apply_topics_now(bootstrap: str, topics: Sequence[Topic], *, within_s: float = 60) -> None:
-    """Do as `apply_topics`, in a thread of its own, where a caller's event loop is no hindrance."""
+    """Run `apply_topics` in its own thread, so that a caller may have an event loop."""
     with ThreadPoolExecutor(max_workers=1) as pool:
         pool.submit(asyncio.run, apply_topics(bootstrap, topics, within_s=within_s)).result()
 
@@ -117,8 +117,8 @@ async def _apply_once(bootstrap: str, topics: Sequence[Topic]) -> None:
         if old:
             await _correct_partitions(admin, old)
             await _correct_settings(admin, old)
-        # The first question makes the topic of the groups' offsets, which takes a moment: better
-        # now than while every service waits for its partitions.
+        # The first such request creates the topic of consumer offsets, which takes time: better now
+        # than while every service waits for its partitions.
         await admin.find_coordinator("countersign")
     finally:
         await admin.close()
@@ -134,14 +134,14 @@ async def _create(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> None:
         ]
     )
     for name, code, *_ in response.topic_errors:
-        # Also where another set-up was faster: the next round then corrects what that one made.
+        # Also where a concurrent set-up has made it; the next round corrects its settings.
         if code:
             raise for_code(code)(name)
     await _wait_until_listed(admin, {topic.name for topic in topics})
 
 
 async def _wait_until_listed(admin: AIOKafkaAdminClient, names: set[str]) -> None:
-    """A broker's metadata follows its controller's by a moment; `apply_topics` has the deadline."""
+    """Wait until the broker's metadata has the topics; `apply_topics` has the deadline."""
     listed = set(await admin.list_topics())
     while not names <= listed:
         await asyncio.sleep(_METADATA_PAUSE_S)

@@ -1,4 +1,4 @@
-"""Waiting with a deadline: the only place of the stack that looks at a clock."""
+"""Waiting with a deadline; the only module of the stack that reads a clock."""
 
 import time
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def elapsed_since(start_s: float) -> float:
 
 
 def now_s() -> float:
-    """Seconds of a clock that never goes back; only differences mean anything."""
+    """Seconds of a monotonic clock; only differences have a meaning."""
     return time.monotonic()
 
 

@@ -1,1 +1,1 @@
-"""What sees the system, without Docker: built once from Go modules, run beside the services."""
+"""Observability without Docker: programs built from Go modules, run beside the services."""

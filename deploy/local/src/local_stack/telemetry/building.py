@@ -1,4 +1,4 @@
-"""Programs built once from Go modules, into a folder that every checkout shares.
+"""Builds programs from Go modules, once, into a folder that all checkouts share.
 
 Go verifies each module against the checksum database; a second call finds the binary and returns.
 """
@@ -30,7 +30,7 @@ _GO_FLAGS = "-buildvcs=false -modcacherw -p=2"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A program inside a Go module, and how it is built."""
+    """A program in a Go module, and its build tags."""
 
     program: str
     module: str
@@ -42,17 +42,17 @@ class Source:
 
     @property
     def binary(self) -> Path:
-        """Where it lies once it is built."""
+        """The path of the built program."""
         return built_folder() / f"{self.program}-{self.version}"
 
 
 def built_folder() -> Path:
-    """The folder of all that is built."""
+    """The folder of all built programs."""
     return cache_folder() / "telemetry"
 
 
 def alone(name: str, missing: Callable[[], bool], make: Callable[[], None]) -> None:
-    """Make what is missing while no other process does."""
+    """Make a missing file while no other process makes it."""
     if missing():
         with _locked(name):
             if missing():
@@ -101,7 +101,7 @@ def module_folder(module: str, version: str) -> Path:
 
 
 def run_go(arguments: list[str], folder: Path, name: str, tell: Tell) -> None:
-    """Run `go`, or another program that runs it, at the lowest priority, telling how it goes."""
+    """Run `go`, or a program that runs it, at the lowest priority, and report its progress."""
     command = arguments if Path(arguments[0]).is_absolute() else [_go(), *arguments]
     log = built_folder() / f"{name}.log"
     start_s = now_s()
@@ -137,7 +137,7 @@ def _watch(process: subprocess.Popen[bytes], log: Path, name: str, tell: Tell) -
 
 
 def environment() -> Mapping[str, str]:
-    """What Go is told: caches of our own, static programs, modules from the proxy alone."""
+    """Go's environment: separate caches, static programs, modules from the proxy alone."""
     sources = cache_folder() / "go"
     return os.environ | {
         "GOMODCACHE": str(sources / "mod"),
@@ -151,7 +151,7 @@ def environment() -> Mapping[str, str]:
 
 
 def forget_sources() -> None:
-    """Remove the sources and what was compiled on the way: gigabytes that binaries do not need."""
+    """Remove sources and intermediate files: gigabytes that binaries do not need."""
     sources = cache_folder() / "go"
     if sources.exists():
         with _locked("go"):

@@ -1,4 +1,4 @@
-"""`make observe`: start what sees the system next to it, or stop it; the system goes on."""
+"""`make observe` and `make observe-down`: start and stop the observability programs."""
 
 from local_stack.errors import StackError
 from local_stack.layout import Layout
@@ -12,17 +12,17 @@ from local_stack.telemetry.programs import programs
 from local_stack.waiting import wait_until
 
 NAMES = ("prometheus", "jaeger", "zipkin", "dashboards", "victorialogs", "collector")
-# What a line shows beside its time and level; the last leads to its trace.
+# Fields of a log line beside time and level; the last one links to its trace.
 _LINE = "service.name,_msg,reason,payment_id,trace_url"
 _READY_WITHIN_S = 90
 
 
 def observe(stack: Stack, tell: Tell, pace: Pace | None = None) -> Processes:
-    """Build what is missing, start it beside the stack, running or not, and wait for it.
+    """Build missing programs, start all of them and wait for them; the stack need not run.
 
-    Services that run are started again, so that they send it what they have to tell.
+    Running services are restarted, so that they send telemetry.
 
-    Raises StackError where something cannot be built, a port is taken, or one is not ready.
+    Raises StackError where a build fails, a port is taken, or a program is not ready.
     """
     found = programs(tell)
     processes = Processes(stack.layout, stack.ports, found, pace or Pace(), stack.instances)
@@ -39,7 +39,7 @@ def observe(stack: Stack, tell: Tell, pace: Pace | None = None) -> Processes:
 
 
 def stop_observing(stack: Stack) -> None:
-    """Stop what `observe` started, and that alone. Raises StackError where nothing runs."""
+    """Stop the programs of `observe`. Raises StackError where none runs."""
     supervisor = Supervisor(stack.layout)
     with stack.alone():
         running = [name for name in NAMES if name in supervisor.processes()]
@@ -52,7 +52,7 @@ def stop_observing(stack: Stack) -> None:
 
 
 def addresses(processes: Processes) -> dict[str, str]:
-    """What to open, by what one sees there."""
+    """Addresses of the pages, by their content."""
     return {
         "dashboards": processes.url("grafana_web") + "/vmui/#/dashboards",
         "traces": processes.url("zipkin_web") + "/zipkin/",

@@ -1,4 +1,4 @@
-"""The processes that see the system, described for the supervisor: settings, ports, limits."""
+"""The observability processes for the supervisor: settings, ports, limits."""
 
 import hashlib
 import shutil
@@ -24,7 +24,7 @@ RULES = _FOLDER / "rules"
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often the pipeline looks, and by which rules it judges: shorter for staged faults."""
+    """The scrape interval and the alert rules: shorter for staged faults."""
 
     every_s: int = 15
     decide_s: int = 10
@@ -34,7 +34,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """The processes of one stack's observability, and where each says that it is well."""
+    """The observability processes of one stack, and their health addresses."""
 
     layout: Layout
     ports: Ports
@@ -119,7 +119,7 @@ class Processes:
             "JAEGER_METRICS_PORT": str(self.ports.at("jaeger_metrics")),
             "JAEGER_UI_FILE": str(_FOLDER / "jaeger-ui.json"),
             "PROMETHEUS_URL": self.url("prometheus_web"),
-            # Else it traces itself, and its own spans stand among ours.
+            # Otherwise it traces itself, and its spans mix with those of the services.
             "OTEL_TRACES_SAMPLER": "always_off",
             "GOMEMLIMIT": "512MiB",
         }
@@ -158,7 +158,7 @@ class Processes:
                 job.pop(field, None)
             if "authorization" in job:
                 job["authorization"]["credentials_file"] = str(self._secret(SCRAPER))
-        # The page with the dashboards has a store of its own.
+        # The page with the dashboards has its own store.
         settings["remote_write"] = [{"url": self.url("grafana_web") + "/api/v1/write"}]
         return settings
 
@@ -183,14 +183,14 @@ class Processes:
         if java is None:
             raise StackError("java is missing: install openjdk-17-jre-headless, or use Docker")
         environment = {
-            # A payment's take 2 KiB each of the heap; some 1,000 payments with all their spans.
+            # A payment's spans take 2 KiB of heap each; about 1,000 payments fit.
             "MEM_MAX_SPANS": "50000",
             "COLLECTOR_SAMPLE_RATE": "1.0",
             "LOGGING_LEVEL_ROOT": "WARN",
         }
-        # Without memory it would go on and answer nothing; once ended, it is started again.
+        # Out of memory it would run without responding; once it exits, it is restarted.
         heap = ("-Xms48m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError")
-        # The first entry of a list: to name one field of it is to drop the others.
+        # The first entry of a list: naming one field of it drops the others.
         listen = {"ip": HERE, "port": self.ports.at("zipkin_web"), "protocols[0]": "http"}
         switches = [f"--armeria.ports[0].{name}={value}" for name, value in listen.items()]
         command = (java, *heap, "-jar", str(self.programs.zipkin), *switches)
@@ -229,6 +229,6 @@ def _switches(options: Mapping[str, str]) -> list[str]:
 
 
 def _read_now(*files: Path) -> dict[str, str]:
-    """A variable that changes with what is read at start, so that a change starts it again."""
+    """A variable with a hash of the files read at start, so that a change restarts it."""
     text = b"".join(file.read_bytes() for file in files)
     return {"SETTINGS_SHA256": hashlib.sha256(text).hexdigest()}

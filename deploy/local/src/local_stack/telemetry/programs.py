@@ -1,4 +1,4 @@
-"""Which programs see the system, and where each comes from."""
+"""The observability programs and their sources."""
 
 import hashlib
 import shutil
@@ -40,7 +40,7 @@ _FETCH_WITHIN_S = 600
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """The paths of everything that `make observe` starts."""
+    """The paths of the programs that `make observe` starts."""
 
     collector: Path
     jaeger: Path
@@ -51,7 +51,7 @@ class Programs:
 
 
 def programs(tell: Tell) -> Programs:
-    """Build or fetch what is missing. Raises StackError, naming the program and its log."""
+    """Build or fetch missing programs. Raises StackError with the program and its log."""
     found = Programs(
         collector=collector(tell),
         jaeger=build(JAEGER, tell),
@@ -78,7 +78,7 @@ def collector(tell: Tell) -> Path:
 
 
 def collector_binary() -> Path:
-    """Where it lies once it is built."""
+    """The path of the built collector."""
     recipe = hashlib.sha256(_BUILDER_FILE.read_bytes()).hexdigest()[:12]
     return built_folder() / f"otelcol-{recipe}"
 

@@ -1,4 +1,4 @@
-"""Grafana's dashboards as VictoriaMetrics' page reads them: PromQL panels, row by row."""
+"""Converts Grafana's dashboards for VictoriaMetrics' page: PromQL panels, row by row."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from typing import Any
 _WINDOWS = {"$__rate_interval": "1m", "$__interval": "15s", "$__range": "1h"}
 _VARIABLE = re.compile(r"\$\{?\w+\}?")
 _FIRST = "payment-confirm"
-# Grafana's names of units that this page would print behind each number.
+# Grafana's unit names, which this page would print after each number.
 _UNSPOKEN = {"short": "", "percentunit": "", "reqps": "/s"}
 _WIDTH = {8: 4, 12: 6, 24: 12, 4: 4}
 
