@@ -58,8 +58,8 @@ class Checkout:
         return self.run(sys.executable, "-m", *arguments)
 
     def generate(self) -> None:
-        for module in (("local_stack", "generate"), ("contracts.generate",)):
-            self.python(*module)
+        self.python("local_stack", "generate")
+        self.python("contracts.generate")
         self.python("observability.generate")
 
     def changed(self) -> set[str]:

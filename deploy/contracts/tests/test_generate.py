@@ -5,7 +5,7 @@ import jsonschema
 import pytest
 import yaml
 
-from contracts.generate import DOCS, event_schema, stale_files
+from contracts.generate import DOCS, event_schema, generated_files, orphaned_files
 from local_stack.inventory import load_inventory
 from local_stack.topics import load_topics
 from payment_schemas.registry import EVENTS
@@ -15,7 +15,8 @@ TOPICS = {topic.name: topic for topic in load_topics()}
 
 
 def test_every_generated_file_is_up_to_date():
-    assert list(stale_files()) == [], "run `make generate`"
+    stale = [path for path, text in generated_files().items() if path.read_text() != text]
+    assert (stale, orphaned_files()) == ([], set()), "run `make generate`"
 
 
 @pytest.mark.parametrize("event", EVENTS)

@@ -7,14 +7,14 @@ docs/openapi.json           the gateway's HTTP API
 """
 
 import json
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from gateway.routes.description import document
+from local_stack.generation import write
 from local_stack.layout import CHECKOUT
 from local_stack.topics import Topic, load_topics
 from payment_schemas.events.base import Event
@@ -73,26 +73,9 @@ def _table(topics: Mapping[str, Topic]) -> str:
     return "\n".join([_TABLE_HEAD, *rows, ""])
 
 
-def stale_files() -> Iterator[Path]:
-    """Yield the outdated files, and schemas without an event."""
-    wanted = generated_files()
-    for path, text in wanted.items():
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            yield path
-    yield from sorted(set((DOCS / "events").glob("*.json")) - set(wanted))
-
-
-def generate() -> list[Path]:
-    """Write all files; return the changed ones."""
-    wanted = generated_files()
-    changed = list(stale_files())
-    for path in changed:
-        if path in wanted:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(wanted[path], encoding="utf-8")
-        else:
-            path.unlink()
-    return changed
+def orphaned_files() -> set[Path]:
+    """Return the schemas without an event."""
+    return set((DOCS / "events").glob("*.json")) - set(generated_files())
 
 
 def _json(document: Mapping[str, Any]) -> str:
@@ -105,5 +88,6 @@ def _yaml(document: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    for path in generate():
-        sys.stdout.write(f"wrote {path.relative_to(CHECKOUT)}\n")
+    write(generated_files())
+    for path in orphaned_files():
+        path.unlink()

@@ -11,7 +11,7 @@ from local_stack.containers import ComposeStack
 from local_stack.credentials import Credentials
 from local_stack.engine import chosen_kind
 from local_stack.errors import StackError
-from local_stack.generation import generate
+from local_stack.generation import generated_files, write
 from local_stack.inventory import CORE, load_inventory
 from local_stack.layout import Layout, default_data_folder
 from local_stack.locks import lock_group
@@ -203,8 +203,7 @@ def _observe_down(options: argparse.Namespace) -> None:
 
 
 def _generate(_: argparse.Namespace) -> None:
-    for path in generate():
-        print(f"wrote {path}")
+    write(generated_files())
 
 
 def _lock(_: argparse.Namespace) -> None:

@@ -2,7 +2,6 @@
 
 import textwrap
 
-from local_stack.compose import compose_place
 from local_stack.environment import Environments, Place
 from local_stack.inventory import Inventory
 from local_stack.layout import CHECKOUT
@@ -43,9 +42,10 @@ def _example(inventory: Inventory, name: str) -> str:
     first = next((one.name for one in services if name in one.environment), None)
     if first is None:
         return ""
-    found = Environments(inventory, _local_place(inventory)).of(first)[name]
-    inside = Environments(inventory, compose_place()).of(first)[name]
-    return found if found == inside or name not in inventory.options else ""
+    template = inventory.services[first].environment[name]
+    if name in inventory.options and "{" in template:
+        return ""
+    return Environments(inventory, _local_place(inventory)).of(first)[name]
 
 
 def _local_place(inventory: Inventory) -> Place:

@@ -6,12 +6,13 @@ from pathlib import Path
 from local_stack.compose import COMPOSE_FILE, compose_text
 from local_stack.dotenv import DOTENV_FILE, dotenv_text
 from local_stack.inventory import load_inventory
+from local_stack.layout import CHECKOUT
 from local_stack.listings import listing_files
 from local_stack.locks import IMAGES_FILE, images_lock_text
 
 
 def generated_files() -> Mapping[Path, str]:
-    """What each generated file should hold."""
+    """The text of each generated file."""
     inventory = load_inventory()
     return {
         COMPOSE_FILE: compose_text(inventory),
@@ -21,13 +22,10 @@ def generated_files() -> Mapping[Path, str]:
     }
 
 
-def generate() -> list[Path]:
-    """Write them all. Returns those that changed."""
-    changed = [
-        path
-        for path, text in generated_files().items()
-        if not path.exists() or path.read_text() != text
-    ]
-    for path in changed:
-        path.write_text(generated_files()[path])
-    return changed
+def write(files: Mapping[Path, str]) -> None:
+    """Write the files whose text differs, and print their names."""
+    for path, text in files.items():
+        if not path.exists() or path.read_text() != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            print(f"wrote {path.relative_to(CHECKOUT)}")

@@ -11,7 +11,6 @@ from pathlib import Path
 from local_stack.compose import target_of
 from local_stack.inventory import Inventory, Service
 from local_stack.layout import CHECKOUT
-from local_stack.topics import DEAD_LETTER_SUFFIX, load_topics
 
 _BLOCK = re.compile(
     r"^(?P<indent> *)(?P<open>\S+ services: (?P<name>\w+).*\n)"
@@ -19,10 +18,11 @@ _BLOCK = re.compile(
     re.MULTILINE,
 )
 _HEADER = """\
-# Services, topics and settings
+# Services and settings
 
 Generated from services/*/service.toml and deploy/stack.yaml: `make generate`. Instance *n* of a
-service listens 1,000·*n* higher. How the services work together: [architecture](architecture.md).
+service listens 1,000·*n* higher. How they work together:
+[architecture](architecture.md). Topics: [events](events/README.md).
 """
 
 
@@ -74,7 +74,6 @@ def _document(inventory: Inventory) -> str:
         "Services": _table(
             ("service", "group", "port", "needs", "purpose"), _service_rows(inventory)
         ),
-        "Topics": _table(("topic", "key", "kept", "owner", "readers"), _topic_rows()),
         "Settings": _table(("setting", "processes", "meaning"), _setting_rows(inventory)),
     }
     return _HEADER + "".join(f"\n## {title}\n\n{table}" for title, table in parts.items())
@@ -98,15 +97,6 @@ def _purpose(service: Service) -> str:
     file = CHECKOUT / "services" / service.package / "pyproject.toml"
     purpose = tomllib.loads(file.read_text())["project"]["description"]
     return f"[{purpose}](../services/{service.package}/README.md)"
-
-
-def _topic_rows() -> Iterator[tuple[str, ...]]:
-    for topic in load_topics():
-        if not topic.name.endswith(DEAD_LETTER_SUFFIX):
-            hours = int(topic.settings["retention.ms"]) / 3_600_000
-            kept = f"{hours / 24:g} days" if hours >= 24 else f"{hours * 60:g} min"
-            readers = ", ".join(topic.readers) or "none"
-            yield f"`{topic.name}`", topic.key, kept, topic.owner, readers
 
 
 def _setting_rows(inventory: Inventory) -> Iterator[tuple[str, ...]]:

@@ -1,13 +1,13 @@
 """Writes the dashboards and rules: `python -m observability.generate`."""
 
 import json
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from grafana_foundation_sdk.builders import dashboard as builder
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
+from local_stack.generation import write
 from local_stack.layout import CHECKOUT
 from observability.dashboards.logs import logs
 from observability.dashboards.messaging import messaging
@@ -44,20 +44,5 @@ def dashboard_text(made: builder.Dashboard) -> str:
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def generate() -> list[Path]:
-    """Write all files; return the changed ones."""
-    wanted = generated_files()
-    changed = [path for path, text in wanted.items() if not _holds(path, text)]
-    for path in changed:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(wanted[path], encoding="utf-8")
-    return changed
-
-
-def _holds(path: Path, text: str) -> bool:
-    return path.exists() and path.read_text(encoding="utf-8") == text
-
-
 if __name__ == "__main__":
-    for path in generate():
-        sys.stdout.write(f"wrote {path.relative_to(CHECKOUT)}\n")
+    write(generated_files())
