@@ -1,12 +1,12 @@
 """Admin routes on what a consumer has handled, for the check that no record is lost (I5)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, LiteralString
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from service_runtime.postgres import PostgresDatabase
@@ -15,10 +15,10 @@ from service_runtime.web import JsonResponse
 PATH = "/admin/consumed"
 MOST_RECORDS = 1000
 """Most records in one request."""
-MOST_IDS = 10_000
+MOST_IDS = 100_000
 """Most ids on one page."""
+BLOCK_IDS = 1000
 FIRST = UUID(int=0)
-# Ten thousand ids travel as text and become no objects on the way: COPY takes a third of the time.
 _HANDLED: LiteralString = """
     select event_id from inbox
     where consumer = %(consumer)s and event_id > %(after)s and handled_at < %(before)s
@@ -71,10 +71,20 @@ def routes(
         limit: Annotated[int, Query(ge=1, le=MOST_IDS)] = MOST_IDS,
     ) -> Response:
         """Return ids behind `after` of events that were handled before a time, in their order."""
-        async with database.transaction(pipelined=False) as tx:
-            found = tx.copy_out(
-                _HANDLED, consumer=consumer, before=before, after=after, limit=limit
-            )
-            return JsonResponse({"ids": [event_id async for (event_id,) in found]})
+        asked = {"consumer": consumer, "before": before, "after": after, "limit": limit}
+        return StreamingResponse(_ids_of(database, asked), media_type="application/json")
 
     return router
+
+
+async def _ids_of(database: PostgresDatabase, asked: Mapping[str, Any]) -> AsyncIterator[str]:
+    """Yield the body in blocks of a thousand ids, so that no page is held in memory."""
+    yield '{"ids":['
+    block, before = list[str](), '"'
+    async with database.transaction(pipelined=False) as tx:
+        async for (event_id,) in tx.copy_out(_HANDLED, **asked):
+            block.append(event_id)
+            if len(block) == BLOCK_IDS:
+                yield before + '","'.join(block) + '"'
+                block, before = [], ',"'
+    yield (before + '","'.join(block) + '"' if block else "") + "]}"
