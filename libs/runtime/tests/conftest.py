@@ -34,7 +34,7 @@ def record_with(number, event=Numbered, event_id=None, lane="a", **headers):
 
 
 class FlakyDatabase(MemoryDatabase):
-    """The twin, each of whose next transactions fails with the next fault, if there is one."""
+    """A memory database whose next transactions fail with the given faults, one each."""
 
     @asynccontextmanager
     async def transaction(self):
@@ -46,7 +46,7 @@ class FlakyDatabase(MemoryDatabase):
 
 
 class Rig:
-    """One consumer of numbers on the twins."""
+    """One consumer of numbers on memory twins."""
 
     def __init__(self, gather=None, after_commit=()):
         self.clock = SteadyClock(NOON)
@@ -128,7 +128,7 @@ async def postgres(probe_settings, probe_database):
 
 @pytest.fixture
 def rows(probe_database):
-    """Asks the database, past the service."""
+    """Queries the database directly."""
 
     def ask(statement, *parameters):
         with psycopg.connect(probe_database.owner_dsn, row_factory=dict_row) as connection:

@@ -1,4 +1,4 @@
-"""A breaker lets one probe out at a time, whatever order calls end in."""
+"""A breaker admits one probe at a time, in whatever order calls end."""
 
 import pytest
 from hypothesis import settings
@@ -28,7 +28,7 @@ def opened(now_s=0.0):
     return breaker
 
 
-def test_one_that_nobody_asks_is_shown_open_no_longer_than_it_refuses():
+def test_an_idle_breaker_is_shown_open_only_while_it_refuses():
     breaker = opened()
     assert breaker.shown(OPEN_S - 0.1) is State.OPEN
     assert breaker.shown(OPEN_S) is State.HALF_OPEN
@@ -87,13 +87,13 @@ def test_a_probe_that_fails_opens_it_again():
     assert breaker.admits(OPEN_S + OPEN_S)
 
 
-def test_of_ten_who_would_probe_one_goes_out():
+def test_ten_concurrent_calls_take_one_probe_slot():
     breaker = opened()
 
     assert [breaker.admits(OPEN_S) for _ in range(10)] == [True] + [False] * 9
 
 
-def test_a_cancelled_probe_says_nothing_and_makes_room_for_the_next():
+def test_a_cancelled_probe_is_no_result_and_frees_the_probe_slot():
     breaker = opened()
     assert breaker.admits(OPEN_S)
     breaker.ended(OPEN_S, ok=None)
@@ -111,7 +111,7 @@ def test_cancellations_never_open_it():
     assert breaker.state is State.CLOSED
 
 
-def test_a_call_from_before_it_opened_does_not_pass_for_the_probe():
+def test_a_call_sent_before_the_breaker_opened_is_not_the_probe():
     breaker = Breaker()
     assert breaker.admits(0)
     for _ in range(IN_A_ROW):
@@ -123,7 +123,7 @@ def test_a_call_from_before_it_opened_does_not_pass_for_the_probe():
 
 
 @pytest.mark.parametrize(("at_s", "shut"), [(OPEN_S - 1, True), (OPEN_S, False)])
-def test_who_only_asks_takes_no_ones_place(at_s, shut):
+def test_reading_the_breaker_state_takes_no_probe_slot(at_s, shut):
     breaker = opened()
 
     assert breaker.is_open(at_s) is shut

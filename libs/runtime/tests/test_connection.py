@@ -1,4 +1,4 @@
-"""What a connection may cost before the application: sizes, times, other protocols, rubbish."""
+"""Limits of a connection before the application: sizes, times, other protocols, invalid bytes."""
 
 import contextlib
 import json
@@ -17,12 +17,12 @@ from service_runtime.serving import Server
 
 HEAD_S, BODY_S = 0.4, 0.4
 LATE_S = 1.0
-"""The limits above, and what the server needs to notice."""
+"""The limits above, and the delay until the server applies them."""
 CLOSE = b"Connection: close\r\n"
 
 
 async def echo(scope, receive, send):
-    """Answer with what came: method, path, headers, body; `/silent` reads nothing and answers."""
+    """Return method, path, headers and body; `/silent` responds without reading the body."""
     body = b""
     while scope["path"] != "/silent":
         message = await receive()
@@ -67,7 +67,7 @@ def address():
 
 
 def told(address, *parts, pause_s=0.05):
-    """Send the parts one after the other; return all that comes until the server closes."""
+    """Send the parts in order; return all bytes until the server closes."""
     with socket.create_connection(address, timeout=5) as connection:
         for number, part in enumerate(parts):
             time.sleep(pause_s if number else 0)
@@ -81,7 +81,7 @@ def told(address, *parts, pause_s=0.05):
 
 
 def answer(got):
-    """Return the status, the headers and the JSON of the last answer."""
+    """Return the status, the headers and the JSON of the last response."""
     head, _, body = got[got.rindex(b"HTTP/1.1 ") :].partition(b"\r\n\r\n")
     first, *lines = head.decode().split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines)
@@ -139,7 +139,9 @@ def lines_of(count):
         ),
     ],
 )
-def test_what_is_too_large_or_no_http_is_refused_with_a_body_and_an_id(address, sent, error):
+def test_a_request_that_is_too_large_or_invalid_is_refused_with_a_body_and_an_id(
+    address, sent, error
+):
     status, headers, body = answer(told(address, sent))
 
     expected = {431: "Headers too large", 400: "Malformed request"}[error]
@@ -159,7 +161,7 @@ def test_what_is_too_large_or_no_http_is_refused_with_a_body_and_an_id(address, 
         pytest.param(request(b"Content-Length: 900000", body=b"x" * 900_000), id="a large body"),
     ],
 )
-def test_what_is_within_the_limits_is_served(address, sent):
+def test_a_request_within_the_limits_is_served(address, sent):
     assert answer(told(address, sent))[0] == 200
 
 
@@ -196,7 +198,7 @@ def test_after_an_offer_of_another_protocol_the_connection_goes_on(address):
     assert answer(got)[2][1] == "/two"
 
 
-def test_a_trailer_says_nothing_to_the_application(address):
+def test_the_application_sees_no_trailer(address):
     chunks = b"5\r\nhello\r\n0\r\nAuthorization: Bearer other\r\n\r\n"
 
     status, _, seen = answer(told(address, request(b"Transfer-Encoding: chunked", body=chunks)))
@@ -225,7 +227,7 @@ def test_a_trailer_says_nothing_to_the_application(address):
         ),
     ],
 )
-def test_who_takes_too_long_is_told_and_closed(address, parts, statuses):
+def test_a_client_that_takes_too_long_gets_a_response_and_a_close(address, parts, statuses):
     started_s = time.monotonic()
     with socket.create_connection(address, timeout=5) as connection:
         for part in parts:
@@ -236,18 +238,18 @@ def test_who_takes_too_long_is_told_and_closed(address, parts, statuses):
             got += b
 
     assert HEAD_S * 0.5 < time.monotonic() - started_s < LATE_S + 0.05 * len(parts)
-    # One answer a request, also where the body comes after it.
+    # One response a request, also if the body arrives after it.
     assert re.findall(rb"HTTP/1.1 (\d+)", got) == statuses
 
 
-def test_rubbish_behind_a_request_takes_its_answer_from_nobody(address):
+def test_invalid_bytes_after_a_request_do_not_cost_its_response(address):
     got = told(address, b"GET /x HTTP/1.1\r\n\r\n\xff\xff\xff")
 
     assert got.count(b"HTTP/1.1 ") == 1
     assert answer(got)[0] == 200
 
 
-def test_who_reads_no_answers_is_closed(monkeypatch):
+def test_a_client_that_reads_no_responses_is_closed(monkeypatch):
     monkeypatch.setattr("service_runtime.connection.UNREAD_WITHIN_S", 0.3)
 
     async def large(_scope, _receive, send):
@@ -281,7 +283,7 @@ def connected(stack, address, server, count):
     return made
 
 
-def test_past_the_most_connections_others_are_told_so():
+def test_connections_over_the_limit_get_503():
     with contextlib.ExitStack() as stack, a_server(FEW) as (address, server):
         connected(stack, address, server, 16)
 
@@ -293,7 +295,7 @@ def test_past_the_most_connections_others_are_told_so():
     assert len({headers["x-request-id"] for _, headers, _ in answers}) == 2
 
 
-def test_where_connections_run_out_those_that_only_rest_are_closed():
+def test_idle_connections_are_closed_when_connections_run_out():
     with contextlib.ExitStack() as stack, a_server(FEW) as (address, server):
         (resting,) = connected(stack, address, server, 1)
         resting.sendall(b"GET /x HTTP/1.1\r\n\r\n")

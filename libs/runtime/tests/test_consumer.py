@@ -1,4 +1,4 @@
-"""One bad record takes no other down; a repeat has no effect; outside is asked once."""
+"""One bad record affects no other; a repeat has no effect; look-ups run once."""
 
 import asyncio
 from uuid import UUID
@@ -98,7 +98,7 @@ async def test_a_redriven_record_is_handled_by_the_consumer_that_refused_it(rig,
     assert len(rig.letters) == 1
 
 
-async def test_poison_and_a_failing_record_in_one_batch_are_both_set_aside(rig, record):
+async def test_poison_and_a_failing_record_in_one_batch_both_become_dead_letters(rig, record):
     rig.count.always[2] = Rejected("never")
     await rig.broker.send(bad(record, value=b"nonsense"))
     await rig.publish(1, 2, 3)
@@ -109,7 +109,7 @@ async def test_poison_and_a_failing_record_in_one_batch_are_both_set_aside(rig, 
 
 
 class LookUp:
-    """An outside look-up that fails as told."""
+    """A look-up with given failures."""
 
     def __init__(self):
         self.asked = []
@@ -126,7 +126,7 @@ class LookUp:
         return {item.cause.id: item.event.number * 10 for item in batch}
 
 
-async def test_outside_is_asked_once_a_batch_whatever_its_transaction_does(make_rig):
+async def test_look_ups_run_once_a_batch_whatever_its_transaction_does(make_rig):
     look_up = LookUp()
     rig = make_rig(gather=look_up)
     rig.count.faults[1] = [Unavailable("down")] * 3
@@ -138,7 +138,7 @@ async def test_outside_is_asked_once_a_batch_whatever_its_transaction_does(make_
     assert rig.count.found == [{UUID(int=1): 10, UUID(int=2): 20}] * 4
 
 
-async def test_a_look_up_that_is_down_is_asked_again(make_rig):
+async def test_a_look_up_is_retried_after_an_outage(make_rig):
     look_up = LookUp()
     look_up.faults = [TimeoutError(), Unavailable("down")]
     rig = make_rig(gather=look_up)
@@ -149,7 +149,7 @@ async def test_a_look_up_that_is_down_is_asked_again(make_rig):
     assert (look_up.asked, rig.tallied, len(rig.source.idled)) == ([[1]] * 3, [1], 2)
 
 
-async def test_a_record_that_no_look_up_can_take_stops_no_other(make_rig):
+async def test_a_record_whose_look_up_fails_stops_no_other(make_rig):
     look_up = LookUp()
     look_up.stumbles_over = {2}
     rig = make_rig(gather=look_up)

@@ -1,4 +1,4 @@
-"""`/docs` brings all that it shows. A browser opens it in tests/observability/test_pages.py."""
+"""`/docs` serves all its assets. A browser opens it in tests/observability/test_pages.py."""
 
 import re
 from urllib.parse import urljoin

@@ -1,4 +1,4 @@
-"""What leaves for the collector: each line under its span, and never more than a bound is kept."""
+"""Export to the collector: each line under its span, from bounded queues."""
 
 import json
 import subprocess
@@ -15,13 +15,13 @@ from service_runtime import exporting
 
 WITHIN_S = 60
 BATCH = 512
-"""The SDK takes so many out of its queue at once."""
+"""The SDK's batch size."""
 
 
 class Collector(
     logs_service_pb2_grpc.LogsServiceServicer, trace_service_pb2_grpc.TraceServiceServicer
 ):
-    """A collector that keeps what it is told; while it is held, it answers nobody."""
+    """A collector that stores what it receives; while it is held, it does not respond."""
 
     def __init__(self):
         self.answers = threading.Event()
@@ -31,7 +31,7 @@ class Collector(
     def Export(self, request, context):  # noqa: N802 - the protocol's name
         self.answers.wait(WITHIN_S)
         if not context.is_active():
-            return None  # Given up by its sender meanwhile.
+            return None  # The sender has given up meanwhile.
         if isinstance(request, logs_service_pb2.ExportLogsServiceRequest):
             self.lines += [
                 (resource.resource, line)
@@ -63,7 +63,7 @@ def collector():
 
 
 class Run:
-    """A process of its own, as a service's `run` sets it up; `program` may wait for a line."""
+    """A separate process, set up as by a service's `run`; `program` may wait for a line."""
 
     def __init__(self, endpoint, program):
         code = f"""
@@ -82,7 +82,7 @@ exporting.shut_down(*tracing.stop(), *lines)
         )
 
     def ended(self, said=""):
-        """Let it go on, and return the lines that it wrote."""
+        """Let it continue; return the lines that it wrote."""
         out, _ = self._process.communicate(said, timeout=WITHIN_S)
         assert self._process.returncode == 0
         return [json.loads(line) for line in out.splitlines()]
@@ -131,7 +131,7 @@ sys.stdin.read()
 """
 
 
-def test_while_a_collector_is_silent_nobody_waits_and_only_so_much_is_kept(collector):
+def test_a_silent_collector_delays_nothing_and_the_queues_are_bounded(collector):
     collector.answers.clear()
     process = Run(collector.endpoint, MANY)
     while process.says()["event"] != "done":

@@ -1,7 +1,7 @@
-"""PostgreSQL is switched over: who is connected to the old server goes to the new one.
+"""Failover of PostgreSQL: connections to the old server move to the new one.
 
-One server plays both. Its settings make the sessions that are open read-only, as a demoted server
-does; the database's own settings, which a session takes when it begins, make new ones writable.
+One server plays both roles. Its settings make open sessions read-only, as a demoted server does;
+the settings of the database make new sessions writable.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ READ_ONLY = "default_transaction_read_only"
 
 
 class Server:
-    """What an operator does to it."""
+    """A setting that the operator changes."""
 
     def __init__(self, admin_dsn):
         self._dsn = admin_dsn
@@ -61,7 +61,7 @@ async def write(database):
 
 
 async def attempt(database):
-    """Write once; return whether it went."""
+    """Write once; return whether it succeeded."""
     try:
         await write(database)
     except psycopg.Error:
@@ -98,7 +98,7 @@ async def test_writes_go_on_within_10_s_when_another_server_takes_over(postgres,
     assert all(await asyncio.gather(*[attempt(postgres) for _ in range(8)]))
 
 
-async def test_the_check_alone_finds_the_server_that_can_be_written(postgres, server):
+async def test_the_readiness_check_alone_finds_the_writable_server(postgres, server):
     await write(postgres)
     server.demote()
     await seconds_until(lambda: unreachable(postgres))

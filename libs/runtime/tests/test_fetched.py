@@ -1,4 +1,4 @@
-"""Records whose headers have any names at all are read, each as it lies there."""
+"""Records with header names of any bytes are read unchanged."""
 
 import pytest
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
@@ -8,7 +8,7 @@ from service_runtime.fetched import TolerantRecords, is_readable, readable
 
 
 class Name(str):
-    """A header's name whose bytes are as given: it cannot be written as text."""
+    """A header name of the given bytes, which are no valid text."""
 
     __slots__ = ("raw",)
 
@@ -48,7 +48,7 @@ def fields(record):
 
 
 @pytest.mark.parametrize("compression", [0, 1, 4])
-def test_a_name_of_rubbish_bytes_is_read_and_so_are_its_neighbours(compression):
+def test_a_header_name_that_is_not_utf8_is_read_and_so_are_its_neighbours(compression):
     found = read(batch(b"first", b"\xff\xfe\x00", b"last", compression=compression))
 
     assert [one.offset for one in found] == [7, 8, 9]
@@ -60,7 +60,7 @@ def test_a_name_of_rubbish_bytes_is_read_and_so_are_its_neighbours(compression):
     assert [one.headers[1][1] for one in found] == [b"\xfe"] * 3
 
 
-def test_what_is_well_is_read_as_before():
+def test_valid_records_are_read_by_the_usual_parser():
     raw = batch("schön".encode(), b"b") + batch(b"c", first=9)
     records, plain = MemoryRecords(raw), []
     while records.has_next():

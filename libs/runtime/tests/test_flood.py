@@ -1,4 +1,4 @@
-"""A real process under a flood of half-sent, silent and endless heads: others are served."""
+"""A real process under a flood of half-sent, silent and endless heads serves other clients."""
 
 import contextlib
 import os
@@ -58,7 +58,7 @@ def begun(address, sent):
 
 
 class Flood:
-    """Connections that never come to an end by themselves."""
+    """Connections whose requests never end."""
 
     def __init__(self, address):
         self.started_s = time.monotonic()
@@ -76,7 +76,7 @@ class Flood:
         return len(self._open.get_map())
 
     def go_on(self):
-        """Send more of the lines, and see who has been closed."""
+        """Send more of the lines; find the closed connections."""
         for key, events in self._open.select(timeout=0.01):
             try:
                 if events & selectors.EVENT_WRITE:
@@ -96,7 +96,7 @@ class Flood:
 
 
 def withstand(address, pid, served):
-    """Flood a process; return (seconds until all were closed, growth in bytes, slowest answer)."""
+    """Flood a process; return (seconds until all were closed, growth in bytes, slowest one)."""
     for _ in range(20):
         served()
     before = resident_bytes(pid)

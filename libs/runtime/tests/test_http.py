@@ -1,4 +1,4 @@
-"""HTTP in (frame, limits, readiness, credentials) and HTTP out (deadlines, refusals, breaker)."""
+"""The HTTP server (middleware, limits, readiness, credentials) and client (deadlines, breaker)."""
 
 import asyncio
 import hashlib
@@ -128,7 +128,7 @@ async def test_a_path_with_a_trailing_slash_is_not_found_and_never_redirected(ht
 
 @pytest.mark.parametrize("path", ["/health", "/nowhere", "/fault", "/metrics", "/docs"])
 @pytest.mark.parametrize("production", [False, True])
-async def test_every_answer_forbids_guessing_and_keeping(path, production):
+async def test_every_response_forbids_sniffing_and_caching(path, production):
     policy = HttpPolicy(guard=CREDENTIALS if production else None)
     async with client(create_app("probe", {}, SteadyClock(NOON), policy)) as http:
         answer = await http.get(path)
@@ -138,7 +138,7 @@ async def test_every_answer_forbids_guessing_and_keeping(path, production):
     assert ("strict-transport-security" in answer.headers) is production
 
 
-async def test_an_answer_that_may_be_kept_says_so_itself():
+async def test_a_cacheable_response_sets_its_own_cache_control():
     app = create_app("probe", {}, SteadyClock(NOON))
 
     async def asset(_request):
@@ -159,7 +159,7 @@ async def test_an_answer_that_may_be_kept_says_so_itself():
         ("/asyncapi", "ops.read"),
     ],
 )
-async def test_in_production_what_tells_of_the_inside_needs_a_credential(path, needed):
+async def test_internal_pages_need_a_credential_in_production(path, needed):
     digest = hashlib.sha256(SECRET.encode()).hexdigest()
     guard = Credentials(json.dumps({"one": {"sha256": digest, "scopes": [needed]}}))
     app = create_app("probe", {}, SteadyClock(NOON), HttpPolicy(guard=guard))
@@ -173,7 +173,7 @@ async def test_in_production_what_tells_of_the_inside_needs_a_credential(path, n
     assert refused.json() == {"error": f"A credential with scope {needed} is required"}
 
 
-async def test_two_credentials_at_once_are_none(http):
+async def test_two_different_credentials_are_refused(http):
     pairs = [("Authorization", f"Bearer {SECRET}"), ("Authorization", "Bearer other")]
 
     assert (await http.get("/secret", headers=pairs)).status_code == 401
@@ -190,7 +190,7 @@ async def test_two_credentials_at_once_are_none(http):
         ("/nowhere-1", "GET", '""'),
     ],
 )
-async def test_metrics_name_the_route_and_nothing_that_a_client_makes_up(path, method, label):
+async def test_metrics_are_labelled_by_route_and_by_nothing_of_the_client(path, method, label):
     app = create_app("probe", {}, SteadyClock(NOON))
 
     @app.get("/things/{name}")
@@ -208,13 +208,13 @@ async def test_metrics_name_the_route_and_nothing_that_a_client_makes_up(path, m
     assert "BREW" not in shown
 
 
-async def test_a_fault_of_ours_says_nothing_of_itself(http):
+async def test_a_defect_is_500_without_details(http):
     answer = await http.get("/fault")
 
     assert answer.json() == {"error": "Internal error"}
 
 
-async def test_something_else_being_down_is_no_fault_of_ours():
+async def test_an_outage_of_a_dependency_is_503():
     app = create_app("test", {}, SteadyClock(NOON))
 
     async def read(_request):
@@ -240,7 +240,7 @@ async def test_something_else_being_down_is_no_fault_of_ours():
         (Conflict("account: exists already", "account_pkey"), "account: exists already"),
     ],
 )
-async def test_a_constraint_that_refuses_is_a_conflict_and_no_fault_of_ours(fault, details):
+async def test_a_constraint_violation_is_409(fault, details):
     app = create_app("test", {}, SteadyClock(NOON))
 
     async def write(_request):
@@ -257,7 +257,7 @@ async def test_a_constraint_that_refuses_is_a_conflict_and_no_fault_of_ours(faul
 
 
 @pytest.mark.parametrize("path", ["/echo", "/raw"])
-async def test_a_body_that_says_it_is_too_large_is_not_read(http, path):
+async def test_a_body_declared_too_large_is_not_read(http, path):
     answer = await http.post(path, content=b"x" * 1001)
 
     assert (answer.status_code, answer.json()) == (413, {"error": "Body too large"})
@@ -265,14 +265,14 @@ async def test_a_body_that_says_it_is_too_large_is_not_read(http, path):
 
 
 @pytest.mark.parametrize("path", ["/echo", "/raw"])
-async def test_a_body_that_turns_out_too_large_is_broken_off(http, path):
+async def test_a_body_that_turns_out_too_large_is_refused(http, path):
     answer = await http.post(path, content=streamed(5000))
 
     assert (answer.status_code, answer.json()) == (413, {"error": "Body too large"})
     assert "x-request-id" in answer.headers
 
 
-async def test_a_body_of_just_the_limit_is_taken(http):
+async def test_a_body_of_exactly_the_limit_is_accepted(http):
     assert (await http.post("/raw", content=b"x" * 1000)).json() == {"length": 1000}
     assert (await http.post("/raw", content=streamed(1000))).json() == {"length": 1000}
 
@@ -301,7 +301,7 @@ async def test_readiness_names_what_is_missing():
     assert answer.json() == {"status": "not ready", "missing": ["kafka", "partitions"]}
 
 
-async def test_readiness_does_not_wait_for_ever():
+async def test_readiness_has_a_timeout():
     async with client(app_with(database=silent)) as http, asyncio.timeout(5):
         answer = await http.get("/ready")
 
@@ -327,7 +327,7 @@ async def test_a_route_is_open_to_callers_with_its_scope_alone(http, path, secre
 
 
 class Elsewhere:
-    """A real HTTP server that answers as told."""
+    """A real HTTP server with given responses."""
 
     def __init__(self):
         self.status, self.body, self.delay_s = 200, b'{"ok":true}', 0.0
@@ -369,7 +369,7 @@ async def outside(elsewhere):
 
 
 @pytest.mark.parametrize("status", [200, 201, 404, 422])
-async def test_what_they_decide_is_an_answer(elsewhere, outside, status):
+async def test_a_client_error_status_is_a_response(elsewhere, outside, status):
     elsewhere.status = status
 
     answer = await outside.post("/transfers", {"amount": "1.00"})
@@ -378,7 +378,7 @@ async def test_what_they_decide_is_an_answer(elsewhere, outside, status):
     assert json.loads(elsewhere.received) == {"amount": "1.00"}
 
 
-async def test_a_server_that_compresses_for_whoever_can_read_it_is_understood(elsewhere, outside):
+async def test_the_client_asks_for_no_compression(elsewhere, outside):
     elsewhere.compresses = True
     elsewhere.body = b'{"ok":' + b" " * 10_000 + b"true}"
 
@@ -399,7 +399,7 @@ async def test_a_server_that_compresses_for_whoever_can_read_it_is_understood(el
         pytest.param({"status": 302, "headers": {"Location": "/"}}, id="elsewhere again"),
     ],
 )
-async def test_what_is_no_usable_answer_leaves_open_whether_they_did_it(elsewhere, outside, told):
+async def test_an_unusable_response_leaves_the_outcome_unknown(elsewhere, outside, told):
     vars(elsewhere).update(told)
 
     with pytest.raises(NoAnswer):
@@ -415,7 +415,7 @@ async def test_one_client_and_its_connections_serve_all_requests(elsewhere, outs
     assert (elsewhere.asked, len(elsewhere.connections)) == (50, 1)
 
 
-async def test_where_nobody_listens_nothing_was_asked():
+async def test_a_refused_connection_means_that_nothing_was_sent():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -424,12 +424,12 @@ async def test_where_nobody_listens_nothing_was_asked():
                 await outside.get("/")
 
 
-async def test_a_client_that_was_not_started_asks_nobody():
+async def test_a_client_that_was_not_started_sends_nothing():
     with pytest.raises(RequestNotSent):
         await HttpClient("early", "http://127.0.0.1:1").get("/")
 
 
-async def test_after_failures_in_a_row_nothing_is_asked_any_more(elsewhere, outside):
+async def test_after_failures_in_a_row_nothing_is_sent(elsewhere, outside):
     elsewhere.status = 500
     for _ in range(IN_A_ROW):
         with pytest.raises(NoAnswer):

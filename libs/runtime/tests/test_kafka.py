@@ -1,4 +1,4 @@
-"""The runtime's promises on real Kafka and PostgreSQL, with a consumer in a process of its own."""
+"""The runtime's promises on real Kafka and PostgreSQL, with the consumer in a separate process."""
 
 import asyncio
 import os
@@ -51,7 +51,7 @@ def probe(infrastructure, probe_settings, topic):
 
 
 async def tallied(rows, count, within_s=30):
-    """Wait until so many numbers are tallied; return all of them, in the order of their writing."""
+    """Wait for a count of tallied numbers; return all, in the order of writing."""
     async with asyncio.timeout(within_s):
         while len(rows("select * from tally")) < count:  # noqa: ASYNC110 - the same
             await asyncio.sleep(0.05)
@@ -174,7 +174,7 @@ async def test_every_poison_among_500_becomes_one_whole_dead_letter(
 
 
 class RubbishName(str):
-    """A header's name whose bytes are no UTF-8: it goes out as they are."""
+    """A header name that is not UTF-8; it is sent unchanged."""
 
     __slots__ = ()
 
@@ -182,7 +182,7 @@ class RubbishName(str):
         return b"\xff\xfe\xfd"
 
 
-async def test_a_header_whose_name_is_rubbish_costs_its_record_alone(
+async def test_a_header_name_that_is_not_utf8_costs_its_record_alone(
     probe, password_file, record, rows, monkeypatch
 ):
     for module in (aiokafka.producer.producer, aiokafka.producer.message_accumulator):
@@ -231,7 +231,7 @@ async def has_tried(probe):
 async def test_a_consumer_killed_in_its_back_off_leaves_nothing_behind_that_looks_done(
     probe, password_file, record, rows
 ):
-    # In development metrics are shown to everybody.
+    # In development metrics need no credential.
     dying = probe.start(password_file, PROFILE="dev")
     await probe.ready()
     rows("alter table tally rename to elsewhere")
@@ -272,9 +272,7 @@ async def test_a_redriven_record_is_handled_by_the_consumer_that_refused_it(
     }
 
 
-async def test_a_row_for_a_topic_that_nobody_made_holds_up_no_other(
-    probe, password_file, record, rows
-):
+async def test_a_row_for_a_missing_topic_delays_no_other(probe, password_file, record, rows):
     probe.start(password_file)
     await probe.ready()
     late = "insert into outbox (records, record_count, claimed_by, claimed_until)"
@@ -288,7 +286,7 @@ async def test_a_row_for_a_topic_that_nobody_made_holds_up_no_other(
     assert [_unpacked(row["records"])[0].topic for row in left] == ["no.such.topic"]
 
 
-async def test_a_stop_ends_within_ten_seconds_and_hands_over_cleanly(
+async def test_a_stop_takes_at_most_ten_seconds_and_repeats_nothing(
     probe, password_file, record, rows
 ):
     process = probe.start(password_file)
@@ -305,7 +303,7 @@ async def test_a_stop_ends_within_ten_seconds_and_hands_over_cleanly(
 
 
 async def listens_to(process, number):
-    """Wait until the process handles a signal: before, it dies of it."""
+    """Wait until the process handles a signal, which would end it before."""
     async with asyncio.timeout(60):
         while True:
             status = Path(f"/proc/{process.pid}/status").read_text()  # noqa: ASYNC240 - no disk
@@ -315,7 +313,7 @@ async def listens_to(process, number):
             await asyncio.sleep(0.05)
 
 
-async def test_a_process_whose_broker_never_came_stops_when_told(
+async def test_a_process_that_waits_for_its_broker_stops_on_sigterm(
     probe, password_file, probe_settings
 ):
     process = probe.start(password_file, KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
@@ -330,9 +328,7 @@ async def test_a_process_whose_broker_never_came_stops_when_told(
     assert time.monotonic() - begin < 10
 
 
-async def test_a_stop_does_not_wait_for_a_broker_that_is_gone(
-    probe, password_file, record, rows, stack
-):
+async def test_a_stop_does_not_wait_for_a_lost_broker(probe, password_file, record, rows, stack):
     process = probe.start(password_file)
     await probe.ready()
     await probe.publish([outgoing(record, probe, number) for number in range(20)])

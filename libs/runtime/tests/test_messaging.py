@@ -31,7 +31,7 @@ async def put(database, *records):
 
 
 async def claimed(database, limit=10):
-    """What a sweeper takes over: ids and records, however long they have waited."""
+    """Ids and records of claimed rows, without the time that they waited."""
     return bare(await database.claim_outbox(limit))
 
 
@@ -40,7 +40,7 @@ def bare(stored):
 
 
 async def run_out(database, rows):
-    """Let every claim on the outbox run out."""
+    """Expire every claim on the outbox."""
     if isinstance(database, MemoryDatabase):
         database._clock.pass_time(seconds=11)
     else:
@@ -55,12 +55,12 @@ async def test_an_id_is_claimed_once_per_consumer(database):
         assert await tx.claim_inbox("b", IDS) == set(IDS)
 
 
-async def test_an_id_that_stands_twice_is_claimed_once(database):
+async def test_an_id_that_is_twice_in_a_batch_is_claimed_once(database):
     async with database.transaction() as tx:
         assert await tx.claim_inbox("a", [IDS[0], IDS[0]]) == {IDS[0]}
 
 
-async def test_a_claim_that_is_rolled_back_is_none(database):
+async def test_a_rolled_back_claim_has_no_effect(database):
     async def claim_and_fail():
         async with database.transaction() as tx:
             await tx.claim_inbox("a", IDS)
@@ -74,7 +74,7 @@ async def test_a_claim_that_is_rolled_back_is_none(database):
     assert await database.count_outbox() == 0
 
 
-async def test_what_is_kept_is_claimed_by_its_writer(database):
+async def test_outbox_rows_are_claimed_by_their_writer(database):
     stored = await put(database, ANYTHING, EMPTY)
 
     assert [one.records for one in stored] == [(ANYTHING, EMPTY)]
@@ -82,14 +82,14 @@ async def test_what_is_kept_is_claimed_by_its_writer(database):
     assert await database.count_outbox() == 2
 
 
-async def test_any_record_comes_back_as_it_was_kept_once_its_claim_has_run_out(database, rows):
+async def test_a_record_is_read_back_unchanged_after_its_claim(database, rows):
     stored = await put(database, ANYTHING, EMPTY)
     await run_out(database, rows)
 
     assert await claimed(database) == bare(stored)
 
 
-async def test_a_row_that_was_taken_over_is_claimed_again(database, rows):
+async def test_a_row_of_another_owner_is_claimed_again_after_its_claim(database, rows):
     await put(database, ANYTHING)
     await run_out(database, rows)
     await database.claim_outbox(10)
@@ -108,7 +108,7 @@ async def test_the_oldest_rows_are_taken_first_and_no_more_than_asked_for(databa
     ]
 
 
-async def test_what_was_deleted_is_gone(database, rows):
+async def test_deleted_rows_are_not_claimed(database, rows):
     stored = await put(database, ANYTHING) + await put(database, EMPTY)
     await database.delete_outbox([stored[0].id])
     await database.delete_outbox([stored[0].id])
@@ -127,7 +127,7 @@ async def test_many_records_and_large_ones_have_rows_of_their_own(database):
     assert await database.count_outbox() == BUNDLE_RECORDS + 3
 
 
-async def test_nothing_to_keep_is_nothing_kept(database):
+async def test_no_records_make_no_outbox_row(database):
     assert await put(database) == []
     assert await database.count_outbox() == 0
 
@@ -156,7 +156,7 @@ async def test_a_dead_letter_is_known_by_topic_partition_and_offset(database):
         (("ce_id", "ü€".encode() * 100),),
     ],
 )
-async def test_a_letter_with_any_id_can_be_buried(database, headers):
+async def test_a_dead_letter_with_any_bytes_as_its_id_is_recorded(database, headers):
     one = letter(1, headers)
     async with database.transaction() as tx:
         assert await tx.record_dead_letters("probe", [one]) == [one]
@@ -178,7 +178,7 @@ async def test_two_sweepers_never_take_one_row_in_one_claim(postgres, probe_sett
 
 
 @pytest.mark.stack
-async def test_two_consumers_that_claim_the_same_ids_wait_for_each_other(postgres):
+async def test_two_consumers_that_claim_the_same_ids_do_not_deadlock(postgres):
     ids = [uuid4() for _ in range(200)]
 
     async def claim(order):
@@ -191,7 +191,7 @@ async def test_two_consumers_that_claim_the_same_ids_wait_for_each_other(postgre
 
 
 @pytest.mark.stack
-async def test_the_database_says_whether_it_can_be_reached(postgres, probe_settings):
+async def test_the_database_reports_whether_it_can_be_reached(postgres, probe_settings):
     assert await postgres.reachable()
     elsewhere = probe_settings.model_copy(
         update={"database_url": "postgresql://probe@127.0.0.1:1/x"}
@@ -217,7 +217,7 @@ async def test_only_rows_that_are_older_than_their_table_keeps_them_are_purged(
 
 
 @pytest.mark.stack
-async def test_a_row_that_cannot_be_read_holds_up_no_other(postgres, rows):
+async def test_an_unreadable_outbox_row_delays_no_other(postgres, rows):
     (good,) = await put(postgres, ANYTHING)
     garbage = """insert into outbox (records, record_count, claimed_by, claimed_until)
                  values (%b, 1, 'the dead', now())"""

@@ -1,4 +1,4 @@
-"""A producer that the broker has refused sends again, and says how it stands meanwhile."""
+"""A producer that the broker has refused recovers, and reports its state meanwhile."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture
 async def topic(infrastructure):
-    """A topic whose broker takes no batch over 2,000 bytes."""
+    """A topic that accepts no batch over 2,000 bytes."""
     name = f"small.{uuid4().hex}"
     admin = AIOKafkaAdminClient(bootstrap_servers=infrastructure.kafka)
     await admin.start()
@@ -57,7 +57,7 @@ async def test_a_producer_that_the_broker_has_refused_sends_again_within_5_s(pro
     assert await producer.connected()
 
 
-async def test_what_stands_behind_the_refused_is_to_be_sent_again(producer, topic):
+async def test_records_behind_a_refused_one_are_to_be_resent(producer, topic):
     await delivered(producer, record(topic))
     records = [record(topic, os.urandom(9000)), record(topic), record(topic)]
     batches = [batch for one in records for batch in await producer.build_batches([one])]
@@ -90,9 +90,7 @@ async def test_a_partition_without_a_leader_is_refused_before_the_send_and_no_ot
     assert await producer.connected()
 
 
-async def test_it_is_ready_while_anything_is_acknowledged_and_not_while_nothing_is(
-    producer, topic, monkeypatch
-):
+async def test_a_producer_is_ready_while_records_are_acknowledged(producer, topic, monkeypatch):
     await delivered(producer, record(topic))
     stuck = asyncio.get_running_loop().create_future()
     producer._open[stuck] = producer._producer, time.monotonic() - STUCK_S - 1

@@ -23,7 +23,7 @@ def written(caplog, monkeypatch):
     return lines
 
 
-def test_a_refusal_is_written_once_a_minute_with_how_many_there_were(written):
+def test_a_refusal_is_logged_once_a_minute_with_its_count(written):
     log = RefusalLog()
     for _ in range(100):
         log.note(401, "exp: expired", "192.0.2.7")
@@ -54,7 +54,7 @@ def test_a_line_names_the_subject_by_its_hash_alone(written):
     assert (line["status"], line["reason"], line["address"]) == (403, "scope", "192.0.2.7")
 
 
-def test_many_callers_at_once_fill_no_log(written):
+def test_many_callers_do_not_flood_the_log(written):
     log = RefusalLog()
     for number in range(1000):
         log.note(401, "exp: expired", f"192.0.2.{number}")

@@ -1,4 +1,4 @@
-"""What was committed is published; only what the broker has is deleted."""
+"""Committed records are published; only acknowledged ones are deleted."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ def numbered(*numbers):
 
 
 class Broker(MemoryBroker):
-    """Acknowledges when told to; refuses and fails by value."""
+    """A publisher that acknowledges on request, and refuses or fails by value."""
 
     def __init__(self, clock):
         super().__init__(clock)
@@ -52,7 +52,7 @@ class Broker(MemoryBroker):
 
 
 class Outbox:
-    """A relay between the twins."""
+    """A relay between memory twins."""
 
     def __init__(self):
         self.clock = SteadyClock(NOON)
@@ -102,7 +102,7 @@ async def test_rows_whose_writer_died_are_swept_once_its_claim_has_run_out(outbo
 
 
 class Counted(MemoryDatabase):
-    """The twin, with every question that the relay asks it."""
+    """The memory database, with a record of the relay's calls."""
 
     def __init__(self, clock):
         super().__init__(clock)
@@ -142,7 +142,7 @@ async def test_a_backlog_is_one_claim_one_count_one_delete_and_no_row_waits_for_
     assert sorted(outbox.database.asked) == ["claim", "count", "delete"]
 
 
-async def test_a_broker_that_is_away_costs_no_row(outbox):
+async def test_an_outage_of_the_broker_loses_no_row(outbox):
     outbox.broker.down = True
     await outbox.relay.publish(await outbox.keep(1, 2))
     await outbox.relay.flush()
@@ -217,7 +217,7 @@ async def test_a_batch_that_fails_stops_none_behind_it(outbox):
     assert (outbox.broker.values, outbox.left) == ([2, 3], [1])
 
 
-async def test_a_partition_that_takes_nothing_costs_itself_alone(outbox, monkeypatch):
+async def test_a_partition_that_accepts_nothing_delays_no_other(outbox, monkeypatch):
     monkeypatch.setattr(relay, "HAND_OVER_WITHIN_S", 0.05)
     monkeypatch.setattr(relay, "SEND_WITHIN_S", 0.3)
     outbox.broker.stuck = {"stuck"}
@@ -237,7 +237,7 @@ async def test_a_partition_that_takes_nothing_costs_itself_alone(outbox, monkeyp
     assert outbox.left == []
 
 
-async def test_what_the_broker_refuses_is_sent_again_alone_behind_all_others(outbox):
+async def test_a_refused_row_is_resent_alone_after_all_others(outbox):
     outbox.broker.refused_late = {b"2"}
     await outbox.relay.publish(await outbox.keep_together(1, 2))
     await outbox.relay.flush()
@@ -251,14 +251,14 @@ async def test_what_the_broker_refuses_is_sent_again_alone_behind_all_others(out
     assert outbox.broker.values[5:] == [4]
 
 
-async def test_answers_go_before_rows_and_need_no_acknowledgement(outbox):
+async def test_replies_are_sent_before_rows_and_need_no_acknowledgement(outbox):
     await outbox.relay.publish(await outbox.keep(1), numbered(9))
     await outbox.relay.flush()
 
     assert (outbox.broker.values, outbox.left) == ([9, 1], [])
 
 
-async def test_a_lost_answer_is_nobodys_failure(outbox):
+async def test_a_lost_reply_fails_nothing(outbox):
     outbox.broker.down = True
 
     await outbox.relay.publish([], numbered(9))
@@ -266,7 +266,7 @@ async def test_a_lost_answer_is_nobodys_failure(outbox):
     assert outbox.broker.values == []
 
 
-async def test_a_delete_that_fails_is_made_up_for(outbox, monkeypatch):
+async def test_a_failed_delete_is_repeated(outbox, monkeypatch):
     await outbox.relay.publish(await outbox.keep(1))
     await asyncio.sleep(0.01)
     real = outbox.database.delete_outbox
@@ -314,7 +314,7 @@ async def test_past_the_bound_of_rows_in_flight_the_consumers_wait(outbox):
     assert len(outbox.broker.values) == MOST_IN_FLIGHT + 1
 
 
-async def test_a_stop_flushes_what_is_on_its_way(outbox):
+async def test_a_stop_flushes_the_records_in_flight(outbox):
     stopping = asyncio.Event()
     running = asyncio.create_task(outbox.relay.run(stopping))
     await outbox.relay.publish(await outbox.keep(1))
@@ -326,7 +326,7 @@ async def test_a_stop_flushes_what_is_on_its_way(outbox):
     assert outbox.left == []
 
 
-async def test_a_stop_waits_for_a_silent_broker_only_so_long(outbox):
+async def test_a_stop_waits_for_a_silent_broker_with_a_timeout(outbox):
     outbox.broker.holds_back = True
     await outbox.relay.publish(await outbox.keep(1))
     stopping = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Connections are accepted in bunches, also after there was no room for them."""
+"""Connections are accepted in batches, also after a lack of file descriptors."""
 
 import asyncio
 import errno
@@ -54,7 +54,7 @@ async def turns_until(count):
     return turns
 
 
-def test_all_who_wait_are_accepted_within_a_few_turns_of_the_loop():
+def test_all_waiting_connections_are_accepted_within_a_few_turns_of_the_loop():
     async def scenario():
         listener = listening()
         knocks = knocking(listener, 100)
@@ -66,12 +66,12 @@ def test_all_who_wait_are_accepted_within_a_few_turns_of_the_loop():
             one.close()
         return turns
 
-    # uvloop's own server needs a turn for each.
+    # uvloop's own server needs one turn for each.
     assert uvloop.run(scenario()) < 20
 
 
 class NoRoomAtFirst:
-    """A listener that once has no file descriptor left."""
+    """A listener whose first accept fails for lack of file descriptors."""
 
     def __init__(self, listener):
         self._listener = listener
@@ -90,7 +90,7 @@ class NoRoomAtFirst:
         return self._listener.accept()
 
 
-def test_without_room_it_rests_and_goes_on(monkeypatch):
+def test_without_file_descriptors_accepting_pauses_and_goes_on(monkeypatch):
     monkeypatch.setattr(serving, "REST_S", 0.05)
 
     async def scenario():
@@ -108,7 +108,7 @@ def test_without_room_it_rests_and_goes_on(monkeypatch):
     assert uvloop.run(scenario()) == 1
 
 
-def test_whoever_waits_when_it_closes_is_accepted():
+def test_connections_that_wait_at_the_close_are_accepted():
     async def scenario():
         listener = listening()
         accepting = Accepting(listener, Seen)
@@ -122,7 +122,7 @@ def test_whoever_waits_when_it_closes_is_accepted():
     assert Seen.made == 5
 
 
-def test_closed_it_turns_everyone_away():
+def test_a_closed_server_accepts_no_connection():
     async def scenario():
         listener = listening()
         address = listener.getsockname()
@@ -170,7 +170,7 @@ async def one_request_first(reader, writer):
     assert b"connection: close" not in await answer(reader)
 
 
-def test_a_request_to_a_stopping_server_is_answered_and_told_that_the_connection_closes():
+def test_a_request_to_a_stopping_server_is_served_with_connection_close():
     async def scenario(server, reader, writer):
         await one_request_first(reader, writer)
         server.should_exit = True
@@ -185,7 +185,7 @@ def test_a_request_to_a_stopping_server_is_answered_and_told_that_the_connection
     assert after == b""
 
 
-def test_who_has_connected_and_not_yet_sent_is_answered_by_a_stopping_server():
+def test_a_first_request_on_an_open_connection_is_served_while_stopping():
     async def scenario(server, reader, writer):
         server.should_exit = True
         await asyncio.sleep(LAST_REQUESTS_S / 2)
@@ -216,7 +216,7 @@ def test_a_request_that_a_busy_server_has_not_read_when_it_closes_is_answered(mo
     assert b"connection: close" in answered
 
 
-def test_an_idle_connection_holds_no_stop_up():
+def test_an_idle_connection_does_not_delay_a_stop():
     async def scenario(server, reader, writer):
         await one_request_first(reader, writer)
         began_s = asyncio.get_running_loop().time()

@@ -26,7 +26,7 @@ from testkit.probe import Tallied
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
-def test_a_delay_is_bounded_and_never_nothing(attempt, chance):
+def test_a_delay_is_bounded_and_never_zero(attempt, chance):
     wait_s = delay_s(attempt, SimpleNamespace(jitter=lambda: chance))
 
     assert FIRST_S / 2 <= wait_s <= MOST_S
@@ -41,7 +41,7 @@ def test_delays_double_until_the_bound():
     assert delays[-1] == MOST_S
 
 
-def test_the_systems_chance_is_of_the_alphabet_and_never_the_same():
+def test_random_text_is_of_the_alphabet_and_differs():
     clock = SystemClock()
     drawn = {clock.text("0123456789abcdef", 32) for _ in range(200)}
 
@@ -57,7 +57,7 @@ PAYMENT, OTHER = uuid4(), uuid4()
 
 
 @given(st.text(max_size=50))
-def test_what_is_sealed_is_opened_for_its_payment(secret):
+def test_a_sealed_code_is_opened_for_its_payment(secret):
     assert SEALER.open(SEALER.seal(secret, PAYMENT), PAYMENT).reveal() == secret
 
 
@@ -86,7 +86,7 @@ def tampered(sealed):
         ),
     ],
 )
-def test_what_is_not_for_us_is_rejected_and_not_quoted(sealed, payment):
+def test_a_text_that_is_no_seal_of_this_key_is_rejected_and_not_quoted(sealed, payment):
     with pytest.raises(Rejected) as refused:
         SEALER.open(sealed, payment)
 
@@ -190,7 +190,7 @@ def test_a_malformed_file_of_callers_is_named(environment, capsys, text):
         (base64.b64encode(b"short").decode(), "must hold 32 bytes"),
     ],
 )
-def test_a_key_that_is_none_is_refused_and_not_quoted(environment, capsys, text, complaint):
+def test_a_malformed_key_is_refused_and_not_quoted(environment, capsys, text, complaint):
     class Keyed(ServiceSettings):
         code_key_file: SecretKey
 
@@ -209,7 +209,7 @@ def test_a_key_that_is_none_is_refused_and_not_quoted(environment, capsys, text,
 
 @pytest.fixture
 def log_lines():
-    """What the process writes to its standard output, as a process of its own."""
+    """The standard output of a separate process."""
 
     def lines(program):
         code = "import logging\nfrom service_runtime import logs\n"
@@ -237,14 +237,14 @@ def test_a_line_holds_allowed_fields_and_no_others(log_lines):
     }
 
 
-def test_what_a_library_writes_is_only_counted_by_its_name(log_lines):
+def test_a_line_of_a_library_shows_only_its_logger(log_lines):
     (line,) = log_lines("logging.getLogger('some.library').warning('to %s', 'a@example.com')")
 
     assert line["event"] == "some.library"
     assert "example.com" not in json.dumps(line)
 
 
-def test_an_exception_is_told_by_its_class_alone(log_lines):
+def test_an_exception_is_logged_by_its_class_alone(log_lines):
     (line,) = log_lines(
         "try:\n    raise KeyError('+15550100456')\n"
         "except KeyError:\n    logging.getLogger('countersign.x').exception('failed')"
@@ -260,7 +260,7 @@ class Add:
     events: tuple = ()
 
 
-def test_a_fold_decides_each_item_on_what_the_one_before_left():
+def test_a_fold_decides_each_item_on_the_state_after_the_previous_one():
     items = [SimpleNamespace(name=name, by=by, cause=Cause(UUID(int=by)))
              for name, by in [("a", 1), ("b", 2), ("a", 3), ("b", 0)]]  # fmt: skip
     told = Tallied(lane="a", number=1)

@@ -40,7 +40,7 @@ def spans() -> Iterator[InMemorySpanExporter]:
 
 @dataclass
 class System:
-    """Two services on twins: the first reads one topic and writes another, the second reads it."""
+    """Two services on memory twins; the second reads the topic that the first writes."""
 
     clock: SteadyClock
     broker: MemoryBroker
@@ -141,7 +141,7 @@ def kept_by(sample: float) -> InMemorySpanExporter:
 
 @pytest.mark.parametrize("flag", ["00", "01"])
 @pytest.mark.parametrize(("sample", "recorded"), [(0.0, False), (1.0, True)])
-async def test_a_strangers_flag_does_not_decide_what_is_recorded(spans, flag, sample, recorded):
+async def test_a_callers_sampling_flag_does_not_decide(spans, flag, sample, recorded):
     kept, twins = kept_by(sample), system()
     answer = await post(twins, {"traceparent": f"{STRANGERS}-{flag}", "tracestate": "a=b"})
     await twins.run()
@@ -154,7 +154,7 @@ async def test_a_strangers_flag_does_not_decide_what_is_recorded(spans, flag, sa
     assert "tracestate" not in headers
 
 
-async def test_a_strangers_choice_of_an_id_does_not_decide_what_is_recorded(spans):
+async def test_a_callers_trace_id_does_not_decide_the_sampling(spans):
     kept = kept_by(0.01)
     # The sampler keeps the ids whose lower half is small.
     await post(system(), {"traceparent": f"00-{'1' * 16}{'0' * 15}1-{'2' * 16}-01"})
@@ -164,7 +164,7 @@ async def test_a_strangers_choice_of_an_id_does_not_decide_what_is_recorded(span
     assert len([one for one in kept.get_finished_spans() if one.name == "POST /publish"]) < 10
 
 
-async def test_two_traces_named_by_a_stranger_are_none(spans):
+async def test_two_traceparent_headers_are_ignored(spans):
     app = create_app("edge", {}, SystemClock(), HttpPolicy(begins_traces=True))
     pairs = [("traceparent", f"{STRANGERS}-01"), ("traceparent", f"00-{'3' * 32}-{'4' * 16}-01")]
     async with httpx.AsyncClient(
@@ -264,7 +264,7 @@ async def test_due_work_continues_the_trace_and_a_late_try_links_back(spans):
     ]
 
 
-async def test_a_call_for_a_batch_links_to_every_item_and_a_call_for_one_hangs_under_it(spans):
+async def test_a_call_for_a_batch_links_to_every_item_and_a_call_for_one_is_its_child(spans):
     traces = [(("traceparent", f"00-{n * 32}-{n * 16}-01"),) for n in "123"]
     due = [Due("row", Cause(UUID(int=n), trace), 1, 1) for n, trace in enumerate(traces)]
     with tracing.processing(due, NOW.timestamp()):

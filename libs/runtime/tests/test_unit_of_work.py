@@ -1,4 +1,4 @@
-"""What failures do: narrowed down, tried again, set aside or waited for; never half done."""
+"""Failures are isolated, retried, given up or waited for; no effect is partial."""
 
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from service_runtime.unit_of_work import RACES, TRIES
 from testkit.probe import Echoed, Tallied
 
 
-async def test_a_batch_is_done_in_order_and_told_of(rig):
+async def test_a_batch_is_handled_in_order_and_its_events_are_published(rig):
     await rig.publish(1, 2, 3)
 
     await rig.consume()
@@ -44,7 +44,7 @@ async def test_a_rejected_record_is_a_dead_letter_at_once_and_the_others_go_on_i
     assert dict(letter.headers)["dl_reason"] == b"rejected"
 
 
-async def test_a_failing_record_is_found_by_halves(rig):
+async def test_a_failing_record_is_isolated_by_bisection(rig):
     rig.count.always[77] = Rejected("never")
     await rig.publish(*range(500))
 
@@ -65,7 +65,7 @@ async def test_a_failing_record_is_found_by_halves(rig):
         (psycopg.errors.RaiseException("trigger"), b"failed"),
     ],
 )
-async def test_a_fault_of_ours_is_tried_three_times_and_then_set_aside(rig, fault, reason):
+async def test_a_defect_is_tried_three_times_and_then_a_dead_letter(rig, fault, reason):
     rig.count.always[2] = fault
     await rig.publish(1, 2, 3)
 
@@ -87,7 +87,7 @@ async def test_a_fault_that_passes_leaves_no_dead_letter(rig):
     assert (rig.tallied, rig.letters) == ([1], [])
 
 
-async def test_a_fault_that_turns_into_an_outage_is_waited_for(rig):
+async def test_a_failure_that_turns_into_an_outage_is_retried(rig):
     rig.count.faults[1] = [Invariant("once"), Unavailable("then down"), Invariant("and again")]
     await rig.publish(1)
 
@@ -132,7 +132,7 @@ async def test_an_outage_commits_nothing_counts_nothing_and_repeats_the_same_rec
         psycopg.errors.IdleInTransactionSessionTimeout("idle"),
     ],
 )
-async def test_a_batch_that_takes_too_long_is_halved_and_one_record_is_waited_for(rig, fault):
+async def test_a_batch_that_takes_too_long_is_bisected_and_one_record_is_retried(rig, fault):
     rig.count.too_many = 2, fault
     rig.count.faults[3] = [fault] * 4
     await rig.publish(*range(8))
@@ -144,7 +144,7 @@ async def test_a_batch_that_takes_too_long_is_halved_and_one_record_is_waited_fo
     assert len(rig.source.idled) == 1
 
 
-async def test_a_poll_that_fails_wholly_keeps_its_member_in_the_group(rig, monkeypatch):
+async def test_a_wholly_failing_poll_does_not_lose_the_membership(rig, monkeypatch):
     monkeypatch.setattr(consumer, "MEMBERSHIP_EVERY_S", 0)
     monkeypatch.setattr(unit_of_work, "BETWEEN_TRIES_S", 0)
     rig.count.always = {number: Invariant("all of them") for number in range(8)}
@@ -156,7 +156,7 @@ async def test_a_poll_that_fails_wholly_keeps_its_member_in_the_group(rig, monke
     assert len(rig.source.idled) >= 8
 
 
-async def test_what_was_committed_before_an_outage_is_not_done_again(rig):
+async def test_items_committed_before_an_outage_are_not_repeated(rig):
     rig.count.always[3] = Invariant("alone")
     rig.count.faults[2] = [Invariant("halve"), Unavailable("down")]
     await rig.publish(0, 1, 2, 3)
@@ -168,7 +168,7 @@ async def test_what_was_committed_before_an_outage_is_not_done_again(rig):
     assert len(rig.letters) == 1
 
 
-async def test_whoever_loses_a_race_tries_again_and_sees_the_winners_row(rig):
+async def test_the_loser_of_a_race_retries_with_the_winners_row(rig):
     rig.count.faults[1] = [psycopg.errors.UniqueViolation("race")] * (RACES - 1)
     await rig.publish(1, 2)
 
@@ -178,7 +178,7 @@ async def test_whoever_loses_a_race_tries_again_and_sees_the_winners_row(rig):
     assert (rig.tallied, rig.letters, rig.source.idled) == ([1, 2], [], [])
 
 
-async def test_a_unique_violation_that_never_ends_is_no_race_but_a_fault_of_ours(rig):
+async def test_a_unique_violation_that_never_ends_is_a_defect(rig):
     rig.count.always[1] = psycopg.errors.UniqueViolation("always")
     await rig.publish(1, 2)
 
@@ -187,7 +187,7 @@ async def test_a_unique_violation_that_never_ends_is_no_race_but_a_fault_of_ours
     assert (rig.tallied, len(rig.letters)) == ([2], 1)
 
 
-async def test_an_event_that_cannot_be_told_takes_back_its_effect(rig):
+async def test_an_event_that_cannot_be_serialized_rolls_back_its_effect(rig):
     rig.count.tells = lambda **_fields: object()
     await rig.publish(1)
 
@@ -196,7 +196,7 @@ async def test_an_event_that_cannot_be_told_takes_back_its_effect(rig):
     assert (rig.tallied, len(rig.letters)) == ([], 1)
 
 
-async def test_an_answer_goes_out_after_the_commit_and_never_through_the_outbox(rig):
+async def test_a_reply_is_sent_after_the_commit_and_never_through_the_outbox(rig):
     rig.count.tells = Echoed
     await rig.publish(1)
 
@@ -206,7 +206,7 @@ async def test_an_answer_goes_out_after_the_commit_and_never_through_the_outbox(
     assert rig.database.tables.next_outbox_id == 1
 
 
-async def test_no_answer_goes_out_for_what_was_not_committed(rig):
+async def test_no_reply_is_sent_without_a_commit(rig):
     rig.count.tells = Echoed
     rig.count.always[1] = Rejected("never")
     await rig.publish(1)
@@ -225,7 +225,7 @@ async def test_a_dead_letter_waits_for_a_database_that_is_down(rig, record):
     assert (len(rig.letters), len(rig.source.idled)) == (1, 2)
 
 
-async def test_setting_aside_waits_for_a_database_that_is_down(rig):
+async def test_giving_up_an_item_waits_for_a_database_that_is_down(rig):
     rig.count.always[1] = Rejected("never")
     rig.database.faults = [None, psycopg.OperationalError("down"), None, None]
     await rig.publish(1)
@@ -236,7 +236,7 @@ async def test_setting_aside_waits_for_a_database_that_is_down(rig):
 
 
 async def kept(rig, *faults):
-    """Keep a write that fails with these faults, one a time; return how often it was tried."""
+    """Commit a write that fails with these faults, one each; return the number of attempts."""
     left, tries = list(faults), []
 
     async def write(_tx):
@@ -260,13 +260,13 @@ async def kept(rig, *faults):
         (Rejected("never"), Rejected),
     ],
 )
-async def test_only_an_outage_is_told_as_one(rig, fault, raised):
+async def test_only_an_outage_is_unavailable(rig, fault, raised):
     with pytest.raises(raised) as told:
         await kept(rig, fault)
     assert type(told.value) is raised
 
 
-async def test_a_write_that_loses_a_race_is_tried_again_and_then_a_conflict(rig):
+async def test_a_write_that_loses_a_race_is_retried_and_then_a_conflict(rig):
     race = psycopg.errors.UniqueViolation("race")
 
     assert await kept(rig, race, race) == 3
@@ -305,5 +305,5 @@ async def test_a_conflict_names_the_constraint_and_no_value(postgres, rows):
         (psycopg.InterfaceError(), Consequence.WAIT),
     ],
 )
-def test_an_error_says_what_happens_next(error, consequence):
+def test_each_error_has_its_consequence(error, consequence):
     assert consequence_of(error) is consequence

@@ -1,4 +1,4 @@
-"""Work that is due: leased, guarded by its epoch, parked alone; one contract for both tables."""
+"""Due rows are leased, guarded by their epochs and parked alone; one contract for both tables."""
 
 import asyncio
 import time
@@ -98,7 +98,7 @@ async def test_a_claim_takes_no_more_than_a_slice(bench):
     assert [len(await bench.claim(3)) for _ in range(4)] == [3, 3, 2, 0]
 
 
-async def test_a_lease_that_ran_out_passes_on_under_a_new_epoch(bench):
+async def test_an_expired_lease_is_taken_under_a_new_epoch(bench):
     await bench.add(TASKS[0])
     (before,) = await bench.claim(lease_s=0.05)
     await bench.pass_time(0.1)
@@ -110,7 +110,7 @@ async def test_a_lease_that_ran_out_passes_on_under_a_new_epoch(bench):
     assert await bench.still_mine([after]) == {TASKS[0]}
 
 
-async def test_a_worker_whose_lease_passed_on_writes_nothing(bench):
+async def test_a_worker_that_has_lost_its_lease_writes_nothing(bench):
     await bench.add(TASKS[0])
 
     async def overtaken(batch):
@@ -123,7 +123,7 @@ async def test_a_worker_whose_lease_passed_on_writes_nothing(bench):
     assert (await bench.notes(), bench.done) == ({TASKS[0]: ""}, [])
 
 
-async def test_a_row_that_was_done_is_not_due_again(bench):
+async def test_a_handled_row_is_not_due_again(bench):
     await bench.add(*TASKS[:2])
 
     assert await bench.worker().work_slice() == 2
@@ -132,7 +132,7 @@ async def test_a_row_that_was_done_is_not_due_again(bench):
 
 
 @pytest.mark.parametrize("fault", [Rejected("never"), Invariant("wrong"), KeyError("unknown")])
-async def test_a_row_that_cannot_be_done_is_parked_alone(bench, fault):
+async def test_a_failing_row_is_parked_alone(bench, fault):
     await bench.add(*TASKS[:4])
     bench.faults[TASKS[2]] = fault
 
@@ -144,7 +144,7 @@ async def test_a_row_that_cannot_be_done_is_parked_alone(bench, fault):
     assert await bench.claim() == []
 
 
-async def test_a_row_whose_outside_work_fails_is_parked_alone(bench):
+async def test_a_row_whose_look_up_fails_is_parked_alone(bench):
     await bench.add(*TASKS[:3])
 
     async def stumble(batch):
@@ -171,7 +171,7 @@ async def test_an_outage_parks_nothing_and_the_row_is_due_again(bench):
     assert (await bench.parked(), bench.done) == ({}, [TASKS[0]])
 
 
-async def test_what_begins_is_committed_before_anything_is_done_outside(bench):
+async def test_the_beginning_is_committed_before_any_call_outside(bench):
     await bench.add(TASKS[0])
     seen = []
 
@@ -187,7 +187,7 @@ async def test_what_begins_is_committed_before_anything_is_done_outside(bench):
     assert seen == [{TASKS[0]: "begun"}]
 
 
-async def test_nothing_is_claimed_while_it_may_not_start(bench):
+async def test_nothing_is_claimed_while_a_dependency_is_down(bench):
     await bench.add(TASKS[0])
 
     assert await bench.worker(may_start=lambda: False).work_slice() == 0
@@ -234,7 +234,7 @@ async def test_a_woken_worker_takes_new_rows_in_milliseconds(bench, concurrency)
     assert max(waits) < 0.9
 
 
-async def test_no_wake_up_is_lost_between_lanes(bench):
+async def test_no_wake_up_is_lost_between_slots(bench):
     async with Running(bench.worker(concurrency=4, slice_rows=1)) as running:
         for number in range(200, 260):
             await bench.add(UUID(int=number))
@@ -257,8 +257,8 @@ async def test_a_worker_outlives_an_outage(bench):
         await until(lambda: TASKS[0] in bench.done)
 
 
-async def test_who_stood_still_past_his_lease_does_nothing_outside(bench):
-    """Others have the row by then: a bank that books repeats would book what they gave up."""
+async def test_a_process_suspended_past_its_lease_calls_nothing(bench):
+    """Another worker has the row by then; a bank without idempotency would book it twice."""
     await bench.add(TASKS[0])
     asked = []
 
@@ -276,7 +276,7 @@ async def test_who_stood_still_past_his_lease_does_nothing_outside(bench):
 
 
 @pytest.mark.stack
-async def test_a_claim_reads_what_is_due_and_not_all_that_waits(postgres, rows):
+async def test_a_claim_reads_due_rows_alone(postgres, rows):
     rows("create index if not exists task_due on task (due_at) where due_at is not null")
     rows(
         """insert into task (id, due_at, attempts)
@@ -292,7 +292,7 @@ async def test_a_claim_reads_what_is_due_and_not_all_that_waits(postgres, rows):
 
 
 def mapped(found):
-    """Map a row; what its note says is no status of ours is refused, as an enumeration does."""
+    """Map a row; raise for a note that means an unknown status, as an enumeration does."""
     if found["note"] == "unknown":
         raise ValueError("not a valid status")
     return Task(found["id"], found["note"])

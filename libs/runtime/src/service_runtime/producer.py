@@ -165,26 +165,26 @@ class KafkaProducer:
         except KafkaError as error:
             self._renew_soon(producer, error)
             raise
-        told: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._open[told] = producer, time.monotonic()
-        sent.add_done_callback(partial(self._settle, producer, told))
-        return told
+        reported: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._open[reported] = producer, time.monotonic()
+        sent.add_done_callback(partial(self._settle, producer, reported))
+        return reported
 
     def _settle(
-        self, producer: AIOKafkaProducer, told: asyncio.Future[Any], sent: asyncio.Future[Any]
+        self, producer: AIOKafkaProducer, reported: asyncio.Future[Any], sent: asyncio.Future[Any]
     ) -> None:
         """Resolve the sender's future. A refused record leaves a gap."""
-        self._open.pop(told, None)
+        self._open.pop(reported, None)
         error = asyncio.CancelledError() if sent.cancelled() else sent.exception()
         if error is None:
             self._acknowledged_s = time.monotonic()
-            if not told.done():
-                told.set_result(sent.result())
+            if not reported.done():
+                reported.set_result(sent.result())
             return
         self._refused_s = time.monotonic()
         self._renew_soon(producer, error)
-        if not told.done():
-            told.set_exception(_reported(error))
+        if not reported.done():
+            reported.set_exception(_reported(error))
 
     def _renew_soon(self, producer: AIOKafkaProducer, error: BaseException) -> None:
         if producer is self._producer and self._usable.is_set():
@@ -214,11 +214,11 @@ class KafkaProducer:
         await ended(old.stop())
         # A cancelled stop leaves the sender task running, which could deliver at any time.
         await ended(old._sender.close())  # noqa: SLF001 - there is no other way to end it
-        for told, (producer, _) in list(self._open.items()):
+        for reported, (producer, _) in list(self._open.items()):
             if producer is old:
-                del self._open[told]
-                if not told.done():
-                    told.set_exception(Unavailable("the producer was given up"))
+                del self._open[reported]
+                if not reported.done():
+                    reported.set_exception(Unavailable("the producer was given up"))
 
 
 def _reported(error: BaseException) -> Exception:

@@ -49,9 +49,9 @@ def routes(
         async def act(tx: PostgresTransaction, cause: Cause) -> Reply:
             if not await rewind(tx, name, wanted.position):
                 return Reply({"error": "Conflict", "details": "the cursor was never held"}, 409)
-            told = {"position": str(wanted.position)}
+            metadata = {"position": str(wanted.position)}
             event = AuditRecorded(
-                actor=wanted.actor, action="CURSOR_MOVED", about=name, metadata=told
+                actor=wanted.actor, action="CURSOR_MOVED", about=name, metadata=metadata
             )
             body: dict[str, Any] = {"name": name, "position": wanted.position}
             return Reply(body, events=[Emit(event, cause)])
