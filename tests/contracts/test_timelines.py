@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from confirm.domain.payment import FINAL, LEGAL, Status
-from ops.domain.rows import Payment, Timeline
-from ops.domain.timeline import faults_of
+from payment_schemas.invariants import Payment, Timeline
+from payment_schemas.invariants.timeline import faults_of
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 VERSIONED = {

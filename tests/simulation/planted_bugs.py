@@ -314,7 +314,7 @@ BUGS = (
     _bug(hold_released_on_timeout, "I3"),
     _bug(not_found_taken_as_rejected, "I2"),
     _bug(not_found_sent_again_to_anybody, "I2"),
-    _bug(no_epoch_guard, "I4 I6"),
+    _bug(no_epoch_guard, "I4 I6 I9"),
     _bug(dead_letter_after_offset, "I5"),
     _bug(code_not_bound_to_the_amount, "I10"),
     _bug(code_race, "I10"),

@@ -144,6 +144,30 @@ async def test_a_batch_that_takes_too_long_is_bisected_and_one_record_is_retried
     assert len(rig.source.idled) == 1
 
 
+async def test_a_record_that_always_takes_too_long_alone_becomes_a_dead_letter(rig, monkeypatch):
+    monkeypatch.setattr(unit_of_work, "TOO_SLOW_TRIES", 3)
+    rig.count.always[1] = psycopg.errors.QueryCanceled("statement time-out")
+    await rig.publish(0, 1, 2)
+
+    await rig.consume()
+
+    assert (sorted(rig.tallied), len(rig.letters)) == ([0, 2], 1)
+    assert len(rig.source.idled) == 2
+    assert not rig.unit._too_slow
+
+
+async def test_no_record_becomes_a_dead_letter_while_the_database_takes_none(rig, monkeypatch):
+    monkeypatch.setattr(unit_of_work, "TOO_SLOW_TRIES", 2)
+    rig.count.always[1] = psycopg.errors.QueryCanceled("statement time-out")
+    rig.database.faults = [None, None, psycopg.OperationalError("down")]
+    await rig.publish(1)
+
+    await rig.consume()
+
+    assert (rig.tallied, len(rig.letters)) == ([], 1)
+    assert len(rig.source.idled) == 3
+
+
 async def test_a_wholly_failing_poll_does_not_lose_the_membership(rig, monkeypatch):
     monkeypatch.setattr(consumer, "MEMBERSHIP_EVERY_S", 0)
     monkeypatch.setattr(unit_of_work, "BETWEEN_TRIES_S", 0)

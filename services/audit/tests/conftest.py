@@ -21,12 +21,17 @@ def audit_database(infrastructure) -> Iterator[FreshDatabase]:
 
 
 @pytest.fixture
-async def postgres_log(audit_database) -> AsyncIterator[PostgresAuditLog]:
-    """The real log, whose rows are forgotten at the end: nothing can delete them."""
+async def audit_tx(audit_database) -> AsyncIterator[PostgresTransaction]:
+    """A transaction that is rolled back at the end: nothing can delete rows of the log."""
     connection = await psycopg.AsyncConnection.connect(audit_database.dsn, row_factory=dict_row)
     async with connection:
-        yield PostgresAuditLog(PostgresTransaction(connection, "audit.0"))
+        yield PostgresTransaction(connection, "audit.0")
         await connection.rollback()
+
+
+@pytest.fixture
+def postgres_log(audit_tx) -> PostgresAuditLog:
+    return PostgresAuditLog(audit_tx)
 
 
 @pytest.fixture

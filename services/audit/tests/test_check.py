@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from audit.store import EVERYTHING, PostgresAuditLog
+from audit.store import queries
 from service_runtime.postgres import PostgresDatabase
 from testbed.database import fresh_database
 from testbed.service import database_of
@@ -47,7 +47,7 @@ async def rows_read(database: PostgresDatabase, since):
     now = datetime.now(UTC)
     async with database.transaction() as tx:
         counting = CountingTransaction(tx)
-        found = await PostgresAuditLog(counting).check(since, now)
+        found = await queries.check(counting, since, now)
     assert found.violations == []
     return counting.read
 
@@ -61,4 +61,4 @@ async def test_what_a_check_reads_by_the_minute_does_not_grow_with_the_log(own_l
     add_history(dsn, 1_001, 10_000)
 
     assert await rows_read(database, since) <= before + RANGES_ROWS
-    assert await rows_read(database, EVERYTHING) > 2 * 30_000
+    assert await rows_read(database, queries.EVERYTHING) > 2 * 30_000

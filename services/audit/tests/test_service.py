@@ -2,16 +2,17 @@
 
 import hashlib
 import json
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
-from audit.domain import AUDITED
+from audit.domain import AUDITED, Origin, entry_of
 from audit.handlers import on_event
 from audit.routes import routes
-from audit.store import MemoryAuditLog
+from audit.store import MemoryAuditLog, PostgresAuditLog
 from payment_schemas.events.confirmation import PaymentDeclined
 from payment_schemas.events.risk import AssessmentRequested
 from service_runtime.consumer import Consumer, Handler
@@ -42,8 +43,8 @@ class Audit:
         self.source = MemorySource(self.broker, topics)
         self.consumer = Consumer("audit", self.source, unit, handlers, self.clock)
 
-    async def publish(self, event, event_id=None, time=NOON):
-        await self.broker.send(outgoing_of(event, event_id or uuid4(), time))
+    async def publish(self, event, event_id=None):
+        await self.broker.send(outgoing_of(event, event_id or uuid4()))
 
     async def read_all(self):
         """Consume until nothing is left."""
@@ -52,14 +53,32 @@ class Audit:
     def lines(self):
         return list(self.database.tables.own["audit_log"].values())
 
-    def http(self, secret=SECRET):
-        app = create_app("audit", {}, self.clock)
-        app.include_router(routes(self.database, MemoryAuditLog, self.clock, CREDENTIALS))
-        return httpx.AsyncClient(
-            transport=httpx.ASGITransport(app),
-            base_url="http://audit",
-            headers={"Authorization": f"Bearer {secret}"},
-        )
+
+class OneTransaction:
+    """A database of which a test sees one transaction."""
+
+    def __init__(self, tx):
+        self._tx = tx
+
+    @asynccontextmanager
+    async def transaction(self):
+        yield self._tx
+
+
+def http(tx=None, secret=SECRET):
+    clock = SteadyClock(NOON + timedelta(minutes=5))
+    app = create_app("audit", {}, clock)
+    app.include_router(routes(OneTransaction(tx), clock, CREDENTIALS))
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app),
+        base_url="http://audit",
+        headers={"Authorization": f"Bearer {secret}"},
+    )
+
+
+async def append(tx, *events):
+    origins = [Origin(uuid4(), NOON, event.topic, 0, 0) for event in events]
+    await PostgresAuditLog(tx).append(list(map(entry_of, events, origins)))
 
 
 @pytest.fixture
@@ -110,13 +129,12 @@ async def test_audit_emits_nothing(audit):
     assert not audit.database.tables.outbox
 
 
-async def test_the_timeline_of_a_payment_is_shown_by_time(audit):
-    await audit.publish(event_of(PaymentDeclined), UUID(int=2), NOON + timedelta(seconds=1))
-    await audit.publish(event_of(AssessmentRequested), UUID(int=1))
-    await audit.read_all()
+@pytest.mark.stack
+async def test_the_timeline_of_a_payment_is_shown_by_time(audit_tx):
+    await append(audit_tx, event_of(AssessmentRequested), event_of(PaymentDeclined))
 
-    async with audit.http() as http:
-        answer = await http.get("/admin/timeline", params={"payment_id": str(PAYMENT)})
+    async with http(audit_tx) as client:
+        answer = await client.get("/admin/timeline", params={"payment_id": str(PAYMENT)})
 
     rows = answer.json()["rows"]
     assert [row["event"] for row in rows] == ["PAYMENT_REQUESTED", "PAYMENT_DECLINED"]
@@ -124,38 +142,42 @@ async def test_the_timeline_of_a_payment_is_shown_by_time(audit):
     assert rows[1]["topic"] == "payment.declined.v1"
 
 
-async def test_timelines_are_shown_in_pages(audit):
-    for number in (1, 2, 3):
-        await audit.publish(event_of(AssessmentRequested, payment_id=UUID(int=number)))
-    await audit.read_all()
+@pytest.mark.stack
+async def test_timelines_are_shown_in_pages(audit_tx):
+    payments = [UUID(int=number) for number in (1, 2, 3)]
+    await append(audit_tx, *[event_of(AssessmentRequested, payment_id=one) for one in payments])
 
-    async with audit.http() as http:
-        answer = await http.get("/admin/timelines", params={"after": str(UUID(int=1)), "limit": 1})
+    async with http(audit_tx) as client:
+        answer = await client.get(
+            "/admin/timelines", params={"after": str(payments[0]), "limit": 1}
+        )
 
     assert answer.json() == {
         "timelines": [
-            {"payment_id": str(UUID(int=2)), "events": ["PAYMENT_REQUESTED"], "versions": [1]}
+            {"payment_id": str(payments[1]), "events": ["PAYMENT_REQUESTED"], "versions": [1]}
         ],
-        "next": str(UUID(int=2)),
+        "next": str(payments[1]),
     }
 
 
-async def test_the_check_names_what_is_broken_and_what_is_unfinished(audit):
-    await audit.publish(event_of(AssessmentRequested, version=1), UUID(int=1))
-    await audit.publish(event_of(PaymentDeclined, version=1), UUID(int=2))
-    await audit.publish(event_of(AssessmentRequested, payment_id=UUID(int=9)), UUID(int=3))
-    await audit.read_all()
-    audit.clock.pass_time(minutes=5)
+@pytest.mark.stack
+async def test_the_check_names_violations_and_unfinished_payments(audit_tx):
+    await append(
+        audit_tx,
+        event_of(AssessmentRequested, version=1),
+        event_of(PaymentDeclined, version=1),
+        event_of(AssessmentRequested, payment_id=UUID(int=9)),
+    )
 
-    async with audit.http() as http:
-        answer = await http.get("/admin/check")
+    async with http(audit_tx) as client:
+        answer = await client.get("/admin/check")
 
     assert answer.json() == {
         "violations": [
             {
                 "invariant": "I9",
                 "payment_id": str(PAYMENT),
-                "details": "two transitions share a version",
+                "details": "version 1 has more than one row",
             }
         ],
         "unfinished": [{"payment_id": str(UUID(int=9)), "age_s": 300}],
@@ -165,9 +187,9 @@ async def test_the_check_names_what_is_broken_and_what_is_unfinished(audit):
 
 
 @pytest.mark.parametrize("path", ["/admin/timeline", "/admin/timelines", "/admin/check"])
-async def test_a_caller_without_the_scope_is_refused(audit, path):
-    async with audit.http("wrong") as http:
-        answer = await http.get(path, params={"payment_id": str(PAYMENT)})
+async def test_a_caller_without_the_scope_is_refused(path):
+    async with http(secret="wrong") as client:
+        answer = await client.get(path, params={"payment_id": str(PAYMENT)})
 
     assert answer.status_code == 401
 
@@ -183,8 +205,8 @@ async def test_a_caller_without_the_scope_is_refused(audit, path):
         ("check?since=2026-01-01", "since"),
     ],
 )
-async def test_a_wrong_parameter_is_named(audit, query, field):
-    async with audit.http() as http:
-        answer = await http.get(f"/admin/{query}")
+async def test_a_wrong_parameter_is_named(query, field):
+    async with http() as client:
+        answer = await client.get(f"/admin/{query}")
 
     assert (answer.status_code, answer.json()["error"]) == (400, f"Invalid field: {field}")

@@ -8,7 +8,7 @@ import pytest
 from confirm_builders import assessed, first_request
 
 from confirm.store.check import PostgresCheck
-from confirm.store.records import PaymentQueries
+from confirm.store.records import PaymentQueries, page_of_payments
 from testkit.plans import CountingTransaction
 
 pytestmark = pytest.mark.stack
@@ -79,11 +79,11 @@ async def vacuum(world):
 
 
 LOOK_UPS = (
-    lambda records: records.matching("tx-77", None),
-    lambda records: records.matching(str(UUID(int=77)), "usr-456"),
-    lambda records: records.entries(UUID(int=77)),
-    lambda records: records.page(UUID(int=77), 5),
-    lambda records: records.answers([{"user_id": "usr-456", "idempotency_key": "key-77"}]),
+    lambda tx: PaymentQueries(tx).matching("tx-77", None),
+    lambda tx: PaymentQueries(tx).matching(str(UUID(int=77)), "usr-456"),
+    lambda tx: PaymentQueries(tx).entries(UUID(int=77)),
+    lambda tx: page_of_payments(tx, UUID(int=77), 5),
+    lambda tx: PaymentQueries(tx).answers([{"user_id": "usr-456", "idempotency_key": "key-77"}]),
 )
 
 
@@ -99,7 +99,7 @@ async def test_what_a_check_of_the_minute_and_a_look_up_read_does_not_grow_with_
     for look_up in LOOK_UPS:
         async with world.database.transaction() as tx:
             counting = CountingTransaction(tx)
-            assert await look_up(PaymentQueries(counting))
+            assert await look_up(counting)
             assert counting.read <= 10
 
 

@@ -1,7 +1,7 @@
 """Notification around its tables: stores, workers, providers and what a broker was given."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
@@ -11,9 +11,10 @@ import psycopg
 from notification import handlers
 from notification.clients import MemoryMessenger
 from notification.domain import Contact, Policy
-from notification.store import TABLE, MemoryDeliveries, PostgresDeliveries, delivery_of
+from notification.store import TABLE, MemoryDeliveries, PostgresDeliveries, delivery_of, queries
 from payment_schemas.events.otp import Challenged
 from payment_schemas.sealed import Personal
+from service_runtime.admin import counts_of
 from service_runtime.messages import Batch
 from service_runtime.postgres import PostgresDatabase
 from service_runtime.relay import Relay
@@ -102,14 +103,6 @@ class World(ABC):
         )
         return await Worker(work, self.database, self.unit, self.clock).work_slice()
 
-    async def rows(self, payment_id):
-        async with self.database.transaction() as tx:
-            return await self.store(tx).of_payment(payment_id)
-
-    async def health(self):
-        async with self.database.transaction() as tx:
-            return await self.store(tx).health()
-
     def told(self):
         """(channel, template, result) of every event that went out, in order."""
         records = self.broker.topics["notification.delivered.v1"]
@@ -126,6 +119,10 @@ class MemoryWorld(World):
 
     def store(self, tx):
         return MemoryDeliveries(tx)
+
+    async def rows(self, payment_id):
+        rows = self.database.tables.own[TABLE].values()
+        return [asdict(row) for row in rows if row.payment_id == payment_id]
 
     async def later(self):
         self.clock.pass_time(seconds=60)
@@ -147,6 +144,15 @@ class PostgresWorld(World):
             "update delivery set lease_until = lease_until - interval '60 s',"
             " due_at = due_at - interval '1 year'"
         )
+
+    async def rows(self, payment_id):
+        async with self.database.transaction() as tx:
+            return await queries.of_payment(tx, payment_id)
+
+    async def check(self):
+        async with self.database.transaction() as tx:
+            found = await queries.check(tx)
+            return found, await counts_of(tx, TABLE)
 
     async def clear(self):
         await self.execute("truncate delivery, contact, challenge_over, inbox, outbox, dead_letter")

@@ -84,7 +84,7 @@ async def test_production_needs_an_account_of_its_own(environment, capsys):
 
 
 @pytest.fixture
-async def client(world):
+async def client(postgres_world):
     def entry(secret, *scopes):
         return {"sha256": hashlib.sha256(secret.encode()).hexdigest(), "scopes": scopes}
 
@@ -92,12 +92,13 @@ async def client(world):
         "reader": entry("reader", "ops.read"),
         "writer": entry("writer", "ops.write"),
     }
-    app = create_app("notification", {}, world.clock)
-    app.include_router(routes(world.database, world.store, Credentials(json.dumps(callers))))
+    app = create_app("notification", {}, postgres_world.clock)
+    app.include_router(routes(postgres_world.database, Credentials(json.dumps(callers))))
     async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
         yield client
 
 
+@pytest.mark.stack
 async def test_each_route_needs_its_scope(client):
     assert (await client.get("/admin/check", headers=WRITE)).status_code == 401
     assert (await client.get(f"/admin/deliveries?payment_id={PAYMENT}")).status_code == 401
@@ -105,8 +106,9 @@ async def test_each_route_needs_its_scope(client):
     assert (await client.post("/admin/contacts", json=body, headers=READ)).status_code == 401
 
 
-async def test_who_can_receive_a_code_is_said_to_otp_and_where_is_not(client, world):
-    await world.put_contacts()
+@pytest.mark.stack
+async def test_who_can_receive_a_code_is_said_to_otp_and_where_is_not(client, postgres_world):
+    await postgres_world.put_contacts()
     asked = {"user_ids": ["usr-456", "usr-unknown"]}
     found = await client.post("/admin/contacts:query", json=asked, headers=OTP)
     assert found.json() == {
@@ -121,12 +123,13 @@ async def test_who_can_receive_a_code_is_said_to_otp_and_where_is_not(client, wo
     assert (await client.post("/admin/contacts:query", json=many, headers=OTP)).status_code == 400
 
 
-async def test_a_contact_that_is_put_is_written_to(client, world):
+@pytest.mark.stack
+async def test_a_contact_that_is_put_is_written_to(client, postgres_world):
     found = await client.post("/admin/contacts", json={"contacts": [ONE]}, headers=WRITE)
     assert found.json() == {"contacts": 1}
-    await world.tell(event_of(PaymentConfirmed, user_id="usr-500"))
-    await world.deliver("email")
-    (message,) = world.mails.kept.values()
+    await postgres_world.tell(event_of(PaymentConfirmed, user_id="usr-500"))
+    await postgres_world.deliver("email")
+    (message,) = postgres_world.mails.kept.values()
     assert message.to.reveal() == "usr-500@example.com"
 
 
@@ -145,6 +148,7 @@ async def test_a_contact_that_is_put_is_written_to(client, world):
         ([{"user_id": "usr-1", "phone": "+15550100500"}], "contacts.0.email"),
     ],
 )
+@pytest.mark.stack
 async def test_a_bad_contact_is_refused_by_field_and_never_repeated(client, contacts, field):
     found = await client.post("/admin/contacts", json={"contacts": contacts}, headers=WRITE)
     assert found.status_code == 400
@@ -152,10 +156,11 @@ async def test_a_bad_contact_is_refused_by_field_and_never_repeated(client, cont
     assert "canary" not in found.text
 
 
-async def test_operators_see_how_a_payments_messages_stand(client, world):
-    await world.put_contacts()
-    await world.tell(event_of(PaymentConfirmed))
-    await world.deliver("email")
+@pytest.mark.stack
+async def test_operators_see_how_a_payments_messages_stand(client, postgres_world):
+    await postgres_world.put_contacts()
+    await postgres_world.tell(event_of(PaymentConfirmed))
+    await postgres_world.deliver("email")
     found = await client.get(f"/admin/deliveries?payment_id={PAYMENT}", headers=READ)
     (row,) = found.json()["deliveries"]
     assert (row["channel"], row["status"]) == ("email", "DELIVERED")
@@ -164,6 +169,7 @@ async def test_operators_see_how_a_payments_messages_stand(client, world):
     assert check == {"violations": [], "unfinished": [], "parked": 0, "dead_letters": 0}
 
 
+@pytest.mark.stack
 async def test_a_payment_id_that_is_none_is_refused_by_name(client):
     found = await client.get("/admin/deliveries?payment_id=1", headers=READ)
     assert (found.status_code, found.json()["error"]) == (400, "Invalid field: payment_id")

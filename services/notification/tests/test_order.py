@@ -125,7 +125,6 @@ async def test_the_code_of_a_challenge_that_is_over_is_not_sent(customer, result
     assert codes(customer) == []
     (row,) = await customer.rows(PAYMENT)
     assert (row["status"], row["reason"]) == ("OBSOLETE", "challenge_over")
-    assert (await customer.health()).violations == []
 
 
 async def test_a_wrong_code_ends_nothing_while_attempts_are_left(customer):

@@ -8,7 +8,7 @@ import pytest
 from notification_world import CONTACT, challenged
 
 from notification.domain import Contact, Status, code_delivery, outcome_delivery
-from notification.store import New
+from notification.store import New, queries
 from payment_schemas.events.confirmation import PaymentConfirmed
 from payment_schemas.sealed import Personal
 from testkit.events import NOON, PAYMENT, event_of
@@ -103,7 +103,9 @@ async def test_a_challenge_that_is_over_is_known_for_ever(world):
         assert await store.ended_challenges(set()) == set()
 
 
-async def test_operators_see_no_text_no_number_and_no_address(world):
+@pytest.mark.stack
+async def test_operators_see_no_text_no_number_and_no_address(postgres_world):
+    world = postgres_world
     await add(world, TEXT, MAIL)
     rows = await world.rows(PAYMENT)
     assert [row["template"] for row in rows] in (["code", "confirmed"], ["confirmed", "code"])
@@ -114,18 +116,20 @@ async def test_operators_see_no_text_no_number_and_no_address(world):
     assert await world.rows(UUID(int=99)) == []
 
 
-async def test_the_check_lists_what_was_never_told_unfinished_and_parked(world):
+@pytest.mark.stack
+async def test_the_check_lists_untold_outcomes_and_unfinished_and_parked_rows(postgres_world):
+    world = postgres_world
     await add(world, TEXT, MAIL)
     await save(world, EXPIRED)
     (due,) = await claim(world)
     async with world.database.transaction() as tx:
         await world.table().park(tx, due, "Invariant")
-    found = await world.health()
+    found, counts = await world.check()
     assert found.violations == [
         {"invariant": "I13", "payment_id": PAYMENT, "details": "confirmed by email expired"}
     ]
     assert [row["payment_id"] for row in found.unfinished] == [PAYMENT]
-    assert (found.parked, found.dead_letters) == (1, 0)
+    assert counts == {"parked": 1, "dead_letters": 0}
 
 
 @pytest.mark.stack
@@ -135,12 +139,13 @@ async def test_a_code_is_not_kept_behind_its_end(postgres_world):
         await save(postgres_world, replace(TEXT, status=Status.DELIVERED, due_at=None))
 
 
-async def test_templates_are_exported_by_payment_and_page_by_page(world):
+@pytest.mark.stack
+async def test_templates_are_exported_by_payment_and_page_by_page(postgres_world):
+    world = postgres_world
     other = replace(MAIL, id=UUID(int=9), payment_id=UUID(int=9))
     await add(world, MAIL, TEXT, other)
     async with world.database.transaction() as tx:
-        store = world.store(tx)
-        first = await store.export(UUID(int=0), 1)
-        rest = await store.export(first[0]["payment_id"], 5)
+        first = await queries.export(tx, UUID(int=0), 1)
+        rest = await queries.export(tx, first[0]["payment_id"], 5)
     assert first == [{"payment_id": UUID(int=9), "templates": ["confirmed"]}]
     assert rest == [{"payment_id": PAYMENT, "templates": ["code", "confirmed"]}]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ops.check.movements import Movements
-from ops.domain.rows import (
+from payment_schemas.invariants import (
     Assessment,
     Challenge,
     Challenges,
@@ -14,9 +14,10 @@ from ops.domain.rows import (
     Instruction,
     Movement,
     Payment,
+    PaymentRecords,
     Timeline,
+    faults_of,
 )
-from ops.domain.rules import PaymentRecords, faults_of
 
 UETR = "ec4cfc77-37ae-4632-bb06-3a330f5b780a"
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)

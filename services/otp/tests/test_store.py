@@ -8,7 +8,8 @@ import psycopg
 import pytest
 
 from otp.domain import Asked, CodeAttempt, Issued, Lock, Refusal, State, User, Verdict
-from otp.store import Verification
+from otp.store import Verification, queries
+from service_runtime.admin import counts_of
 
 INVALID = Verdict("invalid", challenge_over=False, counted=True)
 VALID = Verdict("valid", challenge_over=True, counted=True)
@@ -44,7 +45,8 @@ async def verdicts(backend, *questions):
 
 async def check(backend, now):
     async with backend.database.transaction() as tx:
-        return await backend.store(tx).check(now)
+        found = await queries.check(tx, now)
+        return found._asdict() | await counts_of(tx, None)
 
 
 async def test_a_challenge_comes_back_whole(backend, build):
@@ -53,11 +55,12 @@ async def test_a_challenge_comes_back_whole(backend, build):
     assert await lock(backend, challenge) == {challenge.id: challenge}
 
 
-async def test_challenges_are_exported_by_payment_and_page_by_page(backend, build):
+@pytest.mark.stack
+async def test_challenges_are_exported_by_payment_and_page_by_page(real, build):
     first, second = build.challenge(number=1), build.challenge(number=2)
     other = build.challenge("tx-2")
-    await add(backend, first, second, other)
-    await save(backend, replace(first, attempts=5, state=State.LOCKED))
+    await add(real, first, second, other)
+    await save(real, replace(first, attempts=5, state=State.LOCKED))
     tried = {"state": "LOCKED", "attempts": 5}
     told = {"state": "LIVE", "attempts": 0, "amount_minor": 520_000, "currency": "USD",
             "payee": "payee-xyz"}  # fmt: skip
@@ -66,8 +69,8 @@ async def test_challenges_are_exported_by_payment_and_page_by_page(backend, buil
         other.payment.payment_id: [told],
     }
     after, seen = UUID(int=0), {}
-    async with backend.database.transaction() as tx:
-        while page := await backend.store(tx).export(after, 1):
+    async with real.database.transaction() as tx:
+        while page := await queries.export(tx, after, 1):
             (row,) = page
             after = row["payment_id"]
             seen[after] = row["challenges"]
@@ -75,13 +78,14 @@ async def test_challenges_are_exported_by_payment_and_page_by_page(backend, buil
     assert seen == expected
 
 
-async def test_an_operator_sees_a_payments_challenges_without_their_secrets(backend, build):
+@pytest.mark.stack
+async def test_an_operator_sees_a_payments_challenges_without_their_secrets(real, build):
     first = replace(build.challenge(number=1), attempts=5, state=State.LOCKED)
     second, other = build.challenge(number=2), build.challenge("tx-2")
-    await add(backend, second, other, build.challenge(number=1))
-    await save(backend, first)
-    async with backend.database.transaction() as tx:
-        found = await backend.store(tx).of_payment(first.payment.payment_id)
+    await add(real, second, other, build.challenge(number=1))
+    await save(real, first)
+    async with real.database.transaction() as tx:
+        found = await queries.of_payment(tx, first.payment.payment_id)
     assert [dict(one) for one in found] == [
         {
             "challenge_id": one.id,
@@ -233,13 +237,14 @@ async def test_that_a_code_was_not_judged_is_kept(backend, build):
     assert await verdicts(backend, question) == {question: locked}
 
 
-async def test_a_check_of_sound_challenges_finds_nothing(backend, build):
+@pytest.mark.stack
+async def test_a_check_of_sound_challenges_finds_nothing(real, build):
     challenge = build.challenge()
-    await add(backend, challenge)
-    await save(backend, replace(challenge, attempts=2, state=State.ACCEPTED))
+    await add(real, challenge)
+    await save(real, replace(challenge, attempts=2, state=State.ACCEPTED))
     for verdict in (INVALID, VALID, EXPIRED):
-        await note(backend, build, challenge, verdict)
-    found = await check(backend, build.now)
+        await note(real, build, challenge, verdict)
+    found = await check(real, build.now)
     assert found == {"violations": [], "unfinished": [], "parked": 0, "dead_letters": 0}
 
 
@@ -251,31 +256,34 @@ async def test_a_check_of_sound_challenges_finds_nothing(backend, build):
         pytest.param(1, State.ACCEPTED, INVALID, id="accepted without a right code"),
     ],
 )
+@pytest.mark.stack
 async def test_a_check_finds_challenges_that_do_not_fit_their_verdicts(
-    backend, build, attempts, state, verdict
+    real, build, attempts, state, verdict
 ):
     challenge = build.challenge()
-    await add(backend, challenge)
-    await save(backend, replace(challenge, attempts=attempts, state=state))
-    await note(backend, build, challenge, verdict)
-    (violation,) = (await check(backend, build.now))["violations"]
+    await add(real, challenge)
+    await save(real, replace(challenge, attempts=attempts, state=state))
+    await note(real, build, challenge, verdict)
+    (violation,) = (await check(real, build.now))["violations"]
     assert violation["invariant"] == "I10"
     assert violation["payment_id"] == challenge.payment.payment_id
     assert f"{attempts} attempts and {state}" in violation["details"]
 
 
-async def test_a_check_leaves_old_challenges_alone(backend, build):
+@pytest.mark.stack
+async def test_a_check_leaves_old_challenges_alone(real, build):
     challenge = build.challenge()
-    await add(backend, challenge)
-    await save(backend, replace(challenge, attempts=1))
-    assert (await check(backend, build.now + timedelta(days=2)))["violations"] == []
+    await add(real, challenge)
+    await save(real, replace(challenge, attempts=1))
+    assert (await check(real, build.now + timedelta(days=2)))["violations"] == []
 
 
-async def test_a_check_names_a_hundred_at_most(backend, build):
+@pytest.mark.stack
+async def test_a_check_names_a_hundred_at_most(real, build):
     challenges = [build.challenge(f"tx-{number}") for number in range(120)]
-    await add(backend, *challenges)
-    await save(backend, *(replace(one, attempts=1) for one in challenges))
-    assert len((await check(backend, build.now))["violations"]) == 100
+    await add(real, *challenges)
+    await save(real, *(replace(one, attempts=1) for one in challenges))
+    assert len((await check(real, build.now))["violations"]) == 100
 
 
 @pytest.mark.stack

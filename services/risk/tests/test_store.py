@@ -10,7 +10,9 @@ import pytest
 
 from risk.app import recent_payments
 from risk.domain import Assessed, Expired, History, Waiting, assess
-from risk.store import Learned, Window
+from risk.store import Learned, Window, queries
+from risk.store.port import TABLE
+from service_runtime.admin import counts_of
 from service_runtime.clock import SystemClock
 from service_runtime.retention import purge
 
@@ -60,7 +62,8 @@ async def claim(backend, limit=10):
 
 async def check(backend, now):
     async with backend.database.transaction() as tx:
-        return await backend.store(tx).check(now)
+        found = await queries.check(tx, now)
+        return found._asdict() | await counts_of(tx, TABLE)
 
 
 def assessed(build, question, kyc="verified", *, hit=False):
@@ -154,7 +157,7 @@ async def test_a_saved_result_ends_the_waiting(backend, build, kyc):
     await claim(backend)
     async with backend.database.transaction() as tx:
         await backend.store(tx).save([assessed(build, question, kyc, hit=True)])
-    assert (await check(backend, build.now))["unfinished"] == []
+    assert await claim(backend) == []
 
 
 async def test_saving_ends_the_lease(backend, build):
@@ -176,35 +179,39 @@ async def test_an_expired_question_is_kept_and_never_due(backend, build):
     assert await add(backend, assessed(build, question)) == set()
 
 
-async def test_a_check_names_what_is_unfinished_and_how_long(backend, build):
+@pytest.mark.stack
+async def test_a_check_names_what_is_unfinished_and_how_long(real, build):
     question = build.question()
-    await add(backend, Waiting(question, build.now), assessed(build, build.question("tx-2")))
-    found = await check(backend, build.now + timedelta(seconds=30))
+    await add(real, Waiting(question, build.now), assessed(build, build.question("tx-2")))
+    found = await check(real, build.now + timedelta(seconds=30))
     assert found["unfinished"] == [{"payment_id": question.payment_id, "age_s": 30.0}]
     assert found["violations"] == []
     assert (found["parked"], found["dead_letters"]) == (0, 0)
 
 
-async def test_a_check_finds_a_question_that_nobody_let_go(backend, build):
+@pytest.mark.stack
+async def test_a_check_finds_a_question_that_nobody_let_go(real, build):
     question = build.question(expires_at=build.now)
-    await add(backend, Waiting(question, build.now))
-    assert (await check(backend, build.now + MINUTE))["violations"] == []
-    (violation,) = (await check(backend, build.now + 2 * MINUTE))["violations"]
+    await add(real, Waiting(question, build.now))
+    assert (await check(real, build.now + MINUTE))["violations"] == []
+    (violation,) = (await check(real, build.now + 2 * MINUTE))["violations"]
     assert (violation["invariant"], violation["payment_id"]) == ("I8", question.payment_id)
 
 
-async def test_a_check_counts_parked_questions(backend, build):
-    await add(backend, Waiting(build.question(), build.now))
-    (due,) = await claim(backend)
-    async with backend.database.transaction() as tx:
-        await backend.table.park(tx, due, "Rejected")
-    assert (await check(backend, build.now))["parked"] == 1
-    assert await claim(backend) == []
+@pytest.mark.stack
+async def test_a_check_counts_parked_questions(real, build):
+    await add(real, Waiting(build.question(), build.now))
+    (due,) = await claim(real)
+    async with real.database.transaction() as tx:
+        await real.table.park(tx, due, "Rejected")
+    assert (await check(real, build.now))["parked"] == 1
+    assert await claim(real) == []
 
 
-async def test_a_check_names_a_hundred_at_most(backend, build):
-    await add(backend, *(Waiting(build.question(f"tx-{n}"), build.now) for n in range(120)))
-    found = await check(backend, build.now + timedelta(hours=1))
+@pytest.mark.stack
+async def test_a_check_names_a_hundred_at_most(real, build):
+    await add(real, *(Waiting(build.question(f"tx-{n}"), build.now) for n in range(120)))
+    found = await check(real, build.now + timedelta(hours=1))
     assert (len(found["unfinished"]), len(found["violations"])) == (100, 100)
 
 
@@ -290,18 +297,18 @@ async def test_histories_stay_flat_over_many_payments(real, as_owner, build, win
     assert {history.recent_payments for history in found.values()} == {6}
 
 
-async def test_operators_are_shown_assessments_and_checks_get_them_page_by_page(backend, build):
+@pytest.mark.stack
+async def test_operators_are_shown_assessments_and_checks_get_them_page_by_page(real, build):
     result = assess(build.question(), build.evidence(), History(True, True, 0), build.policy)
     whole = Assessed(build.question(), result, build.now)
     waiting = Waiting(build.question("tx-2"), build.now, ())
-    await add(backend, whole, waiting)
-    async with backend.database.transaction() as tx:
-        store = backend.store(tx)
-        (shown,) = await store.of_payment(whole.question.payment_id)
-        (open_one,) = await store.of_payment(waiting.question.payment_id)
-        assert await store.of_payment(UUID(int=1)) == []
-        page = await store.export(UUID(int=0), 1)
-        page += await store.export(page[0]["payment_id"], 5)
+    await add(real, whole, waiting)
+    async with real.database.transaction() as tx:
+        (shown,) = await queries.of_payment(tx, whole.question.payment_id)
+        (open_one,) = await queries.of_payment(tx, waiting.question.payment_id)
+        assert await queries.of_payment(tx, UUID(int=1)) == []
+        page = await queries.export(tx, UUID(int=0), 1)
+        page += await queries.export(tx, page[0]["payment_id"], 5)
     assert (shown["status"], shown["score"], shown["kyc"]) == ("ASSESSED", result.score, "verified")
     assert [one["party"] for one in shown["screenings"]] == ["debtor", "creditor"]
     assert (open_one["status"], open_one["score"]) == ("WAITING", None)

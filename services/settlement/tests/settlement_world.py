@@ -1,13 +1,14 @@
 """Settlement around its tables: stores, workers and what a broker was given."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
 import orjson
 import psycopg
 
+from service_runtime.admin import counts_of
 from service_runtime.messages import Batch
 from service_runtime.postgres import PostgresDatabase
 from service_runtime.relay import Relay
@@ -24,6 +25,7 @@ from settlement.store import (
     PostgresCases,
     PostgresInstructions,
     instruction_of,
+    queries,
 )
 from testkit.events import received
 from testkit.memory import MemoryBroker, MemoryDatabase, MemoryWorkTable, SteadyClock
@@ -62,6 +64,13 @@ class World(ABC):
     async def later_within_window(self):
         """The same, but for little time."""
 
+    @abstractmethod
+    async def found(self, instruction: Instruction) -> dict[str, Any]:
+        """The row of an instruction."""
+
+    @abstractmethod
+    async def unfinished(self) -> int: ...
+
     async def request(self, *events):
         """Take in requests as the consumer does, without the inbox."""
         items = [received(event, self.clock.new_id()) for event in events]
@@ -96,7 +105,7 @@ class World(ABC):
             await self.send()
             await self.enquire()
             await self.later()
-            if not (await self.health()).unfinished:
+            if not await self.unfinished():
                 return
         raise AssertionError("something is never finished")
 
@@ -115,15 +124,6 @@ class World(ABC):
         """(action, actor) of every entry for the audit log, in order."""
         records = [orjson.loads(one.value) for one in self.broker.topics["audit.recorded.v1"]]
         return [(record["action"], record["actor"]) for record in records]
-
-    async def health(self):
-        async with self.database.transaction() as tx:
-            return await self.store(tx).health()
-
-    async def found(self, instruction: Instruction) -> dict[str, Any]:
-        async with self.database.transaction() as tx:
-            (row,) = await self.store(tx).find(payment_id=instruction.payment_id)
-        return row
 
     def told(self):
         """(status, version) of every event that went out, in order."""
@@ -154,6 +154,16 @@ class MemoryWorld(World):
     def cases(self, tx):
         return MemoryCases(tx)
 
+    async def found(self, instruction):
+        own = self.database.tables.own
+        row = own[TABLE][instruction.payment_id]
+        times = own[f"{TABLE}/times"][instruction.payment_id]
+        return {**asdict(row), "updated_at": times.updated_at}
+
+    async def unfinished(self):
+        rows = self.database.tables.own[TABLE].values()
+        return sum(row.due_at is not None for row in rows)
+
     async def later(self):
         self.clock.pass_time(seconds=60)
 
@@ -173,6 +183,19 @@ class PostgresWorld(World):
 
     def cases(self, tx):
         return PostgresCases(tx)
+
+    async def found(self, instruction):
+        async with self.database.transaction() as tx:
+            (row,) = await queries.find(tx, instruction.payment_id)
+        return row
+
+    async def check(self, since=None):
+        async with self.database.transaction() as tx:
+            return await queries.check(tx, since), await counts_of(tx, TABLE)
+
+    async def unfinished(self):
+        found, _ = await self.check()
+        return len(found.unfinished)
 
     async def later(self):
         await self.execute(

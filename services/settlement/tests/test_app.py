@@ -10,6 +10,7 @@ from httpx import ASGITransport, AsyncClient
 from settlement_builders import NOW, instruction, requested
 
 from payment_schemas.money import Money
+from service_runtime.admin import START
 from service_runtime.settings import load
 from service_runtime.web import Credentials, create_app
 from settlement.app import build
@@ -95,7 +96,7 @@ async def test_every_partner_needs_a_secret(environment, capsys, text):
 
 
 @pytest.fixture
-async def client(world):
+async def client(postgres_world):
     hashed = hashlib.sha256(b"let-me-in").hexdigest()
     reader = hashlib.sha256(b"only-look").hexdigest()
     callers = {
@@ -103,24 +104,28 @@ async def client(world):
         "reader": {"sha256": reader, "scopes": ["ops.read"]},
     }
     credentials = Credentials(json.dumps(callers))
-    may_read, may_write = credentials.require("ops.read"), credentials.require("ops.write")
-    app: FastAPI = create_app("settlement", {}, world.clock)
-    app.include_router(routes(world.database, world.store, may_read))
+    app: FastAPI = create_app("settlement", {}, postgres_world.clock)
+    app.include_router(routes(postgres_world.database, credentials))
     desk = CaseOperations(
-        world.database, world.cases, world.reconciliation(), world.resolutions().resolve
+        postgres_world.database,
+        postgres_world.cases,
+        postgres_world.reconciliation(),
+        postgres_world.resolutions().resolve,
     )
-    app.include_router(case_routes(desk, may_read, may_write))
+    app.include_router(case_routes(desk, credentials))
     async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
         yield client
 
 
 @pytest.mark.parametrize("path", ["instructions", "instructions/export", "check", "cases"])
+@pytest.mark.stack
 async def test_nobody_reads_without_a_credential(client, path):
     assert (await client.get(f"/admin/{path}")).status_code == 401
 
 
-async def test_an_operator_finds_an_instruction_by_payment_or_uetr(client, world):
-    await world.request(requested())
+@pytest.mark.stack
+async def test_an_operator_finds_an_instruction_by_payment_or_uetr(client, postgres_world):
+    await postgres_world.request(requested())
     for query in (f"payment_id={instruction().payment_id}", f"uetr={instruction().uetr}"):
         found = await client.get(f"/admin/instructions?{query}", headers=OPS)
         (row,) = found.json()["instructions"]
@@ -137,22 +142,25 @@ async def test_an_operator_finds_an_instruction_by_payment_or_uetr(client, world
         ("instructions/export?after=x", "after"),
     ],
 )
+@pytest.mark.stack
 async def test_a_bad_question_is_refused_by_the_name_of_the_field(client, path, field):
     answer = await client.get(f"/admin/{path}", headers=OPS)
     assert answer.status_code == 400
     assert answer.json()["error"] == f"Invalid field: {field}"
 
 
-async def test_an_export_lists_what_there_is(client, world):
-    await world.request(requested(1), requested(2))
+@pytest.mark.stack
+async def test_an_export_lists_what_there_is(client, postgres_world):
+    await postgres_world.request(requested(1), requested(2))
     found = await client.get("/admin/instructions/export?limit=1", headers=OPS)
     (row,) = found.json()["instructions"]
     rest = await client.get(f"/admin/instructions/export?after={row['payment_id']}", headers=OPS)
     assert len(rest.json()["instructions"]) == 1
 
 
-async def test_the_check_answers_with_its_four_parts(client, world):
-    await world.request(requested())
+@pytest.mark.stack
+async def test_the_check_answers_with_its_four_parts(client, postgres_world):
+    await postgres_world.request(requested())
     found = (await client.get("/admin/check", headers=OPS)).json()
     assert found["violations"] == []
     assert found["unfinished"][0]["payment_id"] == str(instruction().payment_id)
@@ -164,8 +172,9 @@ RESOLVE = {"resolution": "EXPLAINED", "actor": "alice", "note": "a test's transf
 STRANGER = StatementEntry(instruction(77).uetr, Money(1, "USD"))
 
 
-async def test_a_break_is_found_looked_at_and_explained_over_http(client, world):
-    world.bank.statements[NOW.date()] = [STRANGER]
+@pytest.mark.stack
+async def test_a_break_is_found_looked_at_and_explained_over_http(client, postgres_world):
+    postgres_world.bank.statements[NOW.date()] = [STRANGER]
     report = (await client.post("/admin/reconciliations", json=RECONCILE, headers=OPS)).json()
     assert (report["missing_here"], report["cases_opened"]) == (1, 1)
     (listed,) = (await client.get("/admin/cases", headers=OPS)).json()["cases"]
@@ -188,39 +197,43 @@ async def test_a_break_is_found_looked_at_and_explained_over_http(client, world)
         ("reconciliations", {**RECONCILE, "partner": "no-bank"}, "partner"),
         ("reconciliations", {**RECONCILE, "date": "today"}, "date"),
         ("reconciliations", {**RECONCILE, "days": 2}, "days"),
-        (f"cases/{FIRST}/resolve", {**RESOLVE, "resolution": "FLIP"}, "resolution"),
-        (f"cases/{FIRST}/resolve", {**RESOLVE, "actor": ""}, "actor"),
+        (f"cases/{START}/resolve", {**RESOLVE, "resolution": "FLIP"}, "resolution"),
+        (f"cases/{START}/resolve", {**RESOLVE, "actor": ""}, "actor"),
         ("reconciliations", {**RECONCILE, "date": "9999-12-31"}, "date"),
         ("reconciliations", {**RECONCILE, "date": "0001-01-01"}, "date"),
-        (f"cases/{FIRST}/resolve", {**RESOLVE, "actor": "a\x00"}, "actor"),
-        (f"cases/{FIRST}/resolve", {**RESOLVE, "note": "x" * 501}, "note"),
-        (f"cases/{FIRST}/resolve", {**RESOLVE, "note": "a\x00"}, "note"),
+        (f"cases/{START}/resolve", {**RESOLVE, "actor": "a\x00"}, "actor"),
+        (f"cases/{START}/resolve", {**RESOLVE, "note": "x" * 501}, "note"),
+        (f"cases/{START}/resolve", {**RESOLVE, "note": "a\x00"}, "note"),
         ("cases/7/resolve", RESOLVE, "case_id"),
     ],
 )
+@pytest.mark.stack
 async def test_a_bad_order_is_refused_by_the_name_of_the_field(client, path, body, field):
     answer = await client.post(f"/admin/{path}", json=body, headers=OPS)
     assert (answer.status_code, answer.json()["error"]) == (400, f"Invalid field: {field}")
 
 
+@pytest.mark.stack
 async def test_who_may_only_read_changes_nothing(client):
     only_look = {"Authorization": "Bearer only-look"}
-    for path, body in (("reconciliations", RECONCILE), (f"cases/{FIRST}/resolve", RESOLVE)):
+    for path, body in (("reconciliations", RECONCILE), (f"cases/{START}/resolve", RESOLVE)):
         assert (
             await client.post(f"/admin/{path}", json=body, headers=only_look)
         ).status_code == 401
     assert (await client.get("/admin/cases", headers=only_look)).status_code == 200
 
 
+@pytest.mark.stack
 async def test_a_case_that_is_not_there_is_said_to_be_unknown(client):
     for answer in (
-        await client.get(f"/admin/cases/{FIRST}", headers=OPS),
-        await client.post(f"/admin/cases/{FIRST}/resolve", json=RESOLVE, headers=OPS),
+        await client.get(f"/admin/cases/{START}", headers=OPS),
+        await client.post(f"/admin/cases/{START}/resolve", json=RESOLVE, headers=OPS),
     ):
-        assert (answer.status_code, answer.json()["error"]) == (409, f"Unknown case: {FIRST}")
+        assert (answer.status_code, answer.json()["error"]) == (409, f"Unknown case: {START}")
 
 
-async def test_a_bank_that_is_down_is_503_for_whoever_wants_its_statement(client, world):
-    world.bank.is_down = True
+@pytest.mark.stack
+async def test_a_bank_that_is_down_is_503_for_whoever_wants_its_statement(client, postgres_world):
+    postgres_world.bank.is_down = True
     answer = await client.post("/admin/reconciliations", json=RECONCILE, headers=OPS)
     assert answer.status_code == 503

@@ -9,9 +9,9 @@ import psycopg
 import pytest
 from settlement_builders import NOW, instruction
 
+from service_runtime.admin import START
 from settlement.domain import NextStep, Status, begin
-from settlement.routes import FIRST
-from settlement.store import New
+from settlement.store import New, queries
 from testkit.plans import CountingTransaction
 
 TRACE = (("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),)
@@ -131,24 +131,26 @@ async def test_a_row_whose_lease_ran_out_belongs_to_its_next_worker_alone(world)
         assert await world.table().still_mine(tx, fresh) == {instruction().payment_id}
 
 
-async def test_an_instruction_is_found_by_payment_and_by_uetr(world):
-    await add(world, instruction(1), instruction(2))
-    async with world.database.transaction() as tx:
-        by_payment = await world.store(tx).find(payment_id=instruction(1).payment_id)
-        by_uetr = await world.store(tx).find(uetr=instruction(1).uetr)
-        assert await world.store(tx).find(uetr=UUID(int=77)) == []
+@pytest.mark.stack
+async def test_an_instruction_is_found_by_payment_and_by_uetr(postgres_world):
+    await add(postgres_world, instruction(1), instruction(2))
+    async with postgres_world.database.transaction() as tx:
+        by_payment = await queries.find(tx, payment_id=instruction(1).payment_id)
+        by_uetr = await queries.find(tx, uetr=instruction(1).uetr)
+        assert await queries.find(tx, uetr=UUID(int=77)) == []
     assert by_payment == by_uetr
     row = by_payment[0]
     assert {"status": "QUEUED", "version": 1, "amount_minor": 520_000}.items() <= row.items()
     assert row["parked_at"] is None
 
 
-async def test_an_export_goes_on_where_it_stopped(world):
+@pytest.mark.stack
+async def test_an_export_goes_on_where_it_stopped(postgres_world):
     ids = sorted(instruction(number).payment_id for number in range(1, 6))
-    await add(world, *[instruction(number) for number in range(1, 6)])
-    async with world.database.transaction() as tx:
-        first = await world.store(tx).export(FIRST, 3)
-        rest = await world.store(tx).export(first[-1]["payment_id"], 3)
+    await add(postgres_world, *[instruction(number) for number in range(1, 6)])
+    async with postgres_world.database.transaction() as tx:
+        first = await queries.export(tx, START, 3)
+        rest = await queries.export(tx, first[-1]["payment_id"], 3)
     assert [row["payment_id"] for row in (*first, *rest)] == ids
     assert set(first[0]) == {
         "payment_id", "uetr", "partner", "status", "version", "amount_minor", "currency",
@@ -156,20 +158,21 @@ async def test_an_export_goes_on_where_it_stopped(world):
     }  # fmt: skip
 
 
-async def test_the_check_lists_what_is_unfinished_parked_and_impossible(world):
-    await add(world, *[instruction(number) for number in (1, 2, 3)])
-    await save(world, instruction(1, status=Status.SETTLED))
-    await save(world, instruction(2, status=Status.SENT, version=2))
-    (due,) = await claim(world, only={"next_step": "SEND"})
-    async with world.database.transaction() as tx:
-        await world.table().park(tx, due, "Invariant")
-    found = await world.health()
+@pytest.mark.stack
+async def test_the_check_lists_what_is_unfinished_parked_and_impossible(postgres_world):
+    await add(postgres_world, *[instruction(number) for number in (1, 2, 3)])
+    await save(postgres_world, instruction(1, status=Status.SETTLED))
+    await save(postgres_world, instruction(2, status=Status.SENT, version=2))
+    (due,) = await claim(postgres_world, only={"next_step": "SEND"})
+    async with postgres_world.database.transaction() as tx:
+        await postgres_world.table().park(tx, due, "Invariant")
+    found, counts = await postgres_world.check()
     assert {row["payment_id"] for row in found.unfinished} == {
         instruction(2).payment_id,
         instruction(3).payment_id,
     }
     assert all(row["age_s"] >= 0 for row in found.unfinished)
-    assert (found.parked, found.dead_letters) == (1, 0)
+    assert counts == {"parked": 1, "dead_letters": 0}
     assert found.violations == [
         {
             "invariant": "I4",
@@ -177,18 +180,20 @@ async def test_the_check_lists_what_is_unfinished_parked_and_impossible(world):
             "details": "SENT at version 2",
         }
     ]
-    assert (await world.found(instruction(3)))["last_error"] == "Invariant"
+    assert (await postgres_world.found(instruction(3)))["last_error"] == "Invariant"
 
 
-async def test_the_check_of_the_minute_looks_at_what_has_not_ended_and_at_what_has_of_late(world):
-    await add(world, *[instruction(number) for number in (1, 2)])
-    await save(world, instruction(1, status=Status.SETTLED, version=2))
-    await save(world, instruction(2, status=Status.SENT, version=2))
-    ended_at = (await world.found(instruction(1)))["updated_at"]
+@pytest.mark.stack
+async def test_the_check_of_the_minute_looks_at_what_has_not_ended_and_at_what_has_of_late(
+    postgres_world,
+):
+    await add(postgres_world, *[instruction(number) for number in (1, 2)])
+    await save(postgres_world, instruction(1, status=Status.SETTLED, version=2))
+    await save(postgres_world, instruction(2, status=Status.SENT, version=2))
+    ended_at = (await postgres_world.found(instruction(1)))["updated_at"]
 
     async def early(since):
-        async with world.database.transaction() as tx:
-            found = await world.store(tx).health(since)
+        found, _ = await postgres_world.check(since)
         return {one["payment_id"] for one in found.violations}
 
     both = {instruction(1).payment_id, instruction(2).payment_id}
@@ -212,7 +217,7 @@ async def test_what_a_check_reads_by_the_minute_does_not_grow_with_history(postg
         )
         async with postgres_world.database.transaction() as tx:
             counting = CountingTransaction(tx)
-            await postgres_world.store(counting).health(datetime.now(UTC) - timedelta(minutes=5))
+            await queries.check(counting, datetime.now(UTC) - timedelta(minutes=5))
         return counting.read
 
     assert await read_with(10_000) == await read_with(1_000)

@@ -1,6 +1,7 @@
 """The unit of work: claim, handle, outbox, commit, then publish; retries and bisection."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
@@ -22,6 +23,9 @@ from service_runtime.relay import Relay
 
 TRIES = 3
 """Of an item that fails unexpectedly, before it is a dead letter or parked."""
+TOO_SLOW_TRIES = 10
+"""Of a single item that exceeds a database time-out: over two minutes with the back-off. Then it is
+a dead letter, if the database can write one."""
 RACES = 5
 """Unique violations in a row that count as races; more count as a defect."""
 BETWEEN_TRIES_S = 0.05
@@ -62,6 +66,8 @@ class UnitOfWork:
         self._relay = relay
         self._service = service
         self._clock = clock
+        self._too_slow: Counter[UUID] = Counter()
+        """How often an item took too long by itself."""
 
     async def carry_out(
         self, step: Step[T], items: Sequence[T], lookups: Mapping[UUID, Any]
@@ -70,15 +76,25 @@ class UnitOfWork:
 
         Raises Unavailable where a dependency is down: retry the same items later. Items that were
         committed meanwhile are claimed and not repeated. A batch that takes too long is bisected,
-        too; a single item that takes too long is retried.
+        too; a single item that takes too long is tried TOO_SLOW_TRIES times.
         """
         try:
             await self._retry_conflicts(step, items, lookups)
         except Exception as error:
-            is_halved = len(items) > 1 and is_too_much(error)
-            if consequence_of(error) is Consequence.WAIT and not is_halved:
+            if consequence_of(error) is Consequence.WAIT and not self._is_bisected(items, error):
                 raise Unavailable(type(error).__qualname__) from error
             await self._bisect(step, items, lookups, error)
+        else:
+            for item in items if self._too_slow else ():
+                self._too_slow.pop(item.cause.id, None)
+
+    def _is_bisected(self, items: Sequence[Item], error: Exception) -> bool:
+        """Say whether items that took too long are bisected, or a single one is given up."""
+        if not is_too_much(error):
+            return False
+        if len(items) == 1:
+            self._too_slow[items[0].cause.id] += 1
+        return len(items) > 1 or self._too_slow[items[0].cause.id] >= TOO_SLOW_TRIES
 
     async def _bisect(
         self, step: Step[T], items: Sequence[T], lookups: Mapping[UUID, Any], error: Exception
@@ -89,7 +105,8 @@ class UnitOfWork:
                 await step.between()
                 await self.carry_out(step, half, lookups)
             return
-        attempts = 1 if consequence_of(error) is Consequence.DEAD_LETTER else TRIES
+        is_retried = consequence_of(error) in (Consequence.TRY_AGAIN, Consequence.RACE)
+        attempts = TRIES if is_retried else 1
         for attempt in range(1, attempts):
             await asyncio.sleep(BETWEEN_TRIES_S * attempt)
             try:
@@ -101,7 +118,7 @@ class UnitOfWork:
             else:
                 return
         _log.error("set_aside", work_id=items[0].cause.id, error_class=type(error).__qualname__)
-        failure = error
+        failure, attempts = error, self._too_slow.pop(items[0].cause.id, attempts)
         await self.record_dead_letters(lambda tx: step.give_up(tx, items[0], failure, attempts))
 
     async def _retry_conflicts(

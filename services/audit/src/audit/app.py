@@ -16,5 +16,5 @@ def build(settings: Settings) -> Process:
     handlers = [Handler(event, on_event, PostgresAuditLog) for event in AUDITED]
     return service.process(
         handlers,
-        routes=routes(service.database, PostgresAuditLog, service.clock, service.credentials),
+        routes=routes(service.database, service.clock, service.credentials),
     )

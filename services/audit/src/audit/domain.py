@@ -1,8 +1,6 @@
-"""What an event says in the audit log, and what a payment's entries must never say. Pure."""
+"""The audit entry of each event. Pure."""
 
 import re
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -32,17 +30,9 @@ from payment_schemas.sealed import Personal, Sealed
 AUDITED = tuple(event for event in EVENTS if event not in (ConfirmRequested, ConfirmAnswered))
 """Commands and answers of the edge are no transitions: what they bring about is an event."""
 
-TRANSITIONS = (
-    "PAYMENT_REQUESTED",
-    "OTP_REQUESTED",
-    "OTP_SUBMITTED",
-    "PAYMENT_CONFIRMED",
-    "PAYMENT_DECLINED",
-)
-"""Entries that carry the payment's own version."""
 FINAL = ("PAYMENT_DECLINED", "SETTLEMENT_SETTLED", "SETTLEMENT_REJECTED")
 QUIET = timedelta(seconds=60)
-"""An entry that is missing may still be on its way; past this silence it is missed."""
+"""A missing entry may still be on its way; after so long without new entries it is missing."""
 
 _NAMES: dict[type[Event], str] = {
     AssessmentRequested: "PAYMENT_REQUESTED",
@@ -78,24 +68,6 @@ class Entry:
     tx_id: str | None = None
     user_id: str | None = None
     reference: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Timeline:
-    """A payment's entries by time: names, and beside each the version that it carries, if any."""
-
-    payment_id: UUID
-    events: tuple[str, ...]
-    versions: tuple[int | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """An invariant that a payment's entries break."""
-
-    invariant: str
-    payment_id: UUID
-    details: str
 
 
 def entry_of(event: Event, origin: Origin) -> Entry:
@@ -134,7 +106,7 @@ def _upper(name: str) -> str:
 
 
 def _metadata_of(event: Event) -> dict[str, Any]:
-    """Return all that the event says, but for columns of their own and sealed values."""
+    """Return the event's fields without those that have a column and sealed values."""
     fields = event.model_dump(
         mode="json", include=set(_open_fields(type(event))), exclude_none=True
     )
@@ -155,53 +127,3 @@ def _open_fields(event: type[Event]) -> frozenset[str]:
 
 def _is_secret(annotation: Any) -> bool:
     return annotation in (Sealed, Personal) or any(map(_is_secret, get_args(annotation)))
-
-
-def violations_of(timeline: Timeline, *, is_quiet: bool) -> list[Violation]:
-    """Say which invariants a payment's entries break.
-
-    `is_quiet`: nothing has come in for QUIET, so that what is missing is not on its way.
-    """
-    names = set(timeline.events)
-    broken = _contradictions(timeline, names)
-    if is_quiet:
-        broken += _gaps(timeline, names)
-    return [Violation(invariant, timeline.payment_id, details) for invariant, details in broken]
-
-
-def _contradictions(timeline: Timeline, names: set[str]) -> list[tuple[str, str]]:
-    broken = []
-    if {"PAYMENT_CONFIRMED", "PAYMENT_DECLINED"} <= names:
-        broken.append(("I4", "confirmed and declined"))
-    if {"SETTLEMENT_SETTLED", "SETTLEMENT_REJECTED"} <= names:
-        broken.append(("I2", "settled and rejected"))
-    if _repeats(timeline):
-        broken.append(("I9", "two transitions share a version"))
-    return broken
-
-
-def _repeats(timeline: Timeline) -> bool:
-    return any(count > 1 for count in _transition_versions(timeline).values())
-
-
-def _transition_versions(timeline: Timeline) -> Counter[int | None]:
-    """Count the entries of transitions by the payment's version that they carry."""
-    pairs = zip(timeline.events, timeline.versions, strict=True)
-    return Counter(version for name, version in pairs if name in TRANSITIONS)
-
-
-def _gaps(timeline: Timeline, names: set[str]) -> list[tuple[str, str]]:
-    broken = []
-    # The request, or, where funds were missing from the start, its refusal.
-    if 1 not in _transition_versions(timeline):
-        broken.append(("I9", "no entry of the first version"))
-    if "PAYMENT_CONFIRMED" in names and "RISK_ASSESSED" not in names:
-        broken.append(("I12", "confirmed without a risk result"))
-    if "PAYMENT_CONFIRMED" in names and "SETTLEMENT_REQUESTED" not in names:
-        broken.append(("I9", "confirmed, and its settlement was not asked for"))
-    return broken
-
-
-def is_finished(events: Sequence[str]) -> bool:
-    """Say whether a payment with these entries has come to its end."""
-    return any(name in FINAL for name in events)

@@ -1,7 +1,5 @@
-"""What operators may ask the log for."""
+"""Operator routes of the audit log."""
 
-from collections.abc import Callable
-from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -9,47 +7,45 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime
 
-from audit.store import EVERYTHING, AuditLog, Recorded
+from audit.store import PostgresAuditLog, Recorded, queries
+from service_runtime.admin import START, admin_router, counts_of
 from service_runtime.clock import Clock
 from service_runtime.paging import Keyset, Page
-from service_runtime.ports import Database
+from service_runtime.postgres import PostgresDatabase
 from service_runtime.web import Credentials
 
-TIMELINES = Keyset(["payment_id"], [UUID(int=0)], most=500)
+TIMELINES = Keyset(["payment_id"], [START], most=500)
 MOST_HOURS = 168
 Hours = Annotated[int | None, Query(ge=1, le=MOST_HOURS)]
 
 
-def routes(
-    database: Database, log: Callable[[Any], AuditLog], clock: Clock, credentials: Credentials
-) -> APIRouter:
-    """Return the admin routes; each needs the scope `ops.read`."""
-    reader = Depends(credentials.require("ops.read"))
-    router = APIRouter(prefix="/admin", dependencies=[reader])
+def routes(database: PostgresDatabase, clock: Clock, credentials: Credentials) -> APIRouter:
+    """Return the routes under `/admin`, for callers with the scope `ops.read`."""
+    router = admin_router(credentials)
 
     @router.get("/timeline")
     async def timeline(payment_id: UUID) -> dict[str, Any]:
-        """Show every entry of one payment, by time."""
+        """Return every entry of one payment, by time."""
         async with database.transaction() as tx:
-            rows = await log(tx).timeline(payment_id)
+            rows = await PostgresAuditLog(tx).timeline(payment_id)
         return {"rows": [_row(line) for line in rows]}
 
     @router.get("/timelines")
     async def timelines(page: Annotated[Page, Depends(TIMELINES)]) -> dict[str, Any]:
-        """Show payments by id: the names of their entries and the versions that they carry."""
+        """Return payments by id: the names of their entries and the versions in them."""
         async with database.transaction() as tx:
-            found = await log(tx).timelines(page.after[0], page.limit)
-        return page.reply("timelines", [asdict(timeline) for timeline in found])
+            found = await queries.timelines(tx, page.after[0], page.limit)
+        return page.reply("timelines", found)
 
     @router.get("/check")
     async def check(since: AwareDatetime | None = None, hours: Hours = None) -> dict[str, Any]:
-        """Hold payments with entries since then, or of the last hours, or all, to the rules."""
+        """Check payments with entries since then, or of the last hours, or all."""
         now = clock.now()
         if since is None:
-            since = EVERYTHING if hours is None else now - timedelta(hours=hours)
+            since = queries.EVERYTHING if hours is None else now - timedelta(hours=hours)
         async with database.transaction() as tx:
-            found = await log(tx).check(since, now)
-        return {**asdict(found), "parked": 0}
+            found = await queries.check(tx, since, now)
+            return found._asdict() | await counts_of(tx, None)
 
     return router
 

@@ -1,4 +1,4 @@
-"""What confirm does with each event, batch by batch."""
+"""Confirm's handlers: one batch of events, one transaction."""
 
 from collections.abc import Callable
 from typing import Any
@@ -83,7 +83,7 @@ def _link_to_first(payment: Payment, item: Request) -> None:
 async def on_risk_assessed(
     batch: Batch[Received[RiskAssessed]], payments: Payments, policy: Policy
 ) -> Events:
-    """Decide every payment of the batch whose risk is now known."""
+    """Decide the payments whose risk result has arrived."""
     states, ledger = await _lock_with_funds(batch, payments)
 
     def decide(payment: Payment, item: Received[RiskAssessed]) -> Decision:
@@ -96,7 +96,7 @@ async def on_risk_assessed(
 async def on_challenged(
     batch: Batch[Received[Challenged]], payments: Payments, policy: Policy
 ) -> Events:
-    """Ask whoever waits for the code that was issued."""
+    """Answer the waiting request: a code was issued and is required."""
     states = await payments.lock(item.event.payment_id for item in batch)
 
     def decide(payment: Payment, item: Received[Challenged]) -> Decision:
@@ -108,7 +108,7 @@ async def on_challenged(
 async def on_challenge_refused(
     batch: Batch[Received[ChallengeRefused]], payments: Payments
 ) -> Events:
-    """Tell whoever waits why no code was issued."""
+    """Answer the waiting request with the reason why no code was issued."""
     states = await payments.lock(item.event.payment_id for item in batch)
 
     def decide(payment: Payment, item: Received[ChallengeRefused]) -> Decision:
@@ -120,7 +120,7 @@ async def on_challenge_refused(
 async def on_verified(
     batch: Batch[Received[Verified]], payments: Payments, policy: Policy
 ) -> Events:
-    """Confirm what was given the right code; ask again, or give up, where it was wrong."""
+    """Confirm payments with the right code; else ask for a code again, or decline."""
     states, ledger = await _lock_with_funds(batch, payments)
 
     def decide(payment: Payment, item: Received[Verified]) -> Decision:
@@ -133,7 +133,7 @@ async def on_verified(
 async def on_settlement_updated(
     batch: Batch[Received[SettlementUpdated]], payments: Payments
 ) -> Events:
-    """Post what settled to clearing, give back what was rejected."""
+    """Post settled payments to clearing; release the holds of rejected ones."""
     states, ledger = await _lock_with_funds(batch, payments)
 
     def decide(payment: Payment, item: Received[SettlementUpdated]) -> Decision:
@@ -143,7 +143,7 @@ async def on_settlement_updated(
 
 
 async def on_due_payments(batch: Batch[Due[Payment]], payments: Payments) -> Events:
-    """Decline what has waited past its deadline."""
+    """Decline payments past their deadline."""
     states = await payments.lock(item.row.id for item in batch)
 
     def decide(payment: Payment, _item: Due[Payment]) -> Decision:
@@ -160,7 +160,7 @@ def _payment_id(item: Any) -> PaymentId:
 async def _lock_with_funds(
     batch: Batch[Received[Any]], payments: Payments
 ) -> tuple[dict[PaymentId, Payment], Ledger]:
-    """Lock the payments, then the accounts that pay for them."""
+    """Lock the payments, then their payers' accounts."""
     states = await payments.lock(_payment_id(item) for item in batch)
     payers = {payment.from_account for payment in states.values()}
     return states, Ledger(await payments.lock_accounts(payers))
@@ -173,9 +173,9 @@ async def _carry_out(
     ledger: Ledger,
     decide: Callable[[Payment, Any], Decision],
 ) -> Events:
-    """Fold the decisions over the batch, each on what the one before left, and write them all.
+    """Fold the decisions over the batch, each on the state that the previous one left; write all.
 
-    A payment past its deadline is declined, whatever the item says: the sweeper may come later.
+    A payment past its deadline is declined whatever the item is: the deadline worker may be late.
     """
     reviews: list[ReviewCase] = []
 
@@ -209,7 +209,7 @@ def _count(decision: Decision) -> None:
 
 
 def _count_code(payment: Payment, request: ConfirmRequested) -> None:
-    """Count a code that confirm itself compares: otp has judged the one that was accepted."""
+    """Count a code that confirm compares with the accepted one; otp counts the others."""
     if request.code_tag is not None and payment.accepted_tag is not None:
         same = request.code_tag == payment.accepted_tag
         _codes.add(1, {"result": "valid" if same else "invalid"})

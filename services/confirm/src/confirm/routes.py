@@ -1,4 +1,4 @@
-"""What confirm tells the gateway and operators over HTTP."""
+"""Confirm's HTTP routes: the gateway's read and the operators' routes."""
 
 from collections.abc import Collection
 from functools import partial
@@ -11,7 +11,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationInfo
 from confirm.domain.opening import Opening
 from confirm.domain.payment import Payment
 from confirm.store.check import PostgresCheck
-from confirm.store.records import ForeignAccountError, LedgerFullError, PaymentQueries
+from confirm.store.records import (
+    ForeignAccountError,
+    LedgerFullError,
+    PaymentQueries,
+    page_of_payments,
+)
 from payment_schemas.card_numbers import holds_card_number
 from payment_schemas.ids import NewAccountId, NewUserId, Printable
 from payment_schemas.money import (
@@ -21,9 +26,10 @@ from payment_schemas.money import (
     Currency,
     Money,
 )
+from service_runtime.admin import add_export, admin_router
 from service_runtime.http_unit import HttpUnitOfWork, Reply
 from service_runtime.messages import Cause
-from service_runtime.paging import BY_PAYMENT, Keyset, Page
+from service_runtime.paging import Keyset, Page
 from service_runtime.postgres import PostgresDatabase, PostgresTransaction
 from service_runtime.web import Credentials, JsonResponse
 
@@ -77,7 +83,7 @@ class AccountsToOpen(BaseModel):
 
 
 class KeysToLookUp(BaseModel):
-    """Keys whose final answers are asked for: `{"user_id": …, "idempotency_key": …}` each."""
+    """Keys whose final answers are requested: `{"user_id": …, "idempotency_key": …}` each."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -90,10 +96,10 @@ def routes(
     credentials: Credentials,
     currencies: Collection[str],
 ) -> APIRouter:
-    """Return the routes: the gateway's read, what operators ask, and the opening of accounts."""
+    """Return the routes: the gateway's read, operators' reads, and the opening of accounts."""
     router = APIRouter()
     router.include_router(_reads(database, credentials))
-    router.include_router(_admin(database, credentials), prefix="/admin")
+    router.include_router(_admin(database, credentials))
     router.include_router(_openings(requests, credentials, currencies), prefix="/admin")
     return router
 
@@ -113,7 +119,8 @@ def _reads(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
 
 
 def _admin(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
-    router = APIRouter(dependencies=[Depends(credentials.require("ops.read"))])
+    router = admin_router(credentials)
+    add_export(router, database, "payments", page_of_payments)
 
     @router.get("/payments")
     async def payments(transaction_id: Name, user_id: User | None = None) -> Response:
@@ -125,12 +132,6 @@ def _admin(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
                 for payment in found
             ]
         return JsonResponse({"payments": views})
-
-    @router.get("/payments/export")
-    async def export(page: Annotated[Page, Depends(BY_PAYMENT)]) -> Response:
-        async with database.transaction() as tx:
-            found = await PaymentQueries(tx).page(page.after[0], page.limit)
-        return JsonResponse(page.reply("payments", found))
 
     @router.get("/accounts")
     async def accounts(page: Annotated[Page, Depends(ACCOUNTS)], prefix: Name = "") -> Response:

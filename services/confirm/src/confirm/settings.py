@@ -1,4 +1,4 @@
-"""What the environment may say to confirm."""
+"""Confirm's settings from the environment."""
 
 from datetime import timedelta
 from typing import Literal
@@ -23,7 +23,7 @@ class Settings(ServiceSettings, CurrencySettings):
     replay_status: Literal[409] | None = None
 
     def policy(self) -> Policy:
-        """Return the figures that decisions go by."""
+        """Return the limits that decisions use."""
         return Policy(
             challenge_at=self.challenge_at,
             decline_at=self.decline_at,

@@ -47,7 +47,7 @@ def build(settings: Settings) -> Process:
             ],
         ],
         emits=[NotificationDelivered, AuditRecorded],
-        routes=routes(service.database, PostgresDeliveries, service.credentials),
+        routes=routes(service.database, service.credentials),
     )
 
 

@@ -1,19 +1,18 @@
-"""What operators may ask notification, and the contacts that they keep."""
+"""Operator routes of notification, and the contacts that operators maintain."""
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from notification.domain import Contact, can_receive_code
-from notification.store import Deliveries
+from notification.store import TABLE, PostgresDeliveries, queries
 from payment_schemas.ids import NewUserId, Printable, UserId
 from payment_schemas.sealed import Personal
-from service_runtime.paging import BY_PAYMENT, Page
-from service_runtime.ports import Database
+from service_runtime.admin import add_check, add_export, admin_router
+from service_runtime.postgres import PostgresDatabase
 from service_runtime.web import Credentials, JsonResponse
 
 MAX_CONTACTS = 1000
@@ -39,59 +38,54 @@ class ContactsBody(BaseModel):
 
 
 class UsersBody(BaseModel):
-    """Users who are asked about."""
+    """The queried users."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     user_ids: Annotated[list[UserId], Field(max_length=MAX_CONTACTS)]
 
 
-def routes(
-    database: Database, store: Callable[[Any], Deliveries], credentials: Credentials
-) -> APIRouter:
+def routes(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
     """Return the routes under `/admin`: to read with `ops.read`, to write with `ops.write`.
 
-    Otp asks with `contacts.query` who can receive a code.
+    Otp queries with `contacts.query` who can receive a code.
     """
-    router = APIRouter(prefix="/admin")
-    may_read: Callable[[Request], str] = credentials.require("ops.read")
-    may_write: Callable[[Request], str] = credentials.require("ops.write")
-    may_query: Callable[[Request], str] = credentials.require("contacts.query")
+    router = admin_router(credentials)
 
-    @router.get("/deliveries", dependencies=[Depends(may_read)])
+    @router.get("/deliveries")
     async def deliveries(payment_id: UUID) -> Response:
         async with database.transaction() as tx:
-            return JsonResponse({"deliveries": await store(tx).of_payment(payment_id)})
+            return JsonResponse({"deliveries": await queries.of_payment(tx, payment_id)})
 
-    @router.get("/deliveries/export", dependencies=[Depends(may_read)])
-    async def export(page: Annotated[Page, Depends(BY_PAYMENT)]) -> Response:
-        async with database.transaction() as tx:
-            found = await store(tx).export(page.after[0], page.limit)
-        return JsonResponse(page.reply("deliveries", found))
+    add_export(router, database, "deliveries", queries.export)
+    add_check(router, database, queries.check, TABLE)
+    both = APIRouter()
+    both.include_router(router)
+    both.include_router(_contacts(database, credentials))
+    return both
 
-    @router.post("/contacts", dependencies=[Depends(may_write)])
+
+def _contacts(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
+    router = APIRouter(prefix="/admin")
+
+    @router.post("/contacts", dependencies=[Depends(credentials.require("ops.write"))])
     async def put_contacts(body: ContactsBody) -> Response:
         contacts = [
             Contact(one.user_id, Personal(one.phone), Personal(one.email)) for one in body.contacts
         ]
         async with database.transaction() as tx:
-            await store(tx).put_contacts(contacts)
+            await PostgresDeliveries(tx).put_contacts(contacts)
         return JsonResponse({"contacts": len({contact.user_id for contact in contacts})})
 
-    @router.post("/contacts:query", dependencies=[Depends(may_query)])
+    @router.post("/contacts:query", dependencies=[Depends(credentials.require("contacts.query"))])
     async def can_receive(body: UsersBody) -> Response:
-        """Say who can receive a code; where, stays here."""
+        """Return whether each user can receive a code, and no contact."""
         async with database.transaction() as tx:
-            found = await store(tx).contacts(body.user_ids)
+            found = await PostgresDeliveries(tx).contacts(body.user_ids)
         results = [
             {"user_id": name, "can_receive_code": can_receive_code(found.get(name))}
             for name in body.user_ids
         ]
         return JsonResponse({"results": results})
-
-    @router.get("/check", dependencies=[Depends(may_read)])
-    async def check() -> Response:
-        async with database.transaction() as tx:
-            return JsonResponse(await store(tx).health())
 
     return router

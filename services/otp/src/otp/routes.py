@@ -1,6 +1,6 @@
-"""What operators ask of otp."""
+"""Operator routes of otp."""
 
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
@@ -8,44 +8,35 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from otp.domain import DAY, User
-from otp.store import PostgresChallenges
+from otp.store import PostgresChallenges, queries
 from payment_schemas.ids import UserId
+from service_runtime.admin import Findings, add_check, add_export, admin_router
 from service_runtime.clock import Clock
-from service_runtime.paging import BY_PAYMENT, Page
-from service_runtime.ports import Database
+from service_runtime.postgres import PostgresDatabase, PostgresTransaction
 from service_runtime.web import Credentials, JsonResponse
 
 MOST_SHOWN = 1000
 
 
-def routes(database: Database, credentials: Credentials, clock: Clock) -> APIRouter:
+def routes(database: PostgresDatabase, credentials: Credentials, clock: Clock) -> APIRouter:
     """Return the routes under `/admin`."""
-    router = APIRouter(prefix="/admin", dependencies=[Depends(credentials.require("ops.read"))])
+    router = admin_router(credentials)
 
     @router.get("/challenges")
     async def challenges(payment_id: UUID) -> dict[str, Any]:
-        """Return a payment's challenges: how often each was tried, and what became of it."""
         async with database.transaction() as tx:
-            return {"challenges": await PostgresChallenges(tx).of_payment(payment_id)}
+            return {"challenges": await queries.of_payment(tx, payment_id)}
 
-    @router.get("/challenges/export")
-    async def export(page: Annotated[Page, Depends(BY_PAYMENT)]) -> dict[str, Any]:
-        """Return payments by id, with what was asked for and accepted; for checks."""
-        async with database.transaction() as tx:
-            found = await PostgresChallenges(tx).export(page.after[0], page.limit)
-        return page.reply("challenges", found)
+    async def check(tx: PostgresTransaction, _since: object) -> Findings:
+        return await queries.check(tx, clock.now())
 
-    @router.get("/check")
-    async def check() -> dict[str, Any]:
-        """Return violated invariants and the number of dead letters."""
-        async with database.transaction() as tx:
-            return await PostgresChallenges(tx).check(clock.now())
-
+    add_export(router, database, "challenges", queries.export)
+    add_check(router, database, check)
     return router
 
 
 class ToUnlock(BaseModel):
-    """Whose codes are to be unlocked, and who says so."""
+    """The user whose codes an operator unlocks, and the operator."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -54,7 +45,7 @@ class ToUnlock(BaseModel):
 
 
 class Unlocks(Protocol):
-    """Whoever unlocks users."""
+    """Unlocks users."""
 
     async def unlock(self, user_id: str, actor: str) -> User | None:
         """Return the user as it was locked, or None where nothing was."""
@@ -62,14 +53,14 @@ class Unlocks(Protocol):
 
 
 def user_routes(
-    database: Database, credentials: Credentials, clock: Clock, unlocks: Unlocks
+    database: PostgresDatabase, credentials: Credentials, clock: Clock, unlocks: Unlocks
 ) -> APIRouter:
     """Return the routes about one user's codes: to read with `ops.read`, to unlock `ops.write`."""
     router = APIRouter(prefix="/admin")
 
     @router.get("/codes", dependencies=[Depends(credentials.require("ops.read"))])
     async def codes(user_id: UserId) -> Response:
-        """Return how a user stands: wrong codes in a row, a lock, challenges of the last day."""
+        """Return a user's wrong codes in a row, lock, and challenges of the last day."""
         async with database.transaction() as tx:
             challenges = PostgresChallenges(tx)
             user = await challenges.find_user(user_id) or User(user_id)
@@ -79,7 +70,7 @@ def user_routes(
 
     @router.post("/codes/unlock", dependencies=[Depends(credentials.require("ops.write"))])
     async def unlock(wanted: ToUnlock) -> Response:
-        """Unlock a user's codes; the audit log and the user are told."""
+        """Unlock a user's codes; the audit log and the user are notified."""
         user = await unlocks.unlock(wanted.user_id, wanted.actor)
         if user is None:
             details = f"the codes of {wanted.user_id} are not locked"

@@ -1,38 +1,30 @@
-"""What operators ask of risk."""
+"""Operator routes of risk."""
 
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
-from risk.store import PostgresAssessments
+from risk.store import queries
+from risk.store.port import TABLE
+from service_runtime.admin import Findings, add_check, add_export, admin_router
 from service_runtime.clock import Clock
-from service_runtime.paging import BY_PAYMENT, Page
-from service_runtime.ports import Database
+from service_runtime.postgres import PostgresDatabase, PostgresTransaction
 from service_runtime.web import Credentials
 
 
-def routes(database: Database, credentials: Credentials, clock: Clock) -> APIRouter:
+def routes(database: PostgresDatabase, credentials: Credentials, clock: Clock) -> APIRouter:
     """Return the routes under `/admin`."""
-    router = APIRouter(prefix="/admin", dependencies=[Depends(credentials.require("ops.read"))])
+    router = admin_router(credentials)
 
     @router.get("/assessments")
     async def assessments(payment_id: UUID) -> dict[str, Any]:
-        """Return a payment's assessment: score, factors, and what was found outside."""
         async with database.transaction() as tx:
-            return {"assessments": await PostgresAssessments(tx).of_payment(payment_id)}
+            return {"assessments": await queries.of_payment(tx, payment_id)}
 
-    @router.get("/assessments/export")
-    async def export(page: Annotated[Page, Depends(BY_PAYMENT)]) -> dict[str, Any]:
-        """Return assessments by payment id, for checks."""
-        async with database.transaction() as tx:
-            found = await PostgresAssessments(tx).export(page.after[0], page.limit)
-        return page.reply("assessments", found)
+    async def check(tx: PostgresTransaction, _since: object) -> Findings:
+        return await queries.check(tx, clock.now())
 
-    @router.get("/check")
-    async def check() -> dict[str, Any]:
-        """Return violated invariants, unfinished payments, parked rows and dead letters."""
-        async with database.transaction() as tx:
-            return await PostgresAssessments(tx).check(clock.now())
-
+    add_export(router, database, "assessments", queries.export)
+    add_check(router, database, check, TABLE)
     return router

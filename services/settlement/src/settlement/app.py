@@ -54,14 +54,13 @@ def build(settings: Settings) -> Process:
 
 
 def _routes(service: Service, reconciliation: handlers.Reconciliation) -> APIRouter:
-    may_read = service.credentials.require("ops.read")
     resolutions = handlers.Resolutions(
         PostgresCases, service.unit.run_in_transaction, service.clock
     )
     desk = CaseOperations(service.database, PostgresCases, reconciliation, resolutions.resolve)
     router = APIRouter()
-    router.include_router(routes(service.database, PostgresInstructions, may_read))
-    router.include_router(case_routes(desk, may_read, service.credentials.require("ops.write")))
+    router.include_router(routes(service.database, service.credentials))
+    router.include_router(case_routes(desk, service.credentials))
     return router
 
 

@@ -1,4 +1,4 @@
-"""What operators may ask settlement."""
+"""Operator routes of settlement."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -6,23 +6,24 @@ from datetime import date
 from typing import Annotated, Any, Protocol
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from payment_schemas.ids import Printable
-from service_runtime.paging import BY_PAYMENT, Page
+from service_runtime.admin import add_check, add_export, admin_router
 from service_runtime.ports import Database
-from service_runtime.web import JsonResponse
+from service_runtime.postgres import PostgresDatabase
+from service_runtime.web import Credentials, JsonResponse
 from settlement.domain.reconciliation import Case, CaseStatus, Proposal, Refused, Resolution
-from settlement.store import Cases, Instructions
+from settlement.store import TABLE, Cases, queries
 
 MOST_CASES = 1000
 Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2199, 12, 31))]
 
 
 class ToReconcile(BaseModel):
-    """Whose statement of which day is to be read."""
+    """The partner and the day of the statement to read."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -31,7 +32,7 @@ class ToReconcile(BaseModel):
 
 
 class ToResolve(BaseModel):
-    """What is to become of a case, who says so, and why."""
+    """The resolution of a case, its actor and the reason."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -41,7 +42,7 @@ class ToResolve(BaseModel):
 
 
 class Told(Protocol):
-    """Something that can be shown."""
+    """A value that can be returned as JSON."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -49,7 +50,7 @@ class Told(Protocol):
 
 
 class Reconciler(Protocol):
-    """Whoever reads statements."""
+    """Reads statements."""
 
     @property
     def partners(self) -> frozenset[str]:
@@ -63,7 +64,7 @@ class Reconciler(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CaseOperations:
-    """What people may do about breaks."""
+    """The operations of people on cases."""
 
     database: Database
     cases: Callable[[Any], Cases]
@@ -71,13 +72,12 @@ class CaseOperations:
     resolve: Callable[[UUID, Proposal], Awaitable[Case | Refused | None]]
 
 
-def case_routes(
-    cases: CaseOperations, may_read: Callable[[Request], str], may_write: Callable[[Request], str]
-) -> APIRouter:
+def case_routes(cases: CaseOperations, credentials: Credentials) -> APIRouter:
     """Return the routes for reconciliations and cases; what changes anything needs `ops.write`."""
-    router = APIRouter(prefix="/admin", dependencies=[Depends(may_read)])
+    router = admin_router(credentials)
     router.include_router(_reads(cases))
-    router.include_router(_changes(cases), dependencies=[Depends(may_write)])
+    may_write = Depends(credentials.require("ops.write"))
+    router.include_router(_changes(cases), dependencies=[may_write])
     return router
 
 
@@ -127,17 +127,13 @@ def _changes(cases: CaseOperations) -> APIRouter:
 
 
 def _no_case(case_id: UUID) -> Response:
-    # Not 404: that is what an older version says, which has no such route.
+    # Not 404: an older version without this route answers 404.
     return JsonResponse({"error": f"Unknown case: {case_id}"}, 409)
 
 
-def routes(
-    database: Database,
-    store: Callable[[Any], Instructions],
-    may_read: Callable[[Request], str],
-) -> APIRouter:
-    """Return the routes under `/admin`, for callers with the scope `ops.read`."""
-    router = APIRouter(prefix="/admin", dependencies=[Depends(may_read)])
+def routes(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
+    """Return the routes about instructions, for callers with the scope `ops.read`."""
+    router = admin_router(credentials)
 
     @router.get("/instructions")
     async def instructions(payment_id: UUID | None = None, uetr: UUID | None = None) -> Response:
@@ -145,18 +141,8 @@ def routes(
             details = "either payment_id or uetr, and not both"
             return JsonResponse({"error": "Invalid field: payment_id", "details": details}, 400)
         async with database.transaction() as tx:
-            return JsonResponse({"instructions": await store(tx).find(payment_id, uetr)})
+            return JsonResponse({"instructions": await queries.find(tx, payment_id, uetr)})
 
-    @router.get("/instructions/export")
-    async def export(page: Annotated[Page, Depends(BY_PAYMENT)]) -> Response:
-        async with database.transaction() as tx:
-            found = await store(tx).export(page.after[0], page.limit)
-        return JsonResponse(page.reply("instructions", found))
-
-    @router.get("/check")
-    async def check(since: AwareDatetime | None = None) -> Response:
-        """Hold what has not ended, and what has since then (absent: ever), to the rules."""
-        async with database.transaction() as tx:
-            return JsonResponse(await store(tx).health(since))
-
+    add_export(router, database, "instructions", queries.export)
+    add_check(router, database, queries.check, TABLE)
     return router

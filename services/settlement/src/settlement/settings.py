@@ -1,4 +1,4 @@
-"""What the environment may say to settlement."""
+"""Settlement's settings from the environment."""
 
 import json
 from typing import Annotated, Self
@@ -12,7 +12,7 @@ PartnerName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$"
 
 
 class PartnerProfile(BaseModel):
-    """What is known of one partner; what is left out is as for every partner."""
+    """The profile of one partner; omitted fields have the common values."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -32,7 +32,7 @@ class Settings(ServiceSettings):
     """Settings of settlement."""
 
     fetch_max_wait_ms: int = Field(default=20, ge=0, le=5000)
-    """Nobody waits for a transfer by the millisecond; a larger batch is fewer calls at the bank."""
+    """Transfers are not urgent by milliseconds; a larger batch needs fewer calls to the bank."""
     partner_bank_url: str = Field(pattern=r"^https?://")
     """Base address of the partner banks; `/banks/<partner>` is appended."""
     partner_credentials: SecretText = Field(validation_alias="PARTNER_CREDENTIALS_FILE")
@@ -54,11 +54,11 @@ class Settings(ServiceSettings):
     """Partner → what differs at it."""
 
     def profile_of(self, partner: str) -> PartnerProfile:
-        """Return what is known of a partner."""
+        """Return a partner's profile."""
         return self.partner_profiles.get(partner, PartnerProfile())
 
     def policy(self, partner: str) -> Policy:
-        """Return how a partner is treated."""
+        """Return a partner's policy."""
         profile = self.profile_of(partner)
         return Policy(
             first_s=profile.enquiry_first_s or self.enquiry_first_s,

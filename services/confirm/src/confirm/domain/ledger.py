@@ -13,14 +13,14 @@ JournalKind = Literal["HOLD", "SETTLE", "RETURN", "OPEN"]
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A customer's account, or one of ours (`owner` is None)."""
+    """A customer's account, or a system account (`owner` is None)."""
 
     id: str
     owner: str | None
     currency: str
     balance_minor: int
     minimum_minor: int | None = 0
-    """None: the balance may fall without bound (the opening's counterpart)."""
+    """None: no lower limit (the counterpart of openings)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class Journal:
     payment_id: UUID
     kind: JournalKind
     debit_account: str
-    """Account that gives."""
+    """The account that is debited."""
     credit_account: str
-    """Account that takes."""
+    """The account that is credited."""
     amount_minor: int
     currency: str
 
@@ -44,7 +44,7 @@ def in_flight(currency: str) -> str:
 
 
 def clearing(partner: str, currency: str) -> str:
-    """Return the account of what a partner bank has been given."""
+    """Return the account of money settled at a partner bank."""
     return f"clearing:{partner}:{currency}"
 
 
@@ -80,7 +80,7 @@ def _journal(
 
 @dataclass(slots=True)
 class Ledger:
-    """Customers' accounts as locked, and what a batch posts; each payment sees what went before."""
+    """The locked customer accounts and a batch's postings; each payment sees earlier ones."""
 
     accounts: Mapping[str, Account]
     journals: list[Journal] = field(default_factory=list)
@@ -96,7 +96,7 @@ class Ledger:
         return account.minimum_minor is None or left >= account.minimum_minor
 
     def post(self, journal: Journal) -> None:
-        """Note a journal and what it does to both balances."""
+        """Add a journal and its changes of both balances."""
         self.journals.append(journal)
         self.deltas[journal.debit_account] -= journal.amount_minor
         self.deltas[journal.credit_account] += journal.amount_minor

@@ -1,4 +1,4 @@
-"""Opening accounts: many at once, named alike, each by a journal."""
+"""The opening of accounts: one or many numbered ones, each funded by a journal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from confirm.domain.ledger import Account, Journal
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """An order to open `count` accounts with one balance; with a count, names are numbered."""
+    """An order to open accounts with one balance; with `count`, names are numbered."""
 
     name: str
     owner: str
@@ -17,7 +17,7 @@ class Opening:
     currency: str
     count: int | None = None
     first: int = 1
-    """Number of the first one, so that many can be opened in slices."""
+    """The first number, so that many accounts can be opened in slices."""
 
     def accounts(self) -> list[Account]:
         """Return the accounts, still empty."""
@@ -29,7 +29,7 @@ class Opening:
         ]
 
     def journals(self, accounts: Sequence[Account]) -> list[Journal]:
-        """Return what fills the accounts: one OPEN each, against the opening's equity."""
+        """Return the OPEN journals that fund the accounts from the opening equity account."""
         if not self.balance_minor:
             return []
         return [self._journal(account) for account in accounts]

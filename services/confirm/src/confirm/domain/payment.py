@@ -1,4 +1,4 @@
-"""A payment, its states, and the one way from one to the next."""
+"""A payment, its states, and the legal steps between them."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -61,9 +61,9 @@ class Policy:
     challenges: int = 3
     challenge_again_after: timedelta = timedelta(seconds=30)
     state_timeout: timedelta = timedelta(minutes=15)
-    """How long a state that waits for another service, or for a code that has ended, may last."""
+    """Time limit of a state that waits for another service, or after a code has expired."""
     currencies: Collection[str] = frozenset({DEFAULT_CURRENCY})
-    """Those that risk can score; a payment in another one would only wait for its deadline."""
+    """Currencies that risk can score; a payment in another one would wait until its deadline."""
     replay_status: int | None = None
     """Status of a replayed answer; None: the first answer's own."""
 
@@ -84,7 +84,7 @@ class Payment:
     version: int
     """Grows by one with every change of status."""
     request_id: RequestId
-    """The last request that moved the payment: whoever waits."""
+    """The last request that changed the payment; it waits for the answer."""
     reply_partition: int
     due_at: datetime | None
     """The state's deadline; None in a final state."""
@@ -141,7 +141,7 @@ class Payment:
                 assert_never(self.status)
 
     def is_overdue(self, now: datetime) -> bool:
-        """Say whether the state has outlasted its deadline: nothing but `timed_out` may follow."""
+        """Say whether the deadline has passed: only `timed_out` may follow."""
         return self.due_at is not None and self.due_at <= now
 
     def moved(self, status: Status, now: datetime, **changes: Any) -> "Payment":

@@ -1,7 +1,7 @@
-"""What the results of other services, and the passing of time, do to a payment.
+"""Decisions on results of other services, and on deadlines.
 
-An input in a state that does not wait for it is ignored: a late result moves nothing. Past a
-payment's deadline no result is decided at all: whoever calls applies `after_deadline` in its place.
+An input in a state that does not wait for it is ignored: a late result changes nothing. Past a
+payment's deadline the caller applies `after_deadline` instead of any result.
 """
 
 from dataclasses import replace
@@ -24,7 +24,7 @@ from payment_schemas.events.settlement import SettlementUpdated
 def after_risk(
     payment: Payment, risk: RiskAssessed, policy: Policy, now: datetime, *, funds: bool
 ) -> Decision:
-    """Decide what a scored payment does next. A refusal is a decision, too."""
+    """Decide the next step of a scored payment. A decline is a decision too."""
     if payment.status is not Status.AWAITING_RISK:
         return ignore(payment)
     scored = replace(payment, risk_score=risk.score, risk_level=risk.level)
@@ -44,7 +44,7 @@ def _next_after_risk(
 
 
 def _reviewed(decision: Decision, risk: RiskAssessed, policy: Policy) -> Decision:
-    """Open a case where the figures call for a person; the payment goes on."""
+    """Open a review case where the limits require one; the payment continues."""
     payment = decision.state
     reasons: tuple[ReviewReason, ...] = ()
     if risk.amount_usd_minor > policy.review_over_minor:
@@ -60,7 +60,7 @@ def _reviewed(decision: Decision, risk: RiskAssessed, policy: Policy) -> Decisio
 def after_challenge(
     payment: Payment, issued: Challenged, policy: Policy, now: datetime
 ) -> Decision:
-    """A code was issued: ask whoever waits for it."""
+    """A code was issued: answer the waiting request that it is required."""
     if payment.status is not Status.CHALLENGING:
         return ignore(payment)
     if issued.challenge_number != payment.challenge_number:
@@ -78,9 +78,9 @@ def after_challenge(
 
 
 def after_refusal(payment: Payment, refused: ChallengeRefused, now: datetime) -> Decision:
-    """No code was issued: tell whoever waits; the same request asks once more.
+    """No code was issued: answer the waiting request with the reason; a repeat asks again.
 
-    No challenge of the payment is used up, and its deadline stays as it was.
+    No challenge is used up, and the payment's deadline does not change.
     """
     if payment.status is not Status.CHALLENGING or refused.version != payment.version:
         return ignore(payment)
@@ -108,7 +108,7 @@ def _refusal(refused: ChallengeRefused) -> Answer:
 def after_verification(
     payment: Payment, judged: Verified, policy: Policy, now: datetime, *, funds: bool
 ) -> Decision:
-    """A code was judged: confirm, or ask again, or give up after the last challenge."""
+    """A code was judged: confirm, ask again, or decline after the last challenge."""
     if payment.status is not Status.VERIFYING or judged.request_id != payment.request_id:
         return ignore(payment)
     if judged.result == "valid":
@@ -128,7 +128,7 @@ def after_verification(
 
 
 def after_settlement(payment: Payment, update: SettlementUpdated, now: datetime) -> Decision:
-    """The settlement has moved: money goes to clearing, or back to the customer, once."""
+    """Settlement has changed: post to clearing or release the hold, once."""
     late = update.version <= payment.settlement_version
     if payment.status is not Status.CONFIRMED or late or _is_settled(payment):
         return ignore(payment)
@@ -150,7 +150,7 @@ def _is_settled(payment: Payment) -> bool:
 
 
 def after_deadline(payment: Payment, now: datetime) -> Decision:
-    """A state has lasted too long: decline, rather than leave anybody waiting."""
+    """Decline a payment whose state has passed its deadline."""
     if payment.is_overdue(now):
         return decline(payment, "timed_out", now)
     return ignore(payment)

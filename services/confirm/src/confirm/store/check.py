@@ -1,20 +1,18 @@
-"""Confirm's tables held against the invariants: what has changed of late, or everything.
+"""Checks confirm's tables against the invariants: recent changes, or everything.
 
-What is summed over all history is summed up to a checkpoint once: entries are append-only, so that
-a sum of them stays what it is, and every account's balance is compared each time. What a past check
-has looked at and nobody has changed since is looked at again by a whole check only.
+Entries are append-only, so that their sums up to a checkpoint stay valid: a check adds only newer
+entries, and compares every account's balance. Rows that have not changed since an earlier check are
+read again by a whole check only.
 """
 
 from datetime import UTC, datetime
 from typing import Any, LiteralString
 
-from psycopg.rows import DictRow
-
-from service_runtime.postgres import REPORT, PostgresTransaction
+from payment_schemas.invariants.rules import JOURNALS
+from service_runtime.admin import Findings, counts_of
+from service_runtime.postgres import REPORT, PostgresTransaction, json_rows
 
 EVERYTHING = datetime.min.replace(tzinfo=UTC)
-COUNTED = 10_000
-"""Past it parked rows and dead letters are not counted."""
 
 # Whose state is known to have changed: by their own time, or by a journal's.
 _CHANGED: LiteralString = """
@@ -30,11 +28,9 @@ _MISFITS: LiteralString = """
     select payment.id as payment_id from changed join payment using (id)
     cross join lateral (select coalesce(array_agg(kind order by kind), '{}') as kinds
                         from journal where journal.payment_id = payment.id) as posted
-    where posted.kinds <> case
-        when status <> 'CONFIRMED' then '{}'
-        when settlement_status = 'SETTLED' then '{HOLD,SETTLE}'::text[]
-        when settlement_status = 'REJECTED' then '{HOLD,RETURN}'
-        else '{HOLD}' end limit 20"""
+    join json_to_recordset(%(journals)s::json) as rule (settlement_status text, kinds text[])
+        using (settlement_status)
+    where posted.kinds <> rule.kinds limit 20"""
 _UNSCORED: LiteralString = """
     select payment.id as payment_id from changed join payment using (id)
     where status = 'CONFIRMED' and risk_score is null limit 20"""
@@ -130,21 +126,15 @@ class PostgresCheck:
         await self._tx.use({"enable_mergejoin": "on"})
         violations = await self._violations(since or EVERYTHING)
         unfinished = await self._tx.rows(_UNFINISHED, age_s=unfinished_after_s)
-        return {"violations": violations, "unfinished": unfinished, **await self._counts()}
+        found = Findings(violations, unfinished)
+        return found._asdict() | await counts_of(self._tx, "payment")
 
     async def _violations(self, since: datetime) -> list[dict[str, Any]]:
+        journals = json_rows(
+            [{"settlement_status": name, "kinds": kinds} for name, kinds in JOURNALS.items()]
+        )
         return [
             {"invariant": name.split()[0], "details": name.partition(" ")[2], **row}
             for name, statement in _CHECKS.items()
-            for row in await self._tx.rows(statement, since=since)
+            for row in await self._tx.rows(statement, since=since, journals=journals)
         ]
-
-    async def _counts(self) -> DictRow:
-        found = await self._tx.rows(
-            """select (select count(*) from (select from payment where parked_at is not null
-                                             limit %(most)s) as p) as parked,
-                      (select count(*) from (select from dead_letter limit %(most)s) as d)
-                          as dead_letters""",
-            most=COUNTED,
-        )
-        return found[0]

@@ -1,4 +1,4 @@
-"""What handlers may ask of confirm's tables, within one transaction."""
+"""The port to confirm's tables, within one transaction."""
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
@@ -11,10 +11,10 @@ from payment_schemas.ids import PaymentId
 
 
 class Payments(Protocol):
-    """Payments, accounts and the ledger. Locks come in the order: payments, customers, ours."""
+    """Payments, accounts and the ledger. Lock order: payments, customers, system accounts."""
 
     async def accounts(self, ids: Collection[str]) -> dict[str, Account]:
-        """Return the accounts, unlocked: for what does not change, and for advice on funds."""
+        """Return the accounts without locks: for constant fields and early funds checks."""
         ...
 
     async def open(self, payments: Collection[Payment]) -> None:
@@ -25,7 +25,7 @@ class Payments(Protocol):
         ...
 
     async def lock_known(self, requests: Sequence[ConfirmRequested]) -> list[Payment]:
-        """Lock and return the payments known by the requests' transactions or keys."""
+        """Lock and return the payments with the requests' transactions or keys."""
         ...
 
     async def lock(self, ids: Iterable[PaymentId]) -> dict[PaymentId, Payment]:

@@ -25,6 +25,18 @@ class LedgerFullError(ValueError):
     """The opening's counterpart would no longer fit into a balance."""
 
 
+async def page_of_payments(tx: PostgresTransaction, after: UUID, limit: int) -> list[DictRow]:
+    """Return payments in the order of their ids, for checks across services."""
+    return await tx.rows(
+        """select id as payment_id, user_id, transaction_id, status, version,
+                  settlement_status, settlement_version, uetr, amount_minor, currency,
+                  to_account, risk_score, challenge_number, updated_at
+           from payment where id > %(after)s order by id limit %(limit)s""",
+        after=after,
+        limit=limit,
+    )
+
+
 class PaymentQueries:
     """Reads over confirm's tables in one transaction; and the opening of accounts."""
 
@@ -66,17 +78,6 @@ class PaymentQueries:
             """select id, owner, currency, balance_minor from account
                where starts_with(id, %(prefix)s) and id > %(after)s order by id limit %(limit)s""",
             prefix=prefix,
-            after=after,
-            limit=limit,
-        )
-
-    async def page(self, after: UUID, limit: int) -> list[DictRow]:
-        """Return payments in the order of their ids, for checks across services."""
-        return await self._tx.rows(
-            """select id as payment_id, user_id, transaction_id, status, version,
-                      settlement_status, settlement_version, uetr, amount_minor, currency,
-                      to_account, risk_score, challenge_number, updated_at
-               from payment where id > %(after)s order by id limit %(limit)s""",
             after=after,
             limit=limit,
         )

@@ -4,10 +4,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from notification.domain import Contact, Delivery, Sibling, Status
-from notification.store.port import MAX_LISTED, TABLE, Health, New
+from notification.store.port import TABLE, New
 from payment_schemas.ids import ChallengeId, DeliveryId, PaymentId
 
 
@@ -74,70 +73,3 @@ class MemoryDeliveries:
 
     async def put_contacts(self, contacts: Iterable[Contact]) -> None:
         self._contacts.update({contact.user_id: contact for contact in contacts})
-
-    async def of_payment(self, payment_id: UUID) -> list[dict[str, Any]]:
-        found = [row for row in self._rows.values() if row.payment_id == payment_id]
-        found.sort(key=lambda row: (self._times[row.id].created_at, row.id))
-        return [self._shown(row) for row in found[:MAX_LISTED]]
-
-    async def export(self, after: UUID, limit: int) -> list[dict[str, Any]]:
-        known = sorted({row.payment_id for row in self._rows.values() if row.payment_id > after})
-        return [
-            {
-                "payment_id": name,
-                "templates": sorted(
-                    row.template for row in self._rows.values() if row.payment_id == name
-                ),
-            }
-            for name in known[:limit]
-        ]
-
-    async def health(self) -> Health:
-        leases = self._tx.own[f"{TABLE}/lease"].values()
-        untold = [
-            row
-            for _, row in sorted(self._rows.items())
-            if row.status is Status.EXPIRED and row.template != "code"
-        ]
-        return Health(
-            [_untold(row) for row in untold[:MAX_LISTED]],
-            self._unfinished(),
-            sum(lease.parked is not None for lease in leases),
-            len(self._tx.tables.dead_letters),
-        )
-
-    def _unfinished(self) -> list[dict[str, Any]]:
-        now = self._tx.clock.now()
-        waiting = [row for row in self._rows.values() if row.due_at is not None]
-        waiting.sort(key=lambda row: self._times[row.id].created_at)
-        return [
-            {
-                "payment_id": row.payment_id,
-                "age_s": (now - self._times[row.id].created_at).total_seconds(),
-            }
-            for row in waiting[:MAX_LISTED]
-        ]
-
-    def _shown(self, row: Delivery) -> dict[str, Any]:
-        times, lease = self._times[row.id], self._tx.own[f"{TABLE}/lease"][row.id]
-        return {
-            "delivery_id": row.id,
-            "payment_id": row.payment_id,
-            "channel": row.channel,
-            "template": row.template,
-            "status": row.status.value,
-            "reason": row.reason,
-            "provider_id": row.provider_id,
-            "tries": row.tries,
-            "created_at": times.created_at,
-            "updated_at": times.updated_at,
-            "due_at": row.due_at,
-            "expires_at": row.expires_at,
-            "parked_at": None if lease.parked is None else times.updated_at,
-            "last_error": lease.parked,
-        }
-
-
-def _untold(row: Delivery) -> dict[str, Any]:
-    details = f"{row.template} by {row.channel} expired"
-    return {"invariant": "I13", "payment_id": row.payment_id, "details": details}

@@ -2,17 +2,13 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
-from uuid import UUID
+from typing import Protocol
 
 from notification.domain import Contact, Delivery, Sibling
 from payment_schemas.ids import ChallengeId, PaymentId
 from service_runtime.messages import Trace
 
 TABLE = "delivery"
-MAX_LISTED = 100
-COUNTED = 10_000
-"""Past it parked rows and dead letters are not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +17,6 @@ class New:
 
     delivery: Delivery
     trace: Trace = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """What an operator should know of the table."""
-
-    violations: list[dict[str, Any]]
-    unfinished: list[dict[str, Any]]
-    parked: int
-    dead_letters: int
 
 
 class Deliveries(Protocol):
@@ -64,16 +50,4 @@ class Deliveries(Protocol):
 
     async def put_contacts(self, contacts: Iterable[Contact]) -> None:
         """Add contacts, or replace them; of one user's, the last counts."""
-        ...
-
-    async def of_payment(self, payment_id: UUID) -> list[dict[str, Any]]:
-        """Return a payment's deliveries as operators see them: no text, no number, no address."""
-        ...
-
-    async def export(self, after: UUID, limit: int) -> list[dict[str, Any]]:
-        """Return payments behind `after` in the order of their ids, with their templates."""
-        ...
-
-    async def health(self) -> Health:
-        """Return what an operator should know; bounded. I13: each outcome is told."""
         ...

@@ -2,12 +2,11 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 from psycopg.rows import DictRow
 
 from notification.domain import Contact, Delivery, Sibling, Status
-from notification.store.port import COUNTED, MAX_LISTED, Health, New
+from notification.store.port import New
 from payment_schemas.ids import ChallengeId, PaymentId
 from payment_schemas.money import Money
 from payment_schemas.sealed import Personal, Sealed
@@ -105,57 +104,6 @@ class PostgresDeliveries:
                on conflict (user_id) do update
                set phone = excluded.phone, email = excluded.email, updated_at = now()""",
             rows=json_rows(list(rows.values())),
-        )
-
-    async def of_payment(self, payment_id: UUID) -> list[dict[str, Any]]:
-        return await self._tx.rows(
-            """select id as delivery_id, payment_id, channel, template, status, reason,
-                   provider_id, tries, created_at, updated_at, due_at, expires_at,
-                   parked_at, last_error
-               from delivery where payment_id = %(payment_id)s
-               order by created_at, id limit %(limit)s""",
-            payment_id=payment_id,
-            limit=MAX_LISTED,
-        )
-
-    async def export(self, after: UUID, limit: int) -> list[dict[str, Any]]:
-        return await self._tx.rows(
-            """select page.payment_id, found.templates
-               from (select distinct payment_id from delivery where payment_id > %(after)s
-                     order by payment_id limit %(limit)s) as page
-               cross join lateral (
-                   select array_agg(template order by template) as templates
-                   from delivery as one where one.payment_id = page.payment_id) as found
-               order by page.payment_id""",
-            after=after,
-            limit=limit,
-        )
-
-    async def health(self) -> Health:
-        counts = await self._tx.rows(
-            """select (select count(*) from (select from delivery where parked_at is not null
-                                             limit %(most)s) as p) as parked,
-                      (select count(*) from (select from dead_letter limit %(most)s) as d)
-                          as dead_letters""",
-            most=COUNTED,
-        )
-        return Health(await self._untold(), await self._unfinished(), **counts[0])
-
-    async def _untold(self) -> list[dict[str, Any]]:
-        return await self._tx.rows(
-            """select 'I13' as invariant, payment_id,
-                   template || ' by ' || channel || ' expired' as details
-               from delivery where status = 'EXPIRED' and template <> 'code'
-               order by id limit %(limit)s""",
-            limit=MAX_LISTED,
-        )
-
-    async def _unfinished(self) -> list[dict[str, Any]]:
-        return await self._tx.rows(
-            """select payment_id,
-                   extract(epoch from clock_timestamp() - created_at)::float8 as age_s
-               from delivery where due_at is not null order by created_at limit %(limit)s""",
-            limit=MAX_LISTED,
         )
 
 

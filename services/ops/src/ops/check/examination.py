@@ -13,8 +13,7 @@ from ops.clients.listings import FIRST
 from ops.domain.errors import OpsError, UnavailableError
 from ops.domain.findings import Findings, Violation
 from ops.domain.rows import Row
-from ops.domain.rules import PaymentRecords, faults_of
-from ops.domain.timeline import Fault
+from payment_schemas.invariants import Fault, PaymentRecords, faults_of
 from service_runtime.clock import Clock
 
 MOST_SUSPECTS = 1000

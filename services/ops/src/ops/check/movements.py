@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from ops.check.scratch import Scratch
-from ops.domain.rows import Movement
+from payment_schemas.invariants import Movement
 
 _BATCH = 5000
 _CREATE = """create table movement (

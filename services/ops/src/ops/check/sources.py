@@ -16,7 +16,7 @@ from ops.clients.system import System
 from ops.domain import rows
 from ops.domain.errors import UnavailableError
 from ops.domain.rows import Row
-from ops.domain.rules import PaymentRecords
+from payment_schemas.invariants import PaymentRecords
 
 PAGE = listings.PAYMENTS_EXPORT.page
 MOST_CASES = 1000

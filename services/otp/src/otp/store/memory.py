@@ -1,13 +1,13 @@
 """The memory twin of otp's tables."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from otp.domain import Asked, Challenge, CodeAttempt, Issued, Refusal, State, User, Verdict
-from otp.store.port import CHECKED_FOR, LISTED, Verification, findings
+from otp.domain import Asked, Challenge, CodeAttempt, Issued, Refusal, User, Verdict
+from otp.store.port import Verification
 from payment_schemas.ids import ChallengeId
 
 
@@ -78,55 +78,3 @@ class MemoryChallenges:
     async def note(self, verifications: Sequence[Verification]) -> None:
         for one in verifications:
             self._verifications.setdefault(one.question, one)
-
-    async def of_payment(self, payment_id: UUID) -> list[dict[str, Any]]:
-        mine = [one for one in self._challenges.values() if one.payment.payment_id == payment_id]
-        return [
-            {
-                "challenge_id": one.id,
-                "number": one.number,
-                "state": one.state,
-                "attempts": one.attempts,
-                "expires_at": one.expires_at,
-            }
-            for one in sorted(mine, key=lambda one: one.number)
-        ]
-
-    async def export(self, after: UUID, limit: int) -> list[dict[str, Any]]:
-        known = sorted({one.payment.payment_id for one in self._challenges.values()})
-        page = [payment_id for payment_id in known if payment_id > after][:limit]
-        return [{"payment_id": one, "challenges": self._exported(one)} for one in page]
-
-    def _exported(self, payment_id: UUID) -> list[dict[str, Any]]:
-        mine = [one for one in self._challenges.values() if one.payment.payment_id == payment_id]
-        return [
-            {
-                "state": one.state,
-                "attempts": one.attempts,
-                "amount_minor": one.payment.amount_minor,
-                "currency": one.payment.currency,
-                "payee": one.payment.payee,
-            }
-            for one in sorted(mine, key=lambda one: one.number)
-        ]
-
-    async def check(self, now: datetime) -> dict[str, Any]:
-        violations = list(self._violations(now))[:LISTED]
-        return findings(violations, len(self._tx.tables.dead_letters))
-
-    def _violations(self, now: datetime) -> Iterator[dict[str, Any]]:
-        for one in self._challenges.values():
-            verdicts = [
-                kept.verdict
-                for question, kept in self._verifications.items()
-                if question.challenge_id == one.id and kept.verdict.counted
-            ]
-            counted = len(verdicts)
-            accepted = sum(verdict.result == "valid" for verdict in verdicts)
-            wrong = one.attempts != counted or (one.state is State.ACCEPTED) != accepted
-            if wrong and one.expires_at > now - CHECKED_FOR:
-                details = (
-                    f"challenge {one.number}: {one.attempts} attempts and {one.state},"
-                    f" but {counted} counted and {accepted} accepted"
-                )
-                yield {"payment_id": one.payment.payment_id, "details": details}

@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from otp.domain import (
     Asked,
@@ -19,7 +18,7 @@ from otp.domain import (
     User,
     Verdict,
 )
-from otp.store.port import CHECKED, CHECKED_FOR, COUNTED, LISTED, Verification, findings
+from otp.store.port import Verification
 from payment_schemas.ids import ChallengeId, PaymentId, RequestId
 from service_runtime.postgres import PostgresTransaction, json_rows
 
@@ -253,51 +252,3 @@ class PostgresChallenges:
                on conflict (request_id, challenge_id, payment_id) do nothing""",
             rows=json_rows(verifications),
         )
-
-    async def of_payment(self, payment_id: UUID) -> list[dict[str, Any]]:
-        return await self._tx.rows(
-            """select id as challenge_id, number, state, attempts, expires_at
-               from challenge where payment_id = %(payment_id)s order by number""",
-            payment_id=payment_id,
-        )
-
-    async def export(self, after: UUID, limit: int) -> list[dict[str, Any]]:
-        return await self._tx.rows(
-            """select page.payment_id, found.challenges
-               from (select distinct payment_id from challenge where payment_id > %(after)s
-                     order by payment_id limit %(limit)s) as page
-               cross join lateral (
-                   select json_agg(json_build_object(
-                              'state', state, 'attempts', attempts, 'amount_minor', amount_minor,
-                              'currency', currency, 'payee', payee) order by number) as challenges
-                   from challenge as one where one.payment_id = page.payment_id) as found
-               order by page.payment_id""",
-            after=after,
-            limit=limit,
-        )
-
-    async def check(self, now: datetime) -> dict[str, Any]:
-        violations = await self._tx.rows(
-            """select payment_id, 'challenge ' || number || ': ' || attempts || ' attempts and '
-                      || state || ', but ' || counted || ' counted and ' || accepted || ' accepted'
-                      as details
-               from (select one.*, judged.*
-                     from (select * from challenge where expires_at > %(since)s
-                           order by expires_at desc limit %(checked)s) as one
-                     cross join lateral (
-                           select count(*) as counted,
-                                  count(*) filter (where result = 'valid') as accepted
-                           from verification as kept
-                           where kept.challenge_id = one.id and kept.counted) as judged) as seen
-               where attempts <> counted or (state = 'ACCEPTED')::int <> accepted
-               limit %(listed)s""",
-            since=now - CHECKED_FOR,
-            checked=CHECKED,
-            listed=LISTED,
-        )
-        counts = await self._tx.rows(
-            """select count(*) as dead_letters
-               from (select from dead_letter limit %(most)s) as letters""",
-            most=COUNTED,
-        )
-        return findings(violations, counts[0]["dead_letters"])

@@ -1,20 +1,14 @@
 """Risk's tables in PostgreSQL."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from payment_schemas.ids import PaymentId
 from risk.domain import Assessed, Assessment, AssessmentRequest, Expired, History, Waiting
 from risk.store.port import (
-    COUNTED,
-    LISTED,
-    OVERDUE,
     TABLE,
     Learned,
     Window,
-    findings,
     result_columns,
 )
 from service_runtime.postgres import PostgresTransaction, json_rows
@@ -152,44 +146,3 @@ class PostgresAssessments:
                on conflict do nothing""",
             rows=json_rows(payments),
         )
-
-    async def of_payment(self, payment_id: UUID) -> list[dict[str, Any]]:
-        return await self._tx.rows(
-            """select status, score, level, amount_usd_minor, factors, sanctions, screenings, kyc,
-                      requested_at, assessed_at
-               from assessment where id = %(payment_id)s""",
-            payment_id=payment_id,
-        )
-
-    async def export(self, after: UUID, limit: int) -> list[dict[str, Any]]:
-        return await self._tx.rows(
-            """select id as payment_id, status, score, sanctions, kyc,
-                      coalesce(jsonb_array_length(screenings), 0) as screenings
-               from assessment where id > %(after)s order by id limit %(limit)s""",
-            after=after,
-            limit=limit,
-        )
-
-    async def check(self, now: datetime) -> dict[str, Any]:
-        overdue = await self._tx.rows(
-            """select id as payment_id, 'waits past its end since ' || expires_at as details
-               from assessment where due_at < %(late)s and expires_at < %(late)s
-               order by due_at limit %(listed)s""",
-            late=now - OVERDUE,
-            listed=LISTED,
-        )
-        unfinished = await self._tx.rows(
-            """select id as payment_id,
-                      extract(epoch from %(now)s - requested_at)::float8 as age_s
-               from assessment where due_at is not null order by due_at limit %(listed)s""",
-            now=now,
-            listed=LISTED,
-        )
-        counts = await self._tx.rows(
-            """select (select count(*) from (select from assessment where parked_at is not null
-                                             limit %(most)s) as p) as parked,
-                      (select count(*) from (select from dead_letter limit %(most)s) as d)
-                          as dead_letters""",
-            most=COUNTED,
-        )
-        return findings(overdue, unfinished, counts[0])

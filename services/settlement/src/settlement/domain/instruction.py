@@ -1,4 +1,4 @@
-"""What becomes of an instruction when its partner bank answers, or does not. Pure."""
+"""Decisions on a partner bank's answers to instructions. Pure."""
 
 import re
 from collections import defaultdict
@@ -15,19 +15,19 @@ from payment_schemas.money import Money
 BATCH_ROWS = 100
 """Transfers in one message at most. Source: the partner banks' interface."""
 
-# What a bank writes goes into topics and logs: codes and references only, never prose with names.
+# A bank's text goes into topics and logs only as codes and references, never prose with names.
 _CODE = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
 
 
 class Status(StrEnum):
-    """Where an instruction stands. QUEUED and SENDING are nobody's business but ours."""
+    """The status of an instruction. QUEUED and SENDING are never published."""
 
     QUEUED = "QUEUED"
     SENDING = "SENDING"
     SENT = "SENT"
     UNKNOWN = "UNKNOWN"
     RECONCILE = "RECONCILE"
-    """A person must find out; the bank is still asked, and its word ends it."""
+    """A person must resolve it; enquiries go on, and the bank's definite answer ends it."""
     SETTLED = "SETTLED"
     REJECTED = "REJECTED"
 
@@ -36,14 +36,14 @@ FINAL = frozenset({Status.SETTLED, Status.REJECTED})
 
 
 class NextStep(StrEnum):
-    """What is asked of the bank when the instruction is due."""
+    """The next message to the bank when the instruction is due."""
 
     SEND = "SEND"
     ENQUIRE = "ENQUIRE"
 
 
 class Kind(StrEnum):
-    """What a bank's answer to one transfer amounts to."""
+    """The kind of a bank's answer to one transfer."""
 
     ACCEPTED = "ACCEPTED"
     REJECTED = "REJECTED"
@@ -54,11 +54,11 @@ class Kind(StrEnum):
     FAILED = "FAILED"
     """A server error on the whole message; otherwise as NO_ANSWER."""
     UNCLEAR = "UNCLEAR"
-    """The bank has answered, but nothing intelligible about this transfer."""
+    """The bank answered, but unintelligibly about this transfer."""
     NOT_ASKED = "NOT_ASKED"
-    """Nothing was sent, or nobody was let in."""
+    """Nothing was sent, or the bank refused access."""
     REFUSED = "REFUSED"
-    """The whole message was refused for what stood in it."""
+    """The whole message was refused for its content."""
 
 
 _OUTCOMES = {Kind.ACCEPTED: Status.SETTLED, Kind.REJECTED: Status.REJECTED}
@@ -99,7 +99,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """One transfer to one partner bank, under one UETR for ever."""
+    """One transfer to one partner bank; its UETR never changes."""
 
     payment_id: PaymentId
     user_id: str
@@ -111,18 +111,18 @@ class Instruction:
     creditor_account: str
     confirmed_at: datetime
     due_at: datetime | None
-    """When to do the next step; None where the outcome is known."""
+    """When the next step is due; None once the outcome is known."""
     status: Status = Status.QUEUED
     next_step: NextStep = NextStep.SEND
     tries: int = 0
-    """Questions since the last change of status."""
+    """Attempts since the last change of status."""
     version: int = 1
     reason: str | None = None
     bank_reference: str | None = None
     sent_at: datetime | None = None
-    """When it was last sent; None where the bank has surely not taken it in."""
+    """When it was last sent; None where the bank certainly has not accepted it."""
     unusable_since: datetime | None = None
-    """When the bank first refused it alone, or answered nothing intelligible about it."""
+    """When the bank first refused it alone, or first answered unintelligibly about it."""
 
     @property
     def is_never_taken(self) -> bool:
@@ -132,7 +132,7 @@ class Instruction:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The next state, the events that tell of it, and whether the answer contradicts an outcome."""
+    """The next state, its events, and whether the answer contradicts an outcome."""
 
     state: Instruction
     events: tuple[SettlementUpdated, ...] = ()
@@ -146,7 +146,7 @@ def partner_of(account: str, routes: dict[str, str], otherwise: str) -> str:
 
 
 def instruct(event: SettlementRequested, partner: str, now: datetime) -> Instruction:
-    """Return the instruction that a confirmed payment asks for, due at once."""
+    """Return the instruction for a confirmed payment, due at once."""
     return Instruction(
         payment_id=event.payment_id,
         user_id=event.user_id,
@@ -178,10 +178,10 @@ def messages_of(instructions: Iterable[Instruction]) -> list[list[Instruction]]:
 
 
 def begin(instruction: Instruction, now: datetime) -> Instruction:
-    """Return what must be committed before the bank is called.
+    """Return the state that must be committed before the bank is called.
 
-    Whoever begins to send leaves an enquiry behind: if he is never heard of again, the next one
-    asks before he sends.
+    A started send leaves an enquiry as the next step: if the worker crashes, the next worker
+    enquires before it sends.
     """
     if instruction.next_step is NextStep.ENQUIRE:
         return instruction

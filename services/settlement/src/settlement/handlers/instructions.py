@@ -52,20 +52,20 @@ START_WITHIN = timedelta(seconds=6)
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """Which partner keeps which accounts."""
+    """Which partner holds which accounts."""
 
     by_prefix: dict[str, str]
     otherwise: str
 
     def partner_of(self, event: SettlementRequested) -> str:
-        """Return the partner who keeps the payee's account."""
+        """Return the partner that holds the payee's account."""
         return route(event.creditor_account, self.by_prefix, self.otherwise)
 
 
 async def on_settlement_requested(
     batch: Requests, instructions: Instructions, routing: Routing
 ) -> Events:
-    """Keep an instruction for each confirmed payment, due at once. Emits nothing."""
+    """Store an instruction for each confirmed payment, due at once. Emits nothing."""
     new = []
     for item in batch:
         partner = routing.partner_of(item.event)
@@ -76,7 +76,7 @@ async def on_settlement_requested(
 
 
 async def on_due_instructions_claimed(batch: DueInstructions, instructions: Instructions) -> None:
-    """Note, before the bank is called, which transfers may have reached it."""
+    """Save, before the bank is called, which transfers may reach it."""
     begun = [(item.row, begin(item.row, batch.now)) for item in batch]
     if changed := [after for before, after in begun if after is not before]:
         await instructions.begin(changed)
@@ -152,7 +152,7 @@ class _Call:
 async def on_due_instructions(
     batch: DueInstructions, instructions: Instructions, policy: Policy
 ) -> Events:
-    """Decide what the bank's answers make of the instructions, and tell of each step."""
+    """Apply the bank's answers to the instructions and emit each step."""
     events: list[Emit] = []
     changed: list[Instruction] = []
     cases: list[Case] = []
@@ -171,7 +171,7 @@ async def on_due_instructions(
 
 
 async def _closed(answered: Sequence[Instruction], instructions: Instructions) -> Sequence[Case]:
-    """Close the cases of transfers that waited for a person, and whose bank has answered."""
+    """Close the cases of transfers that waited for a person and now have the bank's answer."""
     closed: list[Case] = []
     for one in answered:
         known = await instructions.cases.about(one.partner, [one.uetr])

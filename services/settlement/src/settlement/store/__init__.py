@@ -2,7 +2,7 @@
 
 from settlement.store.cases import Cases, MemoryCases, PostgresCases
 from settlement.store.memory import MemoryInstructions
-from settlement.store.port import Health, Instructions, New
+from settlement.store.port import Instructions, New
 from settlement.store.postgres import PostgresInstructions
 from settlement.store.rows import TABLE, instruction_of
 from settlement.store.statements import Settled
@@ -10,7 +10,6 @@ from settlement.store.statements import Settled
 __all__ = [
     "TABLE",
     "Cases",
-    "Health",
     "Instructions",
     "MemoryCases",
     "MemoryInstructions",

@@ -77,10 +77,11 @@ class PostgresCases(PostgresStatements):
 
     async def about(self, partner: str, uetrs: Iterable[UUID]) -> list[Case]:
         rows = await self._tx.rows(
-            """select reconciliation_case.* from reconciliation_case
-               join json_array_elements_text(%(uetrs)s::json) as asked (uetr)
-                   on reconciliation_case.uetr = asked.uetr::uuid
-               where partner = %(partner)s order by id for update of reconciliation_case""",
+            """select found.* from json_array_elements_text(%(uetrs)s::json) as asked (uetr)
+               cross join lateral (
+                   select * from reconciliation_case
+                   where uetr = asked.uetr::uuid and partner = %(partner)s
+                   offset 0 for update) as found""",
             uetrs=json_rows(sorted(set(uetrs))),
             partner=partner,
         )

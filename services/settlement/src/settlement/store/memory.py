@@ -9,7 +9,7 @@ from uuid import UUID
 from payment_schemas.ids import PaymentId
 from settlement.domain import FINAL, Instruction
 from settlement.store.cases import Cases, MemoryCases
-from settlement.store.port import LEAST_VERSION, MAX_UNFINISHED, MAX_VIOLATIONS, Health, New
+from settlement.store.port import New
 from settlement.store.rows import TABLE
 
 _TIMES = f"{TABLE}/times"
@@ -75,76 +75,3 @@ class MemoryInstructions:
     @property
     def cases(self) -> Cases:
         return MemoryCases(self._tx)
-
-    async def find(
-        self, payment_id: UUID | None = None, uetr: UUID | None = None
-    ) -> list[dict[str, Any]]:
-        found = [row for row in self._rows.values() if payment_id == row.payment_id]
-        found += [row for row in self._rows.values() if uetr == row.uetr]
-        return [self._shown(row) for row in found]
-
-    async def export(self, after: UUID, limit: int) -> list[dict[str, Any]]:
-        behind = sorted(name for name in self._rows if name > after)[:limit]
-        columns = ("payment_id", "uetr", "partner", "status", "version", "amount_minor")
-        rows = [self._shown(self._rows[name]) for name in behind]
-        return [{name: row[name] for name in (*columns, "currency", "updated_at")} for row in rows]
-
-    async def health(self, since: datetime | None = None) -> Health:
-        now = self._tx.clock.now()
-        changed = [
-            row
-            for name, row in self._rows.items()
-            if since is None or row.due_at or self._times[name].updated_at >= since
-        ]
-        unfinished = sorted(
-            (self._times[name].created_at, name)
-            for name, row in self._rows.items()
-            if row.due_at is not None
-        )
-        leases = self._tx.own[f"{TABLE}/lease"].values()
-        return Health(
-            [_violation(row) for row in changed if _is_early(row)][:MAX_VIOLATIONS],
-            [
-                {"payment_id": name, "age_s": (now - created_at).total_seconds()}
-                for created_at, name in unfinished[:MAX_UNFINISHED]
-            ],
-            sum(lease.parked is not None for lease in leases),
-            len(self._tx.tables.dead_letters),
-        )
-
-    def _shown(self, row: Instruction) -> dict[str, Any]:
-        times, lease = self._times[row.payment_id], self._tx.own[f"{TABLE}/lease"][row.payment_id]
-        return {
-            "payment_id": row.payment_id,
-            "uetr": row.uetr,
-            "transaction_id": row.transaction_id,
-            "user_id": row.user_id,
-            "partner": row.partner,
-            "status": row.status.value,
-            "next_step": row.next_step.value,
-            "version": row.version,
-            "tries": row.tries,
-            "amount_minor": row.money.amount_minor,
-            "currency": row.money.currency,
-            "debtor_account": row.debtor_account,
-            "creditor_account": row.creditor_account,
-            "reason": row.reason,
-            "bank_reference": row.bank_reference,
-            "confirmed_at": row.confirmed_at,
-            "created_at": times.created_at,
-            "updated_at": times.updated_at,
-            "sent_at": row.sent_at,
-            "unusable_since": row.unusable_since,
-            "due_at": row.due_at,
-            "parked_at": None if lease.parked is None else times.updated_at,
-            "last_error": lease.parked,
-        }
-
-
-def _is_early(row: Instruction) -> bool:
-    return row.version < LEAST_VERSION[row.status]
-
-
-def _violation(row: Instruction) -> dict[str, Any]:
-    details = f"{row.status} at version {row.version}"
-    return {"invariant": "I4", "payment_id": row.payment_id, "details": details}

@@ -1,24 +1,13 @@
 """Instructions in PostgreSQL."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from payment_schemas.ids import PaymentId
-from service_runtime.postgres import REPORT, PostgresTransaction, json_rows
+from service_runtime.postgres import PostgresTransaction, json_rows
 from settlement.domain import Instruction
 from settlement.store.cases import Cases, PostgresCases
-from settlement.store.port import (
-    COUNTED,
-    LEAST_VERSION,
-    MAX_UNFINISHED,
-    MAX_VIOLATIONS,
-    Health,
-    New,
-)
-
-EVERYTHING = datetime.min.replace(tzinfo=UTC)
+from settlement.store.port import New
 
 
 class PostgresInstructions:
@@ -83,68 +72,6 @@ class PostgresInstructions:
     @property
     def cases(self) -> Cases:
         return PostgresCases(self._tx)
-
-    async def find(
-        self, payment_id: UUID | None = None, uetr: UUID | None = None
-    ) -> list[dict[str, Any]]:
-        return await self._tx.rows(
-            """select id as payment_id, uetr, transaction_id, user_id, partner, status, next_step,
-                   version, tries, amount_minor, currency, debtor_account,
-                   creditor_account, reason, bank_reference, confirmed_at, created_at, updated_at,
-                   sent_at, unusable_since, due_at, parked_at, last_error
-               from instruction where id = %(payment_id)s or uetr = %(uetr)s
-               order by id limit 2""",
-            payment_id=payment_id,
-            uetr=uetr,
-        )
-
-    async def export(self, after: UUID, limit: int) -> list[dict[str, Any]]:
-        return await self._tx.rows(
-            """select id as payment_id, uetr, partner, status, version, amount_minor, currency,
-                   updated_at
-               from instruction where id > %(after)s order by id limit %(limit)s""",
-            after=after,
-            limit=limit,
-        )
-
-    async def health(self, since: datetime | None = None) -> Health:
-        counts = await self._tx.rows(
-            """select (select count(*) from (select from instruction where parked_at is not null
-                                             limit %(most)s) as p) as parked,
-                      (select count(*) from (select from dead_letter limit %(most)s) as d)
-                          as dead_letters""",
-            most=COUNTED,
-        )
-        unfinished = await self._unfinished()
-        if since is None:
-            await self._tx.use(REPORT)
-        return Health(await self._violations(since or EVERYTHING), unfinished, **counts[0])
-
-    async def _violations(self, since: datetime) -> list[dict[str, Any]]:
-        least = [{"status": name, "least": least} for name, least in LEAST_VERSION.items()]
-        # Two ranges of two indexes: one condition over both would read the whole table.
-        return await self._tx.rows(
-            """select 'I4' as invariant, id as payment_id,
-                   status || ' at version ' || version as details
-               from (select id, status, version from instruction where due_at is not null
-                     union all
-                     select id, status, version from instruction
-                     where due_at is null and updated_at >= %(since)s) as changed
-               join json_to_recordset(%(least)s::json) as known (status text, least int)
-                   using (status)
-               where version < least order by id limit %(limit)s""",
-            since=since,
-            least=json_rows(least),
-            limit=MAX_VIOLATIONS,
-        )
-
-    async def _unfinished(self) -> list[dict[str, Any]]:
-        return await self._tx.rows(
-            """select id as payment_id,
-                   extract(epoch from clock_timestamp() - created_at)::float8 as age_s
-               from instruction where due_at is not null order by created_at limit %(limit)s""",
-            limit=MAX_UNFINISHED,
-        )
 
 
 def _by_id(new: Sequence[New]) -> list[New]:

@@ -66,9 +66,11 @@ class PostgresStatements:
 
     async def known(self, uetrs: Iterable[UUID]) -> dict[UUID, Instruction]:
         rows = await self._tx.rows(
-            """select instruction.* from instruction
-               join json_array_elements_text(%(uetrs)s::json) as asked (uetr)
-                   on instruction.uetr = asked.uetr::uuid""",
+            # `offset 0`: one look-up by key for each UETR. A plan that is made while the table is
+            # empty would otherwise read the whole table for every page.
+            """select found.* from json_array_elements_text(%(uetrs)s::json) as asked (uetr)
+               cross join lateral (
+                   select * from instruction where uetr = asked.uetr::uuid offset 0) as found""",
             uetrs=json_rows(sorted(set(uetrs))),
         )
         return {row["uetr"]: instruction_of(row) for row in rows}
@@ -79,7 +81,7 @@ class PostgresStatements:
         # Two readers of one partner would each miss the booking that the other has just seen.
         partner = bookings[0].partner
         await self._tx.run("select pg_advisory_xact_lock(hashtext(%(name)s))", name=partner)
-        rows = json_rows([_row(one) for one in sorted(bookings, key=lambda one: one.id)])
+        rows = [_row(one) for one in sorted(bookings, key=lambda one: one.id)]
         await self._tx.run(
             """insert into booking as old (id, partner, uetr, day, amount_minor, currency,
                    is_reversal, bank_reference, booked_at)
@@ -90,24 +92,32 @@ class PostgresStatements:
                set amount_minor = excluded.amount_minor, currency = excluded.currency
                where (old.amount_minor, old.currency)
                    is distinct from (excluded.amount_minor, excluded.currency)""",
-            rows=rows,
+            rows=json_rows(rows),
         )
+        for day in sorted({one.day for one in bookings}):
+            await self._note_booked(day, [row for row in rows if row["day"] == day])
+
+    async def _note_booked(self, day: date, rows: list[dict[str, Any]]) -> None:
         await self._tx.run(
-            """update instruction set booked_on = seen.day
-               from (select distinct uetr, partner, day from json_to_recordset(%(rows)s::json)
-                         as line (uetr uuid, partner text, day date, is_reversal boolean)
-                     where not is_reversal order by uetr) as seen
-               where instruction.uetr = seen.uetr and instruction.partner = seen.partner
-                 and booked_on is null""",
-            rows=rows,
+            """update instruction set booked_on = %(day)s
+               where id = any(array(
+                   select found.id from json_to_recordset(%(rows)s::json)
+                       as line (uetr uuid, partner text, is_reversal boolean)
+                   cross join lateral (
+                       select id from instruction
+                       where uetr = line.uetr and partner = line.partner and booked_on is null
+                       offset 0) as found
+                   where not is_reversal order by found.id))""",
+            rows=json_rows(rows),
+            day=day,
         )
 
     async def booked(self, partner: str, uetrs: Iterable[UUID]) -> Mapping[UUID, list[Booking]]:
         rows = await self._tx.rows(
-            """select booking.* from booking
-               join json_array_elements_text(%(uetrs)s::json) as asked (uetr)
-                   on booking.uetr = asked.uetr::uuid
-               where partner = %(partner)s""",
+            """select found.* from json_array_elements_text(%(uetrs)s::json) as asked (uetr)
+               cross join lateral (
+                   select * from booking
+                   where uetr = asked.uetr::uuid and partner = %(partner)s offset 0) as found""",
             uetrs=json_rows(sorted(set(uetrs))),
             partner=partner,
         )

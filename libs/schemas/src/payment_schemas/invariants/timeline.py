@@ -7,9 +7,8 @@ contract's table of states allows.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
-from ops.domain.rows import Payment, Timeline
+from payment_schemas.invariants.facts import Fault, Payment, Timeline
 
 REQUESTED = "PAYMENT_REQUESTED"
 OTP_REQUESTED = "OTP_REQUESTED"
@@ -62,29 +61,61 @@ VersionedEntry = tuple[str, int | None]
 """An entry and its version."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A violated invariant, with details."""
-
-    invariant: str
-    details: str
-
-
 def faults_of(timeline: Timeline | None, payment: Payment) -> list[Fault]:
     """Return the faults of a payment's entries."""
     if timeline is None:
         return [Fault("I9", "the audit log has no entry")]
     pairs = list(zip(timeline.events, timeline.versions, strict=True))
-    entries = sorted((version or 0, event) for event, version in pairs if event in STEPS)
-    repeated = [version for version, count in Counter(v for v, _ in entries).items() if count > 1]
-    if repeated:
-        return [Fault("I9", f"version {repeated[0]} has more than one row")]
+    entries = _steps(timeline)
+    if repeated := _repeated(entries):
+        return repeated
     faults = [
         *_walk(entries),
         *_end(entries, payment),
         *_unreported_steps(entries, timeline, payment),
     ]
     return faults + _settlement_rows(timeline, payment) + _moved_back(pairs, payment)
+
+
+def faults_of_entries(timeline: Timeline, *, is_quiet: bool) -> list[Fault]:
+    """Return the faults of a payment's entries by themselves.
+
+    `is_quiet`: no entry was added recently, so that a missing one is not on its way.
+    """
+    names, entries = set(timeline.events), _steps(timeline)
+    faults = _repeated(entries)
+    if {CONFIRMED, DECLINED} <= names:
+        faults.append(Fault("I4", "confirmed and declined"))
+    if {"SETTLEMENT_SETTLED", "SETTLEMENT_REJECTED"} <= names:
+        faults.append(Fault("I2", "settled and rejected"))
+    return faults + (_missing(names, entries) if is_quiet else [])
+
+
+def _missing(names: set[str], entries: list[tuple[int, str]]) -> list[Fault]:
+    is_confirmed = CONFIRMED in names
+    demands = {
+        # The request, or, without funds at the start, the decline.
+        ("I9", "no entry of the first version"): 1 not in {version for version, _ in entries},
+        ("I12", "confirmed without a risk result"): is_confirmed and "RISK_ASSESSED" not in names,
+        ("I9", "confirmed, and its settlement was not requested"): is_confirmed
+        and "SETTLEMENT_REQUESTED" not in names,
+    }
+    return [Fault(*fault) for fault, is_broken in demands.items() if is_broken]
+
+
+def _steps(timeline: Timeline) -> list[tuple[int, str]]:
+    """Return the entries with the payment's version, in the order of versions."""
+    pairs = zip(timeline.events, timeline.versions, strict=True)
+    return sorted((version or 0, event) for event, version in pairs if event in STEPS)
+
+
+def _repeated(entries: Iterable[tuple[int, str]]) -> list[Fault]:
+    counts = Counter(version for version, _ in entries)
+    return [
+        Fault("I9", f"version {version} has more than one row")
+        for version, count in counts.items()
+        if count > 1
+    ][:1]
 
 
 def _moved_back(entries: Iterable[VersionedEntry], payment: Payment) -> list[Fault]:

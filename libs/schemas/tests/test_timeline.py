@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.domain.rows import Payment, Timeline
-from ops.domain.timeline import faults_of
+from payment_schemas.invariants import Payment, Timeline
+from payment_schemas.invariants.timeline import faults_of
 
 PAYMENT = "9544115c-7ceb-5304-be5a-fc11d3062f5c"
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)

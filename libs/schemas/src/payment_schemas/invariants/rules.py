@@ -1,41 +1,36 @@
-"""The invariants of one payment across services. Pure."""
+"""The invariants of one payment across services: one rule book for every reader."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from ops.domain import timeline
-from ops.domain.rows import (
+from payment_schemas.invariants import timeline
+from payment_schemas.invariants.facts import (
     Assessment,
     Challenges,
     Deliveries,
+    Fault,
     Instruction,
     Movement,
     Payment,
-    Timeline,
-    major,
+    PaymentRecords,
 )
-from ops.domain.timeline import Fault
+from payment_schemas.money import Money
 
 MOST_MOVEMENTS = {"SETTLED": 1, "PENDING": 1, "SENT": 1, "UNKNOWN": 1, "RECONCILE": 1}
 """By settlement status; any other status (REJECTED, or no settlement) allows none."""
+JOURNALS = {
+    "NONE": (),
+    "PENDING": ("HOLD",),
+    "SENT": ("HOLD",),
+    "UNKNOWN": ("HOLD",),
+    "RECONCILE": ("HOLD",),
+    "SETTLED": ("HOLD", "SETTLE"),
+    "REJECTED": ("HOLD", "RETURN"),
+}
+"""Kinds of a payment's journals by settlement status (I3); NONE unless it is CONFIRMED."""
 MOST_CHALLENGES = 3
 MOST_ATTEMPTS = 5
 SCREENED = 2
 """Debtor and creditor."""
-
-
-@dataclass(frozen=True, slots=True)
-class PaymentRecords:
-    """The rows of every service for one payment id."""
-
-    payment: Payment | None
-    instruction: Instruction | None
-    timeline: Timeline | None
-    challenges: Challenges | None = None
-    assessment: Assessment | None = None
-    deliveries: Deliveries | None = None
-    movements: Sequence[Movement] | None = None
-    """None: no statement was read, or it does not cover the payment."""
 
 
 def faults_of(seen: PaymentRecords) -> list[Fault]:
@@ -102,7 +97,7 @@ def _movements(payment: Payment, movements: Sequence[Movement]) -> list[Fault]:
 
 def _movement(payment: Payment, movement: Movement) -> list[Fault]:
     faults = []
-    expected = (major(payment.amount_minor, payment.currency), payment.currency)
+    expected = (Money(payment.amount_minor, payment.currency).major(), payment.currency)
     if (movement.amount, movement.currency) != expected:
         faults.append(Fault("I2", f"{movement.partner} moved another amount"))
     if movement.end_to_end_id != payment.transaction_id:

@@ -1,0 +1,85 @@
+"""Operator routes that services share: export pages and the check, for scope `ops.read`."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any, NamedTuple
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import Response
+from psycopg import sql
+from pydantic import AwareDatetime
+
+from service_runtime.paging import BY_PAYMENT, Page
+from service_runtime.ports import Database
+from service_runtime.web import Credentials, JsonResponse
+
+MOST_FINDINGS = 100
+"""Violations, and unfinished payments, that a check names."""
+COUNTED = 10_000
+"""Parked rows and dead letters are counted up to this number."""
+
+START = UUID(int=0)
+"""Less than every id."""
+
+Rows = Sequence[dict[str, Any]]
+ReadPage = Callable[[Any, UUID, int], Awaitable[Rows]]
+"""Reads rows behind an id, in the order of their ids, within a transaction."""
+
+
+class Findings(NamedTuple):
+    """Violated invariants, and payments that are not finished; both bounded."""
+
+    violations: Rows
+    unfinished: Rows
+
+
+Check = Callable[[Any, Any], Awaitable[Findings]]
+"""Checks, within a transaction, what has changed since a time; None: everything."""
+
+
+def admin_router(credentials: Credentials) -> APIRouter:
+    """Return a router for routes under `/admin`, for callers with the scope `ops.read`."""
+    return APIRouter(prefix="/admin", dependencies=[Depends(credentials.require("ops.read"))])
+
+
+def add_export(router: APIRouter, database: Database, name: str, read: ReadPage) -> None:
+    """Add `GET /admin/<name>/export?after=&limit=`; rows have a `payment_id`."""
+
+    @router.get(f"/{name}/export")
+    async def export(page: Annotated[Page, Depends(BY_PAYMENT)]) -> Response:
+        async with database.transaction() as tx:
+            rows = await read(tx, page.after[0], page.limit)
+        return JsonResponse(page.reply(name, rows))
+
+
+def add_check(
+    router: APIRouter, database: Database, check: Check, work_table: str | None = None
+) -> None:
+    """Add `GET /admin/check?since=`, with the counts of parked rows and dead letters."""
+
+    @router.get("/check")
+    async def checked(since: AwareDatetime | None = None) -> Response:
+        async with database.transaction() as tx:
+            found = await check(tx, since)
+            return JsonResponse(found._asdict() | await counts_of(tx, work_table))
+
+
+async def counts_of(tx: Any, work_table: str | None) -> dict[str, int]:
+    """Count the parked rows of a work table and the dead letters."""
+    cursor = await tx.connection.execute(_counts(work_table), {"most": COUNTED})
+    counts: dict[str, int] = await cursor.fetchone()
+    return counts
+
+
+def _counts(work_table: str | None) -> sql.Composed:
+    parked: sql.Composable = sql.SQL("0")
+    if work_table is not None:
+        parked = sql.SQL(
+            """(select count(*) from (select from {} where parked_at is not null
+                                      limit %(most)s) as parked)"""
+        ).format(sql.Identifier(work_table))
+    return sql.SQL(
+        """select {} as parked,
+                  (select count(*) from (select from dead_letter limit %(most)s) as letters)
+                      as dead_letters"""
+    ).format(parked)

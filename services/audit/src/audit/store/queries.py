@@ -1,0 +1,83 @@
+"""What checks read of the audit log."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from audit.domain import FINAL, QUIET
+from audit.store import MOST_ROWS
+from payment_schemas.invariants import Timeline, faults_of_entries
+from service_runtime.admin import MOST_FINDINGS, Findings
+from service_runtime.postgres import REPORT, PostgresTransaction
+
+EVERYTHING = datetime.min.replace(tzinfo=UTC)
+
+
+async def timelines(tx: PostgresTransaction, after: UUID, limit: int) -> list[dict[str, Any]]:
+    """Return payments in the order of their ids: their entries' names and versions, by time."""
+    return await tx.rows(
+        """select page.payment_id, entries.events, entries.versions
+           from (select distinct payment_id from audit_log where payment_id > %(after)s
+                 order by payment_id limit %(limit)s) as page
+           cross join lateral (
+               select array_agg(event order by created_at, id) as events,
+                      array_agg((metadata->>'version')::bigint order by created_at, id)
+                          as versions
+               from (select id, event, metadata, created_at from audit_log as entry
+                     where entry.payment_id = page.payment_id
+                     order by created_at, id limit %(most)s) as first) as entries
+           order by page.payment_id""",
+        after=after,
+        limit=limit,
+        most=MOST_ROWS,
+    )
+
+
+async def check(tx: PostgresTransaction, since: datetime, now: datetime) -> Findings:
+    """Check the payments with entries recorded since then; EVERYTHING: all.
+
+    The log is append-only: a payment without new entries stays what it was.
+    """
+    asked = {"since": since, "now": now, "most": MOST_FINDINGS, "final": list(FINAL)}
+    asked |= {"quiet_since": now - QUIET}
+    if since == EVERYTHING:
+        await tx.use(REPORT)
+    groups = await tx.rows(_PAYMENTS + _ALIKE, **asked)
+    violations = sorted(
+        (one for group in groups for one in _violations(group)),
+        key=lambda one: (one["payment_id"], one["details"]),
+    )
+    unfinished = await tx.rows(_PAYMENTS + _UNFINISHED, **asked)
+    return Findings(violations[:MOST_FINDINGS], unfinished)
+
+
+def _violations(group: dict[str, Any]) -> list[dict[str, Any]]:
+    """Judge payments with the same entries."""
+    timeline = Timeline("", tuple(group["events"]), tuple(group["versions"]))
+    return [
+        {"invariant": fault.invariant, "payment_id": payment_id, "details": fault.details}
+        for fault in faults_of_entries(timeline, is_quiet=group["is_quiet"])
+        for payment_id in group["payment_ids"]
+    ]
+
+
+_PAYMENTS = """
+    with recent as (
+        select distinct payment_id from audit_log
+        where recorded_at >= %(since)s and payment_id is not null
+    ), payments as (
+        select payment_id, array_agg(event order by event, metadata->>'version') as events,
+               array_agg((metadata->>'version')::bigint order by event, metadata->>'version')
+                   as versions,
+               min(created_at) as began_at, max(recorded_at) < %(quiet_since)s as is_quiet
+        from audit_log join recent using (payment_id) group by payment_id
+    )"""
+# Payments with the same entries are judged together, so that a day's payments are not transferred.
+_ALIKE = """
+    select events, versions, is_quiet,
+           (array_agg(payment_id order by payment_id))[:%(most)s] as payment_ids
+    from payments group by events, versions, is_quiet"""
+_UNFINISHED = """
+    select payment_id, floor(extract(epoch from %(now)s - began_at))::int as age_s
+    from payments where not events && %(final)s
+    order by began_at, payment_id limit %(most)s"""

@@ -1,0 +1,80 @@
+"""What operators and checks read of the instructions."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from service_runtime.admin import MOST_FINDINGS, Findings
+from service_runtime.postgres import REPORT, PostgresTransaction, json_rows
+from settlement.domain import Status
+
+EVERYTHING = datetime.min.replace(tzinfo=UTC)
+LEAST_VERSION = {
+    Status.QUEUED: 1,
+    Status.SENDING: 2,
+    Status.SENT: 3,
+    Status.UNKNOWN: 3,
+    Status.RECONCILE: 3,
+    Status.SETTLED: 3,
+    Status.REJECTED: 3,
+}
+"""Each step is one version, so that no status is reached by fewer."""
+
+
+async def find(
+    tx: PostgresTransaction, payment_id: UUID | None = None, uetr: UUID | None = None
+) -> list[dict[str, Any]]:
+    """Return the instruction of a payment or of a UETR."""
+    return await tx.rows(
+        """select id as payment_id, uetr, transaction_id, user_id, partner, status, next_step,
+               version, tries, amount_minor, currency, debtor_account,
+               creditor_account, reason, bank_reference, confirmed_at, created_at, updated_at,
+               sent_at, unusable_since, due_at, parked_at, last_error
+           from instruction where id = %(payment_id)s or uetr = %(uetr)s
+           order by id limit 2""",
+        payment_id=payment_id,
+        uetr=uetr,
+    )
+
+
+async def export(tx: PostgresTransaction, after: UUID, limit: int) -> list[dict[str, Any]]:
+    """Return instructions in the order of their ids."""
+    return await tx.rows(
+        """select id as payment_id, uetr, partner, status, version, amount_minor, currency,
+               updated_at
+           from instruction where id > %(after)s order by id limit %(limit)s""",
+        after=after,
+        limit=limit,
+    )
+
+
+async def check(tx: PostgresTransaction, since: datetime | None = None) -> Findings:
+    """Check the instructions that have not ended or have changed since then (None: all)."""
+    unfinished = await tx.rows(
+        """select id as payment_id,
+               extract(epoch from clock_timestamp() - created_at)::float8 as age_s
+           from instruction where due_at is not null order by created_at limit %(most)s""",
+        most=MOST_FINDINGS,
+    )
+    if since is None:
+        await tx.use(REPORT)
+    return Findings(await _violations(tx, since or EVERYTHING), unfinished)
+
+
+async def _violations(tx: PostgresTransaction, since: datetime) -> list[dict[str, Any]]:
+    least = [{"status": name, "least": least} for name, least in LEAST_VERSION.items()]
+    # Two ranges of two indexes: one condition over both would read the whole table.
+    return await tx.rows(
+        """select 'I4' as invariant, id as payment_id,
+               status || ' at version ' || version as details
+           from (select id, status, version from instruction where due_at is not null
+                 union all
+                 select id, status, version from instruction
+                 where due_at is null and updated_at >= %(since)s) as changed
+           join json_to_recordset(%(least)s::json) as known (status text, least int)
+               using (status)
+           where version < least order by id limit %(most)s""",
+        since=since,
+        least=json_rows(least),
+        most=MOST_FINDINGS,
+    )
