@@ -24,7 +24,7 @@ class Fault:
     """Injections in the smoke run; 0: only in the full run."""
     full: int
     under_load: bool = True
-    buries: bool = False
+    causes_dead_letters: bool = False
     """Whether the fault causes dead letters; other faults must cause none."""
 
 
@@ -47,7 +47,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("links slow", network.slow, smoke=0, full=2),
     Fault("links half-open", network.half_open, smoke=0, full=2),
     Fault("links reset", network.reset, smoke=1, full=3),
-    Fault("poison records", records.poison, smoke=0, full=1, buries=True),
+    Fault("poison records", records.poison, smoke=0, full=1, causes_dead_letters=True),
     Fault("topics replayed", records.replay, smoke=0, full=2, under_load=False),
     Fault("a hundred at once", abuse.duplicates, smoke=3, full=500),
     Fault("codes tried out", abuse.codes, smoke=0, full=100),

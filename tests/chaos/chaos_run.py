@@ -77,8 +77,8 @@ async def arena_of(seed: int, tell: Callable[[str], None]) -> AsyncIterator[Aren
 
 def _overrides(between: Mapping[str, Link]) -> dict[str, dict[str, str]]:
     through = detours(between)
-    ours = {"gateway": LIMIT, "otp": UNLIMITED_CODES}
-    return through | {name: through.get(name, {}) | more for name, more in ours.items()}
+    overrides = {"gateway": LIMIT, "otp": UNLIMITED_CODES}
+    return through | {name: through.get(name, {}) | more for name, more in overrides.items()}
 
 
 def _start(stack: Stack) -> None:
@@ -94,7 +94,7 @@ class Run:
         self._order = order
         self._tell = tell
         self._known: set[str] = set()
-        self._buried = 0
+        self._dead_letters = 0
 
     async def whole(self) -> list[Outcome]:
         """Run all rounds; stop after the first one without recovery."""
@@ -128,9 +128,9 @@ class Run:
             telling.cancel()
         last = fault is self._order.faults[-1][0]
         outcome.violations += await self._violations(full=last)
-        buried, self._buried = self._buried, await dead_letters(self._arena)
-        if not fault.buries and self._buried != buried:
-            outcome.violations.append(f"{self._buried - buried} records became dead letters")
+        before, self._dead_letters = self._dead_letters, await dead_letters(self._arena)
+        if not fault.causes_dead_letters and self._dead_letters != before:
+            outcome.violations.append(f"{self._dead_letters - before} records became dead letters")
         outcome.payments = len(self._arena.clients.paid) - before
         outcome.seconds = time.monotonic() - began_s
         return outcome

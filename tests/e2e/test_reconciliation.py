@@ -104,7 +104,7 @@ async def move_without_payment(edge: Edge, system: Stack, uetr: str):
     secret = json.loads(system.credentials.read("partner-credentials"))["first-bank"]
     transfer = {
         "uetr": uetr,
-        "end_to_end_id": "nobodys",
+        "end_to_end_id": "unknown",
         "amount": "5.00",
         "currency": "USD",
         "debtor_account": "acc-1",

@@ -55,5 +55,5 @@ async def test_a_line_leads_to_the_trace_of_its_payment_and_to_its_span(observed
 
 
 async def test_every_service_sends_its_lines(observed):
-    ours = set(observed.stack.instances)
-    await observed.seen(lambda: ours <= {name for name, _ in lines(observed)})
+    services = set(observed.stack.instances)
+    await observed.seen(lambda: services <= {name for name, _ in lines(observed)})

@@ -114,12 +114,12 @@ CASES = {
     "no contradiction": _quiet(
         "SettlementContradicted", {'late_answers_total{partner="first-bank"}': "1x60"}
     ),
-    "a bank lets nobody in": Case(
+    "a bank refuses everything": Case(
         "BankRefusesUs",
         {'bank_refusals_total{partner="first-bank",status="401"}': "0x30 0+9x30"},
         [{"partner": "first-bank", "status": "401"}],
     ),
-    "a bank refuses what stands in a message": _quiet(
+    "a bank refuses a transfer": _quiet(
         "BankRefusesUs", {'bank_refusals_total{partner="first-bank",status="422"}': "0+9x60"}
     ),
     "no statement could be read": Case(
@@ -149,8 +149,8 @@ CASES = {
     ),
     "much, but quickly read": _quiet("KafkaConsumerLag", {LAG: "2000x60", DRAIN: "5x60"}),
     "slow, but little": _quiet("KafkaConsumerLag", {LAG: "900x60", DRAIN: "90x60"}),
-    "nobody reads": Case("KafkaConsumerGroupEmpty", {MEMBERS: "0x60", LAG: "1x60"}, [GROUP]),
-    "nobody reads nothing": _quiet("KafkaConsumerGroupEmpty", {MEMBERS: "0x60", LAG: "0x60"}),
+    "no member": Case("KafkaConsumerGroupEmpty", {MEMBERS: "0x60", LAG: "1x60"}, [GROUP]),
+    "no member and no lag": _quiet("KafkaConsumerGroupEmpty", {MEMBERS: "0x60", LAG: "0x60"}),
     "somebody reads": _quiet("KafkaConsumerGroupEmpty", {MEMBERS: "1x60", LAG: "1x60"}),
     "a dead letter": Case(
         "DeadLetters", {LETTERS: "7x35 8x25"}, [{"topic": "settlement-queue-dlq"}]

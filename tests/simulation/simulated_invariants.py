@@ -152,6 +152,6 @@ CHECKS = (
     records.every_step_is_audited,
     records.codes_are_bounded,
     records.nothing_goes_unchecked,
-    records.customers_are_told,
+    records.each_outcome_has_its_message,
     records.messages_are_in_order,
 )

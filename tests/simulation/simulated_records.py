@@ -176,7 +176,7 @@ def nothing_goes_unchecked(world: "World") -> Iterator[str]:
             yield f"{payment.transaction_id}: confirmed without documents"
 
 
-def customers_are_told(world: "World") -> Iterator[str]:
+def each_outcome_has_its_message(world: "World") -> Iterator[str]:
     """I13 the provider has exactly one message for each outcome."""
     kept = world.outside.messenger.kept
     outcomes = set()

@@ -26,10 +26,10 @@ def test_every_event_has_a_topic_that_names_its_schema(event):
 
 @pytest.mark.parametrize("event", EVENTS)
 def test_an_event_names_the_readers_of_the_core_that_its_topic_has(event):
-    told = re.search(r"[Rr]ead by ([^.]*)\.", " ".join(event.__doc__.split()))[1]
+    readers = re.search(r"[Rr]ead by ([^.]*)\.", " ".join(event.__doc__.split()))[1]
     core = {one.name for one in load_inventory().core}
 
-    assert set(re.findall(r"\w+", told)) & core == set(TOPICS[event.topic].readers) & core
+    assert set(re.findall(r"\w+", readers)) & core == set(TOPICS[event.topic].readers) & core
 
 
 @pytest.mark.parametrize("event", [event for event in EVENTS if event.kind == "command"])

@@ -118,7 +118,9 @@ def test_a_legal_timeline_has_no_fault(entries, state):
 @pytest.mark.parametrize(
     ("entries", "state", "invariants"),
     [
-        pytest.param([REQUESTED, code(2)], ("VERIFYING", 2), ["I4"], id="a code nobody asked for"),
+        pytest.param(
+            [REQUESTED, code(2)], ("VERIFYING", 2), ["I4"], id="a code without a challenge"
+        ),
         pytest.param([confirmed(1), ASKED], ("CONFIRMED", 1, "SENT"), ["I4"], id="never requested"),
         pytest.param(
             [REQUESTED, declined(2), confirmed(3), ASKED],
@@ -140,7 +142,7 @@ def test_a_legal_timeline_has_no_fault(entries, state):
             ["I9"],
             id="the challenge's row lost",
         ),
-        pytest.param([REQUESTED, otp(2)], ("AWAITING_CODE", 3), ["I9"], id="issue not told"),
+        pytest.param([REQUESTED, otp(2)], ("AWAITING_CODE", 3), ["I9"], id="unreported challenge"),
         pytest.param(
             [REQUESTED, otp(2), CHALLENGED, code(3), VERIFIED, declined(4)],
             ("DECLINED", 4),

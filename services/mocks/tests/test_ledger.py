@@ -70,7 +70,7 @@ def test_a_transfer_moves_money_once_in_any_order_of_repeats_and_restarts(steps,
             now = NOW + timedelta(seconds=number)
             for one in await ledger.insert(partner, transfers(*step, now=now)):
                 key = (partner, one.order.uetr)
-                assert first.setdefault(key, one) == one, "a repeat must be told what was first"
+                assert first.setdefault(key, one) == one, "a repeat must get the first result"
             asked |= {(partner, order(n).uetr, order(n).money, n) for n in step}
         entries = await booked(ledger, NOW + timedelta(minutes=1))
         await ledger.__aexit__(None, None, None)

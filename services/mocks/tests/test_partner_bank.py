@@ -121,7 +121,7 @@ async def test_the_response_for_a_late_payee_comes_with_the_booking(bank, clock)
     sending = asyncio.ensure_future(send(bank, asked))
     await asyncio.sleep(0.2)
     assert not sending.done()
-    assert (await look_up(bank, asked)).json()["status"] == "PENDING", "an enquiry waits for nobody"
+    assert (await look_up(bank, asked)).json()["status"] == "PENDING", "an enquiry responds at once"
     clock.pass_seconds(0.5)
     assert (await sending).json()["status"] == "ACCEPTED"
     assert time.monotonic() - begun >= 0.4

@@ -25,11 +25,11 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 
 
 def output_of(*command, **environment):
-    messages_of = subprocess.run(  # noqa: S603 - ours
+    result = subprocess.run(  # noqa: S603 - a constant
         command, env=os.environ | environment, capture_output=True, text=True, check=True
     )
-    assert messages_of.stderr == ""
-    return messages_of.stdout
+    assert result.stderr == ""
+    return result.stdout
 
 
 def completed_by_bash(*words, **environment):

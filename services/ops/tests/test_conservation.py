@@ -131,7 +131,7 @@ async def test_a_lost_record_is_a_violation_until_it_is_handled(consumed, conser
 
     execute(
         database,
-        f"insert into inbox (consumer, event_id) values ('{consumed.topic}', '{lost}')"  # noqa: S608 - ours
+        f"insert into inbox (consumer, event_id) values ('{consumed.topic}', '{lost}')"  # noqa: S608 - a constant
         " returning 1",
     )
     assert (await newest(conservation)).violations == []
@@ -153,7 +153,7 @@ async def test_an_inbox_row_without_a_record_is_found(consumed, conservation, da
     await whole(conservation)
     execute(
         database,
-        "insert into inbox (consumer, event_id, handled_at) values"  # noqa: S608 - ours
+        "insert into inbox (consumer, event_id, handled_at) values"  # noqa: S608 - a constant
         f" ('{consumed.topic}', '{made_up}', now() - interval '1 hour') returning 1",
     )
     found = await whole(conservation)

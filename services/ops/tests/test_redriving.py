@@ -139,14 +139,14 @@ async def test_a_thousand_dead_letters_redriven_twice_have_one_effect_each(probe
 
     probe.start(probe.password_file)
     order = ("dlq", "redrive", "--topic", probe.topic, "--rate", "1000/s", "--actor", "alice")
-    status, messages_of = await countersign(probe.kafka, *order)
-    assert (status, "--yes" in messages_of) == (1, True)
-    status, messages_of = await countersign(probe.kafka, *order, "--dry-run")
-    assert (status, messages_of["matched"], messages_of["redriven"]) == (0, MESSAGES, 0)
-    assert {name for one in messages_of["letters"] for name in one["data"]} == {"lane", "number"}
+    status, result = await countersign(probe.kafka, *order)
+    assert (status, "--yes" in result) == (1, True)
+    status, result = await countersign(probe.kafka, *order, "--dry-run")
+    assert (status, result["matched"], result["redriven"]) == (0, MESSAGES, 0)
+    assert {name for one in result["letters"] for name in one["data"]} == {"lane", "number"}
     for _ in range(2):
-        status, messages_of = await countersign(probe.kafka, *order, "--yes")
-        assert (status, messages_of["matched"], messages_of["redriven"]) == (0, MESSAGES, MESSAGES)
+        status, result = await countersign(probe.kafka, *order, "--yes")
+        assert (status, result["matched"], result["redriven"]) == (0, MESSAGES, MESSAGES)
 
     # The second round has passed once a later record is handled in each partition.
     await probe.publish([numbered(probe, MESSAGES + lane) for lane in range(5)])

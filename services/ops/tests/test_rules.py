@@ -190,16 +190,16 @@ def test_matching_rows_have_no_fault(seen):
         pytest.param(
             replace(SETTLED, assessment=replace(ASSESSED, score=1)), ["I12"], id="another score"
         ),
-        pytest.param(replace(SETTLED, deliveries=None), ["I13"], id="never told"),
+        pytest.param(replace(SETTLED, deliveries=None), ["I13"], id="no message"),
         pytest.param(
             replace(SETTLED, deliveries=messages_of("confirmed", "confirmed")),
             ["I13"],
-            id="told twice",
+            id="two messages",
         ),
         pytest.param(
             replace(SETTLED, deliveries=messages_of("confirmed", "declined")),
             ["I13"],
-            id="told otherwise",
+            id="another message",
         ),
         pytest.param(
             replace(SETTLED, payment=replace(PAYMENT, settlement_version=2)),
@@ -219,5 +219,5 @@ def test_movements_are_found_by_uetr_and_unmatched_ones_remain():
     with Movements() as movements:
         movements.add([MOVEMENT, other, MOVEMENT])
         assert movements.of(UETR) == [MOVEMENT, MOVEMENT]
-        assert movements.of("nobody's") == []
+        assert movements.of("unknown") == []
         assert list(movements.unmatched()) == [other]

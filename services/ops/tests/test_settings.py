@@ -26,7 +26,7 @@ def test_the_defaults_are_those_of_the_readme(environment):
     ("name", "value"),
     [
         pytest.param("ADMIN_URLS", "confirm", id="no JSON"),
-        pytest.param("ADMIN_URLS", "{}", id="nobody to ask"),
+        pytest.param("ADMIN_URLS", "{}", id="no service"),
         pytest.param("ADMIN_URLS", '{"confirm":["a"]}', id="no address"),
         pytest.param("INTERNAL_CREDENTIAL_FILE", "/no/such/file", id="no secret"),
         pytest.param("CHECK_EVERY_S", "0", id="without a pause"),

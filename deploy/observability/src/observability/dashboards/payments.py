@@ -66,9 +66,9 @@ def _glance() -> list[object]:
 
 
 def _share_of(status: str) -> str:
-    ours = f'service_name=~"{_SERVICES}"'
-    some = f'rate({_REQUESTS}{{{ours},http_response_status_code=~"{status}"}}[{RATE}])'
-    whole = f"sum by (service_name) (rate({_REQUESTS}{{{ours}}}[{RATE}]))"
+    services = f'service_name=~"{_SERVICES}"'
+    some = f'rate({_REQUESTS}{{{services},http_response_status_code=~"{status}"}}[{RATE}])'
+    whole = f"sum by (service_name) (rate({_REQUESTS}{{{services}}}[{RATE}]))"
     return f"(sum by (service_name) ({some}) or 0 * {whole}) / {whole}"
 
 
