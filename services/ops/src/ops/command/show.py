@@ -59,9 +59,7 @@ _FIELDS = (
     "created_at",
     "updated_at",
 )
-_HIDDEN = frozenset(
-    {"payment_id", "user_id", "transaction_id", "next_step", "batch_rows", "created_at"}
-)
+_HIDDEN = frozenset({"payment_id", "user_id", "transaction_id", "next_step", "created_at"})
 """Shown above, or internal to the service; `--json` has all."""
 _TIMELINE_QUIET = frozenset(
     {
