@@ -12,6 +12,7 @@ from risk.app import recent_payments
 from risk.domain import Assessed, Expired, History, Waiting, assess
 from risk.store import Learned, Window, queries
 from risk.store.port import TABLE
+from risk.store.postgres import PostgresAssessments
 from service_runtime.admin import counts_of
 from service_runtime.clock import SystemClock
 from service_runtime.retention import purge
@@ -295,6 +296,36 @@ async def test_histories_stay_flat_over_many_payments(real, as_owner, build, win
         await tx.connection.execute("set local statement_timeout = '2s'")
         found = await real.store(tx).histories(questions, window)
     assert {history.recent_payments for history in found.values()} == {6}
+
+
+@pytest.mark.stack
+async def test_known_payees_are_looked_up_by_key_and_never_read_whole(
+    real, as_owner, build, window
+):
+    as_owner.execute(
+        """insert into known_payee select 'usr-' || n, 'payee-' || n, now()
+           from generate_series(1, 3690) as n"""
+    )
+    as_owner.execute("analyze known_payee")
+    async with real.database.transaction() as tx:
+        plan = await _plan_of(tx, [build.question()], window)
+    assert "known_payee_pkey" in plan
+    assert "rows=3690" not in plan
+
+
+async def _plan_of(tx, questions, window):
+    """Return the plan of the statement that reads histories."""
+    statements = []
+
+    class Recording:
+        async def rows(self, statement, **parameters):
+            statements.append((statement, parameters))
+            return []
+
+    await PostgresAssessments(Recording()).histories(questions, window)
+    [(statement, parameters)] = statements
+    cursor = await tx.connection.execute(f"explain {statement}", parameters)
+    return "\n".join(row["QUERY PLAN"] for row in await cursor.fetchall())
 
 
 @pytest.mark.stack

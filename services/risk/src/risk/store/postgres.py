@@ -95,18 +95,16 @@ class PostgresAssessments:
     ) -> Mapping[PaymentId, History]:
         found = await self._tx.rows(
             """select asked.id,
-                      exists (select from known_payee as known
-                              where known.user_id = asked.user_id and known.payee = asked.payee)
-                          as payee_known,
-                      exists (select from known_country as known
-                              where known.user_id = asked.user_id
-                                and known.country = asked.country) as country_known,
+                      known_payee.user_id is not null as payee_known,
+                      known_country.user_id is not null as country_known,
                       (select count(*) from (select from recent_payment as paid
                                              where paid.user_id = asked.user_id
                                                and paid.confirmed_at > %(since)s
                                              limit %(at_most)s) as counted) as recent
                from json_to_recordset(%(rows)s::json)
-                    as asked (id uuid, user_id text, payee text, country text)""",
+                    as asked (id uuid, user_id text, payee text, country text)
+               left join known_payee using (user_id, payee)
+               left join known_country using (user_id, country)""",
             rows=json_rows(
                 [
                     {
