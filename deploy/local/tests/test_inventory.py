@@ -46,8 +46,8 @@ def manifest_of(checkout, name, text):
             id="explained twice",
         ),
         pytest.param(
-            'made = "key", meaning = "key of the stored',
-            'meaning = "key',
+            'made = "key", meaning = "keys of the stored',
+            'meaning = "keys of the stored',
             "made is missing",
             id="how",
         ),
