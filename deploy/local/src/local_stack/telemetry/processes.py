@@ -168,8 +168,9 @@ class Processes:
     def _targets(self, job: str) -> list[dict[str, Any]]:
         if job == "services":
             inventory = self.ports.inventory
-            running = {*inventory.core, *map(inventory.service, self.instances)}
-            return [self._service_targets(one.name) for one in inventory.ours if one in running]
+            running = {one.name for one in inventory.core} | self.instances.keys()
+            names = [one.name for one in inventory.ours if one.name in running]
+            return [self._service_targets(name) for name in names]
         part = {"otel-collector": "collector_metrics", "jaeger": "jaeger_metrics"}
         return [{"targets": [self._at(part.get(job, "prometheus_web"))]}]
 
