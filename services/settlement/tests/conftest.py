@@ -1,4 +1,4 @@
-"""What settlement's tests share: its tables and its workers, in memory and in PostgreSQL."""
+"""Fixtures of settlement: its stores and workers, in memory and in PostgreSQL."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ from testbed.database import fresh_database
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-# The builders lie beside this file, not in a package: the path must be known first.
+# The builders are beside this file and in no package, so their imports need the path above.
 from settlement_builders import NOW  # noqa: E402
 from settlement_world import MemoryWorld, PostgresWorld  # noqa: E402
 

@@ -1,4 +1,4 @@
-"""Instructions and requests that show only what decides."""
+"""Builders of instructions and requests; a test names only the fields that matter."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -31,7 +31,7 @@ def requested(number: int = 1, payee: str = "payee-xyz", **fields: Any) -> Settl
 
 
 def instruction(number: int = 1, payee: str = "payee-xyz", **fields: Any) -> Instruction:
-    """A new one; `status` brings along what goes with it."""
+    """A new instruction; `status` also sets the fields that must agree with it."""
     status = fields.get("status", Status.QUEUED)
     if status is not Status.QUEUED:
         fields = {"next_step": NextStep.ENQUIRE, "version": 3, **fields}

@@ -1,4 +1,4 @@
-"""Settlement around its tables: stores, workers and what a broker was given."""
+"""Settlement in memory or in PostgreSQL: stores, workers and a memory broker."""
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field
@@ -58,21 +58,21 @@ class World(ABC):
 
     @abstractmethod
     async def later(self):
-        """Let every lease run out and every row that is to be asked about again be due."""
+        """Let every lease expire and every open row become due."""
 
     @abstractmethod
     async def later_within_window(self):
-        """The same, but for little time."""
+        """Like `later`, but within the in-flight window."""
 
     @abstractmethod
-    async def found(self, instruction: Instruction) -> dict[str, Any]:
-        """The row of an instruction."""
+    async def row_of(self, instruction: Instruction) -> dict[str, Any]:
+        """Return the row of an instruction."""
 
     @abstractmethod
     async def unfinished(self) -> int: ...
 
     async def request(self, *events):
-        """Take in requests as the consumer does, without the inbox."""
+        """Handle requests like the consumer, without the inbox."""
         items = [received(event, self.clock.new_id()) for event in events]
         async with self.database.transaction() as tx:
             batch = Batch(items, self.clock.now())
@@ -81,13 +81,13 @@ class World(ABC):
     def worker(self, step: NextStep, partner="first-bank", **changes) -> Worker:
         bank = self.bank if partner == "first-bank" else self.north
         send = handlers.send if self.policy.is_idempotent else handlers.send_once
-        ask = send if step is NextStep.SEND else handlers.enquire
+        gather = send if step is NextStep.SEND else handlers.enquire
         work = Work(
             table=self.table({"partner": partner, "next_step": step.value}),
             handle=partial(handlers.on_due_instructions, policy=self.policy),
             store=self.store,
             begin=handlers.on_due_instructions_claimed,
-            gather=changes.get("gather", partial(ask, bank=bank, clock=self.clock)),
+            gather=changes.get("gather", partial(gather, bank=bank, clock=self.clock)),
             may_start=lambda: not bank.is_open,
             slice_rows=BATCH_ROWS,
         )
@@ -100,14 +100,14 @@ class World(ABC):
         return await self.worker(NextStep.ENQUIRE, **changes).work_slice()
 
     async def until_settled(self, rounds=60):
-        """Send and enquire, time passing, until nothing is left to do."""
+        """Send, enquire and let time pass until every instruction has ended."""
         for _ in range(rounds):
             await self.send()
             await self.enquire()
             await self.later()
             if not await self.unfinished():
                 return
-        raise AssertionError("something is never finished")
+        raise AssertionError(f"an instruction has not ended after {rounds} rounds")
 
     def reconciliation(self) -> handlers.Reconciliation:
         banks = {"first-bank": self.bank, "north-bank": self.north}
@@ -116,23 +116,23 @@ class World(ABC):
     def resolutions(self) -> handlers.Resolutions:
         return handlers.Resolutions(self.cases, self.unit.run_in_transaction, self.clock)
 
-    async def listed(self, **query):
+    async def list_cases(self, **query):
         async with self.database.transaction() as tx:
             return await self.cases(tx).find(**query)
 
-    def audited(self):
-        """(action, actor) of every entry for the audit log, in order."""
-        records = [orjson.loads(one.value) for one in self.broker.topics["audit.recorded.v1"]]
+    def audit_entries(self):
+        """Return (action, actor) of every audit record, in order."""
+        records = [orjson.loads(record.value) for record in self.broker.topics["audit.recorded.v1"]]
         return [(record["action"], record["actor"]) for record in records]
 
-    def told(self):
-        """(status, version) of every event that went out, in order."""
+    def published(self):
+        """Return (status, version) of every published event, in order."""
         records = self.broker.topics["settlement.updated.v1"]
         events = [orjson.loads(record.value) for record in records]
         return [(event["status"], event["version"]) for event in events]
 
     def settled(self):
-        """The UETRs that SETTLED events went out for."""
+        """Return the UETRs of the published SETTLED events."""
         events = [orjson.loads(r.value) for r in self.broker.topics["settlement.updated.v1"]]
         return {event["uetr"] for event in events if event["status"] == "SETTLED"}
 
@@ -154,7 +154,7 @@ class MemoryWorld(World):
     def cases(self, tx):
         return MemoryCases(tx)
 
-    async def found(self, instruction):
+    async def row_of(self, instruction):
         own = self.database.tables.own
         row = own[TABLE][instruction.payment_id]
         times = own[f"{TABLE}/times"][instruction.payment_id]
@@ -184,7 +184,7 @@ class PostgresWorld(World):
     def cases(self, tx):
         return PostgresCases(tx)
 
-    async def found(self, instruction):
+    async def row_of(self, instruction):
         async with self.database.transaction() as tx:
             (row,) = await queries.find(tx, instruction.payment_id)
         return row

@@ -1,4 +1,4 @@
-"""Settings at start, the wiring, and what operators may ask."""
+"""Settings, the wiring, and the operator routes."""
 
 import hashlib
 import json
@@ -43,10 +43,10 @@ def environment(tmp_path, monkeypatch):
     return write
 
 
-async def test_settlement_is_wired_with_lanes_of_its_own_for_each_partner(environment):
+async def test_each_partner_has_its_own_workers(environment):
     process = build(load(Settings))
-    # The consumer, three partners to send to and to enquire at, relay, offsets, inbox and
-    # two schedules.
+    # The consumer, a send and an enquire worker for each of three partners, relay, offsets, inbox
+    # and two schedules.
     assert len(process.loops) == 1 + 3 + 3 + 3 + 2
     paths = set(process.app.openapi()["paths"])
     assert {"/admin/instructions", "/admin/instructions/export", "/admin/check"} <= paths
@@ -68,7 +68,7 @@ async def test_settlement_is_wired_with_lanes_of_its_own_for_each_partner(enviro
         ("PARTNER_PROFILES", '{"no-bank": {}}'),
     ],
 )
-async def test_a_bad_setting_stops_the_start_and_is_named(environment, monkeypatch, capsys, fault):
+async def test_an_invalid_setting_stops_the_start(environment, monkeypatch, capsys, fault):
     name, value = fault
     monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit):
@@ -76,7 +76,7 @@ async def test_a_bad_setting_stops_the_start_and_is_named(environment, monkeypat
     assert name in capsys.readouterr().err
 
 
-async def test_a_partners_profile_says_what_differs_there(environment, monkeypatch):
+async def test_a_partners_profile_overrides_the_common_settings(environment, monkeypatch):
     profile = {"idempotent": False, "in_flight_s": 90, "enquiry_first_s": 5, "concurrency": 1}
     monkeypatch.setenv("PARTNER_PROFILES", json.dumps({"north-bank": profile}))
     settings = load(Settings)
@@ -106,20 +106,20 @@ async def client(postgres_world):
     credentials = Credentials(json.dumps(callers))
     app: FastAPI = create_app("settlement", {}, postgres_world.clock)
     app.include_router(routes(postgres_world.database, credentials))
-    desk = CaseOperations(
+    operations = CaseOperations(
         postgres_world.database,
         postgres_world.cases,
         postgres_world.reconciliation(),
         postgres_world.resolutions().resolve,
     )
-    app.include_router(case_routes(desk, credentials))
+    app.include_router(case_routes(operations, credentials))
     async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
         yield client
 
 
 @pytest.mark.parametrize("path", ["instructions", "instructions/export", "check", "cases"])
 @pytest.mark.stack
-async def test_nobody_reads_without_a_credential(client, path):
+async def test_reading_needs_a_credential(client, path):
     assert (await client.get(f"/admin/{path}")).status_code == 401
 
 
@@ -143,14 +143,14 @@ async def test_an_operator_finds_an_instruction_by_payment_or_uetr(client, postg
     ],
 )
 @pytest.mark.stack
-async def test_a_bad_question_is_refused_by_the_name_of_the_field(client, path, field):
-    answer = await client.get(f"/admin/{path}", headers=OPS)
-    assert answer.status_code == 400
-    assert answer.json()["error"] == f"Invalid field: {field}"
+async def test_an_invalid_query_is_refused_with_the_name_of_the_field(client, path, field):
+    response = await client.get(f"/admin/{path}", headers=OPS)
+    assert response.status_code == 400
+    assert response.json()["error"] == f"Invalid field: {field}"
 
 
 @pytest.mark.stack
-async def test_an_export_lists_what_there_is(client, postgres_world):
+async def test_an_export_lists_all_instructions(client, postgres_world):
     await postgres_world.request(requested(1), requested(2))
     found = await client.get("/admin/instructions/export?limit=1", headers=OPS)
     (row,) = found.json()["instructions"]
@@ -159,7 +159,7 @@ async def test_an_export_lists_what_there_is(client, postgres_world):
 
 
 @pytest.mark.stack
-async def test_the_check_answers_with_its_four_parts(client, postgres_world):
+async def test_the_check_returns_its_four_parts(client, postgres_world):
     await postgres_world.request(requested())
     found = (await client.get("/admin/check", headers=OPS)).json()
     assert found["violations"] == []
@@ -169,12 +169,12 @@ async def test_the_check_answers_with_its_four_parts(client, postgres_world):
 
 RECONCILE = {"partner": "first-bank", "date": "2026-03-02"}
 RESOLVE = {"resolution": "EXPLAINED", "actor": "alice", "note": "a test's transfer"}
-STRANGER = StatementEntry(instruction(77).uetr, Money(1, "USD"))
+UNKNOWN_ENTRY = StatementEntry(instruction(77).uetr, Money(1, "USD"))
 
 
 @pytest.mark.stack
-async def test_a_break_is_found_looked_at_and_explained_over_http(client, postgres_world):
-    postgres_world.bank.statements[NOW.date()] = [STRANGER]
+async def test_a_break_is_found_read_and_explained_over_http(client, postgres_world):
+    postgres_world.bank.statements[NOW.date()] = [UNKNOWN_ENTRY]
     report = (await client.post("/admin/reconciliations", json=RECONCILE, headers=OPS)).json()
     assert (report["missing_here"], report["cases_opened"]) == (1, 1)
     (listed,) = (await client.get("/admin/cases", headers=OPS)).json()["cases"]
@@ -188,7 +188,7 @@ async def test_a_break_is_found_looked_at_and_explained_over_http(client, postgr
     assert (done.status_code, done.json()["status"]) == (200, "RESOLVED")
     assert (await client.get("/admin/cases", headers=OPS)).json() == {"cases": []}
     kept = (await client.get("/admin/cases?status=RESOLVED", headers=OPS)).json()["cases"]
-    assert [(one["note"], one["resolved_by"]) for one in kept] == [("a test's transfer", "alice")]
+    assert [(row["note"], row["resolved_by"]) for row in kept] == [("a test's transfer", "alice")]
 
 
 @pytest.mark.parametrize(
@@ -208,32 +208,30 @@ async def test_a_break_is_found_looked_at_and_explained_over_http(client, postgr
     ],
 )
 @pytest.mark.stack
-async def test_a_bad_order_is_refused_by_the_name_of_the_field(client, path, body, field):
-    answer = await client.post(f"/admin/{path}", json=body, headers=OPS)
-    assert (answer.status_code, answer.json()["error"]) == (400, f"Invalid field: {field}")
+async def test_an_invalid_body_is_refused_with_the_name_of_the_field(client, path, body, field):
+    response = await client.post(f"/admin/{path}", json=body, headers=OPS)
+    assert (response.status_code, response.json()["error"]) == (400, f"Invalid field: {field}")
 
 
 @pytest.mark.stack
-async def test_who_may_only_read_changes_nothing(client):
-    only_look = {"Authorization": "Bearer only-look"}
+async def test_a_caller_with_read_scope_cannot_change_anything(client):
+    reader = {"Authorization": "Bearer only-look"}
     for path, body in (("reconciliations", RECONCILE), (f"cases/{START}/resolve", RESOLVE)):
-        assert (
-            await client.post(f"/admin/{path}", json=body, headers=only_look)
-        ).status_code == 401
-    assert (await client.get("/admin/cases", headers=only_look)).status_code == 200
+        assert (await client.post(f"/admin/{path}", json=body, headers=reader)).status_code == 401
+    assert (await client.get("/admin/cases", headers=reader)).status_code == 200
 
 
 @pytest.mark.stack
-async def test_a_case_that_is_not_there_is_said_to_be_unknown(client):
-    for answer in (
+async def test_an_unknown_case_is_reported_as_unknown(client):
+    for response in (
         await client.get(f"/admin/cases/{START}", headers=OPS),
         await client.post(f"/admin/cases/{START}/resolve", json=RESOLVE, headers=OPS),
     ):
-        assert (answer.status_code, answer.json()["error"]) == (409, f"Unknown case: {START}")
+        assert (response.status_code, response.json()["error"]) == (409, f"Unknown case: {START}")
 
 
 @pytest.mark.stack
-async def test_a_bank_that_is_down_is_503_for_whoever_wants_its_statement(client, postgres_world):
+async def test_reconciling_with_a_bank_that_is_down_is_503(client, postgres_world):
     postgres_world.bank.is_down = True
-    answer = await client.post("/admin/reconciliations", json=RECONCILE, headers=OPS)
-    assert answer.status_code == 503
+    response = await client.post("/admin/reconciliations", json=RECONCILE, headers=OPS)
+    assert response.status_code == 503

@@ -1,4 +1,4 @@
-"""What a bank answers over HTTP, and what is made of it."""
+"""The client of a partner bank: requests, and the interpretation of responses."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from payment_schemas.money import Money
 from service_runtime import metrics
 from service_runtime.errors import Unavailable
 from service_runtime.http_client import HttpClient, HttpResponse
-from settlement.clients import HttpPartnerBank, MemoryPartnerBank, answers_of
+from settlement.clients import HttpPartnerBank, MemoryPartnerBank, responses_of
 from settlement.domain import BankResponse, Kind
 from settlement.domain.statements import StatementEntry
 
@@ -22,21 +22,21 @@ ONE, TWO = instruction(1), instruction(2)
 SENT = frozenset({Kind.ACCEPTED, Kind.REJECTED, Kind.PENDING})
 
 
-def result(one=ONE, status="ACCEPTED", **fields):
-    return {"uetr": str(one.uetr), "status": status, **fields}
+def result(row=ONE, status="ACCEPTED", **fields):
+    return {"uetr": str(row.uetr), "status": status, **fields}
 
 
-def kinds(answer, asked=(ONE, TWO)):
-    answers = answers_of([one.uetr for one in asked], answer, SENT)
-    return [answers[one.uetr].kind for one in asked]
+def kinds(response, sent=(ONE, TWO)):
+    responses = responses_of([row.uetr for row in sent], response, SENT)
+    return [responses[row.uetr].kind for row in sent]
 
 
-def answer(*results, status=200):
+def response(*results, status=200):
     return HttpResponse(status, {"results": list(results)})
 
 
-def test_answers_are_matched_by_uetr_and_not_by_order():
-    found = kinds(answer(result(TWO, "REJECTED"), result(ONE)))
+def test_results_are_matched_by_uetr_and_not_by_order():
+    found = kinds(response(result(TWO, "REJECTED"), result(ONE)))
     assert found == [Kind.ACCEPTED, Kind.REJECTED]
 
 
@@ -45,18 +45,18 @@ def test_answers_are_matched_by_uetr_and_not_by_order():
     [
         pytest.param([result(TWO)], id="missing"),
         pytest.param([result(TWO), result(), result()], id="repeated"),
-        pytest.param([result(TWO), result(status="NOT_FOUND")], id="not an answer to a transfer"),
+        pytest.param([result(TWO), result(status="NOT_FOUND")], id="no response to a transfer"),
         pytest.param([result(TWO), result(status="MAYBE")], id="unknown status"),
         pytest.param([result(TWO), result(status=None)], id="no status"),
-        pytest.param([result(TWO), result(status=["ACCEPTED"])], id="a list for a status"),
+        pytest.param([result(TWO), result(status=["ACCEPTED"])], id="a list as status"),
         pytest.param([result(TWO), {"uetr": "1", "status": "ACCEPTED"}], id="not a uetr"),
-        pytest.param([result(TWO), {"uetr": 7, "status": "ACCEPTED"}], id="a number for a uetr"),
+        pytest.param([result(TWO), {"uetr": 7, "status": "ACCEPTED"}], id="a number as uetr"),
         pytest.param([result(TWO), {"status": "ACCEPTED"}], id="no uetr"),
-        pytest.param([result(TWO), "ACCEPTED"], id="no object"),
+        pytest.param([result(TWO), "ACCEPTED"], id="not an object"),
     ],
 )
-def test_only_the_transfer_without_a_clear_answer_is_in_doubt(results):
-    assert kinds(answer(*results)) == [Kind.UNCLEAR, Kind.ACCEPTED]
+def test_only_the_transfer_without_a_valid_result_is_unclear(results):
+    assert kinds(response(*results)) == [Kind.UNCLEAR, Kind.ACCEPTED]
 
 
 @pytest.mark.parametrize(
@@ -74,13 +74,13 @@ def test_only_the_transfer_without_a_clear_answer_is_in_doubt(results):
         (HttpResponse(429, {}), Kind.NOT_ASKED),
     ],
 )
-def test_a_whole_answer_speaks_for_every_transfer(found, kind):
+def test_a_response_without_results_applies_to_every_transfer(found, kind):
     assert kinds(found) == [kind, kind]
 
 
-def test_reason_and_reference_are_codes_or_nothing():
-    told = result(status="REJECTED", reason="Mr Smith is dead", bank_reference="B-1")
-    found = answers_of([ONE.uetr], answer(told), SENT)
+def test_reason_and_reference_are_codes_or_none():
+    rejected = result(status="REJECTED", reason="Mr Smith is dead", bank_reference="B-1")
+    found = responses_of([ONE.uetr], response(rejected), SENT)
     assert found[ONE.uetr] == BankResponse(Kind.REJECTED, None, "B-1")
 
 
@@ -95,7 +95,7 @@ async def bank_with(handle: Callable, timeout_s=3.0):
             yield HttpPartnerBank(client, "first-bank")
 
 
-async def test_a_transfer_is_written_as_the_banks_read_it():
+async def test_a_transfer_is_sent_in_the_banks_format():
     seen = []
 
     async def handle(request):
@@ -103,9 +103,9 @@ async def test_a_transfer_is_written_as_the_banks_read_it():
         return web.json_response({"results": [result()]})
 
     async with bank_with(handle) as bank:
-        answers = await bank.send([ONE])
+        responses = await bank.send([ONE])
         assert not bank.is_open
-    assert answers[ONE.uetr].kind is Kind.ACCEPTED
+    assert responses[ONE.uetr].kind is Kind.ACCEPTED
     ((path, authorization, body),) = seen
     assert (path, authorization) == ("/banks/first-bank/transfers:batch", "Bearer s3cret")
     assert body == {
@@ -122,7 +122,7 @@ async def test_a_transfer_is_written_as_the_banks_read_it():
     }
 
 
-async def test_an_enquiry_names_uetrs_and_may_find_nothing():
+async def test_an_enquiry_sends_uetrs_and_accepts_not_found():
     seen = []
 
     async def handle(request):
@@ -130,8 +130,8 @@ async def test_an_enquiry_names_uetrs_and_may_find_nothing():
         return web.json_response({"results": [result(status="NOT_FOUND")]})
 
     async with bank_with(handle) as bank:
-        answers = await bank.enquire([ONE])
-    assert answers[ONE.uetr].kind is Kind.NOT_FOUND
+        responses = await bank.enquire([ONE])
+    assert responses[ONE.uetr].kind is Kind.NOT_FOUND
     assert seen == [("/banks/first-bank/transfers:query", {"uetrs": [str(ONE.uetr)]})]
 
 
@@ -152,13 +152,13 @@ async def _nonsense(_request):
     ("handle", "kind"),
     [(_error, Kind.FAILED), (_reset, Kind.NO_ANSWER), (_nonsense, Kind.NO_ANSWER)],
 )
-async def test_a_transfer_that_the_bank_may_have_booked_is_in_doubt(handle, kind):
+async def test_a_failure_after_sending_leaves_the_booking_open(handle, kind):
     async with bank_with(handle) as bank:
-        answers = await bank.send([ONE])
-    assert answers[ONE.uetr].kind is kind
+        responses = await bank.send([ONE])
+    assert responses[ONE.uetr].kind is kind
 
 
-async def test_a_bank_that_says_nothing_is_not_waited_for():
+async def test_a_bank_that_does_not_respond_is_a_timeout():
     over = asyncio.Event()
 
     async def wait(_request):
@@ -166,32 +166,32 @@ async def test_a_bank_that_says_nothing_is_not_waited_for():
         return web.Response()
 
     async with bank_with(wait, timeout_s=0.2) as bank:
-        answers = await bank.send([ONE])
+        responses = await bank.send([ONE])
         over.set()
-    assert answers[ONE.uetr].kind is Kind.NO_ANSWER
+    assert responses[ONE.uetr].kind is Kind.NO_ANSWER
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429])
-async def test_a_bank_that_does_not_let_us_in_is_counted_and_left_alone_for_a_while(status):
+async def test_a_bank_that_refuses_access_is_counted_and_paused(status):
     async def refuse(_request):
         return web.json_response({"error": "Unauthorized"}, status=status)
 
     before = refusals(status)
     async with bank_with(refuse) as bank:
-        answers = await bank.send([ONE])
+        responses = await bank.send([ONE])
         assert bank.is_open
-    assert answers[ONE.uetr].kind is Kind.NOT_ASKED
+    assert responses[ONE.uetr].kind is Kind.NOT_ASKED
     assert refusals(status) == before + 1
 
 
-async def test_a_bank_that_refuses_what_stands_in_a_message_goes_on_being_asked():
+async def test_a_bank_that_refuses_the_content_of_a_message_is_not_paused():
     async def refuse(_request):
         return web.json_response({"error": "Unknown account"}, status=422)
 
     async with bank_with(refuse) as bank:
-        answers = await bank.send([ONE])
+        responses = await bank.send([ONE])
         assert not bank.is_open
-    assert answers[ONE.uetr].kind is Kind.REFUSED
+    assert responses[ONE.uetr].kind is Kind.REFUSED
 
 
 def refusals(status):
@@ -201,12 +201,12 @@ def refusals(status):
     return sum(float(line.split()[-1]) for line in counted)
 
 
-async def test_a_bank_that_cannot_be_reached_was_not_asked_and_is_shut_after_five():
+async def test_an_unreachable_bank_gets_nothing_and_opens_the_breaker_after_five_calls():
     async with HttpClient("gone-bank", "http://127.0.0.1:1", 3.0) as client:
         bank = HttpPartnerBank(client, "first-bank")
         for _ in range(5):
-            answers = await bank.send([ONE])
-            assert answers[ONE.uetr].kind is Kind.NOT_ASKED
+            responses = await bank.send([ONE])
+            assert responses[ONE.uetr].kind is Kind.NOT_ASKED
         assert bank.is_open
 
 
@@ -217,7 +217,7 @@ async def test_the_twin_books_a_uetr_once():
     assert bank.booked == {ONE.uetr: 1, TWO.uetr: 1}
 
 
-async def test_the_twin_loses_requests_and_answers_and_can_be_down():
+async def test_the_twin_can_lose_requests_and_can_be_down():
     bank = MemoryPartnerBank(loses_requests=True)
     assert (await bank.enquire([ONE]))[ONE.uetr].kind is Kind.NO_ANSWER
     bank = MemoryPartnerBank(is_down=True)
@@ -229,7 +229,7 @@ def line(**changed):
 
 
 async def read(body, status=200, after=None):
-    """The page that the client makes of an answer, and the question that it asked."""
+    """Return the page that the client reads, and the query of its request."""
     seen = []
 
     async def handle(request):
@@ -245,10 +245,10 @@ async def read(body, status=200, after=None):
     return page, seen[0]
 
 
-async def test_a_statement_is_asked_for_by_day_and_page():
-    page, asked = await read({"entries": [line()], "next": "2026-03-02T09:00/7"}, after="a+b/1")
-    assert asked == {"date": "2026-03-02", "limit": "1000", "after": "a+b/1"}
-    assert page.behind == "2026-03-02T09:00/7"
+async def test_a_statement_is_requested_by_day_and_page():
+    page, query = await read({"entries": [line()], "next": "2026-03-02T09:00/7"}, after="a+b/1")
+    assert query == {"date": "2026-03-02", "limit": "1000", "after": "a+b/1"}
+    assert page.next_cursor == "2026-03-02T09:00/7"
     assert page.entries == [StatementEntry(ONE.uetr, Money(520_000, "USD"))]
 
 
@@ -256,12 +256,12 @@ async def test_a_statement_is_asked_for_by_day_and_page():
     "changed",
     [{"amount": "5200.001"}, {"amount": 5200}, {"amount": "1e9"}, {"currency": "XXX"}],
 )
-async def test_an_amount_that_is_none_is_an_entry_all_the_same(changed):
+async def test_an_entry_with_an_unreadable_amount_is_kept(changed):
     page, _ = await read({"entries": [line(**changed)], "next": None})
     assert page.entries == [StatementEntry(ONE.uetr, None)]
 
 
-async def test_a_negative_amount_is_money_that_came_back():
+async def test_a_negative_amount_is_a_reversal():
     page, _ = await read({"entries": [line(amount="-5200.00")], "next": None})
     assert page.entries == [StatementEntry(ONE.uetr, Money(520_000, "USD"), is_reversal=True)]
 
@@ -278,7 +278,9 @@ async def test_a_negative_amount_is_money_that_came_back():
         ("2026-03-02T09:00:00.5Z", "Mr Smith's", True),
     ],
 )
-async def test_a_time_of_no_zone_is_none_and_a_reference_of_prose_too(booked_at, reference, named):
+async def test_a_time_without_a_zone_and_a_free_text_reference_are_dropped(
+    booked_at, reference, named
+):
     body = line(booked_at=booked_at, bank_reference=reference, memo="Mr Smith")
     page, _ = await read({"entries": [body], "next": None, "pages": 7})
     at = datetime(2026, 3, 2, 9, 0, 0, 500_000, tzinfo=UTC) if named else None
@@ -287,7 +289,7 @@ async def test_a_time_of_no_zone_is_none_and_a_reference_of_prose_too(booked_at,
 
 
 @pytest.mark.parametrize("other", [{}, line(uetr="x"), "a fee", None, ["x"], {"uetr": 7}])
-async def test_a_line_that_nobody_can_read_hides_no_other_and_is_the_same_every_time(other):
+async def test_an_unreadable_line_hides_no_other_and_always_has_the_same_uetr(other):
     first, _ = await read({"entries": [line(), other], "next": None})
     again, _ = await read({"entries": [other, line()], "next": None})
     assert first.entries[0].uetr == ONE.uetr
@@ -307,6 +309,6 @@ async def test_a_line_that_nobody_can_read_hides_no_other_and_is_the_same_every_
         ({"error": "Unauthorized"}, 401),
     ],
 )
-async def test_a_statement_that_is_none_is_unavailable_and_says_nothing(body, status):
+async def test_a_malformed_statement_is_unavailable(body, status):
     with pytest.raises(Unavailable, match="statement"):
         await read(body, status)

@@ -1,6 +1,6 @@
-"""Settlement as a state machine: a bank that loses, repeats and delays moves money once a payment.
+"""Settlement as a state machine: each payment moves money once, with a bank that loses and delays.
 
-The model is the bank's own book; the handlers work on the store's twin.
+The model is the bank's ledger; the handlers use the store's memory twin.
 """
 
 from collections import Counter
@@ -38,20 +38,20 @@ IN_FLIGHT_S = 60.0
 PEOPLE = ("alice", "bob")
 
 
-def finished(work):
-    """Run to the end what never waits: the twins have no one to wait for here."""
+def run(work):
+    """Return the result of a coroutine that never waits, as with memory twins."""
     try:
         work.send(None)
     except StopIteration as end:
         return end.value
-    raise AssertionError("a twin waited")
+    raise AssertionError("a memory twin has waited")
 
 
 class Settlement(RuleBasedStateMachine):
-    """Six payments, two partners, workers that are left in the middle and come back late.
+    """Six payments, two partners, and workers that stop in the middle and continue late.
 
-    Two of the payees are such that only people can say what became of a transfer. They look into
-    the bank's book, and decide as it has it: a message that is given up lands within its window.
+    For two of the payees only people can decide the outcome. They decide by the bank's ledger; a
+    late message arrives only within its in-flight window.
     """
 
     @initialize()
@@ -60,13 +60,13 @@ class Settlement(RuleBasedStateMachine):
         self.database = MemoryDatabase(self.clock)
         self.banks = {"first-bank": MemoryPartnerBank(), "north-bank": MemoryPartnerBank()}
         self.before = {}
-        self.told = {}
+        self.published = {}
         self.late_messages = []
-        self.abandoned = []
+        self.stopped = []
 
     @rule(number=st.integers(0, len(PAYEES) - 1))
     def confirm(self, number):
-        finished(self.requested(requested(number + 1, PAYEES[number])))
+        run(self.requested(requested(number + 1, PAYEES[number])))
 
     async def requested(self, event):
         async with self.database.transaction() as tx:
@@ -74,45 +74,45 @@ class Settlement(RuleBasedStateMachine):
             batch = Batch(items, self.clock.now())
             await handlers.on_settlement_requested(batch, MemoryInstructions(tx), ROUTING)
 
-    endings = st.sampled_from(["answered", "request lost", "answer lost", "arrives late"])
+    endings = st.sampled_from(["answered", "request lost", "response lost", "arrives late"])
 
     @rule(ending=endings)
     def work(self, ending):
         for partner, step, due in self.slices():
-            self.written_back(due, self.asked(partner, step, due, ending))
+            self.write_back(due, self.call_bank(partner, step, due, ending))
 
     @rule(ending=endings)
-    def work_and_fall_silent(self, ending):
+    def work_and_stop(self, ending):
         for partner, step, due in self.slices():
-            self.abandoned.append((due, self.asked(partner, step, due, ending)))
+            self.stopped.append((due, self.call_bank(partner, step, due, ending)))
 
     def slices(self):
         """Claim a slice for each partner and step that has one due."""
         for partner in self.banks:
             for step in NextStep:
-                if due := finished(self.claimed(partner, step)):
+                if due := run(self.claimed(partner, step)):
                     yield partner, step, due
 
     @rule()
-    def come_back(self):
-        """Whoever fell silent writes back what he had heard."""
-        if self.abandoned:
-            self.written_back(*self.abandoned.pop(0))
+    def continue_late(self):
+        """A stopped worker continues and writes its responses."""
+        if self.stopped:
+            self.write_back(*self.stopped.pop(0))
 
     @rule()
     def let_a_late_message_arrive(self):
         if self.late_messages:
             until, bank, instructions = self.late_messages.pop(0)
             if self.clock.now() < until:
-                finished(bank.send(instructions))
+                run(bank.send(instructions))
 
     @rule(actor=st.sampled_from(PEOPLE))
     def decide(self, actor):
-        """A person says of each transfer that waits what the bank's book has."""
+        """A person resolves each case by the bank's ledger."""
         for case in self.database.tables.own["reconciliation_case"].copy().values():
             booked = any(bank.booked[case.uetr] for bank in self.banks.values())
             wanted = Resolution.SETTLE if booked else Resolution.RETURN
-            decision = finished(self.resolved(case.id, Proposal(wanted, actor, "their book")))
+            decision = run(self.resolved(case.id, Proposal(wanted, actor, "ledger")))
             assert not (isinstance(decision, Case) and decision.proposed_by == "settlement")
 
     async def resolved(self, case_id, proposal):
@@ -123,7 +123,7 @@ class Settlement(RuleBasedStateMachine):
         async with self.database.transaction() as tx:
             for record in await write(tx):
                 if record.topic == SettlementUpdated.topic:
-                    self.tell(SettlementUpdated.model_validate_json(record.value))
+                    self.record_published(SettlementUpdated.model_validate_json(record.value))
 
     @rule(seconds=st.sampled_from([0.5, 2, 11, 40]))
     def let_time_pass(self, seconds):
@@ -145,26 +145,26 @@ class Settlement(RuleBasedStateMachine):
     def table(self, partner, step):
         return MemoryWorkTable(TABLE, {"partner": partner, "next_step": step.value})
 
-    def asked(self, partner, step, due, ending):
-        """Ask the bank; return what is heard of it."""
+    def call_bank(self, partner, step, due, ending):
+        """Call the bank; return its responses."""
         bank = self.banks[partner]
         bank.loses_requests = ending in ("request lost", "arrives late")
-        bank.loses_answers = ending == "answer lost"
-        ask = {NextStep.SEND: handlers.send, NextStep.ENQUIRE: handlers.enquire}[step]
-        found = finished(partial(ask, bank=bank, clock=self.clock)(Batch(due, self.clock.now())))
+        bank.loses_answers = ending == "response lost"
+        call = {NextStep.SEND: handlers.send, NextStep.ENQUIRE: handlers.enquire}[step]
+        found = run(partial(call, bank=bank, clock=self.clock)(Batch(due, self.clock.now())))
         bank.loses_requests = bank.loses_answers = False
         if ending == "arrives late" and step is NextStep.SEND:
             until = self.clock.now() + timedelta(seconds=IN_FLIGHT_S)
             self.late_messages.append((until, bank, [item.row for item in due]))
         return found
 
-    def written_back(self, due, found):
-        for event in finished(self.saved(due, found)):
+    def write_back(self, due, found):
+        for event in run(self.saved(due, found)):
             if isinstance(event, SettlementUpdated):
-                self.tell(event)
+                self.record_published(event)
 
-    def tell(self, event):
-        versions = self.told.setdefault(event.payment_id, [])
+    def record_published(self, event):
+        versions = self.published.setdefault(event.payment_id, [])
         versions.append((event.version, event.status))
 
     async def saved(self, due, found):
@@ -192,7 +192,7 @@ class Settlement(RuleBasedStateMachine):
         self.before = self.rows()
 
     @invariant()
-    def the_book_agrees(self):
+    def the_banks_ledger_agrees(self):
         if not hasattr(self, "database"):
             return
         booked = Counter()
@@ -204,33 +204,33 @@ class Settlement(RuleBasedStateMachine):
             assert row.status is not Status.REJECTED or booked[row.uetr] == 0
 
     @invariant()
-    def what_is_told_has_rising_versions_and_one_end(self):
+    def published_versions_rise_and_end_once(self):
         if not hasattr(self, "database"):
             return
-        for told in self.told.values():
-            versions = [version for version, _ in told]
+        for published in self.published.values():
+            versions = [version for version, _ in published]
             assert versions == sorted(set(versions))
-            assert sum(status in FINAL for _, status in told) <= 1
+            assert sum(status in FINAL for _, status in published) <= 1
 
     def teardown(self):
         if hasattr(self, "database"):
-            self.come_to_rest()
+            self.end_all()
 
-    def come_to_rest(self):
-        """With a bank that answers, and people where it does not, everything ends."""
+    def end_all(self):
+        """Every instruction ends with a responding bank or by a decision of people."""
         for bank in self.banks.values():
             bank.is_late = False
         for _ in range(12):
             self.clock.pass_time(seconds=60)
             for partner, step, due in self.slices():
-                self.written_back(due, self.asked(partner, step, due, "answered"))
+                self.write_back(due, self.call_bank(partner, step, due, "answered"))
             for actor in PEOPLE:
                 self.decide(actor)
         assert all(row.status in FINAL for row in self.rows().values())
-        self.the_book_agrees()
+        self.the_banks_ledger_agrees()
 
 
-def test_whatever_the_bank_does_money_moves_once():
+def test_each_payment_moves_money_once():
     run_state_machine_as_test(
         Settlement, settings=settings(max_examples=300, stateful_step_count=50)
     )

@@ -1,4 +1,4 @@
-"""The reconciliation reads by keys, though its plans are made while the tables are empty."""
+"""Reconciliation reads by key, even with plans that were made on empty tables."""
 
 import pytest
 from settlement_builders import NOW, instruction
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.stack
 
 
 class PlanningTransaction(PostgresTransaction):
-    """Explains each statement before it runs it."""
+    """A transaction that explains each statement before running it."""
 
     def __init__(self, tx):
         super().__init__(tx.connection, tx.owner)
@@ -31,7 +31,7 @@ class PlanningTransaction(PostgresTransaction):
             self.plans.append("\n".join(row["QUERY PLAN"] for row in await cursor.fetchall()))
 
 
-async def test_a_page_of_a_statement_looks_each_uetr_up_by_itself(postgres_world):
+async def test_a_page_of_a_statement_looks_up_each_uetr_by_key(postgres_world):
     await postgres_world.clear()
     await postgres_world.execute("analyze instruction, booking, reconciliation_case")
     uetr = instruction().uetr
@@ -40,8 +40,8 @@ async def test_a_page_of_a_statement_looks_each_uetr_up_by_itself(postgres_world
     async with postgres_world.database.transaction() as tx:
         planning = PlanningTransaction(tx)
         cases = postgres_world.cases(planning)
-        await cases.known([uetr])
-        await cases.enter(bookings)
+        await cases.instructions_of([uetr])
+        await cases.add_bookings(bookings)
         await cases.booked("first-bank", [uetr])
         await cases.about("first-bank", [uetr])
 

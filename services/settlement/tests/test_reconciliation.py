@@ -1,4 +1,4 @@
-"""Statements beside instructions, and what people make of what does not fit."""
+"""Comparison of statements with instructions, and resolution of cases by people."""
 
 from dataclasses import replace
 from datetime import UTC, timedelta
@@ -31,7 +31,7 @@ from settlement.domain.statements import (
     finding_of,
 )
 from settlement.handlers import on_due_instructions
-from settlement.store import New
+from settlement.store import NewInstruction
 
 TODAY = NOW.date()
 PAID = Money(520_000, "USD")
@@ -42,18 +42,18 @@ SETTLE, RETURN, EXPLAINED = Resolution.SETTLE, Resolution.RETURN, Resolution.EXP
 
 
 def entry(number=1, money=PAID, booked_s=0, **fields):
-    """A line as banks write it: their reference is the transfer's, the time is the movement's."""
+    """Return a line with the bank's reference of the transfer and the time of the movement."""
     booked_at = NOW + timedelta(seconds=booked_s)
     named = {"bank_reference": f"B-{number}", "booked_at": booked_at, **fields}
     return StatementEntry(instruction(number).uetr, money, **named)
 
 
 def wanted(resolution, actor="alice"):
-    return Proposal(resolution, actor, "their clerk has looked")
+    return Proposal(resolution, actor, "confirmed by the bank's clerk")
 
 
 @pytest.mark.parametrize(
-    ("ours", "money", "finding"),
+    ("transfer", "money", "finding"),
     [
         (instruction(status=Status.SETTLED), PAID, Finding.MATCHED),
         (instruction(status=Status.SETTLED), Money(520_001, "USD"), Finding.AMOUNT_DIFFERS),
@@ -69,14 +69,14 @@ def wanted(resolution, actor="alice"):
         (instruction(status=Status.UNKNOWN), Money(1, "USD"), Finding.AMOUNT_DIFFERS),
     ],
 )
-def test_an_entry_comes_to_one_finding(ours, money, finding):
+def test_each_entry_has_one_finding(transfer, money, finding):
     booked = Reading("first-bank", TODAY).bookings([entry(money=money)])
-    found = breaks_of("first-bank", booked, ours)
+    found = breaks_of("first-bank", booked, transfer)
     assert [kind for kind, _ in found] == ([finding] if finding in BREAKS else [])
-    assert found or finding_of(ours) is finding
+    assert found or finding_of(transfer) is finding
 
 
-def test_the_same_break_is_the_same_case_and_one_with_other_facts_is_another():
+def test_a_repeated_break_is_one_case_and_other_details_are_another_case():
     one = case_of(SETTLED, Finding.MISSING_HERE, TODAY, "booked there 2 times")
     later = case_of(SETTLED, Finding.MISSING_HERE, TODAY + DAY, "booked there 2 times")
     assert one.id == later.id
@@ -88,19 +88,19 @@ def test_the_same_break_is_the_same_case_and_one_with_other_facts_is_another():
 
 
 CASE = case_of(instruction(), Finding.OUTCOME_UNKNOWN, TODAY, "x")
-WAITS = instruction(status=Status.RECONCILE)
+OPEN = instruction(status=Status.RECONCILE)
 
 
 @pytest.mark.parametrize(
-    ("ours", "steps", "status"),
+    ("transfer", "steps", "status"),
     [
-        (WAITS, [(SETTLE, "alice")], "PROPOSED"),
-        (WAITS, [(SETTLE, "alice"), (SETTLE, "alice")], "refused"),
-        (WAITS, [(SETTLE, "alice"), (SETTLE, "bob")], "RESOLVED"),
-        (WAITS, [(SETTLE, "alice"), (RETURN, "bob")], "PROPOSED"),
-        (WAITS, [(SETTLE, "alice"), (RETURN, "bob"), (RETURN, "bob")], "refused"),
-        (WAITS, [(SETTLE, "alice"), (RETURN, "bob"), (RETURN, "alice")], "RESOLVED"),
-        (WAITS, [(EXPLAINED, "alice")], "refused"),
+        (OPEN, [(SETTLE, "alice")], "PROPOSED"),
+        (OPEN, [(SETTLE, "alice"), (SETTLE, "alice")], "refused"),
+        (OPEN, [(SETTLE, "alice"), (SETTLE, "bob")], "RESOLVED"),
+        (OPEN, [(SETTLE, "alice"), (RETURN, "bob")], "PROPOSED"),
+        (OPEN, [(SETTLE, "alice"), (RETURN, "bob"), (RETURN, "bob")], "refused"),
+        (OPEN, [(SETTLE, "alice"), (RETURN, "bob"), (RETURN, "alice")], "RESOLVED"),
+        (OPEN, [(EXPLAINED, "alice")], "refused"),
         (SETTLED, [(SETTLE, "alice")], "refused"),
         (SETTLED, [(RETURN, "alice")], "refused"),
         (None, [(RETURN, "alice")], "refused"),
@@ -109,22 +109,22 @@ WAITS = instruction(status=Status.RECONCILE)
         (None, [(EXPLAINED, "alice"), (EXPLAINED, "bob")], "refused"),
     ],
 )
-def test_who_may_make_what_of_a_case(ours, steps, status):
+def test_a_resolution_depends_on_the_transfer_and_the_actors(transfer, steps, status):
     decided = CASE
     for resolution, actor in steps:
         assert isinstance(decided, Case)
-        decided = resolve(decided, wanted(resolution, actor), ours)
+        decided = resolve(decided, wanted(resolution, actor), transfer)
     assert (decided.status if isinstance(decided, Case) else "refused") == status
 
 
 steps = st.lists(st.tuples(st.sampled_from(Resolution), st.sampled_from(["alice", "bob", "carol"])))
 
 
-@given(steps, st.sampled_from([WAITS, SETTLED, None]))
-def test_money_never_moves_by_one_person(script, ours):
+@given(steps, st.sampled_from([OPEN, SETTLED, None]))
+def test_one_person_alone_never_moves_money(script, transfer):
     case = CASE
     for resolution, actor in script:
-        decided = resolve(case, wanted(resolution, actor), ours)
+        decided = resolve(case, wanted(resolution, actor), transfer)
         if isinstance(decided, Refused):
             continue
         assert case.status is not CaseStatus.RESOLVED
@@ -132,28 +132,28 @@ def test_money_never_moves_by_one_person(script, ours):
         case = decided
     if case.status is CaseStatus.RESOLVED and case.resolution is not EXPLAINED:
         assert case.proposed_by != case.resolved_by
-        assert ours is WAITS
+        assert transfer is OPEN
 
 
 async def settle(world, *numbers):
-    """Settle transfers, and let the clock be just behind."""
+    """Settle transfers and set the clock just after; return the day."""
     await world.request(*[requested(number) for number in numbers])
     await world.send()
-    row = await world.found(instruction(numbers[0]))
+    row = await world.row_of(instruction(numbers[0]))
     world.clock.time = row["updated_at"].astimezone(UTC) + timedelta(seconds=5)
     return world.clock.now().date()
 
 
-async def test_a_statement_that_fits_opens_nothing(world):
+async def test_a_matching_statement_opens_no_case(world):
     day = await settle(world, 1, 2, 3)
     world.bank.statements[day] = [entry(number) for number in (1, 2, 3)]
     world.bank.statement_rows = 2
     report = (await world.reconciliation().reconcile("first-bank", day)).as_dict()
     assert (report["matched"], report["breaks"], report["cases_opened"]) == (3, [], 0)
-    assert await world.listed() == []
+    assert await world.list_cases() == []
 
 
-async def test_every_lie_of_a_bank_is_found_once_and_repaired_by_nobody(world):
+async def test_every_break_is_found_once_and_not_repaired(world):
     day = await settle(world, 1, 2, 3)
     other = StatementEntry(instruction(77).uetr, PAID)
     world.bank.statements[day] = [entry(1), entry(2, Money(520_001, "USD")), other]
@@ -162,35 +162,35 @@ async def test_every_lie_of_a_bank_is_found_once_and_repaired_by_nobody(world):
         counts = {name: report[name] for name in ("matched", "amount_differs", "missing_here")}
         assert counts == {"matched": 1, "amount_differs": 1, "missing_here": 1}
         assert (report["missing_there"], report["cases_opened"]) == (1, opened)
-    cases = {row["kind"]: row["uetr"] for row in await world.listed()}
+    cases = {row["kind"]: row["uetr"] for row in await world.list_cases()}
     assert cases == {
         "AMOUNT_DIFFERS": instruction(2).uetr,
         "MISSING_HERE": instruction(77).uetr,
         "MISSING_THERE": instruction(3).uetr,
     }
-    assert world.audited() == [("CASE_OPENED", "settlement")] * 3
-    assert {(await world.found(instruction(n)))["status"] for n in (1, 2, 3)} == {"SETTLED"}
+    assert world.audit_entries() == [("CASE_OPENED", "settlement")] * 3
+    assert {(await world.row_of(instruction(n)))["status"] for n in (1, 2, 3)} == {"SETTLED"}
 
 
-async def test_a_success_after_a_return_is_a_case_and_flips_nothing(world):
+async def test_a_booking_after_a_rejection_is_a_case_and_changes_no_outcome(world):
     await world.request(requested(payee="payee-rejected"))
     await world.send()
     world.bank.statements[TODAY] = [entry()]
     report = await world.reconciliation().reconcile("first-bank", TODAY)
-    assert [(one.kind, one.payment_id) for one in report.breaks] == [
+    assert [(case.kind, case.payment_id) for case in report.breaks] == [
         (Finding.MISSING_HERE, instruction().payment_id)
     ]
-    assert (await world.found(instruction()))["status"] == "REJECTED"
+    assert (await world.row_of(instruction()))["status"] == "REJECTED"
 
 
-async def test_what_was_booked_before_midnight_and_settled_after_it_is_not_missing(world):
+async def test_a_transfer_booked_before_midnight_and_settled_after_it_is_not_missing(world):
     day = await settle(world, 1, 2)
     world.bank.statements = {day - timedelta(days=1): [entry(1)], day: [entry(2)]}
     report = (await world.reconciliation().reconcile("first-bank", day)).as_dict()
     assert (report["matched"], report["breaks"]) == (1, [])
 
 
-async def test_what_was_settled_after_the_statement_was_read_is_not_missing(world):
+async def test_a_transfer_settled_after_the_statement_was_read_is_not_missing(world):
     day = await settle(world, 1)
     world.clock.pass_time(seconds=-60)
     report = await world.reconciliation().reconcile("first-bank", day)
@@ -201,30 +201,30 @@ async def test_a_transfer_on_another_banks_statement_is_missing_here_and_there(w
     day = await settle(world, 1)
     world.north.statements[day] = [entry(1)]
     found = [
-        [one.kind for one in (await world.reconciliation().reconcile(partner, day)).breaks]
+        [case.kind for case in (await world.reconciliation().reconcile(partner, day)).breaks]
         for partner in ("north-bank", "first-bank")
     ]
     assert found == [[Finding.MISSING_HERE], [Finding.MISSING_THERE]]
 
 
-async def test_a_transfer_that_stands_twice_on_a_page_is_a_break(world):
+async def test_a_transfer_twice_on_one_page_is_a_break(world):
     day = await settle(world, 1)
     world.bank.statements[day] = [entry(1), entry(1)]
     report = await world.reconciliation().reconcile("first-bank", day)
-    assert [one.details for one in report.breaks] == ["booked there 2 times"]
+    assert [case.details for case in report.breaks] == ["booked there 2 times"]
 
 
-async def test_a_bank_that_is_down_stops_no_other_and_is_read_later(world):
+async def test_a_bank_that_is_down_does_not_stop_the_others(world):
     day = await settle(world, 1)
     world.bank.is_down, world.north.statements[day] = True, [entry(77)]
     with pytest.raises(Unavailable):
         await world.reconciliation().reconcile("first-bank", day)
     await world.reconciliation().run()
-    assert [row["partner"] for row in await world.listed()] == ["north-bank"]
+    assert [row["partner"] for row in await world.list_cases()] == ["north-bank"]
 
 
 async def reconciling(world):
-    """Bring a transfer to RECONCILE; return its case's row."""
+    """Bring a transfer to RECONCILE; return the row of its case."""
     world.policy, world.bank.loses_requests = ONCE, True
     await world.request(requested())
     await world.send()
@@ -232,51 +232,51 @@ async def reconciling(world):
     world.clock.pass_time(seconds=61)
     await world.later()
     await world.enquire()
-    (row,) = await world.listed()
+    (row,) = await world.list_cases()
     return row
 
 
 @pytest.mark.parametrize(("resolution", "status"), [(SETTLE, "SETTLED"), (RETURN, "REJECTED")])
-async def test_two_people_end_what_no_bank_answers(world, resolution, status):
+async def test_two_people_end_a_transfer_without_an_outcome(world, resolution, status):
     case = await reconciling(world)
     assert (case["kind"], case["status"]) == ("OUTCOME_UNKNOWN", "OPEN")
-    desk = world.resolutions()
-    first = await desk.resolve(case["id"], wanted(resolution))
+    cases = world.resolutions()
+    first = await cases.resolve(case["id"], wanted(resolution))
     assert first.status is CaseStatus.PROPOSED
-    assert isinstance(await desk.resolve(case["id"], wanted(resolution)), Refused)
-    assert (await world.found(instruction()))["status"] == "RECONCILE"
-    assert isinstance(await desk.resolve(case["id"], wanted(resolution, "settlement")), Refused)
-    last = await desk.resolve(case["id"], wanted(resolution, "bob"))
+    assert isinstance(await cases.resolve(case["id"], wanted(resolution)), Refused)
+    assert (await world.row_of(instruction()))["status"] == "RECONCILE"
+    assert isinstance(await cases.resolve(case["id"], wanted(resolution, "settlement")), Refused)
+    last = await cases.resolve(case["id"], wanted(resolution, "bob"))
     assert (last.status, last.resolved_by) == (CaseStatus.RESOLVED, "bob")
-    assert (await world.found(instruction()))["status"] == status
-    assert [one for one, _ in world.told()] == ["UNKNOWN", "RECONCILE", status]
+    assert (await world.row_of(instruction()))["status"] == status
+    assert [status for status, _ in world.published()] == ["UNKNOWN", "RECONCILE", status]
     assert len(set(world.event_ids())) == 3
-    assert world.audited() == [
+    assert world.audit_entries() == [
         ("CASE_OPENED", "settlement"),
         ("CASE_PROPOSED", "alice"),
         ("CASE_RESOLVED", "bob"),
     ]
-    assert await world.listed() == []
-    assert len(await world.listed(status=CaseStatus.RESOLVED)) == 1
+    assert await world.list_cases() == []
+    assert len(await world.list_cases(status=CaseStatus.RESOLVED)) == 1
 
 
-async def test_an_answer_on_its_way_loses_against_what_people_have_decided(world):
+async def test_a_response_after_the_decision_of_people_is_ignored(world):
     case = await reconciling(world)
-    desk = world.resolutions()
-    await desk.resolve(case["id"], wanted(SETTLE))
+    cases = world.resolutions()
+    await cases.resolve(case["id"], wanted(SETTLE))
 
-    async def be_overtaken(batch):
-        await desk.resolve(case["id"], wanted(SETTLE, "bob"))
+    async def lose_the_lease(batch):
+        await cases.resolve(case["id"], wanted(SETTLE, "bob"))
         return {item.cause.id: BankResponse(Kind.REJECTED, "too_late") for item in batch}
 
     world.clock.pass_time(seconds=61)
     await world.later()
-    await world.enquire(gather=be_overtaken)
-    assert [one for one, _ in world.told()] == ["UNKNOWN", "RECONCILE", "SETTLED"]
-    assert (await world.found(instruction()))["status"] == "SETTLED"
+    await world.enquire(gather=lose_the_lease)
+    assert [status for status, _ in world.published()] == ["UNKNOWN", "RECONCILE", "SETTLED"]
+    assert (await world.row_of(instruction()))["status"] == "SETTLED"
 
 
-async def test_what_the_bank_has_answered_meanwhile_closes_its_case_and_is_not_moved_again(world):
+async def test_a_response_before_the_confirmation_closes_the_case_and_moves_money_once(world):
     case = await reconciling(world)
     await world.resolutions().resolve(case["id"], wanted(RETURN))
     world.bank.booked[instruction().uetr] = 1
@@ -284,37 +284,37 @@ async def test_what_the_bank_has_answered_meanwhile_closes_its_case_and_is_not_m
     await world.later()
     await world.enquire()
     assert isinstance(await world.resolutions().resolve(case["id"], wanted(RETURN, "bob")), Refused)
-    (closed,) = await world.listed(status=CaseStatus.RESOLVED)
+    (closed,) = await world.list_cases(status=CaseStatus.RESOLVED)
     assert (closed["resolution"], closed["proposed_by"], closed["resolved_by"]) == (
         "EXPLAINED",
         "alice",
         "settlement",
     )
     assert closed["note"] == "its bank has answered: SETTLED"
-    assert (await world.found(instruction()))["status"] == "SETTLED"
-    assert world.audited()[-1] == ("CASE_RESOLVED", "settlement")
+    assert (await world.row_of(instruction()))["status"] == "SETTLED"
+    assert world.audit_entries()[-1] == ("CASE_RESOLVED", "settlement")
 
 
-async def test_nobody_resolves_a_case_that_is_not_there(world):
+async def test_an_unknown_case_cannot_be_resolved(world):
     assert await world.resolutions().resolve(instruction().uetr, wanted(EXPLAINED)) is None
 
 
-async def test_a_late_answer_opens_a_case_once(world):
+async def test_a_late_response_opens_one_case(world):
     settled = instruction(status=Status.SETTLED)
     due = Due(settled, Cause(settled.payment_id), epoch=1, attempts=1)
     batch = Batch([due], NOW, {settled.payment_id: BankResponse(Kind.REJECTED)})
-    told = []
+    published = []
     for _ in range(2):
         async with world.database.transaction() as tx:
-            await world.store(tx).add([New(settled)])
-            told += await on_due_instructions(batch, world.store(tx), Policy())
-    assert [emit.event.action for emit in told] == ["CASE_OPENED"]
-    assert [row["kind"] for row in await world.listed()] == ["LATE_ANSWER"]
+            await world.store(tx).add([NewInstruction(settled)])
+            published += await on_due_instructions(batch, world.store(tx), Policy())
+    assert [emit.event.action for emit in published] == ["CASE_OPENED"]
+    assert [row["kind"] for row in await world.list_cases()] == ["LATE_ANSWER"]
 
 
-async def test_what_is_resolved_is_for_ever(world):
+async def test_a_resolved_case_cannot_change(world):
     await reconciling(world)
-    (row,) = await world.listed()
+    (row,) = await world.list_cases()
     async with world.database.transaction() as tx:
         case = await world.cases(tx).lock(row["id"])
         done = {"status": CaseStatus.RESOLVED, "resolution": RETURN, "version": 2}
@@ -326,7 +326,7 @@ async def test_what_is_resolved_is_for_ever(world):
 
 
 @pytest.mark.stack
-async def test_the_database_lets_nobody_confirm_his_own_proposal(postgres_world):
+async def test_the_database_refuses_confirmation_by_the_proposer(postgres_world):
     await reconciling(postgres_world)
     with pytest.raises(psycopg.errors.CheckViolation):
         await postgres_world.execute(

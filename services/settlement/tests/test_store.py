@@ -1,4 +1,4 @@
-"""One contract for the instructions in memory and in PostgreSQL."""
+"""The contract of the instruction stores, in memory and in PostgreSQL."""
 
 import asyncio
 from dataclasses import replace
@@ -11,7 +11,7 @@ from settlement_builders import NOW, instruction
 
 from service_runtime.admin import START
 from settlement.domain import NextStep, Status, begin
-from settlement.store import New, queries
+from settlement.store import NewInstruction, queries
 from testkit.plans import CountingTransaction
 
 TRACE = (("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),)
@@ -19,7 +19,7 @@ TRACE = (("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0
 
 async def add(world, *instructions, trace=()):
     async with world.database.transaction() as tx:
-        return await world.store(tx).add([New(one, trace) for one in instructions])
+        return await world.store(tx).add([NewInstruction(row, trace) for row in instructions])
 
 
 async def save(world, *instructions):
@@ -32,7 +32,7 @@ async def claim(world, limit=100, only=None, lease_s=10.0):
         return await world.table(only).claim(tx, limit, lease_s)
 
 
-async def test_an_instruction_comes_back_as_it_was_added(world):
+async def test_a_claimed_instruction_equals_the_added_one(world):
     await add(world, instruction(), trace=TRACE)
     (due,) = await claim(world)
     assert due.row == instruction()
@@ -40,11 +40,11 @@ async def test_an_instruction_comes_back_as_it_was_added(world):
     assert due.cause.trace == TRACE
 
 
-async def test_a_purged_inbox_doubles_nothing(world):
+async def test_a_repeated_add_after_an_inbox_purge_changes_nothing(world):
     await add(world, instruction())
     await save(world, instruction(status=Status.SETTLED))
     assert await add(world, instruction(), instruction()) == set()
-    assert (await world.found(instruction()))["status"] == "SETTLED"
+    assert (await world.row_of(instruction()))["status"] == "SETTLED"
 
 
 async def test_a_uetr_belongs_to_one_payment(world):
@@ -57,20 +57,20 @@ async def test_a_payment_keeps_its_first_uetr(world):
     await add(world, instruction(1))
     changed = instruction(1, uetr=instruction(9).uetr)
     assert await add(world, changed) == {changed.payment_id}
-    assert (await world.found(changed))["uetr"] == instruction(1).uetr
+    assert (await world.row_of(changed))["uetr"] == instruction(1).uetr
 
 
-async def test_what_is_begun_stays_leased(world):
+async def test_a_begun_instruction_stays_leased(world):
     await add(world, instruction())
     (due,) = await claim(world)
     async with world.database.transaction() as tx:
         await world.store(tx).begin([begin(due.row, NOW)])
     assert await claim(world) == []
-    row = await world.found(instruction())
+    row = await world.row_of(instruction())
     assert (row["status"], row["next_step"], row["version"]) == ("SENDING", "ENQUIRE", 2)
 
 
-async def test_everything_that_a_step_changes_is_saved(world):
+async def test_all_fields_that_a_step_changes_are_saved(world):
     await add(world, instruction())
     await claim(world)
     changed = instruction(
@@ -87,21 +87,21 @@ async def test_everything_that_a_step_changes_is_saved(world):
     assert (due.epoch, due.attempts) == (2, 2)
 
 
-async def test_what_has_an_outcome_is_never_due(world):
+async def test_an_instruction_with_an_outcome_is_never_due(world):
     await add(world, instruction())
     await save(world, instruction(status=Status.SETTLED))
     await world.later()
     assert await claim(world) == []
 
 
-async def test_an_outcome_is_for_ever(world):
+async def test_an_outcome_cannot_change(world):
     await add(world, instruction())
     await save(world, instruction(status=Status.REJECTED))
     with pytest.raises((ValueError, psycopg.errors.RaiseException)):
         await save(world, instruction(status=Status.SETTLED, version=4))
 
 
-async def test_a_lane_takes_only_its_partners_rows_of_its_step(world):
+async def test_a_worker_claims_only_rows_of_its_partner_and_step(world):
     await add(
         world,
         instruction(1),
@@ -121,7 +121,7 @@ async def test_two_workers_never_hold_the_same_row(world):
     assert len(taken) + len(left) == 40
 
 
-async def test_a_row_whose_lease_ran_out_belongs_to_its_next_worker_alone(world):
+async def test_a_row_with_an_expired_lease_belongs_only_to_its_next_worker(world):
     await add(world, instruction())
     stale = await claim(world)
     await world.later()
@@ -145,7 +145,7 @@ async def test_an_instruction_is_found_by_payment_and_by_uetr(postgres_world):
 
 
 @pytest.mark.stack
-async def test_an_export_goes_on_where_it_stopped(postgres_world):
+async def test_an_export_continues_after_its_last_row(postgres_world):
     ids = sorted(instruction(number).payment_id for number in range(1, 6))
     await add(postgres_world, *[instruction(number) for number in range(1, 6)])
     async with postgres_world.database.transaction() as tx:
@@ -159,7 +159,7 @@ async def test_an_export_goes_on_where_it_stopped(postgres_world):
 
 
 @pytest.mark.stack
-async def test_the_check_lists_what_is_unfinished_parked_and_impossible(postgres_world):
+async def test_the_check_lists_unfinished_and_parked_rows_and_violations(postgres_world):
     await add(postgres_world, *[instruction(number) for number in (1, 2, 3)])
     await save(postgres_world, instruction(1, status=Status.SETTLED))
     await save(postgres_world, instruction(2, status=Status.SENT, version=2))
@@ -180,30 +180,30 @@ async def test_the_check_lists_what_is_unfinished_parked_and_impossible(postgres
             "details": "SENT at version 2",
         }
     ]
-    assert (await postgres_world.found(instruction(3)))["last_error"] == "Invariant"
+    assert (await postgres_world.row_of(instruction(3)))["last_error"] == "Invariant"
 
 
 @pytest.mark.stack
-async def test_the_check_of_the_minute_looks_at_what_has_not_ended_and_at_what_has_of_late(
+async def test_the_incremental_check_reads_open_and_recently_ended_instructions(
     postgres_world,
 ):
     await add(postgres_world, *[instruction(number) for number in (1, 2)])
     await save(postgres_world, instruction(1, status=Status.SETTLED, version=2))
     await save(postgres_world, instruction(2, status=Status.SENT, version=2))
-    ended_at = (await postgres_world.found(instruction(1)))["updated_at"]
+    ended_at = (await postgres_world.row_of(instruction(1)))["updated_at"]
 
-    async def early(since):
+    async def violations(since):
         found, _ = await postgres_world.check(since)
-        return {one["payment_id"] for one in found.violations}
+        return {violation["payment_id"] for violation in found.violations}
 
     both = {instruction(1).payment_id, instruction(2).payment_id}
-    assert await early(None) == both
-    assert await early(ended_at) == both
-    assert await early(ended_at + timedelta(seconds=1)) == {instruction(2).payment_id}
+    assert await violations(None) == both
+    assert await violations(ended_at) == both
+    assert await violations(ended_at + timedelta(seconds=1)) == {instruction(2).payment_id}
 
 
 @pytest.mark.stack
-async def test_what_a_check_reads_by_the_minute_does_not_grow_with_history(postgres_world):
+async def test_the_reads_of_an_incremental_check_do_not_grow_with_history(postgres_world):
     async def read_with(rows):
         await postgres_world.clear()
         await postgres_world.execute(
@@ -225,7 +225,7 @@ async def test_what_a_check_reads_by_the_minute_does_not_grow_with_history(postg
 
 async def test_only_a_change_of_status_counts_as_an_update(world):
     await add(world, instruction())
-    before = (await world.found(instruction()))["updated_at"]
+    before = (await world.row_of(instruction()))["updated_at"]
     await world.later()
     await save(world, replace(instruction(), tries=1))
-    assert (await world.found(instruction()))["updated_at"] == before
+    assert (await world.row_of(instruction()))["updated_at"] == before

@@ -1,4 +1,4 @@
-"""Wires settlement."""
+"""The wiring of settlement."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -24,11 +24,11 @@ from settlement.settings import Settings
 from settlement.store import TABLE, PostgresCases, PostgresInstructions, instruction_of
 
 COUNT_EVERY_S = 30.0
-"""How old the number of unresolved cases may be, on which an alert rests."""
+"""Seconds between two counts of the unresolved cases; an alert uses the count."""
 
 
 def build(settings: Settings) -> Process:
-    """Return settlement, ready to run."""
+    """Return the process of settlement."""
     service = Service("settlement", settings)
     banks = {
         partner: HttpPartnerBank(service.use(_client(settings, partner)), partner)
@@ -57,10 +57,10 @@ def _routes(service: Service, reconciliation: handlers.Reconciliation) -> APIRou
     resolutions = handlers.Resolutions(
         PostgresCases, service.unit.run_in_transaction, service.clock
     )
-    desk = CaseOperations(service.database, PostgresCases, reconciliation, resolutions.resolve)
+    cases = CaseOperations(service.database, PostgresCases, reconciliation, resolutions.resolve)
     router = APIRouter()
     router.include_router(routes(service.database, service.credentials))
-    router.include_router(case_routes(desk, service.credentials))
+    router.include_router(case_routes(cases, service.credentials))
     return router
 
 
@@ -92,7 +92,7 @@ def _handler(settings: Settings, senders: Mapping[str, Worker]) -> Handler:
 def _work(
     settings: Settings, partner: str, bank: PartnerBank, step: NextStep, clock: Clock
 ) -> Work:
-    """Return what is due at one partner: none waits for another partner's bank."""
+    """Return the work of one partner and step; a slow bank delays no other partner."""
     policy, is_send = settings.policy(partner), step is NextStep.SEND
     send = handlers.send if policy.is_idempotent else handlers.send_once
     only = {"partner": partner, "next_step": step.value}

@@ -22,7 +22,7 @@ MOST_CASES = 1000
 Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2199, 12, 31))]
 
 
-class ToReconcile(BaseModel):
+class ReconcileRequest(BaseModel):
     """The partner and the day of the statement to read."""
 
     model_config = ConfigDict(extra="forbid")
@@ -31,8 +31,8 @@ class ToReconcile(BaseModel):
     date: Day
 
 
-class ToResolve(BaseModel):
-    """The resolution of a case, its actor and the reason."""
+class ResolveRequest(BaseModel):
+    """The proposed resolution of a case, its actor and its reason."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -41,30 +41,30 @@ class ToResolve(BaseModel):
     note: str = Field(min_length=1, max_length=500, pattern=r"^[^\x00]+$")
 
 
-class Told(Protocol):
-    """A value that can be returned as JSON."""
+class ReportBody(Protocol):
+    """A report that can be returned as JSON."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as plain values."""
+        """Return the report as plain values."""
         ...
 
 
 class Reconciler(Protocol):
-    """Reads statements."""
+    """Reconciles statements."""
 
     @property
     def partners(self) -> frozenset[str]:
-        """Whose statements can be read."""
+        """The partners whose statements can be read."""
         ...
 
-    async def reconcile(self, partner: str, day: date) -> Told:
+    async def reconcile(self, partner: str, day: date) -> ReportBody:
         """Compare a partner's statement of a day with our instructions."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class CaseOperations:
-    """The operations of people on cases."""
+    """The operations of people on cases, and their dependencies."""
 
     database: Database
     cases: Callable[[Any], Cases]
@@ -73,15 +73,15 @@ class CaseOperations:
 
 
 def case_routes(cases: CaseOperations, credentials: Credentials) -> APIRouter:
-    """Return the routes for reconciliations and cases; what changes anything needs `ops.write`."""
+    """Return the routes for reconciliations and cases; routes that change need `ops.write`."""
     router = admin_router(credentials)
-    router.include_router(_reads(cases))
+    router.include_router(_read_routes(cases))
     may_write = Depends(credentials.require("ops.write"))
-    router.include_router(_changes(cases), dependencies=[may_write])
+    router.include_router(_write_routes(cases), dependencies=[may_write])
     return router
 
 
-def _reads(cases: CaseOperations) -> APIRouter:
+def _read_routes(cases: CaseOperations) -> APIRouter:
     router = APIRouter()
 
     @router.get("/cases")
@@ -101,11 +101,11 @@ def _reads(cases: CaseOperations) -> APIRouter:
     return router
 
 
-def _changes(cases: CaseOperations) -> APIRouter:
+def _write_routes(cases: CaseOperations) -> APIRouter:
     router = APIRouter()
 
     @router.post("/reconciliations")
-    async def reconcile(wanted: ToReconcile) -> Response:
+    async def reconcile(wanted: ReconcileRequest) -> Response:
         if wanted.partner not in cases.reconciler.partners:
             details = f"must be one of {', '.join(sorted(cases.reconciler.partners))}"
             return JsonResponse({"error": "Invalid field: partner", "details": details}, 400)
@@ -113,15 +113,15 @@ def _changes(cases: CaseOperations) -> APIRouter:
         return JsonResponse(report.as_dict())
 
     @router.post("/cases/{case_id}/resolve")
-    async def resolve(case_id: UUID, wanted: ToResolve) -> Response:
+    async def resolve(case_id: UUID, wanted: ResolveRequest) -> Response:
         proposal = Proposal(wanted.resolution, wanted.actor, wanted.note)
         decided = await cases.resolve(case_id, proposal)
         if decided is None:
             return _no_case(case_id)
         if isinstance(decided, Refused):
             return JsonResponse({"error": "Not resolved", "details": decided.reason}, 409)
-        told = {"case_id": case_id, "status": decided.status, "resolution": decided.resolution}
-        return JsonResponse(told | {"proposed_by": decided.proposed_by})
+        body = {"case_id": case_id, "status": decided.status, "resolution": decided.resolution}
+        return JsonResponse(body | {"proposed_by": decided.proposed_by})
 
     return router
 
@@ -132,13 +132,13 @@ def _no_case(case_id: UUID) -> Response:
 
 
 def routes(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
-    """Return the routes about instructions, for callers with the scope `ops.read`."""
+    """Return the routes that read instructions; they need the scope `ops.read`."""
     router = admin_router(credentials)
 
     @router.get("/instructions")
     async def instructions(payment_id: UUID | None = None, uetr: UUID | None = None) -> Response:
         if (payment_id is None) is (uetr is None):
-            details = "either payment_id or uetr, and not both"
+            details = "exactly one of payment_id and uetr is required"
             return JsonResponse({"error": "Invalid field: payment_id", "details": details}, 400)
         async with database.transaction() as tx:
             return JsonResponse({"instructions": await queries.find(tx, payment_id, uetr)})

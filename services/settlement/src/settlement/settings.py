@@ -1,4 +1,4 @@
-"""Settlement's settings from the environment."""
+"""Settings of settlement, from the environment."""
 
 import json
 from typing import Annotated, Self
@@ -12,27 +12,27 @@ PartnerName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$"
 
 
 class PartnerProfile(BaseModel):
-    """The profile of one partner; omitted fields have the common values."""
+    """Settings of one partner; omitted fields have the common values."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     idempotent: bool = True
-    """Whether it books a UETR once, however often it is sent; if not, it is sent once only."""
+    """Whether the bank books a repeated UETR only once; if not, each transfer is sent once."""
     in_flight_s: float = Field(default=60.0, gt=0, le=86_400)
-    """How long after it was sent a message may still reach the bank's books."""
+    """Seconds after sending within which the bank may still book a message."""
     enquiry_first_s: float | None = Field(default=None, gt=0, le=60)
     enquiry_most_s: float | None = Field(default=None, gt=0, le=3600)
     batch_rows: int = Field(default=BATCH_ROWS, ge=1, le=BATCH_ROWS)
-    """Transfers in one message at most."""
+    """Maximum number of transfers in one message."""
     concurrency: int | None = Field(default=None, ge=1, le=4)
-    """Messages on their way at once."""
+    """Maximum number of concurrent messages."""
 
 
 class Settings(ServiceSettings):
     """Settings of settlement."""
 
     fetch_max_wait_ms: int = Field(default=20, ge=0, le=5000)
-    """Transfers are not urgent by milliseconds; a larger batch needs fewer calls to the bank."""
+    """A short wait gives larger batches, and so fewer calls to the bank."""
     partner_bank_url: str = Field(pattern=r"^https?://")
     """Base address of the partner banks; `/banks/<partner>` is appended."""
     partner_credentials: SecretText = Field(validation_alias="PARTNER_CREDENTIALS_FILE")
@@ -43,22 +43,22 @@ class Settings(ServiceSettings):
     """Prefix of the payee's account → partner; the longest prefix wins."""
     default_partner: PartnerName = "first-bank"
     partner_timeout_s: float = Field(default=3.0, gt=0, le=3)
-    """Of one call. The bound keeps a slice within its lease of ten seconds."""
+    """Timeout of one call. The limit keeps a slice within its lease of ten seconds."""
     partner_concurrency: int = Field(default=2, ge=1, le=4)
-    """Messages on their way to one partner at once."""
+    """Maximum number of concurrent messages to one partner."""
     enquiry_first_s: float = Field(default=1.0, gt=0, le=60)
     enquiry_most_s: float = Field(default=30.0, gt=0, le=3600)
     reconcile_every_s: float = Field(default=3600.0, ge=1, le=86_400)
-    """How often the statements of yesterday and today are read."""
+    """Seconds between two readings of the statements of yesterday and today."""
     partner_profiles: dict[PartnerName, PartnerProfile] = Field(default={})
-    """Partner → what differs at it."""
+    """Partner → its own settings."""
 
     def profile_of(self, partner: str) -> PartnerProfile:
-        """Return a partner's profile."""
+        """Return the profile of a partner."""
         return self.partner_profiles.get(partner, PartnerProfile())
 
     def policy(self, partner: str) -> Policy:
-        """Return a partner's policy."""
+        """Return the policy of a partner."""
         profile = self.profile_of(partner)
         return Policy(
             first_s=profile.enquiry_first_s or self.enquiry_first_s,
@@ -68,7 +68,7 @@ class Settings(ServiceSettings):
         )
 
     def concurrency(self, partner: str) -> int:
-        """Return how many messages may be on their way to a partner at once."""
+        """Return the maximum number of concurrent messages to a partner."""
         return self.profile_of(partner).concurrency or self.partner_concurrency
 
     @property
@@ -82,16 +82,16 @@ class Settings(ServiceSettings):
         return _secrets(self.partner_credentials)
 
     @model_validator(mode="after")
-    def _profiles_are_of_partners(self) -> Self:
-        if strangers := sorted(set(self.partner_profiles) - set(self.partners)):
-            raise ValueError(f"PARTNER_PROFILES names no partner of ours: {', '.join(strangers)}")
+    def _check_profiles(self) -> Self:
+        if unknown := sorted(set(self.partner_profiles) - set(self.partners)):
+            raise ValueError(f"PARTNER_PROFILES names an unknown partner: {', '.join(unknown)}")
         return self
 
     @model_validator(mode="after")
-    def _everybody_has_a_secret(self) -> Self:
+    def _check_secrets(self) -> Self:
         secrets = _secrets(self.partner_credentials)
         if missing := [partner for partner in self.partners if not secrets.get(partner)]:
-            raise ValueError(f"PARTNER_CREDENTIALS_FILE names no secret of {', '.join(missing)}")
+            raise ValueError(f"PARTNER_CREDENTIALS_FILE has no secret for {', '.join(missing)}")
         return self
 
 
@@ -100,6 +100,6 @@ def _secrets(document: str) -> dict[str, str]:
         secrets = json.loads(document)
     except json.JSONDecodeError:
         raise ValueError("PARTNER_CREDENTIALS_FILE must hold JSON") from None
-    if not isinstance(secrets, dict) or not all(isinstance(one, str) for one in secrets.values()):
-        raise ValueError("PARTNER_CREDENTIALS_FILE must map partners to text")
+    if not isinstance(secrets, dict) or not all(isinstance(text, str) for text in secrets.values()):
+        raise ValueError("PARTNER_CREDENTIALS_FILE must map partners to strings")
     return secrets

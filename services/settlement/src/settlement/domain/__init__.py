@@ -1,4 +1,4 @@
-"""What settlement decides: what becomes of an instruction."""
+"""The rules of settlement: the states and decisions of an instruction."""
 
 from settlement.domain.instruction import (
     BATCH_ROWS,

@@ -1,4 +1,4 @@
-"""Decisions on a partner bank's answers to instructions. Pure."""
+"""Decisions on a partner bank's responses to instructions. Pure."""
 
 import re
 from collections import defaultdict
@@ -13,7 +13,7 @@ from payment_schemas.ids import PaymentId, Uetr
 from payment_schemas.money import Money
 
 BATCH_ROWS = 100
-"""Transfers in one message at most. Source: the partner banks' interface."""
+"""Maximum number of transfers in one message. Source: the partner banks' interface."""
 
 # A bank's text goes into topics and logs only as codes and references, never prose with names.
 _CODE = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
@@ -27,7 +27,7 @@ class Status(StrEnum):
     SENT = "SENT"
     UNKNOWN = "UNKNOWN"
     RECONCILE = "RECONCILE"
-    """A person must resolve it; enquiries go on, and the bank's definite answer ends it."""
+    """A person must resolve it. Enquiries continue; a definite response of the bank ends it."""
     SETTLED = "SETTLED"
     REJECTED = "REJECTED"
 
@@ -43,22 +43,22 @@ class NextStep(StrEnum):
 
 
 class Kind(StrEnum):
-    """The kind of a bank's answer to one transfer."""
+    """The kind of a bank's response to one transfer."""
 
     ACCEPTED = "ACCEPTED"
     REJECTED = "REJECTED"
     PENDING = "PENDING"
     NOT_FOUND = "NOT_FOUND"
     NO_ANSWER = "NO_ANSWER"
-    """A time-out, a reset or nonsense: the bank may have carried the transfer out or not."""
+    """A timeout, a reset or an unreadable body: the bank may have booked the transfer."""
     FAILED = "FAILED"
-    """A server error on the whole message; otherwise as NO_ANSWER."""
+    """A server error (5xx) for the whole message; otherwise treated as NO_ANSWER."""
     UNCLEAR = "UNCLEAR"
-    """The bank answered, but unintelligibly about this transfer."""
+    """The bank responded, but its result for this transfer is missing or invalid."""
     NOT_ASKED = "NOT_ASKED"
-    """Nothing was sent, or the bank refused access."""
+    """No request was sent, or the bank refused access."""
     REFUSED = "REFUSED"
-    """The whole message was refused for its content."""
+    """The bank refused the whole message because of its content."""
 
 
 _OUTCOMES = {Kind.ACCEPTED: Status.SETTLED, Kind.REJECTED: Status.REJECTED}
@@ -66,7 +66,7 @@ _OUTCOMES = {Kind.ACCEPTED: Status.SETTLED, Kind.REJECTED: Status.REJECTED}
 
 @dataclass(frozen=True, slots=True)
 class BankResponse:
-    """A bank's answer to one transfer."""
+    """A bank's response to one transfer."""
 
     kind: Kind
     reason: str | None = None
@@ -75,25 +75,25 @@ class BankResponse:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How one partner is treated: its profile.
+    """The retry and sending rules of one partner.
 
-    Between two questions the wait doubles, bounded, without jitter: one lane asks for all, in
-    batches, and rows due together share a message.
+    The wait between two enquiries doubles up to a maximum. It has no jitter: one worker enquires
+    about all transfers, and rows that are due together share a message.
     """
 
     first_s: float = 1.0
     most_s: float = 30.0
     is_idempotent: bool = True
-    """Whether the bank books a UETR once, however often it is sent. If not, it is sent once."""
+    """Whether the bank books a repeated UETR only once. If not, each transfer is sent once."""
     in_flight_s: float = 60.0
-    """How long after it was sent a message may still reach the bank's books."""
+    """Time after sending within which the bank may still book a message (in-flight window)."""
 
     def after(self, tries: int, now: datetime) -> datetime:
-        """Return when to ask again after so many tries (1, 2, …) without an outcome."""
+        """Return the time of the next enquiry after `tries` attempts (1, 2, …)."""
         return now + timedelta(seconds=min(self.most_s, self.first_s * 2.0 ** min(tries - 1, 30)))
 
     def is_past_window(self, since: datetime | None, now: datetime) -> bool:
-        """Say whether what was sent then would be known to the bank by now."""
+        """Return whether the in-flight window of a message sent at `since` is over."""
         return since is None or now >= since + timedelta(seconds=self.in_flight_s)
 
 
@@ -120,29 +120,29 @@ class Instruction:
     reason: str | None = None
     bank_reference: str | None = None
     sent_at: datetime | None = None
-    """When it was last sent; None where the bank certainly has not accepted it."""
+    """Time of the last send; None if the bank certainly has not accepted the transfer."""
     unusable_since: datetime | None = None
-    """When the bank first refused it alone, or first answered unintelligibly about it."""
+    """Time of the first REFUSED or UNCLEAR response to this transfer."""
 
     @property
-    def is_never_taken(self) -> bool:
-        """Whether the bank has refused every message that held it."""
+    def is_always_refused(self) -> bool:
+        """Whether the bank has refused every message that contained this transfer."""
         return self.unusable_since is not None and self.sent_at is None
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The next state, its events, and whether the answer contradicts an outcome."""
+    """The next state, its events, and whether the response contradicts an outcome."""
 
     state: Instruction
     events: tuple[SettlementUpdated, ...] = ()
     is_late: bool = False
 
 
-def partner_of(account: str, routes: dict[str, str], otherwise: str) -> str:
-    """Return the partner that keeps the account: the longest prefix in the routing table wins."""
+def partner_of(account: str, routes: dict[str, str], default: str) -> str:
+    """Return the partner that holds the account: the longest matching prefix wins."""
     prefixes = [prefix for prefix in routes if account.startswith(prefix)]
-    return routes[max(prefixes, key=len)] if prefixes else otherwise
+    return routes[max(prefixes, key=len)] if prefixes else default
 
 
 def instruct(event: SettlementRequested, partner: str, now: datetime) -> Instruction:
@@ -162,72 +162,70 @@ def instruct(event: SettlementRequested, partner: str, now: datetime) -> Instruc
 
 
 def messages_of(instructions: Iterable[Instruction]) -> list[list[Instruction]]:
-    """Put transfers into messages; those that are sent again go into ever smaller ones.
+    """Group transfers into messages; each retry of a transfer halves its message size.
 
-    A message that the bank never answers is so cut down to the transfer that causes it.
+    Retries thus isolate the transfer that makes the bank fail.
     """
     messages: defaultdict[int, list[Instruction]] = defaultdict(list)
-    for one in instructions:
-        tries = one.tries if one.status is Status.UNKNOWN else 0
-        messages[max(1, BATCH_ROWS >> tries)].append(one)
+    for instruction in instructions:
+        tries = instruction.tries if instruction.status is Status.UNKNOWN else 0
+        messages[max(1, BATCH_ROWS >> tries)].append(instruction)
     return [
-        together[start : start + rows]
-        for rows, together in messages.items()
-        for start in range(0, len(together), rows)
+        group[start : start + rows]
+        for rows, group in messages.items()
+        for start in range(0, len(group), rows)
     ]
 
 
 def begin(instruction: Instruction, now: datetime) -> Instruction:
     """Return the state that must be committed before the bank is called.
 
-    A started send leaves an enquiry as the next step: if the worker crashes, the next worker
-    enquires before it sends.
+    The next step becomes ENQUIRE: if the worker crashes, the next worker enquires first.
     """
     if instruction.next_step is NextStep.ENQUIRE:
         return instruction
-    asked = replace(instruction, next_step=NextStep.ENQUIRE, sent_at=now)
-    return _moved(asked, Status.SENDING) if instruction.status is Status.QUEUED else asked
+    begun = replace(instruction, next_step=NextStep.ENQUIRE, sent_at=now)
+    return _with_status(begun, Status.SENDING) if instruction.status is Status.QUEUED else begun
 
 
 def after_answer(
-    before: Instruction, answer: BankResponse, now: datetime, policy: Policy
+    before: Instruction, response: BankResponse, now: datetime, policy: Policy
 ) -> Decision:
-    """Decide what the bank's answer makes of an instruction.
+    """Return the next state of an instruction after the bank's response.
 
-    `before` is the instruction as it was before `begin`; the table names it as it was after.
+    `before` is the state before `begin`; the table's columns are the states after `begin`.
 
-    | answer | SENDING | SENT | UNKNOWN | RECONCILE |
+    | response | SENDING | SENT | UNKNOWN | RECONCILE |
     |---|---|---|---|---|
     | ACCEPTED | SETTLED | SETTLED | SETTLED | SETTLED |
     | REJECTED | REJECTED | REJECTED | REJECTED | REJECTED |
     | PENDING | SENT, enquire later | enquire later | SENT, enquire later | enquire later |
-    | the same, never taken | RECONCILE, enquire later | the same | the same | enquire later |
+    | the same, always refused | RECONCILE, enquire later | the same | the same | enquire later |
     | NOT_FOUND, idempotent | send again | UNKNOWN, send again | send again | enquire later |
-    | NOT_FOUND, in flight | UNKNOWN, enquire later | the same | enquire later | enquire later |
-    | NOT_FOUND, past it | RECONCILE, enquire later | the same | the same | enquire later |
+    | NOT_FOUND in window | UNKNOWN, enquire later | the same | enquire later | enquire later |
+    | NOT_FOUND past window | RECONCILE, enquire later | the same | the same | enquire later |
     | NO_ANSWER, FAILED | UNKNOWN, enquire later | enquire later | enquire later | enquire later |
-    | NOT_ASKED | as before it, later | the same, later | the same, later | the same, later |
+    | NOT_ASKED | as before `begin`, later | the same, later | the same, later | the same, later |
     | REFUSED, UNCLEAR | UNKNOWN, enquire later | enquire later | the same | the same |
-    | the same, past the window | RECONCILE, enquire later | the same | the same | enquire later |
+    | the same, past window | RECONCILE, enquire later | the same | the same | enquire later |
 
-    SETTLED and REJECTED ignore every answer; one that contradicts them is late.
+    SETTLED and REJECTED ignore every response; a response that contradicts them is late.
 
-    "Not found" is no rejection: the message may still be on its way, so it is sent again under
-    the same UETR, or, where the bank would book it twice, waited for until its window is over; then
-    a person must find out. Nothing is ever given back from UNKNOWN.
+    NOT_FOUND is no rejection: the message may still arrive. An idempotent bank gets the transfer
+    again under the same UETR. Any other bank is enquired until the window is over; then a person
+    must resolve the transfer. UNKNOWN never releases money.
 
-    A refusal of the message is no rejection either. A bank that refuses a transfer, or answers
-    nothing intelligible about it, for as long as its window lasts is left to a person. So is one
-    that has refused every message and yet says that it has the UETR: that is another transfer.
+    REFUSED is no rejection either. REFUSED or UNCLEAR past the window needs a person. So does a
+    bank that refused every message and still reports the UETR: it has another transfer under it.
     """
     if before.status in FINAL:
-        return Decision(before, is_late=_contradicts(before, answer))
+        return Decision(before, is_late=_contradicts(before, response))
     instruction = begin(before, now)
-    match answer.kind:
-        case Kind.ACCEPTED | Kind.REJECTED | Kind.PENDING if instruction.is_never_taken:
+    match response.kind:
+        case Kind.ACCEPTED | Kind.REJECTED | Kind.PENDING if instruction.is_always_refused:
             decision = _enquire_later(instruction, Status.RECONCILE, now, policy)
         case Kind.ACCEPTED | Kind.REJECTED:
-            decision = conclude(instruction, answer)
+            decision = conclude(instruction, response)
         case Kind.PENDING:
             decision = _pending(instruction, now, policy)
         case Kind.NOT_FOUND:
@@ -235,31 +233,31 @@ def after_answer(
         case Kind.NO_ANSWER | Kind.FAILED:
             decision = _in_doubt(instruction, now, policy)
         case Kind.NOT_ASKED:
-            decision = Decision(_undone(before, instruction, now, policy))
+            decision = Decision(_undo(before, instruction, now, policy))
         case Kind.REFUSED | Kind.UNCLEAR:
-            decision = _unusable(before, instruction, answer, now, policy)
-        case _:  # pragma: no cover - mypy proves that nothing is left
-            assert_never(answer.kind)
+            decision = _unusable(before, instruction, response, now, policy)
+        case _:  # pragma: no cover - mypy proves that the match is exhaustive
+            assert_never(response.kind)
     return decision
 
 
-def conclude(instruction: Instruction, answer: BankResponse) -> Decision:
-    """Decide what ACCEPTED or REJECTED makes of an instruction without an outcome."""
+def conclude(instruction: Instruction, response: BankResponse) -> Decision:
+    """Return the outcome of an instruction after ACCEPTED or REJECTED."""
     moved = replace(
-        _moved(instruction, _OUTCOMES[answer.kind]),
+        _with_status(instruction, _OUTCOMES[response.kind]),
         due_at=None,
-        reason=answer.reason,
-        bank_reference=answer.bank_reference,
+        reason=response.reason,
+        bank_reference=response.bank_reference,
     )
-    return Decision(moved, (_told(moved),))
+    return Decision(moved, (_updated_event(moved),))
 
 
 def bank_code(text: object) -> str | None:
-    """Return a bank's code or reference, or None where it is not one: prose goes no further."""
+    """Return a bank's code or reference, or None if the text is not one."""
     return text if isinstance(text, str) and _CODE.fullmatch(text) else None
 
 
-def _moved(instruction: Instruction, status: Status, tries: int = 0) -> Instruction:
+def _with_status(instruction: Instruction, status: Status, tries: int = 0) -> Instruction:
     return replace(instruction, status=status, tries=tries, version=instruction.version + 1)
 
 
@@ -267,25 +265,23 @@ def _enquire_later(
     instruction: Instruction, status: Status, now: datetime, policy: Policy
 ) -> Decision:
     if instruction.status is status:
-        return Decision(_later(instruction, now, policy))
-    moved = _later(_moved(instruction, status), now, policy)
-    return Decision(moved, (_told(moved),))
+        return Decision(_postponed(instruction, now, policy))
+    moved = _postponed(_with_status(instruction, status), now, policy)
+    return Decision(moved, (_updated_event(moved),))
 
 
 def _in_doubt(instruction: Instruction, now: datetime, policy: Policy) -> Decision:
-    """Without an answer nothing new is known of what the bank has said it has or has not."""
     known = instruction.status in (Status.SENT, Status.RECONCILE)
     status = instruction.status if known else Status.UNKNOWN
     return _enquire_later(instruction, status, now, policy)
 
 
 def _unusable(
-    before: Instruction, begun: Instruction, answer: BankResponse, now: datetime, policy: Policy
+    before: Instruction, begun: Instruction, response: BankResponse, now: datetime, policy: Policy
 ) -> Decision:
-    """The bank answers, and nobody can use what it says: past its window a person must ask it."""
     since = before.unusable_since or now
-    # A refused message was surely not taken in; an earlier one may be on its way.
-    sent_at = before.sent_at if answer.kind is Kind.REFUSED else begun.sent_at
+    # The bank has not accepted a refused message; an earlier message may still arrive.
+    sent_at = before.sent_at if response.kind is Kind.REFUSED else begun.sent_at
     noted = replace(begun, unusable_since=since, sent_at=sent_at)
     if policy.is_past_window(max(since, sent_at or since), now):
         return _enquire_later(noted, Status.RECONCILE, now, policy)
@@ -293,7 +289,6 @@ def _unusable(
 
 
 def _pending(instruction: Instruction, now: datetime, policy: Policy) -> Decision:
-    """Who waits for a person waits on until the bank's answer is definite."""
     reconcile = instruction.status is Status.RECONCILE
     status = Status.RECONCILE if reconcile else Status.SENT
     return _enquire_later(replace(instruction, unusable_since=None), status, now, policy)
@@ -313,26 +308,29 @@ def _send_again(instruction: Instruction, now: datetime) -> Decision:
     again = replace(instruction, next_step=NextStep.SEND, due_at=now, tries=instruction.tries + 1)
     if instruction.status is not Status.SENT:
         return Decision(again)
-    moved = _moved(again, Status.UNKNOWN, tries=again.tries)
-    return Decision(moved, (_told(moved),))
+    moved = _with_status(again, Status.UNKNOWN, tries=again.tries)
+    return Decision(moved, (_updated_event(moved),))
 
 
-def _undone(before: Instruction, begun: Instruction, now: datetime, policy: Policy) -> Instruction:
-    """Take back that the instruction was begun: the bank has not heard of it."""
-    back = _later(replace(before, version=begun.version), now, policy)
-    return back if begun.status is before.status else _moved(back, before.status, tries=back.tries)
+def _undo(before: Instruction, begun: Instruction, now: datetime, policy: Policy) -> Instruction:
+    back = _postponed(replace(before, version=begun.version), now, policy)
+    return (
+        back
+        if begun.status is before.status
+        else _with_status(back, before.status, tries=back.tries)
+    )
 
 
-def _later(instruction: Instruction, now: datetime, policy: Policy) -> Instruction:
+def _postponed(instruction: Instruction, now: datetime, policy: Policy) -> Instruction:
     tries = instruction.tries + 1
     return replace(instruction, tries=tries, due_at=policy.after(tries, now))
 
 
-def _contradicts(instruction: Instruction, answer: BankResponse) -> bool:
-    return _OUTCOMES.get(answer.kind, instruction.status) is not instruction.status
+def _contradicts(instruction: Instruction, response: BankResponse) -> bool:
+    return _OUTCOMES.get(response.kind, instruction.status) is not instruction.status
 
 
-def _told(instruction: Instruction) -> SettlementUpdated:
+def _updated_event(instruction: Instruction) -> SettlementUpdated:
     return SettlementUpdated(
         payment_id=instruction.payment_id,
         user_id=instruction.user_id,

@@ -1,4 +1,4 @@
-"""Cases: what a person has to look at, what explains itself, and who may resolve the rest. Pure."""
+"""Reconciliation cases: when they open and close, and who may resolve them. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ SERVICE = "settlement"
 
 
 class CaseStatus(StrEnum):
-    """How far a case is."""
+    """The status of a case."""
 
     OPEN = "OPEN"
     PROPOSED = "PROPOSED"
@@ -23,33 +23,33 @@ class CaseStatus(StrEnum):
 
 
 class Resolution(StrEnum):
-    """What a person makes of a case."""
+    """A person's decision on a case."""
 
     SETTLE = "SETTLE"
-    """The bank has the money: from in-flight to its clearing account."""
+    """The bank has the money: it moves from in-flight to the clearing account."""
     RETURN = "RETURN"
-    """The bank never had it: back to the customer."""
+    """The bank never had the money: it goes back to the customer."""
     EXPLAINED = "EXPLAINED"
-    """Nothing moves here."""
+    """No money moves here."""
 
 
-_WORD = {
+_OUTCOME_KINDS = {
     Resolution.SETTLE: Kind.ACCEPTED,
     Resolution.RETURN: Kind.REJECTED,
 }
-"""Whose place a resolution takes: the bank's own word."""
+"""The bank's response that a resolution replaces."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """Something that a person has to look at."""
+    """A break or an unknown outcome that a person must examine."""
 
     id: UUID
     kind: Finding
     partner: str
     uetr: UUID
     day: date
-    """The statement's, or the day on which it was noticed (UTC)."""
+    """The statement's day, or the day on which the case was opened (UTC)."""
     details: str
     payment_id: UUID | None = None
     status: CaseStatus = CaseStatus.OPEN
@@ -60,19 +60,19 @@ class Case:
     version: int = 1
 
     @property
-    def is_explained_by_itself(self) -> bool:
-        """Whether its break was gone without a person: should it come back, it is a new case."""
+    def is_closed_by_service(self) -> bool:
+        """Whether the service closed it; if the same break returns, a new case is opened."""
         return self.resolved_by == SERVICE
 
-    def is_about(self, other: "Case") -> bool:
-        """Say whether both are of the same break; one with other facts is another break."""
-        mine = (self.partner, self.uetr, self.kind, self.details)
-        return mine == (other.partner, other.uetr, other.kind, other.details)
+    def has_same_break(self, other: "Case") -> bool:
+        """Return whether both cases have the same break; other details are another break."""
+        own = (self.partner, self.uetr, self.kind, self.details)
+        return own == (other.partner, other.uetr, other.kind, other.details)
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What somebody wants to make of a case, and why."""
+    """A proposed resolution of a case, its actor and its reason."""
 
     resolution: Resolution
     actor: str
@@ -81,23 +81,26 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A resolution that may not be, and why not."""
+    """The reason why a resolution is not allowed."""
 
     reason: str
 
 
-def missing_there(ours: Instruction, day: date) -> Case:
-    """Return the case of a transfer that is settled here and on no statement there."""
-    return case_of(ours, Finding.MISSING_THERE, day, "SETTLED here, not on the statement there")
+def missing_there(instruction: Instruction, day: date) -> Case:
+    """Return the case of a transfer that is SETTLED here and on no statement of its bank."""
+    details = "SETTLED here, not on the statement there"
+    return case_of(instruction, Finding.MISSING_THERE, day, details)
 
 
-def case_of(ours: Instruction, kind: Finding, day: date, details: str) -> Case:
+def case_of(instruction: Instruction, kind: Finding, day: date, details: str) -> Case:
     """Return a new case about an instruction."""
-    return new_case((kind, details), ours.partner, ours.uetr, day, ours)
+    return new_case((kind, details), instruction.partner, instruction.uetr, day, instruction)
 
 
-def new_case(found: Break, partner: str, uetr: UUID, day: date, ours: Instruction | None) -> Case:
-    """Return the case of a break: the same one however often it is found."""
+def new_case(
+    found: Break, partner: str, uetr: UUID, day: date, instruction: Instruction | None
+) -> Case:
+    """Return the case of a break; the same break always has the same case id."""
     kind, details = found
     return Case(
         id=uuid5(CASES, f"{partner}:{uetr}:{kind}:{details}"),
@@ -106,129 +109,129 @@ def new_case(found: Break, partner: str, uetr: UUID, day: date, ours: Instructio
         uetr=uetr,
         day=day,
         details=details,
-        payment_id=ours.payment_id if ours else None,
+        payment_id=instruction.payment_id if instruction else None,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What statements now make of cases."""
+    """The changes to cases after statements were read."""
 
     standing: Sequence[Case]
-    """The cases of all breaks that were found."""
+    """The cases of all breaks that exist now."""
     new: Sequence[Case]
     explained: Sequence[Case]
-    """Those whose break is gone: closed, nothing moved."""
+    """Closed cases whose break is gone; no money moved."""
 
 
-def reviewed(found: Sequence[Case], known: Sequence[Case], why: str) -> Review:
-    """Compare the breaks of some transfers with all cases that there are about them."""
+def review_breaks(found: Sequence[Case], known: Sequence[Case], why: str) -> Review:
+    """Compare the breaks of some transfers with all known cases of these transfers."""
     standing, new = [], []
     for case in found:
-        same = [one for one in known if one.is_about(case)]
-        kept = [one for one in same if not one.is_explained_by_itself]
+        same = [other for other in known if other.has_same_break(case)]
+        kept = [other for other in same if not other.is_closed_by_service]
         if kept:
             standing.append(kept[0])
             continue
         new.append(replace(case, id=uuid5(case.id, str(len(same)))) if same else case)
         standing.append(new[-1])
     gone = [case for case in known if _is_gone(case, found)]
-    return Review(standing, new, [explained(case, why) for case in gone])
+    return Review(standing, new, [close_explained(case, why) for case in gone])
 
 
 def _is_gone(case: Case, found: Sequence[Case]) -> bool:
     open_break = case.kind in BREAKS and case.status is not CaseStatus.RESOLVED
-    return open_break and not any(case.is_about(one) for one in found)
+    return open_break and not any(case.has_same_break(other) for other in found)
 
 
-_WHY = {
+_UNKNOWN_DETAILS = {
     Kind.NOT_FOUND: "not found there past its in-flight window; the bank is not idempotent",
     Kind.REFUSED: "its bank refuses it, past its in-flight window",
     Kind.UNCLEAR: "its bank answers nothing intelligible about it, past its in-flight window",
 }
-_ANOTHER = "its bank has refused every message of ours, and yet has its UETR: another transfer"
+_FOREIGN = "its bank has refused every message of ours, and yet has its UETR: another transfer"
 
 
-def noticed(
-    before: Instruction, decision: Decision, answer: BankResponse, now: datetime
+def cases_of_step(
+    before: Instruction, decision: Decision, response: BankResponse, now: datetime
 ) -> list[Case]:
-    """Return the case that a step of an instruction calls for, if any."""
+    """Return the case to open after a step of an instruction, if any."""
     after = decision.state
     if decision.is_late:
         details = f"a definite answer contradicts {after.status}"
         return [case_of(after, Finding.LATE_ANSWER, now.date(), details)]
     if after.status is Status.RECONCILE and before.status is not Status.RECONCILE:
-        details = _WHY.get(answer.kind, _ANOTHER)
+        details = _UNKNOWN_DETAILS.get(response.kind, _FOREIGN)
         return [case_of(after, Finding.OUTCOME_UNKNOWN, now.date(), details)]
     return []
 
 
-def is_answered(before: Instruction, after: Instruction) -> bool:
-    """Say whether the bank itself has ended what was left to a person."""
+def is_ended_by_bank(before: Instruction, after: Instruction) -> bool:
+    """Return whether a bank's response has ended a transfer that was RECONCILE."""
     return before.status is Status.RECONCILE and after.status in FINAL
 
 
-def is_waiting(case: Case) -> bool:
-    """Say whether people are asked what became of a transfer, and have not said so yet."""
+def awaits_people(case: Case) -> bool:
+    """Return whether people have yet to decide the outcome of a transfer."""
     return case.kind is Finding.OUTCOME_UNKNOWN and case.status is not CaseStatus.RESOLVED
 
 
-def explained(case: Case, why: str) -> Case:
-    """Close a case that has explained itself; nothing moves."""
+def close_explained(case: Case, why: str) -> Case:
+    """Return the case closed by the service as EXPLAINED; no money moves."""
     proposal = Proposal(Resolution.EXPLAINED, SERVICE, why)
     return _resolved(case, proposal)
 
 
 def resolve(
-    case: Case, wanted: Proposal, ours: Instruction | None, *, is_booked: bool = False
+    case: Case, wanted: Proposal, instruction: Instruction | None, *, is_booked: bool = False
 ) -> Case | Refused:
-    """Decide what a proposal makes of a case; what moves money needs a second person."""
+    """Apply a proposal to a case; a resolution that moves money needs a second person."""
     if case.status is CaseStatus.RESOLVED:
-        return Refused(f"it is resolved as {case.resolution} already")
+        return Refused(f"the case is already resolved as {case.resolution}")
     if wanted.actor == SERVICE:
-        return Refused(f"{SERVICE} is the service itself, and no person")
-    waits = ours is not None and ours.status is Status.RECONCILE
+        return Refused(f"the actor must be a person, not the service {SERVICE}")
+    is_open = instruction is not None and instruction.status is Status.RECONCILE
     if wanted.resolution is Resolution.EXPLAINED:
-        if waits:
-            return Refused("money is in flight: SETTLE or RETURN says where it belongs")
+        if is_open:
+            return Refused("the money is in flight: resolve the case with SETTLE or RETURN")
         return _resolved(case, wanted)
-    if not waits:
+    if not is_open:
         return Refused("no transfer waits for an outcome: only EXPLAINED is left")
     if wanted.resolution is Resolution.RETURN and is_booked:
-        return Refused("its bank's statement has it: given back, it would be paid twice")
+        return Refused("the bank's statement has the transfer: after RETURN it would be paid twice")
     if case.resolution is not wanted.resolution:
-        return _moved(case, wanted, CaseStatus.PROPOSED, proposed_by=wanted.actor)
+        return _apply(case, wanted, CaseStatus.PROPOSED, proposed_by=wanted.actor)
     if case.proposed_by == wanted.actor:
-        return Refused("who has proposed it may not confirm it: a second person must")
+        return Refused("a second person must confirm the proposal")
     return _resolved(case, wanted)
 
 
 def outcome_of(case: Case) -> BankResponse | None:
-    """Return what takes the place of the bank's word once a case is resolved, if anything does."""
-    if case.status is not CaseStatus.RESOLVED or case.resolution not in _WORD:
+    """Return the response that a resolved case supplies in place of the bank's, if any."""
+    if case.status is not CaseStatus.RESOLVED or case.resolution not in _OUTCOME_KINDS:
         return None
-    return BankResponse(_WORD[case.resolution], reason="reconciled")
+    return BankResponse(_OUTCOME_KINDS[case.resolution], reason="reconciled")
 
 
-def audited(case: Case, actor: str) -> AuditRecorded:
-    """Return what the audit log is told of a case's last step; never its note, which is prose."""
-    plain = {"kind": case.kind, "partner": case.partner, "uetr": case.uetr, "day": case.day}
-    plain |= {"payment_id": case.payment_id, "resolution": case.resolution}
+def audit_event(case: Case, actor: str) -> AuditRecorded:
+    """Return the audit entry of a case's last step, without its note (free text)."""
+    values = {"kind": case.kind, "partner": case.partner, "uetr": case.uetr, "day": case.day}
+    values |= {"payment_id": case.payment_id, "resolution": case.resolution}
     action = {CaseStatus.OPEN: "CASE_OPENED", CaseStatus.PROPOSED: "CASE_PROPOSED"}
     return AuditRecorded(
         actor=actor,
         action=action.get(case.status, "CASE_RESOLVED"),
         about=str(case.id),
-        metadata={name: str(value) for name, value in plain.items() if value is not None},
+        metadata={name: str(value) for name, value in values.items() if value is not None},
     )
 
 
 def _resolved(case: Case, wanted: Proposal) -> Case:
     proposed_by = case.proposed_by or wanted.actor
-    return replace(_moved(case, wanted, CaseStatus.RESOLVED, proposed_by), resolved_by=wanted.actor)
+    return replace(_apply(case, wanted, CaseStatus.RESOLVED, proposed_by), resolved_by=wanted.actor)
 
 
-def _moved(case: Case, wanted: Proposal, status: CaseStatus, proposed_by: str) -> Case:
+def _apply(case: Case, wanted: Proposal, status: CaseStatus, proposed_by: str) -> Case:
     return replace(
         case,
         status=status,

@@ -1,4 +1,4 @@
-"""What a bank's statement says, and what of it does not fit our instructions. Pure."""
+"""Entries of a bank's statement, compared with the instructions. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -14,64 +14,63 @@ BOOKINGS = uuid5(NAMESPACE_URL, "urn:countersign:booking")
 
 
 class Finding(StrEnum):
-    """What one line of a comparison comes to."""
+    """The result of comparing one transfer."""
 
     MATCHED = "MATCHED"
     IN_MOTION = "IN_MOTION"
-    """Booked there, and not settled here yet: the next enquiry will say so."""
+    """Booked at the bank and not yet settled here; the next enquiry will settle it."""
     MISSING_THERE = "MISSING_THERE"
     MISSING_HERE = "MISSING_HERE"
     AMOUNT_DIFFERS = "AMOUNT_DIFFERS"
     OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
-    """No statement's: the bank will not say what became of a transfer, and is sent it no more."""
+    """Not from a statement: the bank gives no outcome, and the transfer is not sent again."""
     LATE_ANSWER = "LATE_ANSWER"
-    """No statement's: the bank has contradicted an outcome."""
+    """Not from a statement: a bank's response contradicts an outcome."""
 
 
 BREAKS = (Finding.MISSING_THERE, Finding.MISSING_HERE, Finding.AMOUNT_DIFFERS)
-"""What statements alone show, and so explain in the end."""
+"""The findings that statements show, and that later statements can close."""
 
 
 @dataclass(frozen=True, slots=True)
 class StatementEntry:
-    """One line of a bank's statement: money that moved, or came back."""
+    """One line of a bank's statement: a payment or its reversal."""
 
     uetr: UUID
-    """One of our making where the bank's is not readable."""
+    """The bank's UETR, or a derived one if the bank's is not readable."""
     money: Money | None
-    """None where the amount is none of ours: unreadable, or in another currency's decimals."""
+    """None if the amount is unreadable or has the wrong number of decimals."""
     is_reversal: bool = False
-    """Whether the bank has taken the money back: it then states a negative amount."""
+    """Whether the bank has reversed the payment (the statement has a negative amount)."""
     bank_reference: str | None = None
     booked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """A movement of money at a partner, once, on however many pages and statements it stands."""
+    """A movement of money at a partner; stored once, though several statements may list it."""
 
     id: UUID
     partner: str
     day: date
-    """Of the first statement on which it was seen."""
+    """The day of the first statement that lists it."""
     entry: StatementEntry
 
 
 @dataclass(slots=True)
 class Reading:
-    """One passage through a partner's statement of a day; it knows each line again."""
+    """One reading of a partner's statement of a day; gives the same line the same id."""
 
     partner: str
     day: date
-    _nameless: Counter[UUID] = field(default_factory=Counter)
+    _unnamed: Counter[UUID] = field(default_factory=Counter)
 
     def bookings(self, entries: Iterable[StatementEntry]) -> list[Booking]:
         """Return the movements on the next page.
 
-        A line with the bank's reference and time is the same wherever it stands: pages overlap
-        while a statement grows, and banks differ about the day. Twice in one answer it is two
-        movements. Lines that lack either cannot be told apart, so each is one more: better a
-        break that a person closes than one that nobody sees.
+        Lines with the same bank reference and time are one movement on any page or day: pages
+        overlap while a statement grows. Twice on one page they are two movements. A line without
+        reference or time is always a new movement: a false break is better than a missed one.
         """
         on_page: Counter[str] = Counter()
         found = []
@@ -85,62 +84,64 @@ class Reading:
     def _name(self, entry: StatementEntry) -> str:
         if entry.bank_reference and entry.booked_at:
             return f"{entry.bank_reference}:{entry.booked_at.isoformat()}"
-        self._nameless[entry.uetr] += 1
-        return f"{self.day}:{self._nameless[entry.uetr]}"
+        self._unnamed[entry.uetr] += 1
+        return f"{self.day}:{self._unnamed[entry.uetr]}"
 
 
 Break = tuple[Finding, str]
-"""Its kind, and in words what does not fit."""
+"""Its kind and its details. The details are part of the case's id: do not reword them."""
 
 
-def breaks_of(partner: str, booked: Iterable[Booking], ours: Instruction | None) -> list[Break]:
-    """Say what does not fit between all that a partner has booked under a UETR and our books."""
-    standing = _standing(booked)
-    moved = any(standing.values())
-    if ours is None:
+def breaks_of(
+    partner: str, booked: Iterable[Booking], instruction: Instruction | None
+) -> list[Break]:
+    """Compare all bookings of a partner under a UETR with the instruction."""
+    net = _net_bookings(booked)
+    moved = any(net.values())
+    if instruction is None:
         return [(Finding.MISSING_HERE, "booked there, unknown here")] if moved else []
-    if ours.partner != partner:
-        elsewhere = f"booked there, sent to {ours.partner} by us"
+    if instruction.partner != partner:
+        elsewhere = f"booked there, sent to {instruction.partner} by us"
         return [(Finding.MISSING_HERE, elsewhere)] if moved else []
-    if ours.status is Status.REJECTED:
+    if instruction.status is Status.REJECTED:
         returned = "booked there, REJECTED and returned here"
         return [(Finding.MISSING_HERE, returned)] if moved else []
-    return [*_amounts(standing, ours), *_times(standing.total(), ours)]
+    return [*_amount_breaks(net, instruction), *_count_breaks(net.total(), instruction)]
 
 
-def finding_of(ours: Instruction | None) -> Finding:
-    """Say how a transfer stands about which nothing is broken."""
-    is_open = ours is not None and ours.status not in FINAL
+def finding_of(instruction: Instruction | None) -> Finding:
+    """Return the finding of a transfer without a break."""
+    is_open = instruction is not None and instruction.status not in FINAL
     return Finding.IN_MOTION if is_open else Finding.MATCHED
 
 
-def is_moved(booked: Iterable[Booking]) -> bool:
-    """Say whether money has moved there that the bank has not taken back."""
-    return any(_standing(booked).values())
+def has_moved_money(booked: Iterable[Booking]) -> bool:
+    """Return whether the bank has moved money and not reversed it."""
+    return any(_net_bookings(booked).values())
 
 
-def _standing(booked: Iterable[Booking]) -> Counter[Money | None]:
-    """Count what is booked by amount; what was taken back is subtracted."""
-    standing: Counter[Money | None] = Counter()
-    for one in booked:
-        standing[one.entry.money] += -1 if one.entry.is_reversal else 1
-    return standing
+def _net_bookings(booked: Iterable[Booking]) -> Counter[Money | None]:
+    """Count the bookings of each amount; a reversal subtracts one."""
+    net: Counter[Money | None] = Counter()
+    for booking in booked:
+        net[booking.entry.money] += -1 if booking.entry.is_reversal else 1
+    return net
 
 
-def _amounts(standing: Counter[Money | None], ours: Instruction) -> list[Break]:
+def _amount_breaks(net: Counter[Money | None], instruction: Instruction) -> list[Break]:
     others = sorted(
         str(money or "an amount that is none")
-        for money, times in standing.items()
-        if times and money != ours.money
+        for money, times in net.items()
+        if times and money != instruction.money
     )
     if not others:
         return []
-    return [(Finding.AMOUNT_DIFFERS, f"{' and '.join(others)} there, {ours.money} here")]
+    return [(Finding.AMOUNT_DIFFERS, f"{' and '.join(others)} there, {instruction.money} here")]
 
 
-def _times(times: int, ours: Instruction) -> list[Break]:
+def _count_breaks(times: int, instruction: Instruction) -> list[Break]:
     if times > 1:
         return [(Finding.MISSING_HERE, f"booked there {times} times")]
-    if times < 1 and ours.status is Status.SETTLED:
+    if times < 1 and instruction.status is Status.SETTLED:
         return [(Finding.MISSING_THERE, "SETTLED here, booked and taken back there")]
     return []

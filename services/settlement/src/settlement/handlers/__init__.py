@@ -1,4 +1,4 @@
-"""What settlement does with requests, due instructions, statements and cases."""
+"""Handlers of requests, due instructions, statements and cases."""
 
 from settlement.handlers.instructions import (
     Routing,

@@ -1,4 +1,4 @@
-"""Settlement requests, and instructions that are due."""
+"""Handlers of settlement requests and due instructions."""
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from service_runtime.clock import Clock
 from service_runtime.errors import Rejected
 from service_runtime.logs import Log
 from service_runtime.messages import Batch, Due, Emit, Events, Received
-from settlement.clients import Answers, PartnerBank
+from settlement.clients import PartnerBank, Responses
 from settlement.domain import (
     BankResponse,
     Decision,
@@ -29,54 +29,54 @@ from settlement.domain import partner_of as route
 from settlement.domain.reconciliation import (
     SERVICE,
     Case,
-    explained,
-    is_answered,
-    is_waiting,
-    noticed,
+    awaits_people,
+    cases_of_step,
+    close_explained,
+    is_ended_by_bank,
 )
-from settlement.handlers.reconciliation import step_of
-from settlement.store import Instructions, New
+from settlement.handlers.reconciliation import audit_step
+from settlement.store import Instructions, NewInstruction
 
 _log = Log("settlement")
-_moved = metrics.counter("settlement", "Steps of settlements that were told.")
-_durations = metrics.histogram("payment_settlement_duration", "Confirmed to settled.")
-_late = metrics.counter("late_answers", "Definite answers that contradict an outcome.")
+_steps = metrics.counter("settlement", "Published steps of settlements.")
+_durations = metrics.histogram("payment_settlement_duration", "Seconds from confirmed to settled.")
+_late = metrics.counter("late_answers", "Definite responses that contradict an outcome.")
 
 Requests = Batch[Received[SettlementRequested]]
 DueInstructions = Batch[Due[Instruction], BankResponse]
-Ask = Callable[[Sequence[Instruction]], Awaitable[Answers]]
+BankCall = Callable[[Sequence[Instruction]], Awaitable[Responses]]
 
 START_WITHIN = timedelta(seconds=6)
-"""Of a claim: a message that starts later might end after its lease of 10 s."""
+"""Time after the claim; a message that starts later might end after the lease of 10 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """Which partner holds which accounts."""
+    """The routing table: prefix of an account → partner."""
 
     by_prefix: dict[str, str]
-    otherwise: str
+    default: str
 
     def partner_of(self, event: SettlementRequested) -> str:
         """Return the partner that holds the payee's account."""
-        return route(event.creditor_account, self.by_prefix, self.otherwise)
+        return route(event.creditor_account, self.by_prefix, self.default)
 
 
 async def on_settlement_requested(
     batch: Requests, instructions: Instructions, routing: Routing
 ) -> Events:
-    """Store an instruction for each confirmed payment, due at once. Emits nothing."""
+    """Store an instruction for each confirmed payment, due at once; emit nothing."""
     new = []
     for item in batch:
         partner = routing.partner_of(item.event)
-        new.append(New(instruct(item.event, partner, batch.now), item.cause.trace))
+        new.append(NewInstruction(instruct(item.event, partner, batch.now), item.cause.trace))
     if await instructions.add(new):
         raise Rejected("uetr: belongs to another payment")
     return ()
 
 
 async def on_due_instructions_claimed(batch: DueInstructions, instructions: Instructions) -> None:
-    """Save, before the bank is called, which transfers may reach it."""
+    """Commit the state SENDING before the bank is called."""
     begun = [(item.row, begin(item.row, batch.now)) for item in batch]
     if changed := [after for before, after in begun if after is not before]:
         await instructions.begin(changed)
@@ -93,14 +93,14 @@ async def send(
 async def send_once(
     batch: DueInstructions, bank: PartnerBank, clock: Clock
 ) -> Mapping[UUID, BankResponse]:
-    """Send to a bank that books every message; enquire about transfers that were sent before.
+    """Send to a bank that is not idempotent; enquire about transfers that were sent before.
 
-    A row may have been sent before when the partner's profile still said that it is idempotent.
+    A row may have been sent before if the partner's profile was idempotent at that time.
     """
     call = _Call(bank, clock, batch.now + START_WITHIN)
-    answers = await call.send([item.row for item in batch if item.row.sent_at is None])
+    responses = await call.send([item.row for item in batch if item.row.sent_at is None])
     sent_before = [item.row for item in batch if item.row.sent_at is not None]
-    return _by_cause(batch, answers | await call.enquire(sent_before))
+    return _by_cause(batch, responses | await call.enquire(sent_before))
 
 
 async def enquire(
@@ -111,16 +111,16 @@ async def enquire(
     return _by_cause(batch, await call.enquire([item.row for item in batch]))
 
 
-def _by_cause(batch: DueInstructions, answers: Answers) -> Mapping[UUID, BankResponse]:
-    return {item.cause.id: answers[item.row.uetr] for item in batch}
+def _by_cause(batch: DueInstructions, responses: Responses) -> Mapping[UUID, BankResponse]:
+    return {item.cause.id: responses[item.row.uetr] for item in batch}
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """The messages of one claim. A message that the bank cannot take is repeated in halves.
+    """The messages of one claim. A refused message is split into halves, which are sent again.
 
-    Breadth first: good halves follow bad ones, so that the breaker stays closed. A transfer that is
-    not reached in time counts as not sent.
+    The order is breadth first: accepted halves follow refused ones, so the breaker stays closed. A
+    transfer that is not sent before `until` counts as not sent.
     """
 
     bank: PartnerBank
@@ -128,7 +128,7 @@ class _Call:
     until: datetime
 
     async def send(self, rows: Sequence[Instruction]) -> dict[Uetr, BankResponse]:
-        # Not after a server error: the bank may have booked, so it is enquired about first.
+        # A server error is not split: the bank may have booked, so the next step is an enquiry.
         return await self._in_halves(self.bank.send, messages_of(rows), {Kind.REFUSED})
 
     async def enquire(self, rows: Sequence[Instruction]) -> dict[Uetr, BankResponse]:
@@ -136,47 +136,47 @@ class _Call:
         return await self._in_halves(self.bank.enquire, [rows] if rows else [], halved)
 
     async def _in_halves(
-        self, ask: Ask, messages: Iterable[Sequence[Instruction]], halved: Collection[Kind]
+        self, call: BankCall, messages: Iterable[Sequence[Instruction]], halved: Collection[Kind]
     ) -> dict[Uetr, BankResponse]:
-        waiting, answers = deque(messages), dict[Uetr, BankResponse]()
+        waiting, responses = deque(messages), dict[Uetr, BankResponse]()
         while waiting and self.clock.now() < self.until:
             rows = waiting.popleft()
-            answers |= await ask(rows)
+            responses |= await call(rows)
             middle = len(rows) // 2
-            if middle and all(answers[row.uetr].kind in halved for row in rows):
+            if middle and all(responses[row.uetr].kind in halved for row in rows):
                 waiting += [rows[:middle], rows[middle:]]
         not_sent = BankResponse(Kind.NOT_ASKED)
-        return answers | {row.uetr: not_sent for rows in waiting for row in rows}
+        return responses | {row.uetr: not_sent for rows in waiting for row in rows}
 
 
 async def on_due_instructions(
     batch: DueInstructions, instructions: Instructions, policy: Policy
 ) -> Events:
-    """Apply the bank's answers to the instructions and emit each step."""
+    """Apply the bank's responses to the instructions and emit each step."""
     events: list[Emit] = []
     changed: list[Instruction] = []
     cases: list[Case] = []
-    answered: list[Instruction] = []
+    ended: list[Instruction] = []
     for item in batch:
-        answer = batch.lookups[item.cause.id]
-        decision = after_answer(item.row, answer, batch.now, policy)
+        response = batch.lookups[item.cause.id]
+        decision = after_answer(item.row, response, batch.now, policy)
         _observe(decision, batch)
         changed.append(decision.state)
         events.extend(Emit(event, item.cause) for event in decision.events)
-        cases += noticed(item.row, decision, answer, batch.now)
-        answered += [decision.state] if is_answered(item.row, decision.state) else []
+        cases += cases_of_step(item.row, decision, response, batch.now)
+        ended += [decision.state] if is_ended_by_bank(item.row, decision.state) else []
     await instructions.save(changed)
-    steps = [*await instructions.cases.open(cases), *await _closed(answered, instructions)]
-    return [*events, *(step_of(case, SERVICE) for case in steps)]
+    steps = [*await instructions.cases.open(cases), *await _close_cases(ended, instructions)]
+    return [*events, *(audit_step(case, SERVICE) for case in steps)]
 
 
-async def _closed(answered: Sequence[Instruction], instructions: Instructions) -> Sequence[Case]:
-    """Close the cases of transfers that waited for a person and now have the bank's answer."""
+async def _close_cases(ended: Sequence[Instruction], instructions: Instructions) -> Sequence[Case]:
+    """Close the cases of transfers whose outcome the bank has supplied."""
     closed: list[Case] = []
-    for one in answered:
-        known = await instructions.cases.about(one.partner, [one.uetr])
-        waiting = (case for case in known if is_waiting(case))
-        closed += [explained(case, f"its bank has answered: {one.status}") for case in waiting]
+    for row in ended:
+        known = await instructions.cases.about(row.partner, [row.uetr])
+        cases = (case for case in known if awaits_people(case))
+        closed += [close_explained(case, f"its bank has answered: {row.status}") for case in cases]
     await instructions.cases.save(closed)
     return closed
 
@@ -186,6 +186,6 @@ def _observe(decision: Decision, batch: DueInstructions) -> None:
         _late.add(1, {"partner": decision.state.partner})
         _log.warning("late_answer", uetr=decision.state.uetr, status=decision.state.status)
     for event in decision.events:
-        _moved.add(1, {"status": event.status, "partner": event.partner})
+        _steps.add(1, {"status": event.status, "partner": event.partner})
         if event.status == "SETTLED":
             _durations.record((batch.now - event.confirmed_at).total_seconds())

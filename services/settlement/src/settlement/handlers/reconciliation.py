@@ -1,4 +1,4 @@
-"""Reading a partner's statement beside our instructions: it reports and opens cases, no more."""
+"""Comparison of partners' statements with instructions; it reports, opens and closes cases."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -17,10 +17,10 @@ from settlement.clients import PartnerBank
 from settlement.domain.reconciliation import (
     SERVICE,
     Case,
-    audited,
+    audit_event,
     missing_there,
     new_case,
-    reviewed,
+    review_breaks,
 )
 from settlement.domain.statements import (
     BREAKS,
@@ -33,43 +33,43 @@ from settlement.domain.statements import (
 from settlement.store import Cases, Settled
 
 RunInTransaction = Callable[[Callable[[Any], Awaitable[Sequence[ProducerRecord]]]], Awaitable[None]]
-"""Commits what a function writes, with the records that it returns."""
+"""Runs a function in a transaction and publishes the records that it returns."""
 
 PAGE_ROWS = 1000
 MOST_PAGES = 5000
-"""Of one statement: five million entries. Past it something is wrong with the bank."""
+"""Maximum number of pages of one statement (five million entries)."""
 MOST_LISTED = 200
 MOST_NOTED = 100_000
-"""Breaks of a report that are known again, about 10 MB; past it one on two pages counts twice."""
+"""Breaks that a report remembers (about 10 MB); later ones on two pages count twice."""
 MOST_DAYS = 31
-"""How far back a statement that was not read to its end is read later."""
+"""Age in days up to which an incompletely read statement is read again."""
 _DAY = timedelta(days=1)
 _FIRST = UUID(int=0)
 
 _log = Log("reconciliation")
-_runs = metrics.counter("reconciliation", "Statements that were read, by partner and result.")
-_opened = metrics.counter("reconciliation_cases_opened", "Cases, by partner and kind.")
-_moved = metrics.counter("reconciliation_cases_moved", "Proposals and resolutions, by kind.")
+_runs = metrics.counter("reconciliation", "Statement readings, by partner and result.")
+_opened = metrics.counter("reconciliation_cases_opened", "Opened cases, by partner and kind.")
+_moved = metrics.counter("reconciliation_cases_moved", "Proposals and resolutions of cases.")
 
 
 @dataclass(slots=True)
 class Report:
-    """What one partner's statement of one day came to."""
+    """The result of comparing one partner's statement of one day."""
 
     partner: str
     day: date
     counts: Counter[str] = field(default_factory=Counter)
     breaks: list[Case] = field(default_factory=list)
-    """The first of them; `counts` has all."""
+    """The first breaks, up to MOST_LISTED; `counts` counts all."""
     opened: int = 0
-    """Cases that are new; the other breaks were known."""
+    """Number of new cases; the other breaks had a case already."""
     closed: int = 0
-    """Cases whose break was explained by what was read."""
+    """Number of cases whose break is gone after this reading."""
 
     _noted: set[UUID] = field(default_factory=set)
 
     def note(self, cases: Iterable[Case]) -> None:
-        """Count breaks, each once, though its transfer stands on two pages."""
+        """Count each break once, even if its transfer is on two pages."""
         for case in cases:
             if case.id not in self._noted:
                 self.counts[case.kind] += 1
@@ -78,7 +78,7 @@ class Report:
                 self._noted.add(case.id)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as plain values."""
+        """Return the report as plain values."""
         names = (Finding.MATCHED, Finding.IN_MOTION, *BREAKS)
         return {
             "partner": self.partner,
@@ -91,7 +91,7 @@ class Report:
 
 
 class Reconciliation:
-    """Compares statements with instructions, a page and a transaction at a time."""
+    """Compares statements with instructions; each page is one transaction."""
 
     def __init__(
         self,
@@ -105,17 +105,17 @@ class Reconciliation:
         self._run_in_transaction = run_in_transaction
         self._clock = clock
         self._unresolved: dict[str, float] = {}
-        metrics.gauge("reconciliation_cases", "Unresolved, by kind.", lambda: self._unresolved)
+        metrics.gauge("reconciliation_cases", "Unresolved cases.", lambda: self._unresolved)
 
     @property
     def partners(self) -> frozenset[str]:
-        """Whose statements can be read."""
+        """The partners whose statements can be read."""
         return frozenset(self._banks)
 
     async def run(self) -> None:
-        """Reconcile with every partner what is new, and what could not be read before.
+        """Reconcile each partner's new statements and those that could not be read before.
 
-        A partner that is down stops no other, and no other day.
+        A failure of one statement does not stop the others.
         """
         today = self._clock.now().date()
         for partner in sorted(self._banks):
@@ -127,32 +127,32 @@ class Reconciliation:
         await self.count()
 
     async def count(self) -> None:
-        """Count the unresolved cases: they are opened by whoever hears from a bank, too."""
+        """Count the unresolved cases; workers of settlement open cases, too."""
         await self._run_in_transaction(self._count)
 
     async def _unread(self, partner: str, today: date) -> list[date]:
-        """Return yesterday, today, and days before that were never read when they were over."""
-        oldest, found = today - MOST_DAYS * _DAY, set[date]()
+        """Return yesterday, today, and earlier days without a reading after their end."""
+        oldest, read = today - MOST_DAYS * _DAY, set[date]()
 
-        async def look(tx: Any) -> Sequence[ProducerRecord]:
-            found.update(await self._store(tx).days_read(partner, oldest))
+        async def query(tx: Any) -> Sequence[ProducerRecord]:
+            read.update(await self._store(tx).days_read(partner, oldest))
             return ()
 
-        await self._run_in_transaction(look)
+        await self._run_in_transaction(query)
         yesterday = today - _DAY
-        days = (today - back * _DAY for back in range((today - min(found | {yesterday})).days + 1))
-        return sorted(day for day in days if day >= yesterday or day not in found)
+        days = (today - back * _DAY for back in range((today - min(read | {yesterday})).days + 1))
+        return sorted(day for day in days if day >= yesterday or day not in read)
 
     async def reconcile(self, partner: str, day: date) -> Report:
-        """Compare a day's statement with our instructions, and open a case for each break.
+        """Compare a day's statement with the instructions, and open a case for each break.
 
-        Can be repeated: the same break is the same case. Raises Unavailable where the bank or the
-        database does not answer; what was found until then stays.
+        Idempotent: a repeated break has the same case. Raises Unavailable if the bank or the
+        database does not respond; the pages committed until then stay.
         """
         report, started_at = Report(partner, day), self._clock.now()
         try:
-            await self._read(report)
-            await self._search(report, started_at)
+            await self._read_statement(report)
+            await self._find_missing(report, started_at)
             await self._run_in_transaction(partial(self._finish, report, started_at))
         except Unavailable:
             _runs.add(1, {"partner": partner, "result": "unread"})
@@ -161,81 +161,83 @@ class Reconciliation:
         _runs.add(1, {"partner": partner, "result": "broken" if broken else "matched"})
         return report
 
-    async def _read(self, report: Report) -> None:
-        """Go through a statement; each page is compared in a transaction of its own."""
+    async def _read_statement(self, report: Report) -> None:
+        """Read a statement; compare each page in its own transaction."""
         reading, after = Reading(report.partner, report.day), None
         for _ in range(MOST_PAGES):
             page = await self._banks[report.partner].statement(report.day, after)
             if bookings := reading.bookings(page.entries):
                 await self._run_in_transaction(partial(self._compare, report, bookings))
-            if page.behind is None:
+            if page.next_cursor is None:
                 return
-            if page.behind == after:
+            if page.next_cursor == after:
                 break
-            after = page.behind
-        raise Unavailable(f"{report.partner}: a statement without an end")
+            after = page.next_cursor
+        raise Unavailable(f"{report.partner}: the statement has no end")
 
     async def _compare(
         self, report: Report, bookings: Sequence[Booking], tx: Any
     ) -> Sequence[ProducerRecord]:
-        """Judge each transfer on a page by all that its partner has ever booked under its UETR."""
-        cases, uetrs = self._store(tx), sorted({one.entry.uetr for one in bookings})
-        ours = await cases.known(uetrs)
-        await cases.enter(bookings)
+        """Compare each transfer on a page with all bookings of the partner under its UETR."""
+        cases, uetrs = self._store(tx), sorted({booking.entry.uetr for booking in bookings})
+        instructions = await cases.instructions_of(uetrs)
+        await cases.add_bookings(bookings)
         booked = await cases.booked(report.partner, uetrs)
         found = []
         for uetr in uetrs:
-            mine = ours.get(uetr)
-            broken = breaks_of(report.partner, booked[uetr], mine)
-            found += [new_case(one, report.partner, uetr, report.day, mine) for one in broken]
-            report.counts[finding_of(mine)] += not broken
+            row = instructions.get(uetr)
+            broken = breaks_of(report.partner, booked[uetr], row)
+            found += [new_case(one, report.partner, uetr, report.day, row) for one in broken]
+            report.counts[finding_of(row)] += not broken
         return await self._review(report, cases, uetrs, found)
 
-    async def _search(self, report: Report, started_at: datetime) -> None:
-        """Find what is settled here and stands on no statement.
+    async def _find_missing(self, report: Report, started_at: datetime) -> None:
+        """Open cases for transfers that are SETTLED here and on no statement.
 
-        A bank books before it answers, so what was settled before the statement was read is on it;
-        or, where midnight or an outage lay between, on the one before, which is read only then.
+        A bank books before it responds. So a transfer that was settled before this reading is on
+        this statement or, after midnight or an outage, on the previous day's, which is then read.
         """
         begin = datetime.combine(report.day, time(), UTC)
         until = min(begin + _DAY, started_at)
         settled = Settled(report.partner, begin, until)
         found: list[bool] = []
-        await self._run_in_transaction(partial(self._look, settled, found))
+        await self._run_in_transaction(partial(self._find_unbooked, settled, found))
         if not found:
             return
-        await self._read(Report(report.partner, report.day - _DAY))
+        await self._read_statement(Report(report.partner, report.day - _DAY))
         after: list[UUID] = [_FIRST]
         while after:
-            await self._run_in_transaction(partial(self._miss, report, settled, after))
+            await self._run_in_transaction(partial(self._review_missing, report, settled, after))
 
-    async def _look(self, settled: Settled, found: list[bool], tx: Any) -> Sequence[ProducerRecord]:
+    async def _find_unbooked(
+        self, settled: Settled, found: list[bool], tx: Any
+    ) -> Sequence[ProducerRecord]:
         if await self._store(tx).unbooked(settled, _FIRST, 1):
             found.append(True)
         return ()
 
-    async def _miss(
+    async def _review_missing(
         self, report: Report, settled: Settled, after: list[UUID], tx: Any
     ) -> Sequence[ProducerRecord]:
         cases = self._store(tx)
         missing = await cases.unbooked(settled, after.pop(), PAGE_ROWS)
         if len(missing) == PAGE_ROWS:
             after.append(missing[-1].payment_id)
-        found = [missing_there(one, report.day) for one in missing]
-        return await self._review(report, cases, [one.uetr for one in missing], found)
+        found = [missing_there(row, report.day) for row in missing]
+        return await self._review(report, cases, [row.uetr for row in missing], found)
 
     async def _review(
         self, report: Report, cases: Cases, uetrs: Iterable[UUID], found: Sequence[Case]
     ) -> Sequence[ProducerRecord]:
-        """Open a case for each break that has none, and close those whose break is gone."""
+        """Open a case for each new break, and close the cases whose break is gone."""
         known = await cases.about(report.partner, uetrs)
-        review = reviewed(found, known, f"explained by the statement of {report.day}")
+        review = review_breaks(found, known, f"explained by the statement of {report.day}")
         new = await cases.open(review.new)
         await cases.save(review.explained)
         report.note(review.standing)
         report.opened += len(new)
         report.closed += len(review.explained)
-        return told_of([*new, *review.explained], SERVICE, self._clock.now())
+        return audit_steps([*new, *review.explained], SERVICE, self._clock.now())
 
     async def _finish(self, report: Report, read_at: datetime, tx: Any) -> Sequence[ProducerRecord]:
         await self._store(tx).note_read(report.partner, report.day, read_at)
@@ -243,27 +245,27 @@ class Reconciliation:
 
     async def _count(self, tx: Any) -> Sequence[ProducerRecord]:
         counts = await self._store(tx).counts()
-        # A kind that is gone shows as none, not as what it was.
+        # A kind without cases is reported as 0; otherwise the gauge would keep its last value.
         self._unresolved = dict.fromkeys(self._unresolved, 0.0) | {
             kind: float(count) for kind, count in counts.items()
         }
         return ()
 
 
-def step_of(case: Case, actor: str) -> Emit:
-    """Return what tells of a case's last step, and count it."""
+def audit_step(case: Case, actor: str) -> Emit:
+    """Return the audit entry of a case's last step; log and count the step."""
     if case.version == 1:
         _opened.add(1, {"partner": case.partner, "kind": str(case.kind)})
         _log.warning("case_opened", uetr=case.uetr, reason=case.kind)
     else:
         _moved.add(1, {"kind": str(case.kind), "status": str(case.status)})
         _log.info("case_moved", uetr=case.uetr, reason=case.kind, status=case.status)
-    return Emit(audited(case, actor), Cause(case.id, discriminator=str(case.version)))
+    return Emit(audit_event(case, actor), Cause(case.id, discriminator=str(case.version)))
 
 
-def told_of(cases: Iterable[Case], actor: str, now: datetime) -> Sequence[ProducerRecord]:
-    """Return the records that tell of the cases' last steps."""
-    return [step_of(case, actor).outgoing(SERVICE, now) for case in cases]
+def audit_steps(cases: Iterable[Case], actor: str, now: datetime) -> Sequence[ProducerRecord]:
+    """Return the audit records of the cases' last steps."""
+    return [audit_step(case, actor).outgoing(SERVICE, now) for case in cases]
 
 
 def _shown(case: Case) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Where instructions and cases are kept: the ports, PostgreSQL, and the memory twins."""
+"""Stores of instructions and cases: the ports, PostgreSQL, and the memory twins."""
 
 from settlement.store.cases import Cases, MemoryCases, PostgresCases
 from settlement.store.memory import MemoryInstructions
-from settlement.store.port import Instructions, New
+from settlement.store.port import Instructions, NewInstruction
 from settlement.store.postgres import PostgresInstructions
 from settlement.store.rows import TABLE, instruction_of
 from settlement.store.statements import Settled
@@ -13,7 +13,7 @@ __all__ = [
     "Instructions",
     "MemoryCases",
     "MemoryInstructions",
-    "New",
+    "NewInstruction",
     "PostgresCases",
     "PostgresInstructions",
     "Settled",

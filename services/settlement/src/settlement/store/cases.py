@@ -1,4 +1,4 @@
-"""Cases, decided beside what statements say: the port, PostgreSQL and the twin."""
+"""Stores of cases: the port, PostgreSQL and the memory twin."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -17,44 +17,44 @@ CASES = "reconciliation_case"
 
 
 class Cases(Statements, Protocol):
-    """The cases, and the statements that they rest on, within one transaction."""
+    """The cases and their statements, within one transaction."""
 
     async def open(self, cases: Sequence[Case]) -> list[Case]:
-        """Add cases; return those that were not there yet, in whatever state."""
+        """Add cases; return only the new ones."""
         ...
 
     async def about(self, partner: str, uetrs: Iterable[UUID]) -> list[Case]:
-        """Return all cases with a partner about these UETRs; keep others from changing them."""
+        """Return and lock all cases of a partner about these UETRs."""
         ...
 
     async def lock(self, case_id: UUID) -> Case | None:
-        """Return a case, and keep others from changing it."""
+        """Return a case and lock it."""
         ...
 
     async def save(self, cases: Sequence[Case]) -> None:
-        """Save what was decided about cases."""
+        """Save the status and the resolution of cases."""
         ...
 
     async def payment_of(self, case_id: UUID) -> UUID | None:
-        """Return which payment a case is about, if it is known and about one."""
+        """Return the payment of a case; None if the case is unknown or has no payment."""
         ...
 
     async def find(
         self, case_id: UUID | None = None, status: CaseStatus | None = None, limit: int = 100
     ) -> list[dict[str, Any]]:
-        """Return one case, or the oldest of a status (None: unresolved), as people see them."""
+        """Return one case, or the oldest of a status (None: unresolved), as rows."""
         ...
 
     async def counts(self) -> dict[str, int]:
         """Count unresolved cases by kind."""
         ...
 
-    async def take(self, payment_id: UUID) -> Instruction | None:
-        """Return an instruction, locked; a worker that holds it writes nothing any more."""
+    async def preempt(self, payment_id: UUID) -> Instruction | None:
+        """Return and lock an instruction; end the lease of a worker that holds it."""
         ...
 
-    async def decide(self, instruction: Instruction) -> None:
-        """Save the outcome of an instruction that was taken."""
+    async def save_outcome(self, instruction: Instruction) -> None:
+        """Save the outcome of a preempted instruction."""
         ...
 
 
@@ -139,7 +139,7 @@ class PostgresCases(PostgresStatements):
         )
         return {row["kind"]: row["cases"] for row in rows}
 
-    async def take(self, payment_id: UUID) -> Instruction | None:
+    async def preempt(self, payment_id: UUID) -> Instruction | None:
         rows = await self._tx.rows(
             """update instruction set epoch = epoch + 1, lease_until = null
                where id = %(id)s returning *""",
@@ -147,7 +147,7 @@ class PostgresCases(PostgresStatements):
         )
         return instruction_of(rows[0]) if rows else None
 
-    async def decide(self, instruction: Instruction) -> None:
+    async def save_outcome(self, instruction: Instruction) -> None:
         await self._tx.run(
             """update instruction
                set status = %(status)s, version = %(version)s, tries = %(tries)s,
@@ -199,7 +199,7 @@ def _case(row: dict[str, Any]) -> Case:
 
 
 class MemoryCases(MemoryStatements):
-    """The twin."""
+    """The memory twin of the cases."""
 
     def __init__(self, tx: Any) -> None:
         super().__init__(tx)
@@ -217,9 +217,9 @@ class MemoryCases(MemoryStatements):
         return case.id not in self._cases
 
     async def about(self, partner: str, uetrs: Iterable[UUID]) -> list[Case]:
-        asked = set(uetrs)
+        wanted = set(uetrs)
         cases = self._cases.values()
-        return [case for case in cases if case.partner == partner and case.uetr in asked]
+        return [case for case in cases if case.partner == partner and case.uetr in wanted]
 
     async def payment_of(self, case_id: UUID) -> UUID | None:
         case = self._cases.get(case_id)
@@ -240,7 +240,7 @@ class MemoryCases(MemoryStatements):
     ) -> list[dict[str, Any]]:
         if case_id is not None:
             return [self._shown(self._cases[case_id])] if case_id in self._cases else []
-        found = [case for case in self._cases.values() if _is_wanted(case, status)]
+        found = [case for case in self._cases.values() if _matches(case, status)]
         found.sort(key=lambda case: (self._times[case.id][0], case.id))
         return [self._shown(case) for case in found[:limit]]
 
@@ -249,21 +249,21 @@ class MemoryCases(MemoryStatements):
         return _row(case) | {"opened_at": opened_at, "updated_at": updated_at}
 
     async def counts(self) -> dict[str, int]:
-        kinds = [str(one.kind) for one in self._cases.values() if _is_wanted(one, None)]
+        kinds = [str(case.kind) for case in self._cases.values() if _matches(case, None)]
         return {kind: kinds.count(kind) for kind in kinds}
 
-    async def take(self, payment_id: UUID) -> Instruction | None:
+    async def preempt(self, payment_id: UUID) -> Instruction | None:
         row = self._rows.get(payment_id)
         if row is not None:
             self._tx.overtake(TABLE, payment_id)
         return row
 
-    async def decide(self, instruction: Instruction) -> None:
-        name, times = instruction.payment_id, self._tx.own[f"{TABLE}/times"]
-        self._rows[name] = instruction
-        times[name] = replace(times[name], updated_at=self._tx.clock.now())
-        self._tx.schedule(TABLE, name, instruction.due_at)
+    async def save_outcome(self, instruction: Instruction) -> None:
+        key, times = instruction.payment_id, self._tx.own[f"{TABLE}/times"]
+        self._rows[key] = instruction
+        times[key] = replace(times[key], updated_at=self._tx.clock.now())
+        self._tx.schedule(TABLE, key, instruction.due_at)
 
 
-def _is_wanted(case: Case, status: CaseStatus | None) -> bool:
+def _matches(case: Case, status: CaseStatus | None) -> bool:
     return case.status is status if status else case.status is not CaseStatus.RESOLVED

@@ -1,4 +1,4 @@
-"""The twin: instructions in memory, for tests and simulations."""
+"""The memory twin of the instructions, for tests and simulations."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from uuid import UUID
 from payment_schemas.ids import PaymentId
 from settlement.domain import FINAL, Instruction
 from settlement.store.cases import Cases, MemoryCases
-from settlement.store.port import New
+from settlement.store.port import NewInstruction
 from settlement.store.rows import TABLE
 
 _TIMES = f"{TABLE}/times"
@@ -31,24 +31,21 @@ class MemoryInstructions:
         self._times: dict[PaymentId, _Times] = tx.own[_TIMES]
         self._uetrs: dict[UUID, PaymentId] = tx.own[_UETRS]
 
-    async def add(self, new: Sequence[New]) -> set[PaymentId]:
-        for one in new:
-            self._add(one.instruction, one)
-        return {
-            one.instruction.payment_id
-            for one in new
-            if self._uetr(one.instruction.payment_id) != one.instruction.uetr
-        }
+    async def add(self, new: Sequence[NewInstruction]) -> set[PaymentId]:
+        for item in new:
+            self._add(item.instruction, item)
+        added = [item.instruction for item in new]
+        return {row.payment_id for row in added if self._uetr(row.payment_id) != row.uetr}
 
-    def _add(self, instruction: Instruction, new: New) -> None:
-        name = instruction.payment_id
-        if name in self._rows or instruction.uetr in self._uetrs:
+    def _add(self, instruction: Instruction, new: NewInstruction) -> None:
+        key = instruction.payment_id
+        if key in self._rows or instruction.uetr in self._uetrs:
             return
-        self._uetrs[instruction.uetr] = name
+        self._uetrs[instruction.uetr] = key
         now = self._tx.clock.now()
-        self._rows[name] = instruction
-        self._times[name] = _Times(now, now)
-        self._tx.schedule(TABLE, name, instruction.due_at, new.trace)
+        self._rows[key] = instruction
+        self._times[key] = _Times(now, now)
+        self._tx.schedule(TABLE, key, instruction.due_at, new.trace)
 
     def _uetr(self, payment_id: PaymentId) -> UUID | None:
         row = self._rows.get(payment_id)
@@ -64,13 +61,13 @@ class MemoryInstructions:
             self._tx.schedule(TABLE, instruction.payment_id, instruction.due_at)
 
     def _put(self, instruction: Instruction) -> None:
-        name = instruction.payment_id
-        before = self._rows[name]
+        key = instruction.payment_id
+        before = self._rows[key]
         if before.status in FINAL and instruction.status is not before.status:
-            raise ValueError(f"instruction {name}: what is decided does not change")
+            raise ValueError(f"instruction {key}: what is decided does not change")
         if before.version != instruction.version:
-            self._times[name] = replace(self._times[name], updated_at=self._tx.clock.now())
-        self._rows[name] = instruction
+            self._times[key] = replace(self._times[key], updated_at=self._tx.clock.now())
+        self._rows[key] = instruction
 
     @property
     def cases(self) -> Cases:

@@ -1,4 +1,4 @@
-"""The port: what may be asked of the instructions, within one transaction."""
+"""The port of the instructions."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from settlement.store.cases import Cases
 
 
 @dataclass(frozen=True, slots=True)
-class New:
-    """An instruction to be added, with the trace that its work continues."""
+class NewInstruction:
+    """An instruction to add, with the trace of its request."""
 
     instruction: Instruction
     trace: Trace = ()
@@ -21,19 +21,19 @@ class New:
 class Instructions(Protocol):
     """The instructions, within one transaction."""
 
-    async def add(self, new: Sequence[New]) -> set[PaymentId]:
-        """Add instructions; return the payments whose UETR is another payment's.
+    async def add(self, new: Sequence[NewInstruction]) -> set[PaymentId]:
+        """Add instructions; return the payments whose UETR belongs to another payment.
 
-        A payment that is there already is left as it is.
+        A payment that already has an instruction is left unchanged.
         """
         ...
 
     async def begin(self, instructions: Iterable[Instruction]) -> None:
-        """Save what is noted before a bank is called; the lease goes on."""
+        """Save the state before a bank is called; the lease continues."""
         ...
 
     async def save(self, instructions: Iterable[Instruction]) -> None:
-        """Save what a bank's answer has made of instructions, and end their lease."""
+        """Save the state after a bank's response, and end the lease."""
         ...
 
     @property

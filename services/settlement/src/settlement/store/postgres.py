@@ -7,7 +7,7 @@ from payment_schemas.ids import PaymentId
 from service_runtime.postgres import PostgresTransaction, json_rows
 from settlement.domain import Instruction
 from settlement.store.cases import Cases, PostgresCases
-from settlement.store.port import New
+from settlement.store.port import NewInstruction
 
 
 class PostgresInstructions:
@@ -16,8 +16,8 @@ class PostgresInstructions:
     def __init__(self, tx: PostgresTransaction) -> None:
         self._tx = tx
 
-    async def add(self, new: Sequence[New]) -> set[PaymentId]:
-        rows = json_rows([_added(one) for one in _by_id(new)])
+    async def add(self, new: Sequence[NewInstruction]) -> set[PaymentId]:
+        rows = json_rows([_added(item) for item in _by_id(new)])
         await self._tx.run(
             """insert into instruction (id, user_id, transaction_id, uetr, partner, amount_minor,
                    currency, debtor_account, creditor_account, confirmed_at, status, next_step,
@@ -29,7 +29,7 @@ class PostgresInstructions:
                order by id on conflict do nothing""",
             rows=rows,
         )
-        # One statement later, so that the winner of a race is seen.
+        # A separate statement sees the row of a concurrent transaction that won the race.
         lost = await self._tx.rows(
             """select new.id from json_to_recordset(%(rows)s::json) as new (id uuid, uetr uuid)
                left join instruction as old on old.id = new.id
@@ -48,7 +48,7 @@ class PostgresInstructions:
                from json_to_recordset(%(rows)s::json) as new
                    (id uuid, status text, next_step text, version int, sent_at timestamptz)
                where old.id = new.id""",
-            rows=json_rows([_changed(one) for one in instructions]),
+            rows=json_rows([_changed(row) for row in instructions]),
         )
 
     async def save(self, instructions: Iterable[Instruction]) -> None:
@@ -66,7 +66,7 @@ class PostgresInstructions:
                     version int, reason text, bank_reference text, due_at timestamptz,
                     sent_at timestamptz, unusable_since timestamptz)
                where old.id = new.id""",
-            rows=json_rows([_changed(one) for one in instructions]),
+            rows=json_rows([_changed(row) for row in instructions]),
         )
 
     @property
@@ -74,11 +74,11 @@ class PostgresInstructions:
         return PostgresCases(self._tx)
 
 
-def _by_id(new: Sequence[New]) -> list[New]:
-    return sorted(new, key=lambda one: one.instruction.payment_id)
+def _by_id(new: Sequence[NewInstruction]) -> list[NewInstruction]:
+    return sorted(new, key=lambda item: item.instruction.payment_id)
 
 
-def _added(new: New) -> dict[str, Any]:
+def _added(new: NewInstruction) -> dict[str, Any]:
     instruction = new.instruction
     return _changed(instruction) | {
         "user_id": instruction.user_id,

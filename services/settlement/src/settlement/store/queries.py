@@ -1,4 +1,4 @@
-"""What operators and checks read of the instructions."""
+"""Queries on the instructions for operators and checks."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +18,7 @@ LEAST_VERSION = {
     Status.SETTLED: 3,
     Status.REJECTED: 3,
 }
-"""Each step is one version, so that no status is reached by fewer."""
+"""The minimum version of each status; every step adds one version."""
 
 
 async def find(
@@ -49,7 +49,7 @@ async def export(tx: PostgresTransaction, after: UUID, limit: int) -> list[dict[
 
 
 async def check(tx: PostgresTransaction, since: datetime | None = None) -> Findings:
-    """Check the instructions that have not ended or have changed since then (None: all)."""
+    """Check the instructions that are open or have ended since then (None: all)."""
     unfinished = await tx.rows(
         """select id as payment_id,
                extract(epoch from clock_timestamp() - created_at)::float8 as age_s
@@ -62,8 +62,8 @@ async def check(tx: PostgresTransaction, since: datetime | None = None) -> Findi
 
 
 async def _violations(tx: PostgresTransaction, since: datetime) -> list[dict[str, Any]]:
-    least = [{"status": name, "least": least} for name, least in LEAST_VERSION.items()]
-    # Two ranges of two indexes: one condition over both would read the whole table.
+    least = [{"status": status, "least": least} for status, least in LEAST_VERSION.items()]
+    # Two ranges, one for each index; a single condition with `or` would read the whole table.
     return await tx.rows(
         """select 'I4' as invariant, id as payment_id,
                status || ' at version ' || version as details

@@ -1,4 +1,4 @@
-"""Rows of the table of instructions, as values."""
+"""Conversion of rows of the table of instructions."""
 
 from psycopg.rows import DictRow
 

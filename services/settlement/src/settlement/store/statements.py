@@ -1,4 +1,4 @@
-"""What statements said, beside the instructions: the port, PostgreSQL and the twin."""
+"""Stores of bookings and of read statements: the port, PostgreSQL and the memory twin."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ READ = "statement_read"
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Transfers of one partner that were settled in a span of time and stand on no statement."""
+    """Filter: transfers of one partner settled in the range `since` <= time < `until`."""
 
     partner: str
     since: datetime
@@ -28,33 +28,33 @@ class Settled:
 
 
 class Statements(Protocol):
-    """The statements that were read, within one transaction."""
+    """The bookings and the read statements, within one transaction."""
 
-    async def known(self, uetrs: Iterable[UUID]) -> dict[UUID, Instruction]:
-        """Return the instructions of these UETRs, whichever partner's."""
+    async def instructions_of(self, uetrs: Iterable[UUID]) -> dict[UUID, Instruction]:
+        """Return the instructions of these UETRs, of any partner."""
         ...
 
-    async def enter(self, bookings: Sequence[Booking]) -> None:
-        """Keep movements of one partner, each once; an amount that the bank corrects is corrected.
+    async def add_bookings(self, bookings: Sequence[Booking]) -> None:
+        """Store each booking of one partner once; update an amount that the bank has corrected.
 
-        Transfers of ours are noted as booked. Who reads the same partner's statements waits.
+        Marks the instructions as booked. Locks out other readers of the partner's statements.
         """
         ...
 
     async def booked(self, partner: str, uetrs: Iterable[UUID]) -> Mapping[UUID, list[Booking]]:
-        """Return all that a partner has booked under these UETRs, on whatever day."""
+        """Return all bookings of a partner under these UETRs, of any day."""
         ...
 
     async def unbooked(self, settled: Settled, after: UUID, limit: int) -> list[Instruction]:
-        """Return what is settled and on no statement, in the order of its ids, behind `after`."""
+        """Return settled instructions without a booking, by id, with ids above `after`."""
         ...
 
     async def note_read(self, partner: str, day: date, read_at: datetime) -> None:
-        """Note that a statement was read to its end."""
+        """Record that a statement was read to its end."""
         ...
 
     async def days_read(self, partner: str, since: date) -> set[date]:
-        """Return the days whose statements were read to their end when the day was over."""
+        """Return the days whose statements were read to their end after the day was over."""
         ...
 
 
@@ -64,9 +64,9 @@ class PostgresStatements:
     def __init__(self, tx: PostgresTransaction) -> None:
         self._tx = tx
 
-    async def known(self, uetrs: Iterable[UUID]) -> dict[UUID, Instruction]:
+    async def instructions_of(self, uetrs: Iterable[UUID]) -> dict[UUID, Instruction]:
         rows = await self._tx.rows(
-            # `offset 0`: one look-up by key for each UETR. A plan that is made while the table is
+            # `offset 0` forces one look-up by key for each UETR. A plan made while the table is
             # empty would otherwise read the whole table for every page.
             """select found.* from json_array_elements_text(%(uetrs)s::json) as asked (uetr)
                cross join lateral (
@@ -75,13 +75,13 @@ class PostgresStatements:
         )
         return {row["uetr"]: instruction_of(row) for row in rows}
 
-    async def enter(self, bookings: Sequence[Booking]) -> None:
+    async def add_bookings(self, bookings: Sequence[Booking]) -> None:
         if not bookings:
             return
-        # Two readers of one partner would each miss the booking that the other has just seen.
+        # Without the lock, two readers of one partner would not see each other's new bookings.
         partner = bookings[0].partner
         await self._tx.run("select pg_advisory_xact_lock(hashtext(%(name)s))", name=partner)
-        rows = [_row(one) for one in sorted(bookings, key=lambda one: one.id)]
+        rows = [_row(booking) for booking in sorted(bookings, key=lambda booking: booking.id)]
         await self._tx.run(
             """insert into booking as old (id, partner, uetr, day, amount_minor, currency,
                    is_reversal, bank_reference, booked_at)
@@ -94,7 +94,7 @@ class PostgresStatements:
                    is distinct from (excluded.amount_minor, excluded.currency)""",
             rows=json_rows(rows),
         )
-        for day in sorted({one.day for one in bookings}):
+        for day in sorted({booking.day for booking in bookings}):
             await self._note_booked(day, [row for row in rows if row["day"] == day])
 
     async def _note_booked(self, day: date, rows: list[dict[str, Any]]) -> None:
@@ -160,8 +160,8 @@ class PostgresStatements:
 
 def _by_uetr(bookings: Iterable[Booking]) -> Mapping[UUID, list[Booking]]:
     found: defaultdict[UUID, list[Booking]] = defaultdict(list)
-    for one in bookings:
-        found[one.entry.uetr].append(one)
+    for booking in bookings:
+        found[booking.entry.uetr].append(booking)
     return found
 
 
@@ -189,7 +189,7 @@ def _booking(row: dict[str, Any]) -> Booking:
 
 
 class MemoryStatements:
-    """The twin."""
+    """The memory twin of the bookings."""
 
     def __init__(self, tx: Any) -> None:
         self._tx = tx
@@ -198,37 +198,34 @@ class MemoryStatements:
         self._bookings: dict[UUID, Booking] = tx.own[BOOKINGS]
         self._read: dict[tuple[str, date], datetime] = tx.own[READ]
 
-    async def known(self, uetrs: Iterable[UUID]) -> dict[UUID, Instruction]:
-        names: dict[UUID, UUID] = self._tx.own[f"{TABLE}/uetr"]
-        return {uetr: self._rows[names[uetr]] for uetr in uetrs if uetr in names}
+    async def instructions_of(self, uetrs: Iterable[UUID]) -> dict[UUID, Instruction]:
+        keys: dict[UUID, UUID] = self._tx.own[f"{TABLE}/uetr"]
+        return {uetr: self._rows[keys[uetr]] for uetr in uetrs if uetr in keys}
 
-    async def enter(self, bookings: Sequence[Booking]) -> None:
-        ours = await self.known(one.entry.uetr for one in bookings)
-        for one in bookings:
-            known = self._bookings.get(one.id, one)
-            self._bookings[one.id] = replace(known, entry=one.entry)
-            mine = ours.get(one.entry.uetr)
-            if mine is not None and mine.partner == one.partner and not one.entry.is_reversal:
-                self._booked_on.setdefault(one.entry.uetr, one.day)
+    async def add_bookings(self, bookings: Sequence[Booking]) -> None:
+        instructions = await self.instructions_of(booking.entry.uetr for booking in bookings)
+        for booking in bookings:
+            known = self._bookings.get(booking.id, booking)
+            self._bookings[booking.id] = replace(known, entry=booking.entry)
+            row = instructions.get(booking.entry.uetr)
+            if row and row.partner == booking.partner and not booking.entry.is_reversal:
+                self._booked_on.setdefault(row.uetr, booking.day)
 
     async def booked(self, partner: str, uetrs: Iterable[UUID]) -> Mapping[UUID, list[Booking]]:
-        asked = set(uetrs)
-        return _by_uetr(
-            one
-            for one in self._bookings.values()
-            if one.partner == partner and one.entry.uetr in asked
-        )
+        wanted, bookings = set(uetrs), self._bookings.values()
+        own = (booking for booking in bookings if booking.partner == partner)
+        return _by_uetr(booking for booking in own if booking.entry.uetr in wanted)
 
     async def unbooked(self, settled: Settled, after: UUID, limit: int) -> list[Instruction]:
         times = self._tx.own[f"{TABLE}/times"]
         found = [
             row
-            for name, row in sorted(self._rows.items())
-            if name > after
+            for key, row in sorted(self._rows.items())
+            if key > after
             and row.partner == settled.partner
             and row.status is Status.SETTLED
             and row.uetr not in self._booked_on
-            and settled.since <= times[name].updated_at < settled.until
+            and settled.since <= times[key].updated_at < settled.until
         ]
         return found[:limit]
 
