@@ -1,4 +1,4 @@
-"""What notification's tests share: its tables and its workers, in memory and in PostgreSQL."""
+"""Fixtures: notification on the memory twins and on PostgreSQL."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ from testbed.database import fresh_database
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-# The world lies beside this file, not in a package: the path must be known first.
+# notification_world is a module beside this file, in no package: the path comes first.
 from notification_world import MemoryWorld, PostgresWorld  # noqa: E402
 
 from testbed.service import database_of  # noqa: E402

@@ -1,4 +1,4 @@
-"""Notification around its tables: stores, workers, providers and what a broker was given."""
+"""Notification with its stores, workers, providers and published events, for tests."""
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field
@@ -55,33 +55,33 @@ class World(ABC):
 
     @abstractmethod
     async def later(self):
-        """Let every lease run out and every row that is to be tried again be due."""
+        """Expire every lease, and make every row that waits for a retry due."""
 
-    async def take(self, handler, *events):
-        """Take in events as the consumer does, without the inbox; return their ids."""
+    async def handle(self, handler, *events):
+        """Handle events as the consumer does, without the inbox; return their ids."""
         items = [received(event, self.clock.new_id()) for event in events]
         async with self.database.transaction() as tx:
             await handler(Batch(items, self.clock.now()), self.store(tx))
         return [item.cause.id for item in items]
 
     async def challenge(self, *events):
-        return await self.take(handlers.on_challenged, *events)
+        return await self.handle(handlers.on_challenged, *events)
 
-    async def tell(self, *events):
-        return await self.take(handlers.on_outcome, *events)
+    async def add_outcomes(self, *events):
+        return await self.handle(handlers.on_outcome, *events)
 
     async def put_contacts(self, *contacts):
         async with self.database.transaction() as tx:
             await self.store(tx).put_contacts(contacts or [CONTACT])
 
     async def verify(self, *events):
-        return await self.take(handlers.on_verified, *events)
+        return await self.handle(handlers.on_verified, *events)
 
     async def contacts(self, user_ids):
         async with self.database.transaction() as tx:
             return await self.store(tx).contacts(user_ids)
 
-    async def look(self, due):
+    async def surroundings(self, due):
         async with self.database.transaction() as tx:
             return await handlers.surroundings_of(due, self.store(tx))
 
@@ -89,7 +89,7 @@ class World(ABC):
         return self.texts if channel == "sms" else self.mails
 
     def sender(self, channel):
-        return handlers.Sender(self.messenger(channel), self.look, SEALER)
+        return handlers.Sender(self.messenger(channel), self.surroundings, SEALER)
 
     async def deliver(self, channel, gather=None) -> int:
         messenger = self.messenger(channel)
@@ -103,8 +103,8 @@ class World(ABC):
         )
         return await Worker(work, self.database, self.unit, self.clock).work_slice()
 
-    def told(self):
-        """(channel, template, result) of every event that went out, in order."""
+    def results(self):
+        """Return (channel, template, result) of every published event, in order."""
         records = self.broker.topics["notification.delivered.v1"]
         events = [orjson.loads(record.value) for record in records]
         return [(event["channel"], event["template"], event["result"]) for event in events]

@@ -1,4 +1,4 @@
-"""Settings at start, the wiring, and what operators may ask and keep."""
+"""Settings at start, the wiring, and the admin routes."""
 
 import base64
 import hashlib
@@ -45,7 +45,7 @@ def environment(tmp_path, monkeypatch):
     return monkeypatch
 
 
-async def test_notification_is_wired_with_a_lane_for_each_channel(environment):
+async def test_notification_has_one_worker_per_channel(environment):
     process = build(load(Settings))
     # The consumer, text messages, mails, the relay, the offsets and the inbox.
     assert len(process.loops) == 1 + 2 + 3
@@ -67,14 +67,14 @@ async def test_notification_is_wired_with_a_lane_for_each_channel(environment):
         ("NOTIFICATION_SEALING_KEY_FILE", "/nowhere"),
     ],
 )
-async def test_a_bad_setting_stops_the_start_and_is_named(environment, capsys, fault):
+async def test_an_invalid_setting_stops_the_start_and_is_named(environment, capsys, fault):
     environment.setenv(*fault)
     with pytest.raises(SystemExit):
         load(Settings)
     assert fault[0] in capsys.readouterr().err
 
 
-async def test_production_needs_an_account_of_its_own(environment, capsys):
+async def test_production_requires_a_twilio_account(environment, capsys):
     environment.setenv("PROFILE", "prod")
     with pytest.raises(SystemExit):
         load(Settings)
@@ -107,27 +107,27 @@ async def test_each_route_needs_its_scope(client):
 
 
 @pytest.mark.stack
-async def test_who_can_receive_a_code_is_said_to_otp_and_where_is_not(client, postgres_world):
+async def test_otp_reads_whether_users_can_receive_a_code_and_no_contact(client, postgres_world):
     await postgres_world.put_contacts()
-    asked = {"user_ids": ["usr-456", "usr-unknown"]}
-    found = await client.post("/admin/contacts:query", json=asked, headers=OTP)
+    users = {"user_ids": ["usr-456", "usr-unknown"]}
+    found = await client.post("/admin/contacts:query", json=users, headers=OTP)
     assert found.json() == {
         "results": [
             {"user_id": "usr-456", "can_receive_code": True},
             {"user_id": "usr-unknown", "can_receive_code": False},
         ]
     }
-    refused = await client.post("/admin/contacts:query", json=asked, headers=READ)
+    refused = await client.post("/admin/contacts:query", json=users, headers=READ)
     assert refused.status_code == 401
     many = {"user_ids": ["usr-1"] * 1001}
     assert (await client.post("/admin/contacts:query", json=many, headers=OTP)).status_code == 400
 
 
 @pytest.mark.stack
-async def test_a_contact_that_is_put_is_written_to(client, postgres_world):
+async def test_a_stored_contact_receives_messages(client, postgres_world):
     found = await client.post("/admin/contacts", json={"contacts": [ONE]}, headers=WRITE)
     assert found.json() == {"contacts": 1}
-    await postgres_world.tell(event_of(PaymentConfirmed, user_id="usr-500"))
+    await postgres_world.add_outcomes(event_of(PaymentConfirmed, user_id="usr-500"))
     await postgres_world.deliver("email")
     (message,) = postgres_world.mails.kept.values()
     assert message.to.reveal() == "usr-500@example.com"
@@ -149,7 +149,7 @@ async def test_a_contact_that_is_put_is_written_to(client, postgres_world):
     ],
 )
 @pytest.mark.stack
-async def test_a_bad_contact_is_refused_by_field_and_never_repeated(client, contacts, field):
+async def test_an_invalid_contact_is_refused_without_its_value(client, contacts, field):
     found = await client.post("/admin/contacts", json={"contacts": contacts}, headers=WRITE)
     assert found.status_code == 400
     assert found.json()["error"] == f"Invalid field: {field}"
@@ -157,9 +157,9 @@ async def test_a_bad_contact_is_refused_by_field_and_never_repeated(client, cont
 
 
 @pytest.mark.stack
-async def test_operators_see_how_a_payments_messages_stand(client, postgres_world):
+async def test_operators_see_the_status_of_a_payments_messages(client, postgres_world):
     await postgres_world.put_contacts()
-    await postgres_world.tell(event_of(PaymentConfirmed))
+    await postgres_world.add_outcomes(event_of(PaymentConfirmed))
     await postgres_world.deliver("email")
     found = await client.get(f"/admin/deliveries?payment_id={PAYMENT}", headers=READ)
     (row,) = found.json()["deliveries"]
@@ -170,6 +170,6 @@ async def test_operators_see_how_a_payments_messages_stand(client, postgres_worl
 
 
 @pytest.mark.stack
-async def test_a_payment_id_that_is_none_is_refused_by_name(client):
+async def test_an_invalid_payment_id_is_refused_by_field_name(client):
     found = await client.get("/admin/deliveries?payment_id=1", headers=READ)
     assert (found.status_code, found.json()["error"]) == (400, "Invalid field: payment_id")

@@ -1,4 +1,4 @@
-"""The real SDKs against a server that answers as the providers do, and as they should not."""
+"""The real SDKs against a server with valid and invalid provider responses."""
 
 import asyncio
 import base64
@@ -19,7 +19,7 @@ from notification.clients import (
     TwilioAccount,
     TwilioSms,
 )
-from notification.clients.http_transport import MAX_ANSWER_BYTES
+from notification.clients.http_transport import MAX_RESPONSE_BYTES
 from notification.domain import Attempt, Kind, Message
 from payment_schemas.sealed import Personal
 
@@ -32,7 +32,7 @@ def message(number=1, to="+15550100456"):
 
 @asynccontextmanager
 async def provider(handle, timeout_s=3.0):
-    """Serve; yield the two senders that speak to it."""
+    """Start a provider's server; yield the two clients that call it."""
     app = web.Application()
     app.router.add_post("/{path:.*}", handle)
     async with TestServer(app) as server:
@@ -49,7 +49,7 @@ async def send(sender, one):
     return await asyncio.to_thread(sender, one)
 
 
-async def test_a_text_message_is_written_as_twilio_reads_it():
+async def test_a_text_message_is_sent_in_twilios_format():
     seen = []
 
     async def handle(request):
@@ -70,7 +70,7 @@ async def test_a_text_message_is_written_as_twilio_reads_it():
     }
 
 
-async def test_a_mail_is_written_as_sendgrid_reads_it():
+async def test_a_mail_is_sent_in_sendgrids_format():
     seen = []
 
     async def handle(request):
@@ -115,7 +115,7 @@ async def test_only_a_refusal_of_the_message_itself_is_final(channel, status, ki
         assert (await send(senders[channel], message())).kind is kind
 
 
-async def test_twilios_own_code_is_the_reason():
+async def test_twilios_error_code_is_the_reason():
     async def handle(_request):
         return web.json_response({"code": 21211, "message": "bad +1555", "status": 400}, status=400)
 
@@ -138,23 +138,23 @@ async def _list(_request):
 
 
 async def _flood(_request):
-    return web.Response(body=b"x" * (MAX_ANSWER_BYTES + 1), status=201)
+    return web.Response(body=b"x" * (MAX_RESPONSE_BYTES + 1), status=201)
 
 
 @pytest.mark.parametrize("handle", [_reset, _html, _list, _flood])
-async def test_nonsense_is_tried_again(handle):
+async def test_an_invalid_response_is_retried(handle):
     async with provider(handle) as senders:
         assert (await send(senders["sms"], message())).kind is Kind.NOT_TAKEN
 
 
 @pytest.mark.parametrize("handle", [_reset, _flood])
-async def test_a_mail_without_a_usable_answer_is_tried_again(handle):
+async def test_a_mail_without_a_usable_response_is_retried(handle):
     async with provider(handle) as senders:
         assert (await send(senders["email"], message())).kind is Kind.NOT_TAKEN
 
 
 @pytest.mark.parametrize("channel", ["sms", "email"])
-async def test_a_provider_that_says_nothing_is_not_waited_for(channel):
+async def test_a_provider_that_does_not_respond_times_out(channel):
     over = asyncio.Event()
 
     async def wait(_request):
@@ -168,15 +168,15 @@ async def test_a_provider_that_says_nothing_is_not_waited_for(channel):
 
 
 @pytest.fixture
-def hasty_threads():
-    """Threads take turns as often as they can, so that whatever they share is seen to be shared."""
+def frequent_switches():
+    """Switch threads as often as possible, so that shared state shows."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(usual)
 
 
-async def test_threads_are_never_told_each_others_outcome(hasty_threads):
+async def test_threads_never_receive_each_others_results(frequent_switches):
     async def handle(request):
         form = await request.post()
         if form["Body"].endswith("7"):
@@ -197,8 +197,8 @@ async def test_threads_are_never_told_each_others_outcome(hasty_threads):
         assert attempts[one.delivery_id] == expected
 
 
-async def test_nothing_of_one_message_is_kept_where_the_next_threads_see_it():
-    """Twilio's own transport fails this: it keeps the last answer and returns it from there."""
+async def test_the_shared_transport_keeps_nothing_of_a_message():
+    """Twilio's own transport fails this test: it keeps the last response."""
 
     async def handle(_request):
         return web.json_response({"sid": "SM1"}, status=201)
@@ -211,7 +211,7 @@ async def test_nothing_of_one_message_is_kept_where_the_next_threads_see_it():
 
 
 @pytest.mark.parametrize("channel", ["sms", "email"])
-async def test_connections_are_kept(channel):
+async def test_connections_are_reused(channel):
     peers = set()
 
     async def handle(request):
@@ -224,7 +224,7 @@ async def test_connections_are_kept(channel):
     assert len(peers) == 1
 
 
-async def test_a_provider_that_keeps_failing_is_left_alone():
+async def test_repeated_failures_open_the_breaker():
     def fail(_message):
         return Attempt(Kind.NOT_TAKEN, "status_503")
 
@@ -237,7 +237,7 @@ async def test_a_provider_that_keeps_failing_is_left_alone():
     assert attempt == Attempt(Kind.NOT_TAKEN, "breaker_open")
 
 
-async def test_a_call_that_hangs_in_its_thread_is_given_up(monkeypatch):
+async def test_a_call_that_hangs_in_its_thread_times_out(monkeypatch):
     over = threading.Event()
     monkeypatch.setattr("notification.clients.messengers.DEADLINE_S", 0.05)
 
@@ -255,7 +255,7 @@ async def test_a_provider_that_blocks_its_thread_does_not_block_the_loop():
     free = threading.Event()
 
     def block(_message):
-        # Only the loop can let it go on.
+        # Only the event loop can release this thread.
         return Attempt(Kind.TAKEN if free.wait(30) else Kind.NOT_TAKEN)
 
     async with ThreadedMessenger("blocks", block, 1) as messenger:

@@ -1,4 +1,4 @@
-"""Which messages are sent, what they say, and how each ends."""
+"""Which messages are sent, their texts, and how deliveries end."""
 
 import re
 from dataclasses import replace
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from notification_world import CONTACT, challenged
 
 from notification.domain import (
-    PATIENCE,
+    OUTCOME_LIFETIME,
     Attempt,
     Kind,
     Policy,
@@ -49,31 +49,31 @@ def text():
         pytest.param(SettlementUpdated, {"status": "REJECTED"}, "returned", id="returned"),
     ],
 )
-def test_each_outcome_is_one_mail_that_is_worth_a_day(event_class, fields, template):
+def test_each_outcome_is_one_mail_that_is_retried_for_a_day(event_class, fields, template):
     made = mail(event_class, **fields)
     assert (made.channel, made.template, made.due_at) == ("email", template, NOON)
-    assert made.expires_at == NOON + PATIENCE
+    assert made.expires_at == NOON + OUTCOME_LIFETIME
     assert made.sealed_code is None
 
 
 @pytest.mark.parametrize("status", ["SENT", "SETTLED", "UNKNOWN", "RECONCILE"])
-def test_no_other_step_of_a_settlement_is_told(status):
+def test_no_other_settlement_status_sends_a_message(status):
     assert mail(SettlementUpdated, status=status) is None
 
 
-def test_a_code_goes_by_text_message_until_it_expires():
+def test_a_code_is_a_text_message_until_it_expires():
     event = challenged()
     made = code_delivery(event, EVENT, NOON)
     assert (made.channel, made.template) == ("sms", "code")
     assert (made.expires_at, made.sealed_code) == (event.code_expires_at, event.sealed_code)
 
 
-def test_one_event_and_channel_is_one_delivery():
+def test_one_event_and_channel_have_one_delivery_id():
     assert text().id == delivery_id_of(EVENT, "sms") == code_delivery(challenged(), EVENT, NOON).id
     assert delivery_id_of(EVENT, "sms") != delivery_id_of(EVENT, "email")
 
 
-def test_a_codes_text_says_amount_and_payee():
+def test_the_text_of_a_code_names_amount_and_payee():
     message = message_of(text(), CONTACT, Personal("789012"))
     assert message.to == CONTACT.phone
     assert message.text.reveal() == (
@@ -93,7 +93,7 @@ def test_a_codes_text_says_amount_and_payee():
         ),
     ],
 )
-def test_a_mail_says_what_became_of_which_payment(made, subject, says):
+def test_a_mail_names_the_outcome_and_the_payment(made, subject, says):
     message = message_of(made, CONTACT, None)
     assert (message.to, message.subject) == (CONTACT.email, subject)
     assert says in message.text.reveal()
@@ -111,14 +111,14 @@ def test_a_mail_says_what_became_of_which_payment(made, subject, says):
     ],
 )
 @pytest.mark.parametrize("made", [mail, text])
-def test_no_message_holds_what_a_phone_would_make_a_link_of(made, payee, shown):
+def test_no_message_contains_text_that_a_phone_turns_into_a_link(made, payee, shown):
     message = message_of(replace(made(), to_account=payee), CONTACT, Personal("789012"))
     assert f"to {shown}" in message.text.reveal()
     assert payee not in message.text.reveal()
 
 
 @given(st.text("abcXYZ019._:-", min_size=1, max_size=64))
-def test_whatever_the_payee_is_called_a_text_message_has_letters_digits_and_one_amount(payee):
+def test_any_payee_name_is_reduced_to_letters_and_digits_in_a_text_message(payee):
     message = message_of(replace(text(), to_account=payee), CONTACT, Personal("789012"))
     assert re.fullmatch(
         r"789012 is your code for 5200\.00 USD to [A-Za-z0-9]*\. Never tell it to anyone\.",
@@ -126,7 +126,7 @@ def test_whatever_the_payee_is_called_a_text_message_has_letters_digits_and_one_
     )
 
 
-def test_nothing_of_a_message_prints_who_gets_it_or_what_it_says():
+def test_printed_objects_show_no_recipient_and_no_text():
     printed = repr(message_of(text(), CONTACT, Personal("789012"))) + repr(CONTACT) + repr(text())
     for secret in ("789012", "+15550100456", "usr-456@example.com"):
         assert secret not in printed
@@ -141,7 +141,7 @@ def test_nothing_of_a_message_prints_who_gets_it_or_what_it_says():
         (Kind.OBSOLETE, Status.OBSOLETE, "expired"),
     ],
 )
-def test_an_end_is_told_once_and_forgets_the_code(kind, status, result):
+def test_an_end_emits_one_event_and_removes_the_code(kind, status, result):
     decision = after_attempt(text(), Attempt(kind, "why", "SM1"), NOON, POLICY)
     assert (decision.state.status, decision.state.due_at) == (status, None)
     assert decision.state.sealed_code is None
@@ -150,7 +150,7 @@ def test_an_end_is_told_once_and_forgets_the_code(kind, status, result):
     assert event.obsolete is (kind is Kind.OBSOLETE)
 
 
-def test_what_was_not_taken_is_tried_again_and_told_to_nobody():
+def test_a_failed_attempt_is_retried_and_emits_no_event():
     decision = after_attempt(text(), Attempt(Kind.NOT_TAKEN, "status_503"), NOON, POLICY)
     assert decision.state.due_at == NOON + timedelta(seconds=1)
     assert (decision.state.tries, decision.state.reason) == (1, "status_503")
@@ -158,28 +158,28 @@ def test_what_was_not_taken_is_tried_again_and_told_to_nobody():
     assert decision.events == ()
 
 
-def test_nothing_is_tried_later_than_it_is_of_use():
-    tired = replace(text(), tries=20)
-    decision = after_attempt(tired, Attempt(Kind.NOT_TAKEN), NOON, POLICY)
-    assert decision.state.due_at == min(tired.expires_at, NOON + timedelta(seconds=300))
-    last = tired.expires_at - timedelta(seconds=1)
-    late = after_attempt(tired, Attempt(Kind.NOT_TAKEN), last, POLICY)
-    assert late.state.due_at == tired.expires_at
+def test_no_retry_is_later_than_the_expiry():
+    retried = replace(text(), tries=20)
+    decision = after_attempt(retried, Attempt(Kind.NOT_TAKEN), NOON, POLICY)
+    assert decision.state.due_at == min(retried.expires_at, NOON + timedelta(seconds=300))
+    last = retried.expires_at - timedelta(seconds=1)
+    late = after_attempt(retried, Attempt(Kind.NOT_TAKEN), last, POLICY)
+    assert late.state.due_at == retried.expires_at
 
 
 @pytest.mark.parametrize(("seconds", "over"), [(-1, False), (0, True), (1, True)])
-def test_a_code_that_has_expired_is_of_no_use(seconds, over):
+def test_a_code_is_over_from_its_expiry_on(seconds, over):
     made = text()
     assert is_over(made, made.expires_at + timedelta(seconds=seconds)) is over
 
 
 @pytest.mark.parametrize(("tries", "seconds"), [(1, 1), (3, 4), (9, 256), (10, 300), (5000, 300)])
-def test_a_provider_is_tried_ever_more_seldom_up_to_a_bound(tries, seconds):
+def test_waits_between_attempts_double_up_to_a_limit(tries, seconds):
     assert POLICY.after(tries, NOON) == NOON + timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize("given", ["dead letter", "", None, 7, "x" * 129])
-def test_prose_from_a_provider_goes_no_further(given):
+def test_free_text_from_a_provider_is_dropped(given):
     assert provider_code(given) is None
 
 
@@ -189,12 +189,12 @@ def test_a_providers_id_is_kept():
 
 @given(st.lists(st.sampled_from(Kind), min_size=1, max_size=20))
 def test_a_delivery_ends_once_and_is_due_until_then(kinds):
-    state, told = text(), []
+    state, events = text(), []
     for kind in kinds:
         assert (state.due_at is None) == (state.status is not Status.QUEUED)
         if state.status is not Status.QUEUED:
             break
         decision = after_attempt(state, Attempt(kind), NOON, POLICY)
-        state, told = decision.state, [*told, *decision.events]
-    assert len(told) == (state.status is not Status.QUEUED)
+        state, events = decision.state, [*events, *decision.events]
+    assert len(events) == (state.status is not Status.QUEUED)
     assert (state.sealed_code is None) == (state.status is not Status.QUEUED)

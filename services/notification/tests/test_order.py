@@ -1,4 +1,4 @@
-"""Messages of one payment go out in its order, and a dead challenge's code not at all."""
+"""Messages of one payment are sent in order; the code of an ended challenge is not sent."""
 
 import asyncio
 from collections import Counter
@@ -45,14 +45,14 @@ async def customer(world):
 
 
 async def deliver_all(world, channel, instances=1):
-    """Work off a channel until nothing changes, by several instances at once."""
+    """Deliver a channel's messages with retries, by several instances at once."""
     for _ in range(12):
         await asyncio.gather(*[world.deliver(channel) for _ in range(instances)])
         await world.later()
 
 
 def subjects(world):
-    """What the customer's mailbox shows, in the order in which it came."""
+    """Return the subjects of the customer's e-mails, in the order of arrival."""
     return [world.mails.kept[name].subject for name in dict.fromkeys(world.mails.given)]
 
 
@@ -66,19 +66,19 @@ async def statuses(world):
 
 @pytest.mark.parametrize("instances", [1, 2])
 @pytest.mark.parametrize("events", [(CONFIRMED, RETURNED), (RETURNED, CONFIRMED)])
-async def test_returned_is_never_told_before_confirmed(customer, events, instances):
+async def test_returned_is_never_sent_before_confirmed(customer, events, instances):
     for event in events:
-        await customer.tell(event)
+        await customer.add_outcomes(event)
         await deliver_all(customer, "email", instances)
     assert subjects(customer) == ["Payment confirmed", "Payment returned"]
 
 
 @pytest.mark.parametrize("instances", [1, 2])
-async def test_the_order_holds_through_hours_without_the_provider(customer, instances):
+async def test_the_order_holds_over_an_outage_of_the_provider(customer, instances):
     customer.mails.is_down = True
-    await customer.tell(RETURNED)
+    await customer.add_outcomes(RETURNED)
     await deliver_all(customer, "email", instances)
-    await customer.tell(CONFIRMED)
+    await customer.add_outcomes(CONFIRMED)
     await deliver_all(customer, "email", instances)
     customer.mails.is_down = False
     await deliver_all(customer, "email", instances)
@@ -89,17 +89,17 @@ async def test_the_order_holds_through_hours_without_the_provider(customer, inst
     }
 
 
-async def test_another_payments_message_waits_for_nobody(customer):
+async def test_messages_of_other_payments_do_not_wait(customer):
     customer.mails.is_down = True
-    await customer.tell(CONFIRMED)
+    await customer.add_outcomes(CONFIRMED)
     await customer.deliver("email")
     customer.mails.is_down = False
-    await customer.tell(event_of(PaymentDeclined, payment_id=UUID(int=9)))
+    await customer.add_outcomes(event_of(PaymentDeclined, payment_id=UUID(int=9)))
     await customer.deliver("email")
     assert "Payment declined" in subjects(customer)
 
 
-async def test_a_superseded_code_is_dropped_counted_and_never_sent(customer):
+async def test_a_superseded_code_is_never_sent_and_reported_as_obsolete(customer):
     customer.texts.is_down = True
     (first,) = await customer.challenge(code(1, FIRST, "111111"))
     await customer.deliver("sms")
@@ -110,14 +110,14 @@ async def test_a_superseded_code_is_dropped_counted_and_never_sent(customer):
     assert await statuses(customer) == {("code", "OBSOLETE"): 1, ("code", "DELIVERED"): 1}
     topic = customer.broker.topics["notification.delivered.v1"]
     events = [orjson.loads(one.value) for one in topic]
-    told = {event["delivery_id"]: (event["result"], event["obsolete"]) for event in events}
-    assert told[str(delivery_id_of(first, "sms"))] == ("expired", True)
+    results = {event["delivery_id"]: (event["result"], event["obsolete"]) for event in events}
+    assert results[str(delivery_id_of(first, "sms"))] == ("expired", True)
 
 
 @pytest.mark.parametrize("result", ["valid", "locked", "expired"])
-@pytest.mark.parametrize("known_first", [True, False], ids=["told first", "told later"])
-async def test_the_code_of_a_challenge_that_is_over_is_not_sent(customer, result, known_first):
-    if known_first:
+@pytest.mark.parametrize("end_first", [True, False], ids=["end first", "code first"])
+async def test_the_code_of_an_ended_challenge_is_not_sent(customer, result, end_first):
+    if end_first:
         await customer.verify(over(FIRST, result))
     await customer.challenge(code(1, FIRST))
     await customer.verify(over(FIRST, result))
@@ -127,7 +127,7 @@ async def test_the_code_of_a_challenge_that_is_over_is_not_sent(customer, result
     assert (row["status"], row["reason"]) == ("OBSOLETE", "challenge_over")
 
 
-async def test_a_wrong_code_ends_nothing_while_attempts_are_left(customer):
+async def test_a_wrong_code_does_not_end_a_challenge_with_attempts_left(customer):
     await customer.challenge(code(1, FIRST))
     wrong = event_of(Verified, challenge_id=FIRST, result="invalid", challenge_over=False)
     await customer.verify(wrong)
@@ -138,12 +138,12 @@ async def test_a_wrong_code_ends_nothing_while_attempts_are_left(customer):
 @pytest.mark.parametrize("outcome", [PaymentConfirmed, PaymentDeclined])
 async def test_the_code_of_a_decided_payment_is_not_sent(customer, outcome):
     await customer.challenge(code(1, FIRST))
-    await customer.tell(event_of(outcome))
+    await customer.add_outcomes(event_of(outcome))
     await customer.deliver("sms")
     assert codes(customer) == []
 
 
-async def test_a_code_waits_for_an_earlier_one_that_is_on_its_way_elsewhere(customer):
+async def test_a_code_waits_for_an_earlier_code_that_another_worker_sends(customer):
     await customer.challenge(code(1, FIRST, "111111"))
     sending, sent = asyncio.Event(), asyncio.Event()
 
@@ -163,32 +163,32 @@ async def test_a_code_waits_for_an_earlier_one_that_is_on_its_way_elsewhere(cust
     assert codes(customer) == ["222222"]
 
 
-async def test_a_message_without_a_contact_ends_at_once_and_lets_the_next_one_go(world):
-    await world.tell(CONFIRMED, RETURNED)
+async def test_a_message_without_a_contact_ends_at_once_and_does_not_block_the_next(world):
+    await world.add_outcomes(CONFIRMED, RETURNED)
     await deliver_all(world, "email")
     rows = await world.rows(PAYMENT)
     assert {(row["status"], row["reason"]) for row in rows} == {("REFUSED", "no_contact")}
     assert max(row["tries"] for row in rows) == 1
 
 
-async def test_a_user_whose_codes_are_locked_is_told_by_mail_and_so_is_the_unlocking(customer):
+async def test_locking_and_unlocking_of_codes_are_mailed_to_the_user(customer):
     customer.mails.is_down = True
     for is_locked in (True, False):
-        await customer.tell(event_of(CodesLockChanged, is_locked=is_locked))
+        await customer.add_outcomes(event_of(CodesLockChanged, is_locked=is_locked))
         await customer.deliver("email")
     customer.mails.is_down = False
     await deliver_all(customer, "email")
     assert subjects(customer) == ["Codes locked", "Codes unlocked"]
     assert not customer.texts.given
-    assert customer.told() == []
+    assert customer.results() == []
     records = [orjson.loads(one.value) for one in customer.broker.topics["audit.recorded.v1"]]
-    told = [(one["action"], one["about"]) for one in records]
-    assert told == [("NOTICE_DELIVERED", "usr-456")] * 2
+    notices = [(one["action"], one["about"]) for one in records]
+    assert notices == [("NOTICE_DELIVERED", "usr-456")] * 2
 
 
-async def test_a_notice_holds_up_no_message_of_the_payment(customer):
+async def test_a_lock_notice_delays_no_message_of_the_payment(customer):
     await customer.challenge(code(1, FIRST))
-    await customer.tell(event_of(CodesLockChanged))
+    await customer.add_outcomes(event_of(CodesLockChanged))
     await customer.deliver("sms")
     assert codes(customer) == ["111111"]
 
@@ -207,46 +207,46 @@ FIRST_CODE = code_delivery(code(1, FIRST), UUID(int=3), NOON)
 SECOND_CODE = code_delivery(code(2, SECOND), UUID(int=4), NOON)
 
 
-def held(delivery, *siblings, together=(), now=NOON):
-    around = Surroundings(siblings={delivery.payment_id: [*siblings, sibling(delivery)]})
-    return held_back(delivery, around, together, now)
+def held(delivery, *siblings, in_slice=(), now=NOON):
+    known = Surroundings(siblings={delivery.payment_id: [*siblings, sibling(delivery)]})
+    return held_back(delivery, known, in_slice, now)
 
 
 @pytest.mark.parametrize(
     ("delivery", "siblings", "kind"),
     [
-        pytest.param(CONFIRMED_MAIL, [], None, id="nothing before it"),
-        pytest.param(RETURNED_MAIL, [], Kind.NOT_YET, id="returned, and confirmed unheard of"),
-        pytest.param(RETURNED_MAIL, [sibling(CONFIRMED_MAIL)], Kind.NOT_YET, id="still queued"),
+        pytest.param(CONFIRMED_MAIL, [], None, id="no earlier message"),
+        pytest.param(RETURNED_MAIL, [], Kind.NOT_YET, id="confirmed has not arrived"),
+        pytest.param(RETURNED_MAIL, [sibling(CONFIRMED_MAIL)], Kind.NOT_YET, id="not yet ended"),
         pytest.param(
-            RETURNED_MAIL, [sibling(CONFIRMED_MAIL, Status.REFUSED)], None, id="refused is an end"
+            RETURNED_MAIL, [sibling(CONFIRMED_MAIL, Status.REFUSED)], None, id="confirmed refused"
         ),
-        pytest.param(CONFIRMED_MAIL, [sibling(RETURNED_MAIL)], None, id="before what follows it"),
-        pytest.param(CONFIRMED_MAIL, [sibling(FIRST_CODE)], None, id="a code that will not go"),
+        pytest.param(CONFIRMED_MAIL, [sibling(RETURNED_MAIL)], None, id="a later message"),
+        pytest.param(CONFIRMED_MAIL, [sibling(FIRST_CODE)], None, id="a queued code"),
         pytest.param(
-            CONFIRMED_MAIL, [sibling(FIRST_CODE, in_flight=True)], Kind.NOT_YET, id="one that goes"
+            CONFIRMED_MAIL, [sibling(FIRST_CODE, in_flight=True)], Kind.NOT_YET, id="in flight"
         ),
         pytest.param(FIRST_CODE, [sibling(SECOND_CODE)], Kind.OBSOLETE, id="superseded"),
-        pytest.param(SECOND_CODE, [sibling(FIRST_CODE)], None, id="the live one"),
+        pytest.param(SECOND_CODE, [sibling(FIRST_CODE)], None, id="the latest code"),
     ],
 )
-def test_what_stands_in_a_messages_way(delivery, siblings, kind):
+def test_a_message_is_held_back_by_its_siblings(delivery, siblings, kind):
     found = held(delivery, *siblings)
     assert (found and found.kind) == kind
 
 
-def test_what_is_due_together_is_sent_by_nobody_else():
+def test_messages_of_the_same_slice_do_not_hold_each_other_back():
     first = sibling(FIRST_CODE, in_flight=True)
-    assert held(SECOND_CODE, first, together={FIRST_CODE.id, SECOND_CODE.id}) is None
+    assert held(SECOND_CODE, first, in_slice={FIRST_CODE.id, SECOND_CODE.id}) is None
     assert held(SECOND_CODE, first).kind is Kind.NOT_YET
 
 
-def test_a_message_waits_as_long_as_the_one_before_it_and_a_second():
+def test_a_message_waits_one_second_longer_than_the_earlier_message():
     found = held(RETURNED_MAIL, sibling(CONFIRMED_MAIL, due_s=300))
-    assert found.again_at == NOON + timedelta(seconds=301)
+    assert found.retry_at == NOON + timedelta(seconds=301)
 
 
 @pytest.mark.parametrize(("age_s", "wait_s"), [(0, 1), (60, 30), (7200, 300)])
-def test_what_came_out_of_order_is_looked_at_ever_more_seldom(age_s, wait_s):
+def test_a_message_out_of_order_waits_longer_with_its_age(age_s, wait_s):
     now = NOON + timedelta(seconds=age_s)
-    assert held(RETURNED_MAIL, now=now).again_at == now + timedelta(seconds=wait_s)
+    assert held(RETURNED_MAIL, now=now).retry_at == now + timedelta(seconds=wait_s)

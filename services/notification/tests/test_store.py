@@ -1,4 +1,4 @@
-"""One contract for deliveries and contacts in memory and in PostgreSQL."""
+"""One contract for the memory twin and PostgreSQL."""
 
 from dataclasses import replace
 from uuid import UUID
@@ -8,7 +8,7 @@ import pytest
 from notification_world import CONTACT, challenged
 
 from notification.domain import Contact, Status, code_delivery, outcome_delivery
-from notification.store import New, queries
+from notification.store import NewDelivery, queries
 from payment_schemas.events.confirmation import PaymentConfirmed
 from payment_schemas.sealed import Personal
 from testkit.events import NOON, PAYMENT, event_of
@@ -21,7 +21,7 @@ EXPIRED = replace(MAIL, status=Status.EXPIRED, due_at=None, reason="status_503")
 
 async def add(world, *deliveries):
     async with world.database.transaction() as tx:
-        await world.store(tx).add([New(one, TRACE) for one in deliveries])
+        await world.store(tx).add([NewDelivery(one, TRACE) for one in deliveries])
 
 
 async def save(world, *deliveries):
@@ -34,7 +34,7 @@ async def claim(world, only=None):
         return await world.table(only).claim(tx, 100, 10.0)
 
 
-async def test_a_delivery_comes_back_as_it_was_added(world):
+async def test_a_claimed_delivery_equals_the_added_one(world):
     await add(world, TEXT)
     (due,) = await claim(world)
     assert due.row == TEXT
@@ -42,12 +42,12 @@ async def test_a_delivery_comes_back_as_it_was_added(world):
     assert due.cause.trace == TRACE
 
 
-async def test_each_channel_is_worked_off_by_itself(world):
+async def test_each_channel_is_claimed_separately(world):
     await add(world, TEXT, MAIL)
     assert [due.row for due in await claim(world, {"channel": "email"})] == [MAIL]
 
 
-async def test_a_purged_inbox_doubles_nothing(world):
+async def test_without_an_inbox_a_delivery_is_added_once(world):
     await add(world, MAIL, MAIL)
     await save(world, replace(MAIL, status=Status.DELIVERED, due_at=None))
     await add(world, MAIL)
@@ -55,7 +55,7 @@ async def test_a_purged_inbox_doubles_nothing(world):
     assert await claim(world) == []
 
 
-async def test_everything_that_an_attempt_changes_is_saved(world):
+async def test_all_fields_that_an_attempt_changes_are_saved(world):
     await add(world, TEXT)
     await claim(world)
     changed = replace(TEXT, tries=3, reason="status_503", provider_id="SM1")
@@ -64,14 +64,14 @@ async def test_everything_that_an_attempt_changes_is_saved(world):
     assert (due.row, due.epoch) == (changed, 2)
 
 
-async def test_an_end_is_for_ever(world):
+async def test_an_ended_delivery_cannot_change(world):
     await add(world, MAIL)
     await save(world, EXPIRED)
     with pytest.raises((ValueError, psycopg.errors.RaiseException)):
         await save(world, replace(EXPIRED, status=Status.DELIVERED))
 
 
-async def test_contacts_are_found_by_user_and_replaced_by_the_last(world):
+async def test_contacts_are_found_by_user_and_the_last_one_counts(world):
     other = Contact("usr-457", Personal("+15550100457"), Personal("usr-457@example.com"))
     moved = replace(CONTACT, phone=Personal("+15550100999"))
     await world.put_contacts(CONTACT, other, moved)
@@ -82,7 +82,7 @@ async def test_contacts_are_found_by_user_and_replaced_by_the_last(world):
     }
 
 
-async def test_the_messages_of_payments_are_found_and_which_ones_are_on_their_way(world):
+async def test_a_payments_messages_are_returned_with_their_in_flight_state(world):
     await add(world, TEXT, MAIL)
     await claim(world, {"channel": "email"})
     async with world.database.transaction() as tx:
@@ -93,7 +93,7 @@ async def test_the_messages_of_payments_are_found_and_which_ones_are_on_their_wa
     assert {(one.status, one.due_at) for one in found[PAYMENT]} == {(Status.QUEUED, NOON)}
 
 
-async def test_a_challenge_that_is_over_is_known_for_ever(world):
+async def test_an_ended_challenge_stays_ended(world):
     async with world.database.transaction() as tx:
         store = world.store(tx)
         await store.end_challenges({UUID(int=1), UUID(int=2)})
@@ -117,7 +117,7 @@ async def test_operators_see_no_text_no_number_and_no_address(postgres_world):
 
 
 @pytest.mark.stack
-async def test_the_check_lists_untold_outcomes_and_unfinished_and_parked_rows(postgres_world):
+async def test_the_check_lists_expired_outcomes_and_unfinished_and_parked_rows(postgres_world):
     world = postgres_world
     await add(world, TEXT, MAIL)
     await save(world, EXPIRED)
@@ -133,14 +133,14 @@ async def test_the_check_lists_untold_outcomes_and_unfinished_and_parked_rows(po
 
 
 @pytest.mark.stack
-async def test_a_code_is_not_kept_behind_its_end(postgres_world):
+async def test_an_ended_delivery_keeps_no_code(postgres_world):
     await add(postgres_world, TEXT)
     with pytest.raises(psycopg.errors.CheckViolation):
         await save(postgres_world, replace(TEXT, status=Status.DELIVERED, due_at=None))
 
 
 @pytest.mark.stack
-async def test_templates_are_exported_by_payment_and_page_by_page(postgres_world):
+async def test_templates_are_exported_by_payment_in_pages(postgres_world):
     world = postgres_world
     other = replace(MAIL, id=UUID(int=9), payment_id=UUID(int=9))
     await add(world, MAIL, TEXT, other)

@@ -1,4 +1,4 @@
-"""Wires notification."""
+"""Wires the notification service."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -29,7 +29,7 @@ from service_runtime.work_table import PostgresWorkTable
 
 
 def build(settings: Settings) -> Process:
-    """Return notification, ready to run."""
+    """Return the notification process, ready to run."""
     service = Service("notification", settings)
     sms, email = service.use(_sms(settings)), service.use(_email(settings))
     texts = service.worker(_work(service, settings, "sms", sms))
@@ -52,7 +52,7 @@ def build(settings: Settings) -> Process:
 
 
 def _threads(settings: Settings) -> int:
-    """Each provider has half of the threads: one that hangs holds up its own messages only."""
+    """Return the threads per provider: a provider that hangs delays only its own messages."""
     return settings.provider_threads // 2
 
 
@@ -79,7 +79,7 @@ def _email(settings: Settings) -> ThreadedMessenger:
 def _work(service: Service, settings: Settings, channel: Channel, messenger: Messenger) -> Work:
     policy = Policy(settings.retry_first_s, settings.retry_most_s)
 
-    async def look(due: Sequence[Delivery]) -> Surroundings:
+    async def load(due: Sequence[Delivery]) -> Surroundings:
         async with service.database.transaction() as tx:
             return await handlers.surroundings_of(due, PostgresDeliveries(tx))
 
@@ -88,9 +88,9 @@ def _work(service: Service, settings: Settings, channel: Channel, messenger: Mes
         table=PostgresWorkTable(TABLE, delivery_of, {"channel": channel}),
         handle=partial(handlers.on_due_deliveries, policy=policy),
         store=PostgresDeliveries,
-        gather=handlers.Sender(messenger, look, sealer),
+        gather=handlers.Sender(messenger, load, sealer),
         may_start=lambda: not messenger.is_open,
         slice_rows=_threads(settings),
-        # One slice is written back while the next one is sent; two turns of a thread fit the lease.
+        # One slice is saved while the next one is sent; a thread's two calls fit the lease.
         concurrency=2,
     )

@@ -1,4 +1,4 @@
-"""What notification does with events, and with messages whose time has come."""
+"""Handlers of notification's events and due deliveries."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,46 +21,47 @@ from notification.domain import (
     message_of,
     outcome_delivery,
 )
-from notification.store import Deliveries, New
+from notification.store import Deliveries, NewDelivery
 from payment_schemas.events.otp import Challenged, Verified
 from service_runtime import metrics
 from service_runtime.errors import Rejected
 from service_runtime.messages import Batch, Due, Emit, Events, Received
 from service_runtime.sealing import Sealer
 
-_ended = metrics.counter("notification", "Messages that have ended, by how.")
+_ended = metrics.counter("notification", "Deliveries that have ended, by channel and result.")
 
 Outcomes = Batch[Received[Outcome]]
 DueDeliveries = Batch[Due[Delivery], Attempt]
 
 
 async def on_challenged(batch: Batch[Received[Challenged]], deliveries: Deliveries) -> Events:
-    """Keep a text message with the code, still sealed, due at once."""
+    """Add a text message with the sealed code, due immediately."""
     new = [
-        New(code_delivery(item.event, item.cause.id, batch.now), item.cause.trace) for item in batch
+        NewDelivery(code_delivery(item.event, item.cause.id, batch.now), item.cause.trace)
+        for item in batch
     ]
     await deliveries.add(new)
     return ()
 
 
 async def on_outcome(batch: Outcomes, deliveries: Deliveries) -> Events:
-    """Keep a mail about each payment that was confirmed, declined or returned, due at once."""
-    found = [
+    """Add an e-mail about each outcome, due immediately."""
+    drafts = [
         (outcome_delivery(item.event, item.cause.id, batch.now), item.cause.trace) for item in batch
     ]
-    await deliveries.add([New(delivery, trace) for delivery, trace in found if delivery])
+    await deliveries.add([NewDelivery(delivery, trace) for delivery, trace in drafts if delivery])
     return ()
 
 
 async def on_verified(batch: Batch[Received[Verified]], deliveries: Deliveries) -> Events:
-    """Note the challenges that take no codes any more: their codes are not sent."""
+    """Store the challenges that have ended, so that their codes are not sent."""
     over = {item.event.challenge_id for item in batch if item.event.challenge_over}
     await deliveries.end_challenges(over)
     return ()
 
 
 async def surroundings_of(due: Sequence[Delivery], deliveries: Deliveries) -> Surroundings:
-    """Return what decides whether, and to whom, messages are sent now."""
+    """Return the facts that decide whether and to whom messages are sent."""
     challenges = {one.challenge_id for one in due if one.challenge_id is not None}
     return Surroundings(
         await deliveries.contacts(one.user_id for one in due),
@@ -71,32 +72,32 @@ async def surroundings_of(due: Sequence[Delivery], deliveries: Deliveries) -> Su
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Delivers what is due on one channel, between claim and write-back."""
+    """Sends the due messages of one channel, between claim and save."""
 
     messenger: Messenger
-    look: Callable[[Sequence[Delivery]], Awaitable[Surroundings]]
-    """Reads, after the claim, what is known around the messages."""
+    load: Callable[[Sequence[Delivery]], Awaitable[Surroundings]]
+    """Loads the surroundings of the messages, after the claim."""
     sealer: Sealer
 
     async def __call__(self, batch: DueDeliveries) -> Mapping[UUID, Attempt]:
-        """Try each delivery once; one that cannot be tried stops no other."""
+        """Try each delivery once; a failure affects no other delivery."""
         due = [item.row for item in batch]
-        around = await self.look(due)
-        prepared = {delivery.id: self._prepare(delivery, around, batch) for delivery in due}
+        surroundings = await self.load(due)
+        prepared = {delivery.id: self._prepare(delivery, surroundings, batch) for delivery in due}
         messages = [one for one in prepared.values() if isinstance(one, Message)]
         untried = {name: one for name, one in prepared.items() if isinstance(one, Attempt)}
         tried = await self.messenger.deliver(messages)
         return {delivery.id: tried.get(delivery.id) or untried[delivery.id] for delivery in due}
 
     def _prepare(
-        self, delivery: Delivery, around: Surroundings, batch: Batch[Due[Delivery], Any]
+        self, delivery: Delivery, surroundings: Surroundings, batch: Batch[Due[Delivery], Any]
     ) -> Message | Attempt:
         if is_over(delivery, batch.now):
             return Attempt(Kind.TOO_LATE, delivery.reason)
-        together = {item.row.id for item in batch}
-        if held := held_back(delivery, around, together, batch.now):
+        in_slice = {item.row.id for item in batch}
+        if held := held_back(delivery, surroundings, in_slice, batch.now):
             return held
-        contact = around.contacts.get(delivery.user_id)
+        contact = surroundings.contacts.get(delivery.user_id)
         if contact is None:
             return Attempt(Kind.REFUSED, "no_contact")
         if delivery.sealed_code is None:
@@ -109,7 +110,7 @@ class Sender:
 
 
 async def on_due_deliveries(batch: DueDeliveries, deliveries: Deliveries, policy: Policy) -> Events:
-    """Decide what the attempts make of the deliveries, and tell of each end."""
+    """Save the deliveries' next states, and emit an event for each end."""
     events: list[Emit] = []
     changed: list[Delivery] = []
     for item in batch:

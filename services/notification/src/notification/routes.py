@@ -1,4 +1,4 @@
-"""Operator routes of notification, and the contacts that operators maintain."""
+"""Operator routes of notification: deliveries, checks and contacts."""
 
 from typing import Annotated
 from uuid import UUID
@@ -46,9 +46,9 @@ class UsersBody(BaseModel):
 
 
 def routes(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
-    """Return the routes under `/admin`: to read with `ops.read`, to write with `ops.write`.
+    """Return the routes under `/admin`: `ops.read` to read, `ops.write` to write.
 
-    Otp queries with `contacts.query` who can receive a code.
+    Otp queries with `contacts.query` whether users can receive a code.
     """
     router = admin_router(credentials)
 
@@ -79,7 +79,7 @@ def _contacts(database: PostgresDatabase, credentials: Credentials) -> APIRouter
 
     @router.post("/contacts:query", dependencies=[Depends(credentials.require("contacts.query"))])
     async def can_receive(body: UsersBody) -> Response:
-        """Return whether each user can receive a code, and no contact."""
+        """Return whether each user can receive a code, without the contact."""
         async with database.transaction() as tx:
             found = await PostgresDeliveries(tx).contacts(body.user_ids)
         results = [

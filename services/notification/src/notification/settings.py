@@ -1,4 +1,4 @@
-"""What the environment may say to notification."""
+"""Notification's settings from the environment."""
 
 from typing import Self
 
@@ -15,17 +15,17 @@ class Settings(ServiceSettings):
     """Settings of notification."""
 
     niceness: int = Field(default=10, ge=0, le=19)
-    """Messages follow at their own pace and slow no payment."""
+    """Messages may be slow; payments have priority for the CPU."""
     fetch_max_wait_ms: int = Field(default=100, ge=0, le=5000)
-    """Nobody feels so little, and every fetch looks at all partitions."""
+    """Customers do not notice 100 ms, and each fetch reads all partitions."""
     twilio_url: str = Field(pattern=URL)
     """The SMS provider's API."""
     twilio_auth_token: SecretText = Field(validation_alias="TWILIO_AUTH_TOKEN_FILE")
     twilio_account_sid: str = Field(default=DEVELOPMENT_ACCOUNT, pattern=r"^AC[0-9a-f]{32}$")
     twilio_from: str = Field(default="+15005550006", pattern=r"^\+[1-9]\d{6,14}$")
-    """The number that messages come from. The default is Twilio's own for tests."""
+    """The sender's number. The default is Twilio's test number."""
     twilio_callback_url: str = Field(default="https://countersign.example/deliveries", pattern=URL)
-    """Where Twilio reports; the delivery's id is appended as the last part of the path."""
+    """URL that Twilio calls with the status; the delivery's id is appended to its path."""
     sendgrid_url: str = Field(pattern=URL)
     """The e-mail provider's API."""
     sendgrid_api_key: SecretText = Field(validation_alias="SENDGRID_API_KEY_FILE")
@@ -33,9 +33,9 @@ class Settings(ServiceSettings):
     notification_sealing_keys: SecretKeys = Field(validation_alias="NOTIFICATION_SEALING_KEY_FILE")
     """Opens the codes that otp seals."""
     provider_threads: int = Field(default=16, ge=2, le=64)
-    """Messages on their way at once, half of them to each provider."""
+    """Messages in flight at once, half of them per provider."""
     provider_timeout_s: float = Field(default=3.0, gt=0, le=3)
-    """Of one call. The bound keeps a slice within its lease of ten seconds."""
+    """Timeout of one call. The limit keeps a slice within its lease of ten seconds."""
     retry_first_s: float = Field(default=1.0, gt=0, le=60)
     retry_most_s: float = Field(default=300.0, gt=0, le=3600)
 

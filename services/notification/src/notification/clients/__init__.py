@@ -1,4 +1,4 @@
-"""The providers of text messages and mails."""
+"""Clients of the text message and e-mail providers."""
 
 from notification.clients.http_transport import HttpTransport
 from notification.clients.messengers import MemoryMessenger, Messenger, ThreadedMessenger

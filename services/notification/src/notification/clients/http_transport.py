@@ -1,4 +1,4 @@
-"""One way to speak HTTP that both providers' SDKs are given."""
+"""The HTTP transport of both providers' SDKs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import urllib3
 
 CONNECT_S = 1.0
-MAX_ANSWER_BYTES = 64 * 1024
+MAX_RESPONSE_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back over HTTP."""
+class HttpResponse:
+    """An HTTP response with its whole body."""
 
     status: int
     reason: str
@@ -20,7 +20,7 @@ class Answer:
 
 
 class HttpTransport:
-    """HTTP with deadlines, kept connections, bounded answers, no redirects, no proxies, no retries.
+    """HTTP with timeouts, connection reuse, bounded responses; no redirects, proxies or retries.
 
     Safe to share between threads.
     """
@@ -31,18 +31,18 @@ class HttpTransport:
             num_pools=4, maxsize=threads, block=True, timeout=timeout, retries=False
         )
 
-    def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Send a request; raise urllib3's HTTPError where nothing usable came back."""
+    def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> HttpResponse:
+        """Send a request. Raises urllib3's HTTPError without a usable response."""
         response = self._http.request(
             method, url, body=body, headers=headers, redirect=False, preload_content=False
         )
-        raw = response.read(MAX_ANSWER_BYTES + 1)
-        if len(raw) > MAX_ANSWER_BYTES:
+        raw = response.read(MAX_RESPONSE_BYTES + 1)
+        if len(raw) > MAX_RESPONSE_BYTES:
             response.close()
-            raise urllib3.exceptions.ResponseError("answer too large")
+            raise urllib3.exceptions.ResponseError("response too large")
         response.release_conn()
-        return Answer(response.status, response.reason or "", raw, response.headers)
+        return HttpResponse(response.status, response.reason or "", raw, response.headers)
 
     def close(self) -> None:
-        """Close the connections that are kept."""
+        """Close the pooled connections."""
         self._http.clear()

@@ -1,4 +1,4 @@
-"""The port to a provider, the pool of threads in which an SDK may block, and the twin."""
+"""The port to a provider, its adapter with a thread pool, and the memory twin."""
 
 import asyncio
 import time
@@ -16,24 +16,24 @@ from service_runtime.errors import Unavailable
 Attempts = Mapping[DeliveryId, Attempt]
 
 DEADLINE_S = 6.0
-"""Of a whole call, its wait for a thread included; a slice must fit its lease of ten seconds."""
+"""Of a call with its wait for a thread; a slice must fit its lease of ten seconds."""
 
 
 class Messenger(Protocol):
-    """One provider. Never raises: whatever happens is an attempt for each message."""
+    """One provider. Never raises: each failure becomes the attempt of its message."""
 
     @property
     def is_open(self) -> bool:
-        """Whether nothing would be tried now, because the provider is known to be down."""
+        """Whether the breaker is open, so that no message would be sent."""
         ...
 
     async def deliver(self, messages: Sequence[Message]) -> Attempts:
-        """Hand the messages to the provider, at once."""
+        """Send the messages concurrently; return one attempt per message."""
         ...
 
 
 class ThreadedMessenger:
-    """A provider whose SDK blocks, in a bounded pool of threads, behind a breaker."""
+    """A blocking provider SDK in a bounded thread pool, behind a breaker."""
 
     def __init__(self, name: str, send: Callable[[Message], Attempt], threads: int) -> None:
         self._name = name
@@ -60,7 +60,7 @@ class ThreadedMessenger:
 
     async def deliver(self, messages: Sequence[Message]) -> Attempts:
         attempts = await asyncio.gather(*[self._guarded(message) for message in messages])
-        return {one.delivery_id: tried for one, tried in zip(messages, attempts, strict=True)}
+        return {one.delivery_id: attempt for one, attempt in zip(messages, attempts, strict=True)}
 
     async def _guarded(self, message: Message) -> Attempt:
         loop = asyncio.get_running_loop()
@@ -81,7 +81,7 @@ class ThreadedMessenger:
 
 @dataclass
 class MemoryMessenger:
-    """The twin: keeps a delivery once, refuses recipients and is down when told to."""
+    """The memory twin: keeps each delivery once; can refuse recipients and be down."""
 
     kept: dict[DeliveryId, Message] = field(default_factory=dict)
     given: list[DeliveryId] = field(default_factory=list)

@@ -1,7 +1,7 @@
-"""The providers through their own SDKs, on a transport that threads can share.
+"""The providers' SDKs on a transport that threads can share.
 
-Twilio's own transport keeps its last answer in an attribute that all threads share, so that one
-message could be told another's outcome; SendGrid's opens a connection for every message.
+Twilio's transport keeps its last response in an attribute that all threads share: a message could
+receive another message's result. SendGrid's transport opens a connection for every message.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,84 +18,82 @@ from twilio.http import HttpClient
 from twilio.http.response import Response as TwilioResponse
 from twilio.rest import Client as TwilioClient
 
-from notification.clients.http_transport import Answer, HttpTransport
+from notification.clients.http_transport import HttpResponse, HttpTransport
 from notification.domain import Attempt, Kind, Message, provider_code
 
 _SUCCESS = range(200, 300)
 _CLIENT_ERRORS = range(400, 500)
-# Not about what stands in the message: our account, an unknown address, patience, a limit.
-_NOT_ADMITTED = frozenset({401, 403, 404, 408, 429})
-# What the SDKs raise on an answer that is no answer of theirs.
-_NONSENSE = (ValueError, TypeError, AttributeError, KeyError)
+# These statuses are not about the message: account, unknown URL, timeout, rate limit.
+_RETRYABLE = frozenset({401, 403, 404, 408, 429})
+# The SDKs raise these for a response that they cannot parse.
+_UNREADABLE = (ValueError, TypeError, AttributeError, KeyError)
 
 
 class _ForTwilio(HttpClient):  # type: ignore[misc]  # the SDK's base class is untyped
-    """The transport as twilio's SDK asks for it."""
+    """Adapts the transport to Twilio's SDK."""
 
     def __init__(self, transport: HttpTransport) -> None:
-        self._wire = transport
+        self._http = transport
 
-    def request(self, method: str, url: str, **given: Any) -> TwilioResponse:
-        headers = dict(given.get("headers") or {})
-        if auth := given.get("auth"):
+    def request(self, method: str, url: str, **call: Any) -> TwilioResponse:
+        headers = dict(call.get("headers") or {})
+        if auth := call.get("auth"):
             headers |= urllib3.make_headers(basic_auth=":".join(auth))
-        answer = self._wire.send(method, url, headers, urlencode(given.get("data") or {}).encode())
-        return TwilioResponse(answer.status, answer.body.decode(), answer.headers)
+        response = self._http.send(method, url, headers, urlencode(call.get("data") or {}).encode())
+        return TwilioResponse(response.status, response.body.decode(), response.headers)
 
 
 class _ForSendgrid(SendgridTransport):  # type: ignore[misc]  # the SDK's base class is untyped
-    """The transport as sendgrid's SDK asks for it."""
+    """Adapts the transport to SendGrid's SDK."""
 
-    def __init__(
-        self, transport: HttpTransport, url_path: Sequence[str] = (), **given: Any
-    ) -> None:
-        super().__init__(url_path=list(url_path), **given)
-        self._wire = transport
+    def __init__(self, transport: HttpTransport, url_path: Sequence[str] = (), **call: Any) -> None:
+        super().__init__(url_path=list(url_path), **call)
+        self._http = transport
 
     def _build_client(self, name: str | None = None) -> "_ForSendgrid":
         path = [*self._url_path, name] if name else self._url_path
         return _ForSendgrid(
-            self._wire,
+            self._http,
             path,
             host=self.host,
             version=self._version,
             request_headers=dict(self.request_headers),
         )
 
-    def _make_request(self, _opener: Any, request: Any, timeout: float | None = None) -> Any:  # noqa: ARG002 - the wire has one of its own
-        answer = self._wire.send(
+    def _make_request(self, _opener: Any, request: Any, timeout: float | None = None) -> Any:  # noqa: ARG002 - the transport has its own
+        response = self._http.send(
             request.get_method(), request.full_url, dict(request.header_items()), request.data
         )
-        if answer.status not in _SUCCESS:
-            raise SendgridError(answer.status, answer.reason, answer.body, answer.headers)
-        return _Opened(answer)
+        if response.status not in _SUCCESS:
+            raise SendgridError(response.status, response.reason, response.body, response.headers)
+        return _SendgridResponse(response)
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
-    """An answer as sendgrid's SDK reads one."""
+class _SendgridResponse:
+    """A response in the form that SendGrid's SDK reads."""
 
-    answer: Answer
+    response: HttpResponse
 
     def getcode(self) -> int:
-        return self.answer.status
+        return self.response.status
 
     def read(self) -> bytes:
-        return self.answer.body
+        return self.response.body
 
     def info(self) -> Mapping[str, str]:
-        return self.answer.headers
+        return self.response.headers
 
 
 @dataclass(frozen=True, slots=True)
 class TwilioAccount:
-    """Whose account messages are sent with."""
+    """The Twilio account that sends messages."""
 
     url: str
     sid: str
     auth_token: str = field(repr=False)
     sender: str
-    """The number that messages come from."""
+    """The sender's number."""
     callback_url: str
 
 
@@ -118,13 +116,13 @@ class TwilioSms:
             )
         except TwilioException as error:
             return _failed(getattr(error, "status", 0), getattr(error, "code", None))
-        except (urllib3.exceptions.HTTPError, *_NONSENSE) as error:
+        except (urllib3.exceptions.HTTPError, *_UNREADABLE) as error:
             return Attempt(Kind.NOT_TAKEN, type(error).__name__)
         return Attempt(Kind.TAKEN, provider_id=provider_code(sent.sid))
 
 
 class SendgridMail:
-    """Sends mails. Blocks; safe to share between threads."""
+    """Sends e-mails. Blocks; safe to share between threads."""
 
     def __init__(self, url: str, api_key: str, sender: str, transport: HttpTransport) -> None:
         self._sender = sender
@@ -136,11 +134,11 @@ class SendgridMail:
 
     def __call__(self, message: Message) -> Attempt:
         try:
-            answer = self._api.send(self._body(message))
-            sent = answer.headers.get("X-Message-Id")
+            response = self._api.send(self._body(message))
+            sent = response.headers.get("X-Message-Id")
         except SendgridError as error:
             return _failed(error.status_code)
-        except (urllib3.exceptions.HTTPError, *_NONSENSE) as error:
+        except (urllib3.exceptions.HTTPError, *_UNREADABLE) as error:
             return Attempt(Kind.NOT_TAKEN, type(error).__name__)
         return Attempt(Kind.TAKEN, provider_id=provider_code(sent))
 
@@ -158,6 +156,6 @@ class SendgridMail:
 
 
 def _failed(status: int, code: object = None) -> Attempt:
-    if status in _CLIENT_ERRORS and status not in _NOT_ADMITTED:
+    if status in _CLIENT_ERRORS and status not in _RETRYABLE:
         return Attempt(Kind.REFUSED, f"provider_{provider_code(str(code or status))}")
     return Attempt(Kind.NOT_TAKEN, f"status_{status}")

@@ -1,7 +1,7 @@
-"""Which message an event asks for, what it says, when it goes, what becomes of it. Pure."""
+"""The delivery of an event: its message, its order and its states. Pure."""
 
 from notification.domain.delivery import (
-    PATIENCE,
+    OUTCOME_LIFETIME,
     Attempt,
     Decision,
     Delivery,
@@ -28,7 +28,7 @@ from notification.domain.message import (
 from notification.domain.order import Sibling, Surroundings, held_back
 
 __all__ = [
-    "PATIENCE",
+    "OUTCOME_LIFETIME",
     "Attempt",
     "Contact",
     "Decision",

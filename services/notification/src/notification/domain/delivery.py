@@ -1,4 +1,4 @@
-"""Which message an event asks for, and what becomes of it. Pure."""
+"""The delivery of an event and its states. Pure."""
 
 import re
 from dataclasses import dataclass, replace
@@ -22,63 +22,63 @@ from payment_schemas.sealed import Sealed
 
 Outcome = PaymentConfirmed | PaymentDeclined | SettlementUpdated | CodesLockChanged
 Notice = Literal["codes_locked", "codes_unlocked"]
-"""What a user is told that is no step of a payment; the released event knows no such template."""
+"""Templates that belong to no payment step; `notification.delivered.v1` does not have them."""
 Template = DeliveryTemplate | Notice
 SERVICE = "notification"
 
-PATIENCE = timedelta(hours=24)
-"""How long an outcome is worth telling; a code only until it expires."""
+OUTCOME_LIFETIME = timedelta(hours=24)
+"""How long an outcome is retried; a code is retried until it expires."""
 
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 
 class Status(StrEnum):
-    """Where a delivery stands."""
+    """The state of a delivery."""
 
     QUEUED = "QUEUED"
     DELIVERED = "DELIVERED"
     REFUSED = "REFUSED"
     EXPIRED = "EXPIRED"
     OBSOLETE = "OBSOLETE"
-    """Dropped: the code that it holds is used, superseded or locked."""
+    """Dropped: the code's challenge is used, superseded or locked."""
 
 
 class Kind(StrEnum):
-    """What an attempt came to."""
+    """The result of an attempt."""
 
     TAKEN = "TAKEN"
     REFUSED = "REFUSED"
-    """For what stood in the message, or because there is nobody to send it to."""
+    """Final: because of the message's content, or because the user has no contact."""
     NOT_TAKEN = "NOT_TAKEN"
-    """A time-out, a server's error, a limit: perhaps later."""
+    """Retried: a timeout, a server error or a rate limit."""
     TOO_LATE = "TOO_LATE"
-    """Not tried, because nobody can use it any more."""
+    """Not sent: the message has expired."""
     OBSOLETE = "OBSOLETE"
-    """Not tried, because what it tells does not hold any more."""
+    """Not sent: a later message or the end of the challenge replaces it."""
     NOT_YET = "NOT_YET"
-    """Not tried, because an earlier message of its payment goes first."""
+    """Not sent yet: an earlier message of the payment must end first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What became of one attempt to deliver."""
+    """The result of one attempt, with the reason of a failure."""
 
     kind: Kind
     reason: str | None = None
     provider_id: str | None = None
-    again_at: datetime | None = None
-    """When to look again; with NOT_YET only."""
+    retry_at: datetime | None = None
+    """When to try again; with NOT_YET only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How long to wait before a provider is tried again, in seconds: doubling, bounded."""
+    """Waits between attempts in seconds: they double up to a limit."""
 
     first_s: float = 1.0
     most_s: float = 300.0
 
     def after(self, tries: int, now: datetime) -> datetime:
-        """Return when to try again after so many tries (1, 2, …)."""
+        """Return the time of the next attempt after this number of tries (1, 2, …)."""
         return now + timedelta(seconds=min(self.most_s, self.first_s * 2.0 ** min(tries - 1, 30)))
 
 
@@ -96,11 +96,11 @@ class Delivery:
     to_account: str
     expires_at: datetime
     due_at: datetime | None
-    """When to try; None where it has ended."""
+    """Time of the next attempt; None after the end."""
     sealed_code: Sealed | None = None
     """Only with the template `code`, and only until the delivery has ended."""
     challenge_id: ChallengeId | None = None
-    """Whose code it is; only with the template `code`."""
+    """The challenge of the code; only with the template `code`."""
     challenge_number: int = 0
     status: Status = Status.QUEUED
     reason: str | None = None
@@ -110,7 +110,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The next state, and the event that tells of an end."""
+    """The next state, and the event about an end."""
 
     state: Delivery
     events: tuple[NotificationDelivered | AuditRecorded, ...] = ()
@@ -133,32 +133,32 @@ def code_delivery(event: Challenged, event_id: UUID, now: datetime) -> Delivery:
 
 
 def outcome_delivery(event: Outcome, event_id: UUID, now: datetime) -> Delivery | None:
-    """Return the mail about an outcome, or None where the event is none for the customer."""
+    """Return the e-mail about an outcome, or None where the customer gets no message."""
     template = _template_of(event)
     if template is None:
         return None
-    return _draft(event, event_id, template, now + PATIENCE, now)
+    return _draft(event, event_id, template, now + OUTCOME_LIFETIME, now)
 
 
 def is_over(delivery: Delivery, now: datetime) -> bool:
-    """Say whether nobody could use the message any more."""
+    """Return whether the message has expired."""
     return now >= delivery.expires_at
 
 
 def after_attempt(delivery: Delivery, attempt: Attempt, now: datetime, policy: Policy) -> Decision:
-    """Decide what an attempt makes of a delivery that has not ended."""
+    """Return the next state of a queued delivery after an attempt."""
     match attempt.kind:
         case Kind.TAKEN:
-            return _ended(delivery, Status.DELIVERED, attempt)
+            return _end(delivery, Status.DELIVERED, attempt)
         case Kind.REFUSED:
-            return _ended(delivery, Status.REFUSED, attempt)
+            return _end(delivery, Status.REFUSED, attempt)
         case Kind.TOO_LATE:
-            return _ended(delivery, Status.EXPIRED, attempt)
+            return _end(delivery, Status.EXPIRED, attempt)
         case Kind.OBSOLETE:
-            return _ended(delivery, Status.OBSOLETE, attempt)
+            return _end(delivery, Status.OBSOLETE, attempt)
         case Kind.NOT_YET:
-            again_at = min(attempt.again_at or now, delivery.expires_at)
-            return Decision(replace(delivery, due_at=again_at, reason=attempt.reason))
+            retry_at = min(attempt.retry_at or now, delivery.expires_at)
+            return Decision(replace(delivery, due_at=retry_at, reason=attempt.reason))
         case Kind.NOT_TAKEN:
             tries = delivery.tries + 1
             due_at = min(policy.after(tries, now), delivery.expires_at)
@@ -168,7 +168,7 @@ def after_attempt(delivery: Delivery, attempt: Attempt, now: datetime, policy: P
 
 
 def provider_code(text: object) -> str | None:
-    """Return a provider's id, or None where it is not one: prose goes no further."""
+    """Return a provider's id or code, or None for any other text, which could be personal."""
     return text if isinstance(text, str) and _CODE.fullmatch(text) else None
 
 
@@ -217,8 +217,8 @@ _RESULTS: dict[Status, Literal["delivered", "refused", "expired"]] = {
 _TRIED = frozenset({Kind.TAKEN, Kind.REFUSED})
 
 
-def _ended(delivery: Delivery, status: Status, attempt: Attempt) -> Decision:
-    """End the delivery. The code goes with it: nobody needs it any more."""
+def _end(delivery: Delivery, status: Status, attempt: Attempt) -> Decision:
+    """End the delivery and remove its code."""
     ended = replace(
         delivery,
         status=status,
@@ -228,18 +228,18 @@ def _ended(delivery: Delivery, status: Status, attempt: Attempt) -> Decision:
         provider_id=attempt.provider_id,
         tries=delivery.tries + (attempt.kind in _TRIED),
     )
-    return Decision(ended, (_told(ended),))
+    return Decision(ended, (_end_event(ended),))
 
 
-def _told(ended: Delivery) -> NotificationDelivered | AuditRecorded:
+def _end_event(ended: Delivery) -> NotificationDelivered | AuditRecorded:
     match ended.template:
         case "codes_locked" | "codes_unlocked":
-            return _noticed(ended)
+            return _notice_event(ended)
         case template:
-            return _delivered(ended, template)
+            return _delivery_event(ended, template)
 
 
-def _delivered(ended: Delivery, template: DeliveryTemplate) -> NotificationDelivered:
+def _delivery_event(ended: Delivery, template: DeliveryTemplate) -> NotificationDelivered:
     return NotificationDelivered(
         payment_id=ended.payment_id,
         user_id=ended.user_id,
@@ -253,11 +253,11 @@ def _delivered(ended: Delivery, template: DeliveryTemplate) -> NotificationDeliv
     )
 
 
-def _noticed(ended: Delivery) -> AuditRecorded:
-    told = {"template": ended.template, "channel": ended.channel, "delivery_id": ended.id}
+def _notice_event(ended: Delivery) -> AuditRecorded:
+    details = {"template": ended.template, "channel": ended.channel, "delivery_id": ended.id}
     return AuditRecorded(
         actor=SERVICE,
         action=f"NOTICE_{ended.status}",
         about=ended.user_id,
-        metadata={name: str(value) for name, value in told.items()},
+        metadata={name: str(value) for name, value in details.items()},
     )

@@ -1,4 +1,4 @@
-"""What a customer reads, and where. Pure."""
+"""The text of messages and their recipients. Pure."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _NOT_PLAIN = re.compile(r"[^A-Za-z0-9]+")
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Where a customer is reached."""
+    """A customer's phone number and e-mail address."""
 
     user_id: str
     phone: Personal
@@ -23,7 +23,7 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as a provider is given it; the delivery's id lets it drop a repeat."""
+    """A message for a provider; the delivery's id identifies duplicates."""
 
     delivery_id: DeliveryId
     to: Personal
@@ -32,23 +32,23 @@ class Message:
 
 
 def can_receive_code(contact: Contact | None) -> bool:
-    """Say whether a code can be sent: they go by text message."""
+    """Return whether the contact has a phone number, to which codes are sent."""
     return contact is not None and bool(contact.phone.reveal())
 
 
 def message_of(delivery: Delivery, contact: Contact, code: Personal | None) -> Message:
-    """Return what the customer reads. `code` belongs to the template `code` alone."""
+    """Return the message for the customer. `code` is for the template `code` only."""
     to = contact.phone if delivery.channel == "sms" else contact.email
-    subject, text = _words(delivery, code)
+    subject, text = _text_of(delivery, code)
     return Message(delivery.id, to, subject, Personal(text))
 
 
 def letters_and_digits(name: str) -> str:
-    """Return a name by its letters and digits: no phone makes a link of what somebody chose."""
+    """Return a name's letters and digits, so that a phone cannot turn the name into a link."""
     return _NOT_PLAIN.sub("", name)
 
 
-def _words(delivery: Delivery, code: Personal | None) -> tuple[str, str]:
+def _text_of(delivery: Delivery, code: Personal | None) -> tuple[str, str]:
     payment = f"{delivery.money} to {letters_and_digits(delivery.to_account)}"
     match delivery.template:
         case "code":
@@ -59,14 +59,14 @@ def _words(delivery: Delivery, code: Personal | None) -> tuple[str, str]:
         case "declined":
             return "Payment declined", _mail(delivery, f"Your payment of {payment} was declined.")
         case "returned":
-            said = f"Your payment of {payment} could not be settled; the money was returned to you."
-            return "Payment returned", _mail(delivery, said)
+            text = f"Your payment of {payment} could not be settled; the money was returned to you."
+            return "Payment returned", _mail(delivery, text)
         case "codes_locked":
-            said = f"Codes are locked after too many wrong ones, the last one for {payment}."
-            return "Codes locked", _mail(delivery, f"{said} If it was not you, contact us.")
+            text = f"Codes are locked after too many wrong ones, the last one for {payment}."
+            return "Codes locked", _mail(delivery, f"{text} If it was not you, contact us.")
         case "codes_unlocked":
-            said = "Codes are unlocked. If you have not asked for it, contact us."
-            return "Codes unlocked", _mail(delivery, said)
+            text = "Codes are unlocked. If you have not asked for it, contact us."
+            return "Codes unlocked", _mail(delivery, text)
         case _:  # pragma: no cover - mypy proves that nothing is left
             assert_never(delivery.template)
 

@@ -1,16 +1,16 @@
-"""The order of a payment's messages: which one waits, and which one holds no more. Pure."""
+"""The order of a payment's messages: which must wait, and which are obsolete. Pure."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from notification.domain.delivery import PATIENCE, Attempt, Delivery, Kind, Status, Template
+from notification.domain.delivery import OUTCOME_LIFETIME, Attempt, Delivery, Kind, Status, Template
 from notification.domain.message import Contact
 from payment_schemas.ids import ChallengeId, DeliveryId, PaymentId
 
 AFTER = timedelta(seconds=1)
-"""How long after an earlier message is due the later one is looked at again."""
+"""A later message is tried again this long after the earlier one is due."""
 MOST = timedelta(minutes=5)
 
 _RANKS: Mapping[Template, tuple[str, int]] = {
@@ -21,12 +21,12 @@ _RANKS: Mapping[Template, tuple[str, int]] = {
     "codes_locked": ("codes", 1),
     "codes_unlocked": ("codes", 2),
 }
-"""A row of messages each, and the place in it; challenges of one payment go by their number."""
+"""The sequence of each template and its position; codes are ordered by challenge number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sibling:
-    """A message of the same payment, as far as the order looks at it."""
+    """A message of the same payment, with the fields that decide the order."""
 
     id: DeliveryId
     payment_id: PaymentId
@@ -35,70 +35,69 @@ class Sibling:
     status: Status
     due_at: datetime | None
     in_flight: bool
-    """Whether somebody may be sending it at this moment."""
+    """Whether a worker may be sending the message now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What is known around messages that are due."""
+    """The stored facts that decide whether due messages are sent."""
 
     contacts: Mapping[str, Contact] = field(default_factory=dict)
     siblings: Mapping[PaymentId, Sequence[Sibling]] = field(default_factory=dict)
-    """All messages of the payments, those that are due among them."""
-    over: Collection[ChallengeId] = ()
-    """Challenges that take no codes any more."""
+    """All messages of the payments, the due ones included."""
+    ended: Collection[ChallengeId] = ()
+    """Challenges that have ended."""
 
 
 def held_back(
-    delivery: Delivery, around: Surroundings, together: Collection[UUID], now: datetime
+    delivery: Delivery, known: Surroundings, in_slice: Collection[UUID], now: datetime
 ) -> Attempt | None:
-    """Return why a message is not sent now, or None where nothing stands in its way.
+    """Return why a message is not sent now, or None if it may be sent.
 
-    `together`: the messages that are due in one slice; nobody else is sending those.
+    `in_slice`: the messages of the same slice; no other worker is sending them.
     """
     siblings = [
-        one for one in around.siblings.get(delivery.payment_id, ()) if _is_near(one, delivery)
+        one for one in known.siblings.get(delivery.payment_id, ()) if _is_related(one, delivery)
     ]
-    if delivery.template == "code" and _is_obsolete(delivery, siblings, around.over):
+    if delivery.template == "code" and _is_obsolete(delivery, siblings, known.ended):
         return Attempt(Kind.OBSOLETE, "challenge_over")
     if delivery.template == "returned" and not any(one.template == "confirmed" for one in siblings):
-        # Settlement's word has come before confirm's: wait longer the longer it takes.
-        age = now - (delivery.expires_at - PATIENCE)
-        return Attempt(Kind.NOT_YET, "out_of_order", again_at=now + max(AFTER, min(MOST, age / 2)))
-    waits_for = [one.due_at or now for one in _earlier(delivery, siblings, together)]
+        # Settlement's event arrived before confirm's: the wait grows with the delivery's age.
+        age = now - (delivery.expires_at - OUTCOME_LIFETIME)
+        return Attempt(Kind.NOT_YET, "out_of_order", retry_at=now + max(AFTER, min(MOST, age / 2)))
+    waits_for = [one.due_at or now for one in _earlier(delivery, siblings, in_slice)]
     if not waits_for:
         return None
-    return Attempt(Kind.NOT_YET, "out_of_order", again_at=max(now, *waits_for) + AFTER)
+    return Attempt(Kind.NOT_YET, "out_of_order", retry_at=max(now, *waits_for) + AFTER)
 
 
-def _is_near(one: Sibling, delivery: Delivery) -> bool:
+def _is_related(one: Sibling, delivery: Delivery) -> bool:
     return one.id != delivery.id and _RANKS[one.template][0] == _RANKS[delivery.template][0]
 
 
-def _place(one: Sibling | Delivery) -> tuple[int, int]:
+def _position(one: Sibling | Delivery) -> tuple[int, int]:
     return _RANKS[one.template][1], one.challenge_number
 
 
 def _is_obsolete(
-    delivery: Delivery, siblings: Iterable[Sibling], over: Collection[ChallengeId]
+    delivery: Delivery, siblings: Iterable[Sibling], ended: Collection[ChallengeId]
 ) -> bool:
-    """A code is of no use once its challenge is over, or any later message is known."""
-    is_over = delivery.challenge_id in over
-    return is_over or any(_place(one) > _place(delivery) for one in siblings)
+    """Return whether the code's challenge has ended or a later message exists."""
+    has_ended = delivery.challenge_id in ended
+    return has_ended or any(_position(one) > _position(delivery) for one in siblings)
 
 
 def _earlier(
-    delivery: Delivery, siblings: Iterable[Sibling], together: Collection[UUID]
+    delivery: Delivery, siblings: Iterable[Sibling], in_slice: Collection[UUID]
 ) -> list[Sibling]:
-    """Return the earlier messages that must have ended first.
+    """Return the earlier messages that must end first.
 
-    A code that is not on its way at this moment will not be sent any more: a later message is
-    known.
+    A queued code that is not in flight is never sent, because a later message exists.
     """
     return [
         one
         for one in siblings
-        if _place(one) < _place(delivery)
+        if _position(one) < _position(delivery)
         and one.status is Status.QUEUED
-        and (one.template != "code" or (one.in_flight and one.id not in together))
+        and (one.template != "code" or (one.in_flight and one.id not in in_slice))
     ]

@@ -1,4 +1,4 @@
-"""The twin: deliveries and contacts in memory, for tests and simulations."""
+"""The memory twin of notification's tables, for tests and simulations."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from notification.domain import Contact, Delivery, Sibling, Status
-from notification.store.port import TABLE, New
+from notification.store.port import TABLE, NewDelivery
 from payment_schemas.ids import ChallengeId, DeliveryId, PaymentId
 
 
@@ -26,7 +26,7 @@ class MemoryDeliveries:
         self._over: dict[ChallengeId, datetime] = tx.own["challenge_over"]
         self._contacts: dict[str, Contact] = tx.own["contact"]
 
-    async def add(self, new: Sequence[New]) -> None:
+    async def add(self, new: Sequence[NewDelivery]) -> None:
         now = self._tx.clock.now()
         for one in new:
             name = one.delivery.id
@@ -40,9 +40,9 @@ class MemoryDeliveries:
             self._save(delivery)
 
     def _save(self, delivery: Delivery) -> None:
-        name, before = delivery.id, self._rows[delivery.id]
-        if before.status is not Status.QUEUED and delivery.status is not before.status:
-            raise ValueError(f"delivery {name}: what has ended does not change")
+        name, previous = delivery.id, self._rows[delivery.id]
+        if previous.status is not Status.QUEUED and delivery.status is not previous.status:
+            raise ValueError(f"delivery {name} has ended and cannot change")
         self._rows[name] = delivery
         self._times[name] = replace(self._times[name], updated_at=self._tx.clock.now())
         self._tx.schedule(TABLE, name, delivery.due_at)

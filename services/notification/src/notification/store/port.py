@@ -1,4 +1,4 @@
-"""The port: what may be asked of deliveries and contacts, within one transaction."""
+"""The port to notification's tables."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ TABLE = "delivery"
 
 
 @dataclass(frozen=True, slots=True)
-class New:
-    """A delivery to be added, with the trace that its work continues."""
+class NewDelivery:
+    """A delivery to add, with the trace of its event."""
 
     delivery: Delivery
     trace: Trace = ()
@@ -22,12 +22,12 @@ class New:
 class Deliveries(Protocol):
     """Deliveries and contacts, within one transaction."""
 
-    async def add(self, new: Sequence[New]) -> None:
-        """Add deliveries; one that is there already is left as it is."""
+    async def add(self, new: Sequence[NewDelivery]) -> None:
+        """Add deliveries; an existing delivery stays unchanged."""
         ...
 
     async def save(self, deliveries: Iterable[Delivery]) -> None:
-        """Save what attempts have made of deliveries, and end their lease."""
+        """Save the deliveries after their attempts, and end their leases."""
         ...
 
     async def siblings(
@@ -37,17 +37,17 @@ class Deliveries(Protocol):
         ...
 
     async def end_challenges(self, challenge_ids: Collection[ChallengeId]) -> None:
-        """Note challenges that take no codes any more; each may be told before its code."""
+        """Store challenges that have ended; the end may arrive before the code."""
         ...
 
     async def ended_challenges(self, challenge_ids: Collection[ChallengeId]) -> set[ChallengeId]:
-        """Return those of the challenges that take no codes any more."""
+        """Return the challenges that have ended, of those given."""
         ...
 
     async def contacts(self, user_ids: Iterable[str]) -> Mapping[str, Contact]:
-        """Return the contacts of those users who have one."""
+        """Return the users' contacts; a user without a contact is left out."""
         ...
 
     async def put_contacts(self, contacts: Iterable[Contact]) -> None:
-        """Add contacts, or replace them; of one user's, the last counts."""
+        """Add or replace contacts; the last contact of a user is stored."""
         ...

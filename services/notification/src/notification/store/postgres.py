@@ -6,7 +6,7 @@ from typing import Any
 from psycopg.rows import DictRow
 
 from notification.domain import Contact, Delivery, Sibling, Status
-from notification.store.port import New
+from notification.store.port import NewDelivery
 from payment_schemas.ids import ChallengeId, PaymentId
 from payment_schemas.money import Money
 from payment_schemas.sealed import Personal, Sealed
@@ -19,7 +19,7 @@ class PostgresDeliveries:
     def __init__(self, tx: PostgresTransaction) -> None:
         self._tx = tx
 
-    async def add(self, new: Sequence[New]) -> None:
+    async def add(self, new: Sequence[NewDelivery]) -> None:
         await self._tx.run(
             """insert into delivery (id, payment_id, user_id, transaction_id, channel, template,
                    amount_minor, currency, to_account, sealed_code, challenge_id, challenge_number,
@@ -29,7 +29,7 @@ class PostgresDeliveries:
                    expires_at, due_at, trace
                from json_populate_recordset(null::delivery, %(rows)s::json)
                order by id on conflict do nothing""",
-            rows=json_rows([_added(one) for one in new]),
+            rows=json_rows([_insert_row(one) for one in new]),
         )
 
     async def save(self, deliveries: Iterable[Delivery]) -> None:
@@ -42,7 +42,7 @@ class PostgresDeliveries:
                    (id uuid, status text, reason text, provider_id text, tries int,
                     due_at timestamptz, sealed_code text)
                where old.id = new.id""",
-            rows=json_rows([_changed(one) for one in deliveries]),
+            rows=json_rows([_update_row(one) for one in deliveries]),
         )
 
     async def siblings(
@@ -134,9 +134,9 @@ def _contact_of(row: DictRow) -> Contact:
     return Contact(row["user_id"], Personal(row["phone"]), Personal(row["email"]))
 
 
-def _added(new: New) -> dict[str, Any]:
+def _insert_row(new: NewDelivery) -> dict[str, Any]:
     delivery = new.delivery
-    return _changed(delivery) | {
+    return _update_row(delivery) | {
         "payment_id": delivery.payment_id,
         "user_id": delivery.user_id,
         "transaction_id": delivery.transaction_id,
@@ -152,7 +152,7 @@ def _added(new: New) -> dict[str, Any]:
     }
 
 
-def _changed(delivery: Delivery) -> dict[str, Any]:
+def _update_row(delivery: Delivery) -> dict[str, Any]:
     code = delivery.sealed_code
     return {
         "id": delivery.id,

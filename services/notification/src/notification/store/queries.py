@@ -1,4 +1,4 @@
-"""What operators and checks read of notification's tables."""
+"""Queries of notification's tables for operators and checks."""
 
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ MOST_SHOWN = 100
 
 
 async def of_payment(tx: PostgresTransaction, payment_id: UUID) -> list[dict[str, Any]]:
-    """Return a payment's deliveries: no text, no number, no address."""
+    """Return a payment's deliveries, without text, phone number and address."""
     return await tx.rows(
         """select id as delivery_id, payment_id, channel, template, status, reason,
                provider_id, tries, created_at, updated_at, due_at, expires_at,
@@ -23,7 +23,7 @@ async def of_payment(tx: PostgresTransaction, payment_id: UUID) -> list[dict[str
 
 
 async def export(tx: PostgresTransaction, after: UUID, limit: int) -> list[dict[str, Any]]:
-    """Return payments in the order of their ids, with the templates of their messages."""
+    """Return payments by id, with the templates of their messages."""
     return await tx.rows(
         """select page.payment_id, found.templates
            from (select distinct payment_id from delivery where payment_id > %(after)s
@@ -38,8 +38,8 @@ async def export(tx: PostgresTransaction, after: UUID, limit: int) -> list[dict[
 
 
 async def check(tx: PostgresTransaction, _since: object = None) -> Findings:
-    """Return outcomes that no message told (I13), and deliveries that are due."""
-    untold = await tx.rows(
+    """Return outcomes whose message expired (I13), and deliveries that are due."""
+    expired = await tx.rows(
         """select 'I13' as invariant, payment_id,
                template || ' by ' || channel || ' expired' as details
            from delivery where status = 'EXPIRED' and template <> 'code'
@@ -52,4 +52,4 @@ async def check(tx: PostgresTransaction, _since: object = None) -> Findings:
            from delivery where due_at is not null order by created_at limit %(most)s""",
         most=MOST_FINDINGS,
     )
-    return Findings(untold, unfinished)
+    return Findings(expired, unfinished)
