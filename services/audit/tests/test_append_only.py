@@ -1,4 +1,4 @@
-"""What the database itself refuses, whoever asks."""
+"""Changes that the database refuses to every role."""
 
 from uuid import uuid4
 
@@ -60,37 +60,37 @@ def as_admin(audit_database):
 
 
 @pytest.mark.parametrize("change", [INSERT, *CHANGES])
-def test_the_service_may_append_by_the_function_and_change_nothing(as_service, change):
+def test_the_service_can_append_with_the_function_and_change_nothing(as_service, change):
     append(as_service, row())
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         as_service.execute(change)
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_not_even_the_owner_changes_a_row(as_owner, change):
+def test_the_owner_cannot_change_a_row(as_owner, change):
     as_owner.execute(INSERT)
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
         as_owner.execute(change)
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_nor_does_the_superuser_who_calls_himself_a_replica(as_admin, change):
+def test_a_superuser_in_replica_mode_cannot_change_a_row(as_admin, change):
     as_admin.execute("set session_replication_role = replica")
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
         as_admin.execute(change)
 
 
-def test_no_other_service_appends_or_reads(as_admin):
+def test_another_service_cannot_append(as_admin):
     as_admin.execute("set role risk")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         as_admin.execute("select audit.append_entries('[]')")
 
 
-def test_the_function_cannot_be_led_to_another_table(as_service):
+def test_the_function_ignores_a_temporary_table_of_the_same_name(as_service):
     as_service.execute("create temporary table audit_log (like audit.audit_log)")
-    append(as_service, row(event="NOT_LED_ASTRAY"))
+    append(as_service, row(event="NOT_REDIRECTED"))
 
-    written = "select count(*) from audit.audit_log where event = 'NOT_LED_ASTRAY'"
+    written = "select count(*) from audit.audit_log where event = 'NOT_REDIRECTED'"
 
     assert as_service.execute(written).fetchone() == (1,)
 
@@ -111,6 +111,6 @@ def test_the_function_cannot_be_led_to_another_table(as_service):
         {"payment_id": uuid4(), "tx_id": "tx-1", "user_id": ""},
     ],
 )
-def test_the_table_says_again_what_the_types_say(as_service, fields):
+def test_the_tables_constraints_refuse_invalid_entries(as_service, fields):
     with pytest.raises(psycopg.IntegrityError):
         append(as_service, row(**fields))

@@ -1,4 +1,4 @@
-"""A check by the minute reads what came of late, however long the log is."""
+"""The check of every minute reads recent entries only, independent of the log's size."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.stack
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 RANGES_ROWS = 2 * 2 * 3_500
-"""Two statements ask a block range index, whose last two ranges may be read whole."""
+"""Two statements use a block range index and may read its last two ranges whole."""
 OLD = """
     insert into audit_log (event, payment_id, tx_id, user_id, metadata, created_at, recorded_at,
                            event_id, topic, "partition", "offset")
@@ -31,7 +31,7 @@ OLD = """
 
 @pytest.fixture
 async def own_log(infrastructure, tmp_path):
-    """A log of this test's own: nothing can delete what is in it."""
+    """A separate log for this test, because rows cannot be deleted."""
     with fresh_database(infrastructure, "audit", [MIGRATIONS]) as fresh:
         async with database_of(fresh.dsn, tmp_path) as database:
             yield database, fresh.owner_dsn
@@ -52,7 +52,7 @@ async def rows_read(database: PostgresDatabase, since):
     return counting.read
 
 
-async def test_what_a_check_reads_by_the_minute_does_not_grow_with_the_log(own_log):
+async def test_the_rows_that_the_check_of_every_minute_reads_do_not_grow_with_the_log(own_log):
     database, dsn = own_log
     add_history(dsn, 1, 1_000)
     since = datetime.now(UTC) - timedelta(minutes=5)

@@ -63,11 +63,11 @@ def test_every_event_has_its_name_in_the_log(event, fields, name):
     assert entry_of(event_of(event, **fields), ORIGIN).event == name
 
 
-def test_every_event_but_the_edges_own_is_audited():
+def test_every_event_but_the_edges_commands_and_replies_is_audited():
     assert set(EVENTS) - set(AUDITED) == {ConfirmRequested, ConfirmAnswered}
 
 
-def test_a_confirmed_payment_is_entered_with_all_that_an_auditor_asks_for():
+def test_the_entry_of_a_confirmed_payment_has_all_fields():
     entry = entry_of(event_of(PaymentConfirmed), ORIGIN)
 
     assert (entry.payment_id, entry.tx_id, entry.user_id) == (PAYMENT, "tx-987", "usr-456")
@@ -88,7 +88,7 @@ def test_a_confirmed_payment_is_entered_with_all_that_an_auditor_asks_for():
     }
 
 
-def test_a_score_is_entered_with_every_factor_and_both_screenings():
+def test_the_entry_of_a_score_has_every_factor_and_both_screenings():
     metadata = entry_of(event_of(RiskAssessed), ORIGIN).metadata
 
     assert metadata["risk_score"] == 85
@@ -97,7 +97,7 @@ def test_a_score_is_entered_with_every_factor_and_both_screenings():
     assert [one["party"] for one in metadata["screenings"]] == ["debtor", "creditor"]
 
 
-def test_what_is_not_known_is_left_out():
+def test_unknown_values_are_left_out():
     declined = event_of(PaymentDeclined, risk_score=None, context={"ip_address": "192.0.2.7"})
 
     metadata = entry_of(declined, ORIGIN).metadata
@@ -106,7 +106,7 @@ def test_what_is_not_known_is_left_out():
     assert {"risk_score", "device_fingerprint", "country"}.isdisjoint(metadata)
 
 
-def test_an_operators_action_is_entered_under_its_actor_and_not_under_a_customer():
+def test_the_entry_of_an_operators_action_names_the_actor_and_no_customer():
     entry = entry_of(event_of(AuditRecorded, metadata={"actor": "someone else"}), ORIGIN)
 
     assert (entry.payment_id, entry.tx_id, entry.user_id) == (None, None, None)
@@ -118,7 +118,7 @@ def test_an_operators_action_is_entered_under_its_actor_and_not_under_a_customer
 
 
 @pytest.mark.parametrize("event", AUDITED)
-def test_no_sealed_value_is_ever_written_down(event):
+def test_no_entry_contains_a_sealed_value(event):
     entry = entry_of(event_of(event), ORIGIN)
 
     assert "sealed_code" not in entry.metadata
@@ -135,29 +135,29 @@ REQUESTED = ("PAYMENT_REQUESTED", 1)
 SCORED = ("RISK_ASSESSED", None)
 CONFIRMED = ("PAYMENT_CONFIRMED", 2)
 DECLINED = ("PAYMENT_DECLINED", 3)
-ASKED = ("SETTLEMENT_REQUESTED", None)
+QUEUED = ("SETTLEMENT_REQUESTED", None)
 SETTLED = ("SETTLEMENT_SETTLED", 2)
 
 
 @pytest.mark.parametrize(
     ("entries", "broken"),
     [
-        pytest.param((REQUESTED,), [], id="a payment that waits breaks nothing"),
-        pytest.param((REQUESTED, SCORED, CONFIRMED, ASKED, SETTLED), [], id="a whole life"),
+        pytest.param((REQUESTED,), [], id="a waiting payment"),
+        pytest.param((REQUESTED, SCORED, CONFIRMED, QUEUED, SETTLED), [], id="a settled payment"),
         pytest.param((REQUESTED, SCORED, ("PAYMENT_DECLINED", 2)), [], id="declined"),
-        pytest.param((("PAYMENT_DECLINED", 1),), [], id="declined at once, for want of funds"),
+        pytest.param((("PAYMENT_DECLINED", 1),), [], id="declined for lack of funds"),
         pytest.param(
-            (SCORED, CONFIRMED, ASKED),
+            (SCORED, CONFIRMED, QUEUED),
             [("I9", "no entry of the first version")],
             id="the first step is missing",
         ),
         pytest.param(
-            (REQUESTED, SCORED, CONFIRMED, ASKED, DECLINED),
+            (REQUESTED, SCORED, CONFIRMED, QUEUED, DECLINED),
             [("I4", "confirmed and declined")],
-            id="two ends",
+            id="confirmed and declined",
         ),
         pytest.param(
-            (REQUESTED, SCORED, CONFIRMED, ASKED, SETTLED, ("SETTLEMENT_REJECTED", 3)),
+            (REQUESTED, SCORED, CONFIRMED, QUEUED, SETTLED, ("SETTLEMENT_REJECTED", 3)),
             [("I2", "settled and rejected")],
             id="two outcomes at the bank",
         ),
@@ -166,32 +166,32 @@ SETTLED = ("SETTLEMENT_SETTLED", 2)
             [("I9", "version 1 has more than one row")],
             id="one version twice",
         ),
-        pytest.param((SCORED,), [("I9", "no entry of the first version")], id="no beginning"),
+        pytest.param((SCORED,), [("I9", "no entry of the first version")], id="a score alone"),
         pytest.param(
-            (REQUESTED, CONFIRMED, ASKED),
+            (REQUESTED, CONFIRMED, QUEUED),
             [("I12", "confirmed without a risk result")],
             id="never scored",
         ),
         pytest.param(
             (REQUESTED, SCORED, CONFIRMED),
             [("I9", "confirmed, and its settlement was not requested")],
-            id="never sent",
+            id="settlement never requested",
         ),
     ],
 )
-def test_a_timeline_that_breaks_an_invariant_is_named(entries, broken):
+def test_a_broken_invariant_of_a_timeline_is_named(entries, broken):
     found = faults_of_entries(timeline(*entries), is_quiet=True)
 
     assert [(one.invariant, one.details) for one in found] == broken
 
 
 @pytest.mark.parametrize("entries", [(SCORED,), (REQUESTED, CONFIRMED), (REQUESTED, SCORED)])
-def test_what_may_still_be_on_its_way_is_not_missed(entries):
+def test_a_recent_payment_may_lack_entries(entries):
     assert faults_of_entries(timeline(*entries), is_quiet=False) == []
 
 
-def test_a_settlements_own_versions_are_not_held_against_the_payments():
-    entries = (REQUESTED, SCORED, CONFIRMED, ASKED, ("SETTLEMENT_SENT", 1), SETTLED)
+def test_versions_of_settlements_do_not_conflict_with_the_payments():
+    entries = (REQUESTED, SCORED, CONFIRMED, QUEUED, ("SETTLEMENT_SENT", 1), SETTLED)
 
     assert faults_of_entries(timeline(*entries), is_quiet=True) == []
 
@@ -225,7 +225,7 @@ NAMES = st.sampled_from(
 
 
 @given(st.lists(st.tuples(NAMES, st.integers(1, 5)), max_size=12), st.randoms())
-def test_the_order_of_a_timeline_hides_no_violation(entries, chance):
+def test_the_violations_do_not_depend_on_the_order_of_entries(entries, chance):
     shuffled = list(entries)
     chance.shuffle(shuffled)
 
@@ -235,7 +235,7 @@ def test_the_order_of_a_timeline_hides_no_violation(entries, chance):
 
 
 @given(st.lists(st.tuples(NAMES, st.integers(1, 5)), max_size=12))
-def test_waiting_longer_never_hides_a_violation(entries):
+def test_a_violation_stays_when_the_payment_is_quiet(entries):
     early = faults_of_entries(timeline(*entries), is_quiet=False)
 
     assert set(early) <= set(faults_of_entries(timeline(*entries), is_quiet=True))

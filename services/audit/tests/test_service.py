@@ -1,4 +1,4 @@
-"""The handler in the real runtime loop over the twins, and the admin routes over HTTP."""
+"""The handler in the runtime's consumer on memory twins, and the admin routes over HTTP."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ CREDENTIALS = Credentials(
 
 
 class Audit:
-    """The service on the twins."""
+    """The service on memory twins."""
 
     def __init__(self):
         self.clock = SteadyClock(NOON)
@@ -50,12 +50,12 @@ class Audit:
         """Consume until nothing is left."""
         await self.source.drain(self.consumer.run)
 
-    def lines(self):
+    def entries(self):
         return list(self.database.tables.own["audit_log"].values())
 
 
 class OneTransaction:
-    """A database of which a test sees one transaction."""
+    """A database whose only transaction belongs to the test."""
 
     def __init__(self, tx):
         self._tx = tx
@@ -86,31 +86,31 @@ def audit():
     return Audit()
 
 
-async def test_every_event_topic_ends_up_in_the_log_once(audit):
+async def test_an_event_of_each_topic_is_logged_once(audit):
     for number, event in enumerate(AUDITED):
         await audit.publish(event_of(event), UUID(int=number))
         await audit.publish(event_of(event), UUID(int=number))
 
     await audit.read_all()
 
-    assert len(audit.lines()) == len(AUDITED)
-    assert {line.entry.origin.topic for line in audit.lines()} == {one.topic for one in AUDITED}
+    assert len(audit.entries()) == len(AUDITED)
+    assert {one.entry.origin.topic for one in audit.entries()} == {one.topic for one in AUDITED}
 
 
-async def test_an_entry_says_where_its_event_lies_and_when_it_happened(audit):
+async def test_an_entry_has_the_id_offset_and_time_of_its_event(audit):
     await audit.publish(event_of(AssessmentRequested), UUID(int=1))
     await audit.publish(event_of(AssessmentRequested), UUID(int=2))
 
     await audit.read_all()
 
-    origins = [line.entry.origin for line in audit.lines()]
+    origins = [stored.entry.origin for stored in audit.entries()]
     assert [(one.event_id, one.offset, one.time) for one in origins] == [
         (UUID(int=1), 0, NOON),
         (UUID(int=2), 1, NOON),
     ]
 
 
-async def test_even_a_purged_inbox_doubles_no_entry(audit):
+async def test_without_an_inbox_an_event_is_logged_once(audit):
     await audit.publish(event_of(AssessmentRequested), UUID(int=1))
     await audit.read_all()
     audit.database.tables.inbox.clear()
@@ -118,7 +118,7 @@ async def test_even_a_purged_inbox_doubles_no_entry(audit):
 
     await audit.read_all()
 
-    assert len(audit.lines()) == 1
+    assert len(audit.entries()) == 1
 
 
 async def test_audit_emits_nothing(audit):
@@ -130,29 +130,29 @@ async def test_audit_emits_nothing(audit):
 
 
 @pytest.mark.stack
-async def test_the_timeline_of_a_payment_is_shown_by_time(audit_tx):
+async def test_a_payments_timeline_is_ordered_by_time(audit_tx):
     await append(audit_tx, event_of(AssessmentRequested), event_of(PaymentDeclined))
 
     async with http(audit_tx) as client:
-        answer = await client.get("/admin/timeline", params={"payment_id": str(PAYMENT)})
+        response = await client.get("/admin/timeline", params={"payment_id": str(PAYMENT)})
 
-    rows = answer.json()["rows"]
+    rows = response.json()["rows"]
     assert [row["event"] for row in rows] == ["PAYMENT_REQUESTED", "PAYMENT_DECLINED"]
     assert rows[1]["metadata"]["reason"] == "not_permitted"
     assert rows[1]["topic"] == "payment.declined.v1"
 
 
 @pytest.mark.stack
-async def test_timelines_are_shown_in_pages(audit_tx):
+async def test_timelines_are_returned_in_pages(audit_tx):
     payments = [UUID(int=number) for number in (1, 2, 3)]
     await append(audit_tx, *[event_of(AssessmentRequested, payment_id=one) for one in payments])
 
     async with http(audit_tx) as client:
-        answer = await client.get(
+        response = await client.get(
             "/admin/timelines", params={"after": str(payments[0]), "limit": 1}
         )
 
-    assert answer.json() == {
+    assert response.json() == {
         "timelines": [
             {"payment_id": str(payments[1]), "events": ["PAYMENT_REQUESTED"], "versions": [1]}
         ],
@@ -170,9 +170,9 @@ async def test_the_check_names_violations_and_unfinished_payments(audit_tx):
     )
 
     async with http(audit_tx) as client:
-        answer = await client.get("/admin/check")
+        response = await client.get("/admin/check")
 
-    assert answer.json() == {
+    assert response.json() == {
         "violations": [
             {
                 "invariant": "I9",
@@ -189,9 +189,9 @@ async def test_the_check_names_violations_and_unfinished_payments(audit_tx):
 @pytest.mark.parametrize("path", ["/admin/timeline", "/admin/timelines", "/admin/check"])
 async def test_a_caller_without_the_scope_is_refused(path):
     async with http(secret="wrong") as client:
-        answer = await client.get(path, params={"payment_id": str(PAYMENT)})
+        response = await client.get(path, params={"payment_id": str(PAYMENT)})
 
-    assert answer.status_code == 401
+    assert response.status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -205,8 +205,8 @@ async def test_a_caller_without_the_scope_is_refused(path):
         ("check?since=2026-01-01", "since"),
     ],
 )
-async def test_a_wrong_parameter_is_named(query, field):
+async def test_an_invalid_parameter_is_named(query, field):
     async with http() as client:
-        answer = await client.get(f"/admin/{query}")
+        response = await client.get(f"/admin/{query}")
 
-    assert (answer.status_code, answer.json()["error"]) == (400, f"Invalid field: {field}")
+    assert (response.status_code, response.json()["error"]) == (400, f"Invalid field: {field}")

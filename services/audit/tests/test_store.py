@@ -1,4 +1,4 @@
-"""One contract for the log in memory and in PostgreSQL."""
+"""One contract for the memory twin and PostgreSQL."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,26 +18,26 @@ from testkit.events import NOON, event_of
 
 
 def entry(event, payment=None, seconds=0, **fields):
-    """An entry whose event happened so many seconds after noon."""
-    made = event_of(event, **({"payment_id": payment} if payment else {}), **fields)
+    """Return an entry whose event is this many seconds after noon."""
+    instance = event_of(event, **({"payment_id": payment} if payment else {}), **fields)
     event_id = uuid5(payment or uuid4(), f"{event.__name__}{seconds}{fields}")
     return entry_of(
-        made, Origin(event_id, NOON + timedelta(seconds=seconds), event.topic, 1, seconds)
+        instance, Origin(event_id, NOON + timedelta(seconds=seconds), event.topic, 1, seconds)
     )
 
 
 async def names(log, payment):
-    return [line.entry.event for line in await log.timeline(payment)]
+    return [stored.entry.event for stored in await log.timeline(payment)]
 
 
-async def test_what_was_appended_is_read_back_unchanged(log):
+async def test_an_appended_entry_is_read_back_unchanged(log):
     payment = uuid4()
     written = entry(PaymentConfirmed, payment)
 
     await log.append([written])
 
-    (line,) = await log.timeline(payment)
-    assert line.entry == written
+    (stored,) = await log.timeline(payment)
+    assert stored.entry == written
 
 
 async def test_a_timeline_is_ordered_by_time_and_then_by_arrival(log):
@@ -59,35 +59,33 @@ async def test_a_timeline_is_ordered_by_time_and_then_by_arrival(log):
     ]
 
 
-async def test_an_event_is_entered_once_however_often_it_comes(log):
+async def test_a_redelivered_event_is_logged_once(log):
     payment = uuid4()
     first = entry(AssessmentRequested, payment)
     await log.append([first, entry(RiskAssessed, payment, seconds=1), first])
     await log.append([replace(first, metadata={"version": 9}), first])
 
-    lines = await log.timeline(payment)
+    entries = await log.timeline(payment)
 
-    assert [line.entry.event for line in lines] == ["PAYMENT_REQUESTED", "RISK_ASSESSED"]
-    assert lines[0].entry.metadata["version"] == 1
+    assert [stored.entry.event for stored in entries] == ["PAYMENT_REQUESTED", "RISK_ASSESSED"]
+    assert entries[0].entry.metadata["version"] == 1
 
 
-async def test_another_payments_entries_are_not_shown(log):
+async def test_a_timeline_has_no_entries_of_other_payments(log):
     await log.append([entry(AssessmentRequested, uuid4())])
 
     assert await log.timeline(uuid4()) == []
 
 
 @pytest.mark.stack
-async def test_an_action_without_a_payment_is_kept_and_stands_in_no_timeline(
-    postgres_log, audit_tx
-):
+async def test_an_action_without_a_payment_is_in_no_timeline(postgres_log, audit_tx):
     await postgres_log.append([entry(AuditRecorded)])
 
     assert await queries.timelines(audit_tx, START, 500) == []
 
 
 @pytest.mark.stack
-async def test_timelines_come_in_pages_by_payment(postgres_log, audit_tx):
+async def test_timelines_are_paged_by_payment(postgres_log, audit_tx):
     payments = sorted(uuid4() for _ in range(5))
     for payment in payments:
         await postgres_log.append(
@@ -111,7 +109,7 @@ LATER = timedelta(days=3650)
 
 
 async def checked(tx, now=None):
-    """What the check finds among all entries, long after the last of them."""
+    """Check all entries, long after the last of them."""
     return await queries.check(tx, NOON - LATER, now or datetime.now(UTC) + LATER)
 
 
@@ -121,7 +119,7 @@ async def found(tx, now=None):
 
 
 @pytest.mark.stack
-async def test_a_payment_that_went_its_whole_way_is_no_finding(postgres_log, audit_tx):
+async def test_a_settled_payment_has_no_findings(postgres_log, audit_tx):
     payment = uuid4()
     await postgres_log.append(
         [
@@ -180,7 +178,7 @@ async def test_a_payment_that_went_its_whole_way_is_no_finding(postgres_log, aud
     ],
 )
 @pytest.mark.stack
-async def test_each_broken_invariant_is_found_with_its_payment(
+async def test_each_violation_names_its_invariant_and_payment(
     postgres_log, audit_tx, entries, broken
 ):
     payment = uuid4()
@@ -190,21 +188,21 @@ async def test_each_broken_invariant_is_found_with_its_payment(
 
 
 @pytest.mark.stack
-async def test_a_payment_declined_at_once_was_never_requested_of_risk(postgres_log, audit_tx):
+async def test_a_payment_declined_at_once_needs_no_risk_request(postgres_log, audit_tx):
     await postgres_log.append([entry(PaymentDeclined, uuid4(), version=1)])
 
     assert await found(audit_tx) == []
 
 
 @pytest.mark.stack
-async def test_what_came_in_a_moment_ago_is_not_missed_yet(postgres_log, audit_tx):
+async def test_a_recent_payment_may_lack_entries(postgres_log, audit_tx):
     await postgres_log.append([entry(RiskAssessed, uuid4())])
 
     assert await found(audit_tx, now=NOON) == []
 
 
 @pytest.mark.stack
-async def test_only_payments_with_entries_since_then_are_looked_at(postgres_log, audit_tx):
+async def test_a_check_since_a_time_skips_older_payments(postgres_log, audit_tx):
     await postgres_log.append([entry(RiskAssessed, uuid4())])
     now = datetime.now(UTC) + LATER
 
@@ -214,7 +212,7 @@ async def test_only_payments_with_entries_since_then_are_looked_at(postgres_log,
 
 
 @pytest.mark.stack
-async def test_a_whole_check_looks_at_payments_however_old(postgres_log, audit_tx):
+async def test_a_whole_check_includes_the_oldest_payments(postgres_log, audit_tx):
     await postgres_log.append([entry(RiskAssessed, uuid4())])
 
     findings = await queries.check(audit_tx, queries.EVERYTHING, datetime.now(UTC) + LATER)
@@ -243,7 +241,7 @@ async def test_the_oldest_unfinished_payments_come_first(postgres_log, audit_tx)
 
 
 @pytest.mark.stack
-async def test_findings_are_bounded(postgres_log, audit_tx):
+async def test_the_number_of_findings_is_limited(postgres_log, audit_tx):
     await postgres_log.append([entry(RiskAssessed, UUID(int=number)) for number in range(1, 121)])
 
     findings = await checked(audit_tx)

@@ -1,4 +1,4 @@
-"""The audit service, wired."""
+"""Wires the audit service."""
 
 from audit.domain import AUDITED
 from audit.handlers import on_event

@@ -28,11 +28,11 @@ from payment_schemas.registry import EVENTS
 from payment_schemas.sealed import Personal, Sealed
 
 AUDITED = tuple(event for event in EVENTS if event not in (ConfirmRequested, ConfirmAnswered))
-"""Commands and answers of the edge are no transitions: what they bring about is an event."""
+"""All events but the edge's commands and replies, whose effects are separate events."""
 
 FINAL = ("PAYMENT_DECLINED", "SETTLEMENT_SETTLED", "SETTLEMENT_REJECTED")
 QUIET = timedelta(seconds=60)
-"""A missing entry may still be on its way; after so long without new entries it is missing."""
+"""An absent entry counts as missing after this time without new entries of its payment."""
 
 _NAMES: dict[type[Event], str] = {
     AssessmentRequested: "PAYMENT_REQUESTED",
@@ -42,13 +42,13 @@ _NAMES: dict[type[Event], str] = {
     VerificationRequested: "OTP_SUBMITTED",
     Verified: "OTP_VERIFIED",
 }
-"""Entries that are not called as their event's class is."""
+"""Entry names that differ from the name of the event's class."""
 _COLUMNS = frozenset({"payment_id", "user_id", "transaction_id", "reference"})
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where an event lies, what its id is and when it happened (`ce_time`)."""
+    """An event's id, its time (`ce_time`) and its position in Kafka."""
 
     event_id: UUID
     time: datetime
@@ -59,7 +59,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the audit log. `metadata` is JSON and holds no secret."""
+    """One entry of the audit log. `metadata` is JSON without secrets."""
 
     event: str
     origin: Origin
@@ -106,7 +106,7 @@ def _upper(name: str) -> str:
 
 
 def _metadata_of(event: Event) -> dict[str, Any]:
-    """Return the event's fields without those that have a column and sealed values."""
+    """Return the event's fields, except sealed values and fields with their own column."""
     fields = event.model_dump(
         mode="json", include=set(_open_fields(type(event))), exclude_none=True
     )
@@ -118,7 +118,7 @@ def _metadata_of(event: Event) -> dict[str, Any]:
 
 @cache
 def _open_fields(event: type[Event]) -> frozenset[str]:
-    """Name the fields that may be written down: a sealed one stays out by its type."""
+    """Return the names of the fields for `metadata`; sealed fields are excluded by type."""
     fields = event.model_fields.items()
     return frozenset(
         name for name, field in fields if name not in _COLUMNS and not _is_secret(field.annotation)

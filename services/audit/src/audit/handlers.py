@@ -1,4 +1,4 @@
-"""Every event becomes one entry of the log."""
+"""The handler that appends each event to the audit log."""
 
 from audit.domain import Origin, entry_of
 from audit.store import AuditLog
@@ -7,7 +7,7 @@ from service_runtime.messages import Batch, Events, Received
 
 
 async def on_event(batch: Batch[Received[Event]], log: AuditLog) -> Events:
-    """Write down what happened, all of the batch at once."""
+    """Append one entry per event, with one statement for the batch."""
     await log.append([entry_of(item.event, _origin_of(item)) for item in batch])
     return ()
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime
 
-from audit.store import PostgresAuditLog, Recorded, queries
+from audit.store import PostgresAuditLog, StoredEntry, queries
 from service_runtime.admin import START, admin_router, counts_of
 from service_runtime.clock import Clock
 from service_runtime.paging import Keyset, Page
@@ -25,21 +25,21 @@ def routes(database: PostgresDatabase, clock: Clock, credentials: Credentials) -
 
     @router.get("/timeline")
     async def timeline(payment_id: UUID) -> dict[str, Any]:
-        """Return every entry of one payment, by time."""
+        """Return the entries of one payment, by time."""
         async with database.transaction() as tx:
             rows = await PostgresAuditLog(tx).timeline(payment_id)
-        return {"rows": [_row(line) for line in rows]}
+        return {"rows": [_row(stored) for stored in rows]}
 
     @router.get("/timelines")
     async def timelines(page: Annotated[Page, Depends(TIMELINES)]) -> dict[str, Any]:
-        """Return payments by id: the names of their entries and the versions in them."""
+        """Return payments by id, with the names and versions of their entries."""
         async with database.transaction() as tx:
             found = await queries.timelines(tx, page.after[0], page.limit)
         return page.reply("timelines", found)
 
     @router.get("/check")
     async def check(since: AwareDatetime | None = None, hours: Hours = None) -> dict[str, Any]:
-        """Check payments with entries since then, or of the last hours, or all."""
+        """Check payments with entries since a time, of the last hours, or all."""
         now = clock.now()
         if since is None:
             since = queries.EVERYTHING if hours is None else now - timedelta(hours=hours)
@@ -50,10 +50,10 @@ def routes(database: PostgresDatabase, clock: Clock, credentials: Credentials) -
     return router
 
 
-def _row(line: Recorded) -> dict[str, Any]:
-    entry, origin = line.entry, line.entry.origin
+def _row(stored: StoredEntry) -> dict[str, Any]:
+    entry, origin = stored.entry, stored.entry.origin
     return {
-        "id": line.id,
+        "id": stored.id,
         "event": entry.event,
         "payment_id": entry.payment_id,
         "tx_id": entry.tx_id,
@@ -61,7 +61,7 @@ def _row(line: Recorded) -> dict[str, Any]:
         "reference": entry.reference,
         "metadata": entry.metadata,
         "created_at": origin.time,
-        "recorded_at": line.recorded_at,
+        "recorded_at": stored.recorded_at,
         "event_id": origin.event_id,
         "topic": origin.topic,
         "partition": origin.partition,

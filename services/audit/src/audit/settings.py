@@ -1,4 +1,4 @@
-"""What the environment may say to audit."""
+"""Audit's settings from the environment."""
 
 from pydantic import Field
 
@@ -9,6 +9,6 @@ class Settings(ServiceSettings):
     """Settings of the audit service."""
 
     batch_records: int = Field(default=2000, ge=1, le=5000)
-    """Larger than elsewhere: nobody waits for a line of the log, and fewer commits cost less."""
+    """Larger than in other services: the log may lag, and fewer commits cost less."""
     niceness: int = Field(default=5, ge=0, le=19)
     fetch_max_wait_ms: int = Field(default=250, ge=0, le=5000)

@@ -1,4 +1,4 @@
-"""The audit log: append and read, never change. PostgreSQL, and its memory twin."""
+"""The append-only audit log: the port, PostgreSQL, and the memory twin."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from audit.domain import Entry, Origin
 from service_runtime.postgres import PostgresTransaction, json_rows
 
 MOST_ROWS = 1000
-"""Entries of one payment that are shown."""
+"""Maximum number of entries in a timeline."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """An entry in the log."""
+class StoredEntry:
+    """An entry with its id and the time of its recording."""
 
     id: int
     entry: Entry
@@ -23,19 +23,19 @@ class Recorded:
 
 
 class AuditLog(Protocol):
-    """The log within one transaction."""
+    """The audit log within one transaction."""
 
     async def append(self, entries: Sequence[Entry]) -> None:
-        """Add the entries whose events are not in the log yet, in order."""
+        """Append entries in order; an entry whose event is in the log is skipped."""
         ...
 
-    async def timeline(self, payment_id: UUID) -> list[Recorded]:
+    async def timeline(self, payment_id: UUID) -> list[StoredEntry]:
         """Return a payment's entries by time, at most MOST_ROWS."""
         ...
 
 
 class PostgresAuditLog:
-    """The log in PostgreSQL."""
+    """The audit log in PostgreSQL."""
 
     def __init__(self, tx: PostgresTransaction) -> None:
         self._tx = tx
@@ -44,14 +44,14 @@ class PostgresAuditLog:
         rows = json_rows([_columns(entry) for entry in entries])
         await self._tx.run("select append_entries(%(rows)s::json)", rows=rows)
 
-    async def timeline(self, payment_id: UUID) -> list[Recorded]:
+    async def timeline(self, payment_id: UUID) -> list[StoredEntry]:
         rows = await self._tx.rows(
             """select * from audit_log where payment_id = %(payment_id)s
                order by created_at, id limit %(limit)s""",
             payment_id=payment_id,
             limit=MOST_ROWS,
         )
-        return [_recorded(row) for row in rows]
+        return [_stored_entry(row) for row in rows]
 
 
 def _columns(entry: Entry) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def _columns(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _recorded(row: dict[str, Any]) -> Recorded:
+def _stored_entry(row: dict[str, Any]) -> StoredEntry:
     origin = Origin(
         row["event_id"], row["created_at"], row["topic"], row["partition"], row["offset"]
     )
@@ -84,22 +84,22 @@ def _recorded(row: dict[str, Any]) -> Recorded:
         row["user_id"],
         row["reference"],
     )
-    return Recorded(row["id"], entry, row["recorded_at"])
+    return StoredEntry(row["id"], entry, row["recorded_at"])
 
 
 class MemoryAuditLog:
-    """The twin: lines by event id, in the order in which they came."""
+    """The memory twin: entries by event id, in the order of arrival."""
 
     def __init__(self, tx: Any) -> None:
         self._tx = tx
-        self._lines: dict[UUID, Recorded] = tx.own["audit_log"]
+        self._entries: dict[UUID, StoredEntry] = tx.own["audit_log"]
 
     async def append(self, entries: Sequence[Entry]) -> None:
         now = self._tx.clock.now()
         for entry in entries:
-            line = Recorded(len(self._lines) + 1, entry, now)
-            self._lines.setdefault(entry.origin.event_id, line)
+            stored = StoredEntry(len(self._entries) + 1, entry, now)
+            self._entries.setdefault(entry.origin.event_id, stored)
 
-    async def timeline(self, payment_id: UUID) -> list[Recorded]:
-        mine = [line for line in self._lines.values() if line.entry.payment_id == payment_id]
-        return sorted(mine, key=lambda line: (line.entry.origin.time, line.id))[:MOST_ROWS]
+    async def timeline(self, payment_id: UUID) -> list[StoredEntry]:
+        found = [one for one in self._entries.values() if one.entry.payment_id == payment_id]
+        return sorted(found, key=lambda one: (one.entry.origin.time, one.id))[:MOST_ROWS]

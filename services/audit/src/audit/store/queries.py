@@ -1,4 +1,4 @@
-"""What checks read of the audit log."""
+"""Queries of the audit log for checks."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,7 @@ EVERYTHING = datetime.min.replace(tzinfo=UTC)
 
 
 async def timelines(tx: PostgresTransaction, after: UUID, limit: int) -> list[dict[str, Any]]:
-    """Return payments in the order of their ids: their entries' names and versions, by time."""
+    """Return payments by id, with the names and versions of their entries by time."""
     return await tx.rows(
         """select page.payment_id, entries.events, entries.versions
            from (select distinct payment_id from audit_log where payment_id > %(after)s
@@ -34,25 +34,25 @@ async def timelines(tx: PostgresTransaction, after: UUID, limit: int) -> list[di
 
 
 async def check(tx: PostgresTransaction, since: datetime, now: datetime) -> Findings:
-    """Check the payments with entries recorded since then; EVERYTHING: all.
+    """Check the payments with entries recorded since a time, or all with EVERYTHING.
 
-    The log is append-only: a payment without new entries stays what it was.
+    The log is append-only: without new entries a payment's result does not change.
     """
-    asked = {"since": since, "now": now, "most": MOST_FINDINGS, "final": list(FINAL)}
-    asked |= {"quiet_since": now - QUIET}
+    parameters = {"since": since, "now": now, "most": MOST_FINDINGS, "final": list(FINAL)}
+    parameters |= {"quiet_since": now - QUIET}
     if since == EVERYTHING:
         await tx.use(REPORT)
-    groups = await tx.rows(_PAYMENTS + _ALIKE, **asked)
+    groups = await tx.rows(_PAYMENTS + _ALIKE, **parameters)
     violations = sorted(
         (one for group in groups for one in _violations(group)),
         key=lambda one: (one["payment_id"], one["details"]),
     )
-    unfinished = await tx.rows(_PAYMENTS + _UNFINISHED, **asked)
+    unfinished = await tx.rows(_PAYMENTS + _UNFINISHED, **parameters)
     return Findings(violations[:MOST_FINDINGS], unfinished)
 
 
 def _violations(group: dict[str, Any]) -> list[dict[str, Any]]:
-    """Judge payments with the same entries."""
+    """Return the violations of payments with the same entries."""
     timeline = Timeline("", tuple(group["events"]), tuple(group["versions"]))
     return [
         {"invariant": fault.invariant, "payment_id": payment_id, "details": fault.details}
@@ -72,7 +72,7 @@ _PAYMENTS = """
                min(created_at) as began_at, max(recorded_at) < %(quiet_since)s as is_quiet
         from audit_log join recent using (payment_id) group by payment_id
     )"""
-# Payments with the same entries are judged together, so that a day's payments are not transferred.
+# Payments with the same entries are one row, so that a day's payments are not transferred.
 _ALIKE = """
     select events, versions, is_quiet,
            (array_agg(payment_id order by payment_id))[:%(most)s] as payment_ids
