@@ -96,7 +96,7 @@ def _assessment(row: Assessment | None) -> invariants.Assessment | None:
         return None
     result = row.result
     return invariants.Assessment(
-        str(row.question.payment_id),
+        str(row.request.payment_id),
         "ASSESSED",
         result.score,
         "hit" if result.sanctions_hit else "clear",

@@ -1,4 +1,4 @@
-"""Builders that show only the deciding fields, and the stores that the suites run on."""
+"""Builders of requests, events and evidence; fixtures of the memory and real stores."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -35,7 +35,7 @@ TABLES = "assessment, known_payee, known_country, recent_payment, inbox, outbox,
 
 
 class Build:
-    """Builds what a test needs; everything has a default but what the test decides."""
+    """Builds objects for tests; a test names only the fields that it is about."""
 
     now = NOW
     policy = Policy(
@@ -53,7 +53,7 @@ class Build:
     )
     ordinary = History(payee_known=True, country_known=True, recent_payments=0)
 
-    def question(self, transaction_id: str = "tx-1", **fields: Any) -> AssessmentRequest:
+    def request(self, transaction_id: str = "tx-1", **fields: Any) -> AssessmentRequest:
         user_id = fields.get("user_id", "usr-1")
         defaults = {
             "payment_id": payment_id_of(user_id, transaction_id),
@@ -77,8 +77,8 @@ class Build:
 
     def requested(self, transaction_id: str = "tx-1", **fields: Any) -> AssessmentRequested:
         context = {"country": fields.pop("country", None)}
-        question = self.question(transaction_id, **fields)
-        values = {name: getattr(question, name) for name in AssessmentRequest.__slots__}
+        request = self.request(transaction_id, **fields)
+        values = {name: getattr(request, name) for name in AssessmentRequest.__slots__}
         return AssessmentRequested(**values, version=1, context=context)
 
     def confirmed(self, transaction_id: str = "tx-0", **fields: Any) -> PaymentConfirmed:
@@ -142,32 +142,32 @@ async def postgres(
         yield database
 
 
-class Outside:
-    """A remote service whose answer a test decides; remembers what it was asked."""
+class RemoteService:
+    """A remote service: a test sets its response and reads the requests it received."""
 
     def __init__(self) -> None:
-        self.asked: list[Any] = []
-        self.answer: Callable[[Any], Any] = lambda body: {}
+        self.requests: list[Any] = []
+        self.response: Callable[[Any], Any] = lambda body: {}
         self.status: Callable[[Any], int] = lambda body: 200
         self.slow_s = 0.0
         self.url = ""
 
     async def serve(self, request: web.Request) -> web.Response:
         body = await request.json()
-        self.asked.append(body)
+        self.requests.append(body)
         await asyncio.sleep(self.slow_s)
-        return web.json_response(self.answer(body), status=self.status(body))
+        return web.json_response(self.response(body), status=self.status(body))
 
 
 @pytest.fixture
-async def outside() -> AsyncIterator[Outside]:
-    outside = Outside()
+async def remote() -> AsyncIterator[RemoteService]:
+    remote = RemoteService()
     app = web.Application()
-    app.router.add_post("/screenings:batch", outside.serve)
-    app.router.add_post("/customers:batch", outside.serve)
+    app.router.add_post("/screenings:batch", remote.serve)
+    app.router.add_post("/customers:batch", remote.serve)
     async with TestServer(app) as server:
-        outside.url = str(server.make_url("/"))
-        yield outside
+        remote.url = str(server.make_url("/"))
+        yield remote
 
 
 @pytest.fixture

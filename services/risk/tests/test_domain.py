@@ -1,4 +1,4 @@
-"""Promises of the score."""
+"""The score, its factors and its level."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -30,9 +30,9 @@ from risk.domain import (
         pytest.param(1_000_000, 50, id="10,000.00 is the third band"),
     ],
 )
-def test_the_highest_band_that_an_amount_reaches_counts_alone(build, amount_minor, points):
-    question = build.question(amount_minor=amount_minor)
-    result = assess(question, build.evidence(), build.ordinary, build.policy)
+def test_only_the_highest_band_that_an_amount_reaches_counts(build, amount_minor, points):
+    request = build.request(amount_minor=amount_minor)
+    result = assess(request, build.evidence(), build.ordinary, build.policy)
     assert result.score == points
     assert len(result.factors) == (1 if points else 0)
 
@@ -45,33 +45,33 @@ def test_the_highest_band_that_an_amount_reaches_counts_alone(build, amount_mino
         pytest.param("FR", History(True, False, 0), {"new_country": 15}, id="a new country"),
         pytest.param(None, History(True, False, 0), {}, id="no country given is no new country"),
         pytest.param("US", History(True, True, 5), {}, id="five recent payments are usual"),
-        pytest.param("US", History(True, True, 6), {"velocity": 10}, id="six are not"),
+        pytest.param("US", History(True, True, 6), {"velocity": 10}, id="six recent payments"),
     ],
 )
-def test_every_unusual_thing_is_named_with_its_points(build, country, history, factors):
-    question = build.question(country=country)
-    result = assess(question, build.evidence(), history, build.policy)
+def test_each_factor_is_named_with_its_points(build, country, history, factors):
+    request = build.request(country=country)
+    result = assess(request, build.evidence(), history, build.policy)
     assert {factor.name: factor.points for factor in result.factors} == factors
 
 
 @pytest.mark.parametrize(
     ("kyc", "score"), [("verified", 0), ("pending", 30), ("expired", 20), ("rejected", 0)]
 )
-def test_documents_that_are_not_in_order_cost_points(build, kyc, score):
-    result = assess(build.question(), build.evidence(kyc), build.ordinary, build.policy)
+def test_pending_and_expired_documents_add_points(build, kyc, score):
+    result = assess(build.request(), build.evidence(kyc), build.ordinary, build.policy)
     assert (result.score, result.evidence.kyc) == (score, kyc)
 
 
 def test_5200_to_a_new_payee_is_85_and_high(build):
-    question = build.question(amount_minor=520_000)
-    result = assess(question, build.evidence(), History(False, True, 0), build.policy)
+    request = build.request(amount_minor=520_000)
+    result = assess(request, build.evidence(), History(False, True, 0), build.policy)
     assert (result.score, result.level, result.amount_usd_minor) == (85, "high", 520_000)
     assert [factor.name for factor in result.factors] == ["amount_from_5000_usd", "new_payee"]
 
 
-def test_a_score_ends_at_100(build):
-    question = build.question(amount_minor=2_000_000, country="FR")
-    result = assess(question, build.evidence("pending"), History(False, False, 9), build.policy)
+def test_a_score_is_at_most_100(build):
+    request = build.request(amount_minor=2_000_000, country="FR")
+    result = assess(request, build.evidence("pending"), History(False, False, 9), build.policy)
     assert sum(factor.points for factor in result.factors) == 145
     assert (result.score, result.level) == (100, "critical")
 
@@ -100,12 +100,12 @@ def test_a_hit_on_either_party_is_a_hit(build, debtor, creditor):
         for party, hit in (("debtor", debtor), ("creditor", creditor))
     )
     evidence = Evidence(screenings, "verified")
-    assert assess(build.question(), evidence, build.ordinary, build.policy).sanctions_hit
+    assert assess(build.request(), evidence, build.ordinary, build.policy).sanctions_hit
 
 
 def test_no_hit_is_clear(build):
     evidence = build.evidence()
-    assert not assess(build.question(), evidence, build.ordinary, build.policy).sanctions_hit
+    assert not assess(build.request(), evidence, build.ordinary, build.policy).sanctions_hit
 
 
 @pytest.mark.parametrize(
@@ -122,14 +122,14 @@ def test_amounts_are_valued_in_us_cents(build, amount_minor, currency, cents):
 
 
 def test_a_currency_without_a_rate_is_refused_by_name(build):
-    question = build.question(currency="XAF")
+    request = build.request(currency="XAF")
     with pytest.raises(UnknownRateError, match="currency: no USD rate for XAF"):
-        assess(question, build.evidence(), build.ordinary, build.policy)
+        assess(request, build.evidence(), build.ordinary, build.policy)
 
 
 @pytest.mark.parametrize(("passed_s", "over"), [(899.999, False), (900, True), (901, True)])
-def test_nobody_waits_past_the_end(build, passed_s, over):
-    assert is_over(build.question(), build.now + timedelta(seconds=passed_s)) is over
+def test_a_request_is_over_from_its_expiry_on(build, passed_s, over):
+    assert is_over(build.request(), build.now + timedelta(seconds=passed_s)) is over
 
 
 histories = st.builds(
@@ -144,8 +144,8 @@ documents = st.sampled_from(["verified", "pending", "expired", "rejected"])
 
 @given(amounts, histories, documents)
 def test_the_score_is_the_sum_of_its_named_factors_capped(build, amount, history, kyc):
-    question = build.question(amount_minor=amount, country="US")
-    result = assess(question, build.evidence(kyc), history, build.policy)
+    request = build.request(amount_minor=amount, country="US")
+    result = assess(request, build.evidence(kyc), history, build.policy)
     points = [factor.points for factor in result.factors]
     assert result.score == min(100, sum(points))
     assert points == sorted(points, reverse=True)
@@ -156,25 +156,25 @@ def test_the_score_is_the_sum_of_its_named_factors_capped(build, amount, history
 @given(amounts, amounts, histories, documents)
 def test_a_larger_amount_never_scores_less(build, one, other, history, kyc):
     low, high = (
-        assess(build.question(amount_minor=amount), build.evidence(kyc), history, build.policy)
+        assess(build.request(amount_minor=amount), build.evidence(kyc), history, build.policy)
         for amount in sorted((one, other))
     )
     assert low.score <= high.score
 
 
 @given(amounts, histories)
-def test_knowing_the_payee_never_makes_a_payment_dearer(build, amount, history):
-    question = build.question(amount_minor=amount)
+def test_a_known_payee_never_raises_the_score(build, amount, history):
+    request = build.request(amount_minor=amount)
     known = History(True, history.country_known, history.recent_payments)
     stranger = History(False, history.country_known, history.recent_payments)
     scores = [
-        assess(question, build.evidence(), one, build.policy).score for one in (known, stranger)
+        assess(request, build.evidence(), one, build.policy).score for one in (known, stranger)
     ]
     assert scores[0] <= scores[1]
 
 
 @given(amounts, st.sampled_from(["USD", "EUR", "JPY", "GBP"]))
-def test_valuing_never_understates_and_is_off_by_less_than_a_cent(build, amount, currency):
+def test_the_usd_amount_is_rounded_up_by_less_than_a_cent(build, amount, currency):
     cents = usd_minor_of(amount, currency, build.policy.usd_rates)
     places = 0 if currency == "JPY" else 2
     exact = Decimal(amount) / 10**places * build.policy.usd_rates[currency] * 100

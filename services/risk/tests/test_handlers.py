@@ -1,4 +1,4 @@
-"""The handlers in the real runtime loop, over the twins."""
+"""The handlers in the runtime's consumer and worker, on memory twins."""
 
 from datetime import timedelta
 from functools import partial
@@ -26,7 +26,7 @@ from testkit.memory import MemoryBroker, MemoryDatabase, MemorySource, MemoryWor
 
 
 class Risk:
-    """The service on the twins."""
+    """The service on memory twins."""
 
     def __init__(self, build, clock):
         self.clock = clock
@@ -36,10 +36,10 @@ class Risk:
         look_ups = LookUps(self.sanctions, self.identities)
         assessor = Assessor(build.policy, float)
         unit = UnitOfWork(self.database, Relay(self.database, self.broker), "risk", clock)
-        asked = partial(on_assessment_requested, assessor=assessor)
+        assess = partial(on_assessment_requested, assessor=assessor)
         handlers = [
             Handler(PaymentConfirmed, on_payment_confirmed, MemoryAssessments),
-            Handler(AssessmentRequested, asked, MemoryAssessments, look_ups.for_requests),
+            Handler(AssessmentRequested, assess, MemoryAssessments, look_ups.for_requests),
         ]
         self.source = MemorySource(self.broker, [one.event.topic for one in handlers])
         self.consumer = Consumer("risk", self.source, unit, handlers, clock)
@@ -52,28 +52,28 @@ class Risk:
         self.worker = Worker(work, self.database, unit, clock)
 
     async def read(self, *events, ids=()):
-        """Handle events that arrive together."""
+        """Handle events of one poll."""
         for number, event in enumerate(events):
             event_id = ids[number] if ids else uuid4()
             await self.broker.send(outgoing_of(event, event_id))
         await self.source.drain(self.consumer.run)
 
     async def work_after(self, **delta):
-        """Let time pass, then do what is due."""
+        """Let time pass, then work off the due requests."""
         self.clock.pass_time(**delta)
         return await self.worker.work_slice()
 
     @property
-    def answers(self):
+    def replies(self):
         topic = self.broker.topics[RiskAssessed.topic]
         return [RiskAssessed.model_validate_json(record.value) for record in topic]
 
     @property
     def scores(self):
-        return [answer.score for answer in self.answers]
+        return [reply.score for reply in self.replies]
 
-    def kept(self, question):
-        return self.database.tables.own["assessed"][question.payment_id]
+    def kept(self, request):
+        return self.database.tables.own["assessed"][request.payment_id]
 
 
 @pytest.fixture
@@ -81,20 +81,20 @@ def risk(build, clock):
     return Risk(build, clock)
 
 
-async def test_a_payment_is_scored_and_everything_is_told(risk, build):
+async def test_the_reply_to_a_request_has_the_score_and_all_its_inputs(risk, build):
     risk.sanctions.listed.add("payee-1")
     risk.identities.known["usr-1"] = "pending"
     request = build.requested(amount_minor=520_000)
     await risk.read(request)
-    (answer,) = risk.answers
-    assert (answer.payment_id, answer.user_id, answer.transaction_id) == (
+    (reply,) = risk.replies
+    assert (reply.payment_id, reply.user_id, reply.transaction_id) == (
         request.payment_id,
         "usr-1",
         "tx-1",
     )
-    assert (answer.score, answer.level, answer.amount_usd_minor) == (100, "critical", 520_000)
-    assert (answer.sanctions, answer.kyc) == ("hit", "pending")
-    assert {one.party: one.match_score for one in answer.screenings} == {
+    assert (reply.score, reply.level, reply.amount_usd_minor) == (100, "critical", 520_000)
+    assert (reply.sanctions, reply.kyc) == ("hit", "pending")
+    assert {one.party: one.match_score for one in reply.screenings} == {
         "debtor": 0,
         "creditor": 100,
     }
@@ -106,7 +106,7 @@ async def test_a_payee_is_known_after_a_payment_succeeded(risk, build):
     assert risk.scores == [0]
 
 
-async def test_asking_teaches_nothing(risk, build):
+async def test_a_request_makes_no_payee_known(risk, build):
     await risk.read(build.requested("tx-1"))
     await risk.read(build.requested("tx-2"))
     assert risk.scores == [40, 40]
@@ -138,7 +138,7 @@ async def test_more_than_five_successes_in_ten_minutes_are_velocity(risk, build)
     assert risk.scores == [0, 10, 0]
 
 
-async def test_a_success_told_twice_counts_once_even_without_an_inbox(risk, build):
+async def test_a_redelivered_success_counts_once_even_without_an_inbox(risk, build):
     payments = [build.confirmed(f"tx-{number}") for number in range(4)]
     await risk.read(*payments)
     risk.database.tables.inbox.clear()
@@ -147,48 +147,48 @@ async def test_a_success_told_twice_counts_once_even_without_an_inbox(risk, buil
     assert risk.scores == [0]
 
 
-async def test_an_event_read_twice_is_answered_once(risk, build):
+async def test_a_redelivered_request_has_one_reply(risk, build):
     request = build.requested()
     await risk.read(request, ids=[UUID(int=1)])
     await risk.read(request, ids=[UUID(int=1)])
-    assert len(risk.answers) == 1
+    assert len(risk.replies) == 1
 
 
-async def test_one_assessment_a_payment_even_without_an_inbox(risk, build):
+async def test_a_payment_has_one_assessment_even_without_an_inbox(risk, build):
     await risk.read(build.requested(), build.requested())
     risk.database.tables.inbox.clear()
     await risk.read(build.requested())
-    assert len(risk.answers) == 1
+    assert len(risk.replies) == 1
 
 
-async def test_a_request_past_its_end_is_dropped(risk, build):
+async def test_an_expired_request_is_dropped(risk, build):
     late = build.requested("late", expires_at=build.now)
     await risk.read(late, build.requested("punctual"))
-    assert len(risk.answers) == 1
+    assert len(risk.replies) == 1
     assert late.payment_id not in risk.database.tables.own["assessment"]
 
 
-async def test_a_batch_that_nobody_waits_for_asks_nobody(risk, build):
+async def test_a_batch_of_expired_requests_is_not_looked_up(risk, build):
     await risk.read(
         build.requested(expires_at=build.now), build.requested("b", expires_at=build.now)
     )
-    assert risk.answers == []
-    assert not any(risk.sanctions.asked)
+    assert risk.replies == []
+    assert not any(risk.sanctions.queries)
 
 
 @pytest.mark.parametrize("silent", ["acc-1", "payee-1", "usr-1"])
-async def test_a_payment_whose_look_up_fails_waits_and_holds_up_no_other(risk, build, silent):
+async def test_a_payment_whose_look_up_fails_waits_and_delays_no_other(risk, build, silent):
     risk.sanctions.silent.add(silent)
     risk.identities.silent.add(silent)
     waiting = build.requested("tx-1")
     other = build.requested("tx-2", user_id="usr-2", from_account="acc-2", to_account="payee-2")
     await risk.read(waiting, other)
-    assert [answer.user_id for answer in risk.answers] == ["usr-2"]
+    assert [reply.user_id for reply in risk.replies] == ["usr-2"]
     assert isinstance(risk.kept(waiting), Waiting)
     assert risk.database.tables.dead_letters == {}
 
 
-async def test_what_waits_is_asked_again_with_growing_pauses_until_it_is_answered(risk, build):
+async def test_a_failed_look_up_is_retried_with_increasing_waits_until_it_succeeds(risk, build):
     risk.sanctions.silent.add("payee-1")
     request = build.requested()
     await risk.read(request)
@@ -202,7 +202,7 @@ async def test_what_waits_is_asked_again_with_growing_pauses_until_it_is_answere
     assert await risk.work_after(hours=1) == 0
 
 
-async def test_what_waited_is_scored_on_what_is_known_then(risk, build):
+async def test_a_waiting_request_is_scored_on_the_history_of_that_time(risk, build):
     risk.identities.silent.add("usr-1")
     await risk.read(build.requested())
     risk.identities.silent.clear()
@@ -211,7 +211,7 @@ async def test_what_waited_is_scored_on_what_is_known_then(risk, build):
     assert risk.scores == [0]
 
 
-async def test_what_is_never_answered_is_let_go_at_its_end_and_kept(risk, build):
+async def test_a_request_whose_look_ups_never_succeed_expires_and_is_kept(risk, build):
     risk.sanctions.silent.add("payee-1")
     request = build.requested(expires_at=build.now + timedelta(seconds=2))
     await risk.read(request)
@@ -219,32 +219,32 @@ async def test_what_is_never_answered_is_let_go_at_its_end_and_kept(risk, build)
     risk.sanctions.silent.clear()
     assert await risk.work_after(seconds=1) == 1
     assert isinstance(risk.kept(request), Expired)
-    assert risk.answers == []
+    assert risk.replies == []
     assert await risk.work_after(hours=1) == 0
 
 
-async def test_a_repeat_of_what_waits_does_not_start_it_anew(risk, build):
+async def test_a_duplicate_of_a_waiting_request_does_not_restart_it(risk, build):
     risk.sanctions.silent.add("payee-1")
     await risk.read(build.requested())
     risk.sanctions.silent.clear()
     await risk.read(build.requested())
-    assert risk.answers == []
+    assert risk.replies == []
     await risk.work_after(seconds=1)
-    assert len(risk.answers) == 1
+    assert len(risk.replies) == 1
 
 
-@pytest.mark.parametrize("answered", [True, False])
-async def test_a_currency_without_a_rate_is_set_aside_alone(risk, build, answered):
-    if not answered:
+@pytest.mark.parametrize("has_evidence", [True, False])
+async def test_only_the_request_without_a_rate_becomes_a_dead_letter(risk, build, has_evidence):
+    if not has_evidence:
         risk.identities.silent.add("usr-1")
     unpriced = build.requested("tx-1", currency="XAF")
     await risk.read(unpriced, build.requested("tx-2", user_id="usr-2"))
     (letter,) = risk.database.tables.dead_letters.values()
     assert (letter.reason, letter.record.key) == ("rejected", str(unpriced.payment_id).encode())
-    assert [answer.user_id for answer in risk.answers] == ["usr-2"]
+    assert [reply.user_id for reply in risk.replies] == ["usr-2"]
 
 
-async def test_answers_to_two_due_questions_have_ids_of_their_own(risk, build):
+async def test_the_replies_to_two_due_requests_have_different_ids(risk, build):
     risk.sanctions.silent.add("payee-1")
     await risk.read(build.requested("tx-1"))
     await risk.read(build.requested("tx-2"))

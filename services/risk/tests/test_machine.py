@@ -1,6 +1,6 @@
-"""Risk as a state machine: whatever arrives in whatever order, each payment is answered once.
+"""Risk as a state machine: for any order of events, each payment has one reply.
 
-The model keeps its own history; the handlers work on the store's twin.
+The model keeps its own history; the handlers use the memory twin.
 """
 
 from collections import Counter
@@ -35,17 +35,17 @@ WINDOW = timedelta(minutes=10)
 requests = st.tuples(st.sampled_from(USERS), st.sampled_from(PAYEES), st.integers(0, 12))
 
 
-def finished(work):
-    """Run to the end what never waits: the twins have no one to wait for here."""
+def run_to_end(work):
+    """Run a coroutine that never waits, as with the memory twins, and return its result."""
     try:
         work.send(None)
     except StopIteration as end:
         return end.value
-    raise AssertionError("a twin waited")
+    raise AssertionError("a memory twin waited")
 
 
-class Questions(RuleBasedStateMachine):
-    """Two users and payees, successes and questions told once or again, look-ups that go silent."""
+class RiskMachine(RuleBasedStateMachine):
+    """Two users and payees, repeated payments and requests, look-ups that fail for a time."""
 
     @initialize()
     def start(self):
@@ -57,20 +57,20 @@ class Questions(RuleBasedStateMachine):
         self.arrived = 0
         self.paid = {}
         self.waiting = {}
-        self.answered = {}
-        self.told = Counter()
+        self.scores = {}
+        self.replies = Counter()
 
-    def transact(self, handle, batch):
+    def handle(self, handler, batch):
         async def run():
             async with self.database.transaction() as tx:
-                return await handle(batch, MemoryAssessments(tx))
+                return await handler(batch, MemoryAssessments(tx))
 
-        for emit in finished(run()):
-            self.told[emit.event.payment_id] += 1
-            self.answered[emit.event.payment_id] = emit.event.score
+        for emit in run_to_end(run()):
+            self.replies[emit.event.payment_id] += 1
+            self.scores[emit.event.payment_id] = emit.event.score
 
-    def evidence(self, items, question):
-        found = [item for item in items if question(item).user_id not in self.silent]
+    def evidence(self, items, request_of):
+        found = [item for item in items if request_of(item).user_id not in self.silent]
         return {item.cause.id: self.build.evidence() for item in found}
 
     def items(self, events):
@@ -88,10 +88,10 @@ class Questions(RuleBasedStateMachine):
             confirmed_at=self.paid.get(success, self.clock.now()),
         )
         self.paid[success] = event.confirmed_at
-        self.transact(on_payment_confirmed, Batch(self.items([event, event]), self.clock.now()))
+        self.handle(on_payment_confirmed, Batch(self.items([event, event]), self.clock.now()))
 
-    @rule(asked=st.lists(requests, min_size=1, max_size=5))
-    def ask(self, asked):
+    @rule(triples=st.lists(requests, min_size=1, max_size=5))
+    def request_assessments(self, triples):
         now = self.clock.now()
         events = [
             self.build.requested(
@@ -101,28 +101,28 @@ class Questions(RuleBasedStateMachine):
                 requested_at=now,
                 expires_at=NOON + timedelta(minutes=20),
             )
-            for user, payee, number in asked
+            for user, payee, number in triples
         ]
         expected = {event.payment_id: self.score(event) for event in events}
-        known = {*self.answered, *self.waiting}
+        known = {*self.scores, *self.waiting}
         items = self.items(events)
         batch = Batch(items, now, self.evidence(items, lambda item: item.event))
-        self.transact(partial(on_assessment_requested, assessor=self.assessor), batch)
+        self.handle(partial(on_assessment_requested, assessor=self.assessor), batch)
         for event in events:
             if event.payment_id not in known and now < event.expires_at:
                 self.compare(event, expected[event.payment_id])
 
-    def compare(self, question, score):
-        if question.user_id in self.silent:
-            self.waiting[question.payment_id] = question
-            assert question.payment_id not in self.answered
+    def compare(self, request, score):
+        if request.user_id in self.silent:
+            self.waiting[request.payment_id] = request
+            assert request.payment_id not in self.scores
         else:
-            assert self.answered[question.payment_id] == score
+            assert self.scores[request.payment_id] == score
 
-    def score(self, question):
-        """Score by the contract's words: a new payee 40, more than five in ten minutes 10."""
-        mine = {one: at for one, at in self.paid.items() if one[0] == question.user_id}
-        known = any(payee == question.to_account for _, payee, _ in mine)
+    def score(self, request):
+        """Score as in the contract: a new payee 40, more than five in ten minutes 10."""
+        mine = {one: at for one, at in self.paid.items() if one[0] == request.user_id}
+        known = any(payee == request.to_account for _, payee, _ in mine)
         recent = [at for at in mine.values() if at > self.clock.now() - WINDOW]
         return 40 * (not known) + 10 * (len(recent) > 5)
 
@@ -133,15 +133,15 @@ class Questions(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0, 1, 61, 301, 1200]))
     def let_time_pass_and_work(self, seconds):
         self.clock.pass_time(seconds=seconds)
-        due = finished(self.claimed())
+        due = run_to_end(self.claimed())
         expected = {item.row.payment_id: self.score(item.row) for item in due}
         batch = Batch(due, self.clock.now(), self.evidence(due, lambda item: item.row))
-        self.transact(partial(on_due_assessments, assessor=self.assessor), batch)
+        self.handle(partial(on_due_assessments, assessor=self.assessor), batch)
         for item in due:
             over = self.clock.now() >= item.row.expires_at
             if over or item.row.user_id not in self.silent:
                 del self.waiting[item.row.payment_id]
-            assert self.answered.get(item.row.payment_id) == (
+            assert self.scores.get(item.row.payment_id) == (
                 None
                 if item.row.payment_id in self.waiting or over
                 else expected[item.row.payment_id]
@@ -152,17 +152,17 @@ class Questions(RuleBasedStateMachine):
             return list(await self.table.claim(tx, 100, 10.0))
 
     @invariant()
-    def no_payment_is_answered_twice_and_none_is_forgotten(self):
+    def each_payment_has_one_reply_or_waits(self):
         if not hasattr(self, "database"):
             return
-        assert all(count == 1 for count in self.told.values())
+        assert all(count == 1 for count in self.replies.values())
         leases = self.database.tables.own["assessment/lease"]
         due = {name for name, lease in leases.items() if lease.due_at is not None}
         assert due == self.waiting.keys()
 
 
-def test_whatever_arrives_in_whatever_order_each_payment_is_answered_once(build):
+def test_each_payment_has_one_reply_for_any_order_of_events(build):
     run_state_machine_as_test(
-        type("TheseQuestions", (Questions,), {"build": build}),
+        type("RiskWithBuild", (RiskMachine,), {"build": build}),
         settings=settings(max_examples=300, stateful_step_count=30),
     )

@@ -1,4 +1,4 @@
-"""The whole service in this process, on real Kafka and PostgreSQL, and its admin route."""
+"""The service in this process, on real Kafka and PostgreSQL, and its admin route."""
 
 from uuid import uuid4
 
@@ -13,19 +13,19 @@ pytestmark = pytest.mark.stack
 
 
 @pytest.fixture
-def here(settings, outside):
-    """Settings of an instance of this test's own, with the outside that the test decides."""
+def here(settings, remote):
+    """Settings of a separate instance, with the test's remote service."""
     changes = {
         "instance": 900,
-        "ofac_url": outside.url,
-        "kyc_url": outside.url,
+        "ofac_url": remote.url,
+        "kyc_url": remote.url,
         "internal_credentials": callers(),
     }
     return settings.model_copy(update=changes)
 
 
-def answer(body):
-    """Answer both look-ups: everyone is verified, nobody listed."""
+def respond(body):
+    """Respond to both look-ups: all users are verified, no account is listed."""
     if "user_ids" in body:
         return {"results": [{"user_id": user, "status": "verified"} for user in body["user_ids"]]}
     results = [{"id": one["id"], "hit": False, "match_score": 0} for one in body["parties"]]
@@ -38,8 +38,8 @@ def now_fields():
 
 
 @pytest.mark.usefixtures("postgres")
-async def test_a_request_on_the_topic_is_answered_on_the_topic(build, here, outside):
-    outside.answer = answer
+async def test_a_request_on_kafka_has_a_reply_on_kafka(build, here, remote):
+    remote.response = respond
     request = build.requested(f"tx-{uuid4()}", amount_minor=520_000, **now_fields())
     async with running(build_service(here)):
         await publish(here, request)
@@ -48,9 +48,9 @@ async def test_a_request_on_the_topic_is_answered_on_the_topic(build, here, outs
 
 
 @pytest.mark.usefixtures("postgres")
-async def test_a_look_up_that_was_down_is_made_up_for(build, here, outside):
-    outside.answer = answer
-    outside.status = lambda body: 503 if len(outside.asked) <= 2 else 200
+async def test_a_failed_look_up_is_retried(build, here, remote):
+    remote.response = respond
+    remote.status = lambda body: 503 if len(remote.requests) <= 2 else 200
     request = build.requested(f"tx-{uuid4()}", **now_fields())
     async with running(build_service(here)) as process:
         await publish(here, request)
@@ -62,7 +62,7 @@ async def test_a_look_up_that_was_down_is_made_up_for(build, here, outside):
 
 
 @pytest.mark.usefixtures("postgres")
-async def test_operators_alone_may_check(here):
+async def test_only_operators_can_read_the_check(here):
     async with running(build_service(here)) as process, client_of(process) as http:
         refused = await http.get("/admin/check", headers={"Authorization": "Bearer guess"})
         assert refused.status_code == 401

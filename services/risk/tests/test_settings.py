@@ -1,4 +1,4 @@
-"""What the environment may say."""
+"""Settings from the environment, and the policy that they define."""
 
 from datetime import timedelta
 
@@ -25,7 +25,7 @@ def environment(tmp_path, monkeypatch):
     return monkeypatch
 
 
-def test_the_defaults_are_the_contracts_figures(environment, build):
+def test_the_defaults_are_the_contracts_values(environment, build):
     policy = load(Settings).policy()
     assert policy.points == build.policy.points
     assert policy.levels == build.policy.levels
@@ -33,7 +33,7 @@ def test_the_defaults_are_the_contracts_figures(environment, build):
     assert policy.usd_rates["USD"] == 1
 
 
-def test_every_figure_can_be_set(environment):
+def test_points_and_rates_can_be_set(environment):
     environment.setenv("AMOUNT_POINTS", '{"10": 1}')
     environment.setenv("USD_RATES", '{"USD": "1", "SEK": "0.09"}')
     environment.setenv("NEW_PAYEE_POINTS", "7")
@@ -53,7 +53,7 @@ def test_every_figure_can_be_set(environment):
         ("MEDIUM_FROM", "80", "must rise"),
     ],
 )
-def test_a_bad_setting_is_named(environment, capsys, name, value, message):
+def test_an_invalid_setting_is_named(environment, capsys, name, value, message):
     environment.setenv(name, value)
     with pytest.raises(SystemExit):
         load(Settings)

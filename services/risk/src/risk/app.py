@@ -1,4 +1,4 @@
-"""Wires the service."""
+"""Wires the risk service."""
 
 from functools import partial
 
@@ -28,12 +28,12 @@ LATEST_RETRY_S = 10.0
 
 
 def recent_payments(policy: Policy) -> Retention:
-    """Payments count for the velocity as long as they are kept, and are learned from for good."""
+    """Return the retention of payments: the velocity window. Payees and countries are kept."""
     return Retention("recent_payment", "confirmed_at", policy.velocity_window)
 
 
 def build(settings: Settings) -> Process:
-    """Return the service, ready to run."""
+    """Return the risk process, ready to run."""
     service = Service("risk", settings)
     ofac = service.use(HttpClient("ofac", str(settings.ofac_url), settings.look_up_timeout_s))
     kyc = service.use(HttpClient("kyc", str(settings.kyc_url), settings.look_up_timeout_s))
@@ -51,7 +51,7 @@ def build(settings: Settings) -> Process:
     service.worker(work)
     service.retain(recent_payments(policy))
     return service.process(
-        # What was paid before a question of the same poll counts for it.
+        # Payments first: they count for the requests of the same poll.
         handlers=[
             Handler(PaymentConfirmed, on_payment_confirmed, PostgresAssessments),
             Handler(

@@ -1,6 +1,6 @@
 """The two look-ups: sanctions screening (OFAC) and identity (KYC), in parallel and in batches.
 
-What is missing, malformed or contradictory is no answer for its record, and stops no other.
+A missing, malformed or contradictory result fails the look-up of its record only.
 """
 
 import asyncio
@@ -20,25 +20,25 @@ from service_runtime.logs import Log
 from service_runtime.messages import Batch, Due, Received
 
 CHUNK = 100
-"""The most that both services take in one call."""
-CHUNK_WITHIN_S = 8.0
-"""For one chunk with all its halves: a slice of retries must fit its lease."""
+"""The limit of both services for one call."""
+CHUNK_DEADLINE_S = 8.0
+"""Of a chunk with all its halves; a slice of retries must fit its lease."""
 OK = 200
 REFUSED_FOR_ITS_CONTENT = frozenset({400, 413, 422})
 
 A = TypeVar("A")
 M = TypeVar("M", bound=BaseModel)
-Ask = Callable[[Sequence[str]], Awaitable[dict[str, A]]]
+Query = Callable[[Sequence[str]], Awaitable[dict[str, A]]]
 _log = Log("look_ups")
 
 
 class RefusedError(Exception):
-    """The other side refused a chunk for what stands in it: its halves may pass."""
+    """The service refused the content of a chunk; its halves may be accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One account held against the sanctions list."""
+    """The screening of one account."""
 
     hit: bool
     match_score: int
@@ -46,42 +46,42 @@ class Match:
 
 
 class SanctionsList(Protocol):
-    """Holds accounts against a sanctions list."""
+    """The port to the sanctions screening."""
 
     async def screen(self, accounts: Collection[str]) -> Mapping[str, Match]:
-        """Return what is known by account; an account without an answer is left out."""
+        """Return matches by account; an account without a valid result is left out."""
         ...
 
 
 class Identities(Protocol):
-    """Knows the state of customers' documents."""
+    """The port to the state of customers' documents."""
 
     async def statuses(self, user_ids: Collection[str]) -> Mapping[str, KycStatus]:
-        """Return what is known by user; a user without an answer is left out."""
+        """Return statuses by user; a user without a valid result is left out."""
         ...
 
 
-class _Answer(BaseModel):
+class _Response(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
 
-class _Screened(_Answer):
+class _Screened(_Response):
     id: str
     hit: bool
     match_score: Annotated[int, Field(ge=0, le=100)]
 
 
-class _ScreenedMany(_Answer):
+class _ScreenedMany(_Response):
     list_version: Annotated[str, Field(min_length=1, max_length=64)]
     results: list[Any]
 
 
-class _Identified(_Answer):
+class _Identified(_Response):
     user_id: str
     status: KycStatus
 
 
-class _IdentifiedMany(_Answer):
+class _IdentifiedMany(_Response):
     results: list[Any]
 
 
@@ -92,16 +92,16 @@ class Ofac:
         self._client = client
 
     async def screen(self, accounts: Collection[str]) -> Mapping[str, Match]:
-        return await _in_chunks(self._ask, accounts)
+        return await _in_chunks(self._query, accounts)
 
-    async def _ask(self, accounts: Sequence[str]) -> dict[str, Match]:
+    async def _query(self, accounts: Sequence[str]) -> dict[str, Match]:
         parties = [{"id": account, "account_id": account} for account in accounts]
         body = await _post(self._client, "/screenings:batch", {"parties": parties})
-        answer = _whole(_ScreenedMany, body)
-        screened = _each(_Screened, answer.results)
-        return _only(
+        response = _parsed(_ScreenedMany, body)
+        screened = _valid(_Screened, response.results)
+        return _consistent(
             accounts,
-            [(one.id, Match(one.hit, one.match_score, answer.list_version)) for one in screened],
+            [(one.id, Match(one.hit, one.match_score, response.list_version)) for one in screened],
         )
 
 
@@ -112,16 +112,16 @@ class Kyc:
         self._client = client
 
     async def statuses(self, user_ids: Collection[str]) -> Mapping[str, KycStatus]:
-        return await _in_chunks(self._ask, user_ids)
+        return await _in_chunks(self._query, user_ids)
 
-    async def _ask(self, user_ids: Sequence[str]) -> dict[str, KycStatus]:
+    async def _query(self, user_ids: Sequence[str]) -> dict[str, KycStatus]:
         body = await _post(self._client, "/customers:batch", {"user_ids": user_ids})
-        identified = _each(_Identified, _whole(_IdentifiedMany, body).results)
-        return _only(user_ids, [(one.user_id, one.status) for one in identified])
+        identified = _valid(_Identified, _parsed(_IdentifiedMany, body).results)
+        return _consistent(user_ids, [(one.user_id, one.status) for one in identified])
 
 
 class LookUps:
-    """Gathers the evidence of a batch, before any transaction."""
+    """Gathers the evidence of a batch, before the transaction."""
 
     def __init__(self, sanctions: SanctionsList, identities: Identities) -> None:
         self._sanctions = sanctions
@@ -130,38 +130,38 @@ class LookUps:
     async def for_requests(
         self, batch: Batch[Received[AssessmentRequested]]
     ) -> Mapping[UUID, Evidence]:
-        """Ask for what has just arrived, unless nobody waits for it any more."""
+        """Look up the requests that have just arrived and have not expired."""
         return await self._gather(
             {item.cause.id: item.event for item in batch if batch.now < item.event.expires_at}
         )
 
     async def for_due(self, batch: Batch[Due[AssessmentRequest]]) -> Mapping[UUID, Evidence]:
-        """Ask again for what had no answer."""
+        """Look up the waiting requests again, except expired ones."""
         return await self._gather(
             {item.cause.id: item.row for item in batch if not is_over(item.row, batch.now)}
         )
 
     async def _gather(
-        self, asked: Mapping[UUID, AssessmentRequested | AssessmentRequest]
+        self, requests: Mapping[UUID, AssessmentRequested | AssessmentRequest]
     ) -> dict[UUID, Evidence]:
         accounts = {
-            account for one in asked.values() for account in (one.from_account, one.to_account)
+            account for one in requests.values() for account in (one.from_account, one.to_account)
         }
         matches, statuses = await asyncio.gather(
             self._sanctions.screen(accounts),
-            self._identities.statuses({one.user_id for one in asked.values()}),
+            self._identities.statuses({one.user_id for one in requests.values()}),
         )
         return {
             name: _evidence(one, matches, statuses[one.user_id])
-            for name, one in asked.items()
+            for name, one in requests.items()
             if one.user_id in statuses and {one.from_account, one.to_account} <= matches.keys()
         }
 
 
 def _evidence(
-    asked: AssessmentRequested | AssessmentRequest, matches: Mapping[str, Match], kyc: KycStatus
+    request: AssessmentRequested | AssessmentRequest, matches: Mapping[str, Match], kyc: KycStatus
 ) -> Evidence:
-    debtor, creditor = matches[asked.from_account], matches[asked.to_account]
+    debtor, creditor = matches[request.from_account], matches[request.to_account]
     return Evidence((_screening("debtor", debtor), _screening("creditor", creditor)), kyc)
 
 
@@ -174,27 +174,27 @@ def _screening(party: Party, match: Match) -> Screening:
     )
 
 
-async def _in_chunks(ask: Ask[A], names: Collection[str]) -> dict[str, A]:
-    """Ask about all names, chunk by chunk at once; a chunk that fails gives nothing."""
+async def _in_chunks(query: Query[A], names: Collection[str]) -> dict[str, A]:
+    """Query all names in concurrent chunks; a failed chunk has no results."""
     ordered = sorted(names)
     chunks = [ordered[start : start + CHUNK] for start in range(0, len(ordered), CHUNK)]
-    found = await asyncio.gather(*(_bounded(ask, chunk) for chunk in chunks))
-    return {name: answer for answers in found for name, answer in answers.items()}
+    found = await asyncio.gather(*(_query_chunk(query, chunk) for chunk in chunks))
+    return {name: result for chunk in found for name, result in chunk.items()}
 
 
-async def _bounded(ask: Ask[A], chunk: Sequence[str]) -> dict[str, A]:
+async def _query_chunk(query: Query[A], chunk: Sequence[str]) -> dict[str, A]:
     try:
-        async with asyncio.timeout(CHUNK_WITHIN_S):
-            return await _answered(ask, chunk)
+        async with asyncio.timeout(CHUNK_DEADLINE_S):
+            return await _bisect(query, chunk)
     except TimeoutError:
         _log.warning("look_up_failed", reason="chunk took too long", count=len(chunk))
         return {}
 
 
-async def _answered(ask: Ask[A], chunk: Sequence[str]) -> dict[str, A]:
-    """Ask about a chunk; where it is refused for its content, ask about each half."""
+async def _bisect(query: Query[A], chunk: Sequence[str]) -> dict[str, A]:
+    """Query a chunk; if its content is refused, query each half."""
     try:
-        return await ask(chunk)
+        return await query(chunk)
     except Unavailable as error:
         _log.warning("look_up_failed", reason=str(error), count=len(chunk))
         return {}
@@ -203,56 +203,56 @@ async def _answered(ask: Ask[A], chunk: Sequence[str]) -> dict[str, A]:
             _log.warning("look_up_failed", reason="refused", count=1)
             return {}
     middle = len(chunk) // 2
-    halves = await asyncio.gather(_answered(ask, chunk[:middle]), _answered(ask, chunk[middle:]))
+    halves = await asyncio.gather(_bisect(query, chunk[:middle]), _bisect(query, chunk[middle:]))
     return halves[0] | halves[1]
 
 
 async def _post(client: HttpClient, path: str, body: Any) -> Any:
-    """Return the answer's body. Raises Unavailable, or RefusedError for a refusal by content."""
-    answer = await client.post(path, body)
-    if answer.status in REFUSED_FOR_ITS_CONTENT:
+    """Return the response's body. Raises Unavailable; RefusedError for a refusal of the content."""
+    response = await client.post(path, body)
+    if response.status in REFUSED_FOR_ITS_CONTENT:
         raise RefusedError
-    if answer.status != OK:
-        raise Unavailable(f"{path}: status {answer.status}")
-    return answer.body
+    if response.status != OK:
+        raise Unavailable(f"{path}: status {response.status}")
+    return response.body
 
 
-def _whole(model: type[M], body: Any) -> M:
-    """Check the frame of an answer. Raises Unavailable, naming the field that is wrong."""
+def _parsed(model: type[M], body: Any) -> M:
+    """Parse a response without its results. Raises Unavailable, naming the invalid field."""
     try:
         return model.model_validate(body)
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise Unavailable(f"answer: field {where or 'body'} is wrong") from None
+        raise Unavailable(f"response: field {where or 'body'} is invalid") from None
 
 
-def _each(model: type[M], results: Iterable[Any]) -> list[M]:
-    """Return the results that are well formed."""
-    good = []
+def _valid(model: type[M], results: Iterable[Any]) -> list[M]:
+    """Return the valid results."""
+    valid = []
     for result in results:
         try:
-            good.append(model.model_validate(result))
+            valid.append(model.model_validate(result))
         except ValidationError:
             continue
-    return good
+    return valid
 
 
-def _only(asked: Sequence[str], answers: Sequence[tuple[str, A]]) -> dict[str, A]:
-    """Keep the answers to what was asked; two for one name contradict each other."""
-    times = Counter(name for name, _ in answers)
-    return {name: answer for name, answer in answers if name in asked and times[name] == 1}
+def _consistent(queried: Sequence[str], results: Sequence[tuple[str, A]]) -> dict[str, A]:
+    """Return the results of queried names; two results for one name contradict each other."""
+    times = Counter(name for name, _ in results)
+    return {name: result for name, result in results if name in queried and times[name] == 1}
 
 
 @dataclass
 class MemorySanctionsList:
-    """A list in memory; `silent` accounts get no answer."""
+    """The memory twin of the sanctions list; `silent` accounts have no result."""
 
     listed: set[str] = field(default_factory=set)
     silent: set[str] = field(default_factory=set)
-    asked: list[Collection[str]] = field(default_factory=list)
+    queries: list[Collection[str]] = field(default_factory=list)
 
     async def screen(self, accounts: Collection[str]) -> Mapping[str, Match]:
-        self.asked.append(accounts)
+        self.queries.append(accounts)
         return {
             account: Match(account in self.listed, 100 * (account in self.listed), "memory-1")
             for account in accounts
@@ -262,14 +262,14 @@ class MemorySanctionsList:
 
 @dataclass
 class MemoryIdentities:
-    """Customers in memory: anyone unknown is verified; `silent` users get no answer."""
+    """The memory twin: unknown users are verified; `silent` users have no result."""
 
     known: dict[str, KycStatus] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
-    asked: list[Collection[str]] = field(default_factory=list)
+    queries: list[Collection[str]] = field(default_factory=list)
 
     async def statuses(self, user_ids: Collection[str]) -> Mapping[str, KycStatus]:
-        self.asked.append(user_ids)
+        self.queries.append(user_ids)
         return {
             user: self.known.get(user, "verified") for user in user_ids if user not in self.silent
         }

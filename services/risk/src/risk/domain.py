@@ -1,4 +1,4 @@
-"""What risk decides: the score of a payment, every contribution named. Pure."""
+"""The risk score of a payment, with named factors. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Trace = tuple[tuple[str, str], ...]
 
 
 class UnknownRateError(ValueError):
-    """An amount cannot be valued in USD: its currency is not in the table of rates."""
+    """The currency of an amount has no USD rate."""
 
     def __init__(self, currency: str) -> None:
         super().__init__(f"currency: no USD rate for {currency}")
@@ -23,7 +23,7 @@ class UnknownRateError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class AssessmentRequest:
-    """A payment whose risk is asked for."""
+    """A payment to assess."""
 
     payment_id: PaymentId
     user_id: str
@@ -33,23 +33,23 @@ class AssessmentRequest:
     from_account: str
     to_account: str
     country: str | None
-    """ISO 3166-1 alpha-2 of the client; None where the edge does not know it."""
+    """ISO 3166-1 alpha-2 of the client; None if the edge does not know it."""
     requested_at: datetime
     expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the outside says: both parties held against the list, the customer's documents."""
+    """Results of the look-ups: the screenings and the state of the customer's documents."""
 
     screenings: tuple[Screening, Screening]
-    """Debtor's and creditor's."""
+    """Of the debtor and the creditor."""
     kyc: KycStatus
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What a user's successful payments say about a new one."""
+    """A user's successful payments, as far as they matter for a new one."""
 
     payee_known: bool
     country_known: bool
@@ -59,7 +59,7 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class AmountBand:
-    """Points for amounts from a threshold on."""
+    """Points for amounts from a lower limit on."""
 
     from_usd_minor: int
     points: int
@@ -67,7 +67,7 @@ class AmountBand:
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """Points for what is unusual. Source: contract.md, risk score."""
+    """Points of each factor. Source: contract.md, risk score."""
 
     amounts: Sequence[AmountBand]
     new_payee: int
@@ -78,7 +78,7 @@ class Points:
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """The scores from which a level begins; below `medium` it is low."""
+    """The lowest score of each level; below `medium` the level is low."""
 
     medium: int
     high: int
@@ -87,20 +87,20 @@ class Levels:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """All figures that a score depends on."""
+    """The configuration of the score."""
 
     usd_rates: Mapping[str, Decimal]
     """USD for one major unit of a currency."""
     points: Points
     levels: Levels
     velocity_payments: int
-    """More than so many successful payments within the window are unusual."""
+    """More successful payments than this within the window get points."""
     velocity_window: timedelta
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A scored payment, with everything that the score came from."""
+    """A payment's score with all its inputs."""
 
     score: int
     level: RiskLevel
@@ -110,63 +110,63 @@ class Result:
 
     @property
     def sanctions_hit(self) -> bool:
-        """Whether either party is on the list."""
+        """Whether a party is on the sanctions list."""
         return any(screening.hit for screening in self.evidence.screenings)
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A question that the outside has not answered yet."""
+    """A request whose look-ups have not succeeded yet."""
 
-    question: AssessmentRequest
+    request: AssessmentRequest
     due_at: datetime
-    """When the outside is asked again."""
+    """When the look-ups are retried."""
     trace: Trace = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Assessed:
-    """A question with its answer; final."""
+    """A request with its result; final."""
 
-    question: AssessmentRequest
+    request: AssessmentRequest
     result: Result
     assessed_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """A question that nobody waits for any more; final."""
+    """A request that expired before its look-ups succeeded; final."""
 
-    question: AssessmentRequest
+    request: AssessmentRequest
 
 
 Assessment = Waiting | Assessed | Expired
 
 
-def is_over(question: AssessmentRequest, now: datetime) -> bool:
-    """Say whether nobody waits for the answer any more."""
-    return now >= question.expires_at
+def is_over(request: AssessmentRequest, now: datetime) -> bool:
+    """Return whether the request has expired."""
+    return now >= request.expires_at
 
 
 def assess(
-    question: AssessmentRequest, evidence: Evidence, history: History, policy: Policy
+    request: AssessmentRequest, evidence: Evidence, history: History, policy: Policy
 ) -> Result:
-    """Score a payment. Raises UnknownRateError where its currency has no rate."""
-    usd_minor = usd_minor_of(question.amount_minor, question.currency, policy.usd_rates)
-    found = [
+    """Score a payment. Raises UnknownRateError if its currency has no rate."""
+    usd_minor = usd_minor_of(request.amount_minor, request.currency, policy.usd_rates)
+    unsorted = [
         *_amount_factors(usd_minor, policy.points.amounts),
-        *_history_factors(question, history, policy),
+        *_history_factors(request, history, policy),
         *_kyc_factors(evidence.kyc, policy.points.kyc),
     ]
-    factors = tuple(sorted(found, key=lambda factor: (-factor.points, factor.name)))
+    factors = tuple(sorted(unsorted, key=lambda factor: (-factor.points, factor.name)))
     score = min(MAX_SCORE, sum(factor.points for factor in factors))
     return Result(score, level_of(score, policy.levels), usd_minor, factors, evidence)
 
 
 def usd_minor_of(amount_minor: int, currency: str, rates: Mapping[str, Decimal]) -> int:
-    """Return the amount in US cents, rounded up so that no limit is missed by a fraction.
+    """Return the amount in US cents, rounded up, so that a fraction of a cent reaches a band.
 
-    Raises UnknownRateError where the currency has no rate.
+    Raises UnknownRateError if the currency has no rate.
     """
     if currency not in rates:
         raise UnknownRateError(currency)
@@ -176,7 +176,7 @@ def usd_minor_of(amount_minor: int, currency: str, rates: Mapping[str, Decimal])
 
 
 def level_of(score: int, levels: Levels) -> RiskLevel:
-    """Return the level that a score lies in."""
+    """Return the level of a score."""
     if score >= levels.critical:
         return "critical"
     if score >= levels.high:
@@ -185,7 +185,7 @@ def level_of(score: int, levels: Levels) -> RiskLevel:
 
 
 def _amount_factors(usd_minor: int, bands: Sequence[AmountBand]) -> Iterator[Factor]:
-    """Name the highest band that the amount reaches, and only that one."""
+    """Yield only the highest band that the amount reaches."""
     reached = [band for band in bands if usd_minor >= band.from_usd_minor]
     if reached:
         band = max(reached, key=lambda one: one.from_usd_minor)
@@ -194,11 +194,11 @@ def _amount_factors(usd_minor: int, bands: Sequence[AmountBand]) -> Iterator[Fac
 
 
 def _history_factors(
-    question: AssessmentRequest, history: History, policy: Policy
+    request: AssessmentRequest, history: History, policy: Policy
 ) -> Iterator[Factor]:
     if not history.payee_known:
         yield Factor(name="new_payee", points=policy.points.new_payee)
-    if question.country is not None and not history.country_known:
+    if request.country is not None and not history.country_known:
         yield Factor(name="new_country", points=policy.points.new_country)
     if history.recent_payments > policy.velocity_payments:
         yield Factor(name="velocity", points=policy.points.velocity)

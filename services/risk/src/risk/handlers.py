@@ -1,4 +1,4 @@
-"""What risk does with questions, with those that wait, and with successful payments."""
+"""Handlers of assessment requests, due assessments and successful payments."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,23 +21,23 @@ from risk.domain import (
     is_over,
     usd_minor_of,
 )
-from risk.store import Assessments, Learned, Window
+from risk.store import Assessments, SuccessfulPayment, Window
 from service_runtime import metrics
 from service_runtime.errors import Rejected
 from service_runtime.messages import Batch, Cause, Due, Emit, Events, Received
 
 DelayS = Callable[[int], float]
-"""Seconds until the outside is asked again, after so many attempts."""
+"""Returns the seconds until the next look-up, after this number of attempts."""
 
 _assessed = metrics.counter("risk_assessment", "Payments that were scored, by level.")
-_dropped = metrics.counter("risk_dropped", "Questions that nobody waited for any more.")
+_dropped = metrics.counter("risk_dropped", "Assessment requests that were dropped, by reason.")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A question, why it is asked, and what the outside said."""
+class OpenRequest:
+    """A request to decide, with its cause and the evidence of its look-ups."""
 
-    question: AssessmentRequest
+    request: AssessmentRequest
     cause: Cause
     evidence: Evidence | None
     attempts: int
@@ -45,40 +45,40 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Assessor:
-    """Decides questions by one policy; `delay_s` spreads those that must wait."""
+    """Decides requests by a policy; `delay_s` spreads the retries of their look-ups."""
 
     policy: Policy
     delay_s: DelayS
 
     async def decide(
-        self, asked: Sequence[Asked], store: Assessments, now: datetime
+        self, requests: Sequence[OpenRequest], store: Assessments, now: datetime
     ) -> dict[PaymentId, Assessment]:
-        """Decide every question on the same histories. Raises Rejected for an unknown rate."""
-        answered = [
-            one.question for one in asked if one.evidence and not is_over(one.question, now)
+        """Decide all requests on the same histories. Raises Rejected for an unknown rate."""
+        scorable = [
+            one.request for one in requests if one.evidence and not is_over(one.request, now)
         ]
-        histories = await store.histories(answered, self._window(now)) if answered else {}
+        histories = await store.histories(scorable, self._window(now)) if scorable else {}
         try:
-            return {one.question.payment_id: self._decide(one, histories, now) for one in asked}
+            return {one.request.payment_id: self._decide(one, histories, now) for one in requests}
         except UnknownRateError as error:
             raise Rejected(str(error)) from None
 
     def _decide(
-        self, asked: Asked, histories: Mapping[PaymentId, History], now: datetime
+        self, one: OpenRequest, histories: Mapping[PaymentId, History], now: datetime
     ) -> Assessment:
-        question = asked.question
-        if is_over(question, now):
-            return Expired(question)
-        if asked.evidence is None:
-            return self._later(asked, now)
-        history = histories[question.payment_id]
-        return Assessed(question, assess(question, asked.evidence, history, self.policy), now)
+        request = one.request
+        if is_over(request, now):
+            return Expired(request)
+        if one.evidence is None:
+            return self._later(one, now)
+        history = histories[request.payment_id]
+        return Assessed(request, assess(request, one.evidence, history, self.policy), now)
 
-    def _later(self, asked: Asked, now: datetime) -> Waiting:
-        # What can never be valued is refused now, not after the outside has answered.
-        usd_minor_of(asked.question.amount_minor, asked.question.currency, self.policy.usd_rates)
-        due_at = now + timedelta(seconds=self.delay_s(asked.attempts))
-        return Waiting(asked.question, min(due_at, asked.question.expires_at), asked.cause.trace)
+    def _later(self, one: OpenRequest, now: datetime) -> Waiting:
+        # A currency without a rate is refused now, before the look-ups succeed.
+        usd_minor_of(one.request.amount_minor, one.request.currency, self.policy.usd_rates)
+        due_at = now + timedelta(seconds=self.delay_s(one.attempts))
+        return Waiting(one.request, min(due_at, one.request.expires_at), one.cause.trace)
 
     def _window(self, now: datetime) -> Window:
         return Window(now - self.policy.velocity_window, self.policy.velocity_payments + 1)
@@ -87,70 +87,70 @@ class Assessor:
 async def on_payment_confirmed(
     batch: Batch[Received[PaymentConfirmed]], store: Assessments
 ) -> Events:
-    """Learn payees, countries and velocity from payments that succeeded, and from nothing else."""
-    await store.learn([_learned(item.event) for item in batch])
+    """Store the payees, countries and times of successful payments."""
+    await store.add_payments([_payment_of(item.event) for item in batch])
     return ()
 
 
 async def on_assessment_requested(
     batch: Batch[Received[AssessmentRequested], Evidence], store: Assessments, assessor: Assessor
 ) -> Events:
-    """Score every payment whose look-ups were answered; keep the others until they are due."""
-    asked = _first_of_each(
-        Asked(_question(item.event), item.cause, batch.lookups.get(item.cause.id), 1)
+    """Score each payment with evidence; store the others for a retry of their look-ups."""
+    requests = _first_of_each(
+        OpenRequest(_request_of(item.event), item.cause, batch.lookups.get(item.cause.id), 1)
         for item in batch
         if not _drop(item.event.expires_at, batch.now)
     )
-    if not asked:
+    if not requests:
         return ()
-    decided = await assessor.decide(asked, store, batch.now)
+    decided = await assessor.decide(requests, store, batch.now)
     new = await store.add(list(decided.values()))
-    return _events([one for one in asked if one.question.payment_id in new], decided)
+    return _events([one for one in requests if one.request.payment_id in new], decided)
 
 
 async def on_due_assessments(
     batch: Batch[Due[AssessmentRequest], Evidence], store: Assessments, assessor: Assessor
 ) -> Events:
-    """Score what had waited for its look-ups; let go of what nobody waits for any more."""
-    asked = [
-        Asked(item.row, item.cause, batch.lookups.get(item.cause.id), item.attempts + 1)
+    """Score waiting requests that have evidence now; end expired ones."""
+    requests = [
+        OpenRequest(item.row, item.cause, batch.lookups.get(item.cause.id), item.attempts + 1)
         for item in batch
     ]
-    for one in asked:
-        _drop(one.question.expires_at, batch.now)
-    decided = await assessor.decide(asked, store, batch.now)
+    for one in requests:
+        _drop(one.request.expires_at, batch.now)
+    decided = await assessor.decide(requests, store, batch.now)
     await store.save(list(decided.values()))
-    return _events(asked, decided)
+    return _events(requests, decided)
 
 
 def _drop(expires_at: datetime, now: datetime) -> bool:
-    """Say whether a question is past its end, and count it if so."""
+    """Return whether a request has expired, and count it if so."""
     if now < expires_at:
         return False
     _dropped.add(1, {"reason": "expired"})
     return True
 
 
-def _first_of_each(asked: Iterable[Asked]) -> list[Asked]:
-    """Keep the first question of each payment: one assessment a payment."""
-    first: dict[PaymentId, Asked] = {}
-    for one in asked:
-        first.setdefault(one.question.payment_id, one)
-    return list(first.values())
+def _first_of_each(requests: Iterable[OpenRequest]) -> list[OpenRequest]:
+    """Return the first request of each payment: a payment has one assessment."""
+    firsts: dict[PaymentId, OpenRequest] = {}
+    for one in requests:
+        firsts.setdefault(one.request.payment_id, one)
+    return list(firsts.values())
 
 
-def _events(asked: Sequence[Asked], decided: Mapping[PaymentId, Assessment]) -> list[Emit]:
-    answers = [(decided[one.question.payment_id], one.cause) for one in asked]
-    return [Emit(_event(one), cause) for one, cause in answers if isinstance(one, Assessed)]
+def _events(requests: Sequence[OpenRequest], decided: Mapping[PaymentId, Assessment]) -> list[Emit]:
+    decisions = [(decided[one.request.payment_id], one.cause) for one in requests]
+    return [Emit(_event(one), cause) for one, cause in decisions if isinstance(one, Assessed)]
 
 
 def _event(assessed: Assessed) -> RiskAssessed:
-    question, result = assessed.question, assessed.result
+    request, result = assessed.request, assessed.result
     _assessed.add(1, {"level": result.level})
     return RiskAssessed(
-        payment_id=question.payment_id,
-        user_id=question.user_id,
-        transaction_id=question.transaction_id,
+        payment_id=request.payment_id,
+        user_id=request.user_id,
+        transaction_id=request.transaction_id,
         score=result.score,
         level=result.level,
         amount_usd_minor=result.amount_usd_minor,
@@ -161,7 +161,7 @@ def _event(assessed: Assessed) -> RiskAssessed:
     )
 
 
-def _question(event: AssessmentRequested) -> AssessmentRequest:
+def _request_of(event: AssessmentRequested) -> AssessmentRequest:
     return AssessmentRequest(
         payment_id=event.payment_id,
         user_id=event.user_id,
@@ -176,7 +176,7 @@ def _question(event: AssessmentRequested) -> AssessmentRequest:
     )
 
 
-def _learned(event: PaymentConfirmed) -> Learned:
-    return Learned(
+def _payment_of(event: PaymentConfirmed) -> SuccessfulPayment:
+    return SuccessfulPayment(
         event.payment_id, event.user_id, event.to_account, event.context.country, event.confirmed_at
     )

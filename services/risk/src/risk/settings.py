@@ -1,4 +1,4 @@
-"""What risk is told by its environment, and the policy that this makes."""
+"""Risk's settings from the environment, and the policy that they define."""
 
 from datetime import timedelta
 from typing import Annotated, Self
@@ -20,9 +20,9 @@ class Settings(ServiceSettings, CurrencySettings):
     ofac_url: HttpUrl
     kyc_url: HttpUrl
     look_up_timeout_s: float = Field(default=3.0, gt=0, le=5)
-    """For one call; a slice of retries must fit its lease."""
+    """Timeout of one call; a slice of retries must fit its lease."""
     amount_points: dict[Annotated[int, Field(ge=1)], FactorPoints] = AMOUNT_POINTS
-    """Points by the whole USD from which they are given; the highest one reached counts."""
+    """Points by lower limit in whole USD; only the highest limit reached counts."""
     new_payee_points: FactorPoints = 40
     new_country_points: FactorPoints = 15
     velocity_points: FactorPoints = 10
@@ -41,7 +41,7 @@ class Settings(ServiceSettings, CurrencySettings):
         return self
 
     def policy(self) -> Policy:
-        """Return the figures that scores depend on."""
+        """Return the policy of the score."""
         return Policy(
             usd_rates=self.usd_rates,
             points=self._points(),

@@ -1,14 +1,14 @@
-"""Risk's tables: assessments, and what it has learned from successful payments."""
+"""Risk's tables: the port, PostgreSQL, and the memory twin."""
 
 from risk.store.memory import MemoryAssessments
-from risk.store.port import Assessments, Learned, Window
+from risk.store.port import Assessments, SuccessfulPayment, Window
 from risk.store.postgres import PostgresAssessments, assessment_table
 
 __all__ = [
     "Assessments",
-    "Learned",
     "MemoryAssessments",
     "PostgresAssessments",
+    "SuccessfulPayment",
     "Window",
     "assessment_table",
 ]

@@ -12,8 +12,8 @@ TABLE = "assessment"
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
-    """The facts that risk learns from a successful payment."""
+class SuccessfulPayment:
+    """A successful payment, as history of its user."""
 
     payment_id: PaymentId
     user_id: str
@@ -24,7 +24,7 @@ class Learned:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which successful payments count as recent, and how many of them are told apart."""
+    """The start of the velocity window, and the number at which counting stops."""
 
     since: datetime
     at_most: int
@@ -34,26 +34,26 @@ class Assessments(Protocol):
     """Assessments and histories within one transaction."""
 
     async def add(self, assessments: Sequence[Assessment]) -> set[PaymentId]:
-        """Store new assessments; return the payments that had none."""
+        """Add assessments; return the payments that had none before."""
         ...
 
     async def save(self, assessments: Sequence[Assessment]) -> None:
-        """Write back assessments that were due, and end their leases."""
+        """Save assessments that were due, and end their leases."""
         ...
 
     async def histories(
-        self, questions: Sequence[AssessmentRequest], window: Window
+        self, requests: Sequence[AssessmentRequest], window: Window
     ) -> Mapping[PaymentId, History]:
-        """Return the history for each request, all as of one moment."""
+        """Return the history for each request, all as of the same time."""
         ...
 
-    async def learn(self, payments: Sequence[Learned]) -> None:
-        """Store successful payments, each once."""
+    async def add_payments(self, payments: Sequence[SuccessfulPayment]) -> None:
+        """Add successful payments, each once."""
         ...
 
 
 def result_columns(result: Result) -> dict[str, Any]:
-    """Return what is stored of a result, by column."""
+    """Return the columns of a result."""
     return {
         "score": result.score,
         "level": result.level,
@@ -70,6 +70,6 @@ def findings(
     unfinished: Sequence[Mapping[str, Any]],
     counts: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return what a check found, in the shape that operators read."""
+    """Return the findings of a check, as operators read them."""
     violations = [{"invariant": "I8", **row} for row in overdue]
     return {"violations": violations, "unfinished": list(unfinished), **counts}

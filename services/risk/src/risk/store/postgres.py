@@ -7,7 +7,7 @@ from payment_schemas.ids import PaymentId
 from risk.domain import Assessed, Assessment, AssessmentRequest, Expired, History, Waiting
 from risk.store.port import (
     TABLE,
-    Learned,
+    SuccessfulPayment,
     Window,
     result_columns,
 )
@@ -16,11 +16,11 @@ from service_runtime.work_table import PostgresWorkTable
 
 
 def assessment_table() -> PostgresWorkTable[AssessmentRequest]:
-    """Return the work table of questions that wait for an answer."""
-    return PostgresWorkTable(TABLE, _question)
+    """Return the work table of waiting requests."""
+    return PostgresWorkTable(TABLE, _request_of)
 
 
-def _question(row: Mapping[str, Any]) -> AssessmentRequest:
+def _request_of(row: Mapping[str, Any]) -> AssessmentRequest:
     return AssessmentRequest(
         PaymentId(row["id"]),
         row["user_id"],
@@ -36,8 +36,8 @@ def _question(row: Mapping[str, Any]) -> AssessmentRequest:
 
 
 def _row(assessment: Assessment) -> dict[str, Any]:
-    question = assessment.question
-    row = {name: getattr(question, name) for name in AssessmentRequest.__slots__}
+    request = assessment.request
+    row = {name: getattr(request, name) for name in AssessmentRequest.__slots__}
     row["id"] = row.pop("payment_id")
     match assessment:
         case Waiting(_, due_at, trace):
@@ -50,8 +50,8 @@ def _row(assessment: Assessment) -> dict[str, Any]:
 
 
 def _sorted_rows(assessments: Iterable[Assessment]) -> str:
-    """One order for all writers: two batches that meet wait for each other, never in a circle."""
-    ordered = sorted(assessments, key=lambda one: str(one.question.payment_id))
+    """Return rows in one order for all writers, so that two batches cannot deadlock."""
+    ordered = sorted(assessments, key=lambda one: str(one.request.payment_id))
     return json_rows([_row(one) for one in ordered])
 
 
@@ -91,7 +91,7 @@ class PostgresAssessments:
         )
 
     async def histories(
-        self, questions: Sequence[AssessmentRequest], window: Window
+        self, requests: Sequence[AssessmentRequest], window: Window
     ) -> Mapping[PaymentId, History]:
         found = await self._tx.rows(
             """select asked.id,
@@ -113,7 +113,7 @@ class PostgresAssessments:
                         "payee": one.to_account,
                         "country": one.country,
                     }
-                    for one in questions
+                    for one in requests
                 ]
             ),
             since=window.since,
@@ -124,7 +124,7 @@ class PostgresAssessments:
             for row in found
         }
 
-    async def learn(self, payments: Sequence[Learned]) -> None:
+    async def add_payments(self, payments: Sequence[SuccessfulPayment]) -> None:
         await self._tx.run(
             """with learned as (
                    select * from json_to_recordset(%(rows)s::json)

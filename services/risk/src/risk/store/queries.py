@@ -1,4 +1,4 @@
-"""What operators and checks read of risk's tables."""
+"""Queries of risk's tables for operators and checks."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,11 +8,11 @@ from service_runtime.admin import MOST_FINDINGS, Findings
 from service_runtime.postgres import PostgresTransaction
 
 OVERDUE = timedelta(seconds=60)
-"""A request that waits so long past its end has no worker (I8)."""
+"""A request that waits this long after its expiry has no worker (I8)."""
 
 
 async def of_payment(tx: PostgresTransaction, payment_id: UUID) -> list[dict[str, Any]]:
-    """Return a payment's assessment, if there is one: score, factors, results of look-ups."""
+    """Return a payment's assessment, if any: score, factors, results of look-ups."""
     return await tx.rows(
         """select status, score, level, amount_usd_minor, factors, sanctions, screenings, kyc,
                   requested_at, assessed_at
@@ -22,7 +22,7 @@ async def of_payment(tx: PostgresTransaction, payment_id: UUID) -> list[dict[str
 
 
 async def export(tx: PostgresTransaction, after: UUID, limit: int) -> list[dict[str, Any]]:
-    """Return assessments in the order of their payments' ids."""
+    """Return assessments by payment id."""
     return await tx.rows(
         """select id as payment_id, status, score, sanctions, kyc,
                   coalesce(jsonb_array_length(screenings), 0) as screenings
