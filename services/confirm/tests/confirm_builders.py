@@ -1,4 +1,4 @@
-"""Payments, accounts and events that show only what decides."""
+"""Builders of payments, accounts and events; a test sets only the fields that matter."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -19,9 +19,9 @@ from testkit.events import CHALLENGE, NOON, event_of
 POLICY = Policy()
 ACCOUNT = Account("acc-1", "usr-456", "USD", 100_000_000)
 LATER_REQUEST = UUID("3e0f7a54-6a3c-4d57-8a3e-9a2fd1a5b0ff")
-"""Another request than the one that created the payment."""
+"""A later request than the one that created the payment."""
 ENDS = NOON + timedelta(seconds=300)
-"""When the code of a payment built here ends."""
+"""When the code of a built payment expires."""
 
 
 def first_request(**fields: Any) -> ConfirmRequested:
@@ -30,7 +30,7 @@ def first_request(**fields: Any) -> ConfirmRequested:
 
 
 def again(code: str | None = None, **fields: Any) -> ConfirmRequested:
-    """The same request once more, from another HTTP request, with this code's tag if any."""
+    """The first request again in another HTTP request, with the tag of a code if given."""
     return first_request(
         **{"request_id": LATER_REQUEST, "reply_partition": 7, "code_tag": code, **fields}
     )
@@ -41,14 +41,14 @@ def uetr(number: int = 1) -> Uetr:
 
 
 def created(**fields: Any) -> Payment:
-    """A payment as its first request leaves it."""
+    """A payment after its first request."""
     return create(first_request(**fields), ACCOUNT, uetr(), POLICY, NOON).state
 
 
 def payment_in(status: Status, **fields: Any) -> Payment:
-    """A payment in that state, with what belongs to the state; `fields` are what decides."""
-    belongs = {"status": status, "version": 2, "due_at": None, **_of_state(status), **fields}
-    payment = replace(created(), **belongs)
+    """A payment in a state, with the fields of that state; `fields` replace them."""
+    values = {"status": status, "version": 2, "due_at": None, **_of_state(status), **fields}
+    payment = replace(created(), **values)
     if status not in FINAL:
         return replace(payment, due_at=fields.get("due_at", NOON + timedelta(minutes=15)))
     answer = final_answer(payment, status, payment.reason)
@@ -101,16 +101,16 @@ def challenged(payment: Payment, **fields: Any) -> Challenged:
 
 
 def refused(payment: Payment, reason: str = "too_many", **fields: Any) -> ChallengeRefused:
-    """Why the code that the payment waits for was not issued."""
+    """The refusal of the code that the payment waits for."""
     wait = {"retry_after_s": 60 if reason == "too_many" else None}
-    asked = {"version": payment.version, "challenge_number": payment.challenge_number}
+    request = {"version": payment.version, "challenge_number": payment.challenge_number}
     return event_of(
-        ChallengeRefused, **_about(payment), **{"reason": reason, **asked, **wait, **fields}
+        ChallengeRefused, **_about(payment), **{"reason": reason, **request, **wait, **fields}
     )
 
 
 def verified(payment: Payment, result: str = "valid", **fields: Any) -> Verified:
-    """The judgement on the code that the payment waits for."""
+    """The result of the code that the payment waits for."""
     judged = {"request_id": payment.request_id, "result": result, "challenge_over": False, **fields}
     return event_of(Verified, **_about(payment), **judged)
 
@@ -121,14 +121,14 @@ def settled(payment: Payment, status: str = "SETTLED", version: int = 2) -> Sett
 
 
 def answer_in(decision: Decision) -> ConfirmAnswered | None:
-    """The answer among a decision's events; more than one is a fault."""
+    """The reply among a decision's events; more than one is a fault."""
     answers = [event for event in decision.events if isinstance(event, ConfirmAnswered)]
     assert len(answers) <= 1, answers
     return answers[0] if answers else None
 
 
 def kinds(decision: Decision) -> list[str]:
-    """The names of a decision's events, answers left out."""
+    """The names of a decision's events, without replies."""
     return [type(e).__name__ for e in decision.events if not isinstance(e, ConfirmAnswered)]
 
 

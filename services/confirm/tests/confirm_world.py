@@ -1,4 +1,4 @@
-"""Confirm around its tables: stores, handlers and deadlines, in memory and in PostgreSQL."""
+"""Confirm's stores, handlers and deadline worker, in memory and in PostgreSQL."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -42,7 +42,7 @@ class World(ABC):
     admin_dsn: str = ""
     policy: Policy = POLICY
     refused: tuple[type[Exception], ...] = (ValueError,)
-    """What the store raises where it refuses to write."""
+    """The errors of a refused write."""
     broker: MemoryBroker = field(init=False)
 
     def __post_init__(self):
@@ -65,7 +65,7 @@ class World(ABC):
 
     @abstractmethod
     async def journals(self) -> list[tuple[Any, str]]:
-        """Payment and kind of every journal but those of openings, sorted."""
+        """Payment and kind of every journal except openings, sorted."""
 
     @abstractmethod
     async def reviews(self) -> list[Any]: ...
@@ -75,16 +75,16 @@ class World(ABC):
 
     @abstractmethod
     async def later(self, **delta):
-        """Let so much time pass, for deadlines and leases too."""
+        """Advance the clock; deadlines and leases come closer too."""
 
     @asynccontextmanager
     async def stored(self):
-        """A transaction's store."""
+        """A store in its own transaction."""
         async with self.database.transaction() as tx:
             yield self.store(tx)
 
     async def take(self, *events):
-        """Handle events in one transaction, again after a lost race; return the emitted events."""
+        """Handle events in one transaction and return the emitted events; retry a lost race."""
         items = [received(event, self.clock.new_id()) for event in events]
         try:
             return await self._take_once(items)
@@ -111,7 +111,7 @@ class World(ABC):
         return by_event[type(event)]
 
     async def ask(self, *requests) -> list[ConfirmAnswered]:
-        """Take requests; return their answers."""
+        """Handle requests; return their replies."""
         return answers(await self.take(*requests))
 
     def deadlines(self) -> Worker:
@@ -189,7 +189,7 @@ class PostgresWorld(World):
         return {row["id"]: row["balance_minor"] for row in rows}
 
     async def later(self, **delta):
-        """The database goes by its own clock, so what it dates is dated back."""
+        """The database uses its own clock, so its times are moved back."""
         before = self.clock.now()
         self.clock.pass_time(**delta)
         await self.plant(
@@ -202,7 +202,7 @@ class PostgresWorld(World):
             return await tx.rows(statement, **parameters)
 
     async def plant(self, *statements, **parameters):
-        """Write past every trigger and foreign key, as a fault of the database would."""
+        """Write without triggers and foreign keys, as a database fault would."""
         async with await self.admin() as admin:
             await admin.execute("set session_replication_role = replica")
             for statement in statements:
@@ -217,7 +217,7 @@ class PostgresWorld(World):
         await self.plant(f"truncate {TABLES}")
 
     async def blocked(self, count=1):
-        """Wait until so many transactions wait for a lock."""
+        """Wait until `count` transactions wait for a lock."""
         async with asyncio.timeout(5):
             while True:
                 rows = await self.rows(

@@ -1,4 +1,4 @@
-"""What confirm's tests share: its tables, in memory and in PostgreSQL."""
+"""Fixtures of confirm's tests: its tables, in memory and in PostgreSQL."""
 
 import sys
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from testkit.memory import MemoryDatabase, SteadyClock
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-# The builders lie beside this file, not in a package: the path must be known first.
+# The builders are modules beside this file, so the path must be set first.
 from confirm_world import MemoryWorld, PostgresWorld  # noqa: E402
 
 
@@ -44,5 +44,5 @@ async def memory_world():
 
 @pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.stack)])
 def world(request):
-    """Confirm's tables: one contract in memory and in PostgreSQL."""
+    """Confirm's tables: the same tests run in memory and in PostgreSQL."""
     return request.getfixturevalue(f"{request.param}_world")

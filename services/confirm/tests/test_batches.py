@@ -1,4 +1,4 @@
-"""A batch is nothing but its requests one after the other; idempotency over any interleaving."""
+"""A batch has the same result as its requests one by one; idempotency in any order."""
 
 from confirm_builders import ACCOUNT, POLICY, first_request, uetr
 from hypothesis import given, settings
@@ -33,7 +33,7 @@ requests = st.lists(
 
 
 class Table:
-    """The stored payments, and a batch taken as the handler does."""
+    """Stored payments, and batches decided as the handler decides them."""
 
     def __init__(self):
         self.payments = {}
@@ -44,18 +44,18 @@ class Table:
         return uetr(self.number)
 
     def take(self, batch):
-        """Return the events of each request; the new payments are stored."""
+        """Decide a batch, store its payments, and return the events of each request."""
         folded = RequestBatch({"acc-1": ACCOUNT}, POLICY, NOON, self.draw)
         folded.add_stored(self.payments.values())
         decided = [folded.decide(request) for request in batch]
         self.payments |= folded.new | folded.changed
         return [
-            (reply(request, made),) if isinstance(made, Answer) else made.events
-            for request, made in zip(batch, decided, strict=True)
+            (reply(request, result),) if isinstance(result, Answer) else result.events
+            for request, result in zip(batch, decided, strict=True)
         ]
 
 
-def shown(payments):
+def summary(payments):
     return {
         (p.transaction_id, p.idempotency_key, p.amount_minor, p.request_id)
         for p in payments.values()
@@ -70,12 +70,12 @@ def test_new_payments_are_the_same_in_one_batch_and_one_by_one(batch):
     emitted = whole.take(batch)
 
     assert emitted == [events for request in batch for events in singly.take([request])]
-    assert shown(whole.payments) == shown(singly.payments)
+    assert summary(whole.payments) == summary(singly.payments)
 
 
 @settings(max_examples=500)
 @given(batches=st.lists(requests, max_size=4))
-def test_every_request_is_answered_or_makes_the_one_payment_of_its_transaction_and_key(batches):
+def test_every_request_gets_a_reply_or_creates_the_only_payment_of_its_transaction_and_key(batches):
     table = Table()
 
     emitted = [events for batch in batches for events in table.take(batch)]

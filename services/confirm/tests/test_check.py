@@ -1,4 +1,4 @@
-"""A check by the minute looks at what has changed since; a whole one at everything."""
+"""The frequent check reads recent changes; the full check reads everything."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -14,7 +14,7 @@ from testkit.plans import CountingTransaction
 pytestmark = pytest.mark.stack
 
 RANGES_ROWS = 5 * 2 * 3_500
-"""Five statements ask a block range index, whose last two ranges may be read whole."""
+"""Five statements use a block range index; each may read its last two ranges in full."""
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ async def world(postgres_world):
 
 
 async def check(world, since=None):
-    """Return the details of what is found."""
+    """Return the details of the violations."""
     async with world.database.transaction() as tx:
         await PostgresCheck(tx).advance(anew=since is None)
     async with world.database.transaction() as tx:
@@ -34,8 +34,8 @@ async def check(world, since=None):
     return [one["details"] for one in found["violations"]]
 
 
-async def rows_read_by_the_minute(world):
-    """Return how many rows a check reads in which nothing is new."""
+async def rows_read_by_a_frequent_check(world):
+    """Return the number of rows that a check without new changes reads."""
     since = datetime.now(UTC) - timedelta(minutes=5)
     async with world.database.transaction() as tx:
         counting = CountingTransaction(tx)
@@ -87,15 +87,15 @@ LOOK_UPS = (
 )
 
 
-async def test_what_a_check_of_the_minute_and_a_look_up_read_does_not_grow_with_history(world):
+async def test_rows_read_by_a_frequent_check_and_by_a_look_up_do_not_grow_with_history(world):
     await add_history(world, 1, 1_000)
     await check(world)
-    before = await rows_read_by_the_minute(world)
+    before = await rows_read_by_a_frequent_check(world)
 
     await add_history(world, 1_001, 10_000)
     await check(world)
 
-    assert await rows_read_by_the_minute(world) <= before + RANGES_ROWS
+    assert await rows_read_by_a_frequent_check(world) <= before + RANGES_ROWS
     for look_up in LOOK_UPS:
         async with world.database.transaction() as tx:
             counting = CountingTransaction(tx)
@@ -135,9 +135,7 @@ SUM = "a journal does not sum to zero"
         ),
     ],
 )
-async def test_what_breaks_after_a_whole_check_is_found_by_the_next_of_the_minute(
-    world, fault, found
-):
+async def test_damage_after_a_full_check_is_found_by_the_next_frequent_check(world, fault, found):
     await add_history(world, 1, 3)
     await world.plant(
         "update account set balance_minor = balance_minor - 6 where id = 'acc-1'",
@@ -155,7 +153,7 @@ async def test_what_breaks_after_a_whole_check_is_found_by_the_next_of_the_minut
     assert found in await check(world, since)
 
 
-async def test_what_broke_before_the_checkpoint_is_found_by_a_whole_check(world):
+async def test_damage_before_the_checkpoint_is_found_by_a_full_check(world):
     await add_history(world, 1, 3)
     await world.plant(
         "update account set balance_minor = balance_minor - 6 where id = 'acc-1'",
@@ -168,8 +166,8 @@ async def test_what_broke_before_the_checkpoint_is_found_by_a_whole_check(world)
     assert {JOURNALS, SUM, BALANCE} <= set(await check(world))
 
 
-async def test_a_posting_that_is_under_way_is_counted_once_it_is_committed(world):
-    """Its journal's time is that of its beginning: the checkpoint stays behind it."""
+async def test_the_checkpoint_stays_before_a_posting_that_is_not_committed(world):
+    """A journal has the time at which its transaction began."""
     await check(world)
     async with world.database.transaction() as posting:
         await posting.rows("select pg_sleep(0)")

@@ -1,4 +1,4 @@
-"""What a first request does: refused without a trace, declined at once, or a new payment."""
+"""First requests: refused without effect, declined at once, or stored as a new payment."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -63,7 +63,7 @@ UNKNOWN = '{"error":"Unknown account: acc-1"}'
         ),
     ],
 )
-def test_a_request_that_cannot_create_a_payment_is_told_why_in_order(fields, account, status, body):
+def test_an_invalid_first_request_is_refused_with_the_first_reason(fields, account, status, body):
     answer = refusal(first_request(**fields), account, POLICY)
 
     assert (answer.status, answer.body) == (status, body)
@@ -74,7 +74,7 @@ def test_a_complete_request_on_the_users_own_account_is_not_refused(currency):
     assert refusal(first_request(currency=currency), ACCOUNT, POLICY) is None
 
 
-def test_a_new_payment_waits_for_its_risk():
+def test_a_new_payment_waits_for_its_risk_result():
     request = first_request(
         amount="5200.01",
         context={"ip_address": "192.0.2.7", "device_fingerprint": "dev-1", "country": "US"},
@@ -95,7 +95,7 @@ def test_a_new_payment_waits_for_its_risk():
 
 
 @given(st.uuids(version=4))
-def test_a_reference_has_ten_characters_that_follow_from_the_uetr(drawn):
+def test_a_reference_has_ten_characters_derived_from_the_uetr(drawn):
     reference = reference_of(drawn)
 
     assert len(reference) == 10
@@ -109,11 +109,11 @@ def test_a_reference_has_ten_characters_that_follow_from_the_uetr(drawn):
     ("left", "lasts"),
     [
         pytest.param(timedelta(minutes=1), timedelta(minutes=1), id="it has waited for 14 minutes"),
-        pytest.param(timedelta(hours=1), timedelta(minutes=15), id="a gateway promises more"),
-        pytest.param(None, timedelta(minutes=15), id="an older gateway promises nothing"),
+        pytest.param(timedelta(hours=1), timedelta(minutes=15), id="a gateway allows more"),
+        pytest.param(None, timedelta(minutes=15), id="an older gateway sets no end"),
     ],
 )
-def test_a_payment_never_outlasts_the_end_of_the_command_that_made_it(left, lasts):
+def test_the_deadline_of_a_payment_is_not_after_the_end_of_its_command(left, lasts):
     request = first_request(expires_at=None if left is None else NOON + left)
 
     decision = create(request, ACCOUNT, uetr(), POLICY, NOON)
@@ -121,13 +121,13 @@ def test_a_payment_never_outlasts_the_end_of_the_command_that_made_it(left, last
     assert decision.state.due_at == decision.events[0].expires_at == NOON + lasts
 
 
-def test_a_code_on_a_first_request_is_not_remembered():
+def test_a_code_on_a_first_request_is_not_stored():
     payment = create(first_request(code_tag="tag-1"), ACCOUNT, uetr(), POLICY, NOON).state
 
     assert (payment.tag_under_test, payment.accepted_tag) == (None, None)
 
 
-def test_another_users_equal_transaction_is_another_payment():
+def test_the_same_transaction_id_of_another_user_is_another_payment():
     assert created().id != created(user_id="usr-457").id
 
 
@@ -145,7 +145,7 @@ def test_another_users_equal_transaction_is_another_payment():
         pytest.param(replace(ACCOUNT, balance_minor=0, minimum_minor=None), False, id="unbounded"),
     ],
 )
-def test_a_payment_without_funds_is_declined_before_a_code_is_asked_for(account, declined):
+def test_a_payment_without_funds_is_declined_before_a_code_is_requested(account, declined):
     decision = create(first_request(), account, uetr(), POLICY, NOON)
 
     assert (decision.state.status is Status.DECLINED) is declined
@@ -158,6 +158,6 @@ def test_a_payment_without_funds_is_declined_before_a_code_is_asked_for(account,
 
 
 @pytest.mark.parametrize("fields", [{"amount": "1.234"}, {"to_account": None}])
-def test_what_refusal_should_have_stopped_is_a_fault(fields):
-    with pytest.raises(ValueError, match="is complete"):
+def test_creating_a_payment_from_an_incomplete_request_is_a_fault(fields):
+    with pytest.raises(ValueError, match="must be complete"):
         create(first_request(**fields), ACCOUNT, uetr(), POLICY, NOON)

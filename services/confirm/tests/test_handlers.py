@@ -1,4 +1,4 @@
-"""What confirm does with batches of requests and results, on both stores."""
+"""Batches of requests and results, on both stores."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -26,7 +26,7 @@ from service_runtime.errors import Rejected
 
 
 def request(number=1, transaction="tx-1", key="key-1", code=None, **fields):
-    """A request from its own HTTP request; by default the same one again and again."""
+    """A request of one HTTP call; by default with the same transaction and key."""
     made = {"transaction_id": transaction, "idempotency_key": key, "code_tag": code, **fields}
     return first_request(request_id=f"00000000-0000-4000-8000-{number:012}", **made)
 
@@ -47,7 +47,7 @@ async def only(world):
     return payment
 
 
-async def test_a_first_request_is_stored_and_asks_for_its_risk(funded):
+async def test_a_first_request_is_stored_and_requests_an_assessment(funded):
     (event,) = await funded.take(request())
 
     payment = await only(funded)
@@ -90,7 +90,7 @@ async def test_two_users_may_use_the_same_transaction_and_key(funded):
     [({"from_account": "acc-2"}, 404), ({"from_account": "acc-9"}, 404), ({"amount": None}, 400)],
 )
 @pytest.mark.parametrize("together", [True, False])
-async def test_a_refusal_binds_neither_key_nor_transaction(funded, fields, status, together):
+async def test_a_refusal_leaves_key_and_transaction_unused(funded, fields, status, together):
     refused, corrected = request(1, **fields), request(2)
 
     if together:
@@ -103,7 +103,7 @@ async def test_a_refusal_binds_neither_key_nor_transaction(funded, fields, statu
     assert (await only(funded)).request_id == corrected.request_id
 
 
-async def test_a_key_that_is_taken_does_not_keep_the_next_one_from_the_transaction(funded):
+async def test_a_request_with_a_used_key_does_not_take_its_transaction(funded):
     await funded.take(request(1, "tx-1", "key-1"))
 
     events = await funded.take(request(2, "tx-2", "key-1"), request(3, "tx-2", "key-2"))
@@ -112,7 +112,7 @@ async def test_a_key_that_is_taken_does_not_keep_the_next_one_from_the_transacti
     assert len(await funded.payments()) == 2
 
 
-async def test_a_transaction_that_is_taken_does_not_keep_its_key_from_the_next_one(funded):
+async def test_a_request_with_a_used_transaction_does_not_take_its_key(funded):
     await funded.take(request(1, "tx-1", "key-1"))
 
     events = await funded.take(request(2, "tx-1", "key-2"), request(3, "tx-2", "key-2"))
@@ -121,7 +121,7 @@ async def test_a_transaction_that_is_taken_does_not_keep_its_key_from_the_next_o
     assert {payment.idempotency_key for payment in await funded.payments()} == {"key-1", "key-2"}
 
 
-async def test_one_batch_of_everything_is_answered_request_by_request(funded):
+async def test_each_request_of_a_mixed_batch_gets_its_own_reply(funded):
     await funded.take(request(1, "tx-old", "key-old"))
     batch = [
         request(2, "tx-1", "key-1"),
@@ -137,8 +137,8 @@ async def test_one_batch_of_everything_is_answered_request_by_request(funded):
 
     events = await funded.take(*batch)
 
-    told = {int(answer.request_id.hex[-2:]): answer.status for answer in answers(events)}
-    assert told == {3: 409, 4: 422, 5: 409, 6: 404, 7: 400, 8: 400, 9: 409, 10: 403}
+    replies = {int(answer.request_id.hex[-2:]): answer.status for answer in answers(events)}
+    assert replies == {3: 409, 4: 422, 5: 409, 6: 404, 7: 400, 8: 400, 9: 409, 10: 403}
     assert {payment.transaction_id for payment in await funded.payments()} == {
         "tx-old",
         "tx-1",
@@ -146,7 +146,7 @@ async def test_one_batch_of_everything_is_answered_request_by_request(funded):
     }
 
 
-async def test_a_batch_whose_reference_is_taken_draws_another_uetr_and_loses_no_payment(funded):
+async def test_a_batch_with_a_used_reference_is_retried_with_another_uetr(funded):
     await funded.take(request(1, "tx-1", "key-1"))
     taken = await only(funded)
     clash = UUID(int=2**50 + taken.uetr.int % 2**50, version=4)
@@ -166,7 +166,7 @@ async def challenged_payment(world):
     return await only(world)
 
 
-async def test_the_way_with_a_code(funded):
+async def test_a_payment_with_a_code_is_confirmed_and_replayed(funded):
     payment = await challenged_payment(funded)
     assert payment.status is Status.AWAITING_CODE
 
@@ -191,36 +191,36 @@ async def test_the_way_with_a_code(funded):
         ("undeliverable", 403, UNDELIVERABLE),
     ],
 )
-async def test_a_refused_code_is_told_and_the_same_request_works_later(
+async def test_a_refused_code_has_a_reason_and_the_request_works_later(
     funded, reason, status, body
 ):
     await funded.take(request(1))
     await funded.take(assessed(await only(funded), 85, amount_usd_minor=1))
 
-    told = await funded.take(refused(await only(funded), reason))
-    asked = await funded.take(request(2))
+    refusal = await funded.take(refused(await only(funded), reason))
+    repeated = await funded.take(request(2))
     (code,) = answers(await funded.take(challenged(await only(funded))))
 
-    assert [(answer.status, answer.body) for answer in answers(told)] == [(status, body)]
-    assert [type(event).__name__ for event in asked] == ["ChallengeRequested"]
+    assert [(answer.status, answer.body) for answer in answers(refusal)] == [(status, body)]
+    assert [type(event).__name__ for event in repeated] == ["ChallengeRequested"]
     assert (code.status, (await only(funded)).challenge_number) == (403, 1)
     assert (await only(funded)).answer_body is None
 
 
-async def test_a_code_of_a_locked_user_is_told_so_and_may_be_given_again(funded):
+async def test_a_locked_user_gets_codes_locked_and_can_send_the_code_again(funded):
     await challenged_payment(funded)
 
     await funded.take(request(2, code="any"))
     locked = verified(await only(funded), "locked", challenge_over=False, codes_locked=True)
-    told = await funded.take(locked)
+    refusal = await funded.take(locked)
     await funded.take(request(3, code="right"))
     right = await funded.take(verified(await only(funded), "valid", challenge_over=True))
 
-    assert [answer.body for answer in answers(told)] == [CODES_LOCKED]
+    assert [answer.body for answer in answers(refusal)] == [CODES_LOCKED]
     assert statuses(right) == [200]
 
 
-async def test_two_codes_at_once_are_judged_one_after_the_other(funded):
+async def test_a_second_code_is_refused_while_the_first_is_verified(funded):
     await challenged_payment(funded)
 
     events = await funded.take(request(2, code="one"), request(3, code="two"))
@@ -233,7 +233,7 @@ async def test_two_codes_at_once_are_judged_one_after_the_other(funded):
     assert (await only(funded)).tag_under_test == "one"
 
 
-async def test_where_funds_suffice_for_one_of_two_the_first_one_has_them(funded):
+async def test_where_funds_cover_one_of_two_payments_the_first_is_confirmed(funded):
     await funded.take(request(1, "tx-1", "key-1", amount="6000"))
     await funded.take(request(2, "tx-2", "key-2", amount="6000"))
     first, second = sorted(await funded.payments(), key=lambda payment: payment.transaction_id)
@@ -247,7 +247,7 @@ async def test_where_funds_suffice_for_one_of_two_the_first_one_has_them(funded)
 
 
 @pytest.mark.parametrize(
-    ("told", "kind", "balances"),
+    ("status", "kind", "balances"),
     [
         (
             "SETTLED",
@@ -257,29 +257,29 @@ async def test_where_funds_suffice_for_one_of_two_the_first_one_has_them(funded)
         ("REJECTED", "RETURN", {"acc-1": 1_000_000, "in-flight:USD": 0}),
     ],
 )
-async def test_money_moves_once_however_often_settlement_says_so(funded, told, kind, balances):
+async def test_a_repeated_settlement_result_moves_the_money_once(funded, status, kind, balances):
     await funded.take(request())
     await funded.take(assessed(await only(funded)))
     payment = await only(funded)
-    update = settled(payment, told)
+    update = settled(payment, status)
 
     await funded.take(settled(payment, "SENT", 1), update, update)
     await funded.take(update, settled(payment, "UNKNOWN", 3))
 
-    assert (await only(funded)).settlement_status == told
+    assert (await only(funded)).settlement_status == status
     assert await funded.journals() == sorted([(payment.id, "HOLD"), (payment.id, kind)])
     assert {name: (await funded.balances())[name] for name in balances} == balances
 
 
 @pytest.mark.parametrize("event", [assessed, challenged, refused, verified, settled])
-async def test_a_result_about_an_unknown_payment_is_no_silence_but_a_dead_letter(funded, event):
+async def test_a_result_about_an_unknown_payment_is_rejected(funded, event):
     stranger = payment_in(Status.CONFIRMED)
 
     with pytest.raises(Rejected, match=str(stranger.id)):
         await funded.take(event(stranger))
 
 
-async def test_late_results_leave_a_declined_payment_as_it_is(funded):
+async def test_late_results_do_not_change_a_declined_payment(funded):
     funded.policy = Policy(decline_at=1)
     await funded.take(request())
     await funded.take(assessed(await only(funded)))
@@ -307,7 +307,7 @@ async def test_a_review_case_is_opened_once(funded):
     assert await funded.reviews() == [payment.id]
 
 
-async def test_what_waited_too_long_is_declined_and_whoever_waits_is_told(funded, caplog):
+async def test_an_overdue_payment_is_declined_and_its_request_gets_a_reply(funded, caplog):
     caplog.set_level("INFO", "countersign.payments")
     await funded.take(request(1, "tx-1", "key-1"), request(2, "tx-2", "key-2"))
     assert await funded.deadlines().work_slice() == 0
@@ -319,13 +319,15 @@ async def test_what_waited_too_long_is_declined_and_whoever_waits_is_told(funded
     assert {payment.reason for payment in failed} == {"timed_out"}
     logged = [line.fields["payment_id"] for line in caplog.records]
     assert sorted(logged) == sorted(payment.id for payment in failed)
-    told = funded.broker.topics["payment.confirm-answered.v1"]
-    assert len(told) == 2
-    assert declined("timed_out").replace("tx-987", "tx-1") in str(told[0].value).replace("\\", "")
+    replies = funded.broker.topics["payment.confirm-answered.v1"]
+    assert len(replies) == 2
+    assert declined("timed_out").replace("tx-987", "tx-1") in str(replies[0].value).replace(
+        "\\", ""
+    )
     assert await funded.deadlines().work_slice() == 0
 
 
-async def test_a_payment_that_was_decided_meanwhile_is_not_timed_out(funded):
+async def test_a_payment_decided_before_its_deadline_is_not_timed_out(funded):
     await funded.take(request())
     payment = await only(funded)
     await funded.later(minutes=7)
@@ -337,23 +339,23 @@ async def test_a_payment_that_was_decided_meanwhile_is_not_timed_out(funded):
     assert (await only(funded)).request_id != LATER_REQUEST
 
 
-def promised(world, **fields):
-    """A request that the gateway has just taken in, good for 15 minutes."""
+def expiring(world, **fields):
+    """A request that the gateway has just accepted; it expires after 15 minutes."""
     return request(expires_at=world.clock.now() + timedelta(minutes=15), **fields)
 
 
-async def test_a_command_that_outlived_its_promise_creates_nothing_and_answers_nobody(funded):
-    asked = promised(funded)
+async def test_an_expired_command_creates_nothing_and_gets_no_reply(funded):
+    expired = expiring(funded)
     await funded.later(minutes=15)
 
-    assert await funded.take(asked) == []
+    assert await funded.take(expired) == []
     assert await funded.payments() == []
 
 
-async def test_a_command_in_time_is_carried_out_beside_one_that_is_too_late(funded):
-    late = promised(funded, number=1)
+async def test_a_valid_command_in_a_batch_with_an_expired_one_is_handled(funded):
+    late = expiring(funded, number=1)
     await funded.later(minutes=15)
-    in_time = promised(funded, number=2, transaction="tx-2", key="key-2")
+    in_time = expiring(funded, number=2, transaction="tx-2", key="key-2")
 
     (event,) = await funded.take(late, in_time)
 
@@ -361,7 +363,7 @@ async def test_a_command_in_time_is_carried_out_beside_one_that_is_too_late(fund
     assert len(await funded.payments()) == 1
 
 
-async def test_a_code_that_outlived_its_promise_is_tried_on_nothing(funded):
+async def test_an_expired_command_with_a_code_changes_nothing(funded):
     await funded.take(request(1))
     await funded.take(assessed(await only(funded), 85))
     await funded.take(challenged(await only(funded)))
@@ -386,10 +388,8 @@ async def verifying(world):
 
 
 @pytest.mark.parametrize("result_of", [at_risk, verifying])
-async def test_a_result_past_the_deadline_moves_no_money_though_no_sweeper_has_come(
-    funded, result_of
-):
-    """Confirm was down for 15 minutes: results and due rows come at once, in any order."""
+async def test_a_result_after_the_deadline_moves_no_money_before_the_worker_runs(funded, result_of):
+    """After 15 minutes of downtime, results and due rows arrive together, in any order."""
     late = await result_of(funded)
     await funded.later(minutes=15)
 

@@ -1,4 +1,4 @@
-"""The double-entry ledger, the opening of accounts, and what answers are called in the metrics."""
+"""The double-entry ledger, the opening of accounts, and the metric labels of replies."""
 
 from dataclasses import replace
 
@@ -26,18 +26,18 @@ from testkit.events import event_of
         (release(created()), "in-flight:USD", "acc-1"),
     ],
 )
-def test_each_moment_has_its_journal(journal, debit_account, credit_account):
+def test_each_settlement_step_has_its_journal(journal, debit_account, credit_account):
     assert (journal.debit_account, journal.credit_account) == (debit_account, credit_account)
     assert (journal.amount_minor, journal.currency) == (520_000, "USD")
     assert journal.payment_id == created().id
 
 
-def test_a_moments_journal_has_one_id_however_often_it_is_made():
+def test_a_journal_has_the_same_id_whenever_it_is_built():
     assert hold(created()).id == hold(created()).id
     assert len({hold(created()).id, release(created()).id, settle(created(), "b").id}) == 3
 
 
-def test_each_payment_of_a_batch_sees_what_the_ones_before_it_took():
+def test_a_funds_check_includes_the_earlier_payments_of_the_batch():
     ledger = Ledger({"acc-1": replace(ACCOUNT, balance_minor=520_000)})
     assert ledger.covers(created())
 
@@ -53,17 +53,17 @@ def test_each_payment_of_a_batch_sees_what_the_ones_before_it_took():
         pytest.param({"acc-1": replace(ACCOUNT, currency="EUR")}, id="another currency"),
     ],
 )
-def test_an_account_that_is_not_there_covers_nothing(accounts):
+def test_an_unknown_account_or_currency_covers_no_payment(accounts):
     assert not Ledger(accounts).covers(created())
 
 
-def test_an_unbounded_account_covers_everything():
+def test_an_unbounded_account_covers_every_payment():
     ledger = Ledger({"acc-1": replace(ACCOUNT, balance_minor=0, minimum_minor=None)})
 
     assert ledger.covers(created())
 
 
-def test_one_account_keeps_its_name():
+def test_a_single_account_gets_no_number():
     opening = Opening("acc-9", "usr-9", 100, "USD")
 
     (account,) = opening.accounts()
@@ -71,7 +71,7 @@ def test_one_account_keeps_its_name():
     assert (account.id, account.owner, account.balance_minor) == ("acc-9", "usr-9", 0)
 
 
-def test_many_accounts_are_numbered_from_the_first_on():
+def test_many_accounts_are_numbered_from_the_first_number():
     opening = Opening("load", "user", 100, "USD", count=2, first=9999)
 
     names = [(account.id, account.owner) for account in opening.accounts()]
@@ -79,14 +79,14 @@ def test_many_accounts_are_numbered_from_the_first_on():
     assert names == [("load-9999", "user-9999"), ("load-10000", "user-10000")]
 
 
-def test_a_slice_opens_the_same_accounts_as_the_whole():
+def test_slices_open_the_same_accounts_as_one_request():
     whole = Opening("load", "user", 100, "USD", count=4)
     slices = [Opening("load", "user", 100, "USD", count=2, first=first) for first in (1, 3)]
 
     assert whole.accounts() == [account for part in slices for account in part.accounts()]
 
 
-def test_an_opening_balance_is_a_journal_against_the_equity():
+def test_an_opening_balance_is_a_journal_against_the_equity_account():
     opening = Opening("acc-9", "usr-9", 100, "USD")
 
     (journal,) = opening.journals(opening.accounts())
@@ -96,7 +96,7 @@ def test_an_opening_balance_is_a_journal_against_the_equity():
     assert [journal] == opening.journals(opening.accounts())
 
 
-def test_an_empty_opening_moves_nothing():
+def test_an_opening_without_a_balance_has_no_journal():
     opening = Opening("acc-9", "usr-9", 0, "USD")
 
     assert opening.journals(opening.accounts()) == []
@@ -117,11 +117,11 @@ def test_an_empty_opening_moves_nothing():
         ({"status": 404}, None),
     ],
 )
-def test_every_answer_that_decides_has_a_name(fields, name):
+def test_every_deciding_reply_has_a_metric_label(fields, name):
     assert outcome_of(event_of(ConfirmAnswered, **fields)) == name
 
 
-def test_a_settlement_result_names_the_partner_in_the_ledger():
+def test_a_settled_payment_is_posted_to_the_clearing_account_of_its_partner():
     payment = payment_in(Status.CONFIRMED)
 
     assert settle(payment, settled(payment).partner).credit_account == "clearing:first-bank:USD"

@@ -1,6 +1,6 @@
-"""Payments and idempotency as a state machine: whatever comes in whatever order, the rules hold.
+"""Payments and idempotency as a state machine: inputs in any order keep the rules.
 
-The model knows only what clients were told and what was posted; the handlers work on the twin.
+The model uses only the replies and the balances; the handlers run on the memory twin.
 """
 
 import json
@@ -47,16 +47,16 @@ AMOUNTS = ["100.00", "600.00"]
 
 
 def finished(work):
-    """Run to the end what never waits: the twins have no one to wait for here."""
+    """Run a coroutine of the memory twins, which never waits; return its result."""
     try:
         work.send(None)
     except StopIteration as end:
         return end.value
-    raise AssertionError("a twin waited")
+    raise AssertionError("a memory twin waited")
 
 
 class Payments(RuleBasedStateMachine):
-    """Three transactions, three keys, two amounts, results in any order, time."""
+    """Three transactions, three keys, two amounts, results in any order, passing time."""
 
     @initialize()
     def start(self):
@@ -64,27 +64,27 @@ class Payments(RuleBasedStateMachine):
         self.world = MemoryWorld(self.clock, MemoryDatabase(self.clock))
         finished(self.world.open_account("acc-1", USER, FUNDS_MINOR))
         self.numbers = count(1)
-        self.asked = {}
+        self.key_of = {}
         self.final = defaultdict(set)
         self.before = {}
         self.challenges = {}
 
     def take(self, *events):
-        """Handle events in one transaction; keep what was answered and asked of otp."""
+        """Handle events in one transaction; record the replies and the requests to otp."""
         for event in finished(self.world.take(*events)):
             if isinstance(event, ConfirmAnswered):
-                self.hear(event)
+                self.record_final(event)
             if isinstance(event, ChallengeRequested):
                 self.challenges[event.payment_id] = event
 
-    def hear(self, answer):
-        said = json.loads(answer.body).get("status")
-        if answer.status in (200, 403) and said in ("SUCCESS", "DECLINED"):
-            self.final[self.asked[answer.request_id]].add((answer.status, answer.body))
+    def record_final(self, answer):
+        status = json.loads(answer.body).get("status")
+        if answer.status in (200, 403) and status in ("SUCCESS", "DECLINED"):
+            self.final[self.key_of[answer.request_id]].add((answer.status, answer.body))
 
     def request(self, transaction, key, amount, code, left_s):
         request_id = RequestId(UUID(int=next(self.numbers)))
-        self.asked[request_id] = key
+        self.key_of[request_id] = key
         return event_of(
             ConfirmRequested,
             request_id=request_id,
@@ -106,9 +106,9 @@ class Payments(RuleBasedStateMachine):
         st.sampled_from([None, 900, 20, 0]),
     )
 
-    @rule(asked=st.lists(requests, min_size=1, max_size=4))
-    def ask(self, asked):
-        self.take(*[self.request(*one) for one in asked])
+    @rule(batch=st.lists(requests, min_size=1, max_size=4))
+    def send(self, batch):
+        self.take(*[self.request(*fields) for fields in batch])
 
     @rule(transaction=st.sampled_from(TRANSACTIONS), score=st.sampled_from([0, 69, 70, 95]))
     def score(self, transaction, score):
@@ -130,11 +130,11 @@ class Payments(RuleBasedStateMachine):
         is_late=st.booleans(),
     )
     def refuse_a_challenge(self, transaction, reason, is_late):
-        asked = self.challenges.get(payment_id_of(USER, transaction))
-        version = asked.version if asked and not is_late else 1
-        number = asked.challenge_number if asked else 1
-        told = {"reason": reason, "version": version, "challenge_number": number}
-        self.result(ChallengeRefused, transaction, **told)
+        request = self.challenges.get(payment_id_of(USER, transaction))
+        version = request.version if request and not is_late else 1
+        number = request.challenge_number if request else 1
+        refusal = {"reason": reason, "version": version, "challenge_number": number}
+        self.result(ChallengeRefused, transaction, **refusal)
 
     @rule(
         transaction=st.sampled_from(TRANSACTIONS),
@@ -156,8 +156,7 @@ class Payments(RuleBasedStateMachine):
         version=st.integers(2, 6),
     )
     def settle(self, transaction, status, version):
-        told = {"status": status, "version": version}
-        self.result(SettlementUpdated, transaction, **told)
+        self.result(SettlementUpdated, transaction, status=status, version=version)
 
     @rule(seconds=st.sampled_from([1, 31, 301, 901]), is_swept=st.booleans())
     def let_time_pass(self, seconds, is_swept):
@@ -166,16 +165,16 @@ class Payments(RuleBasedStateMachine):
             finished(self.sweep())
 
     async def sweep(self):
-        """Apply deadlines as the worker does."""
+        """Apply deadlines as the deadline worker does."""
         async with self.world.database.transaction() as tx:
             due = await MemoryWorkTable("payment").claim(tx, 100, 10.0)
             batch = Batch(due, self.clock.now())
             for emit in await handlers.on_due_payments(batch, self.world.store(tx)):
                 if isinstance(emit.event, ConfirmAnswered):
-                    self.hear(emit.event)
+                    self.record_final(emit.event)
 
     def result(self, kind, transaction, **fields):
-        """Tell a result; where there is no such payment it is refused for good."""
+        """Handle a result; for an unknown payment it must be rejected."""
         name = payment_id_of(USER, transaction)
         about = {"payment_id": name, "user_id": USER, "transaction_id": transaction}
         event = event_of(kind, **about, **fields)
@@ -194,7 +193,7 @@ class Payments(RuleBasedStateMachine):
             return
         keys = Counter(payment.idempotency_key for payment in self.stored().values())
         assert set(keys.values()) <= {1}
-        assert all(len(told) == 1 for told in self.final.values())
+        assert all(len(responses) == 1 for responses in self.final.values())
 
     @invariant()
     def every_step_is_legal(self):
@@ -217,7 +216,7 @@ class Payments(RuleBasedStateMachine):
         self.before = dict(self.stored())
 
     @invariant()
-    def money_is_where_the_payments_say(self):
+    def balances_agree_with_the_payments(self):
         if not hasattr(self, "world"):
             return
         held = settled = 0
@@ -234,5 +233,5 @@ class Payments(RuleBasedStateMachine):
         assert sum(balances.values()) == 0
 
 
-def test_whatever_comes_in_whatever_order_a_payment_keeps_its_promises():
+def test_a_payment_keeps_its_promises_for_inputs_in_any_order():
     run_state_machine_as_test(Payments, settings=settings(max_examples=300, stateful_step_count=50))

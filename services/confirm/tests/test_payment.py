@@ -1,4 +1,4 @@
-"""The way from state to state: deadlines, settlement, and what can never be built."""
+"""Steps between states: deadlines, settlement, and payments that cannot be built."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -32,7 +32,7 @@ ENDED = ENDS + timedelta(seconds=60)
 
 
 @pytest.mark.parametrize(
-    ("told", "journal"),
+    ("new", "journal"),
     [
         ("SENT", None),
         ("UNKNOWN", None),
@@ -41,12 +41,12 @@ ENDED = ENDS + timedelta(seconds=60)
         ("REJECTED", "RETURN"),
     ],
 )
-def test_a_settlement_result_sets_the_settlement_status_and_the_status_stays(told, journal):
+def test_a_settlement_result_sets_the_settlement_status_and_the_status_stays(new, journal):
     payment = payment_in(Status.CONFIRMED)
 
-    decision = after_settlement(payment, settled(payment, told), NOON)
+    decision = after_settlement(payment, settled(payment, new), NOON)
 
-    assert decision.state == replace(payment, settlement_status=told, settlement_version=2)
+    assert decision.state == replace(payment, settlement_status=new, settlement_version=2)
     assert (decision.journal and decision.journal.kind) == journal
     assert decision.events == ()
 
@@ -59,22 +59,22 @@ def test_a_settlement_result_that_is_older_or_repeated_is_ignored(version):
 
 
 @pytest.mark.parametrize("was", ["SETTLED", "REJECTED"])
-@pytest.mark.parametrize("told", ["SENT", "SETTLED", "REJECTED", "UNKNOWN", "RECONCILE"])
-def test_money_that_has_moved_on_is_not_moved_again(was, told):
+@pytest.mark.parametrize("new", ["SENT", "SETTLED", "REJECTED", "UNKNOWN", "RECONCILE"])
+def test_settled_or_returned_money_is_not_moved_again(was, new):
     payment = payment_in(Status.CONFIRMED, settlement_status=was, settlement_version=2)
 
-    decision = after_settlement(payment, settled(payment, told, 3), NOON)
+    decision = after_settlement(payment, settled(payment, new, 3), NOON)
 
     assert decision.state is payment
     assert decision.journal is None
 
 
 @pytest.mark.parametrize("status", [*OPEN, Status.DECLINED])
-@pytest.mark.parametrize("told", ["SENT", "SETTLED", "REJECTED"])
-def test_a_settlement_result_for_what_was_never_confirmed_is_ignored(status, told):
+@pytest.mark.parametrize("new", ["SENT", "SETTLED", "REJECTED"])
+def test_a_settlement_result_for_an_unconfirmed_payment_is_ignored(status, new):
     payment = payment_in(status)
 
-    decision = after_settlement(payment, settled(payment, told), NOON)
+    decision = after_settlement(payment, settled(payment, new), NOON)
 
     assert decision.state is payment
     assert decision.journal is None
@@ -82,7 +82,7 @@ def test_a_settlement_result_for_what_was_never_confirmed_is_ignored(status, tol
 
 @pytest.mark.parametrize("status", OPEN)
 @pytest.mark.parametrize("late_s", [0, 1])
-def test_a_state_that_lasts_past_its_deadline_is_declined(status, late_s):
+def test_a_payment_past_its_deadline_is_declined(status, late_s):
     payment = payment_in(status, due_at=NOON)
 
     decision = after_deadline(payment, NOON + timedelta(seconds=late_s))
@@ -94,7 +94,7 @@ def test_a_state_that_lasts_past_its_deadline_is_declined(status, late_s):
 
 
 @pytest.mark.parametrize("status", OPEN)
-def test_a_state_within_its_deadline_goes_on(status):
+def test_a_payment_before_its_deadline_does_not_change(status):
     payment = payment_in(status, due_at=NOON)
 
     assert after_deadline(payment, NOON - timedelta(microseconds=1)).state is payment
@@ -107,8 +107,8 @@ def test_a_final_state_has_no_deadline(status):
     assert after_deadline(payment, NOON + timedelta(days=365)).state is payment
 
 
-def asked(payment, request, now=NOON, policy=POLICY):
-    """The decision on a request, and its answer as status, body, headers."""
+def decided(payment, request, now=NOON, policy=POLICY):
+    """The decision on a request, and its reply as status, body, headers."""
     decision = on_request(payment, request, policy, now)
     answer = answer_in(decision)
     return decision, answer and (answer.status, answer.body, answer.headers)
@@ -126,7 +126,7 @@ def test_only_legal_steps_can_be_built_and_each_counts_one_version(start, end):
             payment.moved(end, NOON)
 
 
-def test_nothing_leads_out_of_a_final_state():
+def test_no_step_leaves_a_final_state():
     assert not [step for step in LEGAL if step[0] in FINAL]
 
 
@@ -134,23 +134,23 @@ def test_nothing_leads_out_of_a_final_state():
     "broken",
     [
         pytest.param(payment_in(Status.AWAITING_CODE, challenge_ends_at=None), id="no end"),
-        pytest.param(payment_in(Status.AWAITING_CODE, challenged_at=None), id="no beginning"),
+        pytest.param(payment_in(Status.AWAITING_CODE, challenged_at=None), id="no start"),
     ],
 )
 def test_a_payment_that_awaits_a_code_without_a_challenge_is_a_fault(broken: Payment):
-    with pytest.raises(ValueError, match="has a challenge"):
+    with pytest.raises(ValueError, match="must have a challenge"):
         on_request(broken, again(), POLICY, NOON)
 
 
 @pytest.mark.parametrize(
     ("fields", "request_fields"),
     [
-        pytest.param({"challenge_id": None}, {}, id="for no challenge"),
+        pytest.param({"challenge_id": None}, {}, id="without a challenge"),
         pytest.param({}, {"sealed_code": None}, id="unsealed"),
     ],
 )
 def test_a_code_that_cannot_be_judged_is_a_fault(fields, request_fields):
-    with pytest.raises(ValueError, match="a code comes sealed, and for a challenge"):
+    with pytest.raises(ValueError, match="a code must be sealed and belong to a challenge"):
         on_request(
             payment_in(Status.AWAITING_CODE, **fields), again("tag", **request_fields), POLICY, NOON
         )
@@ -160,7 +160,7 @@ def test_a_code_that_cannot_be_judged_is_a_fault(fields, request_fields):
 def test_a_final_payment_without_its_answer_is_a_fault(missing):
     payment = replace(payment_in(Status.CONFIRMED), **{missing: None})
 
-    with pytest.raises(ValueError, match="has a stored answer"):
+    with pytest.raises(ValueError, match="must have a stored response"):
         on_request(payment, again(), POLICY, NOON)
 
 
@@ -171,9 +171,9 @@ def test_a_payment_without_a_score_cannot_be_confirmed():
         after_verification(unscored, verified(unscored), POLICY, NOON, funds=True)
 
 
-@pytest.mark.parametrize("ask", [lambda p: p.public_status, lambda p: asked(p, again())])
-def test_a_status_that_nobody_knows_is_a_fault_and_never_a_guess(ask):
+@pytest.mark.parametrize("read", [lambda p: p.public_status, lambda p: decided(p, again())])
+def test_an_unknown_status_is_a_fault(read):
     unknown = replace(payment_in(Status.AWAITING_RISK), status="SOMEWHERE")
 
     with pytest.raises(AssertionError, match="SOMEWHERE"):
-        ask(unknown)
+        read(unknown)

@@ -1,4 +1,4 @@
-"""The contract's table of states: what a further request does, one case a cell."""
+"""The contract's table of states for later requests: one case for each cell."""
 
 from datetime import timedelta
 
@@ -29,8 +29,8 @@ OPEN = [*RUNNING, Status.AWAITING_CODE]
 ENDED = ENDS + timedelta(seconds=60)
 
 
-def asked(payment, request, now=NOON, policy=POLICY):
-    """The decision on a request, and its answer as status, body, headers."""
+def decided(payment, request, now=NOON, policy=POLICY):
+    """The decision on a request, and its reply as status, body, headers."""
     decision = on_request(payment, request, policy, now)
     answer = answer_in(decision)
     return decision, answer and (answer.status, answer.body, answer.headers)
@@ -38,10 +38,10 @@ def asked(payment, request, now=NOON, policy=POLICY):
 
 @pytest.mark.parametrize("status", RUNNING)
 @pytest.mark.parametrize("code", [None, "tag-1"])
-def test_a_running_payment_answers_in_progress_and_does_not_move(status, code):
+def test_a_request_for_a_running_payment_gets_in_progress(status, code):
     payment = payment_in(status)
 
-    decision, answer = asked(payment, again(code))
+    decision, answer = decided(payment, again(code))
 
     assert answer == (409, IN_PROGRESS, (("Retry-After", "1"),))
     assert decision.state is payment
@@ -50,10 +50,10 @@ def test_a_running_payment_answers_in_progress_and_does_not_move(status, code):
 
 @pytest.mark.parametrize("status", OPEN)
 @pytest.mark.parametrize("code", [None, "tag-1"])
-def test_a_request_past_the_deadline_finds_the_payment_timed_out(status, code):
+def test_a_request_after_the_deadline_declines_the_payment_as_timed_out(status, code):
     payment = payment_in(status, due_at=NOON)
 
-    decision, answer = asked(payment, again(code))
+    decision, answer = decided(payment, again(code))
 
     assert (decision.state.status, decision.state.reason) == (Status.DECLINED, "timed_out")
     assert answer == (403, declined("timed_out"), ())
@@ -61,10 +61,10 @@ def test_a_request_past_the_deadline_finds_the_payment_timed_out(status, code):
     assert kinds(decision) == ["PaymentDeclined"]
 
 
-def test_a_code_is_judged_no_later_than_its_command_ends():
+def test_the_deadline_of_a_code_is_not_after_the_end_of_its_command():
     ends_at = NOON + timedelta(seconds=20)
 
-    decision, _ = asked(payment_in(Status.AWAITING_CODE), again("tag-1", expires_at=ends_at))
+    decision, _ = decided(payment_in(Status.AWAITING_CODE), again("tag-1", expires_at=ends_at))
 
     assert decision.state.status is Status.VERIFYING
     assert decision.state.due_at == decision.events[0].expires_at == ends_at
@@ -77,7 +77,7 @@ NEVER_ISSUED = {
     "challenge_ends_at": None,
     "challenge_over": True,
 }
-"""What a payment awaits whose every challenge was refused."""
+"""Fields of a payment whose challenges were all refused."""
 
 
 @pytest.mark.parametrize(
@@ -87,10 +87,10 @@ NEVER_ISSUED = {
         pytest.param({"challenge_number": 2, "challenge_over": True}, 3, id="a later one"),
     ],
 )
-def test_where_a_challenge_was_refused_the_same_request_asks_for_it_again(fields, number):
+def test_after_a_refused_challenge_the_same_request_asks_for_it_again(fields, number):
     payment = payment_in(Status.AWAITING_CODE, **fields)
 
-    decision, answer = asked(payment, again(), ENDED)
+    decision, answer = decided(payment, again(), ENDED)
 
     assert (answer, kinds(decision)) == (None, ["ChallengeRequested"])
     assert decision.state.status is Status.CHALLENGING
@@ -98,10 +98,10 @@ def test_where_a_challenge_was_refused_the_same_request_asks_for_it_again(fields
     assert decision.state.request_id == LATER_REQUEST
 
 
-def test_a_code_for_a_challenge_that_was_never_issued_is_wrong_and_moves_nothing():
+def test_a_code_without_an_issued_challenge_is_invalid():
     payment = payment_in(Status.AWAITING_CODE, **NEVER_ISSUED)
 
-    decision, answer = asked(payment, again("tag-1"))
+    decision, answer = decided(payment, again("tag-1"))
 
     assert answer == (401, INVALID_OTP, ())
     assert (decision.state, kinds(decision)) == (payment, [])
@@ -115,10 +115,10 @@ def test_a_code_for_a_challenge_that_was_never_issued_is_wrong_and_moves_nothing
         pytest.param(299.9, 1, id="a tenth of a second before the end"),
     ],
 )
-def test_a_live_challenge_is_asked_for_again_with_the_seconds_left(after_s, left_s):
+def test_a_request_without_a_code_gets_the_seconds_left(after_s, left_s):
     payment = payment_in(Status.AWAITING_CODE)
 
-    decision, answer = asked(payment, again(), NOON + timedelta(seconds=after_s))
+    decision, answer = decided(payment, again(), NOON + timedelta(seconds=after_s))
 
     assert answer == (403, otp_required(left_s), ())
     assert decision.state is payment
@@ -127,7 +127,7 @@ def test_a_live_challenge_is_asked_for_again_with_the_seconds_left(after_s, left
 @pytest.mark.parametrize(
     ("payment", "now"),
     [
-        pytest.param(payment_in(Status.AWAITING_CODE), ENDS, id="expired this moment"),
+        pytest.param(payment_in(Status.AWAITING_CODE), ENDS, id="expired at this moment"),
         pytest.param(payment_in(Status.AWAITING_CODE, challenge_number=2), ENDED, id="second one"),
         pytest.param(
             payment_in(Status.AWAITING_CODE, challenge_over=True),
@@ -136,8 +136,8 @@ def test_a_live_challenge_is_asked_for_again_with_the_seconds_left(after_s, left
         ),
     ],
 )
-def test_a_used_up_challenge_is_followed_by_a_new_one(payment, now):
-    decision, answer = asked(payment, again(), now)
+def test_after_a_challenge_is_over_a_new_one_is_requested(payment, now):
+    decision, answer = decided(payment, again(), now)
 
     assert answer is None
     assert kinds(decision) == ["ChallengeRequested"]
@@ -153,10 +153,10 @@ def test_a_used_up_challenge_is_followed_by_a_new_one(payment, now):
     ("after_s", "retry_after"),
     [pytest.param(0, "30", id="at once"), pytest.param(29.5, "1", id="half a second early")],
 )
-def test_a_new_challenge_within_30_s_of_the_last_is_held_back(after_s, retry_after):
+def test_a_new_challenge_within_30_s_of_the_last_is_429(after_s, retry_after):
     payment = payment_in(Status.AWAITING_CODE, challenge_over=True)
 
-    decision, answer = asked(payment, again(), NOON + timedelta(seconds=after_s))
+    decision, answer = decided(payment, again(), NOON + timedelta(seconds=after_s))
 
     assert answer == (429, '{"error":"Too many requests"}', (("Retry-After", retry_after),))
     assert decision.state is payment
@@ -169,10 +169,10 @@ def test_a_new_challenge_within_30_s_of_the_last_is_held_back(after_s, retry_aft
         pytest.param({"challenge_ends_at": NOON - timedelta(seconds=1)}, id="expired"),
     ],
 )
-def test_the_third_challenge_used_up_declines(fields):
+def test_after_the_third_challenge_is_over_the_payment_is_declined(fields):
     payment = payment_in(Status.AWAITING_CODE, challenge_number=3, **fields)
 
-    decision, answer = asked(payment, again())
+    decision, answer = decided(payment, again())
 
     assert answer == (403, declined("otp_exhausted"), ())
     assert decision.state.status is Status.DECLINED
@@ -180,11 +180,11 @@ def test_the_third_challenge_used_up_declines(fields):
     assert answer_in(decision).request_id == LATER_REQUEST
 
 
-@pytest.mark.parametrize("now", [NOON, ENDED], ids=["live", "ended: otp says so"])
-def test_a_code_goes_to_otp_and_whoever_gave_it_waits(now):
+@pytest.mark.parametrize("now", [NOON, ENDED], ids=["live", "expired: otp decides"])
+def test_a_code_is_sent_to_otp_and_its_request_waits_for_the_result(now):
     payment = payment_in(Status.AWAITING_CODE)
 
-    decision, answer = asked(payment, again("tag-9"), now)
+    decision, answer = decided(payment, again("tag-9"), now)
 
     assert answer is None
     (event,) = decision.events
@@ -206,10 +206,10 @@ def test_a_code_goes_to_otp_and_whoever_gave_it_waits(now):
         pytest.param("tag-1", "tag-1", id="the accepted code"),
     ],
 )
-def test_a_confirmed_payment_replays_its_answer(accepted, code):
+def test_a_confirmed_payment_replays_its_response(accepted, code):
     payment = payment_in(Status.CONFIRMED, accepted_tag=accepted)
 
-    decision, answer = asked(payment, again(code))
+    decision, answer = decided(payment, again(code))
 
     assert answer == (200, SUCCESS, REPLAYED)
     assert decision.state is payment
@@ -218,24 +218,24 @@ def test_a_confirmed_payment_replays_its_answer(accepted, code):
 def test_a_confirmed_payment_refuses_another_code_and_does_not_change():
     payment = payment_in(Status.CONFIRMED, accepted_tag="tag-1")
 
-    decision, answer = asked(payment, again("tag-2"))
+    decision, answer = decided(payment, again("tag-2"))
 
     assert answer == (401, INVALID_OTP, ())
     assert decision.state is payment
 
 
 @pytest.mark.parametrize("code", [None, "tag-1"])
-def test_a_declined_payment_replays_its_answer(code):
-    decision, answer = asked(payment := payment_in(Status.DECLINED), again(code))
+def test_a_declined_payment_replays_its_response(code):
+    decision, answer = decided(payment := payment_in(Status.DECLINED), again(code))
 
     assert answer == (403, declined("not_permitted"), REPLAYED)
     assert decision.state is payment
 
 
-def test_an_operator_may_have_replays_answered_with_409_and_the_same_body():
+def test_replays_can_be_configured_to_be_409_with_the_same_body():
     policy = Policy(replay_status=409)
 
-    _, answer = asked(payment_in(Status.CONFIRMED), again(), policy=policy)
+    _, answer = decided(payment_in(Status.CONFIRMED), again(), policy=policy)
 
     assert answer == (409, SUCCESS, REPLAYED)
 
@@ -254,7 +254,7 @@ def test_an_operator_may_have_replays_answered_with_409_and_the_same_body():
 def test_a_key_used_for_another_request_is_422_in_every_state(status, other):
     payment = payment_in(status)
 
-    decision, answer = asked(payment, again(**other))
+    decision, answer = decided(payment, again(**other))
 
     body = '{"error":"Idempotency key reused","details":"The key belongs to a different request"}'
     assert answer == (422, body, ())
@@ -270,7 +270,7 @@ def test_a_key_used_for_another_request_is_422_in_every_state(status, other):
     ],
 )
 def test_an_omitted_or_equal_field_is_no_mismatch(same):
-    _, answer = asked(payment_in(Status.CONFIRMED), again(**same))
+    _, answer = decided(payment_in(Status.CONFIRMED), again(**same))
 
     assert answer == (200, SUCCESS, REPLAYED)
 
@@ -287,10 +287,10 @@ def test_an_omitted_or_equal_field_is_no_mismatch(same):
     ],
 )
 @pytest.mark.parametrize("code", [None, "tag-1"])
-def test_another_key_is_told_the_present_state_and_moves_nothing(status, shown, code):
+def test_another_key_gets_the_current_state_and_changes_nothing(status, shown, code):
     payment = payment_in(status)
 
-    decision, answer = asked(payment, again(code, idempotency_key="another"))
+    decision, answer = decided(payment, again(code, idempotency_key="another"))
 
     assert answer == (409, f'{{"status":"{shown}","transaction_id":"tx-987"}}', ())
     assert decision.state is payment

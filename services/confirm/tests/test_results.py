@@ -1,4 +1,4 @@
-"""The contract's table of states: what risk, otp and the passing of time do, one case a cell."""
+"""The contract's table of states for results of risk and otp: one case for each cell."""
 
 from datetime import timedelta
 
@@ -58,7 +58,7 @@ def test_below_the_threshold_the_funds_are_held_and_the_payment_confirmed(score)
 
 
 @pytest.mark.parametrize("score", [70, 100])
-def test_from_the_threshold_on_a_code_is_asked_for(score):
+def test_from_the_threshold_on_a_code_is_requested(score):
     decision = risk(payment_in(Status.AWAITING_RISK), score, amount_usd_minor=1)
 
     assert decision.state.status is Status.CHALLENGING
@@ -73,10 +73,10 @@ def test_from_the_threshold_on_a_code_is_asked_for(score):
     [
         pytest.param(POLICY, {"sanctions": "hit"}, id="sanctions"),
         pytest.param(POLICY, {"kyc": "rejected"}, id="kyc"),
-        pytest.param(Policy(decline_at=10), {}, id="at the score that an operator set"),
+        pytest.param(Policy(decline_at=10), {}, id="at the configured score"),
     ],
 )
-def test_what_is_not_permitted_is_declined_without_saying_why(policy, fields):
+def test_a_payment_that_is_not_permitted_is_declined_without_details(policy, fields):
     decision = risk(payment_in(Status.AWAITING_RISK), policy=policy, **fields)
 
     assert decision.state.status is Status.DECLINED
@@ -85,18 +85,18 @@ def test_what_is_not_permitted_is_declined_without_saying_why(policy, fields):
     assert kinds(decision) == ["PaymentDeclined"]
 
 
-def test_a_score_below_the_operators_own_limit_declines_nothing():
+def test_a_score_below_the_configured_limit_declines_nothing():
     decision = risk(payment_in(Status.AWAITING_RISK), policy=Policy(decline_at=11))
 
     assert decision.state.status is Status.CONFIRMED
 
 
 @pytest.mark.parametrize("kyc", ["pending", "expired"])
-def test_a_document_that_is_late_is_a_matter_of_the_score_alone(kyc):
+def test_a_pending_or_expired_kyc_check_does_not_decline(kyc):
     assert risk(payment_in(Status.AWAITING_RISK), kyc=kyc).state.status is Status.CONFIRMED
 
 
-def test_without_funds_the_payment_is_declined_when_they_should_be_held():
+def test_a_scored_payment_without_funds_is_declined():
     decision = risk(payment_in(Status.AWAITING_RISK), funds=False)
 
     assert answer_in(decision).body == declined("insufficient_funds")
@@ -104,7 +104,7 @@ def test_without_funds_the_payment_is_declined_when_they_should_be_held():
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status != "AWAITING_RISK"])
-def test_a_late_risk_result_never_moves_a_payment(status):
+def test_a_late_risk_result_does_not_change_a_payment(status):
     payment = payment_in(status)
 
     decision = risk(payment, 0)
@@ -122,7 +122,7 @@ def test_a_late_risk_result_never_moves_a_payment(status):
         pytest.param(91, 1_000_001, ("amount", "risk"), id="over both"),
     ],
 )
-def test_strictly_over_a_limit_a_person_looks_and_the_payment_goes_on(score, usd_minor, reasons):
+def test_over_a_limit_a_review_case_is_opened_and_the_payment_continues(score, usd_minor, reasons):
     payment = payment_in(Status.AWAITING_RISK)
 
     decision = risk(payment, score, amount_usd_minor=usd_minor)
@@ -133,7 +133,7 @@ def test_strictly_over_a_limit_a_person_looks_and_the_payment_goes_on(score, usd
     assert [event.reasons for event in opened] == ([reasons] if reasons else [])
 
 
-def test_an_issued_challenge_asks_whoever_waits():
+def test_an_issued_challenge_replies_that_a_code_is_required():
     payment = payment_in(Status.CHALLENGING)
 
     decision = after_challenge(payment, challenged(payment), POLICY, NOON)
@@ -145,7 +145,7 @@ def test_an_issued_challenge_asks_whoever_waits():
     assert (answer.request_id, answer.status, answer.body) == (REQUEST, 403, otp_required(300))
 
 
-def test_a_challenge_that_has_ended_on_its_way_says_no_negative_seconds():
+def test_a_challenge_that_expired_on_its_way_has_0_seconds_left():
     payment = payment_in(Status.CHALLENGING)
 
     decision = after_challenge(payment, challenged(payment), POLICY, ENDED)
@@ -153,7 +153,7 @@ def test_a_challenge_that_has_ended_on_its_way_says_no_negative_seconds():
     assert answer_in(decision).body == otp_required(0)
 
 
-def test_an_earlier_challenge_is_not_taken_for_the_one_that_is_waited_for():
+def test_an_earlier_challenge_is_ignored():
     payment = payment_in(Status.CHALLENGING, challenge_number=2)
 
     late = challenged(payment, challenge_number=1)
@@ -162,7 +162,7 @@ def test_an_earlier_challenge_is_not_taken_for_the_one_that_is_waited_for():
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status != "CHALLENGING"])
-def test_a_late_challenge_never_moves_a_payment(status):
+def test_a_late_challenge_does_not_change_a_payment(status):
     payment = payment_in(status)
 
     decision = after_challenge(payment, challenged(payment), POLICY, NOON)
@@ -180,7 +180,7 @@ def test_a_late_challenge_never_moves_a_payment(status):
     ],
 )
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_a_refused_challenge_is_told_and_uses_none_up(reason, status, body, headers, number):
+def test_a_refused_challenge_gets_a_reply_and_is_not_counted(reason, status, body, headers, number):
     payment = payment_in(Status.CHALLENGING, challenge_number=number)
 
     decision = after_refusal(payment, refused(payment, reason), NOON)
@@ -193,14 +193,14 @@ def test_a_refused_challenge_is_told_and_uses_none_up(reason, status, body, head
     assert (state.due_at, state.answer_body) == (payment.due_at, None)
 
 
-def test_the_refusal_of_an_earlier_request_is_not_taken_for_an_answer_to_this_one():
+def test_the_refusal_of_an_earlier_request_is_ignored():
     payment = payment_in(Status.CHALLENGING, version=4)
 
     assert after_refusal(payment, refused(payment, version=2), NOON).state is payment
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status != "CHALLENGING"])
-def test_a_late_refusal_never_moves_a_payment(status):
+def test_a_late_refusal_does_not_change_a_payment(status):
     payment = payment_in(status)
 
     decision = after_refusal(payment, refused(payment, version=payment.version), NOON)
@@ -209,7 +209,7 @@ def test_a_late_refusal_never_moves_a_payment(status):
 
 
 @pytest.mark.parametrize(("number", "over"), [(1, False), (1, True), (3, False), (3, True)])
-def test_a_code_of_a_locked_user_declines_nothing(number, over):
+def test_a_code_of_a_locked_user_does_not_decline_the_payment(number, over):
     payment = payment_in(Status.VERIFYING, challenge_number=number)
 
     decision = judged(payment, "locked", challenge_over=over, codes_locked=True)
@@ -250,7 +250,7 @@ def test_the_right_code_without_funds_declines():
         pytest.param(3, False, id="the third challenge goes on"),
     ],
 )
-def test_a_wrong_code_is_401_and_may_be_tried_again(result, number, over):
+def test_a_wrong_code_is_401_and_another_code_may_follow(result, number, over):
     payment = payment_in(Status.VERIFYING, challenge_number=number)
 
     decision = judged(payment, result, challenge_over=over)
@@ -272,7 +272,7 @@ def test_the_end_of_the_third_challenge_declines(result):
     assert answer_in(decision).body == declined("otp_exhausted")
 
 
-def test_the_judgement_on_an_earlier_code_is_not_taken_for_this_one():
+def test_the_result_of_an_earlier_code_is_ignored():
     payment = payment_in(Status.VERIFYING)
 
     assert judged(payment, request_id=LATER_REQUEST).state is payment
@@ -280,7 +280,7 @@ def test_the_judgement_on_an_earlier_code_is_not_taken_for_this_one():
 
 @pytest.mark.parametrize("status", [status for status in Status if status != "VERIFYING"])
 @pytest.mark.parametrize("result", ["valid", "invalid", "expired", "locked"])
-def test_a_late_judgement_never_moves_a_payment(status, result):
+def test_a_late_code_result_does_not_change_a_payment(status, result):
     payment = payment_in(status)
 
     decision = judged(payment, result, challenge_over=True)

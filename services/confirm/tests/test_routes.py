@@ -1,4 +1,4 @@
-"""What confirm tells the gateway and operators over HTTP, and what `check` finds."""
+"""Confirm's HTTP routes for the gateway and for operators, with the check."""
 
 import hashlib
 import json
@@ -54,7 +54,7 @@ async def confirmed(world):
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "who"),
+    ("method", "path", "caller"),
     [
         ("GET", "/payments/tx-987?user_id=usr-456", None),
         ("GET", "/payments/tx-987?user_id=usr-456", "nobody"),
@@ -67,17 +67,17 @@ async def confirmed(world):
         ("POST", "/admin/answers", "gateway"),
     ],
 )
-async def test_without_the_scope_nothing_is_told_or_done(http, world, method, path, who):
+async def test_a_call_without_its_scope_has_no_effect(http, world, method, path, caller):
     before = await world.balances()
 
-    answer = await http.request(method, path, headers=by(who) if who else {}, json=ORDER)
+    answer = await http.request(method, path, headers=by(caller) if caller else {}, json=ORDER)
 
     assert answer.status_code == 401
     assert "A credential with scope" in answer.json()["error"]
     assert await world.balances() == before
 
 
-async def test_a_user_sees_the_own_payment_whole_and_no_one_elses(http, world):
+async def test_a_user_sees_all_of_an_own_payment_and_no_payment_of_another_user(http, world):
     payment = await confirmed(world)
 
     mine = await http.get("/payments/tx-987?user_id=usr-456", headers=by("gateway"))
@@ -110,7 +110,7 @@ async def test_a_payment_that_is_not_confirmed_shows_no_reference(http, world):
     assert (shown["settlement_method"], shown["settlement_status"]) == (None, "NONE")
 
 
-async def test_an_operator_sees_entries_and_never_a_codes_tag(http, world):
+async def test_an_operator_sees_the_entries_but_not_the_tag_of_a_code(http, world):
     await confirmed(world)
 
     answer = await http.get("/admin/payments?transaction_id=tx-987", headers=by("auditor"))
@@ -200,7 +200,7 @@ async def test_an_account_of_another_owner_or_currency_is_409_and_nothing_is_ope
         ("colour", "red"),
     ],
 )
-async def test_an_order_that_breaks_a_rule_is_refused_by_the_fields_name(http, field, value):
+async def test_an_invalid_field_is_400_with_the_name_of_the_field(http, field, value):
     answer = await http.post("/admin/accounts", json={**ORDER, field: value}, headers=by("opener"))
 
     assert answer.status_code == 400
@@ -217,19 +217,19 @@ async def test_an_order_that_breaks_a_rule_is_refused_by_the_fields_name(http, f
         ("balance_minor", 10**14, "must have at most 12 digits before the point"),
     ],
 )
-async def test_a_refused_order_says_why_as_the_edge_does_and_opens_nothing(
+async def test_a_refused_order_has_the_details_of_the_edge_and_opens_nothing(
     http, world, field, value, details
 ):
     before = await world.balances()
 
     answer = await http.post("/admin/accounts", json={**ORDER, field: value}, headers=by("opener"))
 
-    told = {"error": f"Invalid field: {field}", "details": details}
-    assert (answer.status_code, answer.json()) == (400, told)
+    body = {"error": f"Invalid field: {field}", "details": details}
+    assert (answer.status_code, answer.json()) == (400, body)
     assert await world.balances() == before
 
 
-async def test_a_number_behind_a_name_makes_no_card_number(http):
+async def test_a_name_that_becomes_a_card_number_with_its_number_is_refused(http):
     order = {**ORDER, "name": "411111111111", "count": 1000, "first": 1000}
 
     answer = await http.post("/admin/accounts", json=order, headers=by("opener"))
@@ -237,7 +237,7 @@ async def test_a_number_behind_a_name_makes_no_card_number(http):
     assert (answer.status_code, answer.json()["error"]) == (400, "Invalid field: name")
 
 
-async def test_openings_that_the_ledger_cannot_sum_up_are_409_by_the_fields_name(http, world):
+async def test_an_opening_that_the_ledger_cannot_store_is_409(http, world):
     await http.post("/admin/accounts", json=ORDER, headers=by("opener"))
     await world.plant(
         "update account set balance_minor = -9223372036854775800 where id like 'equity:%'"
@@ -250,7 +250,7 @@ async def test_openings_that_the_ledger_cannot_sum_up_are_409_by_the_fields_name
     assert "acc-10" not in await world.balances()
 
 
-async def test_a_name_leaves_room_for_its_numbers(http):
+async def test_a_name_that_is_too_long_for_its_number_is_refused(http):
     order = {**ORDER, "name": "n" * 57, "count": 1}
 
     answer = await http.post("/admin/accounts", json=order, headers=by("opener"))
@@ -267,7 +267,7 @@ QUERIES = [
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=st.sampled_from(QUERIES), text=st.text(st.characters(exclude_categories=["Cs"])))
-async def test_no_query_makes_it_fail(http, query, text):
+async def test_no_query_text_causes_an_error(http, query, text):
     path, name = query
 
     answer = await http.get(path, params={name: text}, headers=by("auditor"))
@@ -276,15 +276,15 @@ async def test_no_query_makes_it_fail(http, query, text):
 
 
 @pytest.mark.parametrize("name", ["user_id", "idempotency_key"])
-async def test_keys_that_postgresql_cannot_take_are_refused(http, name):
-    asked = {"keys": [{"user_id": "usr-456", "idempotency_key": "k", name: "a\x00"}]}
+async def test_keys_that_postgresql_cannot_store_are_refused(http, name):
+    query = {"keys": [{"user_id": "usr-456", "idempotency_key": "k", name: "a\x00"}]}
 
-    answer = await http.post("/admin/answers", json=asked, headers=by("auditor"))
+    answer = await http.post("/admin/answers", json=query, headers=by("auditor"))
 
     assert (answer.status_code, answer.json()["details"]) == (400, "must be printable")
 
 
-async def test_stored_final_answers_are_told_by_user_and_key(http, world):
+async def test_stored_final_responses_are_returned_by_user_and_key(http, world):
     payment = await confirmed(world)
     await world.take(
         first_request(
@@ -328,7 +328,7 @@ async def test_a_sound_ledger_has_no_violations(http, world):
         ("update journal set kind = 'SETTLE' where kind = 'HOLD'", "journals do not fit"),
     ],
 )
-async def test_check_finds_what_a_fault_left_behind(http, world, statement, details):
+async def test_the_check_finds_inconsistent_tables(http, world, statement, details):
     await confirmed(world)
     await world.plant(statement)
 
@@ -338,7 +338,7 @@ async def test_check_finds_what_a_fault_left_behind(http, world, statement, deta
     assert {one["invariant"] for one in found["violations"]} == {"I3"}
 
 
-async def test_check_finds_what_was_confirmed_unscored(http, world):
+async def test_the_check_finds_payments_confirmed_without_a_score(http, world):
     await confirmed(world)
     rule = "payment_check3"
     (written,) = await world.rows(

@@ -1,4 +1,4 @@
-"""One contract for the tables in memory and in PostgreSQL: what is kept and what is refused."""
+"""The same tests for the tables in memory and in PostgreSQL: stored and refused writes."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ STEPS = [(one, other) for one in Status for other in Status]
 
 
 def other(number, **fields):
-    """Another payment than tx-987, with its own key and draw."""
+    """A payment other than tx-987, with its own key and UETR."""
     made = {"transaction_id": f"tx-{number}", "idempotency_key": f"key-{number}", **fields}
     payment = created(**made)
     return replace(payment, uetr=uetr(number), reference=reference_of(uetr(number)))
@@ -35,7 +35,7 @@ async def opened(world, *payments):
 
 
 @pytest.mark.parametrize("status", list(Status))
-async def test_what_was_stored_is_read_back_unchanged(funded, status):
+async def test_a_stored_payment_is_read_back_unchanged(funded, status):
     payment = payment_in(status)
 
     assert await opened(funded, payment) == [payment]
@@ -52,9 +52,7 @@ async def test_what_was_stored_is_read_back_unchanged(funded, status):
         pytest.param({"reference": reference_of(uetr())}, id="reference"),
     ],
 )
-async def test_a_payment_whose_key_or_identifier_is_taken_is_refused_with_its_whole_batch(
-    funded, clash
-):
+async def test_a_batch_with_a_used_key_or_identifier_is_refused_as_a_whole(funded, clash):
     first = created()
     second = replace(
         other(2), **clash, id=payment_id_of("usr-456", clash.get("transaction_id", "tx-2"))
@@ -101,7 +99,7 @@ async def test_only_legal_steps_can_be_stored(funded, start, end):
 
 
 @pytest.mark.parametrize("version", [1, 2, 4])
-async def test_a_step_counts_one_version(funded, version):
+async def test_a_step_increases_the_version_by_one(funded, version):
     await opened(funded, payment_in(Status.AWAITING_RISK, version=2))
 
     with pytest.raises(funded.refused):
@@ -117,7 +115,7 @@ async def post(world, *journals):
         await store.post(ledger)
 
 
-async def test_journals_move_balances_and_make_our_accounts(funded):
+async def test_journals_change_balances_and_create_system_accounts(funded):
     payment = created()
 
     await post(funded, hold(payment))
@@ -131,7 +129,7 @@ async def test_journals_move_balances_and_make_our_accounts(funded):
     }
 
 
-async def test_many_journals_of_one_batch_are_one_change_a_balance(funded):
+async def test_the_journals_of_a_batch_are_summed_for_each_balance(funded):
     payments = [other(number, amount="10") for number in range(1, 4)]
 
     await post(funded, *[hold(payment) for payment in payments], release(payments[0]))

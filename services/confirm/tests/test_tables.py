@@ -1,4 +1,4 @@
-"""What PostgreSQL itself refuses, and how transactions that meet in it get past each other."""
+"""Writes that PostgreSQL refuses, and concurrent transactions."""
 
 import asyncio
 from dataclasses import fields, replace
@@ -51,7 +51,7 @@ async def test_the_ledger_is_append_only_even_for_its_owner(world, confirm_datab
 @pytest.mark.parametrize(
     "statement", ["delete from payment", "delete from account", "truncate entry"]
 )
-async def test_the_service_may_delete_nothing(world, statement):
+async def test_the_service_role_cannot_delete_rows(world, statement):
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         await world.rows(statement)
 
@@ -119,7 +119,7 @@ def request(number, transaction, key, **fields):
 
 
 async def handled(world, tx, *requests):
-    """Take requests in a transaction that the test commits itself."""
+    """Handle requests in a transaction that the test commits."""
     items = [received(one, world.clock.new_id()) for one in requests]
     batch = Batch(items, world.clock.now())
     emitted = await handlers.on_confirm_requested(
@@ -136,7 +136,7 @@ async def handled(world, tx, *requests):
         pytest.param("tx-1", "key-1", 409, id="the same request twice"),
     ],
 )
-async def test_who_loses_a_race_answers_from_the_winners_row(world, transaction, key, status):
+async def test_the_loser_of_a_race_replies_from_the_winners_row(world, transaction, key, status):
     loser = request(2, transaction, key)
 
     async with world.database.transaction() as tx:
@@ -151,7 +151,7 @@ async def test_who_loses_a_race_answers_from_the_winners_row(world, transaction,
     assert payment.request_id != loser.request_id
 
 
-async def test_who_waits_for_a_race_that_is_called_off_opens_the_payment_itself(world):
+async def test_a_request_that_waits_for_a_rolled_back_one_creates_the_payment(world):
     async with world.database.transaction() as tx:
         await handled(world, tx, request(1, "tx-1", "key-1"))
         race = asyncio.create_task(world.take(request(2, "tx-1", "key-2")))
@@ -163,7 +163,7 @@ async def test_who_waits_for_a_race_that_is_called_off_opens_the_payment_itself(
     assert payment.idempotency_key == "key-2"
 
 
-async def test_new_payments_do_not_wait_for_whoever_holds_the_account(world):
+async def test_new_payments_do_not_wait_for_a_lock_of_the_account(world):
     async with world.stored() as store:
         await store.lock_accounts({"acc-1"})
 
@@ -173,13 +173,13 @@ async def test_new_payments_do_not_wait_for_whoever_holds_the_account(world):
     assert len(await world.payments()) == 1
 
 
-async def test_posting_does_not_wait_for_entries_that_another_instance_has_not_committed(world):
+async def test_posting_does_not_wait_for_uncommitted_entries_of_another_instance(world):
     await world.take(*[request(n, f"tx-{n}", f"key-{n}", amount="1") for n in (1, 2)])
     first, second = await world.payments()
     await world.take(assessed(first))
 
     async with world.database.transaction() as tx:
-        # What another instance has written before it comes to the balances.
+        # Another instance has written its entries, but not yet the balances.
         await tx.rows(
             """with one as (insert into journal (id, payment_id, kind)
                             values (gen_random_uuid(), gen_random_uuid(), 'HOLD') returning id)
@@ -195,7 +195,7 @@ async def test_posting_does_not_wait_for_entries_that_another_instance_has_not_c
     assert [answer.status for answer in answers(events)] == [200]
 
 
-async def test_two_instances_that_post_to_in_flight_do_not_wait_for_each_other_for_ever(world):
+async def test_two_instances_that_post_to_in_flight_do_not_deadlock(world):
     await world.take(
         *[request(n, f"tx-{n}", f"key-{n}", from_account=f"acc-{n % 2 + 1}") for n in range(40)]
     )
@@ -212,15 +212,15 @@ async def test_two_instances_that_post_to_in_flight_do_not_wait_for_each_other_f
     assert balances["in-flight:USD"] == sum(p.amount_minor for p in confirmed)
 
 
-async def test_two_payments_from_one_account_at_once_never_overdraw_it(world):
+async def test_concurrent_payments_from_one_account_do_not_overdraw_it(world):
     await world.take(
         request(1, "tx-1", "key-1", amount="6000"), request(2, "tx-2", "key-2", amount="6000")
     )
     first, second = await world.payments()
 
-    told = await asyncio.gather(world.take(assessed(first)), world.take(assessed(second)))
+    results = await asyncio.gather(world.take(assessed(first)), world.take(assessed(second)))
 
-    assert sorted(answer.status for events in told for answer in answers(events)) == [200, 403]
+    assert sorted(answer.status for events in results for answer in answers(events)) == [200, 403]
     assert (await world.balances())["acc-1"] == 400_000
 
 
@@ -231,25 +231,25 @@ async def test_batches_that_share_payments_in_reverse_order_do_not_deadlock(worl
     forth, back = [assessed(one) for one in payments], [assessed(one) for one in payments[::-1]]
 
     async with asyncio.timeout(10):
-        told = await asyncio.gather(world.take(*forth), world.take(*back))
+        results = await asyncio.gather(world.take(*forth), world.take(*back))
 
-    assert len([answer for events in told for answer in answers(events)]) == 20
+    assert len([answer for events in results for answer in answers(events)]) == 20
     assert len(await world.journals()) == 20
 
 
-async def test_many_batches_on_one_hot_account_at_once_are_each_done_as_a_whole(world):
-    """No batch fails, which is what would send it into halves and then one by one."""
+async def test_concurrent_batches_on_one_hot_account_all_succeed_whole(world):
+    """A failed batch would be split into halves, down to single requests."""
     batches, size = 8, 25
     requests = [request(n, f"tx-{n}", f"key-{n}", amount="1") for n in range(batches * size)]
     await world.take(*requests)
     scored = [assessed(payment) for payment in await world.payments()]
 
     async with asyncio.timeout(60):
-        told = await asyncio.gather(
+        results = await asyncio.gather(
             *[world.take(*scored[start::batches]) for start in range(batches)]
         )
 
-    statuses = [answer.status for events in told for answer in answers(events)]
+    statuses = [answer.status for events in results for answer in answers(events)]
     assert statuses == [200] * len(scored)
     assert (await world.balances())["acc-1"] == 1_000_000 - 100 * len(scored)
     assert (await world.balances())["in-flight:USD"] == 100 * len(scored)

@@ -1,4 +1,4 @@
-"""Both calls of a payment with a code are one story: the second's trace links to the first's."""
+"""The trace of a payment's second request links to the trace of its first request."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ def spans():
 
 
 async def take(world, request, traceparent):
-    """Handle one request as the consumer does, within a span of its own."""
+    """Handle one request as the consumer does, in its own span."""
     context = ClientContext(traceparent=traceparent)
     item = received(request.model_copy(update={"context": context}), world.clock.new_id())
     item = replace(item, cause=Cause(item.cause.id, (("traceparent", traceparent),)))
@@ -37,7 +37,7 @@ async def take(world, request, traceparent):
             await world.handler(request)(Batch(traced, now), payments)
 
 
-async def test_a_later_request_links_to_the_one_that_made_the_payment(spans):
+async def test_a_later_request_links_to_the_request_that_created_the_payment(spans):
     clock = SteadyClock(NOON)
     world = MemoryWorld(clock, MemoryDatabase(clock))
     first = first_request()
@@ -46,8 +46,8 @@ async def test_a_later_request_links_to_the_one_that_made_the_payment(spans):
     await take(world, first, FIRST)
     await take(world, again(), SECOND)
 
-    made, repeated = spans.get_finished_spans()
-    traces = [f"{link.context.trace_id:032x}" for link in made.links]
+    first_span, repeated = spans.get_finished_spans()
+    traces = [f"{link.context.trace_id:032x}" for link in first_span.links]
     assert traces == ["1" * 32]
     traces = [f"{link.context.trace_id:032x}" for link in repeated.links]
     assert traces == ["2" * 32, "1" * 32]

@@ -1,4 +1,4 @@
-"""Confirm, wired: settings in, running service out."""
+"""Builds the confirm process from its settings."""
 
 from functools import partial
 
@@ -58,7 +58,7 @@ def build(settings: Settings) -> Process:
 
 
 def _handlers(clock: Clock, policy: Policy) -> list[Handler]:
-    """Return the handlers, results first: they finish payments, commands begin new ones."""
+    """Return the handlers; results come first, because they finish payments."""
     draw_uetr = partial(new_uetr, clock)
     by_event: list[tuple[type[Event], Handle]] = [
         (SettlementUpdated, handlers.on_settlement_updated),

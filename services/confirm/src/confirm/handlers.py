@@ -1,4 +1,4 @@
-"""Confirm's handlers: one batch of events, one transaction."""
+"""Confirm's handlers; each handles a batch of events in one transaction."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,9 +29,9 @@ from service_runtime.logs import Log
 from service_runtime.messages import Batch, Due, Emit, Events, Item, Received, fold
 
 _log = Log("payments")
-_confirms = metrics.counter("payment_confirm", "Answers decided, by outcome and risk level.")
-_dropped = metrics.counter("confirm_dropped", "Commands that came too late to be carried out.")
-_codes = metrics.counter("otp_validation", "One-time codes judged, by result.")
+_confirms = metrics.counter("payment_confirm", "Replies, by outcome and risk level.")
+_dropped = metrics.counter("confirm_dropped", "Commands that had expired when they were read.")
+_codes = metrics.counter("otp_validation", "Verified one-time codes, by result.")
 
 Request = Received[ConfirmRequested]
 Requests = Batch[Request]
@@ -40,7 +40,7 @@ Requests = Batch[Request]
 async def on_confirm_requested(
     batch: Requests, payments: Payments, policy: Policy, draw_uetr: Callable[[], Uetr]
 ) -> Events:
-    """Create new payments, move or answer known ones, one request after the other.
+    """Decide requests in order: create new payments, change stored ones, or only reply.
 
     Raises UniqueViolation where another instance creates one of the payments at the same time.
     """
@@ -56,7 +56,7 @@ async def on_confirm_requested(
 
 
 def _in_time(batch: Requests) -> list[Request]:
-    """Drop and count expired commands: they create nothing and get no answer."""
+    """Return the commands that have not expired; count the others."""
     kept = [item for item in batch if not is_expired(item.event, batch.now)]
     if len(kept) < len(batch):
         _dropped.add(len(batch) - len(kept), {"reason": "expired"})
@@ -74,7 +74,7 @@ def _answer(folded: RequestBatch, item: Request) -> list[Emit]:
 
 
 def _link_to_first(payment: Payment, item: Request) -> None:
-    """Link a later request's trace to that of the request that made the payment."""
+    """Link a later request's trace to the trace of the request that created the payment."""
     first = payment.traceparent
     if first is not None and first != item.event.context.traceparent:
         tracing.link(item.cause.id, (("traceparent", first),))
@@ -83,7 +83,7 @@ def _link_to_first(payment: Payment, item: Request) -> None:
 async def on_risk_assessed(
     batch: Batch[Received[RiskAssessed]], payments: Payments, policy: Policy
 ) -> Events:
-    """Decide the payments whose risk result has arrived."""
+    """Decide payments with a new risk result."""
     states, ledger = await _lock_with_funds(batch, payments)
 
     def decide(payment: Payment, item: Received[RiskAssessed]) -> Decision:
@@ -96,7 +96,7 @@ async def on_risk_assessed(
 async def on_challenged(
     batch: Batch[Received[Challenged]], payments: Payments, policy: Policy
 ) -> Events:
-    """Answer the waiting request: a code was issued and is required."""
+    """Reply to the waiting requests that a code is required."""
     states = await payments.lock(item.event.payment_id for item in batch)
 
     def decide(payment: Payment, item: Received[Challenged]) -> Decision:
@@ -108,7 +108,7 @@ async def on_challenged(
 async def on_challenge_refused(
     batch: Batch[Received[ChallengeRefused]], payments: Payments
 ) -> Events:
-    """Answer the waiting request with the reason why no code was issued."""
+    """Reply to the waiting requests with the reason why no code was issued."""
     states = await payments.lock(item.event.payment_id for item in batch)
 
     def decide(payment: Payment, item: Received[ChallengeRefused]) -> Decision:
@@ -120,7 +120,7 @@ async def on_challenge_refused(
 async def on_verified(
     batch: Batch[Received[Verified]], payments: Payments, policy: Policy
 ) -> Events:
-    """Confirm payments with the right code; else ask for a code again, or decline."""
+    """Confirm payments with the right code; else ask for another code, or decline."""
     states, ledger = await _lock_with_funds(batch, payments)
 
     def decide(payment: Payment, item: Received[Verified]) -> Decision:
@@ -173,9 +173,9 @@ async def _carry_out(
     ledger: Ledger,
     decide: Callable[[Payment, Any], Decision],
 ) -> Events:
-    """Fold the decisions over the batch, each on the state that the previous one left; write all.
+    """Decide the batch in order, each item on the state after the previous one; write the results.
 
-    A payment past its deadline is declined whatever the item is: the deadline worker may be late.
+    An overdue payment is declined whatever the item is, because the deadline worker may be late.
     """
     reviews: list[ReviewCase] = []
 
@@ -209,7 +209,7 @@ def _count(decision: Decision) -> None:
 
 
 def _count_code(payment: Payment, request: ConfirmRequested) -> None:
-    """Count a code that confirm compares with the accepted one; otp counts the others."""
+    """Count a code that confirm compares with the accepted code; otp counts the others."""
     if request.code_tag is not None and payment.accepted_tag is not None:
         same = request.code_tag == payment.accepted_tag
         _codes.add(1, {"result": "valid" if same else "invalid"})

@@ -37,7 +37,7 @@ UNFINISHED_AFTER_S = 60.0
 SYSTEM_ACCOUNTS = ("in-flight:", "clearing:", "equity:")
 MOST_CHARACTERS = 64
 NUMBER_CHARACTERS = 8
-"""A hyphen and up to seven digits, behind the name of each of many accounts."""
+"""A hyphen and up to seven digits: the suffix of a numbered account."""
 ACCOUNTS = Keyset(["id"], [""])
 
 Name = Annotated[str, Query(pattern=r"^[A-Za-z0-9._:\-]{0,64}$")]
@@ -46,7 +46,7 @@ Seconds = Annotated[float, Query(ge=0, le=10**9, allow_inf_nan=False)]
 
 
 class AccountsToOpen(BaseModel):
-    """An operator's order to open accounts."""
+    """An operator's request to open accounts."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -59,14 +59,14 @@ class AccountsToOpen(BaseModel):
 
     @field_validator("name")
     @classmethod
-    def _not_ours(cls, name: str) -> str:
+    def _not_a_system_account(cls, name: str) -> str:
         if name.startswith(SYSTEM_ACCOUNTS):
-            raise ValueError("must not be the name of one of our own accounts")
+            raise ValueError("must not be the name of a system account")
         return name
 
     @field_validator("balance_minor")
     @classmethod
-    def _as_long_as_an_amount(cls, balance_minor: int, info: ValidationInfo) -> int:
+    def _within_amount_digits(cls, balance_minor: int, info: ValidationInfo) -> int:
         if balance_minor >= 10 ** (
             MAX_INTEGER_DIGITS + DECIMALS[info.data.get("currency", DEFAULT_CURRENCY)]
         ):
@@ -75,15 +75,15 @@ class AccountsToOpen(BaseModel):
 
     @field_validator("count")
     @classmethod
-    def _room_for_a_number(cls, count: int | None, info: ValidationInfo) -> int | None:
+    def _room_for_the_number(cls, count: int | None, info: ValidationInfo) -> int | None:
         longest = max(len(info.data.get("name", "")), len(info.data.get("owner", "")) - 64)
         if count is not None and longest + NUMBER_CHARACTERS > MOST_CHARACTERS:
-            raise ValueError("leaves no room for a number behind the name")
+            raise ValueError("needs a shorter name, because a number is added to it")
         return count
 
 
 class KeysToLookUp(BaseModel):
-    """Keys whose final answers are requested: `{"user_id": …, "idempotency_key": …}` each."""
+    """Keys whose final responses are queried: `{"user_id": …, "idempotency_key": …}` each."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -96,7 +96,7 @@ def routes(
     credentials: Credentials,
     currencies: Collection[str],
 ) -> APIRouter:
-    """Return the routes: the gateway's read, operators' reads, and the opening of accounts."""
+    """Return all routes: reads of the gateway, reads of operators, opening of accounts."""
     router = APIRouter()
     router.include_router(_reads(database, credentials))
     router.include_router(_admin(database, credentials))
@@ -140,9 +140,9 @@ def _admin(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
         return JsonResponse(page.reply("accounts", found))
 
     @router.post("/answers")
-    async def answers(wanted: KeysToLookUp) -> Response:
+    async def answers(query: KeysToLookUp) -> Response:
         async with database.transaction() as tx:
-            return JsonResponse({"answers": await PaymentQueries(tx).answers(wanted.keys)})
+            return JsonResponse({"answers": await PaymentQueries(tx).answers(query.keys)})
 
     @router.get("/check")
     async def check(
@@ -180,10 +180,10 @@ async def _open(opening: Opening, tx: PostgresTransaction, _cause: Cause) -> Rep
     try:
         opened = await PaymentQueries(tx).open_accounts(opening)
     except ForeignAccountError as foreign:
-        details = f"{foreign} is another account: of another owner or currency"
+        details = f"account {foreign} exists with another owner or currency"
         return Reply(_fault("name", details), 409)
     except LedgerFullError:
-        return Reply(_fault("balance_minor", "is more than the ledger can take on"), 409)
+        return Reply(_fault("balance_minor", "exceeds what the ledger can store"), 409)
     return Reply({"opened": opened, "existing": len(opening.accounts()) - opened})
 
 
@@ -196,7 +196,7 @@ def _fault(field: str, details: str) -> dict[str, str]:
 
 
 def public_view(payment: Payment) -> dict[str, Any]:
-    """Return a payment as its owner may see it (contract.md, GET /payment)."""
+    """Return the fields that a payment's owner may see. Source: contract.md, GET /payment."""
     confirmed = payment.public_status == "SUCCESS"
     return {
         "transaction_id": payment.transaction_id,
@@ -215,7 +215,7 @@ def public_view(payment: Payment) -> dict[str, Any]:
 
 
 def operator_view(payment: Payment) -> dict[str, Any]:
-    """Return a payment as an operator may see it: no tag of a code."""
+    """Return the fields that an operator may see; never the tag of a code."""
     return {
         **public_view(payment),
         "payment_id": payment.id,

@@ -1,4 +1,4 @@
-"""Confirm's settings from the environment."""
+"""Settings of confirm, from the environment."""
 
 from datetime import timedelta
 from typing import Literal
@@ -11,7 +11,7 @@ from service_runtime.settings import ServiceSettings
 
 
 class Settings(ServiceSettings, CurrencySettings):
-    """Confirm's settings; the defaults are the contract's figures."""
+    """Settings of confirm; the defaults are the contract's values."""
 
     port: int = Field(default=3010, ge=1, le=65535)
     challenge_at: int = Field(default=70, ge=0, le=101)
@@ -23,7 +23,7 @@ class Settings(ServiceSettings, CurrencySettings):
     replay_status: Literal[409] | None = None
 
     def policy(self) -> Policy:
-        """Return the limits that decisions use."""
+        """Return the policy for decisions."""
         return Policy(
             challenge_at=self.challenge_at,
             decline_at=self.decline_at,

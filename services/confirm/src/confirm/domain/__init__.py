@@ -1,1 +1,1 @@
-"""Pure decisions about payments and the ledger: no clock, no ids, no chance, no I/O."""
+"""Pure decisions about payments and the ledger: no clock, no generated ids, no I/O."""

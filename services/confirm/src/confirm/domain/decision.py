@@ -1,4 +1,4 @@
-"""A decision: the next state, its events, and the journal that moves the money."""
+"""A decision: the next state, its events and its journal."""
 
 from dataclasses import dataclass
 from uuid import UUID, uuid5
@@ -14,7 +14,7 @@ from payment_schemas.events.confirmation import ConfirmAnswered
 
 @dataclass(frozen=True, slots=True)
 class ReviewCase:
-    """A payment that a person should look at."""
+    """A payment that a person must review."""
 
     id: UUID
     payment_id: UUID
@@ -37,19 +37,19 @@ def ignore(payment: Payment) -> Decision:
 
 
 def final_answer(payment: Payment, status: Status, reason: DeclineReason | None) -> Answer:
-    """Return the answer that is stored and replayed."""
+    """Return the final response, which is stored and replayed."""
     if status is Status.CONFIRMED:
         return answers.success(payment.transaction_id, payment.reference, payment.settlement_method)
     return answers.declined(payment.transaction_id, reason or "timed_out")
 
 
 def review_case(payment: Payment, reasons: tuple[ReviewReason, ...]) -> ReviewCase:
-    """Return the case of a payment; there is one at most."""
+    """Return the payment's review case; its id makes it unique."""
     return ReviewCase(uuid5(payment.id, "review"), payment.id, reasons)
 
 
 def outcome_of(answer: ConfirmAnswered) -> str | None:
-    """Return an answer's label in the metrics; None for a refusal."""
+    """Return a reply's label in the metrics; None for a refusal."""
     if ("Idempotent-Replayed", "true") in answer.headers:
         return "replayed"
     match answer.status:

@@ -1,4 +1,4 @@
-"""The events that confirm emits about a payment."""
+"""Constructors of the events that confirm emits."""
 
 from datetime import datetime
 from typing import Any, Literal, TypeVar
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def reply(request: ConfirmRequested | Payment, answer: Answer) -> ConfirmAnswered:
-    """Return the answer to a request, or to the last request that moved a payment."""
+    """Return the reply to a request, or to the last request that changed a payment."""
     return ConfirmAnswered(
         request_id=request.request_id,
         reply_partition=request.reply_partition,
@@ -33,7 +33,7 @@ def reply(request: ConfirmRequested | Payment, answer: Answer) -> ConfirmAnswere
 
 
 def assessment_requested(payment: Payment, now: datetime) -> AssessmentRequested:
-    """Return the request for a new payment's risk."""
+    """Return the request to score a new payment."""
     return AssessmentRequested(
         **_identity(payment),
         **_money(payment),
@@ -61,7 +61,7 @@ def challenge_requested(payment: Payment, expires_at: datetime) -> ChallengeRequ
 def verification_requested(
     payment: Payment, sealed_code: Sealed, expires_at: datetime
 ) -> VerificationRequested:
-    """Return the request to judge a code; raise ValueError where no challenge was issued."""
+    """Return the request to verify a code; raise ValueError without a challenge."""
     return VerificationRequested(
         **_identity(payment),
         version=payment.version,
@@ -73,7 +73,7 @@ def verification_requested(
 
 
 def payment_confirmed(payment: Payment, now: datetime) -> PaymentConfirmed:
-    """Return the confirmation; raise ValueError where the payment was never scored."""
+    """Return the confirmation; raise ValueError without a risk score."""
     return PaymentConfirmed(
         **_identity(payment),
         **_money(payment),
@@ -89,7 +89,7 @@ def payment_confirmed(payment: Payment, now: datetime) -> PaymentConfirmed:
 
 
 def payment_declined(payment: Payment) -> PaymentDeclined:
-    """Return the decline; raise ValueError where it has no reason."""
+    """Return the decline; raise ValueError without a reason."""
     return PaymentDeclined(
         **_identity(payment),
         **_money(payment),
@@ -103,7 +103,7 @@ def payment_declined(payment: Payment) -> PaymentDeclined:
 
 
 def settlement_requested(payment: Payment, now: datetime) -> SettlementRequested:
-    """Return the order to settle a confirmed payment."""
+    """Return the request to settle a confirmed payment."""
     return SettlementRequested(
         **_identity(payment),
         **_money(payment),
@@ -117,7 +117,7 @@ def settlement_requested(payment: Payment, now: datetime) -> SettlementRequested
 def review_opened(
     payment: Payment, reasons: tuple[ReviewReason, ...], risk_score: int
 ) -> ReviewOpened:
-    """Return the notice that a person should look at a payment."""
+    """Return the event that a person must review a payment."""
     return ReviewOpened(
         **_identity(payment), **_money(payment), reasons=reasons, risk_score=risk_score
     )
@@ -137,5 +137,5 @@ def _money(payment: Payment) -> dict[str, Any]:
 
 def _required(name: str, value: T | None) -> T:
     if value is None:
-        raise ValueError(f"a payment in this state has a {name}")
+        raise ValueError(f"a payment in this state must have a {name}")
     return value

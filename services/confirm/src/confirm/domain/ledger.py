@@ -1,4 +1,4 @@
-"""The double-entry ledger: journals that sum to zero, and balances folded over a batch."""
+"""The double-entry ledger: journals that sum to zero, and the balance changes of a batch."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -20,47 +20,45 @@ class Account:
     currency: str
     balance_minor: int
     minimum_minor: int | None = 0
-    """None: no lower limit (the counterpart of openings)."""
+    """None: no lower limit (the equity account of openings)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """A movement of money between two accounts, as one posting that sums to zero."""
+    """A transfer between two accounts; its two entries sum to zero."""
 
     id: UUID
     payment_id: UUID
     kind: JournalKind
     debit_account: str
-    """The account that is debited."""
     credit_account: str
-    """The account that is credited."""
     amount_minor: int
     currency: str
 
 
 def in_flight(currency: str) -> str:
-    """Return the account of money that is held and not yet settled."""
+    """Return the system account of held money."""
     return f"in-flight:{currency}"
 
 
 def clearing(partner: str, currency: str) -> str:
-    """Return the account of money settled at a partner bank."""
+    """Return the system account of money settled at a partner bank."""
     return f"clearing:{partner}:{currency}"
 
 
 def hold(payment: Payment) -> Journal:
-    """Confirmed: customer → in flight."""
+    """Return the journal of a confirmed payment: customer → in flight."""
     return _journal(payment, "HOLD", payment.from_account, in_flight(payment.currency))
 
 
 def settle(payment: Payment, partner: str) -> Journal:
-    """Settled: in flight → clearing."""
-    taken = clearing(partner, payment.currency)
-    return _journal(payment, "SETTLE", in_flight(payment.currency), taken)
+    """Return the journal of a settled payment: in flight → clearing."""
+    partner_account = clearing(partner, payment.currency)
+    return _journal(payment, "SETTLE", in_flight(payment.currency), partner_account)
 
 
 def release(payment: Payment) -> Journal:
-    """Rejected by the partner: in flight → customer."""
+    """Return the journal of a rejected payment: in flight → customer."""
     return _journal(payment, "RETURN", in_flight(payment.currency), payment.from_account)
 
 
@@ -80,7 +78,7 @@ def _journal(
 
 @dataclass(slots=True)
 class Ledger:
-    """The locked customer accounts and a batch's postings; each payment sees earlier ones."""
+    """Locked customer accounts and a batch's journals; a funds check includes earlier journals."""
 
     accounts: Mapping[str, Account]
     journals: list[Journal] = field(default_factory=list)
@@ -88,15 +86,15 @@ class Ledger:
     """Change of each account's balance, in minor units."""
 
     def covers(self, payment: Payment) -> bool:
-        """Say whether the payer's balance allows the payment now."""
+        """Return whether the payer's balance covers the payment now."""
         account = self.accounts.get(payment.from_account)
         if account is None or account.currency != payment.currency:
             return False
-        left = account.balance_minor + self.deltas[account.id] - payment.amount_minor
-        return account.minimum_minor is None or left >= account.minimum_minor
+        remaining = account.balance_minor + self.deltas[account.id] - payment.amount_minor
+        return account.minimum_minor is None or remaining >= account.minimum_minor
 
     def post(self, journal: Journal) -> None:
-        """Add a journal and its changes of both balances."""
+        """Add a journal and change both balances."""
         self.journals.append(journal)
         self.deltas[journal.debit_account] -= journal.amount_minor
         self.deltas[journal.credit_account] += journal.amount_minor

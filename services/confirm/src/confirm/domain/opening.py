@@ -1,4 +1,4 @@
-"""The opening of accounts: one or many numbered ones, each funded by a journal."""
+"""The opening of one account or of many numbered accounts, each funded by a journal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from confirm.domain.ledger import Account, Journal
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """An order to open accounts with one balance; with `count`, names are numbered."""
+    """A request to open accounts with the same balance; with `count`, names are numbered."""
 
     name: str
     owner: str
@@ -17,10 +17,10 @@ class Opening:
     currency: str
     count: int | None = None
     first: int = 1
-    """The first number, so that many accounts can be opened in slices."""
+    """The first number; lets many accounts be opened in several requests."""
 
     def accounts(self) -> list[Account]:
-        """Return the accounts, still empty."""
+        """Return the accounts, with a balance of zero."""
         if self.count is None:
             return [Account(self.name, self.owner, self.currency, 0)]
         return [

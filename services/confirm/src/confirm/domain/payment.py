@@ -16,7 +16,7 @@ SettlementState = Literal["NONE", "PENDING", "SENT", "SETTLED", "REJECTED", "UNK
 
 
 class Status(StrEnum):
-    """Where a payment stands; CONFIRMED and DECLINED are final."""
+    """The state of a payment; CONFIRMED and DECLINED are final."""
 
     AWAITING_RISK = "AWAITING_RISK"
     CHALLENGING = "CHALLENGING"
@@ -43,21 +43,21 @@ LEGAL: frozenset[tuple[Status, Status]] = frozenset(
         (Status.VERIFYING, Status.DECLINED),
     }
 )
-"""The contract's table of states; the database's trigger repeats it."""
+"""The contract's table of states; a database trigger enforces the same table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Figures of the contract that an operator may set."""
+    """Limits of the contract that an operator can configure."""
 
     challenge_at: int = 70
-    """Score from which a code is asked for."""
+    """Score from which a code is required."""
     decline_at: int | None = None
-    """Score from which a payment is declined; None: a score alone declines nothing."""
+    """Score from which a payment is declined; None: no score declines a payment."""
     review_over_minor: int = 10_000_00
-    """USD cents; strictly more opens a review case."""
+    """USD cents; more than this opens a review case."""
     review_over_score: int = 90
-    """Strictly more opens a review case."""
+    """A score above this opens a review case."""
     challenges: int = 3
     challenge_again_after: timedelta = timedelta(seconds=30)
     state_timeout: timedelta = timedelta(minutes=15)
@@ -65,7 +65,7 @@ class Policy:
     currencies: Collection[str] = frozenset({DEFAULT_CURRENCY})
     """Currencies that risk can score; a payment in another one would wait until its deadline."""
     replay_status: int | None = None
-    """Status of a replayed answer; None: the first answer's own."""
+    """Status of a replayed response; None: the first response's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,9 @@ class Payment:
     to_account: str
     status: Status
     version: int
-    """Grows by one with every change of status."""
+    """Increases by one with every change of status."""
     request_id: RequestId
-    """The last request that changed the payment; it waits for the answer."""
+    """The last request that changed the payment; the next reply goes to it."""
     reply_partition: int
     due_at: datetime | None
     """The state's deadline; None in a final state."""
@@ -99,7 +99,7 @@ class Payment:
     device_fingerprint: str | None = None
     country: str | None = None
     traceparent: str | None = None
-    """The trace of the request that made the payment."""
+    """The trace of the request that created the payment."""
     risk_score: int | None = None
     risk_level: RiskLevel | None = None
     challenge_id: ChallengeId | None = None
@@ -109,15 +109,15 @@ class Payment:
     challenge_over: bool = False
     tag_under_test: str | None = None
     accepted_tag: str | None = None
-    """Tag of the code that was accepted; compared, never turned back into a code."""
+    """Tag of the accepted code; it cannot be turned back into the code."""
     reason: DeclineReason | None = None
     answer_status: int | None = None
     answer_body: str | None = None
-    """The final answer, kept so that every replay repeats it byte for byte."""
+    """The final response, stored so that every replay repeats it byte for byte."""
 
     @property
     def context(self) -> ClientContext:
-        """Where the first request came from."""
+        """The client context of the first request."""
         return ClientContext(
             ip_address=self.ip_address,
             device_fingerprint=self.device_fingerprint,
@@ -127,7 +127,7 @@ class Payment:
 
     @property
     def public_status(self) -> PublicStatus:
-        """The status as clients know it."""
+        """The status that clients see."""
         match self.status:
             case Status.AWAITING_RISK | Status.CHALLENGING | Status.VERIFYING:
                 return "PENDING"
@@ -141,11 +141,11 @@ class Payment:
                 assert_never(self.status)
 
     def is_overdue(self, now: datetime) -> bool:
-        """Say whether the deadline has passed: only `timed_out` may follow."""
+        """Return whether the deadline has passed; then only `timed_out` may follow."""
         return self.due_at is not None and self.due_at <= now
 
     def moved(self, status: Status, now: datetime, **changes: Any) -> "Payment":
-        """Return the payment one legal step on; raise ValueError for any other step."""
+        """Return the payment in its next status; raise ValueError for an illegal step."""
         if (self.status, status) not in LEGAL:
             raise ValueError(f"no way from {self.status} to {status}")
         return replace(self, status=status, version=self.version + 1, updated_at=now, **changes)

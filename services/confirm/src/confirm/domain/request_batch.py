@@ -1,4 +1,4 @@
-"""A batch of requests, folded: each is decided on what the requests before it left."""
+"""Decides a batch of requests; each sees the changes of the requests before it."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ NO_ACCOUNT = Account("", None, "", 0)
 
 @dataclass(slots=True)
 class RequestBatch:
-    """The payments of a batch's transactions and keys, as the batch changes them."""
+    """The payments of a batch's transactions and keys, updated by each decision."""
 
     accounts: Mapping[str, Account]
     policy: Policy
@@ -36,7 +36,7 @@ class RequestBatch:
             self._index(payment)
 
     def decide(self, request: ConfirmRequested) -> Decision | Answer:
-        """Decide a request; return an answer alone where it is refused and binds nothing."""
+        """Decide a request; return only an Answer where it is refused and nothing is stored."""
         key = request.user_id, request.idempotency_key
         payment_id = payment_id_of(request.user_id, request.transaction_id)
         payment = self._by_id.get(self._by_key.get(key, payment_id))

@@ -1,4 +1,4 @@
-"""What a client's request does: create a payment, move a stored one, or only get an answer."""
+"""Decisions on client requests: create a payment, change a stored one, or only reply."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ from confirm.domain.events import (
 )
 from confirm.domain.ledger import Account
 from confirm.domain.payment import Payment, Policy, Status
-from confirm.domain.steps import challenge, decline, with_waiting
+from confirm.domain.steps import challenge, decline, with_request
 from payment_schemas import answers
 from payment_schemas.answers import Answer
 from payment_schemas.events.confirmation import ConfirmRequested
@@ -23,26 +23,26 @@ from payment_schemas.ids import Uetr, payment_id_of
 from payment_schemas.money import DEFAULT_CURRENCY, minor_units
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's base 32: no I, L, O, U, so that a reference can be read out on the telephone."""
+"""Crockford's base 32: no I, L, O, U, so that a reference can be read out over the telephone."""
 REFERENCE_CHARACTERS = 10
 
 
 def reference_of(uetr: Uetr) -> str:
     """Return the payment's reference: the UETR's last 50 bits, all random, in Crockford's base 32.
 
-    The database refuses one that another payment has; the retry draws another UETR.
+    The database refuses a reference that another payment has; the retry draws another UETR.
     """
     shifts = range(5 * (REFERENCE_CHARACTERS - 1), -1, -5)
     return "".join(CROCKFORD[uetr.int >> shift & 31] for shift in shifts)
 
 
 def is_expired(request: ConfirmRequested, now: datetime) -> bool:
-    """Say whether a command is past what the 202 promised: it must do nothing."""
+    """Return whether a command has expired; an expired command must have no effect."""
     return request.expires_at is not None and request.expires_at <= now
 
 
 def refusal(request: ConfirmRequested, account: Account, policy: Policy) -> Answer | None:
-    """Return why a request cannot create a payment, or None where it can."""
+    """Return the refusal of a request that cannot create a payment, or None."""
     for name in ("amount", "from_account", "to_account"):
         if getattr(request, name) is None:
             return answers.missing_field(name)
@@ -64,11 +64,11 @@ def create(
 ) -> Decision:
     """Return the new payment of a request that `refusal` accepts.
 
-    The funds check here only declines early, before a code is requested; the hold decides.
+    This funds check only saves a needless code request; the check at the hold decides.
     """
     payment = _new_payment(request, account, uetr, policy, now)
-    left = account.balance_minor - payment.amount_minor
-    if account.minimum_minor is not None and left < account.minimum_minor:
+    remaining = account.balance_minor - payment.amount_minor
+    if account.minimum_minor is not None and remaining < account.minimum_minor:
         return _declined_at_once(payment, request)
     return Decision(payment, (assessment_requested(payment, now),))
 
@@ -76,50 +76,50 @@ def create(
 def on_request(
     payment: Payment, request: ConfirmRequested, policy: Policy, now: datetime
 ) -> Decision:
-    """Decide what a further request does to a stored payment of the same user."""
+    """Decide a later request for a stored payment of the same user."""
     if payment.idempotency_key != request.idempotency_key:
         other = answers.other_key(payment.public_status, payment.transaction_id)
-        return _only(payment, request, other)
+        return _reply_only(payment, request, other)
     if not _same_request(payment, request):
-        return _only(payment, request, answers.key_reused())
+        return _reply_only(payment, request, answers.key_reused())
     if payment.is_overdue(now):
-        return decline(with_waiting(payment, request), "timed_out", now)
+        return decline(with_request(payment, request), "timed_out", now)
     match payment.status:
         case Status.AWAITING_RISK | Status.CHALLENGING | Status.VERIFYING:
-            return _only(payment, request, answers.in_progress())
+            return _reply_only(payment, request, answers.in_progress())
         case Status.AWAITING_CODE if request.code_tag is None:
-            return _ask_again(payment, request, policy, now)
+            return _request_code(payment, request, policy, now)
         case Status.AWAITING_CODE:
             return _verify(payment, request, policy, now)
         case Status.CONFIRMED if request.code_tag not in (None, payment.accepted_tag):
-            return _other_code(payment, request, policy)
+            return _refuse_other_code(payment, request, policy)
         case Status.CONFIRMED | Status.DECLINED:
-            return _only(payment, request, replay(payment, policy))
+            return _reply_only(payment, request, replay(payment, policy))
         case _:
             assert_never(payment.status)
 
 
 def replay(payment: Payment, policy: Policy) -> Answer:
-    """Return the first final answer again, marked as a repeat."""
+    """Return the stored final response, marked as a replay."""
     if payment.answer_status is None or payment.answer_body is None:
-        raise ValueError("a final payment has a stored answer")
+        raise ValueError("a final payment must have a stored response")
     status = policy.replay_status or payment.answer_status
     return Answer(status, payment.answer_body).with_headers(Idempotent_Replayed="true")
 
 
-def _only(payment: Payment, request: ConfirmRequested, answer: Answer) -> Decision:
+def _reply_only(payment: Payment, request: ConfirmRequested, answer: Answer) -> Decision:
     return Decision(payment, (reply(request, answer),))
 
 
-def _other_code(payment: Payment, request: ConfirmRequested, policy: Policy) -> Decision:
-    """Refuse another code for a confirmed payment, unless it never needed a code."""
+def _refuse_other_code(payment: Payment, request: ConfirmRequested, policy: Policy) -> Decision:
+    """Refuse another code for a confirmed payment; replay where no code was needed."""
     if payment.accepted_tag is None:
-        return _only(payment, request, replay(payment, policy))
-    return _only(payment, request, answers.invalid_otp())
+        return _reply_only(payment, request, replay(payment, policy))
+    return _reply_only(payment, request, answers.invalid_otp())
 
 
 def _same_request(payment: Payment, request: ConfirmRequested) -> bool:
-    """Compare the given fields with the stored ones; an omitted field or a code never differs."""
+    """Compare the request's fields, except the code, with the stored ones; omitted ones match."""
     return (
         payment.transaction_id == request.transaction_id
         and request.from_account in (None, payment.from_account)
@@ -133,43 +133,43 @@ def _same_amount(payment: Payment, amount: str) -> bool:
     return minor_units(Decimal(amount), payment.currency) == payment.amount_minor
 
 
-def _ask_again(
+def _request_code(
     payment: Payment, request: ConfirmRequested, policy: Policy, now: datetime
 ) -> Decision:
-    """Answer a request without a code: the live challenge's time left, or a new challenge."""
-    waiting = with_waiting(payment, request)
+    """Reply with the time left of the live challenge, or request a new challenge."""
+    waiting = with_request(payment, request)
     if payment.challenge_number == 0:
         # Every challenge so far was refused; otp decides whether it issues one now.
         return challenge(waiting, policy, now)
     if payment.challenge_ends_at is None or payment.challenged_at is None:
-        raise ValueError("a payment that awaits a code has a challenge")
+        raise ValueError("a payment that awaits a code must have a challenge")
     left = payment.challenge_ends_at - now
     if not payment.challenge_over and left > timedelta(0):
-        return _only(payment, request, answers.otp_required(ceil(left.total_seconds())))
+        return _reply_only(payment, request, answers.otp_required(ceil(left.total_seconds())))
     if payment.challenge_number >= policy.challenges:
         return decline(waiting, "otp_exhausted", now)
     too_soon = payment.challenged_at + policy.challenge_again_after - now
     if too_soon > timedelta(0):
         retry_after_s = ceil(too_soon.total_seconds())
-        return _only(payment, request, answers.too_many_requests(retry_after_s))
+        return _reply_only(payment, request, answers.too_many_requests(retry_after_s))
     return challenge(waiting, policy, now)
 
 
 def _verify(payment: Payment, request: ConfirmRequested, policy: Policy, now: datetime) -> Decision:
-    """Send a code to otp, which judges it; the request waits for the result."""
+    """Send a code to otp for verification; the reply follows otp's result."""
     if payment.challenge_number == 0:
-        # No code was issued so far: none is right.
-        return _only(payment, request, answers.invalid_otp())
+        # No code was issued so far, so no code can be right.
+        return _reply_only(payment, request, answers.invalid_otp())
     if payment.challenge_id is None or request.sealed_code is None:
-        raise ValueError("a code comes sealed, and for a challenge")
-    waiting = with_waiting(payment, request)
+        raise ValueError("a code must be sealed and belong to a challenge")
+    waiting = with_request(payment, request)
     due_at = _deadline(request, policy, now)
     state = waiting.moved(Status.VERIFYING, now, due_at=due_at, tag_under_test=request.code_tag)
     return Decision(state, (verification_requested(state, request.sealed_code, due_at),))
 
 
 def _deadline(request: ConfirmRequested, policy: Policy, now: datetime) -> datetime:
-    """Return the deadline of the step that a request starts: never past the request's own."""
+    """Return the deadline of the step that a request starts: at most the request's own."""
     due_at = now + policy.state_timeout
     return due_at if request.expires_at is None else min(due_at, request.expires_at)
 
@@ -183,7 +183,7 @@ def _new_payment(
 ) -> Payment:
     amount_minor = minor_units(Decimal(request.amount or "0"), account.currency)
     if amount_minor is None or request.to_account is None:
-        raise ValueError("a request that creates a payment is complete")
+        raise ValueError("a request that creates a payment must be complete")
     return Payment(
         id=payment_id_of(request.user_id, request.transaction_id),
         user_id=request.user_id,

@@ -1,7 +1,7 @@
 """Decisions on results of other services, and on deadlines.
 
-An input in a state that does not wait for it is ignored: a late result changes nothing. Past a
-payment's deadline the caller applies `after_deadline` instead of any result.
+A result is ignored in every state that does not wait for it, so a late result changes nothing.
+After a payment's deadline the caller applies `after_deadline` instead of the result.
 """
 
 from dataclasses import replace
@@ -24,7 +24,7 @@ from payment_schemas.events.settlement import SettlementUpdated
 def after_risk(
     payment: Payment, risk: RiskAssessed, policy: Policy, now: datetime, *, funds: bool
 ) -> Decision:
-    """Decide the next step of a scored payment. A decline is a decision too."""
+    """Decide the next step of a scored payment."""
     if payment.status is not Status.AWAITING_RISK:
         return ignore(payment)
     scored = replace(payment, risk_score=risk.score, risk_level=risk.level)
@@ -44,7 +44,7 @@ def _next_after_risk(
 
 
 def _reviewed(decision: Decision, risk: RiskAssessed, policy: Policy) -> Decision:
-    """Open a review case where the limits require one; the payment continues."""
+    """Add a review case where a limit is exceeded; the payment continues."""
     payment = decision.state
     reasons: tuple[ReviewReason, ...] = ()
     if risk.amount_usd_minor > policy.review_over_minor:
@@ -60,7 +60,7 @@ def _reviewed(decision: Decision, risk: RiskAssessed, policy: Policy) -> Decisio
 def after_challenge(
     payment: Payment, issued: Challenged, policy: Policy, now: datetime
 ) -> Decision:
-    """A code was issued: answer the waiting request that it is required."""
+    """Reply to the waiting request that the issued code is required."""
     if payment.status is not Status.CHALLENGING:
         return ignore(payment)
     if issued.challenge_number != payment.challenge_number:
@@ -78,9 +78,9 @@ def after_challenge(
 
 
 def after_refusal(payment: Payment, refused: ChallengeRefused, now: datetime) -> Decision:
-    """No code was issued: answer the waiting request with the reason; a repeat asks again.
+    """Reply to the waiting request with the reason why no code was issued.
 
-    No challenge is used up, and the payment's deadline does not change.
+    No challenge is used up, the deadline stays, and the client can send the request again.
     """
     if payment.status is not Status.CHALLENGING or refused.version != payment.version:
         return ignore(payment)
@@ -108,7 +108,7 @@ def _refusal(refused: ChallengeRefused) -> Answer:
 def after_verification(
     payment: Payment, judged: Verified, policy: Policy, now: datetime, *, funds: bool
 ) -> Decision:
-    """A code was judged: confirm, ask again, or decline after the last challenge."""
+    """Decide a judged code: confirm, ask for another, or decline after the last challenge."""
     if payment.status is not Status.VERIFYING or judged.request_id != payment.request_id:
         return ignore(payment)
     if judged.result == "valid":
@@ -128,7 +128,7 @@ def after_verification(
 
 
 def after_settlement(payment: Payment, update: SettlementUpdated, now: datetime) -> Decision:
-    """Settlement has changed: post to clearing or release the hold, once."""
+    """Store the settlement status; post to clearing or release the hold, once."""
     late = update.version <= payment.settlement_version
     if payment.status is not Status.CONFIRMED or late or _is_settled(payment):
         return ignore(payment)

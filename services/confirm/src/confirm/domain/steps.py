@@ -1,4 +1,4 @@
-"""The steps that several inputs share: decline, challenge, confirm."""
+"""Steps shared by requests and results: decline, challenge, confirm."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -18,7 +18,7 @@ from payment_schemas.events.confirmation import ConfirmRequested
 
 
 def decline(payment: Payment, reason: DeclineReason, now: datetime) -> Decision:
-    """Decline finally and answer the waiting request."""
+    """Decline the payment and reply to the waiting request."""
     answer = final_answer(payment, Status.DECLINED, reason)
     state = payment.moved(
         Status.DECLINED,
@@ -32,7 +32,7 @@ def decline(payment: Payment, reason: DeclineReason, now: datetime) -> Decision:
 
 
 def challenge(payment: Payment, policy: Policy, now: datetime) -> Decision:
-    """Request a new code; the waiting request is answered once the code is issued."""
+    """Request a new code from otp; the reply follows otp's result."""
     expires_at = now + policy.state_timeout
     state = payment.moved(
         Status.CHALLENGING,
@@ -45,7 +45,7 @@ def challenge(payment: Payment, policy: Policy, now: datetime) -> Decision:
 
 
 def confirm(payment: Payment, now: datetime, *, funds: bool) -> Decision:
-    """Hold the funds and confirm; decline where the funds are missing."""
+    """Hold the funds and confirm; decline without funds."""
     if not funds:
         return decline(payment, "insufficient_funds", now)
     answer = final_answer(payment, Status.CONFIRMED, None)
@@ -65,6 +65,6 @@ def confirm(payment: Payment, now: datetime, *, funds: bool) -> Decision:
     return Decision(state, events, journal=hold(state))
 
 
-def with_waiting(payment: Payment, request: ConfirmRequested) -> Payment:
-    """Return the payment with the request that is now waiting for its answer."""
+def with_request(payment: Payment, request: ConfirmRequested) -> Payment:
+    """Return the payment with the request that the next reply goes to."""
     return replace(payment, request_id=request.request_id, reply_partition=request.reply_partition)

@@ -1,8 +1,7 @@
 """Checks confirm's tables against the invariants: recent changes, or everything.
 
-Entries are append-only, so that their sums up to a checkpoint stay valid: a check adds only newer
-entries, and compares every account's balance. Rows that have not changed since an earlier check are
-read again by a whole check only.
+Entries are append-only, so their sums up to a checkpoint stay valid. A check adds only the newer
+entries and compares every account's balance. Only a full check reads unchanged rows again.
 """
 
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ from service_runtime.postgres import REPORT, PostgresTransaction, json_rows
 
 EVERYTHING = datetime.min.replace(tzinfo=UTC)
 
-# Whose state is known to have changed: by their own time, or by a journal's.
+# Payments that changed since then: by their own time or by a journal's time.
 _CHANGED: LiteralString = """
     with changed as (
         select payment_id as id from journal where posted_at >= %(since)s
@@ -34,7 +33,7 @@ _MISFITS: LiteralString = """
 _UNSCORED: LiteralString = """
     select payment.id as payment_id from changed join payment using (id)
     where status = 'CONFIRMED' and risk_score is null limit 20"""
-# `offset 0`: entries are looked up journal by journal, not merged with the whole table.
+# `offset 0` makes the planner read entries by journal instead of joining the whole table.
 _CHECKS: dict[str, LiteralString] = {
     "I3 a journal does not sum to zero": """
         select journal.payment_id from journal join entry on journal.id = entry.journal_id
@@ -63,7 +62,7 @@ _CHECKS: dict[str, LiteralString] = {
     "I12 confirmed without a risk result": _CHANGED + _UNSCORED,
 }
 
-# Two ranges of two indexes: one condition over both would read the whole table.
+# Two ranges of two indexes; one condition over both ranges would read the whole table.
 _UNFINISHED: LiteralString = """
     select id as payment_id, status, settlement_status,
            extract(epoch from now() - updated_at)::float8 as age_s
@@ -74,7 +73,7 @@ _UNFINISHED: LiteralString = """
     where updated_at < now() - make_interval(secs => %(age_s)s)
     order by updated_at limit 100"""
 
-# Every transaction that began before it has ended: what it posted is seen by the next statement.
+# Every transaction that began before the frontier has ended, so its journals are visible.
 _FRONTIER: LiteralString = """
     select least(now() - interval '10 s', min(xact_start)) as frontier from pg_stat_activity
     where usename = current_user and datname = current_database()"""
@@ -87,9 +86,9 @@ class PostgresCheck:
         self._tx = tx
 
     async def advance(self, *, anew: bool) -> None:
-        """Move the checkpoint on to what nobody writes any more; `anew`: from the first entry.
+        """Advance the checkpoint to the oldest open transaction; `anew`: rebuild it from the start.
 
-        In a transaction of its own, before that of the check.
+        Runs in its own transaction, before the transaction of the check.
         """
         if anew:
             await self._tx.use(REPORT)
@@ -97,7 +96,7 @@ class PostgresCheck:
             await self._tx.run("delete from ledger_checkpoint")
             await self._tx.run("update ledger_frontier set posted_before = '-infinity'")
         elif not await self._tx.rows("select from ledger_frontier for update skip locked"):
-            # Another check moves it; this one counts what lies behind it.
+            # Another check advances the checkpoint; this check sums the entries after it.
             return
         found = await self._tx.rows(_FRONTIER)
         await self._tx.run(
@@ -118,11 +117,11 @@ class PostgresCheck:
         )
 
     async def findings(self, unfinished_after_s: float, since: datetime | None) -> dict[str, Any]:
-        """Hold what has changed since then (None: everything) against the invariants."""
+        """Return violations among the changes since then (None: among all rows)."""
         await self._tx.run("set transaction isolation level repeatable read read only")
         if since is None:
             await self._tx.use(REPORT)
-        # Accounts are read whole: side by side in the order of their names, not one by one.
+        # All accounts are compared, so a merge join is faster than one lookup an account.
         await self._tx.use({"enable_mergejoin": "on"})
         violations = await self._violations(since or EVERYTHING)
         unfinished = await self._tx.rows(_UNFINISHED, age_s=unfinished_after_s)

@@ -1,4 +1,4 @@
-"""The memory twin of confirm's tables; it passes the same contract as PostgreSQL."""
+"""The memory twin of confirm's tables; it passes the same tests as the PostgreSQL store."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
@@ -25,7 +25,7 @@ class Tables(Protocol):
         ...
 
     def schedule(self, table: str, row_id: UUID, due_at: datetime | None) -> None:
-        """Set when a row is due, and end its lease."""
+        """Set the time when a row is due, and end its lease."""
         ...
 
 
@@ -78,16 +78,16 @@ class MemoryPayments:
             if (journal.payment_id, journal.kind) in self._journals:
                 raise ValueError(f"journal {journal.kind} of {journal.payment_id} is posted")
             self._journals[journal.payment_id, journal.kind] = journal
-            self._know(journal.debit_account, journal.currency)
-            self._know(journal.credit_account, journal.currency)
+            self._add_system_account(journal.debit_account, journal.currency)
+            self._add_system_account(journal.credit_account, journal.currency)
         for name, delta in ledger.deltas.items():
-            self._move(self._accounts[name], delta)
+            self._change_balance(self._accounts[name], delta)
 
-    def _know(self, name: str, currency: str) -> None:
+    def _add_system_account(self, name: str, currency: str) -> None:
         minimum = None if name.startswith("equity:") else 0
         self._accounts.setdefault(name, Account(name, None, currency, 0, minimum))
 
-    def _move(self, account: Account, delta: int) -> None:
+    def _change_balance(self, account: Account, delta: int) -> None:
         balance = account.balance_minor + delta
         if account.minimum_minor is not None and balance < account.minimum_minor:
             raise ValueError(f"{account.id}: balance below its minimum")
@@ -98,10 +98,10 @@ class MemoryPayments:
             self._reviews.setdefault(case.payment_id, case)
 
 
-def _is_step(one: Payment, other: Payment) -> bool:
-    if one.status is other.status:
-        return one.version == other.version
-    return (one.status, other.status) in LEGAL and other.version == one.version + 1
+def _is_step(old: Payment, new: Payment) -> bool:
+    if old.status is new.status:
+        return old.version == new.version
+    return (old.status, new.status) in LEGAL and new.version == old.version + 1
 
 
 def _clash(one: Payment, other: Payment) -> bool:

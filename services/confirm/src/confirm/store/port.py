@@ -1,4 +1,4 @@
-"""The port to confirm's tables, within one transaction."""
+"""The port to confirm's tables."""
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
@@ -11,21 +11,21 @@ from payment_schemas.ids import PaymentId
 
 
 class Payments(Protocol):
-    """Payments, accounts and the ledger. Lock order: payments, customers, system accounts."""
+    """One transaction. Lock order: payments, customer accounts, system accounts."""
 
     async def accounts(self, ids: Collection[str]) -> dict[str, Account]:
-        """Return the accounts without locks: for constant fields and early funds checks."""
+        """Return accounts without locks, for constant fields and the early funds check."""
         ...
 
     async def open(self, payments: Collection[Payment]) -> None:
         """Insert new payments.
 
-        Raises UniqueViolation where a key, transaction, UETR or reference is taken.
+        Raises UniqueViolation where a key, transaction, UETR or reference exists.
         """
         ...
 
     async def lock_known(self, requests: Sequence[ConfirmRequested]) -> list[Payment]:
-        """Lock and return the payments with the requests' transactions or keys."""
+        """Lock and return the payments with a transaction or key of the requests."""
         ...
 
     async def lock(self, ids: Iterable[PaymentId]) -> dict[PaymentId, Payment]:
@@ -33,7 +33,7 @@ class Payments(Protocol):
         ...
 
     async def lock_accounts(self, ids: Collection[str]) -> dict[str, Account]:
-        """Lock and return customers' accounts."""
+        """Lock and return customer accounts."""
         ...
 
     async def save(self, payments: Collection[Payment]) -> None:
@@ -41,9 +41,9 @@ class Payments(Protocol):
         ...
 
     async def post(self, ledger: Ledger) -> None:
-        """Write the journals, their entries, and one summed change a balance."""
+        """Insert the journals and entries; update each balance once, by its total change."""
         ...
 
     async def open_reviews(self, cases: Sequence[ReviewCase]) -> None:
-        """Write review cases; a payment has one at most."""
+        """Insert review cases; skip a payment that has one."""
         ...

@@ -1,4 +1,4 @@
-"""Confirm's tables in PostgreSQL: one statement a table a batch, one JSON parameter a statement."""
+"""Confirm's tables in PostgreSQL: a batch is one statement for each table, with JSON rows."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
@@ -27,7 +27,7 @@ def _listed(names: Iterable[str], prefix: str = "") -> str:
 
 
 def _statement(template: LiteralString) -> LiteralString:
-    """Fill in the columns: they are our own dataclass fields, never what somebody sent."""
+    """Insert the column names, which are dataclass fields and never client input."""
     filled: Any = (
         template.replace("{all}", _listed(_FIELDS))
         .replace("{changing}", _listed(_CHANGING))
@@ -67,8 +67,8 @@ _ACCOUNTS: LiteralString = """
 select id, owner, currency, balance_minor, minimum_minor from account
 where id in (select value from json_array_elements_text(%(ids)s::json))"""
 
-# Not `for update`: every new payment and entry holds its account's key (a foreign key does that),
-# two of them on in-flight would wait for each other for ever.
+# Not `for update`: the foreign keys of new payments and entries lock their account's key, and two
+# transactions on the in-flight account would deadlock.
 _LOCK_ACCOUNTS = _ACCOUNTS + " order by id for no key update"
 
 _JOURNALS: LiteralString = """
@@ -108,13 +108,13 @@ on conflict do nothing"""
 
 
 def payment_of(row: DictRow) -> Payment:
-    """Return the payment behind a row, whatever further columns it has."""
+    """Return the payment of a row; the row may have more columns."""
     values = {name: row[name] for name in _FIELDS}
     return Payment(**{**values, "status": Status(values["status"])})
 
 
 def _changeable(payment: Payment) -> dict[str, Any]:
-    """Return what may have changed: half of the row, and half of what PostgreSQL must parse."""
+    """Return only the changeable columns: half as much for PostgreSQL to parse."""
     return {name: getattr(payment, name) for name in ("id", *_CHANGING)}
 
 
@@ -138,12 +138,12 @@ class PostgresPayments:
 
     async def open(self, payments: Collection[Payment]) -> None:
         if payments:
-            # Sorted, so that two instances that open the same payments wait in one order.
+            # Sorted, so that two instances with the same payments do not deadlock.
             ordered = sorted(payments, key=lambda payment: payment.id)
             await self._tx.run(_OPEN, rows=json_rows(ordered))
 
     async def lock_known(self, requests: Sequence[ConfirmRequested]) -> list[Payment]:
-        asked = [
+        lookups = [
             {
                 "id": payment_id_of(request.user_id, request.transaction_id),
                 "user_id": request.user_id,
@@ -151,7 +151,7 @@ class PostgresPayments:
             }
             for request in requests
         ]
-        rows = await self._tx.rows(_LOCK_KNOWN, rows=json_rows(asked))
+        rows = await self._tx.rows(_LOCK_KNOWN, rows=json_rows(lookups))
         return [payment_of(row) for row in rows]
 
     async def lock(self, ids: Iterable[PaymentId]) -> dict[PaymentId, Payment]:
@@ -160,13 +160,13 @@ class PostgresPayments:
 
     async def save(self, payments: Collection[Payment]) -> None:
         if payments:
-            await self._tx.run(_SAVE, rows=json_rows([_changeable(one) for one in payments]))
+            await self._tx.run(_SAVE, rows=json_rows([_changeable(item) for item in payments]))
 
     async def post(self, ledger: Ledger) -> None:
         if not ledger.journals:
             return
         journals = json_rows(ledger.journals)
-        ours = [
+        posted_to = [
             {"id": name, "currency": journal.currency}
             for journal in ledger.journals
             for name in (journal.debit_account, journal.credit_account)
@@ -176,19 +176,19 @@ class PostgresPayments:
         customers = [name for name in moved if name in ledger.accounts]
         system = [name for name in moved if name not in ledger.accounts]
         await self._tx.run(_JOURNALS, rows=journals)
-        await self._open_system_accounts(ours)
+        await self._open_system_accounts(posted_to)
         await self._tx.run(_ENTRIES, rows=journals)
-        # Ours come last: every instance shares them, so they are held for the shortest time.
+        # System accounts come last: every instance updates them, so their locks must be short.
         for names in (customers, system):
-            await self._move(names, moved)
+            await self._change_balances(names, moved)
 
-    async def _open_system_accounts(self, ours: Sequence[dict[str, str]]) -> None:
-        known = await self.accounts({account["id"] for account in ours})
-        new = {account["id"]: account for account in ours if account["id"] not in known}
+    async def _open_system_accounts(self, accounts: Sequence[dict[str, str]]) -> None:
+        known = await self.accounts({account["id"] for account in accounts})
+        new = {account["id"]: account for account in accounts if account["id"] not in known}
         if new:
             await self._tx.run(_NEW_SYSTEM_ACCOUNTS, rows=json_rows(list(new.values())))
 
-    async def _move(self, names: Collection[str], deltas: dict[str, int]) -> None:
+    async def _change_balances(self, names: Collection[str], deltas: dict[str, int]) -> None:
         if names:
             rows: list[dict[str, Any]] = [
                 {"id": name, "amount_minor": deltas[name]} for name in sorted(names)

@@ -1,4 +1,4 @@
-"""What confirm's tables hold, for the gateway and for operators: reads, openings."""
+"""Queries of the gateway and of operators, and the opening of accounts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,15 +18,15 @@ MATCHES = 20
 
 
 class ForeignAccountError(ValueError):
-    """An account of that name is another owner's, or in another currency."""
+    """An account of that name exists with another owner or currency."""
 
 
 class LedgerFullError(ValueError):
-    """The opening's counterpart would no longer fit into a balance."""
+    """The balance of the opening equity account would exceed its column."""
 
 
 async def page_of_payments(tx: PostgresTransaction, after: UUID, limit: int) -> list[DictRow]:
-    """Return payments in the order of their ids, for checks across services."""
+    """Return a page of payments by id, for checks across services."""
     return await tx.rows(
         """select id as payment_id, user_id, transaction_id, status, version,
                   settlement_status, settlement_version, uetr, amount_minor, currency,
@@ -38,7 +38,7 @@ async def page_of_payments(tx: PostgresTransaction, after: UUID, limit: int) -> 
 
 
 class PaymentQueries:
-    """Reads over confirm's tables in one transaction; and the opening of accounts."""
+    """Queries, and the opening of accounts, in one transaction."""
 
     def __init__(self, tx: PostgresTransaction) -> None:
         self._tx = tx
@@ -50,7 +50,7 @@ class PaymentQueries:
         return payment_of(rows[0]) if rows else None
 
     async def matching(self, name: str, user_id: str | None) -> list[Payment]:
-        """Return the payments of that transaction id, whoever's they are, or of that id or UETR."""
+        """Return payments with this transaction id, payment id or UETR, of one user or of all."""
         rows = await self._tx.rows(
             """select * from payment
                where (transaction_id = %(name)s or id = %(uuid)s or uetr = %(uuid)s)
@@ -73,7 +73,7 @@ class PaymentQueries:
         )
 
     async def accounts(self, prefix: str, after: str, limit: int) -> list[DictRow]:
-        """Return accounts behind a name that begin with the prefix, by name."""
+        """Return a page of accounts by name: those after `after` that begin with the prefix."""
         return await self._tx.rows(
             """select id, owner, currency, balance_minor from account
                where starts_with(id, %(prefix)s) and id > %(after)s order by id limit %(limit)s""",
@@ -83,7 +83,7 @@ class PaymentQueries:
         )
 
     async def answers(self, keys: Sequence[Mapping[Any, str]]) -> list[DictRow]:
-        """Return the stored final answers to these users' keys, as they were told."""
+        """Return the stored final responses of these keys."""
         return await self._tx.rows(
             """select user_id, idempotency_key, answer_body as body
                from json_to_recordset(%(keys)s::json)
@@ -93,10 +93,10 @@ class PaymentQueries:
         )
 
     async def open_accounts(self, opening: Opening) -> int:
-        """Open what is not yet there; return how many were new.
+        """Open the accounts that do not exist; return their number.
 
-        Raises ForeignAccountError, naming the first account that is not what was ordered, and
-        LedgerFullError.
+        Raises ForeignAccountError with the name of the first account that does not fit the
+        request, and LedgerFullError.
         """
         rows = await self._tx.rows(
             """insert into account (id, owner, currency)
@@ -112,7 +112,7 @@ class PaymentQueries:
             ledger.post(journal)
         try:
             await PostgresPayments(self._tx).post(ledger)
-            # The first statement behind it that waits: what the database refuses shows itself here.
+            # Statements are pipelined: this read raises the error of the posting before it.
             await self._refuse_foreign(opening)
         except psycopg.errors.NumericValueOutOfRange:
             raise LedgerFullError from None
@@ -122,8 +122,8 @@ class PaymentQueries:
         names = [account.id for account in opening.accounts()]
         found = await PostgresPayments(self._tx).accounts(names)
         for ordered in opening.accounts():
-            there = found[ordered.id]
-            if (there.owner, there.currency) != (ordered.owner, ordered.currency):
+            existing = found[ordered.id]
+            if (existing.owner, existing.currency) != (ordered.owner, ordered.currency):
                 raise ForeignAccountError(ordered.id)
 
 
