@@ -1,4 +1,4 @@
-"""Builders that show only the deciding fields, the service on the twins, and real stores."""
+"""Builders with defaults, the service on the memory twins, and the real store."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
@@ -50,7 +50,7 @@ CODE_KEYS = KeyRing(b"c" * 32)
 
 
 class Build:
-    """Builds what a test needs; everything has a default but what the test decides."""
+    """Builders; a test sets only the fields that matter."""
 
     now = NOON
     gateway, notification, code_keys = GATEWAY, NOTIFICATION, CODE_KEYS
@@ -108,15 +108,15 @@ class Build:
         codes, rules = Codes(CODE_KEYS, clock), Rules(timedelta(seconds=300), 5, limits or Limits())
         issue = partial(on_challenge_requested, notification=NOTIFICATION)
         verify = partial(on_verification_requested, gateway=GATEWAY)
-        ask = LookUp(contacts or MemoryContacts())
+        look_up = LookUp(contacts or MemoryContacts())
         return [
-            Handler(ChallengeRequested, partial(issue, codes=codes, rules=rules), store, ask),
+            Handler(ChallengeRequested, partial(issue, codes=codes, rules=rules), store, look_up),
             Handler(VerificationRequested, partial(verify, codes=codes, rules=rules), store),
         ]
 
 
 class Otp:
-    """The service on the twins, in the real runtime loop."""
+    """The service on the memory twins, in the real consumer loop."""
 
     def __init__(self, build: Build, clock: SteadyClock) -> None:
         self.clock = clock
@@ -131,7 +131,7 @@ class Otp:
         self.start()
 
     def start(self) -> None:
-        """Start the process, or start it anew: only tables and topics are left of the last one."""
+        """Start or restart the process; only tables and topics survive a restart."""
         handlers = self.build.handlers(self.clock, MemoryChallenges, self.contacts)
         self.consumer = Consumer("otp", self.source, self.unit, handlers, self.clock)
 
@@ -142,7 +142,7 @@ class Otp:
         await self.source.drain(self.consumer.run)
 
     async def challenged(self, request: ChallengeRequested) -> Challenged:
-        """Ask for a challenge and return it."""
+        """Request a challenge and return it."""
         await self.read(request)
         return self.challenges[-1]
 
@@ -153,28 +153,28 @@ class Otp:
         return [(one.result, one.challenge_over) for one in self.verified[before:]]
 
     async def unlock(self, user_id: str = "usr-1", actor: str = "ann"):
-        """Unlock a user as an operator does."""
+        """Unlock a user, as an operator."""
         return await Unlocking(MemoryChallenges, self.unit.run_in_transaction, self.clock).unlock(
             user_id, actor
         )
 
-    def told(self, event: type[E]) -> list[E]:
-        """Return all that was told on an event's topic."""
+    def published(self, event: type[E]) -> list[E]:
+        """Return the published events of a type."""
         topic = self.broker.topics[event.topic]
         return [event.model_validate_json(record.value or b"") for record in topic]
 
     @property
     def challenges(self) -> list[Challenged]:
-        return self.told(Challenged)
+        return self.published(Challenged)
 
     @property
     def refusals(self) -> list[tuple[str, int | None]]:
-        """Why codes were refused, and for how long."""
-        return [(one.reason, one.retry_after_s) for one in self.told(ChallengeRefused)]
+        """The reason and the time to wait of each refusal."""
+        return [(one.reason, one.retry_after_s) for one in self.published(ChallengeRefused)]
 
     @property
     def verified(self) -> list[Verified]:
-        return self.told(Verified)
+        return self.published(Verified)
 
 
 @pytest.fixture(scope="session")

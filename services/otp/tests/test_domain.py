@@ -1,4 +1,4 @@
-"""Promises of a verdict."""
+"""Verdicts on codes."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -47,7 +47,7 @@ def test_a_live_challenge_counts_every_code(build, before, matches, result, afte
         ),
     ],
 )
-def test_a_challenge_that_is_over_takes_no_code_and_counts_none(build, fields, result, matches):
+def test_a_challenge_that_is_over_accepts_and_counts_no_code(build, fields, result, matches):
     challenge = build.challenge(**fields)
     judged = judge(challenge, try_of(build, matches=matches), ATTEMPTS)
     assert judged.challenge is challenge
@@ -77,7 +77,7 @@ def test_a_code_lives_for_300_seconds(build, after_s, result):
     assert judged.verdict.counted is (result == "valid")
 
 
-def test_a_challenge_has_the_same_id_whenever_it_is_asked_for(build):
+def test_a_challenge_has_the_same_id_for_every_request(build):
     assert build.challenge(number=1).id == build.challenge(number=1).id
     ids = {build.challenge(name, number).id for name in ("a", "b") for number in (1, 2, 3)}
     assert len(ids) == 6
@@ -85,7 +85,7 @@ def test_a_challenge_has_the_same_id_whenever_it_is_asked_for(build):
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 400)), max_size=40))
-def test_of_any_codes_in_any_order_at_most_five_count_and_one_is_accepted(build, tries):
+def test_of_any_codes_at_most_five_count_and_one_is_accepted(build, tries):
     challenge, verdicts = build.challenge(), []
     for matches, after_s in tries:
         judged = judge(challenge, try_of(build, matches=matches, after_s=after_s), ATTEMPTS)

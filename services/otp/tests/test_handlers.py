@@ -1,4 +1,4 @@
-"""The handlers in the real runtime loop, over the twins."""
+"""The handlers in the real consumer loop, on the memory twins."""
 
 from collections import Counter
 from dataclasses import replace
@@ -13,7 +13,7 @@ from service_runtime.clock import SystemClock
 from service_runtime.keys import KeyRing
 
 
-async def test_a_challenge_tells_all_but_the_code(otp, build):
+async def test_a_challenge_event_has_all_fields_and_a_sealed_code(otp, build):
     request = build.requested()
     challenge = await otp.challenged(request)
     assert challenge.payment_id == request.payment_id
@@ -25,7 +25,7 @@ async def test_a_challenge_tells_all_but_the_code(otp, build):
     assert code.isdigit()
 
 
-async def test_the_code_itself_lies_nowhere(otp, build, caplog):
+async def test_the_code_is_in_no_topic_table_or_log(otp, build, caplog):
     challenge = await otp.challenged(build.requested())
     code = build.code_of(challenge)
     await otp.verdicts(build.tried(code, challenge))
@@ -57,7 +57,7 @@ async def test_a_verdict_names_its_request_and_challenge(otp, build):
     assert (verified.payment_id, verified.transaction_id) == (challenge.payment_id, "tx-1")
 
 
-async def test_the_fifth_wrong_code_locks_and_the_right_one_comes_too_late(otp, build):
+async def test_after_the_fifth_wrong_code_the_right_one_is_locked_out(otp, build):
     challenge = await otp.challenged(build.requested())
     wrong = build.wrong_code_of(challenge)
     for _ in range(4):
@@ -68,9 +68,7 @@ async def test_the_fifth_wrong_code_locks_and_the_right_one_comes_too_late(otp, 
     ]
 
 
-async def test_the_log_says_whose_payment_somebody_guesses_at_and_not_what_he_guessed(
-    otp, build, caplog
-):
+async def test_the_log_of_a_wrong_code_has_the_payment_but_not_the_code(otp, build, caplog):
     caplog.set_level("INFO", "countersign.codes")
     challenge = await otp.challenged(build.requested())
     await otp.verdicts(build.tried(build.wrong_code_of(challenge), challenge))
@@ -97,14 +95,14 @@ async def test_of_fifty_right_codes_at_once_one_is_accepted(otp, build):
     assert results == {"valid": 1, "expired": 49}
 
 
-async def test_the_right_code_among_wrong_ones_wins_if_it_comes_by_the_fifth(otp, build):
+async def test_the_right_code_is_accepted_at_the_fifth_attempt_of_a_batch(otp, build):
     challenge = await otp.challenged(build.requested())
     wrong = [build.tried(build.wrong_code_of(challenge), challenge) for _ in range(4)]
     right = build.tried(build.code_of(challenge), challenge)
     assert (await otp.verdicts(*wrong, right))[-1] == ("valid", True)
 
 
-async def test_the_same_request_is_answered_alike_and_counts_once(otp, build):
+async def test_the_same_request_has_the_same_verdict_and_counts_once(otp, build):
     challenge = await otp.challenged(build.requested())
     wrong = build.tried(build.wrong_code_of(challenge), challenge)
     assert await otp.verdicts(*[wrong] * 10) == [("invalid", False)] * 10
@@ -123,7 +121,7 @@ async def test_an_event_read_twice_is_answered_once(otp, build):
     assert len(otp.verified) == 1
 
 
-async def test_a_challenge_asked_for_twice_is_issued_once_even_without_an_inbox(otp, build):
+async def test_a_challenge_requested_twice_is_issued_once_even_without_an_inbox(otp, build):
     challenge = await otp.challenged(build.requested())
     otp.database.tables.inbox.clear()
     await otp.read(build.requested(), build.requested())
@@ -131,14 +129,14 @@ async def test_a_challenge_asked_for_twice_is_issued_once_even_without_an_inbox(
     assert await otp.verdicts(build.tried(build.code_of(challenge), challenge)) == [("valid", True)]
 
 
-async def test_a_new_challenge_ends_the_one_before(otp, build):
+async def test_a_new_challenge_ends_the_previous_one(otp, build):
     first = await otp.challenged(build.requested(number=1))
     second = await otp.challenged(build.requested(number=2))
     assert await otp.verdicts(build.tried(build.code_of(first), first)) == [("expired", True)]
     assert await otp.verdicts(build.tried(build.code_of(second), second)) == [("valid", True)]
 
 
-async def test_the_code_of_one_payment_opens_no_other(otp, build):
+async def test_the_code_of_one_payment_is_expired_for_another(otp, build):
     one = await otp.challenged(build.requested("tx-1"))
     other = await otp.challenged(build.requested("tx-2"))
     stolen = build.tried(build.code_of(one), one, payment_id=other.payment_id)
@@ -159,7 +157,7 @@ async def test_a_code_lives_for_300_seconds(otp, build, passed_s, result):
     assert await otp.verdicts(build.tried(build.code_of(challenge), challenge)) == [(result, True)]
 
 
-async def test_what_nobody_waits_for_is_dropped(otp, build):
+async def test_expired_requests_are_dropped(otp, build):
     await otp.read(build.requested(expires_at=build.now))
     assert otp.challenges == []
     challenge = await otp.challenged(build.requested())
@@ -173,7 +171,7 @@ async def test_what_nobody_waits_for_is_dropped(otp, build):
     [{"amount_minor": 1}, {"currency": "EUR"}, {"payee": "mallory"}, {"user_id": "usr-2"}],
     ids=lambda change: next(iter(change)),
 )
-async def test_a_code_is_good_for_its_amount_payee_and_user_alone(otp, build, change):
+async def test_a_code_is_valid_only_for_its_amount_payee_and_user(otp, build, change):
     challenge = await otp.challenged(build.requested())
     table = otp.database.tables.own["challenge"]
     kept = table[challenge.challenge_id]
@@ -182,7 +180,7 @@ async def test_a_code_is_good_for_its_amount_payee_and_user_alone(otp, build, ch
     assert await otp.verdicts(right) == [("invalid", False)]
 
 
-async def test_a_seal_of_another_payment_is_set_aside_alone(otp, build):
+async def test_a_code_sealed_for_another_payment_is_the_only_dead_letter(otp, build):
     challenge = await otp.challenged(build.requested())
     moved = build.gateway.seal(build.code_of(challenge), UUID(int=1)).reveal()
     bad = build.tried("", challenge, sealed_code=moved)
@@ -192,7 +190,7 @@ async def test_a_seal_of_another_payment_is_set_aside_alone(otp, build):
     assert letter.reason == "rejected"
 
 
-def test_a_code_that_is_no_number_is_merely_wrong(build):
+def test_a_code_that_is_not_six_digits_is_wrong(build):
     codes = Codes(build.code_keys, SystemClock())
     challenge = replace(build.challenge(), secret=codes.hashed(build.payment(), "123456"))
     assert codes.matches(challenge, "123456")
@@ -201,7 +199,7 @@ def test_a_code_that_is_no_number_is_merely_wrong(build):
     )
 
 
-def test_a_code_is_accepted_after_its_key_was_rotated_and_not_after_it_was_retired(build):
+def test_a_code_is_accepted_until_its_key_is_removed(build):
     old, new = b"c" * 32, b"d" * 32
     hashed = Codes(KeyRing(old), SystemClock()).hashed(build.payment(), "123456")
     challenge = replace(build.challenge(), secret=hashed)
@@ -210,13 +208,13 @@ def test_a_code_is_accepted_after_its_key_was_rotated_and_not_after_it_was_retir
     assert not Codes(KeyRing(new), SystemClock()).matches(challenge, "123456")
 
 
-def test_equal_codes_are_kept_under_different_hashes(build):
+def test_equal_codes_have_different_hashes(build):
     codes = Codes(build.code_keys, SystemClock())
     digests = {codes.hashed(build.payment(), "123456").digest for _ in range(20)}
     assert len(digests) == 20
 
 
-def test_codes_are_spread_over_all_digits(build):
+def test_generated_codes_use_all_digits(build):
     codes = [Codes(build.code_keys, SystemClock()).new() for _ in range(2000)]
     assert all(len(code) == 6 and code.isdigit() for code in codes)
     assert len(set(codes)) > 1950

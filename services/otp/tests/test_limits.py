@@ -1,4 +1,4 @@
-"""Limits that follow the user over all payments, at their edges, over batches and restarts."""
+"""Limits of a user over all payments, at their boundaries, over batches and restarts."""
 
 from collections import Counter
 from datetime import timedelta
@@ -20,12 +20,12 @@ NEW = payment_id_of("usr-1", "tx-new")
 
 
 def requests(build, numbers, **fields):
-    """A request for a code for each of so many payments."""
+    """A request for a code for each payment number."""
     return [build.requested(f"tx-{one}", expires_at=LATER, **fields) for one in numbers]
 
 
 async def guess(otp, build, numbers, right_at=()):
-    """Type wrong codes, three a challenge, and the right one where told; return the results."""
+    """Try five codes on each challenge: wrong, or last the right one; return the results."""
     results = []
     for number in numbers:
         challenge = await otp.challenged(build.requested(f"tx-{number}", expires_at=LATER))
@@ -40,21 +40,15 @@ def tried(build, code, challenge):
     return build.tried(code, challenge, expires_at=LATER)
 
 
-async def nearly_locked(otp, build, wrong=100):
-    """Have a user type so many wrong codes, a multiple of five; return what is locked then."""
-    await guess(otp, build, range(wrong // 5))
-    return await otp.challenged(build.requested("tx-last", expires_at=LATER))
-
-
 def locks(otp):
-    return [(one.is_locked, one.wrong_codes) for one in otp.told(CodesLockChanged)]
+    return [(one.is_locked, one.wrong_codes) for one in otp.published(CodesLockChanged)]
 
 
 @pytest.mark.parametrize("batch", [1, 3, 10], ids="{} at once".format)
 async def test_the_sixth_live_challenge_is_refused_until_the_first_one_ends(otp, build, batch):
-    asked = requests(build, range(5))
+    first = requests(build, range(5))
     for start in range(0, 5, batch):
-        await otp.read(*asked[start : start + batch])
+        await otp.read(*first[start : start + batch])
         otp.start()
         otp.clock.pass_time(seconds=10)
     first_ends = min(one.code_expires_at for one in otp.challenges)
@@ -70,17 +64,17 @@ async def test_the_sixth_live_challenge_is_refused_until_the_first_one_ends(otp,
     assert [one.challenge_number for one in otp.challenges] == [1] * 6
 
 
-async def test_six_requests_of_one_batch_are_five_challenges_and_a_refusal(otp, build):
+async def test_six_requests_of_one_batch_get_five_challenges_and_a_refusal(otp, build):
     await otp.read(*requests(build, range(6)))
     assert (len(otp.challenges), otp.refusals) == (5, [("too_many", 300)])
 
 
-async def test_another_users_challenges_do_not_count(otp, build):
+async def test_challenges_of_another_user_do_not_count(otp, build):
     await otp.read(*requests(build, range(5)), *requests(build, range(5), user_id="usr-2"))
     assert (len(otp.challenges), otp.refusals) == (10, [])
 
 
-async def test_what_takes_no_codes_any_more_is_not_live(otp, build):
+async def test_used_and_locked_challenges_are_not_live(otp, build):
     await otp.read(*requests(build, range(5)))
     used, locked = otp.challenges[:2]
     await otp.read(tried(build, build.code_of(used), used))
@@ -89,7 +83,7 @@ async def test_what_takes_no_codes_any_more_is_not_live(otp, build):
     assert (len(otp.challenges), len(otp.refusals)) == (7, 1)
 
 
-async def test_a_new_challenge_of_a_payment_takes_the_place_of_its_last_one(otp, build):
+async def test_a_new_challenge_of_a_payment_replaces_its_previous_one(otp, build):
     await otp.read(*requests(build, range(5)))
     await otp.read(build.requested("tx-0", number=2, version=6, expires_at=LATER))
     assert (len(otp.challenges), otp.refusals) == (6, [])
@@ -113,7 +107,7 @@ async def test_one_more_than_the_limit_of_a_window_is_refused(otp, build, spread
     assert len(otp.challenges) == most + 1
 
 
-async def test_a_refused_request_is_answered_alike_whenever_it_is_read(otp, build):
+async def test_a_repeated_request_gets_the_same_refusal(otp, build):
     await otp.read(*requests(build, range(6)))
     otp.clock.pass_time(hours=2)
     otp.database.tables.inbox.clear()
@@ -122,10 +116,10 @@ async def test_a_refused_request_is_answered_alike_whenever_it_is_read(otp, buil
     assert otp.refusals == [("too_many", 300)] * 2
 
 
-async def test_a_refusal_names_the_request_that_it_answers(otp, build):
+async def test_a_refusal_has_the_version_and_number_of_its_request(otp, build):
     await otp.read(*requests(build, range(5)))
     await otp.read(build.requested("tx-9", version=4, number=2, expires_at=LATER))
-    (refused,) = otp.told(ChallengeRefused)
+    (refused,) = otp.published(ChallengeRefused)
     assert (refused.version, refused.challenge_number) == (4, 2)
     assert refused.payment_id == payment_id_of("usr-1", "tx-9")
 
@@ -162,54 +156,54 @@ async def test_codes_that_arrive_together_lock_at_the_hundredth(otp, build):
     assert locks(otp) == [(True, 100)]
 
 
-async def test_a_right_code_begins_the_row_anew(otp, build):
+async def test_a_right_code_resets_the_count_of_wrong_codes(otp, build):
     await guess(otp, build, range(19), right_at=[18])
     await guess(otp, build, range(20, 39))
     assert locks(otp) == []
     assert otp.database.tables.own["code_user"]["usr-1"].wrong_in_a_row == 95
 
 
-async def test_a_code_that_is_not_judged_counts_for_nobody(otp, build):
+async def test_codes_on_an_expired_challenge_are_not_counted(otp, build):
     challenge = await otp.challenged(build.requested("tx-1", expires_at=LATER))
     otp.clock.pass_time(seconds=300)
     await otp.verdicts(*[tried(build, "000000", challenge) for _ in range(150)])
     assert otp.database.tables.own["code_user"]["usr-1"].wrong_in_a_row == 0
 
 
-async def test_a_locked_user_is_issued_no_code(otp, build):
+async def test_no_code_is_issued_to_a_locked_user(otp, build):
     await guess(otp, build, range(20))
     await otp.read(build.requested("tx-last", expires_at=LATER))
     assert otp.refusals == [("locked", None)]
 
 
-async def test_a_dead_challenge_of_a_locked_user_stays_dead(otp, build):
+async def test_a_challenge_that_is_over_stays_over_for_a_locked_user(otp, build):
     await guess(otp, build, range(20))
     dead = otp.challenges[-1]
     assert await otp.verdicts(tried(build, build.code_of(dead), dead)) == [("locked", True)]
-    assert otp.told(Verified)[-1].codes_locked
+    assert otp.published(Verified)[-1].codes_locked
 
 
-async def test_an_operator_unlocks_and_the_audit_log_and_the_user_are_told(otp, build):
+async def test_an_unlock_is_published_for_the_audit_log_and_the_user(otp, build):
     await guess(otp, build, range(20))
     unlocked = await otp.unlock(actor="ann")
     assert unlocked.wrong_in_a_row == 100
-    (record,) = otp.told(AuditRecorded)
+    (record,) = otp.published(AuditRecorded)
     assert (record.actor, record.action, record.about) == ("ann", "CODES_UNLOCKED", "usr-1")
     assert locks(otp) == [(True, 100), (False, 100)]
     assert await otp.unlock() is None
-    assert len(otp.told(AuditRecorded)) == 1
+    assert len(otp.published(AuditRecorded)) == 1
     challenge = await otp.challenged(build.requested("tx-last", expires_at=LATER))
     assert await otp.verdicts(tried(build, build.code_of(challenge), challenge)) == [
         ("valid", True)
     ]
 
 
-async def test_nobody_is_unlocked_who_is_not_locked(otp):
+async def test_a_user_who_is_not_locked_cannot_be_unlocked(otp):
     assert await otp.unlock("usr-unknown") is None
-    assert otp.told(AuditRecorded) == []
+    assert otp.published(AuditRecorded) == []
 
 
-async def test_who_can_receive_no_code_is_told_so_and_the_same_request_works_later(otp, build):
+async def test_a_user_without_a_contact_is_refused_and_a_later_request_works(otp, build):
     otp.contacts.unreachable = {"usr-1"}
     await otp.read(*requests(build, [1]))
     assert (otp.challenges, otp.refusals) == ([], [("undeliverable", None)])
@@ -218,20 +212,20 @@ async def test_who_can_receive_no_code_is_told_so_and_the_same_request_works_lat
     assert [one.challenge_number for one in otp.challenges] == [1]
 
 
-async def test_who_is_not_known_to_be_unreachable_is_sent_a_code(otp, build):
-    otp.contacts.silent = {"usr-1"}
+async def test_a_code_is_issued_where_the_contact_is_unknown(otp, build):
+    otp.contacts.unknown = {"usr-1"}
     await otp.read(*requests(build, [1]))
     assert (len(otp.challenges), otp.refusals) == (1, [])
 
 
-async def test_each_user_of_a_batch_is_asked_about_once(otp, build):
+async def test_each_user_of_a_batch_is_queried_once(otp, build):
     await otp.read(*requests(build, range(3)), *requests(build, range(2), user_id="usr-2"))
-    assert [sorted(asked) for asked in otp.contacts.asked] == [["usr-1", "usr-2"]]
+    assert [sorted(query) for query in otp.contacts.queries] == [["usr-1", "usr-2"]]
 
 
-async def test_nobody_is_asked_about_a_request_that_nobody_waits_for(otp, build):
+async def test_an_expired_request_causes_no_query(otp, build):
     await otp.read(build.requested(expires_at=build.now))
-    assert otp.contacts.asked == []
+    assert otp.contacts.queries == []
 
 
 @pytest.mark.parametrize(
@@ -241,10 +235,10 @@ async def test_nobody_is_asked_about_a_request_that_nobody_waits_for(otp, build)
             User("u", 100, Lock(NOON, NEW, "tx-1")), False, "locked", id="a lock before a contact"
         ),
         pytest.param(User("u"), False, "undeliverable", id="no contact"),
-        pytest.param(User("u"), True, None, id="nothing stands in the way"),
+        pytest.param(User("u"), True, None, id="no limit is reached"),
     ],
 )
-def test_the_first_reason_is_told(user, reachable, reason):
+def test_a_refusal_has_the_first_reason(user, reachable, reason):
     found = refusal(user, NEW, NOON, LIMITS, reachable=reachable)
     assert (found and found.reason) == reason
 
@@ -253,7 +247,7 @@ offsets = st.integers(-90_000, -1)
 
 
 @given(st.lists(st.tuples(offsets, st.sampled_from(State)), max_size=40), st.integers(1, 600))
-def test_a_wait_is_as_long_as_it_must_be_and_no_longer(made, life_s):
+def test_the_time_to_wait_is_exact(made, life_s):
     numbers = count()
     user = User("u", issued=tuple(issued(next(numbers), *one, life_s) for one in made))
     found = refusal(user, NEW, NOON, LIMITS, reachable=True)
@@ -273,14 +267,14 @@ def issued(number, offset_s, state, life_s):
 
 
 def over_a_limit(user, now):
-    """The rules as written, counted plainly."""
+    """Return whether a limit is reached, by a plain count."""
     live = sum(one.state is State.LIVE and one.expires_at > now for one in user.issued)
     hour = sum(one.issued_at + HOUR > now for one in user.issued)
     day = sum(one.issued_at + 24 * HOUR > now for one in user.issued)
     return live >= 5 or hour >= 10 or day >= 30
 
 
-def test_what_a_later_challenge_has_ended_is_not_live():
+def test_a_challenge_with_a_later_one_is_not_live():
     ends = NOON + HOUR
     same = [Issued(NEW, number, NOON - 2 * HOUR, ends) for number in (1, 2, 3)]
     others = [issued(one, -7200, State.LIVE, 9000) for one in range(4)]

@@ -1,6 +1,6 @@
-"""Codes as a state machine: whatever is asked in whatever order, I10 holds.
+"""Codes as a state machine: I10 holds for requests in any order.
 
-The model knows the codes and counts for itself; the handlers work on the store's twin.
+The model knows the codes and counts independently; the handlers run on the memory twin.
 """
 
 from collections import Counter
@@ -29,16 +29,16 @@ PAYMENTS = ["tx-1", "tx-2"]
 
 
 def finished(work):
-    """Run to the end what never waits: the twins have no one to wait for here."""
+    """Run a coroutine of the memory twins, which never waits; return its result."""
     try:
         work.send(None)
     except StopIteration as end:
         return end.value
-    raise AssertionError("a twin waited")
+    raise AssertionError("a memory twin waited")
 
 
 class Codes(RuleBasedStateMachine):
-    """Two payments, up to three challenges each, any codes, repeats, time."""
+    """Two payments, up to three challenges each, any codes, repeated requests, passing time."""
 
     challenges = Bundle("challenges")
     requests = Bundle("requests")
@@ -48,15 +48,15 @@ class Codes(RuleBasedStateMachine):
         self.clock = SteadyClock(NOON)
         self.database = MemoryDatabase(self.clock)
         self.issue, self.verify = self.build.handlers(self.clock, MemoryChallenges)
-        self.made = Counter()
+        self.requested = Counter()
         self.latest = {}
         self.drawn = 0
-        self.answers = {}
+        self.verdicts = {}
         self.counted = Counter()
         self.accepted = Counter()
 
     def handled(self, handler, events):
-        """Handle events in one transaction, as the runtime does past its inbox."""
+        """Handle events in one transaction, without an inbox."""
         items = [self.item(event) for event in events]
         batch: Batch[Received] = Batch(items, self.clock.now())
 
@@ -71,12 +71,12 @@ class Codes(RuleBasedStateMachine):
         return received(event, UUID(int=self.drawn))
 
     @rule(target=challenges, payment=st.sampled_from(PAYMENTS), twice=st.booleans())
-    def ask_for_a_challenge(self, payment, twice):
-        number = min(self.made[payment] + 1, 3)
+    def request_a_challenge(self, payment, twice):
+        number = min(self.requested[payment] + 1, 3)
         request = self.build.requested(payment, number, expires_at=NOON + timedelta(days=1))
         issued: Sequence[Challenged] = self.handled(self.issue, [request] * (1 + twice))
-        assert len(issued) == (number > self.made[payment])
-        self.made[payment] = number
+        assert len(issued) == (number > self.requested[payment])
+        self.requested[payment] = number
         if issued:
             self.latest[payment] = issued[0]
         return self.latest[payment]
@@ -117,17 +117,17 @@ class Codes(RuleBasedStateMachine):
     def compare(
         self, event: VerificationRequested, challenge: Challenged, verdict: Verified, *, right: bool
     ):
-        """Predict each verdict from the rules as written, without the service's own state."""
+        """Compare a verdict with the model's, which does not use the service's state."""
         assert (verdict.request_id, verdict.challenge_id) == (event.request_id, event.challenge_id)
-        if event.request_id not in self.answers:
-            self.answers[event.request_id] = self.expected(event, challenge, right=right)
-        assert (verdict.result, verdict.challenge_over) == self.answers[event.request_id]
+        if event.request_id not in self.verdicts:
+            self.verdicts[event.request_id] = self.expected(event, challenge, right=right)
+        assert (verdict.result, verdict.challenge_over) == self.verdicts[event.request_id]
 
     def expected(self, event, challenge, *, right):
         name = challenge.challenge_id
-        mine = event.payment_id == challenge.payment_id
+        is_own = event.payment_id == challenge.payment_id
         latest = self.latest[challenge.transaction_id].challenge_id == name
-        if not mine or not latest or self.accepted[name]:
+        if not is_own or not latest or self.accepted[name]:
             return "expired", True
         if self.counted[name] == 5:
             return "locked", True
@@ -143,15 +143,15 @@ class Codes(RuleBasedStateMachine):
     def the_tables_agree_with_the_model(self):
         if not hasattr(self, "database"):
             return
-        kept = self.database.tables.own["challenge"]
-        assert {name: one.attempts for name, one in kept.items() if one.attempts} == {
+        stored = self.database.tables.own["challenge"]
+        assert {name: one.attempts for name, one in stored.items() if one.attempts} == {
             name: count for name, count in self.counted.items() if count
         }
-        assert all(one.attempts <= 5 and one.number <= 3 for one in kept.values())
+        assert all(one.attempts <= 5 and one.number <= 3 for one in stored.values())
         assert all(count <= 1 for count in self.accepted.values())
 
 
-def test_whatever_is_asked_in_whatever_order_codes_keep_their_promises(build):
+def test_codes_keep_their_promises_for_requests_in_any_order(build):
     run_state_machine_as_test(
         type("TheseCodes", (Codes,), {"build": build}),
         settings=settings(max_examples=300, stateful_step_count=50),

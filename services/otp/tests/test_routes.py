@@ -1,4 +1,4 @@
-"""What operators see of a user's codes, and how they unlock them."""
+"""The operators' routes of a user's codes."""
 
 import hashlib
 import json
@@ -53,7 +53,7 @@ async def http(postgres):
         yield client
 
 
-async def test_an_operator_unlocks_once_and_it_is_told_in_the_same_commit(http, locked):
+async def test_an_unlock_works_once_and_publishes_its_events(http, locked):
     order = {"user_id": UserId("usr-1"), "actor": "ann"}
     found = await http.post("/admin/codes/unlock", json=order, headers=WRITE)
     assert (found.status_code, found.json()) == (200, {"user_id": "usr-1", "wrong_in_a_row": 100})
@@ -66,7 +66,7 @@ async def test_an_operator_unlocks_once_and_it_is_told_in_the_same_commit(http, 
     assert unknown.status_code == 409
 
 
-async def test_an_operator_sees_how_a_user_stands(http, locked):
+async def test_an_operator_sees_the_lock_and_challenges_of_a_user(http, locked):
     found = (await http.get("/admin/codes?user_id=usr-1", headers=READ)).json()
     assert (found["wrong_in_a_row"], found["locked_on"]) == (100, str(locked.payment.payment_id))
     assert [(one["number"], one["state"]) for one in found["challenges"]] == [(1, "LIVE")]
@@ -74,7 +74,7 @@ async def test_an_operator_sees_how_a_user_stands(http, locked):
     assert (unknown["wrong_in_a_row"], unknown["locked_at"]) == (0, None)
 
 
-async def test_to_unlock_needs_a_scope_of_its_own(http, locked):
+async def test_an_unlock_needs_the_write_scope(http, locked):
     order = {"user_id": "usr-1", "actor": "ann"}
     refused = await http.post("/admin/codes/unlock", json=order, headers=READ)
     assert refused.status_code == 401

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture
 def here(settings):
-    """Settings of an instance of this test's own."""
+    """Settings of a separate instance for this test."""
     return settings.model_copy(update={"instance": 900, "internal_credentials": callers()})
 
 
@@ -42,39 +42,39 @@ async def test_a_code_is_issued_sealed_and_accepted_once_over_the_topics(build, 
         verified = await told(here, Verified, request.payment_id, 3)
         async with client_of(process) as http:
             report = (await http.get("/admin/check")).json()
-            stands = (await http.get("/admin/codes", params={"user_id": "usr-1"})).json()
+            user = (await http.get("/admin/codes", params={"user_id": "usr-1"})).json()
             refused = await http.get("/admin/check", headers={"Authorization": "Bearer guess"})
     assert code == "789012"
     assert [one.result for one in verified] == ["invalid", "valid", "expired"]
     assert report == {"violations": [], "unfinished": [], "parked": 0, "dead_letters": 0}
-    assert (stands["wrong_in_a_row"], stands["locked_at"]) == (0, None)
-    assert [one["state"] for one in stands["challenges"]] == ["ACCEPTED"]
+    assert (user["wrong_in_a_row"], user["locked_at"]) == (0, None)
+    assert [one["state"] for one in user["challenges"]] == ["ACCEPTED"]
     assert refused.status_code == 401
 
 
 async def at_once(database, handler, events):
-    """Handle each event in a transaction of its own, all at the same time."""
+    """Handle each event in its own transaction, all concurrently."""
 
     async def one(event):
         async with database.transaction() as tx:
-            batch = Batch([received(event, uuid4())], this_moment())
+            batch = Batch([received(event, uuid4())], now())
             emit, *_ = await handler.handle(batch, handler.store(tx))
             return emit.event.result
 
     return Counter(await asyncio.gather(*(one(event) for event in events)))
 
 
-def this_moment():
+def now():
     return SystemClock().now()
 
 
 @pytest.fixture
 async def live_challenge(postgres, build):
-    """A challenge that lives now, and the handler of codes."""
+    """A live challenge, and the handler of verifications."""
     issue, verify = build.handlers(SystemClock(), PostgresChallenges)
-    request = build.requested(expires_at=this_moment() + timedelta(hours=1))
+    request = build.requested(expires_at=now() + timedelta(hours=1))
     async with postgres.transaction() as tx:
-        batch = Batch([received(request, uuid4())], this_moment())
+        batch = Batch([received(request, uuid4())], now())
         (emit,) = await issue.handle(batch, issue.store(tx))
     return emit.event, verify
 
@@ -83,7 +83,7 @@ async def test_fifty_right_codes_in_fifty_transactions_are_accepted_once(
     postgres, build, live_challenge
 ):
     challenge, verify = live_challenge
-    later = this_moment() + timedelta(hours=1)
+    later = now() + timedelta(hours=1)
     code = build.code_of(challenge)
     tries = [build.tried(code, challenge, expires_at=later) for _ in range(50)]
     assert await at_once(postgres, verify, tries) == {"valid": 1, "expired": 49}
@@ -93,18 +93,18 @@ async def test_fifty_wrong_codes_in_fifty_transactions_count_one_by_one(
     postgres, build, live_challenge
 ):
     challenge, verify = live_challenge
-    later = this_moment() + timedelta(hours=1)
+    later = now() + timedelta(hours=1)
     code = build.wrong_code_of(challenge)
     tries = [build.tried(code, challenge, expires_at=later) for _ in range(50)]
     assert await at_once(postgres, verify, tries) == {"invalid": 4, "locked": 46}
 
 
 async def issue_at_once(database, handler, requests):
-    """Handle each request in a transaction of its own, all at the same time."""
+    """Handle each request in its own transaction, all concurrently."""
 
     async def one(request):
         async with database.transaction() as tx:
-            batch = Batch([received(request, uuid4())], this_moment())
+            batch = Batch([received(request, uuid4())], now())
             return [emit.event for emit in await handler.handle(batch, handler.store(tx))]
 
     found = await asyncio.gather(*(one(request) for request in requests))
@@ -113,21 +113,21 @@ async def issue_at_once(database, handler, requests):
 
 async def test_twenty_payments_of_a_user_in_twenty_transactions_get_five_codes(postgres, build):
     issue, _ = build.handlers(SystemClock(), PostgresChallenges)
-    later = this_moment() + timedelta(hours=1)
-    asked = [build.requested(f"tx-{number}", expires_at=later) for number in range(20)]
-    told = await issue_at_once(postgres, issue, asked)
-    assert Counter(type(one).__name__ for one in told) == {"Challenged": 5, "ChallengeRefused": 15}
+    later = now() + timedelta(hours=1)
+    requests = [build.requested(f"tx-{number}", expires_at=later) for number in range(20)]
+    events = await issue_at_once(postgres, issue, requests)
+    assert Counter(type(e).__name__ for e in events) == {"Challenged": 5, "ChallengeRefused": 15}
 
 
 async def test_wrong_codes_on_many_payments_at_once_lock_at_the_hundredth(postgres, build):
     unlimited = Limits(live=50, an_hour=50, a_day=50, wrong_in_a_row=20)
     issue, verify = build.handlers(SystemClock(), PostgresChallenges, limits=unlimited)
-    later = this_moment() + timedelta(hours=1)
-    asked = [build.requested(f"tx-{number}", expires_at=later) for number in range(8)]
-    challenges = await issue_at_once(postgres, issue, asked)
+    later = now() + timedelta(hours=1)
+    requests = [build.requested(f"tx-{number}", expires_at=later) for number in range(8)]
+    challenges = await issue_at_once(postgres, issue, requests)
     wrong = [build.tried(build.wrong_code_of(one), one, expires_at=later) for one in challenges]
-    told = await issue_at_once(postgres, verify, wrong * 4)
-    told += await issue_at_once(
+    events = await issue_at_once(postgres, verify, wrong * 4)
+    events += await issue_at_once(
         postgres,
         verify,
         [
@@ -136,33 +136,33 @@ async def test_wrong_codes_on_many_payments_at_once_lock_at_the_hundredth(postgr
             for one_code in [build.wrong_code_of(one)] * 4
         ],
     )
-    judged = [one for one in told if isinstance(one, Verified)]
+    judged = [one for one in events if isinstance(one, Verified)]
     assert len({one.request_id for one in judged if not one.codes_locked}) == 20
-    assert [one.wrong_codes for one in told if isinstance(one, CodesLockChanged)] == [20]
+    assert [one.wrong_codes for one in events if isinstance(one, CodesLockChanged)] == [20]
 
 
-async def test_those_who_issue_and_those_who_judge_do_not_wait_in_a_circle(postgres, build):
+async def test_issuing_and_verifying_at_once_do_not_deadlock(postgres, build):
     issue, verify = build.handlers(SystemClock(), PostgresChallenges, limits=Limits(99, 99, 99))
-    later = this_moment() + timedelta(hours=1)
+    later = now() + timedelta(hours=1)
     users = [f"usr-{number}" for number in range(6)]
 
-    def asked(name):
+    def requests(name):
         return [build.requested(name, user_id=user, expires_at=later) for user in users]
 
     challenges = [
-        event for one in asked("tx-0") for event in await issue_at_once(postgres, issue, [one])
+        event for one in requests("tx-0") for event in await issue_at_once(postgres, issue, [one])
     ]
 
     async def handle(handler, events):
         async with postgres.transaction() as tx:
             items = [received(event, uuid4()) for event in events]
-            await handler.handle(Batch(items, this_moment()), handler.store(tx))
+            await handler.handle(Batch(items, now()), handler.store(tx))
 
     work = []
     for number in range(1, 6):
         tries = [build.tried("000000", one, expires_at=later) for one in challenges]
-        work += [handle(issue, asked(f"tx-{number}")[::-1]), handle(verify, tries)]
-        work += [handle(verify, tries[::-1]), handle(issue, asked(f"tx-b{number}"))]
+        work += [handle(issue, requests(f"tx-{number}")[::-1]), handle(verify, tries)]
+        work += [handle(verify, tries[::-1]), handle(issue, requests(f"tx-b{number}"))]
     async with asyncio.timeout(20):
         await asyncio.gather(*work)
 
@@ -171,11 +171,9 @@ async def test_those_who_issue_and_those_who_judge_do_not_wait_in_a_circle(postg
     "tampering",
     ["set amount_minor = 1", "set payee = 'mallory'", "set user_id = 'usr-2'"],
 )
-async def test_a_row_that_was_tampered_with_accepts_no_code(
-    postgres, as_owner, build, live_challenge, tampering
-):
+async def test_a_modified_row_accepts_no_code(postgres, as_owner, build, live_challenge, tampering):
     challenge, verify = live_challenge
     as_owner.execute("update challenge " + tampering)
-    later = this_moment() + timedelta(hours=1)
+    later = now() + timedelta(hours=1)
     right = build.tried(build.code_of(challenge), challenge, expires_at=later)
     assert await at_once(postgres, verify, [right]) == {"invalid": 1}

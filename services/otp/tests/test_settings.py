@@ -1,4 +1,4 @@
-"""What the environment may say."""
+"""Settings from the environment."""
 
 import base64
 
@@ -35,11 +35,11 @@ def environment(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("profile", "fixed_code", "code"),
     [
-        pytest.param("dev", None, "789012", id="development has a code for everyone"),
-        pytest.param("dev", "123456", "123456", id="development may have another"),
-        pytest.param("dev", "", "", id="development may have real ones"),
-        pytest.param("prod", None, "", id="production has real ones"),
-        pytest.param("prod", "", "", id="production may say so"),
+        pytest.param("dev", None, "789012", id="development has a fixed code"),
+        pytest.param("dev", "123456", "123456", id="development with another fixed code"),
+        pytest.param("dev", "", "", id="development with random codes"),
+        pytest.param("prod", None, "", id="production has random codes"),
+        pytest.param("prod", "", "", id="production with an empty code"),
     ],
 )
 def test_codes_are_fixed_in_development_only(environment, profile, fixed_code, code):
@@ -50,18 +50,18 @@ def test_codes_are_fixed_in_development_only(environment, profile, fixed_code, c
 
 
 def refusal(capsys):
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exit_:
         load(Settings)
-    assert left.value.code == 2
+    assert exit_.value.code == 2
     return capsys.readouterr().err
 
 
 def test_production_refuses_to_start_with_a_fixed_code(environment, capsys):
     environment.setenv("PROFILE", "prod")
     environment.setenv("FIXED_CODE", "789012")
-    said = refusal(capsys)
-    assert "FIXED_CODE" in said
-    assert "must not be set with PROFILE=prod" in said
+    message = refusal(capsys)
+    assert "FIXED_CODE" in message
+    assert "must not be set with PROFILE=prod" in message
 
 
 @pytest.mark.parametrize("code", ["12345", "1234567", "abcdef", "12345\n"])
@@ -71,7 +71,7 @@ def test_a_fixed_code_has_six_digits(environment, capsys, code):
 
 
 @pytest.mark.parametrize("name", ["OTP_SEALING_KEY_FILE", "CODE_KEY_FILE"])
-def test_keys_of_different_readers_differ(environment, capsys, tmp_path, name):
+def test_equal_keys_of_different_purposes_are_refused(environment, capsys, tmp_path, name):
     environment.setenv(name, str(tmp_path / "notification"))
     assert "different keys" in refusal(capsys)
 
@@ -86,10 +86,10 @@ def test_keys_of_different_readers_differ(environment, capsys, tmp_path, name):
         ("CODE_KEY_FILE", "/nowhere"),
     ],
 )
-def test_a_bad_setting_is_named(environment, capsys, name, value):
+def test_a_bad_setting_is_reported_by_its_name(environment, capsys, name, value):
     environment.setenv(name, value)
     assert name in refusal(capsys)
 
 
-def test_no_key_stands_in_the_settings_text(environment):
+def test_the_text_of_the_settings_contains_no_key(environment):
     assert "cccc" not in repr(load(Settings))

@@ -1,4 +1,4 @@
-"""One suite for the memory twin and for PostgreSQL."""
+"""The same tests for the memory twin and for PostgreSQL."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from otp.domain import Asked, CodeAttempt, Issued, Lock, Refusal, State, User, Verdict
+from otp.domain import CodeAttempt, Issued, Lock, Refusal, RequestKey, State, User, Verdict
 from otp.store import Verification, queries
 from service_runtime.admin import counts_of
 
@@ -31,10 +31,10 @@ async def save(backend, *challenges):
         await backend.store(tx).save(challenges)
 
 
-async def note(backend, build, challenge, verdict, request_id=None):
+async def verify(backend, build, challenge, verdict, request_id=None):
     question = CodeAttempt(request_id or uuid4(), challenge.id, challenge.payment.payment_id)
     async with backend.database.transaction() as tx:
-        await backend.store(tx).note([Verification(question, verdict, build.now)])
+        await backend.store(tx).add_verifications([Verification(question, verdict, build.now)])
     return question
 
 
@@ -49,7 +49,7 @@ async def check(backend, now):
         return found._asdict() | await counts_of(tx, None)
 
 
-async def test_a_challenge_comes_back_whole(backend, build):
+async def test_a_stored_challenge_is_read_back_unchanged(backend, build):
     challenge = build.challenge()
     assert await add(backend, challenge) == {challenge.id}
     assert await lock(backend, challenge) == {challenge.id: challenge}
@@ -61,12 +61,12 @@ async def test_challenges_are_exported_by_payment_and_page_by_page(real, build):
     other = build.challenge("tx-2")
     await add(real, first, second, other)
     await save(real, replace(first, attempts=5, state=State.LOCKED))
-    tried = {"state": "LOCKED", "attempts": 5}
-    told = {"state": "LIVE", "attempts": 0, "amount_minor": 520_000, "currency": "USD",
+    locked = {"state": "LOCKED", "attempts": 5}
+    live = {"state": "LIVE", "attempts": 0, "amount_minor": 520_000, "currency": "USD",
             "payee": "payee-xyz"}  # fmt: skip
     expected = {
-        first.payment.payment_id: [told | tried, told],
-        other.payment.payment_id: [told],
+        first.payment.payment_id: [live | locked, live],
+        other.payment.payment_id: [live],
     }
     after, seen = UUID(int=0), {}
     async with real.database.transaction() as tx:
@@ -98,7 +98,7 @@ async def test_an_operator_sees_a_payments_challenges_without_their_secrets(real
     ]
 
 
-async def test_a_challenge_is_kept_once_and_keeps_its_first_code(backend, build):
+async def test_a_challenge_is_stored_once_and_keeps_its_first_code(backend, build):
     first = build.challenge()
     other = replace(first, secret=replace(first.secret, digest="e" * 64))
     await add(backend, first)
@@ -115,19 +115,19 @@ async def test_a_later_challenge_ends_the_earlier_ones_of_its_payment_only(backe
     assert {name for name, one in found.items() if one.superseded} == {first.id}
 
 
-async def test_only_the_latest_of_several_new_challenges_is_told(backend, build):
+async def test_only_the_latest_of_several_new_challenges_is_returned(backend, build):
     challenges = [build.challenge(number=number) for number in (1, 2, 3)]
     assert await add(backend, *challenges) == {challenges[2].id}
 
 
-async def test_a_challenge_that_comes_after_its_successor_is_kept_and_not_told(backend, build):
+async def test_a_challenge_added_after_its_successor_is_stored_but_not_returned(backend, build):
     first, second = build.challenge(number=1), build.challenge(number=2)
     await add(backend, second)
     assert await add(backend, first) == set()
     assert (await lock(backend, first))[first.id].superseded
 
 
-async def test_what_is_unknown_is_not_found(backend, build):
+async def test_unknown_challenges_and_attempts_are_not_found(backend, build):
     assert await lock(backend, build.challenge()) == {}
     assert await lock(backend) == {}
     assert await verdicts(backend) == {}
@@ -144,15 +144,15 @@ async def test_attempts_and_state_are_saved(backend, build, attempts, state):
     assert await lock(backend, challenge) == {challenge.id: after}
 
 
-async def test_the_same_question_has_the_same_answer_for_ever(backend, build):
+async def test_the_first_verdict_of_an_attempt_is_kept(backend, build):
     challenge, request_id = build.challenge(), UUID(int=7)
-    question = await note(backend, build, challenge, INVALID, request_id)
-    await note(backend, build, challenge, VALID, request_id)
+    question = await verify(backend, build, challenge, INVALID, request_id)
+    await verify(backend, build, challenge, VALID, request_id)
     assert await verdicts(backend, question) == {question: INVALID}
 
 
-async def test_a_question_about_another_challenge_is_another_question(backend, build):
-    question = await note(backend, build, build.challenge(), INVALID, UUID(int=7))
+async def test_the_same_request_on_another_challenge_is_another_attempt(backend, build):
+    question = await verify(backend, build, build.challenge(), INVALID, UUID(int=7))
     other = replace(question, challenge_id=build.challenge(number=2).id)
     assert await verdicts(backend, question, other) == {question: INVALID}
 
@@ -173,9 +173,9 @@ async def issued(backend, since, most=30, user="usr-1"):
         return found[user].issued
 
 
-async def answered(backend, *asked):
+async def answered(backend, *keys):
     async with backend.database.transaction() as tx:
-        return await backend.store(tx).answered(asked)
+        return await backend.store(tx).answered(keys)
 
 
 async def refuse(backend, refusals):
@@ -183,7 +183,7 @@ async def refuse(backend, refusals):
         await backend.store(tx).refuse(refusals)
 
 
-async def test_a_user_is_known_from_the_first_time_on(backend):
+async def test_locking_an_unknown_user_inserts_it(backend):
     assert await users(backend, "usr-1", "usr-2") == {
         "usr-1": User("usr-1"),
         "usr-2": User("usr-2"),
@@ -191,7 +191,7 @@ async def test_a_user_is_known_from_the_first_time_on(backend):
     assert await users(backend) == {}
 
 
-async def test_wrong_codes_and_a_lock_are_kept_for_each_user(backend, build):
+async def test_wrong_codes_and_a_lock_are_stored_for_each_user(backend, build):
     payment_id = build.payment().payment_id
     locked = User("usr-1", 100, Lock(build.now, payment_id, "tx-1"))
     await users(backend, "usr-1", "usr-2")
@@ -217,9 +217,9 @@ async def test_a_users_latest_challenges_are_found_over_all_payments(backend, bu
     )
 
 
-async def test_a_request_has_one_answer_for_ever(backend, build):
+async def test_the_first_result_of_a_request_is_kept(backend, build):
     payment_id = build.payment().payment_id
-    first, second = Asked(payment_id, 2, 1), Asked(payment_id, 4, 1)
+    first, second = RequestKey(payment_id, 2, 1), RequestKey(payment_id, 4, 1)
     assert await answered(backend, first, second) == {}
     await refuse(backend, {first: Refusal("too_many", 60)})
     await refuse(backend, {first: Refusal("locked")})
@@ -231,19 +231,19 @@ async def test_a_request_has_one_answer_for_ever(backend, build):
     }
 
 
-async def test_that_a_code_was_not_judged_is_kept(backend, build):
+async def test_a_verdict_of_locked_codes_is_stored(backend, build):
     locked = Verdict("locked", challenge_over=False, counted=False, codes_locked=True)
-    question = await note(backend, build, build.challenge(), locked)
+    question = await verify(backend, build, build.challenge(), locked)
     assert await verdicts(backend, question) == {question: locked}
 
 
 @pytest.mark.stack
-async def test_a_check_of_sound_challenges_finds_nothing(real, build):
+async def test_a_check_of_consistent_challenges_finds_nothing(real, build):
     challenge = build.challenge()
     await add(real, challenge)
     await save(real, replace(challenge, attempts=2, state=State.ACCEPTED))
     for verdict in (INVALID, VALID, EXPIRED):
-        await note(real, build, challenge, verdict)
+        await verify(real, build, challenge, verdict)
     found = await check(real, build.now)
     assert found == {"violations": [], "unfinished": [], "parked": 0, "dead_letters": 0}
 
@@ -251,7 +251,7 @@ async def test_a_check_of_sound_challenges_finds_nothing(real, build):
 @pytest.mark.parametrize(
     ("attempts", "state", "verdict"),
     [
-        pytest.param(2, State.LIVE, INVALID, id="an attempt that was not noted"),
+        pytest.param(2, State.LIVE, INVALID, id="an attempt without a verification"),
         pytest.param(1, State.LIVE, VALID, id="accepted and still live"),
         pytest.param(1, State.ACCEPTED, INVALID, id="accepted without a right code"),
     ],
@@ -263,7 +263,7 @@ async def test_a_check_finds_challenges_that_do_not_fit_their_verdicts(
     challenge = build.challenge()
     await add(real, challenge)
     await save(real, replace(challenge, attempts=attempts, state=state))
-    await note(real, build, challenge, verdict)
+    await verify(real, build, challenge, verdict)
     (violation,) = (await check(real, build.now))["violations"]
     assert violation["invariant"] == "I10"
     assert violation["payment_id"] == challenge.payment.payment_id
@@ -271,7 +271,7 @@ async def test_a_check_finds_challenges_that_do_not_fit_their_verdicts(
 
 
 @pytest.mark.stack
-async def test_a_check_leaves_old_challenges_alone(real, build):
+async def test_a_check_skips_old_challenges(real, build):
     challenge = build.challenge()
     await add(real, challenge)
     await save(real, replace(challenge, attempts=1))
@@ -279,7 +279,7 @@ async def test_a_check_leaves_old_challenges_alone(real, build):
 
 
 @pytest.mark.stack
-async def test_a_check_names_a_hundred_at_most(real, build):
+async def test_a_check_returns_at_most_a_hundred_findings(real, build):
     challenges = [build.challenge(f"tx-{number}") for number in range(120)]
     await add(real, *challenges)
     await save(real, *(replace(one, attempts=1) for one in challenges))
@@ -294,10 +294,10 @@ async def test_a_check_names_a_hundred_at_most(real, build):
         pytest.param("update challenge set attempts = 5", id="live after five attempts"),
         pytest.param("update challenge set state = 'ACCEPTED'", id="accepted without an attempt"),
         pytest.param("update challenge set number = 4", id="a fourth challenge"),
-        pytest.param("update challenge set digest = '789012'", id="a code where its hash belongs"),
+        pytest.param("update challenge set digest = '789012'", id="a code in place of its hash"),
     ],
 )
-async def test_the_database_refuses_challenges_that_cannot_be(real, as_owner, build, change):
+async def test_the_database_refuses_illegal_challenges(real, as_owner, build, change):
     await add(real, build.challenge())
     with pytest.raises(psycopg.errors.CheckViolation):
         as_owner.execute(change)
@@ -312,7 +312,7 @@ async def test_the_database_refuses_challenges_that_cannot_be(real, as_owner, bu
         pytest.param("set locked_at = now()", id="locked on no payment"),
     ],
 )
-async def test_the_database_refuses_users_that_cannot_be(real, as_owner, change):
+async def test_the_database_refuses_illegal_users(real, as_owner, change):
     await users(real, "usr-1")
     with pytest.raises(psycopg.errors.CheckViolation):
         as_owner.execute("update code_user " + change)
@@ -320,9 +320,9 @@ async def test_the_database_refuses_users_that_cannot_be(real, as_owner, change)
 
 @pytest.mark.stack
 async def test_the_database_refuses_a_second_acceptance(real, build):
-    await note(real, build, build.challenge(), VALID)
+    await verify(real, build, build.challenge(), VALID)
     with pytest.raises(psycopg.errors.UniqueViolation):
-        await note(real, build, build.challenge(), VALID)
+        await verify(real, build, build.challenge(), VALID)
 
 
 @pytest.mark.stack
@@ -339,7 +339,7 @@ async def test_the_database_refuses_a_second_acceptance(real, build):
         "delete from challenge",
     ],
 )
-async def test_the_service_cannot_rewrite_what_happened(real, build, statement):
+async def test_the_service_role_cannot_change_history(real, build, statement):
     await add(real, build.challenge())
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         async with real.database.transaction() as tx:

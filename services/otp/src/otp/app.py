@@ -1,4 +1,4 @@
-"""Wires the service."""
+"""Builds the otp process from its settings."""
 
 from functools import partial
 
@@ -31,7 +31,7 @@ from service_runtime.service import Service
 
 
 def build(settings: Settings) -> Process:
-    """Return the service, ready to run."""
+    """Return the process to run."""
     service = Service("otp", settings)
     codes = Codes(settings.code_keys, service.clock, settings.code_for_everyone)
     rules = Rules(settings.code_life, settings.code_attempts, settings.limits)

@@ -1,4 +1,4 @@
-"""Who can receive a code: notification knows, and says no more than that."""
+"""The client of notification: queries who can receive a code."""
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
@@ -13,9 +13,9 @@ from service_runtime.logs import Log
 from service_runtime.messages import Batch, Received
 
 CHUNK = 1000
-"""The most users that notification is asked about in one call."""
+"""The maximum number of users in one call."""
 WITHIN_S = 1.0
-"""For a whole batch, on all instances: whoever waits for a code waits for this, too."""
+"""Time limit for a batch, over all instances; it delays the codes of the batch."""
 CALL_S = 0.8
 OK = 200
 
@@ -23,15 +23,15 @@ _log = Log("contacts")
 
 
 class Contacts(Protocol):
-    """Knows who has a contact that may receive a code."""
+    """Port to the users' contacts."""
 
     async def reachable(self, user_ids: Collection[str]) -> Mapping[str, bool]:
-        """Say who can receive a code; a user about whom nothing is known is left out."""
+        """Return who can receive a code; users without a result are missing."""
         ...
 
 
 class HttpContacts:
-    """Asks one instance of notification after the other until one answers."""
+    """Queries the instances of notification in turn until one responds."""
 
     def __init__(self, urls: Sequence[str], credential: str) -> None:
         headers = {"Authorization": f"Bearer {credential}"}
@@ -53,66 +53,66 @@ class HttpContacts:
         ordered = sorted(user_ids)
         chunks = [ordered[start : start + CHUNK] for start in range(0, len(ordered), CHUNK)]
         found = await asyncio.gather(*(self._in_time(chunk) for chunk in chunks))
-        return {name: told for answers in found for name, told in answers.items()}
+        return {name: result for results in found for name, result in results.items()}
 
     async def _in_time(self, user_ids: Sequence[str]) -> dict[str, bool]:
         try:
             async with asyncio.timeout(WITHIN_S):
-                return await self._ask(user_ids)
+                return await self._query(user_ids)
         except TimeoutError:
             _log.warning("look_up_failed", reason="took too long", count=len(user_ids))
             return {}
 
-    async def _ask(self, user_ids: Sequence[str]) -> dict[str, bool]:
+    async def _query(self, user_ids: Sequence[str]) -> dict[str, bool]:
         for client in self._clients:
             try:
-                answer = await client.post("/admin/contacts:query", {"user_ids": user_ids})
+                response = await client.post("/admin/contacts:query", {"user_ids": user_ids})
             except Unavailable as error:
                 _log.warning("look_up_failed", reason=str(error), count=len(user_ids))
                 continue
-            if answer.status == OK:
-                return _told(answer.body)
-            _log.warning("look_up_failed", reason=f"status {answer.status}", count=len(user_ids))
+            if response.status == OK:
+                return _parse(response.body)
+            _log.warning("look_up_failed", reason=f"status {response.status}", count=len(user_ids))
         return {}
 
 
-def _told(body: Any) -> dict[str, bool]:
-    """Return what an answer says; what is malformed says nothing."""
+def _parse(body: Any) -> dict[str, bool]:
+    """Return the results of a response; malformed results are skipped."""
     results = body.get("results") if isinstance(body, dict) else None
     return {
-        one["user_id"]: one["can_receive_code"]
-        for one in (results if isinstance(results, list) else ())
-        if isinstance(one, dict)
-        and isinstance(one.get("user_id"), str)
-        and isinstance(one.get("can_receive_code"), bool)
+        result["user_id"]: result["can_receive_code"]
+        for result in (results if isinstance(results, list) else ())
+        if isinstance(result, dict)
+        and isinstance(result.get("user_id"), str)
+        and isinstance(result.get("can_receive_code"), bool)
     }
 
 
 @dataclass(frozen=True, slots=True)
 class LookUp:
-    """Asks, before any transaction, whom the codes of a batch would reach."""
+    """Queries, before the transaction, who of a batch can receive a code."""
 
     contacts: Contacts
 
     async def __call__(self, batch: Batch[Received[ChallengeRequested]]) -> Mapping[Any, bool]:
-        """Return who can receive a code; where nothing is known the delivery itself will tell."""
-        asked = {
+        """Return by cause id whether the user can receive a code; unknown users are missing."""
+        users = {
             item.cause.id: item.event.user_id for item in batch if batch.now < item.event.expires_at
         }
-        if not asked:
+        if not users:
             return {}
-        found = await self.contacts.reachable(set(asked.values()))
-        return {name: found[user] for name, user in asked.items() if user in found}
+        found = await self.contacts.reachable(set(users.values()))
+        return {name: found[user] for name, user in users.items() if user in found}
 
 
 @dataclass
 class MemoryContacts:
-    """The twin: everyone can be reached but `unreachable`; of `silent` nothing is known."""
+    """The memory twin: all users can receive a code except `unreachable` and `unknown` ones."""
 
     unreachable: set[str] = field(default_factory=set)
-    silent: set[str] = field(default_factory=set)
-    asked: list[Collection[str]] = field(default_factory=list)
+    unknown: set[str] = field(default_factory=set)
+    queries: list[Collection[str]] = field(default_factory=list)
 
     async def reachable(self, user_ids: Collection[str]) -> Mapping[str, bool]:
-        self.asked.append(user_ids)
-        return {name: name not in self.unreachable for name in user_ids if name not in self.silent}
+        self.queries.append(user_ids)
+        return {name: name not in self.unreachable for name in user_ids if name not in self.unknown}

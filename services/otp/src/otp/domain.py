@@ -1,4 +1,4 @@
-"""What otp decides: who may have a code, whether one is accepted, when it is over. Pure."""
+"""Pure rules of otp: who may receive a code, whether a code is accepted, when it expires."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 class State(StrEnum):
-    """What became of a challenge, apart from time and later challenges."""
+    """The stored state of a challenge; expiry and later challenges are not part of it."""
 
     LIVE = "LIVE"
     ACCEPTED = "ACCEPTED"
@@ -24,7 +24,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """What a code is good for, and for nothing else."""
+    """The payment that a code is valid for; every field counts."""
 
     payment_id: PaymentId
     user_id: str
@@ -35,7 +35,7 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class SecretHash:
-    """All that is kept of a code: HMAC-SHA256 over the salt, the payment and the code, as hex."""
+    """The stored hash of a code: HMAC-SHA256 of salt, payment and code, as hex."""
 
     salt: str
     digest: str
@@ -43,11 +43,11 @@ class SecretHash:
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """One one-time code."""
+    """A one-time code that was issued for a payment."""
 
     payment: Payment
     number: int
-    """Which challenge of its payment, from 1."""
+    """The number among the challenges of its payment, from 1."""
     secret: SecretHash
     issued_at: datetime
     expires_at: datetime
@@ -58,16 +58,16 @@ class Challenge:
 
     @property
     def id(self) -> ChallengeId:
-        """The same for every run of one request."""
+        """The id, which depends only on payment and number."""
         return challenge_id_of(self.payment.payment_id, self.number)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one user may have over all payments. Source: contract.md, additions."""
+    """Limits of one user over all payments. Source: contract.md, additions."""
 
     live: int = 5
-    """Challenges at once."""
+    """Live challenges at once."""
     an_hour: int = 10
     a_day: int = 30
     wrong_in_a_row: int = 100
@@ -75,13 +75,13 @@ class Limits:
 
     @property
     def latest(self) -> int:
-        """How many of a user's latest challenges decide about the next one."""
+        """How many of a user's latest challenges the limits depend on."""
         return max(self.live, self.an_hour, self.a_day)
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Since when a user's codes are locked, and on which payment the last wrong one was tried."""
+    """The lock of a user's codes: its time, and the payment of the last wrong code."""
 
     at: datetime
     payment_id: PaymentId
@@ -90,7 +90,7 @@ class Lock:
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A challenge of a user, as far as the limits look at it."""
+    """The fields of a user's challenge that the limits need."""
 
     payment_id: PaymentId
     number: int
@@ -101,57 +101,57 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """What limits one user, over all payments."""
+    """The state of a user that the limits need, over all payments."""
 
     user_id: str
     wrong_in_a_row: int = 0
     lock: Lock | None = None
     issued: tuple[Issued, ...] = ()
-    """The challenges of the last day, as many of the latest as the limits look at."""
+    """The latest challenges of the last day, at most `Limits.latest`."""
 
     def with_issued(self, challenge: Challenge) -> "User":
         """Return the user with one more challenge."""
-        one = Issued(
+        issued = Issued(
             challenge.payment.payment_id,
             challenge.number,
             challenge.issued_at,
             challenge.expires_at,
         )
-        return replace(self, issued=(*self.issued, one))
+        return replace(self, issued=(*self.issued, issued))
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Which request of which payment asks for which challenge; asked once."""
+class RequestKey:
+    """The identity of a request for a challenge."""
 
     payment_id: PaymentId
     version: int
-    """The payment's when it asked."""
+    """The payment's version at the request."""
     number: int
 
     @property
     def challenge_id(self) -> ChallengeId:
-        """The challenge that it asks for."""
+        """The id of the requested challenge."""
         return challenge_id_of(self.payment_id, self.number)
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why no code is issued, for now; the same whenever the same request is read again."""
+    """The reason why no code is issued for now; stored, so that a repeated request gets it too."""
 
     reason: ChallengeRefusal
     retry_after_s: int | None = None
 
 
 def challenge_id_of(payment_id: PaymentId, number: int) -> ChallengeId:
-    """Return a challenge's id: the same for every run of one request."""
+    """Return a challenge's id, which depends only on payment and number."""
     return ChallengeId(uuid5(payment_id, f"challenge:{number}"))
 
 
 def refusal(
     user: User, payment_id: PaymentId, now: datetime, limits: Limits, *, reachable: bool
 ) -> Refusal | None:
-    """Return why a user may have no code for a payment now, or None where one is issued."""
+    """Return why a user may receive no code for a payment now, or None."""
     if user.lock is not None:
         return Refusal("locked")
     if not reachable:
@@ -165,34 +165,34 @@ def refusal(
 def _free_at(
     user: User, payment_id: PaymentId, now: datetime, limits: Limits
 ) -> Iterator[datetime]:
-    """Return when each limit lets one more challenge pass that does not let it pass now."""
-    live = [one.expires_at for one in _live(user.issued, payment_id, now)]
+    """Return the times at which the limits that are reached allow one more challenge."""
+    live = [issued.expires_at for issued in _live(user.issued, payment_id, now)]
     yield from _passes_at(live, limits.live)
     for window, most in ((HOUR, limits.an_hour), (DAY, limits.a_day)):
-        ends = [one.issued_at + window for one in user.issued]
+        ends = [issued.issued_at + window for issued in user.issued]
         yield from _passes_at([end for end in ends if end > now], most)
 
 
 def _passes_at(ends: Sequence[datetime], most: int) -> Iterator[datetime]:
-    """Of what counts until each of these ends, fewer than `most` may be left."""
+    """Return when fewer than `most` ends are left, where `most` or more are left now."""
     if len(ends) >= most:
         yield sorted(ends)[len(ends) - most]
 
 
 def _live(issued: Sequence[Issued], payment_id: PaymentId, now: datetime) -> Iterator[Issued]:
-    """Return the challenges that take codes beside a new one of a payment, which ends its own."""
+    """Return the live challenges of other payments; a new one ends its own payment's."""
     latest: dict[PaymentId, Issued] = {}
-    for one in sorted(issued, key=lambda one: one.number):
-        latest[one.payment_id] = one
+    for challenge in sorted(issued, key=lambda challenge: challenge.number):
+        latest[challenge.payment_id] = challenge
     latest.pop(payment_id, None)
-    for one in latest.values():
-        if one.state is State.LIVE and now < one.expires_at:
-            yield one
+    for challenge in latest.values():
+        if challenge.state is State.LIVE and now < challenge.expires_at:
+            yield challenge
 
 
 @dataclass(frozen=True, slots=True)
 class CodeAttempt:
-    """Which request tries a code on which challenge of which payment; asked once."""
+    """The identity of a request that tries a code on a challenge."""
 
     request_id: RequestId
     challenge_id: ChallengeId
@@ -201,20 +201,20 @@ class CodeAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer to a question; the same whenever it is asked again."""
+    """The result of a code attempt; stored, so that a repeated request gets it too."""
 
     result: VerificationResult
     challenge_over: bool
-    """Whether the challenge takes no further codes."""
+    """Whether the challenge accepts no further codes."""
     counted: bool
-    """Whether it cost the challenge an attempt."""
+    """Whether the attempt counts."""
     codes_locked: bool = False
-    """Whether the code was not judged at all, because the user's codes are locked."""
+    """Whether the code was not checked, because the user's codes are locked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict, and the challenge after it; None where there is no such challenge."""
+    """A verdict, and the challenge after it; None for an unknown challenge."""
 
     challenge: Challenge | None
     verdict: Verdict
@@ -222,18 +222,18 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """A code at the moment at which it is tried."""
+    """A code, compared with its challenge, at the time of the attempt."""
 
     payment_id: PaymentId
     matches: bool
-    """Whether it is the code of the challenge that it names."""
+    """Whether the code is the challenge's code."""
     now: datetime
 
 
 def judge(challenge: Challenge | None, tried: Try, attempts: int) -> Judgement:
     """Judge one code; after `attempts` wrong ones the challenge is locked.
 
-    Raises nothing: a refusal is a verdict. Only what could have been accepted counts.
+    A refusal is a verdict, not an error. Attempts on a challenge that is over do not count.
     """
     if challenge is None or challenge.payment.payment_id != tried.payment_id:
         return _refused(challenge, "expired")
@@ -250,8 +250,8 @@ def judge(challenge: Challenge | None, tried: Try, attempts: int) -> Judgement:
     return _counted(challenge, State.LIVE, "invalid")
 
 
-def for_user(user: User, judgement: Judgement, challenge: Challenge | None) -> Judgement:
-    """Keep a code of a locked user from being judged: not even the right one passes, or costs."""
+def refuse_if_locked(user: User, judgement: Judgement, challenge: Challenge | None) -> Judgement:
+    """Replace the judgement where the user is locked: no code is accepted, and none counts."""
     if user.lock is None:
         return judgement
     is_over = not judgement.verdict.counted
@@ -259,7 +259,7 @@ def for_user(user: User, judgement: Judgement, challenge: Challenge | None) -> J
 
 
 def after_verdict(user: User, verdict: Verdict, lock: Lock, limits: Limits) -> User:
-    """Count a wrong code in a row, or begin anew after a right one; `lock` is what too many set."""
+    """Return the user after a verdict; `lock` is set when the count reaches the limit."""
     if not verdict.counted:
         return user
     if verdict.result == "valid":

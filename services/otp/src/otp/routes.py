@@ -45,17 +45,17 @@ class ToUnlock(BaseModel):
 
 
 class Unlocks(Protocol):
-    """Unlocks users."""
+    """Port to the unlocking of users."""
 
     async def unlock(self, user_id: str, actor: str) -> User | None:
-        """Return the user as it was locked, or None where nothing was."""
+        """Unlock a user; return its state before, or None if not locked."""
         ...
 
 
 def user_routes(
     database: PostgresDatabase, credentials: Credentials, clock: Clock, unlocks: Unlocks
 ) -> APIRouter:
-    """Return the routes about one user's codes: to read with `ops.read`, to unlock `ops.write`."""
+    """Return the routes of a user's codes: read with `ops.read`, unlock with `ops.write`."""
     router = APIRouter(prefix="/admin")
 
     @router.get("/codes", dependencies=[Depends(credentials.require("ops.read"))])
@@ -69,11 +69,11 @@ def user_routes(
         return JsonResponse(_shown(users[user_id]))
 
     @router.post("/codes/unlock", dependencies=[Depends(credentials.require("ops.write"))])
-    async def unlock(wanted: ToUnlock) -> Response:
+    async def unlock(order: ToUnlock) -> Response:
         """Unlock a user's codes; the audit log and the user are notified."""
-        user = await unlocks.unlock(wanted.user_id, wanted.actor)
+        user = await unlocks.unlock(order.user_id, order.actor)
         if user is None:
-            details = f"the codes of {wanted.user_id} are not locked"
+            details = f"the codes of {order.user_id} are not locked"
             return JsonResponse({"error": "Not unlocked", "details": details}, 409)
         return JsonResponse({"user_id": user.user_id, "wrong_in_a_row": user.wrong_in_a_row})
 

@@ -1,4 +1,4 @@
-"""What otp is told by its environment."""
+"""Settings of otp, from the environment."""
 
 from datetime import timedelta
 from typing import Annotated, Self
@@ -14,27 +14,27 @@ FixedCode = Annotated[str, StringConstraints(pattern=rf"^(\d{{{CODE_DIGITS}}})?$
 
 
 class Settings(ServiceSettings):
-    """Settings of the otp service. Figures: contract.md, one-time codes."""
+    """Settings of otp. Source of the defaults: contract.md, one-time codes."""
 
     notification_urls: Listed = Field(min_length=1)
-    """Every instance of notification, which knows who can receive a code."""
+    """Every instance of notification; queried for who can receive a code."""
     internal_credential: SecretText = Field(validation_alias="INTERNAL_CREDENTIAL_FILE")
     otp_sealing_keys: SecretKeys = Field(validation_alias="OTP_SEALING_KEY_FILE")
-    """Opens what gateway has sealed."""
+    """Keys that open codes sealed by gateway."""
     notification_sealing_keys: SecretKeys = Field(validation_alias="NOTIFICATION_SEALING_KEY_FILE")
-    """Seals for notification."""
+    """Keys that seal codes for notification."""
     code_keys: SecretKeys = Field(validation_alias="CODE_KEY_FILE")
-    """Of the hash that is kept of a code."""
+    """Keys of the stored hash of a code."""
     code_life_s: int = Field(default=300, ge=1, le=600)
     code_attempts: int = Field(default=5, ge=1, le=5)
     live_challenges: int = Field(default=5, ge=1)
-    """Of one user at once, over all payments."""
+    """Maximum of one user, over all payments."""
     challenges_per_hour: int = Field(default=10, ge=1)
     challenges_per_day: int = Field(default=30, ge=1)
     wrong_codes_in_a_row: int = Field(default=100, ge=1, le=100)
-    """Of one user, over all payments; then the user's codes are locked. Source: NIST SP 800-63B."""
+    """Wrong codes over all payments that lock a user's codes. Source: NIST SP 800-63B."""
     fixed_code: FixedCode | None = None
-    """The same code for everyone, in development only; empty: unpredictable codes there too."""
+    """One code for every challenge, in development only; empty: random codes."""
 
     @field_validator("fixed_code")
     @classmethod
@@ -56,7 +56,7 @@ class Settings(ServiceSettings):
 
     @property
     def limits(self) -> Limits:
-        """What one user may have over all payments."""
+        """The limits of one user, over all payments."""
         return Limits(
             self.live_challenges,
             self.challenges_per_hour,
@@ -66,12 +66,12 @@ class Settings(ServiceSettings):
 
     @property
     def code_life(self) -> timedelta:
-        """How long a code can be used."""
+        """How long a code is valid."""
         return timedelta(seconds=self.code_life_s)
 
     @property
     def code_for_everyone(self) -> str:
-        """The fixed code; empty where codes are unpredictable."""
+        """The fixed code; empty for random codes."""
         if self.fixed_code is None and self.profile == "dev":
             return DEVELOPMENT_CODE
         return self.fixed_code or ""

@@ -1,4 +1,4 @@
-"""What otp does with requests for a code, with codes that are tried, and with locked users."""
+"""Handlers of otp: issue codes, verify codes, unlock users."""
 
 from otp.handlers.codes import Codes, Rules
 from otp.handlers.issuing import on_challenge_requested

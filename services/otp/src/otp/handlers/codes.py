@@ -1,4 +1,4 @@
-"""Codes, made and known again by their hash alone; and what both handlers go by."""
+"""Generation and comparison of codes, and the rules of both handlers."""
 
 import hmac
 from dataclasses import dataclass
@@ -18,15 +18,12 @@ HEX = "0123456789abcdef"
 SALT_CHARACTERS = 32
 
 R = TypeVar("R", ChallengeRequested, VerificationRequested)
-_dropped = metrics.counter("otp_dropped", "Requests that nobody waited for any more.")
+_dropped = metrics.counter("otp_dropped", "Requests that had expired when they were read.")
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How long a code lives, how often one may be tried, and how many a user may have.
-
-    Source: contract.md.
-    """
+    """Lifetime of a code, attempts for a challenge, limits of a user. Source: contract.md."""
 
     life: timedelta
     attempts: int
@@ -35,28 +32,28 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """Makes codes, and knows them again by their hash alone."""
+    """Generates codes, and compares codes with stored hashes."""
 
     keys: KeyRing
     clock: Clock
     fixed: str = ""
-    """In development: the same code for everyone."""
+    """One code for every challenge, in development."""
 
     def new(self) -> str:
-        """Return a code."""
+        """Return a new code."""
         return self.fixed or self.clock.text(DIGITS, CODE_DIGITS)
 
     def hashed(self, payment: Payment, code: str) -> SecretHash:
-        """Return what is kept of a code, under a salt of its own."""
+        """Return the hash of a code, with a new salt."""
         salt = self.clock.text(HEX, SALT_CHARACTERS)
         return SecretHash(salt, _digest(self.keys.current.material, salt, payment, code))
 
     def matches(self, challenge: Challenge, code: str) -> bool:
-        """Say, in constant time, whether it is this challenge's code for this very payment."""
+        """Return, in constant time, whether a code is the challenge's code for its payment."""
         salt, payment = challenge.secret.salt, challenge.payment
-        # Every key is tried: a challenge outlives the rotation of the key that hashed its code.
+        # Every key is tried, because the key may have been rotated after the code was hashed.
         digests = [_digest(key.material, salt, payment, code) for key in self.keys]
-        return any(hmac.compare_digest(one, challenge.secret.digest) for one in digests)
+        return any(hmac.compare_digest(digest, challenge.secret.digest) for digest in digests)
 
 
 def _digest(key: bytes, salt: str, payment: Payment, code: str) -> str:
@@ -73,7 +70,7 @@ def _digest(key: bytes, salt: str, payment: Payment, code: str) -> str:
 
 
 def in_time(batch: Batch[Received[R], Any]) -> list[Received[R]]:
-    """Drop, and count, what nobody waits for any more."""
+    """Return the requests that have not expired; count the others."""
     kept = [item for item in batch if batch.now < item.event.expires_at]
     if len(kept) < len(batch):
         _dropped.add(len(batch) - len(kept), {"reason": "expired"})

@@ -1,9 +1,9 @@
-"""What otp does with requests for a code: issues one, or says why there is none for now."""
+"""Handles requests for a code: issues a code, or refuses with a reason."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from otp.domain import DAY, Asked, Challenge, Payment, Refusal, User, refusal
+from otp.domain import DAY, Challenge, Payment, Refusal, RequestKey, User, refusal
 from otp.handlers.codes import Codes, Rules, in_time
 from otp.store import Challenges
 from payment_schemas.events.otp import Challenged, ChallengeRefused, ChallengeRequested
@@ -24,16 +24,16 @@ async def on_challenge_requested(
     rules: Rules,
     notification: Sealer,
 ) -> Events:
-    """Issue a code for every payment that may have one; it goes out sealed for notification.
+    """Issue codes, sealed for notification, or refuse them.
 
-    Each user's row is locked first: what another instance issues to the same user is seen.
+    Each user's row is locked first, so that the codes of other instances are counted.
     """
     waiting = in_time(batch)
     users = dict(await challenges.lock_users({item.event.user_id for item in waiting}))
-    asked = {asked_of(item.event) for item in waiting}
+    keys = {request_key(item.event) for item in waiting}
     issuing = IssuingBatch(
         await challenges.with_issued(users, batch.now - DAY, rules.limits.latest),
-        dict(await challenges.answered(asked)),
+        dict(await challenges.answered(keys)),
         codes,
         rules,
         notification,
@@ -47,40 +47,40 @@ async def on_challenge_requested(
     return events + [emit for name, (_, emit) in issuing.issued.items() if name in latest]
 
 
-def asked_of(event: ChallengeRequested) -> Asked:
-    """Return which request it is: read again, it is answered alike."""
-    return Asked(event.payment_id, event.version, event.challenge_number)
+def request_key(event: ChallengeRequested) -> RequestKey:
+    """Return the identity of a request; the same request always gets the same result."""
+    return RequestKey(event.payment_id, event.version, event.challenge_number)
 
 
 @dataclass(slots=True)
 class IssuingBatch:
-    """Decides requests one after the other, each user as the request before has left them."""
+    """Decides requests in order; each sees the codes issued by the requests before it."""
 
     users: dict[str, User]
-    answered: dict[Asked, Refusal | None]
+    answered: dict[RequestKey, Refusal | None]
     codes: Codes
     rules: Rules
     notification: Sealer
     now: datetime
     issued: dict[ChallengeId, tuple[Challenge, Emit]] = field(default_factory=dict)
-    refused: dict[Asked, Refusal] = field(default_factory=dict)
+    refused: dict[RequestKey, Refusal] = field(default_factory=dict)
 
     def answer(self, item: Request, *, reachable: bool) -> list[Emit]:
-        """Issue a code, or return the refusal; a request that was answered is answered alike."""
-        asked = asked_of(item.event)
-        if asked not in self.answered:
-            self.answered[asked] = self._decide(item, asked, reachable=reachable)
-        refused = self.answered[asked]
+        """Issue a code, or return the refusal; a repeated request issues no second code."""
+        key = request_key(item.event)
+        if key not in self.answered:
+            self.answered[key] = self._decide(item, key, reachable=reachable)
+        refused = self.answered[key]
         return [Emit(_refused(item.event, refused), item.cause)] if refused else []
 
-    def _decide(self, item: Request, asked: Asked, *, reachable: bool) -> Refusal | None:
+    def _decide(self, item: Request, key: RequestKey, *, reachable: bool) -> Refusal | None:
         user = self.users[item.event.user_id]
         limits = self.rules.limits
-        refused = refusal(user, asked.payment_id, self.now, limits, reachable=reachable)
+        refused = refusal(user, key.payment_id, self.now, limits, reachable=reachable)
         if refused is None:
             self.users[user.user_id] = user.with_issued(self._issue(item))
         else:
-            self.refused[asked] = refused
+            self.refused[key] = refused
             _refusals.add(1, {"reason": refused.reason})
         return refused
 
@@ -91,8 +91,8 @@ class IssuingBatch:
         )
         secret, expires_at = self.codes.hashed(payment, code), self.now + self.rules.life
         challenge = Challenge(payment, event.challenge_number, secret, self.now, expires_at)
-        told = _challenged(event, challenge, self.notification, code)
-        self.issued[challenge.id] = (challenge, Emit(told, item.cause))
+        challenged = _challenged(event, challenge, self.notification, code)
+        self.issued[challenge.id] = (challenge, Emit(challenged, item.cause))
         return challenge
 
 

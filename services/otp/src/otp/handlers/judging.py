@@ -1,4 +1,4 @@
-"""What otp does with codes that are tried."""
+"""Handles requests to verify a code."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ from otp.domain import (
     User,
     Verdict,
     after_verdict,
-    for_user,
     judge,
+    refuse_if_locked,
 )
 from otp.handlers.codes import Codes, Rules, in_time
 from otp.store import Challenges, Verification
@@ -25,13 +25,13 @@ from service_runtime.messages import Batch, Emit, Events, Received
 from service_runtime.sealing import Sealer
 
 _log = Log("codes")
-_validations = metrics.counter("otp_validation", "Codes that were judged.")
+_validations = metrics.counter("otp_validation", "Verified codes, by result.")
 _locks = metrics.counter("otp_user_locked", "Users whose codes were locked.")
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
-    """A code that a customer typed, and the question that it asks."""
+class OpenedAttempt:
+    """A request to verify a code, with the opened code."""
 
     item: Received[VerificationRequested]
     question: CodeAttempt
@@ -45,9 +45,9 @@ async def on_verification_requested(
     rules: Rules,
     gateway: Sealer,
 ) -> Events:
-    """Judge every code, in order; what was judged before is answered as before.
+    """Judge codes in order; a repeated request gets its earlier verdict.
 
-    Users are locked before challenges, as where codes are issued: nobody waits in a circle.
+    Users are locked before challenges, as in issuing, so that transactions do not deadlock.
     """
     tried = [_tried(item, gateway) for item in in_time(batch)]
     verifications = VerificationBatch(
@@ -64,13 +64,13 @@ async def on_verification_requested(
     await challenges.save_users(
         [verifications.users[name] for name in sorted(verifications.counted_users)]
     )
-    await challenges.note(verifications.new)
+    await challenges.add_verifications(verifications.new)
     return [*events, *verifications.locks]
 
 
 @dataclass(slots=True)
 class VerificationBatch:
-    """Judges codes one after the other, each on the challenge and user that the one before left."""
+    """Judges codes in order; each sees the challenge and user after the codes before it."""
 
     users: dict[str, User]
     challenges: dict[ChallengeId, Challenge]
@@ -80,34 +80,34 @@ class VerificationBatch:
     new: list[Verification] = field(default_factory=list)
     counted_users: set[str] = field(default_factory=set)
     locks: list[Emit] = field(default_factory=list)
-    """What tells of users whose codes were locked."""
+    """Events about users whose codes were locked."""
 
     @property
     def changed(self) -> Sequence[Challenge]:
-        """The challenges that a code was tried on."""
+        """The challenges with a new counted attempt."""
         counted = {one.question.challenge_id for one in self.new if one.verdict.counted}
         return [self.challenges[name] for name in counted]
 
-    def answer(self, tried: Tried, now: datetime) -> Verdict:
-        """Return the verdict on a code; a question that was answered costs nothing."""
+    def answer(self, tried: OpenedAttempt, now: datetime) -> Verdict:
+        """Return the verdict on a code; a repeated request gets its earlier verdict."""
         if tried.question not in self.verdicts:
             self.verdicts[tried.question] = self._judged(tried, now)
         return self.verdicts[tried.question]
 
-    def _judged(self, tried: Tried, now: datetime) -> Verdict:
+    def _judged(self, tried: OpenedAttempt, now: datetime) -> Verdict:
         question, user = tried.question, self.users[tried.item.event.user_id]
         challenge = self.challenges.get(question.challenge_id)
         matches = challenge is not None and self.codes.matches(challenge, tried.code)
         judgement = judge(challenge, Try(question.payment_id, matches, now), self.rules.attempts)
-        judgement = for_user(user, judgement, challenge)
+        judgement = refuse_if_locked(user, judgement, challenge)
         if judgement.challenge is not None:
             self.challenges[question.challenge_id] = judgement.challenge
         self.new.append(Verification(question, judgement.verdict, now))
-        _tell(question, judgement.verdict, judgement.challenge)
+        _report(question, judgement.verdict, judgement.challenge)
         self._count(tried, judgement.verdict, now)
         return judgement.verdict
 
-    def _count(self, tried: Tried, verdict: Verdict, now: datetime) -> None:
+    def _count(self, tried: OpenedAttempt, verdict: Verdict, now: datetime) -> None:
         event = tried.item.event
         before = self.users[event.user_id]
         lock = Lock(now, event.payment_id, event.transaction_id)
@@ -120,14 +120,14 @@ class VerificationBatch:
             _locks.add(1, {})
             _log.warning("codes_locked", payment_id=event.payment_id, attempts=after.wrong_in_a_row)
             challenge = self.challenges[tried.question.challenge_id]
-            told = lock_changed(after, challenge, lock, is_locked=True)
-            self.locks.append(Emit(told, tried.item.cause))
+            changed = lock_changed(after, challenge, lock, is_locked=True)
+            self.locks.append(Emit(changed, tried.item.cause))
 
 
 def lock_changed(
     user: User, challenge: Challenge, lock: Lock, *, is_locked: bool
 ) -> CodesLockChanged:
-    """Return what tells of a user's codes that were locked, or unlocked."""
+    """Return the event about a user's codes that were locked or unlocked."""
     return CodesLockChanged(
         payment_id=lock.payment_id,
         user_id=user.user_id,
@@ -140,25 +140,25 @@ def lock_changed(
     )
 
 
-def _tell(question: CodeAttempt, verdict: Verdict, challenge: Challenge | None) -> None:
+def _report(question: CodeAttempt, verdict: Verdict, challenge: Challenge | None) -> None:
     _validations.add(1, {"result": verdict.result})
     if verdict.result != "valid":
-        # Whoever sees that somebody guesses must find out whose payment it is.
+        # Operators need the payment when codes are being guessed.
         attempts = challenge.attempts if challenge else 0
         _log.info(
             "code_refused", payment_id=question.payment_id, status=verdict.result, attempts=attempts
         )
 
 
-def _tried(item: Received[VerificationRequested], gateway: Sealer) -> Tried:
-    """Open a code. Raises Rejected where it was sealed for another payment or key."""
+def _tried(item: Received[VerificationRequested], gateway: Sealer) -> OpenedAttempt:
+    """Open a code. Raises Rejected where it was sealed for another payment or with another key."""
     event = item.event
     code = gateway.open(event.sealed_code, event.payment_id)
     question = CodeAttempt(event.request_id, event.challenge_id, event.payment_id)
-    return Tried(item, question, code.reveal())
+    return OpenedAttempt(item, question, code.reveal())
 
 
-def _verified(tried: Tried, verdict: Verdict) -> Verified:
+def _verified(tried: OpenedAttempt, verdict: Verdict) -> Verified:
     event = tried.item.event
     return Verified(
         payment_id=event.payment_id,

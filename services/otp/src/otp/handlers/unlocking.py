@@ -1,4 +1,4 @@
-"""Unlocking a user's codes: an operator's act, told to the audit log and to the user."""
+"""Unlocking of a user's codes by an operator, with events for the audit log and the user."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,25 +17,25 @@ from service_runtime.messages import Cause, Emit, ProducerRecord
 SERVICE = "otp"
 ACTION = "CODES_UNLOCKED"
 NUMBERS = (3, 2, 1)
-"""Of a payment's challenges, the latest first."""
-Keep = Callable[[Callable[[Any], Awaitable[Sequence[ProducerRecord]]]], Awaitable[None]]
-"""Commits what a function writes, with the records that it returns."""
+"""The numbers of a payment's challenges, latest first."""
+RunInTransaction = Callable[[Callable[[Any], Awaitable[Sequence[ProducerRecord]]]], Awaitable[None]]
+"""Runs a function in a transaction and commits the records that it returns."""
 
 _log = Log("codes")
 
 
 @dataclass(frozen=True, slots=True)
 class Unlocking:
-    """Unlocks users, each in one transaction with the records that tell of it."""
+    """Unlocks users; the events are committed in the same transaction."""
 
     store: Callable[[Any], Challenges]
-    keep: Keep
+    run_in_transaction: RunInTransaction
     clock: Clock
 
     async def unlock(self, user_id: str, actor: str) -> User | None:
-        """Return the user as it was locked, or None where nothing was. Raises Unavailable."""
+        """Unlock a user; return its state before, or None if not locked. Raises Unavailable."""
         found: list[User] = []
-        await self.keep(partial(self._unlock, user_id, actor, found))
+        await self.run_in_transaction(partial(self._unlock, user_id, actor, found))
         return found[-1] if found else None
 
     async def _unlock(
@@ -49,12 +49,12 @@ class Unlocking:
         await challenges.save_users([replace(user, wrong_in_a_row=0, lock=None)])
         lock = user.lock
         _log.info("codes_unlocked", payment_id=lock.payment_id)
-        events = [_audited(user, lock, actor), await self._told(challenges, user, lock)]
-        # One act a lock: whatever runs twice tells of it under the same ids.
+        events = [_audited(user, lock, actor), await self._notice(challenges, user, lock)]
+        # The cause depends on the lock alone, so a retry creates events with the same ids.
         cause = Cause(lock.payment_id, discriminator=f"unlocked-{lock.at.isoformat()}")
         return [Emit(event, cause).outgoing(SERVICE, self.clock.now()) for event in events]
 
-    async def _told(self, challenges: Challenges, user: User, lock: Lock) -> Event:
+    async def _notice(self, challenges: Challenges, user: User, lock: Lock) -> Event:
         ids = [challenge_id_of(lock.payment_id, number) for number in NUMBERS]
         known = await challenges.lock(ids)
         latest = next(known[name] for name in ids if name in known)
@@ -62,10 +62,10 @@ class Unlocking:
 
 
 def _audited(user: User, lock: Lock, actor: str) -> AuditRecorded:
-    told = {"wrong_codes": user.wrong_in_a_row, "payment_id": lock.payment_id}
+    metadata = {"wrong_codes": user.wrong_in_a_row, "payment_id": lock.payment_id}
     return AuditRecorded(
         actor=actor,
         action=ACTION,
         about=user.user_id,
-        metadata={name: str(value) for name, value in told.items()},
+        metadata={name: str(value) for name, value in metadata.items()},
     )

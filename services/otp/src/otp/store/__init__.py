@@ -1,4 +1,4 @@
-"""Otp's tables: challenges, and what was judged of them."""
+"""Otp's tables: challenges, verifications, users and refusals."""
 
 from otp.store.memory import MemoryChallenges
 from otp.store.port import Challenges, Verification

@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from otp.domain import Asked, Challenge, CodeAttempt, Issued, Refusal, User, Verdict
+from otp.domain import Challenge, CodeAttempt, Issued, Refusal, RequestKey, User, Verdict
 from otp.store.port import Verification
 from payment_schemas.ids import ChallengeId
 
 
 class MemoryChallenges:
-    """The twin: challenges by id, verifications by question, users by id, refusals by request."""
+    """Challenges by id, verifications by attempt, users by id, refusals by request."""
 
     def __init__(self, tx: Any) -> None:
         self._tx = tx
@@ -44,14 +44,14 @@ class MemoryChallenges:
     async def save_users(self, users: Sequence[User]) -> None:
         self._users.update({one.user_id: replace(one, issued=()) for one in users})
 
-    async def answered(self, asked: Collection[Asked]) -> Mapping[Asked, Refusal | None]:
-        found = {one: self._refusals.get((one.payment_id, one.version)) for one in asked}
+    async def answered(self, keys: Collection[RequestKey]) -> Mapping[RequestKey, Refusal | None]:
+        found = {key: self._refusals.get((key.payment_id, key.version)) for key in keys}
         known = self._challenges.keys()
-        return {one: old for one, old in found.items() if old or one.challenge_id in known}
+        return {key: old for key, old in found.items() if old or key.challenge_id in known}
 
-    async def refuse(self, refusals: Mapping[Asked, Refusal]) -> None:
-        for one, refused in refusals.items():
-            self._refusals.setdefault((one.payment_id, one.version), refused)
+    async def refuse(self, refusals: Mapping[RequestKey, Refusal]) -> None:
+        for key, refused in refusals.items():
+            self._refusals.setdefault((key.payment_id, key.version), refused)
 
     async def add(self, challenges: Sequence[Challenge]) -> set[ChallengeId]:
         new = {one.id: one for one in reversed(challenges) if one.id not in self._challenges}
@@ -75,6 +75,6 @@ class MemoryChallenges:
         known = [one for one in questions if one in self._verifications]
         return {one: self._verifications[one].verdict for one in known}
 
-    async def note(self, verifications: Sequence[Verification]) -> None:
+    async def add_verifications(self, verifications: Sequence[Verification]) -> None:
         for one in verifications:
             self._verifications.setdefault(one.question, one)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from otp.domain import Asked, Challenge, CodeAttempt, Refusal, User, Verdict
+from otp.domain import Challenge, CodeAttempt, Refusal, RequestKey, User, Verdict
 from payment_schemas.ids import ChallengeId
 
 
@@ -22,13 +22,13 @@ class Challenges(Protocol):
     """Challenges, verifications and users within one transaction."""
 
     async def lock_users(self, user_ids: Collection[str]) -> Mapping[str, User]:
-        """Lock and return users, inserting new ones; before any challenge is locked."""
+        """Lock and return users; insert new ones. Call it before challenges are locked."""
         ...
 
     async def with_issued(
         self, users: Mapping[str, User], since: datetime, most: int
     ) -> dict[str, User]:
-        """Return locked users with those challenges that were issued later; the latest `most`."""
+        """Return the users with their challenges issued after `since`; the latest `most`."""
         ...
 
     async def find_user(self, user_id: str) -> User | None:
@@ -39,16 +39,16 @@ class Challenges(Protocol):
         """Write back the wrong codes and locks of locked users."""
         ...
 
-    async def answered(self, asked: Collection[Asked]) -> Mapping[Asked, Refusal | None]:
-        """Return the requests that were answered by a refusal, or by a challenge (None)."""
+    async def answered(self, keys: Collection[RequestKey]) -> Mapping[RequestKey, Refusal | None]:
+        """Return the requests that already have a result: a refusal, or None for a challenge."""
         ...
 
-    async def refuse(self, refusals: Mapping[Asked, Refusal]) -> None:
-        """Store the refusals of requests, each once."""
+    async def refuse(self, refusals: Mapping[RequestKey, Refusal]) -> None:
+        """Insert refusals; skip a request that has one."""
         ...
 
     async def add(self, challenges: Sequence[Challenge]) -> set[ChallengeId]:
-        """Store new challenges; return those that are the latest of their payments."""
+        """Insert new challenges; return the ids that are the latest of their payments."""
         ...
 
     async def lock(self, ids: Collection[ChallengeId]) -> Mapping[ChallengeId, Challenge]:
@@ -60,9 +60,9 @@ class Challenges(Protocol):
         ...
 
     async def verdicts(self, questions: Collection[CodeAttempt]) -> Mapping[CodeAttempt, Verdict]:
-        """Return the earlier verdicts."""
+        """Return the stored verdicts."""
         ...
 
-    async def note(self, verifications: Sequence[Verification]) -> None:
-        """Store verdicts, each once."""
+    async def add_verifications(self, verifications: Sequence[Verification]) -> None:
+        """Insert verifications; skip an attempt that has one."""
         ...

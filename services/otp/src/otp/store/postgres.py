@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from otp.domain import (
-    Asked,
     Challenge,
     CodeAttempt,
     Issued,
     Lock,
     Payment,
     Refusal,
+    RequestKey,
     SecretHash,
     State,
     User,
@@ -24,7 +24,7 @@ from service_runtime.postgres import PostgresTransaction, json_rows
 
 
 def _sorted_rows(challenges: Iterable[Challenge]) -> str:
-    """One order for all writers: two batches that meet wait for each other, never in a circle."""
+    """Return rows in one order for all writers, so that concurrent batches do not deadlock."""
     return json_rows([_row(one) for one in sorted(challenges, key=lambda one: str(one.id))])
 
 
@@ -80,18 +80,18 @@ def _issued(row: Mapping[str, Any]) -> Issued:
     return Issued(payment_id, row["number"], row["issued_at"], row["expires_at"], state)
 
 
-def _refused(asked: Asked, refusal: Refusal) -> dict[str, Any]:
+def _refused(key: RequestKey, refusal: Refusal) -> dict[str, Any]:
     return {
-        "payment_id": asked.payment_id,
-        "version": asked.version,
-        "number": asked.number,
+        "payment_id": key.payment_id,
+        "version": key.version,
+        "number": key.number,
         "reason": refusal.reason,
         "retry_after_s": refusal.retry_after_s,
     }
 
 
 class PostgresChallenges:
-    """Challenges and verifications in PostgreSQL."""
+    """Otp's tables in one PostgreSQL transaction."""
 
     def __init__(self, tx: PostgresTransaction) -> None:
         self._tx = tx
@@ -150,7 +150,7 @@ class PostgresChallenges:
             rows=json_rows([replace(one, issued=()) for one in users]),
         )
 
-    async def answered(self, asked: Collection[Asked]) -> Mapping[Asked, Refusal | None]:
+    async def answered(self, keys: Collection[RequestKey]) -> Mapping[RequestKey, Refusal | None]:
         found = await self._tx.rows(
             """select asked.*, refused.reason, refused.retry_after_s
                from json_to_recordset(%(rows)s::json)
@@ -159,16 +159,16 @@ class PostgresChallenges:
                where refused.reason is not null or exists (
                    select from challenge where challenge.payment_id = asked.payment_id
                                            and challenge.number = asked.number)""",
-            rows=json_rows(list(asked)),
+            rows=json_rows(list(keys)),
         )
         return {
-            Asked(PaymentId(row["payment_id"]), row["version"], row["number"]): (
+            RequestKey(PaymentId(row["payment_id"]), row["version"], row["number"]): (
                 Refusal(row["reason"], row["retry_after_s"]) if row["reason"] else None
             )
             for row in found
         }
 
-    async def refuse(self, refusals: Mapping[Asked, Refusal]) -> None:
+    async def refuse(self, refusals: Mapping[RequestKey, Refusal]) -> None:
         if not refusals:
             return
         await self._tx.run(
@@ -177,7 +177,7 @@ class PostgresChallenges:
                select payment_id, version, number, reason, retry_after_s
                from json_populate_recordset(null::challenge_refusal, %(rows)s::json)
                order by payment_id, version on conflict do nothing""",
-            rows=json_rows([_refused(asked, refusal) for asked, refusal in refusals.items()]),
+            rows=json_rows([_refused(key, refusal) for key, refusal in refusals.items()]),
         )
 
     async def add(self, challenges: Sequence[Challenge]) -> set[ChallengeId]:
@@ -189,7 +189,7 @@ class PostgresChallenges:
                           digest, issued_at, expires_at
                    from json_populate_recordset(null::challenge, %(rows)s::json)
                    on conflict do nothing returning id, payment_id, number)
-               -- A statement does not see its own inserts in the table: both are asked.
+               -- A statement does not see its own inserts in the table, so both are queried.
                select id from added
                where not exists (select from challenge as later
                                  where later.payment_id = added.payment_id
@@ -238,7 +238,7 @@ class PostgresChallenges:
             for row in found
         }
 
-    async def note(self, verifications: Sequence[Verification]) -> None:
+    async def add_verifications(self, verifications: Sequence[Verification]) -> None:
         await self._tx.run(
             """insert into verification (request_id, challenge_id, payment_id, result,
                                          challenge_over, counted, codes_locked, judged_at)

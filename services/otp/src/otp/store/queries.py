@@ -1,4 +1,4 @@
-"""What operators and checks read of otp's tables."""
+"""Queries of operators and checks."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,13 +8,13 @@ from service_runtime.admin import MOST_FINDINGS, Findings
 from service_runtime.postgres import PostgresTransaction
 
 CHECKED = 1000
-"""Challenges that a check reads: the latest ones."""
+"""How many of the latest challenges a check reads."""
 CHECKED_FOR = timedelta(days=1)
-"""How long after its end a challenge is still checked."""
+"""How long a challenge is checked after it expired."""
 
 
 async def of_payment(tx: PostgresTransaction, payment_id: UUID) -> list[dict[str, Any]]:
-    """Return a payment's challenges: no salt, no digest."""
+    """Return a payment's challenges, without salt and digest."""
     return await tx.rows(
         """select id as challenge_id, number, state, attempts, expires_at
            from challenge where payment_id = %(payment_id)s order by number""",
@@ -23,7 +23,7 @@ async def of_payment(tx: PostgresTransaction, payment_id: UUID) -> list[dict[str
 
 
 async def export(tx: PostgresTransaction, after: UUID, limit: int) -> list[dict[str, Any]]:
-    """Return payments in the order of their ids, with their challenges."""
+    """Return a page of payments by id, with their challenges."""
     return await tx.rows(
         """select page.payment_id, found.challenges
            from (select distinct payment_id from challenge where payment_id > %(after)s
@@ -42,7 +42,7 @@ async def export(tx: PostgresTransaction, after: UUID, limit: int) -> list[dict[
 async def check(tx: PostgresTransaction, now: datetime) -> Findings:
     """Return challenges whose state differs from their verifications.
 
-    Every request is answered in the transaction that reads it: nothing can be unfinished.
+    Nothing is ever unfinished, because the transaction that reads a request also replies.
     """
     violations = await tx.rows(
         """select 'I10' as invariant, payment_id,
