@@ -22,8 +22,8 @@ from simulated_world import random_plan, run, run_seed
 from service_runtime.clock import SystemClock
 
 FIXED = range(4, 34)
-FRESH = 15
-EVERY = 16
+FRESH = 20
+EVERY = 12
 HERE = Path(__file__).parent
 
 

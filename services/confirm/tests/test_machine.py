@@ -234,4 +234,4 @@ class Payments(RuleBasedStateMachine):
 
 
 def test_a_payment_keeps_its_promises_for_inputs_in_any_order():
-    run_state_machine_as_test(Payments, settings=settings(max_examples=300, stateful_step_count=50))
+    run_state_machine_as_test(Payments, settings=settings(max_examples=500, stateful_step_count=50))

@@ -154,5 +154,5 @@ class Codes(RuleBasedStateMachine):
 def test_codes_keep_their_promises_for_requests_in_any_order(build):
     run_state_machine_as_test(
         type("TheseCodes", (Codes,), {"build": build}),
-        settings=settings(max_examples=300, stateful_step_count=50),
+        settings=settings(max_examples=500, stateful_step_count=50),
     )

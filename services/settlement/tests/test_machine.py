@@ -232,5 +232,5 @@ class Settlement(RuleBasedStateMachine):
 
 def test_each_payment_moves_money_once():
     run_state_machine_as_test(
-        Settlement, settings=settings(max_examples=300, stateful_step_count=50)
+        Settlement, settings=settings(max_examples=500, stateful_step_count=50)
     )
