@@ -13,7 +13,8 @@ from payment_schemas.events.otp import ChallengeRequested
 from payment_schemas.events.record import AuditRecorded
 from payment_schemas.events.risk import AssessmentRequested, RiskAssessed
 from payment_schemas.events.settlement import SettlementRequested, SettlementUpdated
-from service_runtime.admin import MOST_FINDINGS, START
+from service_runtime.admin import MOST_FINDINGS
+from service_runtime.paging import START
 from testkit.events import NOON, event_of
 
 

@@ -10,7 +10,7 @@ from httpx import ASGITransport, AsyncClient
 from settlement_builders import NOW, instruction, requested
 
 from payment_schemas.money import Money
-from service_runtime.admin import START
+from service_runtime.paging import START
 from service_runtime.settings import load
 from service_runtime.web import Credentials, create_app
 from settlement.app import build

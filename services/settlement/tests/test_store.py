@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from settlement_builders import NOW, instruction
 
-from service_runtime.admin import START
+from service_runtime.paging import START
 from settlement.domain import NextStep, Status, begin
 from settlement.store import NewInstruction, queries
 from testkit.plans import CountingTransaction

@@ -18,9 +18,6 @@ MOST_FINDINGS = 100
 COUNTED = 10_000
 """Parked rows and dead letters are counted up to this number."""
 
-START = UUID(int=0)
-"""Less than every id."""
-
 Rows = Sequence[dict[str, Any]]
 ReadPage = Callable[[Any, UUID, int], Awaitable[Rows]]
 """Reads rows behind an id, in the order of their ids, within a transaction."""

@@ -74,7 +74,9 @@ class Keyset:
             raise _invalid("after", "must be the cursor of a page") from None
 
 
-BY_PAYMENT = Keyset(["payment_id"], [UUID(int=0)])
+START = UUID(int=0)
+"""Less than every id."""
+BY_PAYMENT = Keyset(["payment_id"], [START])
 """The order of every export of payments, so that a check can join those of all owners."""
 
 

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime
 
 from audit.store import PostgresAuditLog, StoredEntry, queries
-from service_runtime.admin import START, admin_router, counts_of
+from service_runtime.admin import admin_router, counts_of
 from service_runtime.clock import Clock
-from service_runtime.paging import Keyset, Page
+from service_runtime.paging import START, Keyset, Page
 from service_runtime.postgres import PostgresDatabase
 from service_runtime.web import Credentials
 
