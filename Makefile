@@ -1,19 +1,28 @@
 # Every command that people and CI use.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up restart down status logs reset observe observe-down test test-slow simulate mutation-test chaos chaos-full test-observability test-containers test-containers-short bench bench-against bench-baseline bench-long bench-smoke check format generate new-service lock release-schemas
+.PHONY: help setup demo up restart down status logs rotate reset observe observe-down test test-slow fuzz simulate mutation-test chaos chaos-full conformance test-observability test-containers test-containers-short bench bench-against bench-backlog bench-banks bench-baseline bench-flat bench-protection bench-scale bench-smoke bench-soak bench-streams bench-webhooks test-brokers check format generate new-service lock release-schemas images sbom image-digests audit-dependencies
 
 PYTHON := .venv/bin/python
 TEST_REPORT := .pytest_cache/tests.xml
 STACK_COMMAND := $(PYTHON) -m local_stack
 
 # These use the native stack even with a Docker engine, so the set-up installs its programs.
-test-observability chaos chaos-full bench bench-against bench-baseline bench-long bench-smoke: export STACK := native
+test-observability test-brokers chaos chaos-full: export STACK := native
+bench bench-against bench-backlog bench-banks bench-baseline bench-flat bench-protection bench-scale bench-smoke bench-soak bench-streams bench-webhooks: export STACK := native
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Tests of every group need the packages of every group.
 test: G := all
+# One of them compiles the example bank in Java.
+test: export WITH_JDK := 1
+# The TypeScript client is tested in Node and in a browser.
+test check: export WITH_NODE := 1
+test: export WITH_BROWSER := 1
+ifeq ($(MAKECMDGOALS),setup)
+export WITH_NODE := if-there
+endif
 setup: ## install what is missing: .venv from the lock, programs, Kafka's jars, secrets; G=… packages of groups
 	@deploy/local/bootstrap.sh $(G)
 	@$(STACK_COMMAND) setup
@@ -36,6 +45,9 @@ status: ## list the processes with group and memory
 logs: ## show the logs, or only those of S="confirm"; F=1 follows them
 	@$(STACK_COMMAND) logs $(S) $(if $(F),--follow)
 
+rotate: ## give a process a new password: P=confirm (Kafka), P=database-confirm, P=redis-gateway
+	@$(STACK_COMMAND) rotate "$(P)"
+
 reset: ## stop, and remove all state
 	@$(STACK_COMMAND) reset
 
@@ -46,10 +58,14 @@ observe-down: ## stop what `observe` started; the services keep running
 	@$(STACK_COMMAND) observe-down
 
 test: setup ## run the tests on their own stack (ports + 10,000), beside a running `up`; T="services/otp -k expired"
-	@$(PYTHON) -m pytest --junitxml=$(TEST_REPORT) $(T)
+	@$(PYTHON) -m pytest $(if $(T),,-n 2) --junitxml=$(TEST_REPORT) $(T)
 
 test-slow: setup ## list the twenty slowest tests of the last `make test`, and the sum
 	@$(PYTHON) tests/slowest.py $(TEST_REPORT)
+
+fuzz: export FUZZ_MINUTES := $(or $(MINUTES),10)
+fuzz: setup ## send and parse what nobody expects for MINUTES=10, every time something else
+	@$(PYTHON) -m pytest --timeout=0 tests/fuzz $(T)
 
 test-observability: export WITH_BROWSER := 1
 test-observability: setup ## test alert rules, dashboards, pages and staged faults on a stack with observability
@@ -59,8 +75,15 @@ test-observability: setup ## test alert rules, dashboards, pages and staged faul
 test-containers: setup ## test the containers, on the running Docker engine or on one started here
 	@$(PYTHON) tests/containers
 
-test-containers-short: setup ## the short form: the demonstration, and two images with the other builders
+test-containers-short: setup ## the short form: the demonstration, also by TLS, and two images with the other builders
 	@$(PYTHON) tests/containers --short
+
+test-brokers: setup ## kill one of three Kafka brokers while payments run: none may be lost
+	@$(PYTHON) -m bench brokers
+
+conformance: export CONFORMANCE_DATA := $(DATA)
+conformance: setup ## compare ISO 20022 messages, by the hundred, with the schemas in DATA=../shared/data
+	@$(PYTHON) -m pytest -q tests/conformance $(T)
 
 simulate: setup ## run all services on virtual time, with crashes and faults; SEEDS=n FIRST=n
 	@OTEL_SDK_DISABLED=true $(PYTHON) tests/simulation $(if $(SEEDS),--seeds $(SEEDS)) \
@@ -82,24 +105,64 @@ bench: setup ## measure rate, latency, CPU and bytes a payment; writes benchmark
 bench-baseline: setup ## measure Kafka and PostgreSQL alone with the same records and rows
 	@$(PYTHON) -m bench baseline
 
-bench-long: setup ## table size, soak, backlogs, instances: hours; writes RESULTS-LONG.md
-	@$(PYTHON) -m bench long
+bench-flat: setup ## measure with 10^3 to 10^6 payments in the tables; MOST=100000 for fewer
+	@$(PYTHON) -m bench flat
 
-bench-against: setup ## windows of this revision and of REF=commit in turn; ROUNDS=5 ONLY="closed 64"
+bench-soak: setup ## measure memory and CPU each minute of constant load; MINUTES=15
+	@$(PYTHON) -m bench soak
+
+bench-backlog: setup ## stop audit, settlement, notification for DOWN_S=30 each; measure how they catch up
+	@$(PYTHON) -m bench backlog
+
+bench-banks: setup ## instructions through a bank on Kafka and one over HTTP; COUNT=20000 ROUNDS=3; or KILLS=20
+	@$(PYTHON) -m bench banks
+
+bench-protection: setup ## what MACs, logins and rights cost, by windows with and without in turn; ROUNDS=3
+	@$(PYTHON) -m bench protection
+
+bench-webhooks: G := core edge
+bench-webhooks: setup ## 10,000 webhook deliveries while other endpoints misbehave; COUNT=10000 RATE=200
+	@$(PYTHON) -m bench webhooks
+
+bench-scale: setup ## 1, 2, 4 instances on 2, 4, 8 partitions, and three brokers; fills docs/sizing.md
+	@$(PYTHON) -m bench scale
+
+bench-against: setup ## windows of this revision and of REF=commit in turn; ROUNDS=3 ONLY="closed 64"
 	@$(PYTHON) -m bench against
+
+bench-streams: setup ## memory and idle CPU of a gateway with COUNT=5000 open streams
+	@$(PYTHON) -m bench streams
 
 bench-smoke: setup ## some seconds of load, judged by the benchmark's gate
 	@$(PYTHON) -m bench smoke
 
-check: setup ## lint, format, types, imports, dependencies, tidiness, events against the released ones
+images: setup ## build every image with the Docker engine, and write their bills of materials
+	@$(STACK_COMMAND) images
+	@$(PYTHON) -m supply_chain sbom
+
+sbom: setup ## write each image's bill of materials (CycloneDX) to build/sbom, from the locks
+	@$(PYTHON) -m supply_chain sbom
+
+image-digests: setup ## ask the registries for the digests of the images of others, and pin them
+	@$(PYTHON) -m supply_chain digests
+	@$(MAKE) -s generate
+
+audit-dependencies: setup ## look for known vulnerabilities of every locked package
+	@$(PYTHON) -m supply_chain audit
+
+check: setup ## lint, format, types (Python, TypeScript), imports, dependencies, secrets, tidiness, events against the released ones
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
-	@MYPYPATH=$$(echo libs/*/src services/*/src deploy/*/src benchmarks/src | tr ' ' :) .venv/bin/mypy
+	@MYPYPATH=$$(echo libs/*/src services/*/src clients/*/src deploy/*/src benchmarks/src | tr ' ' :) .venv/bin/mypy
+	@cd clients/typescript && npm run --silent check
 	@.venv/bin/lint-imports
 	@for package in $(dir $(wildcard */*/pyproject.toml */pyproject.toml)); do \
 		found=$$(cd $$package && $(CURDIR)/.venv/bin/deptry src --no-ansi 2>&1) \
 			|| { echo "$$package: $$found"; exit 1; }; \
 	done
+	@.venv/bin/bandit -q -c pyproject.toml -r libs services deploy benchmarks
+	@$(PYTHON) -m supply_chain secrets
+	@$(PYTHON) -m supply_chain pinned
 	@$(PYTHON) -m pytest -q tests/test_tidy.py deploy/contracts/tests/test_releases.py
 
 format: setup ## format the code and apply automatic fixes
@@ -111,7 +174,7 @@ generate: setup ## write the generated files
 	@$(PYTHON) -m contracts.generate
 	@$(PYTHON) -m observability.generate
 
-new-service: setup ## write a service: NAME=x GROUP=y KIND=consumer|api|job|push, and PORT=n if not the first free
+new-service: setup ## write a service: NAME=x GROUP=y KIND=consumer|api|job|import|push, and PORT=n if not the first free
 	@$(STACK_COMMAND) new-service --name "$(NAME)" --group "$(GROUP)" --kind "$(KIND)" --port "$(PORT)"
 	@$(MAKE) -s generate
 

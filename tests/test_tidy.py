@@ -16,7 +16,13 @@ from payment_schemas.registry import EVENTS
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(
     path
-    for folder in ("libs/*/src", "services/*/src", "deploy/*/src", "benchmarks/src")
+    for folder in (
+        "libs/*/src",
+        "services/*/src",
+        "clients/*/src",
+        "deploy/*/src",
+        "benchmarks/src",
+    )
     for place in ROOT.glob(folder)
     for path in place.rglob("*.py")
 )
@@ -55,6 +61,15 @@ def tracked() -> list[str]:
 def test_no_file_is_too_long_to_read_in_one_sitting():
     long = {str(p.relative_to(ROOT)): lines_of(p.read_text().splitlines()) for p in SOURCES}
     assert {name: size for name, size in long.items() if size > MOST_FILE_LINES} == {}
+
+
+TYPESCRIPT = sorted(ROOT.glob("clients/typescript/src/*.ts"))
+
+
+def test_no_file_of_the_typescript_client_is_longer():
+    sizes = {path.name: lines_of(path.read_text().splitlines()) for path in TYPESCRIPT}
+    sizes.pop("openapi.ts", None)  # generated
+    assert {name: size for name, size in sizes.items() if size > MOST_FILE_LINES} == {}
 
 
 def test_functions_are_short():
@@ -97,9 +112,12 @@ def test_names_say_what_is_inside():
     assert [str(p) for p in SOURCES if p.stem in vague] == []
 
 
-PACKAGES = {path.parent.name: path.parent for path in ROOT.glob("*/*/src/*/__init__.py")} | {
-    path.parent.name: path.parent for path in ROOT.glob("benchmarks/src/*/__init__.py")
-}
+# The kit of partner banks is no package of the workspace: it is installed alone.
+PACKAGES = {
+    path.parent.name: path.parent
+    for path in ROOT.glob("*/*/src/*/__init__.py")
+    if "clients" not in path.parts
+} | {path.parent.name: path.parent for path in ROOT.glob("benchmarks/src/*/__init__.py")}
 
 
 def test_every_package_has_its_layer():
@@ -134,8 +152,8 @@ BLOCKING = {"psycopg2", "requests", "urllib3", "kafka", "confluent_kafka", "sqli
 BLOCKING_CALLS = {"time.sleep", "psycopg.connect", "httpx.Client", "redis.Redis", "subprocess.run"}
 MAY_BLOCK = re.compile(
     # Tools and tests, the check in its thread, what runs before there is a loop, the SDKs' threads,
-    # and the mock bank's book, which writes one small row to a file.
-    r"libs/testkit|benchmarks/|deploy/|services/ops|service_runtime/migrations\.py"
+    # the mock bank's book, which writes one small row to a file, and what others run.
+    r"libs/testkit|benchmarks/|^clients/|deploy/|services/ops|service_runtime/migrations\.py"
     r"|notification/clients/(sdks|http_transport)\.py|mocks/partner_bank"
 )
 

@@ -2,22 +2,33 @@
 
 import pytest
 
-from bench.against import against, comparison
+from bench.against import Pair, against, comparison
 from bench.errors import BenchmarkError
 
 
-def _figures(rate: float) -> dict[str, float]:
-    return {"rate": rate, "cpu_us": 2000.0, "p50_ms": 10.0, "p99_ms": 20.0}
+def _pair(this: float, other: float) -> Pair:
+    common = {"p50_ms": 10.0, "p99_ms": 20.0, "settled_p99_ms": 30.0}
+    return {
+        name: common | {"rate": rate, "cpu_us": 2000.0, "processes": {"kafka": rate, "otp": 1.0}}
+        for name, rate in (("this", this), ("old", other))
+    }
 
 
 def test_a_ratio_is_taken_within_a_round_so_that_a_slow_round_does_not_count_against_one_side():
-    pairs = [{"this": _figures(2 * rate), "old": _figures(rate)} for rate in (100.0, 300.0, 500.0)]
-    assert "| rate | 600.0 | 300.0 | 2.00 | 2.00 to 2.00 |" in comparison(pairs, ["this", "old"])
+    pairs = [_pair(2 * rate, rate) for rate in (100.0, 300.0, 500.0)]
+    shown = comparison({"closed 1": pairs}, "old")
+    assert "| closed 1 | 2.00 (2.00 … 2.00) | 1.00 (1.00 … 1.00) |" in shown
+    assert "| closed 1 | 600 / 300 | 2,000 / 2,000 | 10 / 10 | 20 / 20 | 30 / 30 |" in shown
 
 
 def test_the_spread_names_the_least_and_the_greatest_ratio():
-    pairs = [{"this": _figures(rate), "old": _figures(100.0)} for rate in (150.0, 90.0, 120.0)]
-    assert "| 120.0 | 100.0 | 1.20 | 0.90 to 1.50 |" in comparison(pairs, ["this", "old"])
+    pairs = [_pair(rate, 100.0) for rate in (150.0, 90.0, 120.0)]
+    assert "| closed 1 | 1.20 (0.90 … 1.50) |" in comparison({"closed 1": pairs}, "old")
+
+
+def test_cpu_is_compared_by_process_and_scenario_with_the_largest_first():
+    shown = comparison({"closed 64": [_pair(8.0, 4.0)], "closed 1": [_pair(9.0, 3.0)]}, "old")
+    assert shown.endswith("| kafka | 8 / 4 | 9 / 3 |\n| otp | 1 / 1 | 1 / 1 |\n")
 
 
 @pytest.mark.parametrize(

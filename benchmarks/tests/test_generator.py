@@ -13,6 +13,7 @@ from bench.generator import closed_loop, open_loop, poisson_arrivals
 from bench.measuring import response_times
 from bench.operations import NO_RESPONSE, Operation, Outcome, latencies_of
 from bench.payer import Payer
+from bench.scenarios import Scenario
 
 Serve = Callable[[int, asyncio.StreamWriter], Awaitable[None]]
 SUCCESS = b'{"status":"SUCCESS"}'
@@ -49,7 +50,7 @@ async def server(serve: Serve) -> AsyncIterator[str]:
 
 
 def payer(url: str) -> Payer:
-    return Payer(Client(url), Customers([Customer("acc-1", b"token")]), "run")
+    return Payer(Client(url), Customers([Customer("acc-1", b"token")]), Scenario("run"))
 
 
 async def test_a_stall_counts_for_all_arrivals_during_it():

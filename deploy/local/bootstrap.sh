@@ -32,6 +32,9 @@ lacks_browser() {
     [ -n "${WITH_BROWSER:-}" ] && ! has chromium && ! has chromium-browser && ! has google-chrome
 }
 
+# WITH_JDK: only the tests that compile an example in Java need a compiler.
+lacks_compiler() { [ -n "${WITH_JDK:-}" ] && ! has javac; }
+
 missing_packages() {
     has python3 && has_venv || say "python3 python3-venv"
     if lacks_browser; then say chromium; fi
@@ -39,6 +42,7 @@ missing_packages() {
     has_postgres || say postgresql
     has redis-server || has valkey-server || say redis-server
     has java || say openjdk-17-jre-headless
+    if lacks_compiler; then say openjdk-17-jdk-headless; fi
     has mvn || say maven
 }
 
@@ -142,7 +146,25 @@ ensure_group() {
     say "$now" >".venv/stamp-$1"
 }
 
+# WITH_NODE: only the tests and checks of the TypeScript client need its tools. `if-there`: a set-up
+# installs them where Node.js is, and goes on where it is not.
+ensure_typescript() {
+    local home=clients/typescript now
+    [ -n "${WITH_NODE:-}" ] || return 0
+    if ! has npm || ! has node; then
+        [ "$WITH_NODE" != if-there ] || return 0
+        fail "Node.js 20 or newer with npm is missing: install nodejs and npm (Debian's names)"
+    fi
+    now=$(cat $home/package.json $home/package-lock.json | sha256sum)
+    if [ "$(cat $home/node_modules/stamp 2>/dev/null)" = "$now" ]; then return 0; fi
+    say "installing the tools of $home from its package-lock.json"
+    (cd $home && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) \
+        || fail "npm could not install them: run make setup where npm reaches its registry"
+    say "$now" >$home/node_modules/stamp
+}
+
 ensure_packages
 ensure_python
+ensure_typescript
 case " $* " in *" all "*) set -- $(basename -s .lock -a deploy/locks/*.lock) ;; esac
 for group in "$@"; do ensure_group "$group"; done

@@ -46,7 +46,7 @@ async def at_rest(arena: Arena) -> None:
     async def rests() -> bool:
         try:
             found = await arena.edge.admin("confirm", "/check", unfinished_after_s=0)
-            return not found["unfinished"] and await lag(arena.stack.kafka) == 0
+            return not found["unfinished"] and await lag(arena.stack.brokers) == 0
         except (httpx.HTTPError, KafkaError):
             return False
 

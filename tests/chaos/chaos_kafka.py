@@ -5,11 +5,13 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from chaos_arena import GROUPS
 
+from service_runtime.brokers import Brokers
 
-async def lag(brokers: str) -> int:
+
+async def lag(brokers: Brokers) -> int:
     """Return the lag of all services over all their topics."""
     behind = 0
-    consumer = AIOKafkaConsumer(bootstrap_servers=brokers)
+    consumer = AIOKafkaConsumer(**brokers.arguments)
     await consumer.start()
     try:
         for group in GROUPS:
@@ -24,9 +26,9 @@ async def lag(brokers: str) -> int:
     return behind
 
 
-async def committed(brokers: str, group: str) -> dict[TopicPartition, int]:
+async def committed(brokers: Brokers, group: str) -> dict[TopicPartition, int]:
     """Return a group's committed offsets."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
+    admin = AIOKafkaAdminClient(**brokers.arguments)
     await admin.start()
     try:
         found = await admin.list_consumer_group_offsets(group)
@@ -35,10 +37,10 @@ async def committed(brokers: str, group: str) -> dict[TopicPartition, int]:
     return {partition: meta.offset for partition, meta in found.items()}
 
 
-async def rewind(brokers: str, group: str) -> bool:
+async def rewind(brokers: Brokers, group: str) -> bool:
     """Reset a group; return whether the broker accepted it: no member may be left."""
     read = await committed(brokers, group)
-    consumer = AIOKafkaConsumer(bootstrap_servers=brokers, group_id=group, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(**brokers.arguments, group_id=group, enable_auto_commit=False)
     consumer.assign(list(read))
     await consumer.start()
     try:

@@ -33,7 +33,7 @@ def detours(between: Mapping[str, Link]) -> dict[str, dict[str, str]]:
         every = {
             "kafka": ("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:{port}"),
             "postgres": ("DATABASE_URL", f"postgresql://{service}@127.0.0.1:{{port}}/countersign"),
-            "redis": ("REDIS_URL", "redis://127.0.0.1:{port}/0"),
+            "redis": ("REDIS_URL", f"redis://{service}@127.0.0.1:{{port}}/0"),
             "partner_bank": ("PARTNER_BANK_URL", "http://127.0.0.1:{port}"),
         }
         needs = inventory.service(service).needs

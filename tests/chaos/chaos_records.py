@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 from chaos_arena import GROUPS, OURS, Arena, NotHealedError, until
 from chaos_checker import at_rest
 from chaos_kafka import rewind
-from chaos_tables import effects, purge_inboxes, rows
+from chaos_tables import effects, forget_offsets, rows
 from psycopg import sql
 
 from local_stack.topics import load_topics
@@ -28,7 +28,7 @@ Place = tuple[str, int, int]
 
 async def poison(arena: Arena, _count: int) -> str:
     """Publish 500 unusable records; every consumer must record each as a dead letter."""
-    producer = AIOKafkaProducer(bootstrap_servers=arena.stack.kafka, max_request_size=2_000_000)
+    producer = AIOKafkaProducer(**arena.stack.brokers.arguments, max_request_size=2_000_000)
     await producer.start()
     try:
         wanted = await _poisoned(arena, producer)
@@ -86,16 +86,15 @@ async def _dead(arena: Arena, reader: str) -> set[Place]:
 
 
 async def replay(arena: Arena, count: int) -> str:
-    """Make all services read all topics from offset 0; the first time with empty inboxes."""
+    """Make all services read all topics from offset 0, the first time with empty inboxes, too."""
     before = await effects(arena)
     for number in range(count):
         victims = arena.victims(OURS)
         await asyncio.gather(*(arena.stop(*victim) for victim in victims))
-        if number == 0:
-            await purge_inboxes(arena)
+        await forget_offsets(arena, "consumed, inbox" if number == 0 else "consumed")
         for group in GROUPS:
             await until(
-                lambda group=group: rewind(arena.stack.kafka, group),
+                lambda group=group: rewind(arena.stack.brokers, group),
                 EMPTY_WITHIN_S,
                 f"the group {group} cannot be rewound",
             )

@@ -7,8 +7,8 @@ from chaos_arena import GROUPS, Arena
 from psycopg import sql
 
 EFFECTS: dict[str, LiteralString] = {
-    "journals": "select count(*) from confirm.journal",
-    "steps of payments": "select coalesce(sum(version), 0) from confirm.payment",
+    "transfers": "select count(*) from confirm.transfer",
+    "steps of payments": "select coalesce(sum(version), 0) from confirm.payment_state",
     "steps of settlements": "select coalesce(sum(version), 0) from settlement.instruction",
     "deliveries": "select count(*) from notification.delivery",
     "challenges": "select count(*) from otp.challenge",
@@ -63,8 +63,9 @@ async def dead_letters(arena: Arena) -> int:
     return found
 
 
-async def purge_inboxes(arena: Arena) -> None:
-    """Empty every inbox, so that only natural keys detect duplicates."""
-    arena.log.fault("purge", what="inboxes")
+async def forget_offsets(arena: Arena, tables: str) -> None:
+    """Empty every service's tables of what it has consumed: only natural keys detect repeats."""
+    arena.log.fault("purge", what=tables)
     for service in GROUPS:
-        await rows(arena, sql.SQL("truncate {}").format(sql.Identifier(service, "inbox")))
+        names = [sql.Identifier(service, table) for table in tables.split(", ")]
+        await rows(arena, sql.SQL("truncate {}").format(sql.SQL(", ").join(names)))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import containers_builders
 from containers_engine import engine, run_inside
-from containers_images import gather, load
+from containers_images import gather, load, unpin
 from containers_scenario import Clone, short, step, whole
 from containers_tools import Tools, command, tools
 
@@ -44,7 +44,9 @@ def main() -> int:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make test-containers", description=__doc__)
     parser.add_argument(
-        "--short", action="store_true", help="demonstration, and two images with the other builders"
+        "--short",
+        action="store_true",
+        help="demonstration, also by TLS, and two images with the other builders",
     )
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -66,6 +68,9 @@ def outside(asked: argparse.Namespace) -> int:
         with step("tools and stand-ins of images"):
             found = tools(tell)
             gather(scratch, found, tell)
+            for clone in ("first", "second"):
+                if (scratch / clone).exists():
+                    unpin(scratch / clone)
         flags = ["--short"] if asked.short else []
         return run_inside(found, scratch, [__file__, "--inside", str(scratch), *flags])
 

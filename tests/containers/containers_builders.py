@@ -3,11 +3,12 @@
 import json
 from pathlib import Path
 
-from containers_images import python_image
+from containers_images import tagged
 from containers_scenario import Clone
 from containers_tools import Tools, command
 
 from local_stack.compose import compose_document
+from local_stack.images import base_image
 from local_stack.inventory import load_inventory
 
 _BUILD_WITHIN_S = 600
@@ -43,7 +44,7 @@ def classic(clone: Clone, images: Images) -> None:
 def buildah(clone: Clone, images: Images, found: Tools, scratch: Path) -> None:
     """Build without an engine, on the base image of the engine."""
     base = scratch / "base.tar"
-    command(["docker", "save", "-o", str(base), python_image()], env=clone.environment)
+    command(["docker", "save", "-o", str(base), tagged(base_image())], env=clone.environment)
     policy = scratch / "policy.json"
     policy.write_text(json.dumps({"default": [{"type": "insecureAcceptAnything"}]}))
     store = ["buildah", f"--root={scratch}/buildah", f"--runroot={scratch}/buildah-run"]

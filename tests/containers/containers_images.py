@@ -10,9 +10,9 @@ from pathlib import Path
 from containers_tools import Tools, cached, command
 
 from local_stack import kafka
+from local_stack.images import base_image
 from local_stack.inventory import load_inventory
-from local_stack.layout import CHECKOUT
-from local_stack.locks import IMAGES_FILE
+from local_stack.locks import IMAGES_FILE, SERVICE_LOCKS
 from local_stack.telemetry.building import Tell, alone
 from local_stack.telemetry.programs import JAEGER, PROMETHEUS, collector_binary
 
@@ -65,17 +65,18 @@ def _context(scratch: Path) -> Path:
     return scratch / "context"
 
 
-def python_image() -> str:
-    """Return the base image of the services."""
-    text = (CHECKOUT / "deploy/Dockerfile").read_text()
-    (name,) = set(re.findall(r"^FROM (\S+:\S+)", text, re.MULTILINE))
-    return name
+def unpin(clone: Path) -> None:
+    """Remove the digests from a clone: a replacement has an image's name and tag alone."""
+    for name in ("deploy/stack.yaml", "deploy/Dockerfile", "docker-compose.yml"):
+        text = (clone / name).read_text()
+        (clone / name).write_text(re.sub(r"@sha256:[0-9a-f]{64}", "", text))
 
 
 def _builds() -> Iterator[list[str]]:
     """Yield the arguments of each build: target and image name."""
-    yield ["--target", "python", "--tag", python_image()]
-    for name, image in load_inventory().images.items():
+    yield ["--target", "python", "--tag", tagged(base_image())]
+    for name, pinned in load_inventory().images.items():
+        image = tagged(pinned)
         if name in observers():
             yield ["--target", "program", "--build-arg", f"PROGRAM={name}", "--tag", image]
         elif name in DUMMY_PORTS:
@@ -85,19 +86,28 @@ def _builds() -> Iterator[list[str]]:
             yield ["--target", name, "--tag", image]
 
 
+def tagged(image: str) -> str:
+    """Return an image's name and tag without the digest."""
+    return image.partition("@")[0]
+
+
 def wheels(tell: Tell) -> Path:
-    """Return the packages of the images' lock, fetched by pip."""
-    folder = cached("wheels", IMAGES_FILE.read_text())
+    """Return the packages of the images' locks, fetched by pip."""
+    folder = cached("wheels", *(file.read_text() for file in _locks()))
     alone("wheels", lambda: not folder.exists(), lambda: _fetch_wheels(folder, tell))
     return folder
+
+
+def _locks() -> list[Path]:
+    return [IMAGES_FILE, *sorted(SERVICE_LOCKS.glob("*.lock"))]
 
 
 def _fetch_wheels(folder: Path, tell: Tell) -> None:
     tell("fetching the packages of our images")
     draft = folder.with_suffix(".draft")
     fetch = ["pip", "download", "-q", "--no-deps", "--only-binary=:all:", "--python-version=3.11"]
-    lock = ["--require-hashes", "-r", str(IMAGES_FILE)]
-    command([sys.executable, "-m", *fetch, *lock, "-d", str(draft)])
+    lock = [text for file in _locks() for text in ("-r", str(file))]
+    command([sys.executable, "-m", *fetch, "--require-hashes", *lock, "-d", str(draft)])
     draft.rename(folder)
 
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import httpx
 from containers_engine import containers, kill
 from containers_tools import command
 
 from local_stack.errors import StackError
+from local_stack.inventory import load_inventory
 from local_stack.layout import CHECKOUT
 from local_stack.waiting import wait_until
 
@@ -52,9 +54,10 @@ class Clone:
         return done.stdout
 
     def countersign(self, *words: str) -> str:
-        """Run the `countersign` command."""
+        """Run the `countersign` command as the development operator alice."""
         program = str(self.folder / ".venv/bin/countersign")
-        return command([program, *words], cwd=self.folder, env=self.environment)
+        environment = self.environment | {"COUNTERSIGN_AS": "alice"}
+        return command([program, *words], cwd=self.folder, env=environment)
 
     @property
     def project(self) -> str:
@@ -111,6 +114,28 @@ def short(clone: Clone) -> None:
     with step("the four calls of README.md, and countersign check"):
         printed_calls(clone)
         clone.countersign("check")
+    with step("the same containers by TLS"):
+        by_tls(Clone(clone.folder, clone.environment | {"TLS": "on"}))
+
+
+def by_tls(clone: Clone) -> None:
+    """Start again with TLS=on: a payment is confirmed, and Prometheus reaches every service."""
+    clone.make("up")
+    clone.countersign("pay", "--amount", "50", "--from", "acc-1", "--to", "payee-xyz")
+    clone.countersign("check")
+    _wait(_reaches_all_by_tls, "Prometheus does not reach every service by TLS")
+
+
+def _reaches_all_by_tls() -> bool:
+    url = f"http://127.0.0.1:{load_inventory().ports['prometheus_web']}/api/v1/targets"
+    found = httpx.get(url, timeout=5).raise_for_status().json()
+    if not found:
+        print("   Prometheus is a replacement, which scrapes nothing: `make observe` builds it")
+        return True
+    targets = found["data"]["activeTargets"]
+    services = [one for one in targets if one["labels"]["job"] == "services"]
+    expect(all(one["scrapeUrl"].startswith("https://") for one in services), "not by TLS")
+    return len(services) > 1 and {one["health"] for one in services} == {"up"}
 
 
 def printed_calls(clone: Clone) -> None:

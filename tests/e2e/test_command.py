@@ -19,8 +19,15 @@ pytestmark = pytest.mark.stack
 async def opened(countersign: Command, name: str) -> list[str]:
     """Open an account and return the options of a payment from it."""
     opening = ("accounts", "open", name, "--owner", name, "--balance", "10000.00")
-    assert await countersign.json(*opening) == (0, {"opened": 1, "existing": 0})
-    assert await countersign.json(*opening) == (0, {"opened": 0, "existing": 1})
+    status, found = await countersign.json(*opening)
+    (proposal,) = found["proposals"]
+    assert (status, found["opened"], proposal["act"]) == (0, 0, "ACCOUNTS_OPEN")
+    status, why = await countersign.json("approve", proposal["proposal"])
+    assert (status, "a second person" in why) == (1, True)
+    status, done = await countersign.json("approve", proposal["proposal"], by="bob")
+    assert (status, done["opened"]) == (0, 1)
+    again = {"opened": 0, "existing": 1, "proposals": []}
+    assert await countersign.json(*opening) == (0, again)
     return ["pay", "--tx", name, "--key", name, "--user", name]
 
 
@@ -62,7 +69,11 @@ async def test_ctrl_c_ends_a_watch_without_an_error(system: Stack, countersign, 
     # In the background of a shell, SIGINT is ignored by inheritance.
     process = await asyncio.create_subprocess_exec(
         *("env", "--default-signal=INT", PATH, "show", name, "--watch", "--utc"),
-        env={**os.environ, "COUNTERSIGN_OFFSET": str(system.ports.offset)},
+        env={
+            **os.environ,
+            "COUNTERSIGN_OFFSET": str(system.ports.offset),
+            "COUNTERSIGN_AS": "alice",
+        },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -126,15 +137,16 @@ async def test_a_dead_letter_is_listed_and_shown_masked(countersign, system: Sta
         ("ce_source", b"/test"),
         ("ce_time", b"2026-11-20T00:00:00Z"),
     ]
-    producer = AIOKafkaProducer(bootstrap_servers=system.kafka)
+    producer = AIOKafkaProducer(**system.brokers.arguments)
     await producer.start()
     await producer.send_and_wait(
         "settlement-queue", b'{"amount_minor":55,"note":"canary-5f1"}', headers=headers
     )
     await producer.stop()
     listed = await listed_letters(countersign, str(event_id))
-    assert {one["consumer"] for one in listed} == {"settlement", "audit"}
-    assert {(one["topic"], one["reason"]) for one in listed} == {("settlement-queue", "schema")}
+    assert {one["topic"] for one in listed} == {"settlement-queue"}
+    reasons = {one["consumer"]: one["reason"] for one in listed}
+    assert reasons == {"settlement": "unauthenticated", "audit": "schema"}
     for letter_id in (str(event_id), listed[0]["place"]):
         status, out, _ = await countersign("dlq", "show", letter_id)
         assert status == 0
@@ -162,3 +174,10 @@ async def test_a_check_finds_no_violation_and_every_service_responds(countersign
     assert found["payments"] > 0
     for invariant in ("I1", "I2", "I3", "I4", "I8", "I9"):
         assert found["invariants"][invariant]["checked"] > 0
+
+
+@pytest.mark.usefixtures("system")
+async def test_the_doctor_finds_no_fault_in_the_running_system(countersign):
+    status, found = await countersign.json("doctor")
+    assert (status, found["faults"]) == (0, [])
+    assert found["checked"] > 20

@@ -47,7 +47,19 @@ async def test_the_four_calls_match_the_contract(edge: Edge):
         assert answer.headers["X-Request-Id"]
 
 
-async def test_a_low_risk_payment_settles_with_the_right_journals(edge: Edge, name: str):
+async def test_a_bank_on_kafka_books_once_and_settles_or_rejects(edge: Edge, name: str):
+    [customer] = await edge.open_customers(name, 1, 100_00)
+    for payee, status in (("south-shop", "SETTLED"), ("south-payee-rejected", "REJECTED")):
+        transaction = f"{name}-{payee}"
+        answer = await edge.pay(customer, transaction, amount="50.00", to_account=payee)
+        assert answer.json()["status"] == "SUCCESS"
+        assert (await edge.until(customer, transaction))["settlement_status"] == status
+    mine = [one for one in await edge.statement() if one["end_to_end_id"].startswith(name)]
+    assert [(one["partner"], one["amount"]) for one in mine] == [("south-bank", "50.00")]
+    assert await _balance(edge, customer.account) == 50_00
+
+
+async def test_a_low_risk_payment_settles_with_the_right_transfers(edge: Edge, name: str):
     [customer] = await edge.open_customers(name, 1, 100_00)
     answer = await edge.pay(customer, name, amount="50.00")
     assert answer.json()["status"] == "SUCCESS"
@@ -135,13 +147,7 @@ async def test_a_refusal_has_the_exact_body(
 
 
 async def test_a_rejected_identity_is_not_permitted_and_a_pending_one_costs_points(edge: Edge):
-    stack = edge._stack
-    tokens = {
-        user: (
-            await edge._operator.post(stack.url("issuer") + "/token", json={"sub": user})
-        ).json()["access_token"]
-        for user in ("usr-458", "usr-459")
-    }
+    tokens = {user: await edge.token(user) for user in ("usr-458", "usr-459")}
 
     async def pay(user: str, account: str) -> httpx.Response:
         body = {

@@ -87,12 +87,13 @@ async def test_a_double_booking_on_two_pages_is_found_and_a_person_closes_its_ca
     case = next(one for one in listed if one["partner"] == PARTNER)
     assert case["details"] == "booked there 2 times"
     resolve = ("cases", "resolve", case["id"], "--note", "their statement was late")
-    status, why = await countersign.json(*resolve, "--as", "SETTLE", "--actor", "alice")
+    status, why = await countersign.json(*resolve, "--outcome", "SETTLE")
     assert (status, "only EXPLAINED is left" in why) == (1, True)
-    status, reported = await countersign.json(*resolve, "--as", "EXPLAINED", "--actor", "alice")
+    status, reported = await countersign.json(*resolve, "--outcome", "EXPLAINED")
     assert (status, reported["status"]) == (0, "RESOLVED")
     status, shown = await countersign.json("cases", "show", case["id"])
-    assert (status, shown["resolved_by"]) == (0, "alice")
+    alice = f"{system.description().url('issuer')}|alice"
+    assert (status, shown["resolved_by"]) == (0, alice)
     status, why = await countersign.json("cases", "show", "7")
     assert (status, "case_id" in why) == (1, True)
     status, why = await countersign.json("reconcile", "--partner", "no-bank", "--date", today)
@@ -134,7 +135,7 @@ async def test_a_movement_without_a_payment_is_a_violation_until_people_resolve_
     known, before = await reported()
     assert known == [f"{moved}; settlement has a case: MISSING_HERE, OPEN, {case['id']}"]
 
-    order = ("--as", "EXPLAINED", "--actor", "alice", "--note", "a transfer of their own")
+    order = ("--outcome", "EXPLAINED", "--note", "a transfer of their own")
     assert (await countersign.json("cases", "resolve", case["id"], *order))[0] == 0
     known, after = await reported()
     assert (known, after["explained"]) == ([], before["explained"] + 1)

@@ -1,7 +1,9 @@
 """Mixed payments are visible: every panel has data, and no page fires without a fault."""
 
+import asyncio
+
 import pytest
-from traffic import Traffic
+from traffic import Traffic, pay_with_webhooks, receiver
 
 from local_stack.layout import CHECKOUT
 from local_stack.waiting import wait_until
@@ -15,7 +17,11 @@ LOAD_S = 45
 
 @pytest.fixture(scope="module")
 async def loaded(observed, edge):
-    await Traffic(edge, "panels").drive(LOAD_S)
+    async with receiver() as url:
+        await asyncio.gather(
+            Traffic(edge, "panels").drive(LOAD_S),
+            pay_with_webhooks(edge, "webhooks", url, LOAD_S),
+        )
     return observed
 
 

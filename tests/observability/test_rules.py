@@ -60,6 +60,20 @@ QUEUE = '{group="settlement",topic="settlement-queue"}'
 LAG, DRAIN = f"kafka:consumer_lag:sum{QUEUE}", f"kafka:consumer_drain_seconds{QUEUE}"
 MEMBERS = 'kafka_consumer_group_members{group="settlement"}'
 DEAD = 'dead_letter_total{service_name="confirm"}'
+REUSED = 'token_refreshes_total{result="reused"}'
+GUESSED = 'sign_ins_total{result="refused"}'
+SIGNED_IN = 'sign_ins_total{result="accepted"}'
+FORGED = (
+    'dead_letter_total{service_name="confirm",topic="otp.verified.v1",reason="unauthenticated"}'
+)
+LATE = 'settlement_unanswered{partner="south-bank"}'
+SENT = 'settlement_total{status="SENT",partner="south-bank"}'
+QUEUED = 'settlement_queued{partner="south-bank"}'
+OF_PARTNER = 'settlement_total{status="SETTLED",partner="south-bank"}'
+AGE = 'settlement_statement_age{partner="south-bank"}'
+OF_REPORTS = {"topic": "settlement.reports.south-bank.v1"}
+BAD_REPORT = f'dead_letter_total{{topic="{OF_REPORTS["topic"]}",reason="signature_forged"}}'
+PARTNER = {"partner": "south-bank"}
 LETTERS = 'kafka_partition_current_offset{topic="settlement-queue-dlq",partition="0"}'
 PENDING = 'outbox_pending{service_name="confirm"}'
 READ = 'consumer_batch_size_sum{service_name="confirm"}'
@@ -101,6 +115,25 @@ CASES = {
         "SettlementBacklog", {SUCCESS: "0+9x60", SETTLED: "0+3x60", REJECTED: "0+4x60"}
     ),
     "few wait": _quiet("SettlementBacklog", {SUCCESS: "0+1x60"}),
+    "a bank on Kafka has them": _quiet(
+        "SettlementBacklog", {SUCCESS: "0+10x60", SENT: "0+10x60", LATE: "0+9x60"}
+    ),
+    "a bank on Kafka has them, and is late": Case(
+        "PartnerUnanswered", {SUCCESS: "0+10x60", SENT: "0+10x60", LATE: "0+9x60"}, [PARTNER]
+    ),
+    "a bank on Kafka is not sent them": Case(
+        "SettlementBacklog", {SUCCESS: "0+10x60", SENT: "0+3x60", LATE: "0x60"}
+    ),
+    "a bank on Kafka hides no other bank": Case(
+        "SettlementBacklog",
+        {SUCCESS: "0+30x60", SENT: "0+5x60", OF_PARTNER: "0+30x60", LATE: "0x60"},
+    ),
+    "a bank over HTTP keeps them pending": Case(
+        "SettlementBacklog", {SUCCESS: "0+10x60", SENT.replace("south", "north"): "0+10x60"}
+    ),
+    "they wait for the end of a suspension": _quiet(
+        "SettlementBacklog", {SUCCESS: "0+10x60", QUEUED: "0+10x60", LATE: "0x60"}
+    ),
     "a breaker is open": Case("DependencyBreakerOpen", {BREAKER: "0x30 2x30"}, [NAMED]),
     "a breaker tries again now and then": Case(
         "DependencyBreakerOpen", {BREAKER: "0x30 2 1 2 1 2 1 2 1 2 1 2 1"}, [NAMED]
@@ -114,6 +147,23 @@ CASES = {
     "no contradiction": _quiet(
         "SettlementContradicted", {'late_answers_total{partner="first-bank"}': "1x60"}
     ),
+    "a partner is late": Case("PartnerUnanswered", {LATE: "0x30 3x30"}, [PARTNER]),
+    "a partner was late for a moment": _quiet("PartnerUnanswered", {LATE: "0x37 3x30"}),
+    "a partner is silent": Case("PartnerSilent", {LATE: "0x10 3x50"}, [PARTNER]),
+    "a late partner reports on others": _quiet(
+        "PartnerSilent", {LATE: "0x10 3x50", OF_PARTNER: "0+1x60"}
+    ),
+    "a forged report": Case(
+        "PartnerSignatureRefused", {BAD_REPORT: "0x33 1x30"}, [{**PARTNER, **OF_REPORTS}]
+    ),
+    "the first report is forged": Case(
+        "PartnerSignatureRefused", {BAD_REPORT: "_x38 1x20"}, [{**PARTNER, **OF_REPORTS}]
+    ),
+    "a forged report long ago": _quiet("PartnerSignatureRefused", {BAD_REPORT: "0x10 1x50"}),
+    "a statement is missing": Case(
+        "PartnerStatementMissing", {AGE: "118700+60x60"}, [PARTNER], minute=50
+    ),
+    "the statement of yesterday has come": _quiet("PartnerStatementMissing", {AGE: "108000+60x60"}),
     "a bank refuses everything": Case(
         "BankRefusesUs",
         {'bank_refusals_total{partner="first-bank",status="401"}': "0x30 0+9x30"},
@@ -163,6 +213,33 @@ CASES = {
     "a reader refuses some": Case("DeadLetterRate", {DEAD: "0+10x60", READ: "0+900x60"}, [CONFIRM]),
     "one record in a thousand": _quiet("DeadLetterRate", {DEAD: "0+10x60", READ: "0+10000x60"}),
     "a few dead letters": _quiet("DeadLetterRate", {DEAD: "0x30 19x30"}),
+    "a forged record": Case(
+        "UnauthenticatedRecord", {FORGED: "3x35 4x25"}, [{**CONFIRM, "topic": "otp.verified.v1"}]
+    ),
+    "the first forged record": Case(
+        "UnauthenticatedRecord", {FORGED: "_x35 1x25"}, [{**CONFIRM, "topic": "otp.verified.v1"}]
+    ),
+    "an old forged record": _quiet("UnauthenticatedRecord", {FORGED: "_x10 1x50"}),
+    "a forged reply": Case(
+        "UnauthenticatedRecord",
+        {FORGED.replace("dead_letter", "record_skipped"): "_x35 1x25"},
+        [{**CONFIRM, "topic": "otp.verified.v1"}],
+    ),
+    "another dead letter": _quiet(
+        "UnauthenticatedRecord", {FORGED.replace("unauthenticated", "schema"): "_x35 1x25"}
+    ),
+    "a refresh token is used again": Case("RefreshTokenReused", {REUSED: "3x35 4x25"}, [{}]),
+    "the first token used again": Case("RefreshTokenReused", {REUSED: "_x35 1x25"}, [{}]),
+    "an old reuse": _quiet("RefreshTokenReused", {REUSED: "_x10 1x50"}),
+    "a refresh": _quiet("RefreshTokenReused", {REUSED.replace("reused", "rotated"): "0+9x60"}),
+    "guessed passwords": Case("SignInAttack", {GUESSED: "0+20x60", SIGNED_IN: "0+1x60"}, [{}]),
+    "limited sign-ins": Case(
+        "SignInAttack", {GUESSED.replace("refused", "limited"): "0+20x60"}, [{}]
+    ),
+    "some wrong passwords": _quiet("SignInAttack", {GUESSED: "0+2x60"}),
+    "many wrong passwords of many people": _quiet(
+        "SignInAttack", {GUESSED: "0+20x60", SIGNED_IN: "0+30x60"}
+    ),
     "a job fails": Case(
         "JobFailing",
         {'job_runs_total{service_name="confirm",name="retention",result="failed"}': "0x30 1x30"},
@@ -170,6 +247,14 @@ CASES = {
     ),
     "a job runs": _quiet(
         "JobFailing", {'job_runs_total{name="retention",result="done"}': "0+1x60"}
+    ),
+    "webhooks wait": Case("WebhooksBacklog", {"webhook_backlog_age": "0x30 61x30"}),
+    "webhooks waited once": _quiet("WebhooksBacklog", {"webhook_backlog_age": "0x35 61 0x30"}),
+    "webhooks are given up": Case(
+        "WebhooksFailing", {"webhook_deliveries_failed_total": "0x20 150x40"}
+    ),
+    "an owner's endpoint is down": _quiet(
+        "WebhooksFailing", {"webhook_deliveries_failed_total": "0x20 50x40"}
     ),
     "a full outbox": Case("OutboxBacklog", {PENDING: "0x30 501x30"}, [CONFIRM]),
     "an outbox at its limit": _quiet("OutboxBacklog", {PENDING: "500x60"}),

@@ -40,7 +40,7 @@ async def test_a_killed_service_and_the_lag_that_it_leaves(observed, edge, name)
     observed.await_alert("ServiceDown", service_name="audit")
     observed.await_alert("InstanceDown", service_name="audit")
     await _until(observed, "KafkaConsumerGroupEmpty", traffic.round, group="audit")
-    await _repeat(observed.stack.kafka, "notification.delivered.v1", REPEATED)
+    await _repeat(observed.stack.brokers, "notification.delivered.v1", REPEATED)
     observed.await_alert("KafkaConsumerLag", group="audit")
     observed.stack.start_process("audit")
     observed.await_calm("ServiceDown")
@@ -49,14 +49,14 @@ async def test_a_killed_service_and_the_lag_that_it_leaves(observed, edge, name)
     observed.await_calm("KafkaConsumerLag")
 
 
-async def _repeat(kafka, topic, times):
+async def _repeat(brokers, topic, times):
     """Send a handled record again several times: work without an effect."""
     async with AIOKafkaConsumer(
-        topic, bootstrap_servers=kafka, auto_offset_reset="earliest"
+        topic, **brokers.arguments, auto_offset_reset="earliest"
     ) as consumer:
         async with asyncio.timeout(60):
             record = await consumer.getone()
-    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+    async with AIOKafkaProducer(**brokers.arguments) as producer:
         for _ in range(times):
             await producer.send(topic, record.value, record.key, headers=list(record.headers))
 
@@ -89,7 +89,7 @@ async def test_faults_that_do_not_touch_each_other(observed, edge, name):
 
 
 async def _a_dead_letter(observed):
-    async with AIOKafkaProducer(bootstrap_servers=observed.stack.kafka) as producer:
+    async with AIOKafkaProducer(**observed.stack.brokers.arguments) as producer:
         await producer.send_and_wait("settlement-queue", b"not an event")
     await asyncio.to_thread(observed.await_alert, "DeadLetters", topic="settlement-queue-dlq")
     await asyncio.to_thread(observed.await_calm, "DeadLetters")

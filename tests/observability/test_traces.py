@@ -6,6 +6,7 @@ from traces import JaegerTrace
 from testbed.edge import CODE
 from testbed.span_tree import (
     ASSESSMENT,
+    BY_KAFKA,
     CODE_ASKED_FOR,
     CODE_GIVEN,
     DELIVERY,
@@ -46,6 +47,7 @@ EXPECTED = {
     "code given": with_calls(CODE_GIVEN, *TRANSFER, MAIL),
     "screened out": with_calls(SCREENED_OUT, *LOOK_UPS, MAIL),
     "rejected": with_calls(REJECTED, *LOOK_UPS, *TRANSFER, MAIL),
+    "settled by a bank on Kafka": with_calls(BY_KAFKA, *LOOK_UPS, MAIL),
     "unknown, then settled": with_calls(PLAIN, *LOOK_UPS, *TRANSFER, *ENQUIRY, MAIL),
 }
 
@@ -53,8 +55,8 @@ EXPECTED = {
 @pytest.fixture(scope="module")
 async def trace_ids(observed, edge):
     """Return the traces of one payment of each kind, each followed to its end."""
-    (customer,) = await edge.open_customers("walked", 1, 50_000_00)
-    await edge.reach(customer, "+15557310001", "walked@example.com")
+    contact = ("+15557310001", "walked@example.com")
+    (customer,) = await edge.open_customers("walked", 1, 50_000_00, contact)
     large = {"amount": "5200", "to_account": "payee-xyz"}
     kinds = {
         "plain": ("plain", {}),
@@ -62,6 +64,7 @@ async def trace_ids(observed, edge):
         "code given": ("code", large | {"otp_code": CODE}),
         "screened out": ("screened", {"to_account": "payee-sanctioned"}),
         "rejected": ("rejected", {"to_account": "payee-rejected"}),
+        "settled by a bank on Kafka": ("kafka", {"to_account": "south-shop"}),
         "unknown, then settled": ("unknown", {"to_account": "payee-silent"}),
     }
     found = {}
@@ -86,7 +89,9 @@ async def complete(observed, trace_id, expected):
 @pytest.mark.parametrize("kind", EXPECTED)
 async def test_every_span_is_a_child_of_its_cause(observed, trace_ids, kind):
     trace = await complete(observed, trace_ids[kind], EXPECTED[kind])
-    assert trace.hops - TO_KEYS == EXPECTED[kind]
+    stored = {hop for hop in trace.hops if hop[1] == "audit transaction"}
+    assert trace.hops - TO_KEYS - stored == EXPECTED[kind]
+    assert {parent.partition(" process ")[0] for parent, _ in stored} <= {"audit"}
     assert trace.roots == [POST]
     assert trace.trace_ids == {trace_ids[kind]}
 

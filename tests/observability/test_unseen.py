@@ -19,18 +19,18 @@ SEEN_WITHIN_S = 120
 async def customer(observed, edge):
     """A customer with a planted number, code and token; one of their events is refused."""
     found = await plant(observed.stack.description(), edge, "canary")
-    await misdirect(observed.stack.kafka, "otp.challenged.v1", "settlement-queue")
+    await misdirect(observed.stack.brokers, "otp.challenged.v1", "settlement-queue")
     return found
 
 
-async def misdirect(kafka, topic, to):
+async def misdirect(brokers, topic, to):
     """Publish the last record of a topic to another topic, whose consumer refuses it."""
     async with AIOKafkaConsumer(
-        topic, bootstrap_servers=kafka, auto_offset_reset="earliest"
+        topic, **brokers.arguments, auto_offset_reset="earliest"
     ) as consumer:
         async with asyncio.timeout(SEEN_WITHIN_S):
             record = await consumer.getone()
-    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+    async with AIOKafkaProducer(**brokers.arguments) as producer:
         await producer.send_and_wait(to, record.value, record.key, headers=list(record.headers))
 
 

@@ -1,7 +1,12 @@
-"""Mixed payments of customers: good, refused, repeated, malformed."""
+"""Mixed payments of customers: good, refused, repeated, malformed; and a shop with webhooks."""
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from testbed.edge import CODE, Customer, Edge
 
@@ -64,6 +69,34 @@ class Traffic:
 
     async def _malformed(self) -> None:
         await self._edge.http.post("/payment/confirm", content=b"{", headers=_JSON)
+
+
+@asynccontextmanager
+async def receiver() -> AsyncIterator[str]:
+    """Serve an endpoint that accepts every webhook; yield its address."""
+
+    async def accept(_request: web.Request) -> web.Response:
+        return web.Response(status=204)
+
+    app = web.Application()
+    app.router.add_post("/", accept)
+    async with TestServer(app) as server:
+        yield str(server.make_url("/"))
+
+
+async def pay_with_webhooks(edge: Edge, name: str, url: str, seconds: float) -> None:
+    """Let a customer register an endpoint, and pay every six seconds."""
+    (customer,) = await edge.open_customers(name, 1, 50_000_00)
+    token = await edge.token(customer.user_id, "webhooks.write")
+    answer = await edge.http.post(
+        "/api/v1/webhooks/endpoints",
+        json={"url": url, "event_types": ["payment.confirmed", "payment.settled"]},
+        headers={"Authorization": f"Bearer {token}"},
+    )
+    answer.raise_for_status()
+    for number in range(int(seconds / 6)):
+        await edge.pay(customer, f"{name}-{number}")
+        await asyncio.sleep(6)
 
 
 _JSON = {"Content-Type": "application/json"}

@@ -7,11 +7,12 @@ from itertools import chain
 from multiprocessing import Pool
 
 from planted_bugs import BUGS, Bug
-from simulated_flows import BACKLOGS, backlogs_of, zombies_of
+from simulated_flows import BACKLOG_S, BACKLOGS, FLOWS, backlogs_of, crashes_of, zombies_of
 from simulated_world import Plan, random_plan, run
 
 WORKERS = 2
 SEEDS = 1000
+FORGED = "by Kafka, forged reports"
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ def backlogs() -> Iterator[tuple[str, Plan]]:
 def zombies() -> Iterator[tuple[str, Plan]]:
     """Yield the runs in which a transfer would be sent twice."""
     yield from zombies_of("unknown, sent once", "settlement")
+    # Long enough for people to decide before the process goes on.
+    yield from zombies_of("unknown, sent once", "settlement", BACKLOG_S)
 
 
 def trials(bug: Bug, seeds: int) -> Iterator[tuple[str, Plan]]:
@@ -39,7 +42,10 @@ def trials(bug: Bug, seeds: int) -> Iterator[tuple[str, Plan]]:
         yield from backlogs()
         return
     if "I2" in bug.shown_by:
+        yield FORGED, FLOWS[FORGED]
         yield from zombies()
+    if "I5" in bug.shown_by:
+        yield from crashes_of("unknown, settled")
     for seed in range(seeds):
         yield f"seed {seed}", random_plan(seed)
     yield from chain.from_iterable(

@@ -13,6 +13,7 @@ from uuid import uuid5
 
 from simulated_services import STATE_TIMEOUT
 
+from audit import handlers as audit_handlers
 from confirm import handlers as confirm_handlers
 from confirm.domain import requests as confirm_requests
 from confirm.domain import results as confirm_results
@@ -21,23 +22,28 @@ from confirm.domain.ledger import release
 from confirm.domain.payment import Payment
 from confirm.store import MemoryPayments
 from confirm.store import memory as confirm_memory
+from double_entry.memory import MemoryLedger
+from double_entry.rules import Ledger
 from notification import handlers as notification_handlers
 from otp.domain import Try, judge
 from otp.domain import refusal as otp_refusal
 from otp.handlers import issuing as otp_issuing
 from otp.handlers.judging import VerificationBatch
 from otp.store import Verification
+from payment_schemas.events.base import PaymentEvent
 from payment_schemas.ids import Uetr, payment_id_of
 from risk import clients as risk_clients
 from risk.clients import LookUps, Match
 from service_runtime import consumer
 from service_runtime.consumer import Consumer
 from service_runtime.errors import Unavailable
+from service_runtime.work import Worker
 from settlement import domain as settlement_domain
 from settlement import handlers as settlement
 from settlement.domain import instruction as instruction_rules
+from settlement.handlers import bank_reports
 from settlement.handlers import instructions as instruction_handlers
-from testkit.memory import MemoryTransaction, MemoryWorkTable
+from testkit.memory import MemoryTransaction
 from testkit.simulation.database import SimulatedDatabase
 
 GATHERED_S = 1.0
@@ -65,26 +71,23 @@ def replaced(*changes: tuple[Any, str, Any]) -> Iterator[None]:
         yield
 
 
-def offset_before_commit():
-    """Polled records count as handled before they are."""
+def offset_raised_before_the_effect():
+    """The offsets are raised in a transaction of their own, before the one of the effect."""
+    by_rule = Consumer._handle_events
 
-    async def run(self, stopping):
-        while not stopping.is_set():
-            records = await self._source.poll(self.batch_records, consumer.POLL_S)
-            if records:
-                self._source.done(records)
-                await self._handle_all(records, stopping)
+    async def handle_events(self, handler, group, attempt):
+        async def write(tx):
+            records = [item.record for item in group.received]
+            await tx.raise_offsets(self._name, records, are_handled=True)
+            return ()
 
-    return replaced((Consumer, "run", run))
+        await self._unit.record_dead_letters(write)
+        await by_rule(self, handler, group, attempt)
 
+    async def claim(_tx, _consumer, items, **_how):
+        return list(items)
 
-def inbox_skipped():
-    """No event id is inserted into the inbox."""
-
-    async def claim_inbox(_self, _consumer, event_ids):
-        return set(event_ids)
-
-    return replaced((MemoryTransaction, "claim_inbox", claim_inbox))
+    return replaced((Consumer, "_handle_events", handle_events), (consumer, "_claim", claim))
 
 
 def relay_by_position():
@@ -151,12 +154,21 @@ def hold_released_on_timeout():
     def after_settlement(payment, update, now):
         decision = by_rule(payment, update, now)
         if update.status == "UNKNOWN" and decision.state is not payment:
-            return ConfirmDecision(decision.state, journal=release(decision.state))
+            return ConfirmDecision(decision.state, transfer=release(decision.state))
         return decision
 
-    from confirm import handlers  # noqa: PLC0415 - the name that the handlers use
+    def ledger_of(accounts):
+        return Ledger(accounts, internal=("",))
 
-    return replaced((handlers, "after_settlement", after_settlement))
+    return replaced(
+        (confirm_handlers, "after_settlement", after_settlement),
+        (confirm_handlers, "ledger_of", ledger_of),
+    )
+
+
+def transfer_without_its_balances():
+    """A transfer is inserted, and the balances stay."""
+    return replaced((MemoryLedger, "_change_balances", lambda *_: None))
 
 
 def not_found_taken_as_rejected():
@@ -182,17 +194,30 @@ def not_found_sent_again_to_anybody():
     )
 
 
+def report_believed_without_its_signature():
+    """A bank's report counts, whoever has signed it."""
+    return replaced((bank_reports, "verified", lambda *_record: None))
+
+
 def no_epoch_guard():
     """A worker writes its result after its lease has ended."""
 
-    async def still_mine(_self, _tx, due):
-        return {item.cause.id for item in due}
+    return replaced((MemoryTransaction, "mine", lambda _self, _table, epochs: set(epochs)))
 
-    return replaced((MemoryWorkTable, "still_mine", still_mine))
+
+def leased_row_sent_twice():
+    """A handed over row is sent after its lease, also at a bank that books a repeat."""
+
+    def free_places(self):
+        return self._work.slice_rows
+
+    return replaced(
+        (Worker, "_free_places", free_places), (Worker, "_is_late", lambda _self, _since: False)
+    )
 
 
 def dead_letter_after_offset():
-    """The offset of a bad record is committed before its dead letter."""
+    """The offset is raised over a bad record before its dead letter is recorded."""
 
     async def run(self, stopping):
         while not stopping.is_set():
@@ -270,6 +295,15 @@ def messages_out_of_order():
     return replaced((notification_handlers, "held_back", lambda *_: None))
 
 
+def settlement_not_shown():
+    """No status record is published when a payment's settlement has moved."""
+
+    def looks_changed(before, after):
+        return before is not None and before.public_status != after.public_status
+
+    return replaced((confirm_handlers, "looks_changed", looks_changed))
+
+
 def screening_fails_open():
     """A look-up without a response counts as clear."""
 
@@ -285,6 +319,11 @@ def screening_fails_open():
         }
 
     return replaced((LookUps, "_gather", gather))
+
+
+def raw_audit_of_a_sealed_code():
+    """Every event of a payment is stored as bytes, whatever its fields."""
+    return replaced((audit_handlers, "is_raw", lambda event: issubclass(event, PaymentEvent)))
 
 
 def commands_without_an_end():
@@ -306,21 +345,25 @@ def _bug(plant: Callable[[], Any], shown_by: str) -> Bug:
 
 
 BUGS = (
-    _bug(offset_before_commit, "I1 I5"),
-    _bug(inbox_skipped, "I5"),
+    _bug(offset_raised_before_the_effect, "I5"),
     _bug(relay_by_position, "I5 I8"),
     _bug(keys_in_a_cache_only, "I7"),
     _bug(new_uetr_on_retry, "I2"),
     _bug(hold_released_on_timeout, "I3"),
+    _bug(transfer_without_its_balances, "I3"),
     _bug(not_found_taken_as_rejected, "I2"),
     _bug(not_found_sent_again_to_anybody, "I2"),
+    _bug(report_believed_without_its_signature, "I2 I3"),
     _bug(no_epoch_guard, "I4 I6 I9"),
+    _bug(leased_row_sent_twice, "I2"),
     _bug(dead_letter_after_offset, "I5"),
     _bug(code_not_bound_to_the_amount, "I10"),
     _bug(code_race, "I10"),
     _bug(limits_of_a_payment_alone, "I10"),
     _bug(messages_out_of_order, "I13"),
+    _bug(settlement_not_shown, "I6"),
     _bug(screening_fails_open, "I12"),
+    _bug(raw_audit_of_a_sealed_code, "I11"),
     _bug(commands_without_an_end, "I14"),
     _bug(deadlines_with_grace, "I14"),
 )

@@ -27,6 +27,11 @@ FLOWS: dict[str, Plan] = {
     "lost, resolved by people": Plan(9, [("plain", "north-payee-lost-0", "20.00", 0.0)]),
     "refused, resolved by people": Plan(10, [("plain", "payee-refused-0", "20.00", 0.0)]),
     "garbled, resolved by people": Plan(11, [("plain", "payee-garbled-0", "20.00", 0.0)]),
+    "by Kafka, forged reports": Plan(12, [("plain", "kafka-payee-forged-0", "20.00", 0.0)]),
+    "by Kafka, published again": Plan(13, [("plain", "kafka-payee-silent-0", "20.00", 0.0)]),
+    "by Kafka, suspended": Plan(
+        14, [("plain", "kafka-payee-rejected-0", "20.00", 0.5)], suspended=[(0.0, 5.0)]
+    ),
 }
 
 
@@ -60,12 +65,12 @@ def pairs_of(flow: str, service: str) -> Iterator[tuple[str, Plan]]:
         yield f"{flow} {name}", replace(FLOWS[flow], incidents=Planned(frozenset(pair)))
 
 
-def zombies_of(flow: str, service: str) -> Iterator[tuple[str, Plan]]:
+def zombies_of(flow: str, service: str, seconds: float = ZOMBIE_S) -> Iterator[tuple[str, Plan]]:
     """Yield the flow with two instances of a service, one of which pauses at each point."""
     plan = replace(FLOWS[flow], instances={service: 2})
     for place in run(plan).places:
         if place.service == service:
-            yield f"{flow} still at {place}", replace(plan, incidents=Stillness(place))
+            yield f"{flow} still at {place}", replace(plan, incidents=Stillness(place, seconds))
 
 
 def backlogs_of(flow: str, service: str) -> Iterator[tuple[str, Plan]]:

@@ -5,19 +5,23 @@ They use only the tables, the bank's ledger, the topics and the replies.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import simulated_records as records
 from simulated_facts import records_of
 from simulated_watcher import ENDED, Violation, id_of, payments_of, tables_of
 
 from confirm.domain.payment import FINAL, Status
+from double_entry.rules import faults_of as faults_of_ledger
 from payment_schemas.events.confirmation import ConfirmRequested
 from payment_schemas.ids import event_id_of
 from payment_schemas.invariants import faults_of
-from payment_schemas.invariants.rules import JOURNALS
-from service_runtime.messages import Record
+from payment_schemas.invariants.rules import TRANSFERS
+from service_runtime.messages import Partition, Record
 from testkit.memory import Tables
+from testkit.simulation.processes import HANDLED
 
 if TYPE_CHECKING:
     from simulated_world import World
@@ -41,12 +45,13 @@ def _loops(world: "World") -> list[Violation]:
 def nothing_is_lost(world: "World") -> Iterator[str]:
     """I1 every acknowledged command has a payment that has ended."""
     payments = payments_of(world)
+    handled_at = _handled_at(world)
     known = {payment.id for payment in payments}
     keys = {(payment.user_id, payment.idempotency_key) for payment in payments}
     for request_id, asked in world.edge.log.items():
         order = asked.order
         is_known = order.payment_id in known or (order.user, order.key) in keys
-        came = world.watcher.handled_at.get(event_id_of(request_id, ConfirmRequested.ce_type))
+        came = handled_at.get(event_id_of(request_id, ConfirmRequested.ce_type))
         is_dropped = came is not None and came >= asked.expires_at
         if asked.is_acknowledged and not is_known and not is_dropped:
             yield f"{order.transaction}: acknowledged, but unknown"
@@ -55,6 +60,17 @@ def nothing_is_lost(world: "World") -> Iterator[str]:
             yield f"{payment.transaction_id}: still {payment.status}"
         elif payment.status is Status.CONFIRMED and payment.settlement_status not in ENDED:
             yield f"{payment.transaction_id}: settlement still {payment.settlement_status}"
+
+
+def _handled_at(world: "World") -> dict[UUID | None, datetime]:
+    """Return by command when confirm first handled it."""
+    times = tables_of(world, "confirm")[HANDLED]
+    found: dict[UUID | None, datetime] = {}
+    for record in world.simulation.broker.records(ConfirmRequested.topic):
+        time = times.get(_place(record))
+        if time is not None:
+            found[id_of(record)] = min(time, found.get(id_of(record), time))
+    return found
 
 
 def nothing_late_is_carried_out(world: "World") -> Iterator[str]:
@@ -77,48 +93,71 @@ def nothing_is_doubled(world: "World") -> Iterator[str]:
         yield f"transfer {uetr} belongs to no payment"
 
 
+def a_bank_reads_one_message_a_transfer(world: "World") -> Iterator[str]:
+    """I2 what a bank on Kafka reads is signed, and the same message each time."""
+    yield from world.kafka_bank.problems
+
+
 def the_ledger_balances(world: "World") -> Iterator[str]:
-    """I3 balances are the sums of journals; in flight is the money neither settled nor released."""
+    """I3 balances are the sums of transfers; in flight is what is neither settled nor released."""
     own = tables_of(world, "confirm")
-    expected = Counter(world.opened)
+    yield from faults_of_ledger(own["account"].values(), own["transfer"].values())
     kinds = defaultdict(set)
-    for journal in own["journal"].values():
-        expected[journal.debit_account] -= journal.amount_minor
-        expected[journal.credit_account] += journal.amount_minor
-        kinds[journal.payment_id].add(journal.kind)
-    for name, account in own["account"].items():
-        if account.balance_minor != expected[name]:
-            yield f"{name}: {account.balance_minor}, but its journals sum to {expected[name]}"
+    for source_id, kind in own["transfer"]:
+        kinds[source_id].add(kind)
     waiting = 0
     for payment in payments_of(world):
-        wanted = set(JOURNALS[payment.settlement_status])
+        wanted = set(TRANSFERS[payment.settlement_status])
         if kinds.pop(payment.id, set()) != wanted:
-            yield f"{payment.transaction_id}: journals are not {sorted(wanted)}"
+            yield f"{payment.transaction_id}: transfers are not {sorted(wanted)}"
         waiting += payment.amount_minor if wanted == {"HOLD"} else 0
-    if kinds:
-        yield f"journals of unknown payments: {sorted(map(str, kinds))}"
-    if expected["in-flight:USD"] != waiting:
-        yield f"in flight {expected['in-flight:USD']}, not {waiting}"
+    if unknown := [str(name) for name, found in kinds.items() if found != {"OPEN"}]:
+        yield f"transfers of unknown payments: {sorted(unknown)}"
+    account = own["account"].get("in-flight:USD")
+    if account and account.balance_minor != waiting:
+        yield f"in flight {account.balance_minor}, not {waiting}"
 
 
 def every_record_is_accounted_for(world: "World") -> Iterator[str]:
-    """I5 each record is in its consumer's inbox or among its dead letters."""
-    for name, group in world.simulation.broker.groups.items():
+    """I5 every offset below the next one was handled or is a dead letter; none is left."""
+    broker = world.simulation.broker
+    for name, group in broker.groups.items():
         tables = world.simulation.storages[name].tables
-        topics = sorted({topic for topic, _ in group.partitions})
-        records = [one for topic in topics for one in world.simulation.broker.records(topic)]
-        inbox = {event_id for consumer, event_id in tables.inbox if consumer == name}
-        produced = {id_of(record) for record in records} - {None}
-        if produced != inbox:
-            yield f"{name}: {len(produced - inbox)} never handled, {len(inbox - produced)} unknown"
+        records = [one for place in group.partitions for one in broker.partitions[place]]
+        for record in records:
+            if not _is_accounted_for(record, name, tables):
+                yield f"{name}: {_place(record)} was not handled"
+        for place in group.partitions:
+            yield from _offsets(name, place, len(broker.partitions[place]), tables)
         if group.lag:
             yield f"{name}: lag {group.lag}"
-        yield from _dead_letters(name, records, tables)
+        yield from _dead_letters(name, records, tables, world.kafka_bank.forged)
 
 
-def _dead_letters(name: str, records: list[Record], tables: Tables) -> Iterator[str]:
-    """Exactly the unreadable records are dead letters."""
-    unreadable = {_place(record) for record in records if id_of(record) is None}
+def _is_accounted_for(record: Record, name: str, tables: Tables) -> bool:
+    place = _place(record)
+    is_repeated = (name, record.topic, id_of(record)) in tables.inbox
+    return place in tables.own[HANDLED] or place in tables.dead_letters or is_repeated
+
+
+def _offsets(name: str, place: Partition, end: int, tables: Tables) -> Iterator[str]:
+    """The offsets themselves, counted as `countersign check` counts them."""
+    row = tables.consumed[name, place]
+    letters = sum(
+        one[:2] == place and row.first <= one[2] < row.next for one in tables.dead_letters
+    )
+    if row.next != end:
+        yield f"{name}: {place} is handled up to {row.next} of {end}"
+    if row.handled + letters < row.next - row.first:
+        yield f"{name}: {place} has raised its offset over records that were not handled"
+
+
+def _dead_letters(
+    name: str, records: list[Record], tables: Tables, forged: set[UUID]
+) -> Iterator[str]:
+    """Exactly the unreadable and the forged records are dead letters."""
+    refused = {None, *forged}
+    unreadable = {_place(record) for record in records if id_of(record) in refused}
     for place in unreadable - tables.dead_letters.keys():
         yield f"{name}: {place} is no dead letter"
     for place in tables.dead_letters.keys() - unreadable:
@@ -144,12 +183,15 @@ CHECKS = (
     nothing_is_lost,
     nothing_late_is_carried_out,
     nothing_is_doubled,
+    a_bank_reads_one_message_a_transfer,
     the_ledger_balances,
     every_record_is_accounted_for,
     records.replays_are_identical,
+    records.the_owner_is_shown_the_state,
     records.answers_are_true,
     nothing_is_parked,
     records.every_step_is_audited,
+    records.no_sealed_code_is_logged,
     records.codes_are_bounded,
     records.nothing_goes_unchecked,
     records.each_outcome_has_its_message,

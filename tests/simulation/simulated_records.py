@@ -13,11 +13,13 @@ from simulated_services import LIMITS, MAILED
 from simulated_watcher import id_of, payments_of, tables_of
 
 from audit.domain import AUDITED
+from confirm.domain.events import status_changed
 from confirm.domain.payment import Status
 from notification.domain import delivery_id_of
 from notification.store import TABLE
 from otp.domain import State
-from payment_schemas.events.otp import ChallengeRefused
+from payment_schemas.events.confirmation import PaymentStatusChanged
+from payment_schemas.events.otp import Challenged, ChallengeRefused, VerificationRequested
 from payment_schemas.events.settlement import SettlementUpdated
 from payment_schemas.invariants.rules import MOST_ATTEMPTS
 from payment_schemas.invariants.timeline import STEPS
@@ -52,6 +54,20 @@ def replays_are_identical(world: "World") -> Iterator[str]:
             yield f"{key}: {times} payments"
 
 
+def the_owner_is_shown_the_state(world: "World") -> Iterator[str]:
+    """I6 a payment's records of its status differ, and the highest sequence shows its state."""
+    told = defaultdict(dict)
+    for record in world.simulation.broker.records(PaymentStatusChanged.topic):
+        event = PaymentStatusChanged.model_validate_json(record.value)
+        known = told[event.payment_id].setdefault(event.sequence, event)
+        if known != event:
+            yield f"{event.transaction_id}: two records {event.sequence}: {known}, {event}"
+    for payment in payments_of(world):
+        by_sequence = told[payment.id]
+        if not by_sequence or by_sequence[max(by_sequence)] != status_changed(payment):
+            yield f"{payment.transaction_id}: shown {sorted(by_sequence)}, not {payment.sequence}"
+
+
 def answers_are_true(world: "World") -> Iterator[str]:
     """I7 a final response matches the payment."""
     payments = {(one.user_id, one.idempotency_key): one for one in payments_of(world)}
@@ -79,9 +95,24 @@ def every_step_is_audited(world: "World") -> Iterator[str]:
             name = _STEPS.get(status)
             if name and (name, version) not in written:
                 yield f"{payment_id}: no entry of {name} {version}"
-    ids = {id_of(one) for event in AUDITED for one in world.simulation.broker.records(event.topic)}
-    if missing := ids - {None} - lines.keys():
+    records = [one for event in AUDITED for one in world.simulation.broker.records(event.topic)]
+    ids = {(one.topic, id_of(one)) for one in records if id_of(one) is not None}
+    if missing := ids - lines.keys():
         yield f"{len(missing)} events have no entry"
+
+
+def no_sealed_code_is_logged(world: "World") -> Iterator[str]:
+    """I11 no sealed code is in the bytes that the audit log stores."""
+    broker = world.simulation.broker
+    sealed = {
+        json.loads(record.value)["sealed_code"].encode()
+        for event in (Challenged, VerificationRequested)
+        for record in broker.records(event.topic)
+        if id_of(record) is not None
+    }
+    for place, value in tables_of(world, "audit")["audit_raw"].items():
+        if any(code in value for code in sealed):
+            yield f"{place}: stored with a sealed code"
 
 
 def codes_are_bounded(world: "World") -> Iterator[str]:

@@ -6,12 +6,12 @@ from functools import partial
 from simulated_outside import BankLine, ContactsLine, LookUpLine, MessengerLine, Outside
 
 from audit.domain import AUDITED
-from audit.handlers import on_event
+from audit.handlers import on_events, read_record
 from audit.store import MemoryAuditLog
 from confirm import handlers as confirm
 from confirm.app import new_uetr
 from confirm.domain.payment import Policy
-from confirm.store import MemoryPayments
+from confirm.store import UNFINISHED, MemoryPayments
 from notification import handlers as notification
 from notification import store as deliveries
 from notification.domain import Policy as DeliveryPolicy
@@ -19,6 +19,7 @@ from otp.clients import LookUp
 from otp.domain import Limits
 from otp.handlers import Codes, Rules, on_challenge_requested, on_verification_requested
 from otp.store import MemoryChallenges
+from partner_messages.keys import Keys, SigningKey
 from payment_schemas.currencies import USD_RATES
 from payment_schemas.events.confirmation import ConfirmRequested, PaymentConfirmed, PaymentDeclined
 from payment_schemas.events.otp import (
@@ -48,8 +49,10 @@ from service_runtime.work import Work
 from settlement import handlers as settlement
 from settlement.domain import BATCH_ROWS, NextStep
 from settlement.domain import Policy as SettlementPolicy
+from settlement.domain.partners import KafkaPartner
 from settlement.store import TABLE, MemoryInstructions
 from testkit.memory import MemoryWorkTable
+from testkit.simulation.broker import PARTITIONS
 from testkit.simulation.processes import Parts, Program
 
 # Shorter than in production, so that runs are short; the results do not depend on the values.
@@ -67,6 +70,17 @@ PROFILES = {
     "first-bank": SettlementPolicy(first_s=1.0, most_s=8.0, in_flight_s=15.0),
     "north-bank": SettlementPolicy(first_s=1.0, most_s=8.0, is_idempotent=False, in_flight_s=15.0),
 }
+SIGNING_KEYS = KeyRing(bytes([11]) * 32)
+BANK_KEY = SigningKey.of_seed("bank", bytes([12]) * 32)
+KAFKA_BANK = KafkaPartner(
+    partner="kafka-bank",
+    format="json",
+    partitions=PARTITIONS,
+    account_prefixes=("kafka-",),
+    answer_within_s=2,
+    enquire_after_s=5,
+    keys=Keys.of([BANK_KEY.public()]).jwks(),
+)
 LEVELS = Levels(40, 70, 95)
 KYC_POINTS = {"pending": 30, "expired": 20}
 
@@ -77,14 +91,21 @@ def programs(outside: Outside, instances: dict[str, int]) -> list[Program]:
         "confirm": (CONFIRM_READS, build_confirm),
         "risk": ((PaymentConfirmed, AssessmentRequested), partial(build_risk, outside=outside)),
         "otp": ((ChallengeRequested, VerificationRequested), partial(build_otp, outside=outside)),
-        "settlement": ((SettlementRequested,), partial(build_settlement, outside=outside)),
+        "settlement": (
+            (SettlementRequested, KAFKA_BANK.reports_topic),
+            partial(build_settlement, outside=outside),
+        ),
         "notification": (NOTIFICATION_READS, partial(build_notification, outside=outside)),
         "audit": (AUDITED, build_audit),
     }
     return [
-        Program(name, [event.topic for event in reads], build, instances.get(name, 1))
+        Program(name, [_topic_of(read) for read in reads], build, instances.get(name, 1))
         for name, (reads, build) in built.items()
     ]
+
+
+def _topic_of(read) -> str:
+    return read if isinstance(read, str) else read.topic
 
 
 CONFIRM_READS = (
@@ -106,7 +127,7 @@ def build_confirm(parts: Parts):
         ),
     }
     handlers = [Handler(event, by_event[event], MemoryPayments) for event in CONFIRM_READS]
-    deadlines = Work(MemoryWorkTable("payment"), confirm.on_due_payments, MemoryPayments)
+    deadlines = Work(MemoryWorkTable(UNFINISHED), confirm.on_due_payments, MemoryPayments)
     return parts.loops(handlers, [parts.worker(deadlines)])
 
 
@@ -147,7 +168,13 @@ def build_otp(parts: Parts, outside: Outside):
     )
     verify = partial(on_verification_requested, codes=codes, rules=RULES, gateway=Sealer(OTP_KEY))
     handlers = [
-        Handler(ChallengeRequested, issue, MemoryChallenges, LookUp(ContactsLine(outside, parts))),
+        Handler(
+            ChallengeRequested,
+            issue,
+            MemoryChallenges,
+            LookUp(ContactsLine(outside, parts)),
+            inbox=True,
+        ),
         Handler(VerificationRequested, verify, MemoryChallenges),
     ]
     return parts.loops(handlers)
@@ -160,17 +187,36 @@ def build_settlement(parts: Parts, outside: Outside):
                 _settling(name, step, BankLine(book, parts.life, parts.faults), parts.clock)
             )
             for name, book in outside.banks.items()
+            if name in PROFILES
         ]
-        for step in NextStep
+        for step in (NextStep.SEND, NextStep.ENQUIRE)
     }
-    routing = settlement.Routing(PARTNERS, OTHERWISE)
-    handler = Handler(
-        SettlementRequested,
-        partial(settlement.on_settlement_requested, routing=routing),
+    senders = dict(zip(PROFILES, workers[NextStep.SEND], strict=True))
+    routing = settlement.Routing(PARTNERS, OTHERWISE, senders)
+    outlet = settlement.Outlet(SIGNING_KEYS)
+    handlers = [
+        Handler(
+            SettlementRequested,
+            partial(settlement.on_settlement_requested, routing=routing, outlet=outlet),
+            MemoryInstructions,
+            after_commit=[sender.wake for sender in workers[NextStep.SEND]],
+        ),
+        Handler(
+            None,
+            settlement.on_bank_reports,
+            MemoryInstructions,
+            pattern=settlement.REPORT_TOPICS,
+        ),
+    ]
+    publications = Work(
+        MemoryWorkTable(TABLE, {"next_step": NextStep.PUBLISH.value}),
+        partial(settlement.on_due_publications, outlet=outlet),
         MemoryInstructions,
-        after_commit=[sender.wake for sender in workers[NextStep.SEND]],
+        checks_epochs=True,
     )
-    return parts.loops([handler], [*workers[NextStep.SEND], *workers[NextStep.ENQUIRE]])
+    publisher = parts.worker(publications)
+    everybody = [*workers[NextStep.SEND], *workers[NextStep.ENQUIRE], publisher]
+    return parts.loops(handlers, everybody)
 
 
 def _settling(partner: str, step: NextStep, bank: BankLine, clock: Clock) -> Work:
@@ -185,6 +231,8 @@ def _settling(partner: str, step: NextStep, bank: BankLine, clock: Clock) -> Wor
         begin=settlement.on_due_instructions_claimed,
         gather=partial(ask, bank=bank, clock=clock),
         slice_rows=BATCH_ROWS,
+        checks_epochs=True,
+        takes_over=step is NextStep.SEND and policy.is_idempotent,
     )
 
 
@@ -221,4 +269,5 @@ def _delivering(parts: Parts, channel: str, messenger: MessengerLine) -> Work:
 
 
 def build_audit(parts: Parts):
-    return parts.loops([Handler(event, on_event, MemoryAuditLog) for event in AUDITED])
+    first, *others = AUDITED
+    return parts.loops([Handler(first, on_events, MemoryAuditLog, also=others, read=read_record)])

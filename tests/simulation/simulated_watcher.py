@@ -43,8 +43,6 @@ class Watcher:
     )
     made_by: dict[UUID, tuple[RequestId, datetime]] = field(default_factory=dict)
     """By payment: its command and the time of creation."""
-    handled_at: dict[UUID, datetime] = field(default_factory=dict)
-    """By event: when confirm first handled it."""
 
     def see_confirm(self, before: Tables, after: Tables) -> None:
         old_rows = before.own["payment"]
@@ -52,8 +50,6 @@ class Watcher:
             old = old_rows.get(name)
             if old is not row:
                 self._payment(old, row)
-        for _, event_id in after.inbox - before.inbox:
-            self.handled_at.setdefault(event_id, self.now())
         self._kept("I1", "payment", old_rows, after.own["payment"])
 
     def _payment(self, old: Payment | None, new: Payment) -> None:

@@ -2,21 +2,24 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
+from simulated_bank import KafkaBank
 from simulated_clients import SCRIPTS, Client, Edge, Order
 from simulated_desk import Desk
 from simulated_invariants import violations_of
 from simulated_outside import BankLedger, Outside
 from simulated_records import refusals_of
-from simulated_services import CODE_LIFE, PROFILES, STATE_TIMEOUT, programs
+from simulated_services import CODE_LIFE, KAFKA_BANK, PROFILES, STATE_TIMEOUT, programs
 from simulated_watcher import Violation, Watcher
 
-from confirm.domain.ledger import Account
+from confirm.domain.opening import Opening
+from double_entry.rules import internal_account
 from notification.domain import Contact
 from payment_schemas.sealed import Personal
 from service_runtime.ports import Lease
+from settlement.store.partners import PARTNERS
 from testkit.simulation.chance import QUIET_DAY, Rates, scaled
 from testkit.simulation.life import Incidents, Place
 from testkit.simulation.loop import StuckError
@@ -35,6 +38,7 @@ FULL = Rates(
     reassignment=0.03,
 )
 FAULTS_S = 40.0
+READERS = ("confirm", "risk", "otp", "settlement", "notification", "audit")
 PEOPLE_AFTER_S = 40.0
 """People resolve a case once no message can arrive at the bank."""
 REST_WITHIN_S = 2 * (STATE_TIMEOUT + CODE_LIFE).total_seconds() + 240
@@ -44,6 +48,8 @@ PAYEES = (
     *("payee", "payee-late", "payee-silent", "payee-lost", "payee-rejected", "payee-sanctioned"),
     *("payee-refused", "payee-garbled"),
     *("north-payee", "north-payee-late", "north-payee-silent", "north-payee-lost"),
+    *("kafka-payee", "kafka-payee-late", "kafka-payee-silent", "kafka-payee-rejected"),
+    *("kafka-payee-forged", "kafka-payee-forged-rejected"),
 )
 AMOUNTS = ("20.00", "20.00", "5200.00", "5200.00", "12000.00")
 
@@ -61,7 +67,11 @@ class Plan:
     poison: Sequence[str] = ()
     broker_down_s: Sequence[float] = ()
     is_replayed: bool = False
-    """Whether every topic is replayed at the end, with empty inboxes."""
+    """Whether every topic is replayed at the end, without offsets and inboxes."""
+    suspended: Sequence[tuple[float, float]] = ()
+    """From and until when, in seconds, the partner on Kafka is suspended."""
+    rewound: Sequence[tuple[str, float]] = ()
+    """Services that stop in the middle and read all their topics again, with the second."""
 
 
 @dataclass
@@ -95,7 +105,9 @@ def random_plan(seed: int) -> Plan:
         instances={name: 2 for name in ("settlement", "confirm", "otp") if chance.random() < 0.4},
         poison=[topic for topic in POISONED if chance.random() < 0.15],
         broker_down_s=[chance.random() * 30] if chance.random() < 0.2 else (),
-        is_replayed=chance.random() < 0.15,
+        is_replayed=True,
+        suspended=[(chance.random() * 8, 15.0)] if chance.random() < 0.2 else (),
+        rewound=[(name, chance.random() * 30) for name in READERS if chance.random() < 0.1],
     )
 
 
@@ -112,8 +124,9 @@ class World:
                 for name, profile in PROFILES.items()
             }
         )
+        self.outside.banks[KAFKA_BANK.partner] = BankLedger(loop)
+        self.kafka_bank = KafkaBank(self.simulation, self.outside.banks[KAFKA_BANK.partner])
         self.watcher = Watcher(self.simulation.clock.now)
-        self.opened: dict[str, int] = {}
         self.problems: list[Violation] = []
         for program in programs(self.outside, plan.instances):
             storage = self.simulation.add(program)
@@ -125,13 +138,21 @@ class World:
 
     def _fill(self) -> None:
         """Create accounts, contacts and the sanctions list."""
+        partners = self.simulation.storages["settlement"].tables.own[PARTNERS]
+        partners[KAFKA_BANK.partner] = KAFKA_BANK
         own = self.simulation.storages["confirm"].tables.own
         contacts = self.simulation.storages["notification"].tables.own["contact"]
         for number, balance_minor in BALANCES_MINOR.items():
             name, user = f"acc-{number}", f"usr-{number}"
-            own["account"][name] = Account(name, user, "USD", balance_minor)
-            self.opened[name] = balance_minor
+            opening = Opening(name, user, balance_minor, "USD")
+            (account,) = opening.accounts()
+            (transfer,) = opening.transfers([account])
+            own["account"][name] = replace(account, balance_minor=balance_minor)
+            own["transfer"][transfer.source_id, transfer.kind] = transfer
             contacts[user] = Contact(user, Personal(f"+1555010{number}"), Personal(f"{user}@x.y"))
+        equity = internal_account(transfer.debit_account, "USD")
+        opened_minor = sum(BALANCES_MINOR.values())
+        own["account"][equity.id] = replace(equity, balance_minor=-opened_minor)
         self.outside.sanctions.listed |= {
             payee for _, payee, _, _ in self.plan.orders if "sanctioned" in payee
         }
@@ -145,6 +166,10 @@ class World:
             await self.edge.poison(topic)
         for at_s in plan.broker_down_s:
             simulation.loop.call_later(at_s, self._stop_broker)
+        for at_s, until_s in plan.suspended:
+            simulation.loop.create_task(self.desk.suspend(KAFKA_BANK, at_s, until_s))
+        for name, at_s in plan.rewound:
+            simulation.loop.call_later(at_s, simulation.replay, name)
         if plan.rates != QUIET_DAY:
             await asyncio.sleep(FAULTS_S)
             simulation.heal()
@@ -154,13 +179,11 @@ class World:
             await self._replay()
 
     async def _replay(self) -> None:
-        """Replay all topics with purged inboxes. Records changes."""
+        """Replay all topics without offsets and inboxes. Records changes."""
         before = self.effects()
         self.simulation.story.note("replay")
-        for storage in self.simulation.storages.values():
-            storage.tables.inbox.clear()
-        for group in self.simulation.broker.groups.values():
-            group.rewind()
+        for name in READERS:
+            self.simulation.replay(name)
         await self._rest()
         for name, effect in self.effects().items():
             if effect != before[name]:
@@ -172,11 +195,11 @@ class World:
         confirm, settlement = (storages[name].tables.own for name in ("confirm", "settlement"))
         return {
             "payments": dict(confirm["payment"]),
-            "journals": dict(confirm["journal"]),
+            "transfers": dict(confirm["transfer"]),
             "instructions": dict(settlement["instruction"]),
             "challenges": dict(storages["otp"].tables.own["challenge"]),
             "users": dict(storages["otp"].tables.own["code_user"]),
-            "transfers": [list(book.movements) for book in self.outside.banks.values()],
+            "movements": [list(book.movements) for book in self.outside.banks.values()],
             "messages": set(self.outside.messenger.kept),
             "audit": set(storages["audit"].tables.own["audit_log"]),
         }
@@ -187,6 +210,10 @@ class World:
         found = {payment.reason or payment.status.value for payment in payments}
         found |= {f"settlement {payment.settlement_status}" for payment in payments}
         found |= {f"refused {one.reason}" for one in refusals_of(self)}
+        instructions = self.simulation.storages["settlement"].tables.own["instruction"].values()
+        by_kafka = [one for one in instructions if one.partner == KAFKA_BANK.partner]
+        found |= {f"Kafka {one.status}" for one in by_kafka}
+        found |= {"forged report"} if self.kafka_bank.forged else set()
         found |= {str(answer.status) for one in self.edge.log.values() for answer in one.answers}
         return frozenset(found | self.watcher.seen | self.simulation.story.met)
 

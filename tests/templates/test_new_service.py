@@ -3,10 +3,13 @@
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -17,16 +20,26 @@ from local_stack.layout import CHECKOUT
 from local_stack.stack import Stack
 from payment_schemas.events.confirmation import PaymentConfirmed
 from service_runtime.clock import SystemClock
+from service_runtime.paging import Keyset
 from service_runtime.producer import KafkaProducer
 from testbed.stack import offset_of_this_run
 from testkit.events import event_of, outgoing_of
+from testkit.operators import signed_in
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
-NAMES = {"api": "catalogue", "consumer": "loyalty_points", "job": "digests", "push": "ticker"}
+NAMES = {
+    "api": "catalogue",
+    "consumer": "loyalty_points",
+    "import": "stock",
+    "job": "digests",
+    "push": "ticker",
+}
 """By kind."""
 GROUP = "extras"
 SEEN_WITHIN_S = 30
+LINES = 3_000
+BY_LINE = Keyset(["file", "line"], ["", 0])
 SOURCES = ("libs/*/src", "services/*/src", "deploy/*/src", "benchmarks/src")
 SCRIPTS = Path(sys.executable).parent
 
@@ -137,9 +150,11 @@ def test_a_new_service_passes_its_own_tests_and_those_of_all_services(generated)
 
 
 @pytest.fixture(scope="module")
-def started(generated, stack: Stack) -> Stack:
-    """The four services, on the Kafka and PostgreSQL of this run."""
-    settings = {"PYTHONPATH": generated.path, "REPORT_EVERY_S": "0.5"}
+def started(generated, stack: Stack, operator_trust: dict[str, str]) -> Stack:
+    """The services, on the Kafka and PostgreSQL of this run."""
+    trust = {name.upper(): value for name, value in operator_trust.items()}
+    settings = {"PYTHONPATH": generated.path, "REPORT_EVERY_S": "0.5", **trust}
+    settings |= {"POLL_S": "0.1", "PART_BYTES": "256"}
     inventory = load_inventory(generated.folder)
     group = Stack(
         offset_of_this_run(),
@@ -156,22 +171,21 @@ def started(generated, stack: Stack) -> Stack:
 
 
 @pytest.fixture
-async def operator(started: Stack) -> AsyncIterator[httpx.AsyncClient]:
-    secret = started.credentials.read("internal-credential-ops")
-    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {secret}"}) as client:
+async def operator() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(headers=signed_in("ops.read", "ops.write")) as client:
         yield client
 
 
 async def publish(stack: Stack, event: PaymentConfirmed) -> None:
     clock = SystemClock()
-    async with KafkaProducer(stack.kafka, "test") as producer:
+    async with KafkaProducer(stack.brokers, "test") as producer:
         await (await producer.send(outgoing_of(event, clock.new_id(), clock.now())))
 
 
 async def first_value(stack: Stack, topic: str, key: object) -> bytes:
     """The first record of a key."""
     async with AIOKafkaConsumer(
-        topic, bootstrap_servers=stack.kafka, auto_offset_reset="earliest"
+        topic, **stack.brokers.arguments, auto_offset_reset="earliest"
     ) as consumer:
         while True:
             record = await asyncio.wait_for(consumer.getone(), SEEN_WITHIN_S)
@@ -197,6 +211,53 @@ async def test_an_api_writes_once_a_key_and_emits_the_change(started, operator):
     (listed,) = (await operator.get(items)).json()["items"]
     assert (listed["name"], listed["version"]) == ("b", 2)
     assert b'"created"' in await first_value(started, "catalogue.changed.v1", item["id"])
+
+
+async def test_an_api_streams_a_document_both_ways(started, operator):
+    items = started.description().url(NAMES["api"]) + "/items"
+    item = (await operator.post(items, json={"name": "documented"})).json()
+    document, content = f"{items}/{item['id']}/document", bytes(range(256)) * 8_000
+    stored = await operator.put(document, content=content)
+    assert (stored.status_code, stored.json()["size"]) == (201, len(content))
+    assert (await operator.get(document)).content == content
+
+
+async def imported(
+    operator: httpx.AsyncClient, url: str, file: str, line: int
+) -> list[dict[str, Any]]:
+    """What became of a line: a row, a refusal or nothing yet; nothing while the process starts."""
+    query = {"after": BY_LINE.cursor_of({"file": file, "line": line - 1}), "limit": 1}
+    found = []
+    with suppress(httpx.TransportError):
+        for name in ("rows", "refusals"):
+            page = (await operator.get(f"{url}/admin/{name}", params=query)).json()
+            found += [one for one in page[name] if one["line"] == line]
+    return found
+
+
+async def test_an_import_that_is_killed_goes_on_at_its_row_and_names_the_bad_line(
+    started, operator
+):
+    name, file = NAMES["import"], "2026-11-30.csv"
+    url = started.description().url(name)
+    lines = [f"bolt,{number}\n" for number in range(LINES)]
+    lines[LINES // 2 - 1] = "bolt,many\n"
+    (started.layout.state_of(name) / file).write_text("".join(lines))
+
+    async def until(line: int) -> dict[str, Any]:
+        async with asyncio.timeout(SEEN_WITHIN_S):
+            while True:
+                if found := await imported(operator, url, file, line):
+                    return found[0]
+                await asyncio.sleep(0.02)
+
+    await until(1)
+    assert await imported(operator, url, file, LINES) == []
+    os.kill(started.pid(name), signal.SIGKILL)
+    assert (await until(LINES))["quantity"] == LINES - 1
+    refusal = await until(LINES // 2)
+    assert (refusal["field"], refusal["content"]) == ("quantity", "bolt,many")
+    assert await until(2)
 
 
 async def test_a_consumer_records_an_event_and_emits_its_own(started, operator):

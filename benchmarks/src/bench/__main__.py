@@ -4,11 +4,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+import httpx
+
 from bench import suites
 from bench.errors import BenchmarkError
 from bench.system import DEFAULT_OFFSET
 from local_stack.errors import StackError
 from local_stack.waiting import elapsed_since, now_s
+from ops.domain.errors import OpsError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,8 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         suites.SUITES[options.suite](options.offset, tell)
-    except (BenchmarkError, StackError) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (BenchmarkError, StackError, OpsError, httpx.HTTPError) as error:
+        print(f"error: {error or type(error).__name__}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

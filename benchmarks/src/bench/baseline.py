@@ -1,14 +1,16 @@
-"""The baseline: a run's records through Kafka and its rows through PostgreSQL, without services.
+"""The baseline: the rows of a run's payments through PostgreSQL and its records through Kafka.
 
-Records and rows are prepared in advance, so no time is spent on decisions or encoding. A batch is
-one transaction in each schema, durable as in production; each record is consumed as often as its
-topic has readers.
+Without services, and prepared in advance: no time is spent on decisions or encoding. A batch is one
+transaction in each schema, durable as in production; rows are updated as often as those of the
+services were; each record is consumed as often as its topic has readers. Rows that belong to no
+payment (balances, outboxes, offsets) are left out, which makes the baseline faster.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import orjson
 import psycopg
@@ -17,19 +19,40 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from psycopg import sql
 
 from bench.errors import BenchmarkError
-from bench.meters import GROUPS
+from bench.growth import owner_of, tables_of_payments
+from bench.measuring import Measured
+from bench.outcomes import records_of
 from bench.system import System
-from bench.workload import BATCH_PAYMENTS, Row, Table, Workload
-from local_stack.topics import apply_topics_now
+from kafka_access.topics import apply_topics
+from local_stack.admin import run_admin_now
+from local_stack.topics import Topic, load_topics
 from local_stack.waiting import elapsed_since, now_s
+from ops.clients.topics import run_query
+from service_runtime.brokers import Brokers
 
+BATCH_PAYMENTS = 100
 WORKERS = 8
 WITHIN_S = 120
 _SCHEMA = "baseline_of_{}"
+_PREFIX = "baseline."
 
 T = TypeVar("T")
+Place = tuple[str, str]
+"""Schema and table."""
 Step = tuple[sql.Composed, str]
 """A statement and its parameter: rows as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The rows of a run's payments in one table."""
+
+    place: Place
+    keys: Sequence[str]
+    updates: float
+    """Of a row."""
+    rows: Sequence[Mapping[str, Any]]
+    """In the order of their payments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,182 +68,172 @@ class Baseline:
         return self.payments / self.seconds
 
 
-def measure_baseline(system: System, workload: Workload) -> Baseline:
+def measure_baseline(system: System, run: Measured) -> Baseline:
     """Stop the services, create empty copies of their tables and topics, and load them."""
-    _stop_services(system)
-    for schema in GROUPS:
-        _make_tables(system, schema, [one for one in workload.tables if one.schema == schema])
-    topics = [
-        replace(topic, name=_baseline_topic(topic.name))
-        for topic in workload.topics.values()
-        if topic.name in workload.records
-    ]
-    apply_topics_now(system.found.kafka, topics)
-    return uvloop.run(_drive(system, workload))
+    records: dict[str, list[Any]] = {}
 
+    async def read() -> None:
+        async for one in records_of(system, run.counts.spans):
+            records.setdefault(one.topic, []).append(one)
 
-def _baseline_topic(topic: str) -> str:
-    return f"baseline.{topic}"
-
-
-def _stop_services(system: System) -> None:
+    brokers = system.found.brokers
+    run_query(read(), brokers, WITHIN_S)
+    tables = _tables(system, run.payment_ids)
+    topics = [one for one in load_topics() if one.name in records]
     for name, count in system.stack.instances.items():
         for instance in range(count):
             system.stack.stop_process(name, instance)
+    _make_tables(system, tables)
+    twins = [replace(one, name=_PREFIX + one.name) for one in topics]
+    run_admin_now(system.found.brokers, partial(apply_topics, topics=twins))
+    batches = len(run.payment_ids) // BATCH_PAYMENTS
+    work = [list(_transactions(tables, number, batches)) for number in range(batches)]
+    seconds = uvloop.run(_drive(system, work, records, topics))
+    return Baseline(len(run.payment_ids), seconds)
 
 
-def _make_tables(system: System, schema: str, tables: Iterable[Table]) -> None:
-    home = sql.Identifier(_SCHEMA.format(schema))
-    like = sql.SQL("create table {} (like {} including all)")
-    fill = sql.SQL("insert into {} select * from {}")
+def _tables(system: System, payment_ids: Sequence[str]) -> list[Table]:
+    found = []
     with system.database() as cursor:
-        cursor.execute(sql.SQL("create schema {}").format(home))
-        for table in tables:
-            copy_table = sql.Identifier(_SCHEMA.format(schema), table.name)
-            source = sql.Identifier(schema, table.name)
-            cursor.execute(like.format(copy_table, source))
-            if not table.inserts:
-                cursor.execute(fill.format(copy_table, source))
+        for place, columns in tables_of_payments(system).items():
+            cursor.execute(
+                sql.SQL(
+                    "select row_to_json(t)::text as row from {} as t"
+                    " where {owner} = any(%s::uuid[]) order by {owner}"
+                ).format(sql.Identifier(*place), owner=sql.Identifier(owner_of(columns) or "")),
+                (list(payment_ids),),
+            )
+            rows = [orjson.loads(str(one["row"])) for one in cursor]
+            if rows:
+                found.append(Table(place, *_writes(cursor, place), rows))
+    return found
 
 
-async def _drive(system: System, workload: Workload) -> Baseline:
-    batches = workload.payments // BATCH_PAYMENTS
-    work = [list(_transactions(workload.tables, number, batches)) for number in range(batches)]
-    numbers = iter(range(batches))
-    producer = AIOKafkaProducer(
-        bootstrap_servers=system.found.kafka,
-        enable_idempotence=True,
-        acks="all",
-        linger_ms=0,
-        compression_type="zstd",
+def _writes(cursor: psycopg.Cursor[dict[str, Any]], place: Place) -> tuple[Sequence[str], float]:
+    """Return the primary key, and the updates of a row so far."""
+    cursor.execute(
+        """select coalesce(n_tup_upd::float8 / nullif(n_tup_ins, 0), 0) as updates,
+               array(select attname::text from pg_index join pg_attribute
+                     on attrelid = indrelid and attnum = any(indkey)
+                     where indisprimary and indrelid = relid) as keys
+           from pg_stat_user_tables where schemaname = %s and relname = %s""",
+        place,
     )
-    await producer.start()
-    try:
-        async with asyncio.timeout(WITHIN_S), asyncio.TaskGroup() as group:
-            start_s = now_s()
-            for share in _shares(workload):
-                group.create_task(_read(system.found.kafka, workload, share))
-            for _ in range(WORKERS):
-                group.create_task(_worker(system, (workload, work), numbers, producer))
-    except TimeoutError:
-        raise BenchmarkError(
-            f"the baseline took over {WITHIN_S} s; next: see Kafka's log"
-        ) from None
-    finally:
-        await producer.stop()
-    return Baseline(workload.payments, elapsed_since(start_s))
+    (row,) = cursor.fetchall() or [{"keys": [], "updates": 0.0}]
+    return row["keys"], row["updates"]
 
 
-async def _worker(
+def _make_tables(system: System, tables: Sequence[Table]) -> None:
+    with system.database() as cursor:
+        for schema, name in (table.place for table in tables):
+            twin = sql.Identifier(_SCHEMA.format(schema), name)
+            home, source = sql.Identifier(_SCHEMA.format(schema)), sql.Identifier(schema, name)
+            cursor.execute(sql.SQL("create schema if not exists {}").format(home))
+            like = sql.SQL("create table {} (like {} including all)")
+            cursor.execute(like.format(twin, source))
+
+
+async def _drive(
     system: System,
-    given: tuple[Workload, Sequence[Sequence[Sequence[Step]]]],
-    numbers: Iterator[int],
-    producer: AIOKafkaProducer,
+    work: Sequence[Sequence[Sequence[Step]]],
+    records: Mapping[str, Sequence[Any]],
+    topics: Sequence[Topic],
+) -> float:
+    """Load everything, and return the seconds."""
+    brokers, numbers = system.found.brokers, iter(range(len(work)))
+    async with AIOKafkaProducer(
+        **brokers.arguments, enable_idempotence=True, acks="all", compression_type="zstd"
+    ) as producer:
+
+        async def worker() -> None:
+            async with await psycopg.AsyncConnection.connect(system.found.admin_dsn) as connection:
+                for number in numbers:
+                    for transaction in work[number]:
+                        for statement, rows in transaction:
+                            await connection.execute(statement, (rows,))
+                        await connection.commit()
+                    await _send(producer, records, number, len(work))
+
+        try:
+            async with asyncio.timeout(WITHIN_S), asyncio.TaskGroup() as group:
+                start_s = now_s()
+                for place in range(max(len(topic.readers) for topic in topics)):
+                    read = [topic for topic in topics if len(topic.readers) > place]
+                    group.create_task(_read(brokers, read, records))
+                for _ in range(WORKERS):
+                    group.create_task(worker())
+        except TimeoutError:
+            what = f"the baseline took over {WITHIN_S} s; next: see Kafka's log"
+            raise BenchmarkError(what) from None
+        return elapsed_since(start_s)
+
+
+async def _send(
+    producer: AIOKafkaProducer, records: Mapping[str, Sequence[Any]], number: int, batches: int
 ) -> None:
-    workload, work = given
-    connection = await psycopg.AsyncConnection.connect(system.found.admin_dsn)
-    async with connection:
-        for number in numbers:
-            for transaction in work[number]:
-                for statement, rows in transaction:
-                    await connection.execute(statement, (rows,))
-                await connection.commit()
-            await _send(producer, workload, number, len(work))
-
-
-async def _send(producer: AIOKafkaProducer, workload: Workload, number: int, batches: int) -> None:
     futures = [
-        await producer.send(_baseline_topic(topic), key=key, value=value, headers=headers)
-        for topic, records in workload.records.items()
-        for key, value, headers in _chunk(records, number, batches)
+        await producer.send(
+            _PREFIX + topic, key=one.key, value=one.value, headers=list(one.headers)
+        )
+        for topic, some in records.items()
+        for one in _chunk(some, number, batches)
     ]
     await asyncio.gather(*futures)
+
+
+async def _read(
+    brokers: Brokers, topics: Sequence[Topic], records: Mapping[str, Sequence[Any]]
+) -> None:
+    async with AIOKafkaConsumer(**brokers.arguments, auto_offset_reset="earliest") as consumer:
+        consumer.assign(
+            TopicPartition(_PREFIX + topic.name, number)
+            for topic in topics
+            for number in range(topic.partitions)
+        )
+        missing = sum(len(records[topic.name]) for topic in topics)
+        while missing > 0:
+            polled = await consumer.getmany(timeout_ms=500)
+            missing -= sum(len(some) for some in polled.values())
 
 
 def _chunk(items: Sequence[T], number: int, batches: int) -> Sequence[T]:
     return items[len(items) * number // batches : len(items) * (number + 1) // batches]
 
 
-def _shares(workload: Workload) -> Iterator[list[str]]:
-    """Yield the topics of each consumer: in total as often as a topic has readers."""
-    most = max(len(workload.topics[name].readers) for name in workload.records)
-    for place in range(most):
-        yield [name for name in workload.records if len(workload.topics[name].readers) > place]
-
-
-async def _read(bootstrap: str, workload: Workload, topics: Sequence[str]) -> None:
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
-        consumer.assign(
-            TopicPartition(_baseline_topic(name), number)
-            for name in topics
-            for number in range(workload.topics[name].partitions)
-        )
-        missing = sum(len(workload.records[name]) for name in topics)
-        while missing > 0:
-            polled = await consumer.getmany(timeout_ms=500)
-            missing -= sum(len(records) for records in polled.values())
-    finally:
-        await consumer.stop()
-
-
 def _transactions(tables: Sequence[Table], number: int, batches: int) -> Iterator[list[Step]]:
     """Yield the transactions of one batch, a list of statements for each schema."""
-    for schema in GROUPS:
-        steps = [
+    for schema in dict.fromkeys(table.place[0] for table in tables):
+        yield [
             step
             for table in tables
-            if table.schema == schema
+            if table.place[0] == schema
             for step in _steps(table, _chunk(table.rows, number, batches))
         ]
-        if steps:
-            yield steps
 
 
-def _steps(table: Table, rows: Sequence[Row]) -> Iterator[Step]:
+def _steps(table: Table, rows: Sequence[Mapping[str, Any]]) -> Iterator[Step]:
+    """Yield the insert of the rows, and their updates."""
     if not rows:
         return
-    if table.inserts:
-        yield _insert(table), orjson.dumps(rows).decode()
-    keys = [{key: row[key] for key in table.keys} for row in rows]
-    for times, statement in ((table.updates, _update(table)), (table.deletes, _delete(table))):
-        remaining = round(times / (table.inserts or times or 1) * len(rows))
-        while remaining > 0:
-            yield statement, orjson.dumps(keys[:remaining]).decode()
-            remaining -= len(keys)
-
-
-def _names(table: Table) -> dict[str, sql.Composable]:
-    row = table.rows[0]
-    kept = [name for name in row if name not in table.keys]
-    return {
-        "twin": sql.Identifier(_SCHEMA.format(table.schema), table.name),
-        "columns": sql.SQL(", ").join(map(sql.Identifier, row)),
+    schema, name = table.place
+    kept = [column for column in rows[0] if column not in table.keys]
+    names: dict[str, sql.Composable] = {
+        "twin": sql.Identifier(_SCHEMA.format(schema), name),
+        "columns": sql.SQL(", ").join(map(sql.Identifier, rows[0])),
         "changed": sql.Identifier(kept[-1] if kept else table.keys[-1]),
-        "same": sql.SQL(" and ").join(
-            sql.SQL("t.{0} = k.{0}").format(sql.Identifier(key)) for key in table.keys
-        ),
+        "keys": sql.SQL(", ").join(map(sql.Identifier, table.keys)),
     }
-
-
-def _insert(table: Table) -> sql.Composed:
-    return sql.SQL(
-        "insert into {twin} ({columns}) overriding system value"
-        " select {columns} from json_populate_recordset(null::{twin}, %s::json)"
-        " on conflict do nothing"
-    ).format(**_names(table))
-
-
-def _update(table: Table) -> sql.Composed:
-    return sql.SQL(
-        "update {twin} as t set {changed} = t.{changed}"
-        " from json_populate_recordset(null::{twin}, %s::json) as k where {same}"
-    ).format(**_names(table))
-
-
-def _delete(table: Table) -> sql.Composed:
-    return sql.SQL(
-        "delete from {twin} as t"
-        " using json_populate_recordset(null::{twin}, %s::json) as k where {same}"
-    ).format(**_names(table))
+    given = sql.SQL("json_populate_recordset(null::{twin}, %s::json)").format(**names)
+    yield (
+        sql.SQL(
+            "insert into {twin} ({columns}) overriding system value select {columns} from {given}"
+        ).format(**names, given=given),
+        orjson.dumps(rows).decode(),
+    )
+    updated = round(table.updates * len(rows)) if table.keys else 0
+    statement = sql.SQL(
+        "update {twin} set {changed} = {changed} where ({keys}) in (select {keys} from {given})"
+    ).format(**names, given=given)
+    while updated > 0:
+        yield statement, orjson.dumps(rows[:updated]).decode()
+        updated -= len(rows)

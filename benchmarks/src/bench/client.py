@@ -5,6 +5,7 @@ It costs about 70 µs CPU a request; a general client costs 300 or more.
 
 import asyncio
 from dataclasses import dataclass
+from itertools import cycle
 from typing import cast
 
 from bench.errors import BenchmarkError
@@ -86,14 +87,10 @@ def _parsed(received: bytes) -> Response | None:
 
 
 class Client:
-    """Posts to one server, with one connection for each concurrent request."""
+    """Posts to a service's instances in turn, with one connection for each concurrent request."""
 
-    def __init__(self, url: str) -> None:
-        scheme, _, address = url.partition("://")
-        host, _, port = address.partition(":")
-        if scheme != "http" or not port.isdigit():
-            raise BenchmarkError(f"{url}: the address must be http://host:port")
-        self._host, self._port = host, int(port)
+    def __init__(self, *urls: str) -> None:
+        self._places = cycle([_place(url) for url in urls])
         self._idle: list[_Connection] = []
 
     async def post(self, path: bytes, token: bytes, body: bytes, within_s: float) -> Response:
@@ -120,8 +117,16 @@ class Client:
             if connection.transport is not None:
                 return connection
         loop = asyncio.get_running_loop()
-        _, made = await loop.create_connection(_Connection, self._host, self._port)
+        _, made = await loop.create_connection(_Connection, *next(self._places))
         return made
+
+
+def _place(url: str) -> tuple[str, int]:
+    scheme, _, address = url.partition("://")
+    host, _, port = address.partition(":")
+    if scheme != "http" or not port.isdigit():
+        raise BenchmarkError(f"{url}: the address must be http://host:port")
+    return host, int(port)
 
 
 def _close(connection: _Connection) -> None:

@@ -8,11 +8,10 @@ import orjson
 
 from bench.client import Client
 from bench.errors import BenchmarkError
+from bench.system import System
 from local_stack.discovery import RunningStack
 from local_stack.waiting import elapsed_since, now_s
-from ops.clients.addresses import Addresses
-from ops.clients.openings import OpeningRequest, open_accounts
-from ops.clients.system import System
+from ops.clients.openings import OpeningRequest, open_in_development
 from ops.domain.errors import OpsError
 from payment_schemas.money import DEFAULT_CURRENCY
 
@@ -55,17 +54,14 @@ class Customers:
             self._renewed_s = now_s()
 
 
-async def open_customers(stack: RunningStack, name: str, count: int) -> Customers:
+async def open_customers(system: System, name: str, count: int) -> Customers:
     """Open accounts NAME-0001 …, with contacts and tokens of their owners."""
-    credential = stack.credentials.path("internal-credential-ops")
-    urls = {service: instances[0] for service, instances in stack.urls.items()}
     request = OpeningRequest(name, f"usr-{name}", BALANCE_MINOR, DEFAULT_CURRENCY, count)
     try:
-        with System(Addresses(urls, credential_file=str(credential))) as system:
-            open_accounts(system, request)
+        open_in_development(system.addresses, [request])
     except OpsError as error:
         raise BenchmarkError(f"no customers: {error}") from None
-    return Customers(await _with_tokens(stack, name, count), name)
+    return Customers(await _with_tokens(system.found, name, count), name)
 
 
 async def _with_tokens(stack: RunningStack, name: str, count: int) -> list[Customer]:

@@ -4,7 +4,6 @@ from bench.system import System
 from ops.check.conservation import Conservation
 from ops.check.examination import Examination, Limits
 from ops.check.sources import Sources
-from ops.clients.addresses import Addresses
 from ops.clients.system import System as Owners
 from service_runtime.clock import SystemClock
 
@@ -14,17 +13,11 @@ def examine(system: System) -> tuple[int, list[str]]:
 
     Returns the number of compared payments, and the violations and missing responses.
     """
-    stack, clock = system.found, SystemClock()
-    addresses = Addresses(
-        urls={name: urls[0] for name, urls in stack.urls.items()},
-        kafka=stack.kafka,
-        credential_file=str(stack.credentials.path("internal-credential-ops")),
-        admins=stack.admins,
-    )
-    with Owners(addresses) as owners:
+    clock = SystemClock()
+    with Owners(system.addresses) as owners:
         examination = Examination(Sources(owners), clock, Limits(days=2))
         examination.whole()
-        examination.run_part(Conservation(owners, clock).newest)
+        examination.run_part(Conservation(owners).handled)
     findings = examination.findings
     wrong = [f"{one.invariant} {one.about}: {one.details}" for one in findings.violations]
     wrong += findings.missing

@@ -5,20 +5,19 @@ import platform
 import subprocess
 from pathlib import Path
 
-from bench.system import System
 from local_stack import kafka
 from local_stack.layout import CHECKOUT
 from service_runtime.clock import SystemClock
 
 
-def description(system: System) -> list[tuple[str, str]]:
+def description() -> list[tuple[str, str]]:
     """Return names and values for the head of the results."""
     return [
         ("machine", f"{os.cpu_count()} cores, {_processor()}, {_memory_gib():.0f} GiB"),
         ("system", f"{platform.system()} {platform.release()}"),
         ("Python", platform.python_version()),
         ("Kafka", f"{kafka.VERSION}, 1 broker, acks=all"),
-        ("PostgreSQL", f"{_postgres(system)}, synchronous_commit=on, fsync=on"),
+        ("PostgreSQL", f"{_output_of('psql', '--version')}, synchronous_commit=on, fsync=on"),
         ("Redis", _output_of("redis-server", "--version").split(" sha")[0]),
         ("commit", _output_of("git", "-C", str(CHECKOUT), "describe", "--always", "--dirty")),
         ("measured", SystemClock().now().strftime("%Y-%m-%d %H:%M UTC")),
@@ -34,12 +33,6 @@ def _processor() -> str:
 
 def _memory_gib() -> float:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-
-
-def _postgres(system: System) -> str:
-    with system.database() as cursor:
-        cursor.execute("show server_version")
-        return str(cursor.fetchall()[0]["server_version"])
 
 
 def _output_of(*command: str) -> str:

@@ -3,12 +3,13 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import pairwise
 
 import uvloop
 
-from bench import ledger_snapshot, meters, processes
+from bench import meters, outcomes, processes
 from bench.client import Client
 from bench.customers import Customers
 from bench.gate import Evidence, Fault, faults_of
@@ -18,7 +19,9 @@ from bench.operations import Latencies, Operation, Outcome, latencies_of
 from bench.payer import Payer
 from bench.scenarios import Scenario
 from bench.system import System
+from local_stack.status import resident_bytes
 from local_stack.waiting import elapsed_since, now_s, wait_until
+from service_runtime.clock import SystemClock
 
 END_WITHIN_S = 120
 GENERATOR = "generator"
@@ -69,24 +72,37 @@ class Measured:
     payments: int
     counts: Counts
     memory: dict[str, int]
+    """With the share of shared pages, so that processes can be summed up."""
+    payment_ids: tuple[str, ...] = ()
+    """Of settled payments."""
+    pause_s: float = 0.0
+    """The longest time without a success within the window."""
+    lag: int = 0
+    """Records that the payment path had not consumed at the end of the load."""
     faults: list[Fault] = field(default_factory=list)
 
 
 def measure(system: System, scenario: Scenario, customers: Customers) -> Measured:
     """Run a scenario. Its faults are in `faults`."""
-    before = meters.read_counts(system)
+    before, since = meters.read_counts(system), SystemClock().now()
     driven = uvloop.run(drive(system, scenario, customers))
     customers.pass_on(len(driven.log))
-    rest_s = _rest(system)
+    lag, rest_s = _behind(system), _rest(system)
     counts = meters.read_counts(system).since(before)
-    evidence = _evidence(system, scenario, driven, (counts, rest_s))
-    return _measured(system, scenario, driven, (evidence, counts))
+    evidence = Evidence(
+        log=driven.log,
+        payments=outcomes.payments_of(system, scenario.run, counts.spans),
+        rest_s=rest_s,
+        violations=outcomes.violations(system, since),
+    )
+    found = _measured(system, scenario, driven, (evidence, counts))
+    return replace(found, lag=lag)
 
 
 async def drive(system: System, scenario: Scenario, customers: Customers) -> Driven:
     """Generate the load, and measure CPU within the window."""
-    client = Client(system.gateway)
-    payer = Payer(client, customers, scenario.run)
+    client = Client(*system.found.urls["gateway"])
+    payer = Payer(client, customers, scenario)
     act = getattr(payer, scenario.flow)
     length_s = scenario.warm_s + scenario.seconds
     if scenario.rate:
@@ -96,16 +112,17 @@ async def drive(system: System, scenario: Scenario, customers: Customers) -> Dri
     loop = asyncio.get_running_loop()
     driving = asyncio.create_task(load)
     await asyncio.sleep(scenario.warm_s)
-    start_s, before = loop.time(), _cpu(system)
+    start_s, before = loop.time(), cpu_of(system)
     await asyncio.sleep(scenario.seconds)
-    end_s, after = loop.time(), _cpu(system)
+    end_s, after = loop.time(), cpu_of(system)
     await driving
     client.close()
     cpu_s = {name: after[name] - before[name] for name in after}
     return Driven(payer.log, start_s, end_s, cpu_s)
 
 
-def _cpu(system: System) -> dict[str, float]:
+def cpu_of(system: System) -> dict[str, float]:
+    """Return the CPU seconds of every process and of the generator."""
     used = processes.cpu_s(system.roots)
     return used | processes.cpu_s({GENERATOR: processes.OWN_PID})
 
@@ -117,7 +134,7 @@ def _rest(system: System) -> float:
     """
     start_s = now_s()
     wait_until(
-        lambda: not ledger_snapshot.unfinished(system) and not _behind(system),
+        lambda: not _behind(system) and not outcomes.unfinished(system, "confirm", "settlement"),
         seconds=END_WITHIN_S,
         otherwise="the load has ended, but payments are unfinished: run `countersign check`",
         pause_s=0.2,
@@ -127,21 +144,6 @@ def _rest(system: System) -> float:
 
 def _behind(system: System) -> int:
     return sum(meters.lag(system, meters.PAYMENT_PATH).values())
-
-
-def _evidence(
-    system: System, scenario: Scenario, driven: Driven, rested: tuple[Counts, float]
-) -> Evidence:
-    counts, rest_s = rested
-    balance_minor, in_flight_minor = ledger_snapshot.ledger(system)
-    return Evidence(
-        log=driven.log,
-        stored=ledger_snapshot.payments_of(system, scenario.run),
-        records=counts.records,
-        rest_s=rest_s,
-        balance_minor=balance_minor,
-        in_flight_minor=in_flight_minor,
-    )
 
 
 def _measured(
@@ -156,17 +158,25 @@ def _measured(
         rate=driven.completed / seconds,
         answers={step: latencies_by(step) for step in sorted({one.step for one in driven.log})},
         settled=latencies_of(
-            one.settled_s * 1000 for one in evidence.stored.values() if one.settled_s is not None
+            one.settled_s * 1000 for one in evidence.payments.values() if one.settled_s is not None
         ),
         outcomes=dict(Counter(one.outcome.value for one in driven.log)),
         statuses=dict(Counter(one.status for one in driven.log)),
         cpu_us={name: used / payments * 1e6 for name, used in driven.cpu_s.items()},
         rest_s=evidence.rest_s,
-        payments=len(evidence.stored),
+        payments=len(evidence.payments),
         counts=counts,
-        memory=processes.resident_bytes(system.roots),
+        memory={name: resident_bytes(pid) for name, pid in system.roots.items()},
+        pause_s=_longest_pause_s(driven),
+        payment_ids=tuple(one.payment_id for one in evidence.payments.values() if one.settled),
         faults=faults_of(evidence),
     )
+
+
+def _longest_pause_s(driven: Driven) -> float:
+    ends = sorted(one.ended_s for one in driven.measured if one.outcome is Outcome.OK)
+    times = [driven.start_s, *ends, driven.end_s]
+    return max(after - before for before, after in pairwise(times))
 
 
 def response_times(log: Iterable[Operation], step: str) -> Latencies:

@@ -16,12 +16,11 @@ from bench.operations import (
     Outcome,
     outcome_of,
 )
+from bench.scenarios import Scenario
 from testbed.edge import CODE
 
 GIVE_UP_AFTER_S = 15.0
 """Longer than the gateway's deadline of 10 s, so that its 202 arrives."""
-PAYEES = ("payee-shop", "north-shop", "south-shop")
-"""One at each partner bank."""
 REPEAT_EVERY = 10
 _PATH = b"/payment/confirm"
 
@@ -29,15 +28,16 @@ _PATH = b"/payment/confirm"
 class Payer:
     """Executes and logs operations."""
 
-    def __init__(self, client: Client, customers: Customers, run: str) -> None:
+    def __init__(self, client: Client, customers: Customers, scenario: Scenario) -> None:
         self._client = client
         self._customers = customers
-        self._run = run
+        self._run = scenario.run
+        self._payees = scenario.payees
         self.log: list[Operation] = []
 
     async def pay(self, number: int, intended_s: float) -> None:
         """Make one payment without a code."""
-        payee = PAYEES[number % len(PAYEES)]
+        payee = self._payees[number % len(self._payees)]
         body = self._body(number, amount="50.00", to_account=payee)
         await self._call(number, intended_s, body)
 

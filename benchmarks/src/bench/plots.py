@@ -1,13 +1,16 @@
 """Line charts as SVG, without a library."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
 _WIDTH, _HEIGHT = 720, 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 130, 46, 56
+_BARS_LEFT, _ROW = 110, 24
+_LEAST_SHARE = 0.02
+"""Of the largest bar; a smaller value is not drawn."""
 _COLOURS = ("#1f6fb4", "#d1662b", "#2f8f4e", "#8a4fb0", "#b03a48")
 _TEXT = 'font-family="sans-serif" font-size="12" fill="#333"'
 
@@ -40,9 +43,7 @@ def _chart(title: str, axes: tuple[Axis, Axis], lines: Sequence[Line]) -> str:
     across = _Scale(axes[0], [x for line in lines for x, _ in line.points], _LEFT, _WIDTH - _RIGHT)
     up = _Scale(axes[1], [y for line in lines for _, y in line.points], _HEIGHT - _BOTTOM, _TOP)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}">',
-        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
-        f'<text x="{_LEFT}" y="24" {_TEXT} font-weight="bold">{escape(title)}</text>',
+        *_frame(title, _HEIGHT),
         *(_grid_up(tick, across) for tick in across.ticks()),
         *(_grid_across(tick, up) for tick in up.ticks()),
         _axis_names(axes),
@@ -53,6 +54,35 @@ def _chart(title: str, axes: tuple[Axis, Axis], lines: Sequence[Line]) -> str:
     return "\n".join(parts) + "\n"
 
 
+def write_bars(path: Path, title: str, values: Mapping[str, float]) -> None:
+    """Draw a bar for each value, the largest first, with its figure."""
+    rows = sorted(values.items(), key=lambda one: -one[1])
+    rows = [(name, value) for name, value in rows if value >= _LEAST_SHARE * rows[0][1]]
+    height = _TOP + _ROW * len(rows)
+    across = _Scale(Axis(""), [value for _, value in rows], _BARS_LEFT, _WIDTH - _RIGHT)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parts = [*_frame(title, height), *(_bar(row, place, across) for place, row in enumerate(rows))]
+    path.write_text("\n".join([*parts, "</svg>"]) + "\n")
+
+
+def _bar(row: tuple[str, float], place: int, across: "_Scale") -> str:
+    name, value = row
+    y, end = _TOP + _ROW * place, across.at(value)
+    return (
+        f'<text x="{_BARS_LEFT - 8}" y="{y + 13}" {_TEXT} text-anchor="end">{escape(name)}</text>'
+        f'<rect x="{_BARS_LEFT}" y="{y}" width="{end - _BARS_LEFT:.1f}" height="{_ROW - 6}"'
+        f' fill="{_COLOURS[0]}"/><text x="{end + 6:.1f}" y="{y + 13}" {_TEXT}>{value:,.0f}</text>'
+    )
+
+
+def _frame(title: str, height: int) -> list[str]:
+    return [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}">',
+        f'<rect width="{_WIDTH}" height="{height}" fill="white"/>',
+        f'<text x="16" y="24" {_TEXT} font-weight="bold">{escape(title)}</text>',
+    ]
+
+
 class _Scale:
     """Maps values to coordinates."""
 
@@ -61,7 +91,7 @@ class _Scale:
         self._start, self._end = start, end
         if axis.logarithmic:
             self._low = 10.0 ** math.floor(math.log10(min(values)))
-            self._high = 10.0 ** math.ceil(math.log10(max(values) * 1.001))
+            self._high = max(10 * self._low, 10.0 ** math.ceil(math.log10(max(values)) - 1e-9))
         else:
             self._low, self._high = 0.0, _rounded_up(max(values))
 
@@ -80,16 +110,16 @@ class _Scale:
 
 
 def _rounded_up(value: float) -> float:
-    """Return the next of 1, 2, 5, 10, … so that ticks are round."""
+    """Return the next of 1, 1.5, 2, 2.5, 5, 10, … so that ticks are round."""
     unit = 10.0 ** math.floor(math.log10(value or 1))
-    return next(unit * step for step in (1, 2, 2.5, 5, 10) if unit * step >= value)
+    return next(unit * step for step in (1, 1.5, 2, 2.5, 5, 10) if unit * step >= value)
 
 
 def _grid_up(tick: float, across: _Scale) -> str:
     x, bottom = across.at(tick), _HEIGHT - _BOTTOM
     return (
         f'<line x1="{x:.1f}" y1="{_TOP}" x2="{x:.1f}" y2="{bottom}" stroke="#e4e4e4"/>'
-        f'<text x="{x:.1f}" y="{bottom + 18}" {_TEXT} text-anchor="middle">{tick:,.6g}</text>'
+        f'<text x="{x:.1f}" y="{bottom + 18}" {_TEXT} text-anchor="middle">{tick:,.10g}</text>'
     )
 
 
@@ -97,7 +127,7 @@ def _grid_across(tick: float, up: _Scale) -> str:
     y, right = up.at(tick), _WIDTH - _RIGHT
     return (
         f'<line x1="{_LEFT}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}" stroke="#e4e4e4"/>'
-        f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" {_TEXT} text-anchor="end">{tick:,.6g}</text>'
+        f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" {_TEXT} text-anchor="end">{tick:,.10g}</text>'
     )
 
 

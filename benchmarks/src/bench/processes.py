@@ -1,4 +1,4 @@
-"""CPU and memory of processes, from the kernel."""
+"""CPU of processes, from the kernel."""
 
 import os
 from collections.abc import Mapping
@@ -7,9 +7,8 @@ from pathlib import Path
 from bench.errors import BenchmarkError
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 OWN_PID = os.getpid()
-_PPID, _UTIME, _CSTIME, _RSS = 1, 11, 14, 21
+_PPID, _UTIME, _CSTIME = 1, 11, 14
 """Field indexes in /proc/PID/stat after the name. Source: proc(5)."""
 
 
@@ -20,12 +19,6 @@ def cpu_s(roots: Mapping[str, int]) -> dict[str, float]:
     """
     table = _table_with(roots)
     return {name: _ticks(table, pid) / _TICKS_PER_S for name, pid in roots.items()}
-
-
-def resident_bytes(roots: Mapping[str, int]) -> dict[str, int]:
-    """Return the resident memory of each root process. Raises BenchmarkError as `cpu_s`."""
-    table = _table_with(roots)
-    return {name: int(table[pid][_RSS]) * _PAGE_BYTES for name, pid in roots.items()}
 
 
 def _table_with(roots: Mapping[str, int]) -> dict[int, list[str]]:

@@ -1,8 +1,8 @@
 """Results as Markdown tables."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import ceil
 
-from bench.baseline import Baseline
 from bench.measuring import GENERATOR, Measured
 from bench.operations import Latencies
 from bench.system import MOCKS
@@ -13,7 +13,7 @@ EXCLUDED = (GENERATOR, "notification", "twilio", "sendgrid", *TELEMETRY_PROCESSE
 """Excluded from the CPU of a payment: the load, and processes that may lag."""
 BUSY = 0.6
 """Planned utilisation of a core, with reserves for bursts and a failed machine."""
-_MIB = 2**20
+MIB = 2**20
 
 Cells = Sequence[object]
 
@@ -28,24 +28,31 @@ def _line(cells: Cells) -> str:
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
 
-def latency_table(runs: Sequence[Measured]) -> str:
-    """Return rate and latency of each run; a run that does not count shows its fault."""
+def latency_table(
+    runs: Sequence[Measured], further: Mapping[str, Callable[[Measured], str]] | None = None
+) -> str:
+    """Return rate and latency of each run, and further columns of the caller.
+
+    A run that does not count shows its fault.
+    """
     head = (
         "", "payments/s", "p50 ms", "p95 ms", "p99 ms", "p99.9 ms",
-        "settled p50 ms", "p95", "p99", "p99.9", "CPU µs", "ok / fail / unknown",
+        "settled p50 ms", "p95", "p99", "p99.9", "CPU µs", "lag", "ok / fail / unknown",
     )  # fmt: skip
-    return table(head, [row for run in runs for row in _latency_rows(run)])
+    columns = further or {}
+    rows = [row for run in runs for row in _latency_rows(run, columns.values())]
+    return table((*head, *columns), rows)
 
 
-def _latency_rows(run: Measured) -> Iterable[Cells]:
+def _latency_rows(run: Measured, further: Iterable[Callable[[Measured], str]]) -> Iterable[Cells]:
     if run.faults:
-        yield (run.scenario.name, f"does not count: {run.faults[0].what}", *[""] * 10)
+        yield (run.scenario.name, f"does not count: {run.faults[0].what}", *[""] * 11)
         return
     for step, found in sorted(run.answers.items(), reverse=True):
         name = run.scenario.name if len(run.answers) == 1 else f"{run.scenario.name}, {step}"
         yield (
             name, f"{run.rate:,.0f}", *_percentiles(found), *_percentiles(run.settled),
-            f"{cpu_us(run):,.0f}", _outcomes(run),
+            f"{cpu_us(run):,.0f}", f"{run.lag:,}", _outcomes(run), *(read(run) for read in further),
         )  # fmt: skip
 
 
@@ -77,15 +84,24 @@ def cpu_table(runs: Sequence[Measured]) -> str:
     return table(("", *(run.scenario.name for run in runs)), rows)
 
 
-def cores_table(run: Measured, rates: Sequence[int]) -> str:
-    """Return cores by process at each rate, at the planned utilisation."""
+def cores_table(run: Measured, rates: Sequence[int], example: int) -> str:
+    """Return cores by process at each rate, at the planned utilisation, and example instances."""
     used = sorted(run.cpu_us.items(), key=lambda item: -item[1])
     rows: list[Cells] = [
-        (name, *(f"{rate * each_us / 1e6 / BUSY:,.1f}" for rate in rates))
+        (
+            name,
+            *(f"{_cores(each_us, rate):,.1f}" for rate in rates),
+            "" if name in INFRASTRUCTURE_NAMES else ceil(_cores(each_us, example)) + 1,
+        )
         for name, each_us in used
         if name not in {GENERATOR, *MOCKS}
     ]
-    return table(("cores, 60 % busy", *(f"{rate:,}/s" for rate in rates)), rows)
+    head = ("cores, 60 % busy", *(f"{rate:,}/s" for rate in rates), f"instances, {example:,}/s")
+    return table(head, rows)
+
+
+def _cores(each_us: float, rate: int) -> float:
+    return rate * each_us / 1e6 / BUSY
 
 
 def batch_table(runs: Sequence[Measured]) -> str:
@@ -117,24 +133,7 @@ def _each(run: Measured, read: Callable[[Measured], int]) -> str:
     return f"{read(run) / max(1, run.payments):,.1f}"
 
 
-def memory_table(run: Measured) -> str:
-    """Return resident memory by process, and the sum of the services."""
-    rows: list[Cells] = [(name, f"{held / _MIB:,.0f}") for name, held in sorted(run.memory.items())]
-    rows.append(("**services**", f"**{services_bytes(run) / _MIB:,.0f}**"))
-    return table(("", "MiB"), rows)
-
-
 def services_bytes(run: Measured) -> int:
     """Return the memory of all services, without mocks and infrastructure."""
     apart = {*MOCKS, *INFRASTRUCTURE_NAMES, *TELEMETRY_PROCESSES}
     return sum(held for name, held in run.memory.items() if name not in apart)
-
-
-def baseline_table(baseline: Baseline, best: Measured) -> str:
-    """Return the rates of the baseline and of the system, and their ratio."""
-    rows = [
-        ("Kafka and PostgreSQL alone", f"{baseline.rate:,.0f}"),
-        (f"the system, {best.scenario.name}", f"{best.rate:,.0f}"),
-        ("ratio", f"{best.rate / baseline.rate:.2f}"),
-    ]
-    return table(("", "payments/s"), rows)

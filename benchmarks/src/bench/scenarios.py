@@ -19,6 +19,8 @@ class Scenario:
     """Warm-up: checked by the gate, but not measured."""
     seconds: float = 10.0
     seed: int = 1
+    payees: tuple[str, ...] = ("payee-shop", "north-shop", "south-shop")
+    """In turn; by default one at each partner bank, the last one on Kafka."""
 
     @property
     def run(self) -> str:
@@ -36,11 +38,17 @@ def opened(rate: int, **more: float) -> Scenario:
     return replace(Scenario(f"open {rate}", rate=rate), **more)  # type: ignore[arg-type]
 
 
+WARM_UP = Scenario("warm-up", in_flight=64, warm_s=0.0, seconds=10.0)
+"""Before the first measurement: a new broker and new processes cost twice the CPU for some time."""
 CLOSED = tuple(closed(in_flight) for in_flight in (1, 16, 64, 256))
 OPEN = tuple(opened(rate) for rate in (100, 500, 1000, 1500, 2000))
 CODE = Scenario("code 200", rate=200, flow="pay_with_code")
 REPEATS = Scenario("repeats 500", rate=500, flow="pay_or_repeat")
-TELEMETRY = tuple(Scenario(f"telemetry {share}", in_flight=64) for share in ("off", "5 %", "100 %"))
+TRANSPORTS = (
+    Scenario("kafka 64", in_flight=64, warm_s=2.0, seconds=6.0, payees=("south-shop",)),
+    Scenario("http 64", in_flight=64, warm_s=2.0, seconds=6.0, payees=("payee-shop", "north-shop")),
+)
+"""Payments to the bank on Kafka alone, and to those over HTTP."""
 SMOKE = (
     Scenario("smoke closed", in_flight=16, warm_s=0.5, seconds=3),
     Scenario("smoke open", rate=100, flow="pay_or_repeat", warm_s=0.5, seconds=4),

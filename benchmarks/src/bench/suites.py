@@ -1,27 +1,33 @@
 """The suites: scenarios, system and output."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import uvloop
 
-from bench import endurance, machine, results, workload
+from bench import machine, results
 from bench.against import against
-from bench.baseline import Baseline, measure_baseline
-from bench.customers import Customers, open_customers
-from bench.measuring import Measured
+from bench.backlog import backlog
+from bench.banks import banks
+from bench.baseline import measure_baseline
+from bench.customers import open_customers
+from bench.flat import flat
+from bench.protection import protection
 from bench.running import end_well, open_for_all, require, run_all, run_one
-from bench.scenarios import CLOSED, CODE, OPEN, REPEATS, SMOKE, TELEMETRY
-from bench.system import System, Tell, restart_with, started
-from local_stack.telemetry.observation import observe
+from bench.scale import brokers, scale
+from bench.scenarios import CLOSED, CODE, OPEN, REPEATS, SMOKE, TRANSPORTS, WARM_UP
+from bench.soak import soak
+from bench.streams import streams
+from bench.system import Tell, started
+from bench.telemetry import measure_telemetry
+from bench.webhooks import webhooks
 
 SMOKE_CUSTOMERS = 500
-BASELINE_PAYMENTS = 6_000
 
 
 def smoke(offset: int, tell: Tell) -> None:
     """Pay, repeat and use codes for some seconds; fails on wrong results, never on slowness."""
     with started(offset, tell) as system:
-        customers = uvloop.run(open_customers(system.found, "smoke", SMOKE_CUSTOMERS))
+        customers = uvloop.run(open_customers(system, "smoke", SMOKE_CUSTOMERS))
         runs = run_all(system, SMOKE, customers)
         require(runs, end_well(system), in_time=False)
 
@@ -29,50 +35,32 @@ def smoke(offset: int, tell: Tell) -> None:
 def bench(offset: int, tell: Tell) -> None:
     """Measure all short scenarios within ten minutes, and write the results."""
     with started(offset, tell) as system:
-        about = machine.description(system)
+        about = machine.description()
         customers = open_for_all(system)
-        since = workload.begin(system)
+        run_one(system, WARM_UP, customers)
         closed = run_all(system, CLOSED, customers)
         opened = run_all(system, OPEN, customers)
         flows = run_all(system, (CODE, REPEATS), customers)
+        transports = run_all(system, TRANSPORTS, customers)
         telemetry = measure_telemetry(system, customers)
-        runs = [*closed, *opened, *flows, *telemetry]
         ending = end_well(system)
-        baseline = baseline_of(system, since, runs)
-        found = results.Results(about, closed, opened, flows, telemetry, baseline, ending)
+        baseline = measure_baseline(system, max(closed, key=lambda run: len(run.payment_ids)))
+        found = results.Results(
+            about, closed, opened, flows, transports, telemetry, baseline, ending
+        )
         results.write(found)
-        tell(f"wrote {results.RESULTS}")
-        require(runs, ending)
+        tell(f"wrote {results.RESULTS}\n\n{results.headline(found)}\n\n{results.goals(found)}")
+        require(found.runs, ending)
 
 
 def bench_baseline(offset: int, tell: Tell) -> None:
     """Measure Kafka and PostgreSQL alone with a run's records and rows."""
     with started(offset, tell) as system:
         customers = open_for_all(system)
-        since = workload.begin(system)
         runs = run_all(system, CLOSED[-1:], customers)
         require(runs, end_well(system))
-        baseline = baseline_of(system, since, runs)
+        baseline = measure_baseline(system, runs[0])
         tell(f"ratio to the baseline: {runs[-1].rate / baseline.rate:.2f}")
-
-
-def baseline_of(system: System, since: workload.Beginning, runs: Iterable[Measured]) -> Baseline:
-    """Repeat the records and rows of the runs."""
-    made = sum(run.payments for run in runs)
-    baseline = measure_baseline(system, workload.capture(system, since, made, BASELINE_PAYMENTS))
-    system.tell(f"baseline: {baseline.rate:.0f} payments/s over {baseline.payments}")
-    return baseline
-
-
-def measure_telemetry(system: System, customers: Customers) -> list[Measured]:
-    """Measure the cost of telemetry: off, sampled, and complete."""
-    off, *on = TELEMETRY
-    found = [run_one(system, off, customers)]
-    observe(system.stack, system.tell)
-    for scenario, sample in zip(on, ("0.05", "1"), strict=True):
-        restart_with(system, TRACE_SAMPLE=sample)
-        found.append(run_one(system, scenario, customers))
-    return found
 
 
 SUITES: Mapping[str, Callable[[int, Tell], None]] = {
@@ -80,5 +68,13 @@ SUITES: Mapping[str, Callable[[int, Tell], None]] = {
     "smoke": smoke,
     "bench": bench,
     "baseline": bench_baseline,
-    "long": endurance.long,
+    "flat": flat,
+    "soak": soak,
+    "backlog": backlog,
+    "banks": banks,
+    "protection": protection,
+    "webhooks": webhooks,
+    "scale": scale,
+    "brokers": brokers,
+    "streams": streams,
 }

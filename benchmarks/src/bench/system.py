@@ -1,17 +1,20 @@
 """The measured system: the empty native stack with production settings."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import psycopg
 from psycopg.rows import dict_row
 
 from local_stack.discovery import RunningStack
 from local_stack.inventory import INFRASTRUCTURE, Inventory, load_inventory
+from local_stack.kafka import Cluster
 from local_stack.stack import Stack, program_name
 from local_stack.telemetry import observation
+from ops.clients.addresses import Addresses
 from testbed.stack import fresh_stack
 
 DEFAULT_OFFSET = 7_000
@@ -54,12 +57,20 @@ class System:
         return self.stack.description()
 
     @property
-    def gateway(self) -> str:
-        return self.found.url("gateway")
+    def addresses(self) -> Addresses:
+        """The addresses, with the credential of ops."""
+        stack = self.found
+        return Addresses(
+            urls={name: urls[0] for name, urls in stack.urls.items()},
+            kafka=partial(stack.brokers_as, "ops"),
+            credential_file=str(stack.credentials.path("internal-credential-ops")),
+            admins=stack.admins,
+        )
 
     def note_processes(self) -> None:
         """Look up the process ids again after a restart."""
         names = {name: (name, 0) for name in (*INFRASTRUCTURE, *observation.NAMES)}
+        names |= {program_name("kafka", n): ("kafka", n) for n in range(self.stack.broker_count)}
         for name, count in self.stack.instances.items():
             names |= {program_name(name, one): (name, one) for one in range(count)}
         running = {name for name, row in self.stack.states().items() if row.state == "RUNNING"}
@@ -84,25 +95,45 @@ def started(offset: int, tell: Tell) -> Iterator[System]:
 
 
 @contextmanager
-def infrastructure(offset: int, tell: Tell) -> Iterator[System]:
-    """Start Kafka, PostgreSQL and Redis only."""
+def infrastructure(
+    offset: int,
+    tell: Tell,
+    *,
+    inventory: Inventory | None = None,
+    brokers: int = 1,
+    is_open: bool = False,
+    **everywhere: str,
+) -> Iterator[System]:
+    """Start Kafka, PostgreSQL and Redis only; services get the further settings.
+
+    `is_open`: Kafka has a further listener without logins and rights.
+    """
     # Migrations read it: no development seeds.
     os.environ["PROFILE"] = "prod"
-    overrides = production_settings(load_inventory())
-    with fresh_stack(offset, overrides, tell) as stack:
+    os.environ.setdefault("TLS", "off")
+    inventory = inventory or load_inventory()
+    overrides = production_settings(inventory, **everywhere)
+    cluster = Cluster(brokers, is_open=is_open)
+    with fresh_stack(offset, overrides, tell, inventory=inventory, cluster=cluster) as stack:
         yield System(stack, tell)
 
 
-def start(system: System, instances: Mapping[str, int] | None = None) -> None:
-    """Start all services and wait until they are ready."""
-    system.stack.start_services(instances=instances)
+def start(
+    system: System,
+    instances: Mapping[str, int] | None = None,
+    names: Iterable[str] | None = None,
+) -> None:
+    """Start all services, or those named, and wait until they are ready."""
+    system.stack.start_services(names, instances)
     system.note_processes()
 
 
-def restart_with(system: System, **everywhere: str) -> None:
-    """Restart all services with additional settings."""
-    overrides = production_settings(system.stack.inventory, **everywhere)
-    stack = Stack(system.stack.ports.offset, overrides=overrides, tell=system.tell)
+def restart_with(system: System, inventory: Inventory | None = None, /, **everywhere: str) -> None:
+    """Restart all services with additional settings, or as the processes of another inventory."""
+    inventory = inventory or system.stack.inventory
+    overrides = production_settings(inventory, **everywhere)
+    offset = system.stack.ports.offset
+    stack = Stack(offset, overrides=overrides, tell=system.tell, inventory=inventory)
     stack.refresh()
     system.stack = stack
     system.note_processes()

@@ -5,7 +5,7 @@ import jsonschema
 import pytest
 import yaml
 
-from contracts.generate import DOCS, event_schema, generated_files, orphaned_files
+from contracts.generate import DOCS, SECURITY, event_schema, generated_files, orphaned_files
 from local_stack.inventory import load_inventory
 from local_stack.topics import load_topics
 from payment_schemas.registry import EVENTS
@@ -73,3 +73,19 @@ def test_the_system_is_described_with_every_topic():
     described = {one["address"]: one["tags"] for one in document["channels"].values()}
 
     assert described == {event.topic: [{"name": event.kind}] for event in EVENTS}
+
+
+def test_the_picture_of_trust_has_a_thick_arrow_for_each_acting_reader_who_shares_a_key():
+    text = SECURITY.read_text()
+    boxes = dict(re.findall(r'^ +(\w+)\["\w+<br/>(.*)"\]', text, re.MULTILINE))
+    drawn = set()
+    for writer, names, reader in re.findall(r'(\w+) ==>\|"(.*)"\| (\w+)', text):
+        drawn |= {(writer, name, reader) for name in names.split("<br/>")}
+        shared = set(boxes[writer].split("<br/>")) & set(boxes[reader].split("<br/>"))
+        assert len([key for key in shared if key.startswith("mac-")]) == 1
+    acting = {
+        (TOPICS[event.topic].owner, event.topic.removesuffix(".v1"), event.acting_reader)
+        for event in EVENTS
+        if event.acting_reader
+    }
+    assert drawn == acting

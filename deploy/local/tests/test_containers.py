@@ -13,6 +13,7 @@ from local_stack.compose import compose_document
 from local_stack.container_states import Container, Watch
 from local_stack.containers import ComposeStack, builders
 from local_stack.errors import StackError
+from local_stack.inventory import load_inventory
 from local_stack.status import Row
 
 WELL = Container("gateway", "running", "healthy", 0, 0)
@@ -28,6 +29,8 @@ def docker(tmp_path, monkeypatch):
     """Put a `docker` first in the path: it runs these lines of shell and logs its calls."""
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(layout, "_data_root", lambda: tmp_path / "data")
+    # There is no Kafka behind this `docker` to add partner banks to.
+    monkeypatch.setattr(containers, "add_banks", lambda *_: None)
     calls = tmp_path / "calls"
 
     def write(lines):
@@ -179,3 +182,22 @@ def test_status_shows_the_memory_of_each_container(docker, tmp_path):
         esac"""
     )
     assert stack.status() == [Row("partner_bank", "running", int(85.5 * 2**20), "healthy")]
+
+
+def test_every_image_is_built_once(docker):
+    calls = docker("exit 0")
+    ComposeStack().build()
+    (built,) = [one for one in calls.read_text().splitlines() if " compose build " in one]
+    packages = load_inventory().packages
+    assert len(built.split()) == len(["project", "compose", "build", "prepare", *packages])
+
+
+@pytest.mark.parametrize(("profile", "warned"), [("prod", True), ("dev", False)])
+def test_production_names_the_images_without_a_digest(docker, monkeypatch, capsys, profile, warned):
+    docker("exit 0")
+    monkeypatch.setenv("PROFILE", profile)
+    monkeypatch.setattr(containers, "unpinned", lambda: ["a/b:1"])
+    monkeypatch.setattr(ComposeStack, "_wait_for", lambda *_: None)
+    ComposeStack().up()
+    warning = "warning: not pinned by `make image-digests`: a/b:1\n"
+    assert capsys.readouterr().out.startswith(warning) == warned

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from local_stack.credentials import Credentials, secret_names
 from local_stack.errors import StackError
 from local_stack.inventory import load_inventory
+from ops.clients import key_files
 
 
 @pytest.fixture
@@ -48,7 +49,16 @@ def test_a_missing_secret_is_made_again_with_its_digest(made):
     known = json.loads(made.read("internal-credentials"))
     after = made.read("internal-credential-ops")
     assert after != before
-    assert known["ops"]["sha256"] == hashlib.sha256(after.encode()).hexdigest()
+    assert known["ops"]["sha256"] == [hashlib.sha256(after.encode()).hexdigest()]
+
+
+def test_a_set_up_during_a_rotation_keeps_the_accepted_secrets(made):
+    ring = key_files.add(
+        key_files.ring_of(made.folder, "internal-credential-otp"), accept_only=False
+    )
+    made.make(load_inventory())
+    assert key_files.ring_of(made.folder, ring.name).ids == ring.ids
+    assert len(ring.ids) == 2
 
 
 def test_keys_are_32_bytes_and_all_different(made):
@@ -62,9 +72,9 @@ def test_each_caller_has_the_scopes_of_its_job(made):
     known = json.loads(made.read("internal-credentials"))
     scopes = {caller: one["scopes"] for caller, one in known.items()}
     assert scopes == {
-        "gateway": ["payment.read"],
+        "gateway": ["payment.read", "clients.forward"],
         "otp": ["contacts.query"],
-        "ops": ["ops.read", "ops.write", "metrics.read"],
+        "ops": ["check.read"],
         "prometheus": ["metrics.read"],
     }
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -28,7 +29,7 @@ def test_the_offset_moves_every_address(unstarted):
     assert confirm["PORT"] == "13010"
     assert confirm["KAFKA_BOOTSTRAP_SERVERS"] == "127.0.0.1:29092"
     assert confirm["DATABASE_URL"] == "postgresql://confirm@127.0.0.1:25432/countersign"
-    assert unstarted.environment_of("gateway")["REDIS_URL"] == "redis://127.0.0.1:26379/0"
+    assert unstarted.environment_of("gateway")["REDIS_URL"] == "redis://gateway@127.0.0.1:26379/0"
 
 
 def test_no_environment_contains_a_password(unstarted):
@@ -95,3 +96,11 @@ def test_a_line_of_the_settings_file_is_read_or_refused(tmp_path):
     file.write_text("REPLAY_STATUS\n")
     with pytest.raises(StackError, match=r"\.env line 1: expected NAME=value"):
         user_settings(["REPLAY_STATUS"], file)
+
+
+def test_the_gateway_knows_the_public_paths_of_services_that_have_not_started(unstarted):
+    hooks = replace(unstarted.inventory.service("otp"), public=("/api/v1/hooks",))
+    services = {**unstarted.inventory.services, "otp": hooks}
+    unstarted.inventory = replace(unstarted.inventory, services=services)
+    routes = json.loads(unstarted.environment_of("gateway")["PUBLIC_ROUTES"])
+    assert routes["/api/v1/hooks"] == "http://127.0.0.1:13012"

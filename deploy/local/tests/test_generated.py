@@ -76,8 +76,10 @@ def test_compose_publishes_the_same_ports(compose, ours, native):
         port = native.ports.of(name)
         assert container["ports"] == [f"127.0.0.1:{port}:{port}"]
     for name in INFRASTRUCTURE:
-        (published,) = compose["services"][name]["ports"]
-        assert published.split(":")[1] == str(native.inventory.ports[name])
+        published = compose["services"][name]["ports"]
+        assert published[0].split(":")[1] == str(native.inventory.ports[name])
+    partners = native.ports.kafka_partners_of(0)
+    assert compose["services"]["kafka"]["ports"][1:] == [f"127.0.0.1:{partners}:{partners}"]
 
 
 def test_compose_publishes_observability_at_the_ports_of_the_inventory(compose, native):
@@ -115,9 +117,14 @@ def test_compose_gives_each_service_the_same_settings(ours, native):
         assert set(container["environment"]) == given
 
 
+def test_compose_demands_the_profile_in_so_many_words(ours):
+    demanded = {one["environment"]["PROFILE"] for one in ours.values()}
+    assert demanded == {"${PROFILE:?start with make up, or set it to dev or prod}"}
+
+
 def test_a_user_changes_a_setting_under_the_same_name_in_compose(ours):
     environment = ours["gateway"]["environment"]
-    assert environment["PROFILE"] == "${PROFILE-dev}"
+    assert environment["TRACE_SAMPLE"] is None
     assert environment["RATE_LIMIT_PER_MINUTE"] is None
 
 
@@ -162,6 +169,16 @@ def test_dockerignore_has_no_wildcard_in_an_exception():
     assert not [line for line in lines if line.startswith("!") and "*" in line]
 
 
+def test_no_history_and_no_settings_of_a_checkout_are_sent_to_the_builder():
+    first, *lines = [
+        line
+        for line in (CHECKOUT / ".dockerignore").read_text().splitlines()
+        if not line.startswith("#")
+    ]
+    assert first == "*"
+    assert not [line for line in lines if line.startswith(("!.", "!*"))]
+
+
 def test_an_example_that_is_copied_to_the_settings_holds_in_a_container():
     first, _, _ = DOTENV_FILE.read_text().partition("# Set by the stack")
     assert "127.0.0.1" not in first
@@ -170,7 +187,9 @@ def test_an_example_that_is_copied_to_the_settings_holds_in_a_container():
 def test_every_secret_that_a_setting_names_is_mounted_and_no_other(compose, ours):
     for container in ours.values():
         values = [value for value in container["environment"].values() if value]
-        named = {value.removeprefix("/run/secrets/") for value in values if "/run/secrets" in value}
+        named = set(re.findall(r"/run/secrets/([\w-]+)", " ".join(values)))
+        # Its path is the engine's to fill in: empty without TLS.
+        named |= {"tls-ca"} if "KAFKA_TLS_CA" in container["environment"] else set()
         assert set(container.get("secrets", [])) == named
         assert named <= set(compose["secrets"])
 

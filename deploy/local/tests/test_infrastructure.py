@@ -8,13 +8,16 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 
 import psycopg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from kafka_access.topics import apply_topics
 from local_stack import orphans
+from local_stack.admin import run_admin
 from local_stack.credentials import Credentials
 from local_stack.discovery import find_stack
 from local_stack.errors import StackError
@@ -26,8 +29,9 @@ from local_stack.programs import Program
 from local_stack.readiness import last_lines
 from local_stack.stack import Stack
 from local_stack.supervision import Supervisor
-from local_stack.topics import apply_topics, load_topics
+from local_stack.topics import load_topics
 from local_stack.waiting import wait_until
+from service_runtime.brokers import Brokers
 from testbed.stack import offset_of_this_run
 
 pytestmark = pytest.mark.stack
@@ -43,8 +47,8 @@ def empty_layout():
     shutil.rmtree(layout.root)
 
 
-async def _topic_settings(bootstrap, name):
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+async def _topic_settings(brokers, name):
+    admin = AIOKafkaAdminClient(**brokers.arguments)
     try:
         await admin.start()
         topic = ConfigResource(ConfigResourceType.TOPIC, name)
@@ -100,7 +104,7 @@ def test_a_database_with_other_secrets_is_reported_at_once(infrastructure, tmp_p
 
 async def test_every_topic_exists_with_its_partitions_and_limits(infrastructure):
     for topic in load_topics()[:4]:
-        settings, partitions = await _topic_settings(infrastructure.kafka, topic.name)
+        settings, partitions = await _topic_settings(infrastructure.brokers, topic.name)
         assert partitions == topic.partitions
         assert topic.settings.items() <= settings.items()
 
@@ -113,42 +117,50 @@ def spare_topic():
 
 async def test_a_topic_whose_settings_differ_is_corrected(infrastructure, spare_topic):
     other = replace(spare_topic, settings=spare_topic.settings | {"retention.ms": "60000"})
-    await apply_topics(infrastructure.kafka, [other])
-    await apply_topics(infrastructure.kafka, [spare_topic])
+    await _apply(infrastructure, [other])
+    await _apply(infrastructure, [spare_topic])
     retention = spare_topic.settings["retention.ms"]
     assert await _becomes(
-        infrastructure.kafka, spare_topic.name, lambda found, _: found["retention.ms"] == retention
+        infrastructure.brokers,
+        spare_topic.name,
+        lambda found, _: found["retention.ms"] == retention,
     )
 
 
 async def test_a_topic_with_too_few_partitions_grows(infrastructure, spare_topic):
     few = replace(spare_topic, name="spare.growing.v1", partitions=2)
-    await apply_topics(infrastructure.kafka, [few])
-    await apply_topics(infrastructure.kafka, [replace(few, partitions=4)])
-    assert await _partitions(infrastructure.kafka, few.name, 4)
+    await _apply(infrastructure, [few])
+    await _apply(infrastructure, [replace(few, partitions=4)])
+    assert await _partitions(infrastructure.brokers, few.name, 4)
 
 
 async def test_a_topic_with_too_many_partitions_is_named(infrastructure, spare_topic):
     many = replace(spare_topic, name="spare.wide.v1", partitions=3)
-    await apply_topics(infrastructure.kafka, [many])
-    assert await _partitions(infrastructure.kafka, many.name, 3)
+    await _apply(infrastructure, [many])
+    assert await _partitions(infrastructure.brokers, many.name, 3)
     with pytest.raises(StackError, match=r"spare.wide.v1 has 3 partitions instead of 2"):
-        await apply_topics(infrastructure.kafka, [replace(many, partitions=2)])
+        await _apply(infrastructure, [replace(many, partitions=2)])
 
 
 async def test_a_broker_that_does_not_answer_is_named(spare_topic):
-    with pytest.raises(StackError, match=r"127.0.0.1:1 made no topics"):
-        await apply_topics("127.0.0.1:1", [spare_topic], within_s=0.5)
+    with pytest.raises(StackError, match=r"127.0.0.1:1 is not ready"):
+        await run_admin(
+            Brokers("127.0.0.1:1"), partial(apply_topics, topics=[spare_topic]), within_s=0.5
+        )
 
 
-async def _partitions(bootstrap, name, count):
-    return await _becomes(bootstrap, name, lambda _, partitions: partitions == count)
+async def _apply(infrastructure, topics):
+    await run_admin(infrastructure.brokers, partial(apply_topics, topics=topics))
 
 
-async def _becomes(bootstrap, name, is_so):
+async def _partitions(brokers, name, count):
+    return await _becomes(brokers, name, lambda _, partitions: partitions == count)
+
+
+async def _becomes(brokers, name, is_so):
     """Say whether a topic's settings and partitions become so: metadata follows by a moment."""
     for _ in range(50):
-        if is_so(*await _topic_settings(bootstrap, name)):
+        if is_so(*await _topic_settings(brokers, name)):
             return True
         await asyncio.sleep(0.1)
     return False
@@ -228,6 +240,16 @@ def test_processes_that_outlived_their_supervisor_are_found_and_ended(empty_layo
     assert sleeper in orphans.find(empty_layout)
     orphans.end(empty_layout)
     assert sleeper not in orphans.find(empty_layout)
+
+
+def test_a_shutdown_that_was_interrupted_is_completed_by_the_next_one(empty_layout):
+    supervisor = Supervisor(empty_layout)
+    supervisor.start()
+    supervisor.remove(["restarter"])  # the first step of a shutdown, whose process is then killed
+    supervisor.shut_down()
+    assert supervisor.pid is None
+    # Its process ends after its socket.
+    wait_until(lambda: not orphans.find(empty_layout), seconds=5, otherwise="processes are left")
 
 
 def test_a_process_that_fails_at_every_start_is_started_indefinitely(empty_layout):

@@ -41,4 +41,4 @@ def test_a_service_gets_the_first_port_that_is_free_or_the_one_that_is_given():
 
 
 def test_there_is_a_template_of_each_kind():
-    assert kinds() == ("api", "consumer", "job", "push")
+    assert kinds() == ("api", "consumer", "import", "job", "push")

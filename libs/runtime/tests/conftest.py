@@ -11,17 +11,19 @@ from payment_schemas.cloudevents import Attributes, headers_of
 from payment_schemas.registry import BY_TYPE
 from service_runtime.consumer import Consumer, Handler
 from service_runtime.messages import ProducerRecord
+from service_runtime.positions import Positions
 from service_runtime.postgres import PostgresDatabase
 from service_runtime.relay import Relay
 from service_runtime.settings import ServiceSettings
 from service_runtime.unit_of_work import UnitOfWork
 from testbed.database import FreshDatabase, fresh_database
+from testbed.service import kafka_fields
 from testkit.events import NOON
 from testkit.memory import MemoryBroker, MemoryDatabase, MemorySource, SteadyClock
 from testkit.probe import Count, MemoryTally, Numbered
 
 SQL = Path(__file__).parent / "sql"
-TABLES = "inbox, outbox, dead_letter, cursor, http_reply, tally, task"
+TABLES = "consumed, inbox, outbox, dead_letter, cursor, http_reply, tally, task"
 
 
 def record_with(number, event=Numbered, event_id=None, lane="a", **headers):
@@ -48,16 +50,19 @@ class FlakyDatabase(MemoryDatabase):
 class Rig:
     """One consumer of numbers on memory twins."""
 
-    def __init__(self, gather=None, after_commit=()):
+    def __init__(self, gather=None, after_commit=(), *, inbox=False):
         self.clock = SteadyClock(NOON)
         self.database = FlakyDatabase(self.clock)
         self.database.faults = []
         self.broker = MemoryBroker(self.clock)
         self.relay = Relay(self.database, self.broker)
         self.unit = UnitOfWork(self.database, self.relay, "probe", self.clock)
-        self.source = MemorySource(self.broker, [Numbered.topic])
+        self.source = MemorySource(self.broker, [Numbered.topic], Positions(self.database, "probe"))
         self.count = Count()
-        handler = Handler(Numbered, self.count, MemoryTally, gather, after_commit)
+        self.handle(gather, after_commit, inbox=inbox)
+
+    def handle(self, gather=None, after_commit=(), *, inbox=False):
+        handler = Handler(Numbered, self.count, MemoryTally, gather, after_commit, inbox)
         self.consumer = Consumer("probe", self.source, self.unit, [handler], self.clock)
 
     async def publish(self, *numbers, **changed):
@@ -111,7 +116,7 @@ def probe_settings(infrastructure, probe_database, tmp_path_factory) -> ServiceS
     password.write_text("probe")
     return ServiceSettings(
         port=1,
-        kafka_bootstrap_servers=infrastructure.kafka,
+        **kafka_fields(infrastructure),
         database_url=probe_database.dsn,
         DATABASE_PASSWORD_FILE=str(password),
     )

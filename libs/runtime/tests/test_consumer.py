@@ -12,18 +12,25 @@ from testkit.probe import Numbered, Tallied
 DL = ["consumer", "topic", "partition", "offset", "reason", "error_class", "attempts", "first_seen"]
 
 
-async def test_a_repeat_is_dropped_also_within_one_batch(rig):
-    await rig.publish(1, 2, 1, 2, 3)
+def consumed(rig):
+    ((_, row),) = rig.database.tables.consumed.items()
+    return row.next, row.handled
+
+
+async def test_records_that_are_read_again_are_dropped_by_their_offsets(rig):
+    await rig.publish(1, 2)
     await rig.consume()
-    await rig.publish(2, 3, 4)
+    rig.source.lose_offsets()
+    await rig.publish(3)
 
     await rig.consume()
 
-    assert rig.tallied == [1, 2, 3, 4]
-    assert len(rig.broker.topics[Tallied.topic]) == 4
+    assert rig.tallied == [1, 2, 3]
+    assert rig.count.batches == [[1, 2], [3]]
+    assert consumed(rig) == (3, 3)
 
 
-async def test_a_crash_before_the_offset_repeats_the_batch_without_effect(rig):
+async def test_a_new_process_reads_on_where_the_database_says(rig):
     await rig.publish(1, 2)
     await rig.consume()
     rig.source.committed = dict.fromkeys(rig.source.committed, 0)
@@ -32,7 +39,101 @@ async def test_a_crash_before_the_offset_repeats_the_batch_without_effect(rig):
 
     await rig.consume()
 
-    assert rig.tallied == [1, 2, 3]
+    assert rig.count.batches == [[1, 2], [3]]
+
+
+async def test_an_instance_that_was_overtaken_finds_nothing_left(rig):
+    """As after a pause: the records that it holds were handled by another instance meanwhile."""
+    await rig.publish(1, 2, 3)
+
+    async def overtake(_batch):
+        async with rig.database.transaction() as tx:
+            records = rig.broker.topics[Numbered.topic][:2]
+            await tx.raise_offsets("probe", records, are_handled=True)
+        return {}
+
+    rig.handle(gather=overtake)
+    await rig.consume()
+
+    assert rig.tallied == [3]
+    assert consumed(rig) == (3, 3)
+
+
+async def test_an_overtaken_instance_writes_no_dead_letter(rig):
+    rig.count.always[1] = Rejected("never")
+    await rig.publish(1)
+
+    async def overtake(_batch):
+        async with rig.database.transaction() as tx:
+            await tx.raise_offsets("probe", rig.broker.topics[Numbered.topic], are_handled=True)
+        return {}
+
+    rig.handle(gather=overtake)
+    await rig.consume()
+
+    assert (rig.letters, rig.tallied) == ([], [])
+
+
+async def test_with_an_inbox_an_event_at_another_offset_is_dropped_also_within_one_batch(make_rig):
+    rig = make_rig(inbox=True)
+    await rig.publish(1, 2, 1, 2, 3)
+    await rig.consume()
+    await rig.publish(2, 3, 4)
+
+    await rig.consume()
+
+    assert rig.tallied == [1, 2, 3, 4]
+    assert len(rig.broker.topics[Tallied.topic]) == 4
+    assert consumed(rig)[0] == 8
+
+
+async def test_the_offset_is_raised_over_dead_letters_and_counts_them_apart(rig, record):
+    rig.count.always[2] = Rejected("never")
+    await rig.broker.send(bad(record, value=b"first"))
+    await rig.publish(1, 2)
+    await rig.broker.send(bad(record, value=b"last"))
+
+    await rig.consume()
+
+    assert consumed(rig) == (4, 1)
+    assert len(rig.letters) == 3
+
+
+@pytest.mark.parametrize("fails_at", range(1, 4))
+async def test_no_offset_is_raised_over_a_dead_letter_that_is_not_recorded(rig, record, fails_at):
+    """Whichever transaction fails: first letters, then events, then offsets over the letters."""
+    await rig.broker.send(bad(record, value=b"nonsense"))
+    await rig.publish(1)
+    await rig.broker.send(bad(record, value=b"nonsense"))
+    await rig.source.place()
+    rig.database.faults = [None] * (fails_at - 1) + [Unavailable("down")]
+
+    await rig.consume()
+
+    assert (rig.tallied, len(rig.letters), consumed(rig)) == ([1], 2, (3, 1))
+    assert rig.count.batches == [[1]]
+
+
+async def test_a_partition_without_offsets_is_waited_for_and_nothing_is_handled(rig):
+    await rig.publish(1)
+    await rig.source.place()
+    rig.database.tables.consumed.clear()
+    stopping = asyncio.Event()
+    running = asyncio.create_task(rig.consumer.run(stopping))
+    await asyncio.sleep(0.05)
+    stopping.set()
+    await running
+
+    assert (rig.tallied, rig.letters) == ([], [])
+
+
+async def test_a_start_without_a_database_waits_for_it(rig):
+    await rig.publish(1)
+    rig.database.faults = [Unavailable("down")] * 2
+
+    await rig.consume()
+
+    assert (rig.tallied, len(rig.source.idled)) == ([1], 2)
 
 
 def bad(record, **changed):
@@ -85,7 +186,8 @@ async def test_a_dead_letter_is_written_once_however_often_its_record_is_read(ri
     assert len(rig.letters) == 1
 
 
-async def test_a_redriven_record_is_handled_by_the_consumer_that_refused_it(rig, record):
+async def test_a_redriven_record_is_handled_by_the_consumer_that_refused_it(make_rig):
+    rig = make_rig(inbox=True)
     rig.count.always[1] = Rejected("until mended")
     await rig.publish(1, 2)
     await rig.consume()

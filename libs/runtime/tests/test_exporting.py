@@ -1,6 +1,7 @@
 """Export to the collector: each line under its span, from bounded queues."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -8,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
+import trustme
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
@@ -50,9 +52,19 @@ class Collector(
 
 
 @pytest.fixture
-def collector():
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture
+def collector(authority):
+    """A collector with an address for plain text and one for TLS."""
     kept = Collector()
     server = grpc.server(ThreadPoolExecutor(8))
+    leaf = authority.issue_cert("127.0.0.1")
+    chain = b"".join(part.bytes() for part in leaf.cert_chain_pems)
+    credentials = grpc.ssl_server_credentials([(leaf.private_key_pem.bytes(), chain)])
+    kept.secure = f"127.0.0.1:{server.add_secure_port('127.0.0.1:0', credentials)}"
     logs_service_pb2_grpc.add_LogsServiceServicer_to_server(kept, server)
     trace_service_pb2_grpc.add_TraceServiceServicer_to_server(kept, server)
     kept.endpoint = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
@@ -65,7 +77,7 @@ def collector():
 class Run:
     """A separate process, set up as by a service's `run`; `program` may wait for a line."""
 
-    def __init__(self, endpoint, program):
+    def __init__(self, endpoint, program, **variables):
         code = f"""
 import sys
 from service_runtime import exporting, logs, tracing
@@ -79,6 +91,7 @@ exporting.shut_down(*tracing.stop(), *lines)
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env=os.environ | variables,
         )
 
     def ended(self, said=""):
@@ -118,6 +131,17 @@ def test_a_line_arrives_under_its_span_with_the_same_fields_as_on_standard_outpu
     assert foreign["event"] == sent_foreign.body.string_value == "some.library"
     everything = b"".join(line.SerializeToString() for _, line in collector.lines)
     assert not any(secret in everything for secret in (b"789012", b"0100456", b"example.com"))
+
+
+@pytest.mark.parametrize(("trusted", "lines"), [(True, 3), (False, 0)])
+def test_by_tls_telemetry_goes_to_a_collector_of_the_named_authority_alone(
+    collector, authority, tmp_path, trusted, lines
+):
+    named = authority if trusted else trustme.CA()
+    named.cert_pem.write_to_path(tmp_path / "ca.pem")
+    variables = {"OTEL_EXPORTER_OTLP_CERTIFICATE": str(tmp_path / "ca.pem")}
+    Run(collector.secure, LINE, **variables).ended()
+    assert len(collector.lines) == lines
 
 
 MANY = """

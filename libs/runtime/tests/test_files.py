@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 from datetime import datetime
+from urllib.parse import urlencode
 
 import botocore.auth
 import httpx
@@ -52,7 +53,7 @@ async def store(request, tmp_path):
     url = request.getfixturevalue("s3_server")
     async with S3Store(S3Settings(url, "bucket", "eu-central-1", "key", "secret")) as store:
         yield store
-        for name in ("a", "a/b.txt"):
+        for name in ("a", "a/b.txt", "b"):
             await store.delete(name)
 
 
@@ -85,6 +86,15 @@ async def test_an_object_is_read_back_whole_and_in_parts(store):
     assert await read(store, "a/b.txt") == CONTENT + b"end"
     assert await read(store, "a/b.txt", 5, 9) == CONTENT[5:9]
     assert await read(store, "a/b.txt", len(CONTENT)) == b"end"
+
+
+async def test_names_are_found_one_after_the_other_in_their_order(store):
+    for name in ("b", "a/b.txt"):
+        await store.put(name, chunks_of(b"1"))
+
+    assert await store.next_name("") == "a/b.txt"
+    assert await store.next_name("a/b.txt") == "b"
+    assert await store.next_name("b") is None
 
 
 async def test_an_object_that_is_missing_or_deleted_has_no_size(store):
@@ -201,6 +211,19 @@ async def test_a_request_to_s3_is_signed_with_the_checksum_of_its_body(monkeypat
     signed = S3Store(settings)._signed("PUT", "/bucket/a/b", stored)
 
     request = AWSRequest("PUT", "http://s3.test/bucket/a/b", {}, b"1")
+    at = datetime.fromisoformat(signed["X-Amz-Date"]).replace(tzinfo=None)
+    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda: at)
+    botocore.auth.S3SigV4Auth(Credentials("key", "secret"), "s3", "eu-central-1").add_auth(request)
+
+    assert signed["Authorization"].rpartition("Signature=")[2] in request.headers["Authorization"]
+
+
+def test_a_listing_is_signed_as_aws_specifies(monkeypatch):
+    settings = S3Settings("http://s3.test", "bucket", "eu-central-1", "key", "secret")
+    query = {"list-type": "2", "max-keys": "1", "start-after": "a/b"}
+    signed = S3Store(settings)._signed("GET", f"/bucket?{urlencode(query, safe='/')}", None)
+
+    request = AWSRequest("GET", "http://s3.test/bucket", {}, b"", params=query)
     at = datetime.fromisoformat(signed["X-Amz-Date"]).replace(tzinfo=None)
     monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda: at)
     botocore.auth.S3SigV4Auth(Credentials("key", "secret"), "s3", "eu-central-1").add_auth(request)

@@ -14,11 +14,14 @@ import psycopg
 import pytest
 from fastapi import Body, Depends, Query, Request
 
+from payment_schemas import answers
+from payment_schemas.answers import RefusedError
 from service_runtime.breaker import IN_A_ROW
+from service_runtime.credentials import Credentials
 from service_runtime.errors import Conflict
 from service_runtime.http_client import MAX_ANSWER_BYTES, HttpClient, NoAnswer, RequestNotSent
 from service_runtime.service import add_asyncapi
-from service_runtime.web import Credentials, HttpPolicy, JsonResponse, create_app
+from service_runtime.web import HttpPolicy, JsonResponse, create_app
 from testkit.events import NOON
 from testkit.memory import SteadyClock
 
@@ -92,6 +95,10 @@ def client(app):
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://probe")
 
 
+async def refuse_all(_request, _scope):
+    raise RefusedError(answers.unauthorized("no"))
+
+
 async def streamed(size):
     for _ in range(size // 100):
         yield b"x" * 100
@@ -126,16 +133,53 @@ async def test_a_path_with_a_trailing_slash_is_not_found_and_never_redirected(ht
     assert "location" not in answer.headers
 
 
-@pytest.mark.parametrize("path", ["/health", "/nowhere", "/fault", "/metrics", "/docs"])
+PATHS = ["/health", "/nowhere", "/fault", "/metrics", "/docs"]
+
+
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("production", [False, True])
 async def test_every_response_forbids_sniffing_and_caching(path, production):
-    policy = HttpPolicy(guard=CREDENTIALS if production else None)
+    policy = HttpPolicy(guard=refuse_all if production else None)
     async with client(create_app("probe", {}, SteadyClock(NOON), policy)) as http:
         answer = await http.get(path)
 
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["cache-control"] == "no-store"
     assert ("strict-transport-security" in answer.headers) is production
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_browser_frames_no_response_and_follows_no_reference_from_it(path):
+    async with client(app_with()) as http:
+        answer = await http.get(path)
+
+    [policy] = answer.headers.get_list("content-security-policy")
+    rules = {rule.strip() for rule in policy.split(";")}
+    assert {"default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"} <= rules
+    assert ("sandbox" in rules) is (path != "/docs")
+    assert answer.headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_every_body_has_its_content_type_and_a_text_its_charset(path):
+    async with client(app_with()) as http:
+        declared = (await http.get(path)).headers["content-type"]
+
+    assert declared == "application/json" or declared.endswith("; charset=utf-8")
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "OPTIONS"])
+async def test_a_method_that_no_route_declares_is_refused(http, method):
+    answer = await http.request(method, "/health", headers={"X-Secret": SECRET})
+
+    assert answer.status_code == 405
+    assert SECRET not in answer.text
+    assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+async def test_a_path_shows_no_folder_and_no_file(http):
+    for path in ("/docs/", "/.git/config", "/docs/%2e%2e/start.js"):
+        assert (await http.get(path)).status_code == 404
 
 
 async def test_a_cacheable_response_sets_its_own_cache_control():
@@ -159,18 +203,20 @@ async def test_a_cacheable_response_sets_its_own_cache_control():
         ("/asyncapi", "ops.read"),
     ],
 )
-async def test_internal_pages_need_a_credential_in_production(path, needed):
-    digest = hashlib.sha256(SECRET.encode()).hexdigest()
-    guard = Credentials(json.dumps({"one": {"sha256": digest, "scopes": [needed]}}))
+async def test_internal_pages_need_a_caller_with_their_scope_in_production(path, needed):
+    async def guard(request, scope):
+        if request.headers.get("authorization") != f"Bearer {scope}":
+            await refuse_all(request, scope)
+
     app = create_app("probe", {}, SteadyClock(NOON), HttpPolicy(guard=guard))
     add_asyncapi(app, "probe", [], [])
     async with client(app) as http:
         refused = await http.get(path, headers={"Authorization": "Bearer other"})
-        shown = await http.get(path, headers={"Authorization": f"Bearer {SECRET}"})
+        shown = await http.get(path, headers={"Authorization": f"Bearer {needed}"})
         alive = await http.get("/health")
 
     assert (refused.status_code, shown.status_code, alive.status_code) == (401, 200, 200)
-    assert refused.json() == {"error": f"A credential with scope {needed} is required"}
+    assert refused.json()["error"] == "Unauthorized"
 
 
 async def test_two_different_credentials_are_refused(http):
@@ -186,6 +232,7 @@ async def test_two_different_credentials_are_refused(http):
         ("/things/things", "GET", '"/things/{name}"'),
         ("/things/t", "GET", '"/things/{name}"'),
         ("/things/a%2Fb", "GET", '""'),
+        ("/rest/a/rest/a", "GET", '"/rest/{path}"'),
         ("/things/t", "BREW", '"/things/{name}"'),
         ("/nowhere-1", "GET", '""'),
     ],
@@ -197,6 +244,7 @@ async def test_metrics_are_labelled_by_route_and_by_nothing_of_the_client(path, 
     async def thing(name: str) -> str:
         return name
 
+    app.add_route("/rest/{path:path}", lambda _request: JsonResponse({}))
     async with client(app) as http:
         await http.request(method, path)
         shown = (await http.get("/metrics")).text
@@ -212,6 +260,25 @@ async def test_a_defect_is_500_without_details(http):
     answer = await http.get("/fault")
 
     assert answer.json() == {"error": "Internal error"}
+
+
+async def test_a_defect_is_logged_by_its_class_and_request_id(http, caplog):
+    answer = await http.get("/fault")
+
+    (line,) = [record.fields for record in caplog.records if record.msg == "failed"]
+    assert line["error_class"] == "KeyError"
+    assert str(line["request_id"]) == answer.headers["x-request-id"]
+
+
+async def test_a_refused_caller_of_an_internal_route_is_logged(caplog):
+    app = create_app("probe", {}, SteadyClock(NOON))
+    app.add_api_route("/more", up, dependencies=[Depends(Credentials("{}").require("ops.write"))])
+    async with client(app) as http:
+        await http.get("/more", headers={"Authorization": f"Bearer {SECRET}"})
+
+    (line,) = [record.fields for record in caplog.records if record.msg == "refused"]
+    assert (line["status"], line["address"]) == (401, "127.0.0.1")
+    assert SECRET not in str(line)
 
 
 async def test_an_outage_of_a_dependency_is_503():

@@ -142,6 +142,8 @@ async def test_a_stale_version_is_told_by_the_way_it_was_given(numbers, count, h
     [
         [("If-Match", "3")],
         [("If-Match", '"x"')],
+        [("If-Match", f'"{"9" * 19}"')],
+        [("If-Match", f'"{"9" * 5000}"')],
         [("Idempotency-Key", "")],
         [("Idempotency-Key", "x" * 256)],
         [("Idempotency-Key", "a"), ("Idempotency-Key", "b")],

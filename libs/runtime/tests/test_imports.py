@@ -6,7 +6,7 @@ import pytest
 
 from service_runtime.cursor import LogPage
 from service_runtime.errors import Invariant
-from service_runtime.imports import FileLines
+from service_runtime.imports import FileLines, StoreLines
 from service_runtime.object_store import FolderStore
 from service_runtime.service import Service
 from testbed.service import running
@@ -125,3 +125,40 @@ async def test_an_import_that_is_killed_continues_and_every_line_has_its_effect_
 
     found = [row["number"] for row in rows("select number from tally order by number")]
     assert found == list(range(100))
+
+
+async def lines_of(lines, position=None):
+    """Every line from a position on, and the position behind the last."""
+    found = []
+    while (page := await lines.read(position)).position != position:
+        found += page.entries
+        position = page.position
+    return [(one.file, one.number, one.content) for one in found], position
+
+
+async def test_files_are_read_one_after_the_other_in_the_order_of_their_names(store):
+    await store.put("b.csv", chunks_of(b"3\n4\n5"))
+    await store.put("a.csv", chunks_of(b"1\n2\n"))
+    await store.put("aa/empty.csv", chunks_of(b""))
+
+    found, position = await lines_of(StoreLines(store, 4))
+    assert [content for _, _, content in found] == [b"1", b"2", b"3", b"4", b"5"]
+    assert found[-1] == ("b.csv", 3, b"5")
+
+    await store.put("c.csv", chunks_of(b"6\n"))
+    await store.delete("b.csv")
+    assert (await lines_of(StoreLines(store, 4), position))[0] == [("c.csv", 1, b"6")]
+
+
+async def test_reading_goes_on_in_the_middle_of_a_file(store):
+    await store.put("a.csv", chunks_of(b"\n".join(LINES)))
+    whole, _ = await lines_of(StoreLines(store, 64))
+    first = await StoreLines(store, 64).read(None)
+
+    rest, _ = await lines_of(StoreLines(store, 64), first.position)
+    assert [one.number for one in first.entries] == [number for _, number, _ in whole[: -len(rest)]]
+    assert len(first.entries) + len(rest) == len(LINES)
+
+
+async def test_an_empty_store_is_looked_at_again(store):
+    assert await StoreLines(store).read(None) == LogPage(None)

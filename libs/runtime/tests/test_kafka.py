@@ -31,7 +31,7 @@ PARTITIONS = 2
 async def topic(infrastructure, postgres):
     """A topic of the test's own, with its dead letters; the tables are empty."""
     name = f"probe.{uuid4().hex}.v1"
-    await make_topics(infrastructure.kafka, name, f"{name}-dlq", f"{name}.tallied")
+    await make_topics(infrastructure.brokers, name, f"{name}-dlq", f"{name}.tallied")
     yield name
     BY_TYPE.pop(name, None)
 
@@ -205,13 +205,13 @@ async def test_an_outage_of_a_table_loses_nothing_and_keeps_the_member_in_its_gr
 ):
     probe.start(password_file)
     await probe.ready()
-    rows("alter table inbox rename to elsewhere")
+    rows("alter table consumed rename to elsewhere")
     try:
         await probe.publish([outgoing(record, probe, number, lane="a") for number in range(50)])
         await asyncio.sleep(8)
         assert rows("select * from tally") == []
     finally:
-        rows("alter table elsewhere rename to inbox")
+        rows("alter table elsewhere rename to consumed")
     await probe.publish([outgoing(record, probe, number, lane="a") for number in range(50, 60)])
 
     assert await tallied(rows, 60, within_s=20) == list(range(60))
@@ -232,7 +232,7 @@ async def test_a_consumer_killed_in_its_back_off_leaves_nothing_behind_that_look
     probe, password_file, record, rows
 ):
     # In development metrics need no credential.
-    dying = probe.start(password_file, PROFILE="dev")
+    dying = probe.start(password_file)
     await probe.ready()
     rows("alter table tally rename to elsewhere")
     try:
@@ -240,13 +240,13 @@ async def test_a_consumer_killed_in_its_back_off_leaves_nothing_behind_that_look
         await has_tried(probe)
         dying.kill()
         await asyncio.to_thread(dying.wait, 10)
-        assert rows("select * from inbox") == []
+        assert rows("select * from consumed where next_offset > first_offset") == []
     finally:
         rows("alter table elsewhere rename to tally")
     probe.start(password_file)
 
     assert await tallied(rows, 50, within_s=60) == list(range(50))
-    assert len(rows("select * from inbox")) == 50
+    assert rows("select sum(handled) as handled from consumed") == [{"handled": 50}]
 
 
 async def test_a_redriven_record_is_handled_by_the_consumer_that_refused_it(
@@ -254,7 +254,7 @@ async def test_a_redriven_record_is_handled_by_the_consumer_that_refused_it(
 ):
     rows("alter table tally add constraint small check (number < 100)")
     try:
-        probe.start(password_file)
+        probe.start(password_file, PROBE_INBOX="true")
         refused = outgoing(record, probe, 100)
         await probe.publish([refused, outgoing(record, probe, 1)])
         (letter,) = await probe.read(f"{probe.topic}-dlq", 1)
@@ -270,6 +270,69 @@ async def test_a_redriven_record_is_handled_by_the_consumer_that_refused_it(
     assert UUID(dict(original.headers)["ce_id"].decode()) in {
         row["event_id"] for row in rows("select event_id from tally")
     }
+
+
+async def consumed_once(probe, password_file, record, rows, *numbers):
+    """Handle numbers and stop, so that the group has committed them, too."""
+    process = probe.start(password_file)
+    await probe.publish([outgoing(record, probe, number) for number in numbers])
+    await tallied(rows, len(numbers))
+    process.terminate()
+    assert await asyncio.to_thread(process.wait, 12) == 0
+
+
+async def test_without_offsets_in_the_database_the_groups_offsets_count(
+    probe, password_file, record, rows
+):
+    """The first start after the migration: records before it are not handled again."""
+    await consumed_once(probe, password_file, record, rows, *range(20))
+    rows("truncate consumed")
+    probe.start(password_file)
+    await probe.publish([outgoing(record, probe, 20)])
+
+    assert sorted(await tallied(rows, 21)) == list(range(21))
+    await asyncio.sleep(0.5)
+    assert len(rows("select * from tally")) == 21
+    assert rows("select sum(handled) as handled from consumed") == [{"handled": 1}]
+
+
+async def test_the_offsets_of_the_database_count_before_those_of_the_group(
+    probe, password_file, record, rows
+):
+    """As after a restore of the database: what it does not know is handled again."""
+    await consumed_once(probe, password_file, record, rows, *range(20))
+    rows("update consumed set next_offset = first_offset, handled = 0")
+    rows("truncate tally")
+    probe.start(password_file)
+
+    assert sorted(await tallied(rows, 20)) == list(range(20))
+
+
+async def test_a_log_that_ends_before_the_offset_is_read_from_its_beginning(
+    probe, password_file, record, rows
+):
+    """As after a topic was created anew, or the broker was restored."""
+    await consumed_once(probe, password_file, record, rows, *range(20))
+    rows("update consumed set next_offset = next_offset + 1000, handled = handled + 1000")
+    rows("truncate tally")
+    probe.start(password_file)
+
+    assert sorted(await tallied(rows, 20)) == list(range(20))
+    assert rows("select sum(handled) as handled from consumed") == [{"handled": 20}]
+
+
+async def test_records_that_the_broker_deleted_unread_are_passed_over_and_counted(
+    probe, password_file, record, rows, postgres
+):
+    await consumed_once(probe, password_file, record, rows, 0)
+    await probe.publish([outgoing(record, probe, number, lane="a") for number in range(1, 11)])
+    await probe.delete_all_but_the_last()
+    probe.start(password_file)
+
+    assert (await tallied(rows, 2))[-1] == 10
+    async with postgres.transaction() as tx:
+        found = await tx.consumption(probe.topic)
+    assert sum(row["missing"] for row in found) == 9
 
 
 async def test_a_row_for_a_missing_topic_delays_no_other(probe, password_file, record, rows):
@@ -346,13 +409,13 @@ async def test_a_stop_does_not_wait_for_a_lost_broker(probe, password_file, reco
         assert time.monotonic() - begin < 10
     finally:
         await asyncio.to_thread(stack.start_process, "kafka")
-        await _broker_is_back(probe.kafka)
+        await _broker_is_back(probe.brokers)
 
 
-async def _broker_is_back(bootstrap):
+async def _broker_is_back(brokers):
     async with asyncio.timeout(60):
         while True:
-            producer = KafkaProducer(bootstrap, "test")
+            producer = KafkaProducer(brokers, "test")
             async with producer:
                 if await producer.connected():
                     return

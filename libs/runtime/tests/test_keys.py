@@ -1,22 +1,22 @@
-"""Key rings: overlap, retirement and rotation while a process runs; MACs and signatures."""
+"""Key rings: overlap, retirement and rotation while a process runs; signatures."""
 
 import base64
 from uuid import uuid4
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import BaseModel, ValidationError
 
 from service_runtime import keys
 from service_runtime.errors import Rejected
-from service_runtime.keys import Key, KeyRing, SecretKeys
+from service_runtime.keys import Key, KeyRing, Password, SecretKeys
 from service_runtime.sealing import (
     Sealer,
-    mac_of,
     public_keys,
     sign,
-    verify_mac,
     verify_signature,
 )
+from service_runtime.settings import ServiceSettings
 
 OLD, NEW, NEXT = (bytes([number]) * 32 for number in (1, 2, 3))
 PAYMENT = uuid4()
@@ -133,28 +133,12 @@ def test_a_file_is_looked_at_once_a_second_at_most(write, path, now, monkeypatch
     write(OLD)
     ring = KeyRing.of_file(path)
     looks = []
-    monkeypatch.setattr(keys, "_state_of", looks.append)
+    monkeypatch.setattr(keys, "state_of", looks.append)
     for _ in range(100):
         now[0] += 0.1
         assert ring.current
 
     assert len(looks) <= 11
-
-
-def test_a_mac_of_the_old_key_is_valid_during_the_overlap_only():
-    mac = mac_of(KeyRing(OLD), "topic", b"value")
-
-    verify_mac(KeyRing(NEW, OLD), mac, "topic", b"value")
-    with pytest.raises(Rejected, match="mac: not valid"):
-        verify_mac(KeyRing(NEW), mac, "topic", b"value")
-
-
-@pytest.mark.parametrize("mac", ["", "x", f"{Key(OLD).id}.", f"{Key(OLD).id}.é"])
-def test_a_mac_over_other_parts_or_a_malformed_one_is_refused(mac):
-    ring = KeyRing(OLD)
-    for wrong, parts in ((mac, ("topic",)), (mac_of(ring, "topic"), ("topi", "c"))):
-        with pytest.raises(Rejected):
-            verify_mac(ring, wrong, *parts)
 
 
 def test_a_signature_is_verified_with_the_public_keys_alone():
@@ -171,3 +155,32 @@ def test_a_signature_is_verified_with_the_public_keys_alone():
     ):
         with pytest.raises(Rejected, match="signature: not valid"):
             verify_signature(public, signature, message)
+
+
+def test_a_password_is_what_its_file_holds_at_each_login(path):
+    path.write_text("first")
+    password = Password.of_file(path)
+    assert (password, f"{password}", password.encode()) == ("first", "first", b"first")
+    path.with_suffix(".draft").write_text("second")
+    path.with_suffix(".draft").rename(path)
+    assert (f"{password}", password.encode("utf-8")) == ("second", b"second")
+    path.unlink()
+    assert password.encode() == b"second"
+    assert (Password(), Password().encode(), f"{Password('fixed')}") == ("", b"", "fixed")
+
+
+def test_the_settings_of_a_process_hold_passwords_that_can_change(path, monkeypatch):
+    path.write_text("first")
+    values = {"PROFILE": "dev", "PORT": "1", "KAFKA_BOOTSTRAP_SERVERS": "localhost:1"}
+    values |= {"DATABASE_URL": "postgresql://a@localhost/b"}
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    for name in ("DATABASE_PASSWORD_FILE", "KAFKA_PASSWORD_FILE"):
+        monkeypatch.setenv(name, str(path))
+    settings = ServiceSettings()
+    path.write_text("second one")
+    assert settings.brokers.password.encode() == b"second one"
+    login = make_conninfo("", password=settings.database_password)
+    assert list(conninfo_to_dict(login).values()) == ["second one"]
+    assert "first" not in repr(settings)
+    assert "second" not in repr(settings)

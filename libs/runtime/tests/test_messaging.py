@@ -1,8 +1,8 @@
-"""Inbox, outbox and dead letters: one contract for the twin and for PostgreSQL."""
+"""Offsets, inbox, outbox and dead letters: one contract for the twin and for PostgreSQL."""
 
 import asyncio
 from dataclasses import replace
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
@@ -47,31 +47,84 @@ async def run_out(database, rows):
         rows("update outbox set claimed_until = now() - interval '1 second'")
 
 
-async def test_an_id_is_claimed_once_per_consumer(database):
+PLACE = ("probe.numbered.v1", 2)
+
+
+def records(*offsets, place=PLACE):
+    return [Record(*place, offset, 0, b"k", b"v", ()) for offset in offsets]
+
+
+async def begun(database, start=0, places=(PLACE,)):
     async with database.transaction() as tx:
-        assert await tx.claim_inbox("a", IDS[:3]) == set(IDS[:3])
+        await tx.place_offsets("a", dict.fromkeys(places, start), dict.fromkeys(places, 1000))
+
+
+async def raised(database, *offsets, consumer="a", are_handled=True):
     async with database.transaction() as tx:
-        assert await tx.claim_inbox("a", IDS) == set(IDS[3:])
-        assert await tx.claim_inbox("b", IDS) == set(IDS)
+        found = records(*offsets)
+        before = await tx.raise_offsets(consumer, found, are_handled=are_handled)
+        return before.get(PLACE), (await tx.next_offsets(consumer)).get(PLACE)
 
 
-async def test_an_id_that_is_twice_in_a_batch_is_claimed_once(database):
-    async with database.transaction() as tx:
-        assert await tx.claim_inbox("a", [IDS[0], IDS[0]]) == {IDS[0]}
+async def test_raising_returns_the_offset_before_and_never_lowers_it(database):
+    await begun(database)
+    assert await raised(database, 0, 1, 2) == (0, 3)
+    assert await raised(database, 1, 2, 3) == (3, 4)
+    assert await raised(database, 0) == (4, 4)
 
 
-async def test_a_rolled_back_claim_has_no_effect(database):
-    async def claim_and_fail():
+async def test_a_rolled_back_raise_has_no_effect(database):
+    await begun(database)
+
+    async def raise_and_fail():
         async with database.transaction() as tx:
-            await tx.claim_inbox("a", IDS)
+            await tx.raise_offsets("a", records(0, 1), are_handled=True)
             await tx.add_to_outbox([EMPTY])
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await claim_and_fail()
-    async with database.transaction() as tx:
-        assert await tx.claim_inbox("a", IDS) == set(IDS)
+        await raise_and_fail()
+    assert await raised(database, 0) == (0, 1)
     assert await database.count_outbox() == 0
+
+
+async def test_a_partition_that_was_not_begun_has_no_offset_to_raise(database):
+    assert await raised(database, 5) == (None, None)
+
+
+async def test_a_consumer_raises_its_own_offsets_alone(database):
+    await begun(database)
+    assert await raised(database, 0, consumer="b") == (None, None)
+    assert await raised(database, 0) == (0, 1)
+
+
+async def test_a_begun_partition_is_not_begun_again(database):
+    await begun(database, 7)
+    await raised(database, 7, 8)
+    await begun(database, 3)
+    assert await raised(database, 9) == (9, 10)
+
+
+async def test_a_log_that_ends_before_the_offset_is_begun_again(database):
+    await begun(database)
+    await raised(database, 0, 1, 2)
+    async with database.transaction() as tx:
+        await tx.place_offsets("a", {PLACE: 0}, {PLACE: 2})
+    assert await raised(database, 0) == (0, 1)
+
+
+async def test_an_id_is_claimed_once_per_consumer_and_topic(database):
+    async with database.transaction() as tx:
+        assert await tx.claim_inbox("a", "one", IDS[:3]) == set(IDS[:3])
+    async with database.transaction() as tx:
+        assert await tx.claim_inbox("a", "one", IDS) == set(IDS[3:])
+        assert await tx.claim_inbox("a", "two", IDS) == set(IDS)
+        assert await tx.claim_inbox("b", "one", IDS) == set(IDS)
+
+
+async def test_an_id_that_is_twice_in_a_batch_is_claimed_once(database):
+    async with database.transaction() as tx:
+        assert await tx.claim_inbox("a", "one", [IDS[0], IDS[0]]) == {IDS[0]}
 
 
 async def test_outbox_rows_are_claimed_by_their_writer(database):
@@ -178,16 +231,36 @@ async def test_two_sweepers_never_take_one_row_in_one_claim(postgres, probe_sett
 
 
 @pytest.mark.stack
-async def test_two_consumers_that_claim_the_same_ids_do_not_deadlock(postgres):
-    ids = [uuid4() for _ in range(200)]
+async def test_two_instances_with_the_same_partitions_handle_each_once_without_deadlock(
+    postgres,
+):
+    places = [("probe.numbered.v1", number) for number in range(40)]
+    await begun(postgres, 0, places)
 
     async def claim(order):
         async with postgres.transaction() as tx:
-            return await tx.claim_inbox("probe", order)
+            found = [one for place in order for one in records(0, 1, place=place)]
+            before = await tx.raise_offsets("a", found, are_handled=True)
+            return sum(one.offset >= before[one.place] for one in found)
 
-    claimed = await asyncio.gather(claim(ids), claim(ids[::-1]), claim(ids[50:] + ids[:50]))
+    orders = places, places[::-1], places[10:] + places[:10]
+    claimed = await asyncio.gather(*map(claim, orders))
 
-    assert sorted(len(some) for some in claimed) == [0, 0, 200]
+    assert sorted(claimed) == [0, 0, 80]
+
+
+@pytest.mark.stack
+async def test_what_was_passed_over_is_missing_and_dead_letters_are_not(postgres):
+    await begun(postgres, 10)
+    async with postgres.transaction() as tx:
+        await tx.raise_offsets("a", records(10, 11, 12), are_handled=True)
+        await tx.record_dead_letters("a", [letter(13)])
+        await tx.raise_offsets("a", records(13, 14, 15), are_handled=False)
+        # Two of these were handled by an instance before.
+        await tx.raise_offsets("a", records(14, 15, 16, 17), are_handled=True)
+        (row,) = await tx.consumption("a")
+
+    assert (row["first_offset"], row["next_offset"], row["missing"]) == (10, 18, 2)
 
 
 @pytest.mark.stack
@@ -206,14 +279,14 @@ async def test_only_rows_that_are_older_than_their_table_keeps_them_are_purged(
 ):
     monkeypatch.setattr(retention, "SLICE_ROWS", 2)
     async with postgres.transaction() as tx:
-        await tx.claim_inbox("probe", IDS)
+        await tx.claim_inbox("probe", "one", IDS)
     aged = "update inbox set handled_at = now() - interval '98 days' where event_id = any(%s)"
     rows(aged, IDS[:3])
 
     assert await retention.purge(postgres, retention.INBOX) == 3
 
     async with postgres.transaction() as tx:
-        assert await tx.claim_inbox("probe", IDS) == set(IDS[:3])
+        assert await tx.claim_inbox("probe", "one", IDS) == set(IDS[:3])
 
 
 @pytest.mark.stack

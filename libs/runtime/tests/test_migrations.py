@@ -1,10 +1,14 @@
 """Migrations wait for no lock for long, and an interrupted concurrent index is built again."""
 
+import shutil
+from uuid import UUID
+
 import psycopg
 import pytest
 
 from service_runtime import migrations
-from service_runtime.migrations import migrate
+from service_runtime.migrations import OWN, migrate
+from testbed.database import fresh_database
 
 pytestmark = pytest.mark.stack
 NAME = "0002_index.sql"
@@ -63,3 +67,41 @@ def test_a_file_that_fails_leaves_nothing_and_those_before_it_stay(folder, owner
         migrate(probe_database.owner_dsn, "probe", [folder])
     columns = owner.execute("select * from visit").description
     assert [column.name for column in columns] == ["id", "at"]
+
+
+def test_a_file_of_a_library_is_included_where_its_line_stands(
+    folder, owner, probe_database, monkeypatch
+):
+    (package := folder / "shelf").mkdir()
+    (package / "__init__.py").touch()
+    (package / "visits.sql").write_text("alter table visit add column at timestamptz;")
+    monkeypatch.syspath_prepend(folder)
+    column = "alter table visit add column {} int;\n"
+    steps = (column.format("a"), "-- include shelf/visits.sql\n", column.format("b"))
+    (folder / NAME).write_text("".join(steps))
+    migrate(probe_database.owner_dsn, "probe", [folder])
+    found = owner.execute("select * from visit").description
+    assert [one.name for one in found] == ["id", "a", "at", "b"]
+
+
+def test_an_inbox_of_event_ids_becomes_one_of_topics_and_ids(infrastructure, tmp_path, monkeypatch):
+    """Requests for a code keep their ids; the other consumers' offsets replace theirs."""
+    before = tmp_path / OWN.name
+    before.mkdir()
+    for path in sorted(OWN.glob("*.sql"))[:5]:
+        shutil.copy(path, before)
+    monkeypatch.setattr(migrations, "OWN", before)
+    with (
+        fresh_database(infrastructure, "probe") as database,
+        psycopg.connect(database.owner_dsn, autocommit=True) as owner,
+    ):
+        add = "insert into inbox (consumer, event_id) values (%s, %s)"
+        for consumer in ("otp", "audit"):
+            owner.execute(add, (consumer, UUID(int=1)))
+        monkeypatch.setattr(migrations, "OWN", OWN)
+        applied = migrate(database.owner_dsn, "probe", [])
+
+        assert "sql/0006_offsets_in_the_transaction.sql" in applied
+        kept = owner.execute("select consumer, topic, event_id from inbox").fetchall()
+        assert kept == [("otp", "otp.challenge-requested.v1", UUID(int=1))]
+        assert owner.execute("select * from consumed").fetchall() == []

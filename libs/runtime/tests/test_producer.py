@@ -21,7 +21,7 @@ pytestmark = pytest.mark.stack
 async def topic(infrastructure):
     """A topic that accepts no batch over 2,000 bytes."""
     name = f"small.{uuid4().hex}"
-    admin = AIOKafkaAdminClient(bootstrap_servers=infrastructure.kafka)
+    admin = AIOKafkaAdminClient(**infrastructure.brokers.arguments)
     await admin.start()
     small = {"max.message.bytes": "2000"}
     await admin.create_topics([NewTopic(name, 2, 1, topic_configs=small)])
@@ -31,7 +31,7 @@ async def topic(infrastructure):
 
 @pytest.fixture
 async def producer(infrastructure):
-    async with KafkaProducer(infrastructure.kafka, "test") as made:
+    async with KafkaProducer(infrastructure.brokers, "test") as made:
         yield made
 
 

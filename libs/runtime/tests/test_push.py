@@ -3,13 +3,22 @@
 import asyncio
 import contextlib
 import json
+import time
+from math import inf
 
 import httpx
 import pytest
 import uvicorn
 
 from service_runtime import push
-from service_runtime.push import EventStream, ServerEvent, StreamLimits, Streams
+from service_runtime.push import (
+    EventStream,
+    GrowingIds,
+    ServerEvent,
+    StreamLimits,
+    Streams,
+    Subscription,
+)
 from service_runtime.serving import Server
 from service_runtime.web import create_app
 from testkit.events import NOON
@@ -19,7 +28,8 @@ LARGE = "x" * 1_000_000
 
 
 def status(state, number=1):
-    return ServerEvent(json.dumps({"status": state}), "status", str(number))
+    is_last = state == "DONE"
+    return ServerEvent(json.dumps({"status": state}), "status", str(number), is_last)
 
 
 class Page:
@@ -30,13 +40,14 @@ class Page:
         self.app = create_app("live", {}, SteadyClock(NOON))
         self.app.add_route("/events/{key}", self.events)
         self.snapshot = None
+        self.ends_at_s = inf
 
     async def events(self, request):
         user = request.headers.get("x-user", "usr-1")
         key = request.path_params["key"]
-        return EventStream(
-            self.streams, key, user, self.snapshot, until=lambda event: "DONE" in event.data
-        )
+        wish = Subscription(key, user, self.ends_at_s)
+        seen = GrowingIds(request.headers.get("last-event-id"))
+        return EventStream(self.streams, wish, self.snapshot, seen)
 
     async def opened(self, count=1):
         async with asyncio.timeout(5):
@@ -122,7 +133,7 @@ async def test_a_silent_stream_has_a_heartbeat(serve, monkeypatch):
         lines = lines_of(response)
         head = [await anext(lines) for _ in range(4)]
 
-    assert head == ["retry: 1000", "", ":", ""]
+    assert head == ["retry: 1000", "", ": ", ""]
 
 
 async def test_a_client_that_leaves_frees_its_place(serve):
@@ -135,7 +146,7 @@ async def test_a_client_that_leaves_frees_its_place(serve):
             assert response.status_code == 200
 
     await page.opened(0)
-    assert page.streams._by_key == {}
+    assert not page.streams.has("tx-1")
 
 
 async def test_a_process_has_a_limit_of_streams(serve):
@@ -157,19 +168,65 @@ async def test_a_slow_client_is_disconnected_and_the_others_get_every_event(serv
         await page.opened(2)
         lines = lines_of(quick)
         for number in range(40):
-            page.streams.publish("tx-1", ServerEvent(LARGE, id=str(number)))
+            page.streams.publish("tx-1", ServerEvent(LARGE, id=str(number + 1)))
             got.append((await event_of(lines))["id"])
 
-    assert got == [str(number) for number in range(40)]
+    assert got == [str(number + 1) for number in range(40)]
     sent = 0
     with contextlib.suppress(ConnectionError):
         while chunk := await asyncio.wait_for(reader.read(65536), 5):
             last, sent = chunk, sent + len(chunk)
             if b"closing" in chunk:
                 break
-    assert b"event: closing\ndata: slow" in last
+    assert b"event: closing\nretry: 1000\ndata: slow" in last
     assert sent < 40 * len(LARGE)
     writer.close()
+
+
+async def test_a_client_that_reconnects_gets_nothing_twice(serve):
+    page = await serve()
+
+    async def snapshot():
+        return status("SENT", 2)
+
+    page.snapshot = snapshot
+    seen = {"Last-Event-ID": "2"}
+    async with page.http.stream("GET", "/events/tx-1", headers=seen) as response:
+        await page.opened()
+        page.streams.publish("tx-1", status("SENT", 2))
+        page.streams.publish("tx-1", status("DONE", 3))
+        assert (await event_of(lines_of(response)))["id"] == "3"
+
+
+@pytest.mark.parametrize("given", ["", "x", "-1", "1" * 5000, "²"])
+def test_a_last_event_id_that_is_no_number_is_none(given):
+    assert GrowingIds(given)(status("SENT", 1))
+
+
+def test_a_last_event_id_above_the_present_one_is_none():
+    seen = GrowingIds("9")
+    seen.forget_above(8)
+    assert seen(status("SENT", 8))
+
+
+async def test_a_client_that_has_seen_the_last_event_is_told_not_to_reconnect(serve):
+    page = await serve()
+
+    async def snapshot():
+        return status("DONE", 3)
+
+    page.snapshot = snapshot
+    response = await page.http.get("/events/tx-1", headers={"Last-Event-ID": "3"})
+
+    assert (response.status_code, response.content) == (204, b"")
+
+
+async def test_a_stream_ends_with_the_token(serve):
+    page = await serve()
+    page.ends_at_s = time.time() + 0.05
+
+    async with page.http.stream("GET", "/events/tx-1") as response:
+        assert await event_of(lines_of(response)) == {"event": "closing", "data": "expired"}
 
 
 async def test_a_stopping_process_sends_a_closing_event_and_takes_no_new_stream(serve):
@@ -195,6 +252,7 @@ async def test_a_stopping_process_sends_a_closing_event_and_takes_no_new_stream(
         (ServerEvent(""), "event: message\ndata: \n\n"),
         (ServerEvent("\u2028"), "event: message\ndata: \u2028\n\n"),
         (ServerEvent("a\rb"), "event: message\ndata: a\ndata: b\n\n"),
+        (ServerEvent("a\nevent: b", ""), ": a\n: event: b\n\n"),
         (ServerEvent("a\r\nevent: forged"), "event: message\ndata: a\ndata: event: forged\n\n"),
     ],
 )

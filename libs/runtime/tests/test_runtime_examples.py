@@ -2,9 +2,7 @@
 
 import ast
 import asyncio
-import hashlib
 import inspect
-import json
 import re
 from pathlib import Path
 
@@ -14,11 +12,11 @@ import pytest
 from service_runtime.service import Service
 from service_runtime.settings import ServiceSettings
 from testbed.database import fresh_database
+from testbed.service import kafka_fields
 
 DOCUMENT = Path(__file__).parents[3] / "docs/runtime.md"
 MOST_LINES = 12
 WITHIN_S = 30
-SECRET, SCOPES = "ops secret", ["ops.read", "ops.write"]
 _FENCED = re.compile(r"^```(python|sql)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _TEXT = DOCUMENT.read_text(encoding="utf-8")
 
@@ -60,17 +58,15 @@ def example_database(infrastructure):
 
 
 @pytest.fixture
-def settings(infrastructure, example_database, tmp_path):
+def settings(infrastructure, example_database, operator_trust, tmp_path):
     (tmp_path / "password").write_text("example")
-    caller = {"sha256": hashlib.sha256(SECRET.encode()).hexdigest(), "scopes": SCOPES}
-    (tmp_path / "callers").write_text(json.dumps({"ops": caller}))
     return ServiceSettings(
         port=1,
         profile="dev",
-        kafka_bootstrap_servers=infrastructure.kafka,
+        **kafka_fields(infrastructure),
         database_url=example_database.dsn,
         DATABASE_PASSWORD_FILE=str(tmp_path / "password"),
-        INTERNAL_CREDENTIALS_FILE=str(tmp_path / "callers"),
+        **operator_trust,
     )
 
 

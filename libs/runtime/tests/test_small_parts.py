@@ -18,9 +18,10 @@ from payment_schemas.sealed import Sealed
 from service_runtime.backoff import FIRST_S, MOST_S, delay_s
 from service_runtime.clock import SystemClock
 from service_runtime.errors import Rejected
+from service_runtime.keys import SecretKeys
 from service_runtime.messages import Cause, Emit, fold
 from service_runtime.sealing import Sealer, keyed_hash
-from service_runtime.settings import SecretKey, ServiceSettings, load
+from service_runtime.settings import ServiceSettings, load
 from testkit.events import NOON
 from testkit.probe import Tallied
 
@@ -122,7 +123,7 @@ def environment(monkeypatch, tmp_path):
 
 
 def test_settings_come_from_the_environment_and_secrets_from_files(environment):
-    settings = load(ServiceSettings)
+    settings = ServiceSettings()
 
     assert (settings.port, settings.database_password) == (3010, "secret-canary")
     assert settings.profile == "prod"
@@ -192,7 +193,7 @@ def test_a_malformed_file_of_callers_is_named(environment, capsys, text):
 )
 def test_a_malformed_key_is_refused_and_not_quoted(environment, capsys, text, complaint):
     class Keyed(ServiceSettings):
-        code_key_file: SecretKey
+        code_key_file: SecretKeys
 
     monkeypatch, folder = environment
     (folder / "key").write_text(text)
@@ -235,6 +236,12 @@ def test_a_line_holds_allowed_fields_and_no_others(log_lines):
         "event": "waiting",
         "attempts": 3,
     }
+
+
+def test_a_line_break_in_a_field_starts_no_line(log_lines):
+    (line,) = log_lines(r"""logs.Log('web').info('failed', reason='a\n{"event": "paid"}\u2028b')""")
+
+    assert (line["event"], line["reason"]) == ("failed", 'a\n{"event": "paid"}\u2028b')
 
 
 def test_a_line_of_a_library_shows_only_its_logger(log_lines):

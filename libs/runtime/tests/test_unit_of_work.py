@@ -159,8 +159,9 @@ async def test_a_record_that_always_takes_too_long_alone_becomes_a_dead_letter(r
 async def test_no_record_becomes_a_dead_letter_while_the_database_takes_none(rig, monkeypatch):
     monkeypatch.setattr(unit_of_work, "TOO_SLOW_TRIES", 2)
     rig.count.always[1] = psycopg.errors.QueryCanceled("statement time-out")
-    rig.database.faults = [None, None, psycopg.OperationalError("down")]
     await rig.publish(1)
+    await rig.source.place()
+    rig.database.faults = [None, None, psycopg.OperationalError("down")]
 
     await rig.consume()
 
@@ -241,8 +242,9 @@ async def test_no_reply_is_sent_without_a_commit(rig):
 
 
 async def test_a_dead_letter_waits_for_a_database_that_is_down(rig, record):
-    rig.database.faults = [psycopg.OperationalError("down")] * 2
     await rig.broker.send(record(1, ce_id=b"nonsense"))
+    await rig.source.place()
+    rig.database.faults = [psycopg.OperationalError("down")] * 2
 
     await rig.consume()
 
@@ -251,8 +253,9 @@ async def test_a_dead_letter_waits_for_a_database_that_is_down(rig, record):
 
 async def test_giving_up_an_item_waits_for_a_database_that_is_down(rig):
     rig.count.always[1] = Rejected("never")
-    rig.database.faults = [None, psycopg.OperationalError("down"), None, None]
     await rig.publish(1)
+    await rig.source.place()
+    rig.database.faults = [None, psycopg.OperationalError("down"), None, None]
 
     await rig.consume()
 

@@ -8,6 +8,7 @@ import pytest
 
 from service_runtime.clock import SystemClock
 from service_runtime.errors import Invariant, Rejected, Unavailable
+from service_runtime.messages import Cause, Due
 from service_runtime.relay import Relay
 from service_runtime.unit_of_work import UnitOfWork
 from service_runtime.work import Work, Worker
@@ -192,6 +193,92 @@ async def test_nothing_is_claimed_while_a_dependency_is_down(bench):
 
     assert await bench.worker(may_start=lambda: False).work_slice() == 0
     assert len(await bench.claim()) == 1
+
+
+class InsertingLeased:
+    """A step that inserts one task an item, leased to the worker while it has places."""
+
+    def __init__(self, bench, worker):
+        self._bench = bench
+        self._worker = worker
+        self.faults = 0
+
+    async def claim(self, _tx, items):
+        return items
+
+    async def handle(self, tx, batch):
+        places, store = self._worker.places(), self._bench.store(tx)
+        for item in batch:
+            taker = next(places, None)
+            await (store.add_leased(taker, item.cause.id) if taker else store.add(item.cause.id))
+        if self.faults:
+            self.faults -= 1
+            raise Unavailable("down")
+        return ()
+
+
+async def insert_leased(bench, worker, *tasks, faults=0):
+    step = InsertingLeased(bench, worker)
+    step.faults = faults
+    await bench.unit.carry_out(step, [Due(None, Cause(task), 0, 0) for task in tasks], {})
+    worker.wake()
+
+
+async def test_a_row_that_is_inserted_as_leased_is_handled_once_without_a_claim(bench):
+    worker = bench.worker(takes_over=True)
+    await worker.work_slice()
+    await insert_leased(bench, worker, *TASKS[:2])
+
+    assert await bench.claim() == []
+    assert await worker.work_slice() == 2
+    assert bench.done == TASKS[:2]
+    assert await worker.work_slice() == 0
+
+
+async def test_a_row_whose_insert_is_rolled_back_is_not_handed_over(bench):
+    worker = bench.worker(takes_over=True)
+    with pytest.raises(Unavailable):
+        await insert_leased(bench, worker, TASKS[0], faults=1)
+
+    assert await worker.work_slice() == 0
+
+
+async def test_rows_without_a_place_are_claimed(bench):
+    worker = bench.worker(takes_over=True, slice_rows=2)
+    await worker.work_slice()
+    await insert_leased(bench, worker, *TASKS[:3])
+
+    assert [await worker.work_slice() for _ in range(3)] == [1, 2, 0]
+    assert sorted(bench.done) == TASKS[:3]
+
+
+async def test_a_worker_whose_dependency_is_down_has_no_places(bench):
+    assert list(bench.worker(takes_over=True, may_start=lambda: False).places()) == []
+    assert list(bench.worker().places()) == []
+
+
+async def test_a_row_whose_turn_comes_too_late_is_left_to_a_claim(memory):
+    """A whole lease must be left: the worst case of the calls is measured by it."""
+    bench = Bench(memory)
+    worker = bench.worker(takes_over=True)
+    await worker.work_slice()
+    await insert_leased(bench, worker, TASKS[0])
+    await bench.pass_time(2)
+
+    assert await worker.work_slice() == 0
+    worker._is_claiming = False
+    await worker._work_handed_over()
+    assert bench.done == []
+    await bench.pass_time(11)
+    assert [item.epoch for item in await bench.claim()] == [2]
+
+
+async def test_rows_that_were_handed_over_are_handled_before_the_stop(bench):
+    worker = bench.worker(takes_over=True)
+    async with Running(worker):
+        await insert_leased(bench, worker, *TASKS[:2])
+
+    assert sorted(bench.done) == TASKS[:2]
 
 
 class Running:

@@ -84,6 +84,8 @@ def test_a_command_is_about_its_request_and_keyed_by_user_and_idempotency_key():
         ({"ce_time": None}, "ce_time: missing"),
         ({"ce_time": b"yesterday"}, "ce_time: not RFC 3339"),
         ({"ce_time": b"2026-03-02T12:00:00"}, "ce_time: without a time zone"),
+        ({"ce_time": b"0001-01-01T00:00:00+01:00"}, "ce_time: out of range"),
+        ({"ce_time": b"9999-12-31T23:00:00-01:00"}, "ce_time: out of range"),
         ({"ce_subject": b"\xff"}, "ce_subject: not UTF-8"),
         ({"traceparent": b"\xff"}, "traceparent: not UTF-8"),
     ],

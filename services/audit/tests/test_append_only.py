@@ -9,14 +9,14 @@ from service_runtime.postgres import json_rows
 
 pytestmark = pytest.mark.stack
 
-INSERT = """insert into audit_log
+INSERT = """insert into audit_entry
                 (event, metadata, created_at, event_id, topic, "partition", "offset")
             values ('KEY_ROTATED', '{}', now(), gen_random_uuid(), 'audit.recorded.v1', 0, 0)"""
 CHANGES = [
-    "update audit_log set event = 'NOTHING'",
-    "delete from audit_log",
-    "truncate audit_log",
-    "update audit_log set event = 'NOTHING' where false",
+    "update audit_entry set event = 'NOTHING'",
+    "delete from audit_entry",
+    "truncate audit_entry",
+    "update audit_entry set event = 'NOTHING' where false",
 ]
 
 
@@ -87,10 +87,10 @@ def test_another_service_cannot_append(as_admin):
 
 
 def test_the_function_ignores_a_temporary_table_of_the_same_name(as_service):
-    as_service.execute("create temporary table audit_log (like audit.audit_log)")
+    as_service.execute("create temporary table audit_entry (like audit.audit_entry)")
     append(as_service, row(event="NOT_REDIRECTED"))
 
-    written = "select count(*) from audit.audit_log where event = 'NOT_REDIRECTED'"
+    written = "select count(*) from audit.audit_entry where event = 'NOT_REDIRECTED'"
 
     assert as_service.execute(written).fetchone() == (1,)
 

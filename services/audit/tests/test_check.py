@@ -18,7 +18,7 @@ MIGRATIONS = Path(__file__).parents[1] / "migrations"
 RANGES_ROWS = 2 * 2 * 3_500
 """Two statements use a block range index and may read its last two ranges whole."""
 OLD = """
-    insert into audit_log (event, payment_id, tx_id, user_id, metadata, created_at, recorded_at,
+    insert into audit_entry (event, payment_id, tx_id, user_id, metadata, created_at, recorded_at,
                            event_id, topic, "partition", "offset")
     select event, lpad(to_hex(n), 32, '0')::uuid, 'tx', 'usr', metadata::jsonb, moment, moment,
            md5(event || n)::uuid, 'topic', 0, n
@@ -40,7 +40,7 @@ async def own_log(infrastructure, tmp_path):
 def add_history(dsn, first, last):
     with psycopg.connect(dsn, autocommit=True) as owner:
         owner.execute(OLD, {"first": first, "last": last})
-        owner.execute("vacuum analyze audit_log")
+        owner.execute("vacuum analyze audit_entry")
 
 
 async def rows_read(database: PostgresDatabase, since):

@@ -1,33 +1,29 @@
 """The handler in the runtime's consumer on memory twins, and the admin routes over HTTP."""
 
-import hashlib
-import json
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import httpx
+import orjson
 import pytest
 
 from audit.domain import AUDITED, Origin, entry_of
-from audit.handlers import on_event
+from audit.handlers import on_events, read_record
 from audit.routes import routes
 from audit.store import MemoryAuditLog, PostgresAuditLog
 from payment_schemas.events.confirmation import PaymentDeclined
-from payment_schemas.events.risk import AssessmentRequested
+from payment_schemas.events.record import NotificationDelivered
+from payment_schemas.events.risk import AssessmentRequested, RiskAssessed
 from service_runtime.consumer import Consumer, Handler
+from service_runtime.positions import Positions
 from service_runtime.relay import Relay
 from service_runtime.unit_of_work import UnitOfWork
-from service_runtime.web import Credentials, create_app
-from testkit.events import NOON, PAYMENT, event_of, outgoing_of
+from service_runtime.web import create_app
+from testkit.events import NOON, PAYMENT, SEALED_CODE, event_of, outgoing_of
 from testkit.memory import MemoryBroker, MemoryDatabase, MemorySource, SteadyClock
-
-SECRET = "ops secret"
-CREDENTIALS = Credentials(
-    json.dumps(
-        {"ops": {"sha256": hashlib.sha256(SECRET.encode()).hexdigest(), "scopes": ["ops.read"]}}
-    )
-)
+from testkit.operators import operators, signed_in
 
 
 class Audit:
@@ -37,10 +33,11 @@ class Audit:
         self.clock = SteadyClock(NOON)
         self.database = MemoryDatabase(self.clock)
         self.broker = MemoryBroker(self.clock)
-        handlers = [Handler(event, on_event, MemoryAuditLog) for event in AUDITED]
+        first, *others = AUDITED
+        handlers = [Handler(first, on_events, MemoryAuditLog, also=others, read=read_record)]
         unit = UnitOfWork(self.database, Relay(self.database, self.broker), "audit", self.clock)
         topics = [event.topic for event in AUDITED]
-        self.source = MemorySource(self.broker, topics)
+        self.source = MemorySource(self.broker, topics, Positions(self.database, "audit"))
         self.consumer = Consumer("audit", self.source, unit, handlers, self.clock)
 
     async def publish(self, event, event_id=None):
@@ -65,14 +62,14 @@ class OneTransaction:
         yield self._tx
 
 
-def http(tx=None, secret=SECRET):
+def http(tx=None, headers=None):
     clock = SteadyClock(NOON + timedelta(minutes=5))
     app = create_app("audit", {}, clock)
-    app.include_router(routes(OneTransaction(tx), clock, CREDENTIALS))
+    app.include_router(routes(OneTransaction(tx), clock, operators()))
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app),
         base_url="http://audit",
-        headers={"Authorization": f"Bearer {secret}"},
+        headers=headers or signed_in("ops.read"),
     )
 
 
@@ -110,15 +107,88 @@ async def test_an_entry_has_the_id_offset_and_time_of_its_event(audit):
     ]
 
 
-async def test_without_an_inbox_an_event_is_logged_once(audit):
+async def test_an_event_that_comes_again_is_logged_once(audit):
     await audit.publish(event_of(AssessmentRequested), UUID(int=1))
     await audit.read_all()
-    audit.database.tables.inbox.clear()
     await audit.publish(event_of(AssessmentRequested), UUID(int=1))
 
     await audit.read_all()
 
     assert len(audit.entries()) == 1
+
+
+async def test_all_events_of_a_poll_are_one_transaction(audit):
+    for event in AUDITED:
+        await audit.publish(event_of(event))
+    await audit.source.place()
+    began = []
+    by_rule = audit.database.transaction
+
+    def transaction():
+        began.append(1)
+        return by_rule()
+
+    audit.database.transaction = transaction
+    await audit.read_all()
+
+    assert (len(began), len(audit.entries())) == (1, len(AUDITED))
+
+
+async def test_records_written_beforehand_under_another_topic_remove_no_row(audit):
+    """Eight records with the ids of a payment's events, before these."""
+    mine = [event_of(event) for event in AUDITED if event is not NotificationDelivered][:8]
+    for number in range(len(mine)):
+        await audit.publish(event_of(NotificationDelivered), UUID(int=number))
+    await audit.read_all()
+    for number, event in enumerate(mine):
+        await audit.publish(event, UUID(int=number))
+
+    await audit.read_all()
+
+    topics = {one.entry.origin.topic for one in audit.entries()}
+    assert topics == {event.topic for event in mine} | {NotificationDelivered.topic}
+    assert len(audit.entries()) == 16
+
+
+GARBAGE = {
+    "bytes": b"\x00\xff\xfe",
+    "no object": b"[1]",
+    "no JSON": b'{"payment_id": ',
+    "another payment": event_of(RiskAssessed, payment_id=UUID(int=7)).model_dump_json().encode(),
+    "without a payment": b'{"score": 1}',
+    "a NUL character": orjson.dumps(
+        event_of(RiskAssessed).model_dump(mode="json") | {"level": "\x00"}
+    ),
+    "too large": event_of(RiskAssessed).model_dump_json().encode() + b" " * 70_000,
+    "nothing": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("garbage", GARBAGE)
+async def test_a_value_that_no_reader_could_decode_is_a_dead_letter(audit, garbage):
+    good = outgoing_of(event_of(RiskAssessed), uuid4())
+    await audit.broker.send(replace(good, value=GARBAGE[garbage]))
+    await audit.broker.send(good)
+
+    await audit.read_all()
+
+    assert len(audit.entries()) == 1
+    assert len(audit.database.tables.dead_letters) == 1
+
+
+@pytest.mark.parametrize("event", AUDITED)
+async def test_nothing_of_a_sealed_or_unknown_field_is_stored(audit, event):
+    """The list of events that are stored as bytes follows from the schemas."""
+    await audit.publish(event_of(event))
+    good = outgoing_of(event_of(event), uuid4())
+    grown = orjson.dumps(orjson.loads(good.value) | {"sealed_later": SEALED_CODE})
+    await audit.broker.send(replace(good, value=grown))
+
+    await audit.read_all()
+
+    stored = [*audit.database.tables.own["audit_raw"].values(), repr(audit.entries()).encode()]
+    assert len(audit.entries()) == 2
+    assert not any(SEALED_CODE.encode() in one for one in stored)
 
 
 async def test_audit_emits_nothing(audit):
@@ -188,7 +258,7 @@ async def test_the_check_names_violations_and_unfinished_payments(audit_tx):
 
 @pytest.mark.parametrize("path", ["/admin/timeline", "/admin/timelines", "/admin/check"])
 async def test_a_caller_without_the_scope_is_refused(path):
-    async with http(secret="wrong") as client:
+    async with http(headers={"Authorization": "Bearer wrong"}) as client:
         response = await client.get(path, params={"payment_id": str(PAYMENT)})
 
     assert response.status_code == 401

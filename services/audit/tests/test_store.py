@@ -6,11 +6,11 @@ from uuid import UUID, uuid4, uuid5
 
 import pytest
 
-from audit.domain import Origin, entry_of
+from audit.domain import AUDITED, Origin, RawEvent, entry_of, is_raw
 from audit.store import queries
 from payment_schemas.events.confirmation import PaymentConfirmed, PaymentDeclined
-from payment_schemas.events.otp import ChallengeRequested
-from payment_schemas.events.record import AuditRecorded
+from payment_schemas.events.otp import ChallengeRequested, CodesLockChanged
+from payment_schemas.events.record import AuditRecorded, NotificationDelivered
 from payment_schemas.events.risk import AssessmentRequested, RiskAssessed
 from payment_schemas.events.settlement import SettlementRequested, SettlementUpdated
 from service_runtime.admin import MOST_FINDINGS
@@ -25,6 +25,75 @@ def entry(event, payment=None, seconds=0, **fields):
     return entry_of(
         instance, Origin(event_id, NOON + timedelta(seconds=seconds), event.topic, 1, seconds)
     )
+
+
+def raw(event, payment=None, seconds=0, event_id=None, **fields):
+    """Return an event as bytes, with its origin."""
+    instance = event_of(event, **({"payment_id": payment} if payment else {}), **fields)
+    origin = Origin(event_id or uuid4(), NOON + timedelta(seconds=seconds), event.topic, 1, seconds)
+    return RawEvent(event, instance.payment_id, instance.model_dump_json().encode()), origin
+
+
+VARIANTS = [
+    *[(event, {}) for event in AUDITED if is_raw(event)],
+    *[(SettlementUpdated, {"status": status}) for status in ("SENT", "REJECTED", "UNKNOWN")],
+    *[(NotificationDelivered, {"result": result}) for result in ("refused", "expired")],
+    *[(CodesLockChanged, {"is_locked": is_locked}) for is_locked in (True, False)],
+]
+
+
+@pytest.mark.parametrize(("event", "fields"), VARIANTS)
+async def test_bytes_are_read_as_the_entry_of_their_event(log, event, fields):
+    payment = uuid4()
+    written, origin = raw(event, payment, **fields)
+
+    await log.append_raw([(written, origin)])
+
+    (stored,) = await log.timeline(payment)
+    assert stored.entry == entry_of(event_of(event, payment_id=payment, **fields), origin)
+
+
+async def test_bytes_and_columns_of_one_event_are_one_entry(log):
+    payment = uuid4()
+    written, origin = raw(RiskAssessed, payment)
+    columns = entry_of(event_of(RiskAssessed, payment_id=payment), origin)
+
+    await log.append([columns])
+    await log.append_raw([(written, origin), (written, origin)])
+    await log.append([columns])
+
+    assert await names(log, payment) == ["RISK_ASSESSED"]
+
+
+async def test_an_id_under_another_topic_keeps_no_entry_out(log):
+    payment, event_id = uuid4(), uuid4()
+    for event in (NotificationDelivered, RiskAssessed, PaymentConfirmed):
+        await log.append_raw([raw(event, payment, event_id=event_id)])
+        await log.append(
+            [
+                entry_of(
+                    event_of(event, payment_id=payment), raw(event, payment, event_id=event_id)[1]
+                )
+            ]
+        )
+
+    assert len(await log.timeline(payment)) == 3
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("value", [b"\xff", b"[]", b"1", b'{"payment_id": 1}', b'"\\u0000"'])
+async def test_bytes_that_are_no_event_stop_no_reader_and_are_a_violation(
+    postgres_log, audit_tx, value
+):
+    payment = uuid4()
+    written, origin = raw(RiskAssessed, payment)
+    await postgres_log.append_raw([(replace(written, value=value), origin)])
+    await postgres_log.append_raw([raw(AssessmentRequested, payment, version=1)])
+
+    (page,) = await queries.timelines(audit_tx, START, 500)
+
+    assert sorted(page["events"]) == ["PAYMENT_REQUESTED", "UNREADABLE"]
+    assert ("I9", payment, "an entry is not readable") in await found(audit_tx)
 
 
 async def names(log, payment):

@@ -1,4 +1,4 @@
--- Development accounts: each opened by a journal against equity:opening.
+-- Development accounts: each opened by a transfer from equity:opening.
 
 insert into account (id, owner, currency, balance_minor, minimum_minor) values
     ('equity:opening:USD', null, 'USD', -110010000, null),
@@ -7,12 +7,6 @@ insert into account (id, owner, currency, balance_minor, minimum_minor) values
     ('acc-3', 'usr-458', 'USD', 5000000, 0),
     ('acc-4', 'usr-459', 'USD', 5000000, 0);
 
-insert into journal (id, payment_id, kind)
-select md5('opening:' || id)::uuid, md5('opening:' || id)::uuid, 'OPEN'
-from account where owner is not null;
-
-insert into entry (journal_id, account_id, amount_minor, currency)
-select md5('opening:' || id)::uuid, id, balance_minor, currency from account where owner is not null
-union all
-select md5('opening:' || id)::uuid, 'equity:opening:' || currency, -balance_minor, currency
+insert into transfer (source_id, kind, debit_account, credit_account, amount_minor, currency)
+select md5('opening:' || id)::uuid, 'OPEN', 'equity:opening:' || currency, id, balance_minor, currency
 from account where owner is not null;

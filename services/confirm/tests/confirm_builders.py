@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from confirm.domain.decision import Decision, final_answer
-from confirm.domain.ledger import Account
 from confirm.domain.payment import FINAL, Payment, Policy, Status
 from confirm.domain.requests import create
+from double_entry.rules import Account
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
 from payment_schemas.events.otp import Challenged, ChallengeRefused, Verified
 from payment_schemas.events.risk import RiskAssessed

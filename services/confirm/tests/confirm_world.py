@@ -3,7 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
@@ -14,10 +14,10 @@ from psycopg.rows import dict_row
 
 from confirm import handlers
 from confirm.app import new_uetr
-from confirm.domain.ledger import Ledger
+from confirm.domain.ledger import ledger
 from confirm.domain.opening import Opening
 from confirm.domain.payment import Payment, Policy
-from confirm.store import MemoryPayments, PostgresPayments
+from confirm.store import UNFINISHED, MemoryPayments, PostgresDeadlines, PostgresPayments
 from confirm.store.postgres import payment_of
 from confirm.store.records import PaymentQueries
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
@@ -28,11 +28,14 @@ from service_runtime.messages import Batch
 from service_runtime.relay import Relay
 from service_runtime.unit_of_work import UnitOfWork
 from service_runtime.work import Work, Worker
-from service_runtime.work_table import PostgresWorkTable
 from testkit.events import received
 from testkit.memory import MemoryBroker, MemoryWorkTable, SteadyClock
+from testkit.operators import approve
 
-TABLES = "review_case, entry, journal, payment, account, inbox, outbox, dead_letter"
+TABLES = (
+    "review_case, transfer, payment, payment_state, unfinished_payment, account,"
+    " consumed, outbox, dead_letter, proposal, approval"
+)
 
 
 @dataclass
@@ -64,8 +67,8 @@ class World(ABC):
     async def payments(self) -> list[Payment]: ...
 
     @abstractmethod
-    async def journals(self) -> list[tuple[Any, str]]:
-        """Payment and kind of every journal except openings, sorted."""
+    async def transfers(self) -> list[tuple[Any, str]]:
+        """Payment and kind of every transfer except openings, sorted."""
 
     @abstractmethod
     async def reviews(self) -> list[Any]: ...
@@ -128,7 +131,7 @@ class MemoryWorld(World):
         return MemoryPayments(tx)
 
     def table(self):
-        return MemoryWorkTable("payment")
+        return MemoryWorkTable(UNFINISHED)
 
     @property
     def own(self):
@@ -137,18 +140,18 @@ class MemoryWorld(World):
     async def open_account(self, name, owner, balance_minor, currency="USD"):
         opening = Opening(name, owner, balance_minor, currency)
         (account,) = opening.accounts()
-        ledger = Ledger({name: account})
-        for journal in opening.journals([account]):
-            ledger.post(journal)
-        async with self.database.transaction() as tx:
-            tx.own["account"][name] = account
-            await MemoryPayments(tx).post(ledger)
+        funding = ledger({name: account})
+        for transfer in opening.transfers([account]):
+            funding.post(transfer)
+        async with self.stored() as store:
+            await store.open_accounts([account])
+            await store.post(funding)
 
     async def payments(self):
         return list(self.own["payment"].values())
 
-    async def journals(self):
-        kinds = [(payment, kind) for payment, kind in self.own["journal"] if kind != "OPEN"]
+    async def transfers(self):
+        kinds = [(payment, kind) for payment, kind in self.own["transfer"] if kind != "OPEN"]
         return sorted(kinds)
 
     async def reviews(self):
@@ -166,20 +169,24 @@ class PostgresWorld(World):
         return PostgresPayments(tx)
 
     def table(self):
-        return PostgresWorkTable("payment", payment_of)
+        return PostgresDeadlines()
 
     async def open_account(self, name, owner, balance_minor, currency="USD"):
+        opening = Opening(name, owner, balance_minor, currency)
         async with self.database.transaction() as tx:
-            await PaymentQueries(tx).open_accounts(Opening(name, owner, balance_minor, currency))
+            await approve(tx, "ACCOUNTS_OPEN", asdict(opening))
+            await PaymentQueries(tx).open_accounts(opening)
 
     async def payments(self):
-        return [payment_of(row) for row in await self.rows("select * from payment order by id")]
+        return [
+            payment_of(row) for row in await self.rows("select * from payment_record order by id")
+        ]
 
-    async def journals(self):
+    async def transfers(self):
         rows = await self.rows(
-            "select payment_id, kind from journal where kind <> 'OPEN' order by 1, 2"
+            "select source_id, kind from transfer where kind <> 'OPEN' order by 1, 2"
         )
-        return [(row["payment_id"], row["kind"]) for row in rows]
+        return [(row["source_id"], row["kind"]) for row in rows]
 
     async def reviews(self):
         return [row["payment_id"] for row in await self.rows("select payment_id from review_case")]
@@ -193,7 +200,9 @@ class PostgresWorld(World):
         before = self.clock.now()
         self.clock.pass_time(**delta)
         await self.plant(
-            "update payment set due_at = due_at - %(by)s, lease_until = lease_until - %(by)s",
+            "update payment_state set due_at = due_at - %(by)s",
+            "update unfinished_payment set due_at = due_at - %(by)s,"
+            " lease_until = lease_until - %(by)s",
             by=self.clock.now() - before,
         )
 
@@ -213,8 +222,41 @@ class PostgresWorld(World):
             self.admin_dsn, row_factory=dict_row, options="-c search_path=confirm"
         )
 
+    async def add_history(self, first, last):
+        """Add payments that were settled a day ago, with their transfers."""
+        payments = f"generate_series({first}, {last}) as n"
+        identity = "lpad(to_hex(n), 32, '0')::uuid"
+        posted = "now() - interval '1 day' + n * interval '1 ms'"
+        await self.plant(
+            f"""insert into payment (id, user_id, transaction_id, idempotency_key, amount_minor,
+                    currency, from_account, to_account, uetr, reference, created_at,
+                    settlement_method)
+                select {identity}, 'usr-456', 'tx-' || n, 'key-' || n, 1, 'USD', 'acc-1', 'payee',
+                    {identity}, 'ref-' || n, {posted}, 'ACH' from {payments}""",  # noqa: S608
+            f"""insert into payment_state (id, status, version, request_id, reply_partition,
+                    updated_at, settlement_status, settlement_version, risk_score,
+                    challenge_number, challenge_over, answer_body)
+                select {identity}, 'CONFIRMED', 2, {identity}, 0, {posted}, 'SETTLED', 3, 1, 0,
+                    false, '' from {payments}""",  # noqa: S608
+            f"""insert into transfer (source_id, kind, debit_account, credit_account,
+                    amount_minor, currency, posted_at)
+                select {identity}, kind, debit, credit, 1, 'USD', {posted}
+                from {payments}, (values ('HOLD', 'acc-1', 'in-flight:USD'),
+                    ('SETTLE', 'in-flight:USD', 'clearing:USD')) as one (kind, debit, credit)
+                order by n""",  # noqa: S608
+        )
+        connection = await psycopg.AsyncConnection.connect(
+            self.admin_dsn, options="-c search_path=confirm", autocommit=True
+        )
+        async with connection:
+            tables = "payment, payment_state, unfinished_payment, transfer, account"
+            await connection.execute(f"vacuum analyze {tables}")
+
     async def clear(self):
-        await self.plant(f"truncate {TABLES}")
+        await self.plant(
+            f"truncate {TABLES}, ledger_checkpoint",
+            "update ledger_frontier set posted_before = '-infinity'",
+        )
 
     async def blocked(self, count=1):
         """Wait until `count` transactions wait for a lock."""

@@ -180,7 +180,7 @@ async def test_a_payment_with_a_code_is_confirmed_and_replayed(funded):
     assert statuses(right) == [200]
     assert [answer.status for answer in replay] == [200, 200, 401]
     assert replay[0].body == replay[1].body == answers(right)[0].body
-    assert await funded.journals() == [(payment.id, "HOLD")]
+    assert await funded.transfers() == [(payment.id, "HOLD")]
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,10 @@ async def test_a_refused_code_has_a_reason_and_the_request_works_later(
     (code,) = answers(await funded.take(challenged(await only(funded))))
 
     assert [(answer.status, answer.body) for answer in answers(refusal)] == [(status, body)]
-    assert [type(event).__name__ for event in repeated] == ["ChallengeRequested"]
+    assert [type(event).__name__ for event in repeated] == [
+        "ChallengeRequested",
+        "PaymentStatusChanged",
+    ]
     assert (code.status, (await only(funded)).challenge_number) == (403, 1)
     assert (await only(funded)).answer_body is None
 
@@ -228,6 +231,7 @@ async def test_a_second_code_is_refused_while_the_first_is_verified(funded):
     assert [type(event).__name__ for event in events] == [
         "VerificationRequested",
         "ConfirmAnswered",
+        "PaymentStatusChanged",
     ]
     assert statuses(events) == [409]
     assert (await only(funded)).tag_under_test == "one"
@@ -243,7 +247,7 @@ async def test_where_funds_cover_one_of_two_payments_the_first_is_confirmed(fund
     assert statuses(events) == [200, 403]
     balances = await funded.balances()
     assert (balances["acc-1"], balances["in-flight:USD"]) == (400_000, 600_000)
-    assert await funded.journals() == [(first.id, "HOLD")]
+    assert await funded.transfers() == [(first.id, "HOLD")]
 
 
 @pytest.mark.parametrize(
@@ -267,7 +271,7 @@ async def test_a_repeated_settlement_result_moves_the_money_once(funded, status,
     await funded.take(update, settled(payment, "UNKNOWN", 3))
 
     assert (await only(funded)).settlement_status == status
-    assert await funded.journals() == sorted([(payment.id, "HOLD"), (payment.id, kind)])
+    assert await funded.transfers() == sorted([(payment.id, "HOLD"), (payment.id, kind)])
     assert {name: (await funded.balances())[name] for name in balances} == balances
 
 
@@ -295,7 +299,7 @@ async def test_late_results_do_not_change_a_declined_payment(funded):
         assert await funded.take(event) == []
 
     assert await only(funded) == declined_one
-    assert await funded.journals() == []
+    assert await funded.transfers() == []
 
 
 async def test_a_review_case_is_opened_once(funded):
@@ -398,5 +402,5 @@ async def test_a_result_after_the_deadline_moves_no_money_before_the_worker_runs
     payment = await only(funded)
     assert (payment.status, payment.reason) == (Status.DECLINED, "timed_out")
     assert [answer.body for answer in answers(events)] == [payment.answer_body]
-    assert await funded.journals() == []
+    assert await funded.transfers() == []
     assert await funded.deadlines().work_slice() == 0

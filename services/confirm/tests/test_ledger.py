@@ -1,17 +1,10 @@
-"""The double-entry ledger, the opening of accounts, and the metric labels of replies."""
-
-from dataclasses import replace
+"""The transfers of a payment, the opening of accounts, and the metric labels of replies."""
 
 import pytest
-from confirm_builders import (
-    ACCOUNT,
-    created,
-    payment_in,
-    settled,
-)
+from confirm_builders import created, payment_in, settled
 
 from confirm.domain.decision import outcome_of
-from confirm.domain.ledger import Ledger, hold, release, settle
+from confirm.domain.ledger import hold, release, settle
 from confirm.domain.opening import Opening
 from confirm.domain.payment import Status
 from payment_schemas.events.confirmation import ConfirmAnswered
@@ -19,48 +12,17 @@ from testkit.events import event_of
 
 
 @pytest.mark.parametrize(
-    ("journal", "debit_account", "credit_account"),
+    ("transfer", "debit_account", "credit_account"),
     [
         (hold(created()), "acc-1", "in-flight:USD"),
         (settle(created(), "north-bank"), "in-flight:USD", "clearing:north-bank:USD"),
         (release(created()), "in-flight:USD", "acc-1"),
     ],
 )
-def test_each_settlement_step_has_its_journal(journal, debit_account, credit_account):
-    assert (journal.debit_account, journal.credit_account) == (debit_account, credit_account)
-    assert (journal.amount_minor, journal.currency) == (520_000, "USD")
-    assert journal.payment_id == created().id
-
-
-def test_a_journal_has_the_same_id_whenever_it_is_built():
-    assert hold(created()).id == hold(created()).id
-    assert len({hold(created()).id, release(created()).id, settle(created(), "b").id}) == 3
-
-
-def test_a_funds_check_includes_the_earlier_payments_of_the_batch():
-    ledger = Ledger({"acc-1": replace(ACCOUNT, balance_minor=520_000)})
-    assert ledger.covers(created())
-
-    ledger.post(hold(created()))
-
-    assert not ledger.covers(created(transaction_id="tx-988"))
-
-
-@pytest.mark.parametrize(
-    "accounts",
-    [
-        pytest.param({}, id="unknown"),
-        pytest.param({"acc-1": replace(ACCOUNT, currency="EUR")}, id="another currency"),
-    ],
-)
-def test_an_unknown_account_or_currency_covers_no_payment(accounts):
-    assert not Ledger(accounts).covers(created())
-
-
-def test_an_unbounded_account_covers_every_payment():
-    ledger = Ledger({"acc-1": replace(ACCOUNT, balance_minor=0, minimum_minor=None)})
-
-    assert ledger.covers(created())
+def test_each_settlement_step_has_its_transfer(transfer, debit_account, credit_account):
+    assert (transfer.debit_account, transfer.credit_account) == (debit_account, credit_account)
+    assert (transfer.amount_minor, transfer.currency) == (520_000, "USD")
+    assert transfer.source_id == created().id
 
 
 def test_a_single_account_gets_no_number():
@@ -86,20 +48,20 @@ def test_slices_open_the_same_accounts_as_one_request():
     assert whole.accounts() == [account for part in slices for account in part.accounts()]
 
 
-def test_an_opening_balance_is_a_journal_against_the_equity_account():
+def test_an_opening_balance_is_a_transfer_from_the_equity_account():
     opening = Opening("acc-9", "usr-9", 100, "USD")
 
-    (journal,) = opening.journals(opening.accounts())
+    (transfer,) = opening.transfers(opening.accounts())
 
-    assert (journal.debit_account, journal.credit_account) == ("equity:opening:USD", "acc-9")
-    assert (journal.kind, journal.amount_minor) == ("OPEN", 100)
-    assert [journal] == opening.journals(opening.accounts())
+    assert (transfer.debit_account, transfer.credit_account) == ("equity:opening:USD", "acc-9")
+    assert (transfer.kind, transfer.amount_minor) == ("OPEN", 100)
+    assert [transfer] == opening.transfers(opening.accounts())
 
 
-def test_an_opening_without_a_balance_has_no_journal():
+def test_an_opening_without_a_balance_has_no_transfer():
     opening = Opening("acc-9", "usr-9", 0, "USD")
 
-    assert opening.journals(opening.accounts()) == []
+    assert opening.transfers(opening.accounts()) == []
 
 
 @pytest.mark.parametrize(

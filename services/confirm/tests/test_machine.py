@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 
 from confirm import handlers
 from confirm.domain.payment import FINAL, LEGAL, Status
+from confirm.store import UNFINISHED
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
 from payment_schemas.events.otp import (
     Challenged,
@@ -167,7 +168,7 @@ class Payments(RuleBasedStateMachine):
     async def sweep(self):
         """Apply deadlines as the deadline worker does."""
         async with self.world.database.transaction() as tx:
-            due = await MemoryWorkTable("payment").claim(tx, 100, 10.0)
+            due = await MemoryWorkTable(UNFINISHED).claim(tx, 100, 10.0)
             batch = Batch(due, self.clock.now())
             for emit in await handlers.on_due_payments(batch, self.world.store(tx)):
                 if isinstance(emit.event, ConfirmAnswered):

@@ -32,7 +32,7 @@ ENDED = ENDS + timedelta(seconds=60)
 
 
 @pytest.mark.parametrize(
-    ("new", "journal"),
+    ("new", "transfer"),
     [
         ("SENT", None),
         ("UNKNOWN", None),
@@ -41,13 +41,13 @@ ENDED = ENDS + timedelta(seconds=60)
         ("REJECTED", "RETURN"),
     ],
 )
-def test_a_settlement_result_sets_the_settlement_status_and_the_status_stays(new, journal):
+def test_a_settlement_result_sets_the_settlement_status_and_the_status_stays(new, transfer):
     payment = payment_in(Status.CONFIRMED)
 
     decision = after_settlement(payment, settled(payment, new), NOON)
 
     assert decision.state == replace(payment, settlement_status=new, settlement_version=2)
-    assert (decision.journal and decision.journal.kind) == journal
+    assert (decision.transfer and decision.transfer.kind) == transfer
     assert decision.events == ()
 
 
@@ -66,7 +66,7 @@ def test_settled_or_returned_money_is_not_moved_again(was, new):
     decision = after_settlement(payment, settled(payment, new, 3), NOON)
 
     assert decision.state is payment
-    assert decision.journal is None
+    assert decision.transfer is None
 
 
 @pytest.mark.parametrize("status", [*OPEN, Status.DECLINED])
@@ -77,7 +77,7 @@ def test_a_settlement_result_for_an_unconfirmed_payment_is_ignored(status, new):
     decision = after_settlement(payment, settled(payment, new), NOON)
 
     assert decision.state is payment
-    assert decision.journal is None
+    assert decision.transfer is None
 
 
 @pytest.mark.parametrize("status", OPEN)

@@ -1,5 +1,6 @@
 """The contract's table of states for later requests: one case for each cell."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -59,6 +60,17 @@ def test_a_request_after_the_deadline_declines_the_payment_as_timed_out(status, 
     assert answer == (403, declined("timed_out"), ())
     assert answer_in(decision).request_id == LATER_REQUEST
     assert kinds(decision) == ["PaymentDeclined"]
+
+
+def test_a_code_that_is_read_again_after_its_verdict_is_not_judged_again():
+    request = again("tag-9")
+    judged = replace(payment_in(Status.AWAITING_CODE), request_id=request.request_id)
+
+    decision, answer = decided(judged, request)
+
+    assert decision.state is judged
+    assert answer[0] == 401
+    assert kinds(decision) == []
 
 
 def test_the_deadline_of_a_code_is_not_after_the_end_of_its_command():

@@ -53,7 +53,7 @@ def test_below_the_threshold_the_funds_are_held_and_the_payment_confirmed(score)
     assert (state.settlement_status, state.due_at) == ("PENDING", None)
     assert (state.risk_score, state.answer_status, state.answer_body) == (score, 200, SUCCESS)
     assert (answer.request_id, answer.status, answer.body) == (REQUEST, 200, SUCCESS)
-    assert decision.journal.kind == "HOLD"
+    assert decision.transfer.kind == "HOLD"
     assert kinds(decision) == ["PaymentConfirmed", "SettlementRequested"]
 
 
@@ -65,7 +65,7 @@ def test_from_the_threshold_on_a_code_is_requested(score):
     assert decision.state.challenge_number == 1
     assert kinds(decision)[0] == "ChallengeRequested"
     assert answer_in(decision) is None
-    assert decision.journal is None
+    assert decision.transfer is None
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_payment_that_is_not_permitted_is_declined_without_details(policy, fie
 
     assert decision.state.status is Status.DECLINED
     assert answer_in(decision).body == declined("not_permitted")
-    assert decision.journal is None
+    assert decision.transfer is None
     assert kinds(decision) == ["PaymentDeclined"]
 
 
@@ -100,7 +100,7 @@ def test_a_scored_payment_without_funds_is_declined():
     decision = risk(payment_in(Status.AWAITING_RISK), funds=False)
 
     assert answer_in(decision).body == declined("insufficient_funds")
-    assert decision.journal is None
+    assert decision.transfer is None
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status != "AWAITING_RISK"])
@@ -110,7 +110,7 @@ def test_a_late_risk_result_does_not_change_a_payment(status):
     decision = risk(payment, 0)
 
     assert decision.state is payment
-    assert (decision.events, decision.journal, decision.review) == ((), None, None)
+    assert (decision.events, decision.transfer, decision.review) == ((), None, None)
 
 
 @pytest.mark.parametrize(
@@ -231,14 +231,14 @@ def test_the_right_code_holds_the_funds_and_confirms():
     assert decision.state.status is Status.CONFIRMED
     assert decision.state.accepted_tag == "tag-1"
     assert answer_in(decision).body == SUCCESS
-    assert decision.journal.kind == "HOLD"
+    assert decision.transfer.kind == "HOLD"
 
 
 def test_the_right_code_without_funds_declines():
     decision = judged(payment_in(Status.VERIFYING), funds=False)
 
     assert answer_in(decision).body == declined("insufficient_funds")
-    assert decision.journal is None
+    assert decision.transfer is None
 
 
 @pytest.mark.parametrize("result", ["invalid", "expired", "locked"])
@@ -286,4 +286,4 @@ def test_a_late_code_result_does_not_change_a_payment(status, result):
     decision = judged(payment, result, challenge_over=True)
 
     assert decision.state is payment
-    assert (decision.events, decision.journal) == ((), None)
+    assert (decision.events, decision.transfer) == ((), None)

@@ -10,6 +10,7 @@ sys.path.insert(0, str(HERE))
 
 # gateway_edge is beside this file and in no package, so the path comes first.
 from gateway_edge import Edge  # noqa: E402
+from live_edge import served  # noqa: E402
 
 
 @pytest.fixture
@@ -29,3 +30,10 @@ async def make_edge():
 @pytest.fixture
 def edge(make_edge):
     return make_edge()
+
+
+@pytest.fixture
+async def live(edge):
+    """The edge on a port, with streams."""
+    async with served(edge) as made:
+        yield made

@@ -5,17 +5,22 @@ from functools import partial
 
 import httpx
 import orjson
-from gateway_twins import MemoryConfirmation, MemoryReads
+from gateway_twins import MemoryConfirmation, MemoryPartnerKeys, MemoryReads
 
-from gateway.app import add_routes, seal
+from gateway.app import add_live_routes, add_routes, seal
 from gateway.domain import SCOPE
 from gateway.routes.confirm import ConfirmRoute
+from gateway.routes.events import EventsRoute
+from gateway.routes.partner_keys import PartnerKeysRoute
 from gateway.routes.reads import ReadRoute
+from gateway.routes.socket import SocketRoute
 from payment_schemas.answers import success
 from service_runtime.edge import Access, Admission
 from service_runtime.edge.limits import MemoryLimits
-from service_runtime.edge.tokens import TokenRules, TokenVerifier
+from service_runtime.keys import KeyRing
+from service_runtime.push import StreamLimits, Streams
 from service_runtime.sealing import Sealer
+from service_runtime.tokens import TokenRules, TokenVerifier
 from service_runtime.web import create_app
 from testkit.events import NOON
 from testkit.memory import SteadyClock
@@ -43,8 +48,10 @@ class Edge:
     failures: int = 100
     strict: bool = False
     proxies: list = field(default_factory=list)
+    origins: list = field(default_factory=list)
     peer: str = "192.0.2.7"
     answer_within_s: float = 0.05
+    streams_per_user: int = 10
 
     def __post_init__(self):
         self.clock = SteadyClock(NOON)
@@ -62,7 +69,7 @@ class Edge:
             admission=admission,
             access=Access(SCOPE, self.per_minute),
             confirmation=self.confirmation,
-            seal=partial(seal, Sealer(SEALING_KEY), TAG_KEY),
+            seal=partial(seal, Sealer(SEALING_KEY), KeyRing(TAG_KEY)),
             answer_within_s=self.answer_within_s,
             strict_keys=self.strict,
             currencies={"USD", "EUR", "JPY"},
@@ -70,7 +77,12 @@ class Edge:
         )
         self.app = create_app("gateway", {}, self.clock)
         read_access = Access(SCOPE, self.reads_per_minute, "read")
-        add_routes(self.app, confirm, ReadRoute(admission, read_access, self.reads))
+        self.partner_keys = MemoryPartnerKeys()
+        read = ReadRoute(admission, read_access, self.reads)
+        add_routes(self.app, confirm, read, PartnerKeysRoute(self.partner_keys))
+        self.streams = Streams(StreamLimits(self.streams_per_user))
+        live = (admission, read_access, self.reads, self.streams)
+        add_live_routes(self.app, EventsRoute(*live), SocketRoute(*live, self.origins))
         self.http = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.app, client=(self.peer, 1)),
             base_url="http://gateway",

@@ -1,8 +1,10 @@
-"""Memory twins of confirm: commands with their replies, and reads."""
+"""Memory twins of confirm and settlement: commands with their replies, reads, keys."""
 
 import asyncio
 
 from service_runtime.errors import Unavailable
+from service_runtime.keys import KeyRing
+from service_runtime.sealing import key_set
 
 
 class MemoryConfirmation:
@@ -24,14 +26,33 @@ class MemoryConfirmation:
         return answer
 
 
+class MemoryPartnerKeys:
+    """The published keys of a ring; None where settlement does not respond."""
+
+    def __init__(self):
+        self.ring = KeyRing(b"k" * 32)
+
+    async def published(self):
+        if self.ring is None:
+            raise Unavailable("settlement publishes no keys")
+        return key_set(self.ring)
+
+
 class MemoryReads:
     """Payments by user and transaction; without `reachable` there is no confirm."""
 
     def __init__(self):
         self.payments = {}
         self.reachable = True
+        self.count = 0
+
+    async def while_reading(self):
+        """What happens before the response of a read arrives."""
 
     async def payment(self, user_id, transaction_id):
         if not self.reachable:
             raise Unavailable("no confirm responds")
-        return self.payments.get((user_id, transaction_id))
+        self.count += 1
+        found = self.payments.get((user_id, transaction_id))
+        await self.while_reading()
+        return found

@@ -392,6 +392,17 @@ async def test_a_request_over_the_limit_is_logged(edge, caplog):
     assert (written["status"], written["reason"]) == (429, "user")
 
 
+async def test_an_invalid_request_is_logged_without_its_values(edge, caplog):
+    caplog.set_level(logging.WARNING, "countersign.refusals")
+    for _ in range(3):
+        await edge.post(to_account="4111111111111111")
+
+    (written,) = [record.fields for record in caplog.records if record.msg == "refused"]
+    subject = hashed_subject("usr-456")
+    about = {"status": 400, "reason": "body", "subject": subject, "address": "192.0.2.7"}
+    assert written == {**about, "count": 1}
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 async def test_unknown_paths_are_404_with_a_json_error(edge, method):
     got = await edge.http.request(method, "/payment/confirm/more")

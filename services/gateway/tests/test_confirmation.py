@@ -14,6 +14,8 @@ from payment_schemas.answers import Answer
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
 from service_runtime.clock import SystemClock
 from service_runtime.errors import Rejected, Unavailable
+from service_runtime.keys import KeyRing
+from service_runtime.message_macs import MessageMacs
 from service_runtime.messages import Cause, Emit, ProducerRecord
 from service_runtime.process import HTTP_DRAIN_S
 from service_runtime.producer import KafkaProducer
@@ -21,6 +23,8 @@ from testkit.events import event_of
 
 pytestmark = pytest.mark.stack
 CLOCK = SystemClock()
+MACS = MessageMacs()
+MACS.add(KeyRing(b"k" * 32), [ConfirmRequested, ConfirmAnswered])
 PROMISE = timedelta(minutes=15)
 TRACE = (("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),)
 
@@ -37,7 +41,7 @@ def answer_to(asked, partition, **fields):
 
 @pytest.fixture
 async def producer(infrastructure):
-    async with KafkaProducer(infrastructure.kafka, "test") as made:
+    async with KafkaProducer(infrastructure.brokers, "test", MACS) as made:
         yield made
 
 
@@ -45,7 +49,7 @@ async def producer(infrastructure):
 async def gateway(infrastructure, producer, instance=0, most_waiting=100):
     """A gateway's connection to confirm, with its loop running."""
     stopping = asyncio.Event()
-    async with Answers(infrastructure.kafka, instance) as answers:
+    async with Answers(infrastructure.brokers, instance, MACS) as answers:
         loop = asyncio.create_task(answers.run(stopping))
         yield KafkaConfirmation(producer, answers, CLOCK, most_waiting, PROMISE), answers
         stopping.set()
@@ -56,7 +60,7 @@ async def gateway(infrastructure, producer, instance=0, most_waiting=100):
 async def commands(infrastructure):
     """A consumer of the commands from now on."""
     topic = ConfirmRequested.topic
-    consumer = AIOKafkaConsumer(bootstrap_servers=infrastructure.kafka, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(**infrastructure.brokers.arguments, enable_auto_commit=False)
     await consumer.start()
     try:
         described = next(one for one in load_topics() if one.name == topic)
@@ -112,6 +116,19 @@ async def test_a_reply_reaches_its_request(infrastructure, producer):
         assert answers.waiting == 0
 
 
+async def test_a_forged_reply_is_skipped(infrastructure, producer):
+    async with (
+        KafkaProducer(infrastructure.brokers, "forger") as forger,
+        gateway(infrastructure, producer, instance=21) as (confirmation, answers),
+    ):
+        asked = command()
+        waiting = asyncio.create_task(confirmation.ask(asked, (), 10))
+        await until_waiting(answers)
+        await sent(forger, answer_to(asked, 21, status=200, body="forged"))
+        await sent(producer, answer_to(asked, 21, status=403, body="true"))
+        assert (await waiting).body == "true"
+
+
 async def test_replies_may_arrive_in_any_order(infrastructure, producer):
     async with gateway(infrastructure, producer, instance=1) as (confirmation, answers):
         asked = [command() for _ in range(20)]
@@ -156,7 +173,7 @@ async def test_a_stopping_gateway_ends_its_waiting_requests_before_the_server_do
     infrastructure, producer
 ):
     stopping = asyncio.Event()
-    async with Answers(infrastructure.kafka, 11) as answers:
+    async with Answers(infrastructure.brokers, 11, MACS) as answers:
         loop = asyncio.create_task(answers.run(stopping))
         confirmation = KafkaConfirmation(producer, answers, CLOCK, 100, PROMISE)
         early = asyncio.create_task(confirmation.ask(command(), (), 60))
@@ -173,7 +190,7 @@ async def test_a_stopping_gateway_still_returns_replies_that_arrive_in_time(
     infrastructure, producer
 ):
     stopping, asked = asyncio.Event(), command()
-    async with Answers(infrastructure.kafka, 12) as answers:
+    async with Answers(infrastructure.brokers, 12, MACS) as answers:
         loop = asyncio.create_task(answers.run(stopping))
         confirmation = KafkaConfirmation(producer, answers, CLOCK, 100, PROMISE)
         waiting = asyncio.create_task(confirmation.ask(asked, (), 60))
@@ -206,7 +223,7 @@ async def test_over_the_limit_of_waiting_requests_nothing_is_sent(infrastructure
 
 
 async def test_without_a_started_producer_nothing_was_sent(infrastructure):
-    idle = KafkaProducer(infrastructure.kafka, "idle")
+    idle = KafkaProducer(infrastructure.brokers, "idle")
 
     async with gateway(infrastructure, idle, 8) as (confirmation, answers):
         with pytest.raises(Unavailable, match="no broker"):
@@ -217,8 +234,8 @@ async def test_without_a_started_producer_nothing_was_sent(infrastructure):
 class Failing(KafkaProducer):
     """A real producer whose first records fail at the broker with these errors."""
 
-    def __init__(self, bootstrap, *errors):
-        super().__init__(bootstrap, "failing")
+    def __init__(self, brokers, *errors):
+        super().__init__(brokers, "failing", MACS)
         self.errors = list(errors)
 
     async def send(self, outgoing):
@@ -232,7 +249,7 @@ class Failing(KafkaProducer):
 async def test_a_command_that_was_lost_with_its_producer_is_published_again(infrastructure):
     async with (
         commands(infrastructure) as topic,
-        Failing(infrastructure.kafka, Unavailable("out of sequence")) as producer,
+        Failing(infrastructure.brokers, Unavailable("out of sequence")) as producer,
         gateway(infrastructure, producer, 13) as (confirmation, _),
     ):
         asked = command()
@@ -246,7 +263,7 @@ async def test_a_command_that_was_lost_with_its_producer_is_published_again(infr
 
 async def test_a_command_that_the_broker_refuses_is_unavailable(infrastructure):
     async with (
-        Failing(infrastructure.kafka, Rejected("too large")) as producer,
+        Failing(infrastructure.brokers, Rejected("too large")) as producer,
         gateway(infrastructure, producer, 14) as (confirmation, answers),
     ):
         with pytest.raises(Unavailable):
@@ -269,7 +286,7 @@ async def test_a_partition_without_a_leader_is_unavailable_for_its_commands_only
 
 
 async def test_the_gateway_is_ready_once_the_end_of_its_partition_is_known(infrastructure):
-    answers = Answers(infrastructure.kafka, 9)
+    answers = Answers(infrastructure.brokers, 9, MACS)
     assert not await answers.ready()
 
     async with answers:
@@ -278,4 +295,4 @@ async def test_the_gateway_is_ready_once_the_end_of_its_partition_is_known(infra
 
 async def test_replies_cannot_be_read_before_the_start(infrastructure):
     with pytest.raises(Unavailable):
-        await Answers(infrastructure.kafka, 10).run(asyncio.Event())
+        await Answers(infrastructure.brokers, 10, MACS).run(asyncio.Event())

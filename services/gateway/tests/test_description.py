@@ -5,6 +5,7 @@ import pytest
 from gateway_edge import BODY, OK
 from jsonschema import Draft202012Validator
 
+from gateway.clients.reads import PaymentView
 from gateway.routes.description import document
 from payment_schemas import answers
 from testkit.tokens import token
@@ -78,7 +79,7 @@ async def test_429_500_and_503_are_described(make_edge):
 
 
 async def test_reads_are_described(edge):
-    edge.reads.payments["usr-456", "tx-987"] = READ
+    edge.reads.payments["usr-456", "tx-987"] = PaymentView(READ, 3)
     forbidden = {"Authorization": f"Bearer {token(scope='')}"}
     for answer in (
         await edge.read(),
@@ -89,6 +90,13 @@ async def test_reads_are_described(edge):
         hold(answer, "/payment/{transaction_id}", "get")
     edge.reads.reachable = False
     hold(await edge.read(), "/payment/{transaction_id}", "get")
+
+
+async def test_the_keys_of_partner_banks_are_described_and_need_no_token(edge):
+    path = "/.well-known/partner-jwks.json"
+    hold(await edge.http.get(path), path, "get")
+    edge.partner_keys.ring = None
+    hold(await edge.http.get(path), path, "get")
 
 
 def test_the_contracts_first_call_is_a_valid_body():

@@ -2,27 +2,26 @@
 
 import pytest
 
+from gateway.clients.reads import PaymentView
 from testkit.tokens import token
 
 
 async def test_a_read_returns_the_callers_own_payments_only(edge):
-    edge.reads.payments["usr-456", "tx-987"] = {"transaction_id": "tx-987", "status": "SUCCESS"}
+    edge.reads.payments["usr-456", "tx-987"] = PaymentView({"status": "SUCCESS"}, 3)
 
     mine, others = await edge.read(), await edge.read(user="usr-457")
 
-    assert (mine.status_code, mine.json()["status"]) == (200, "SUCCESS")
+    assert (mine.status_code, mine.json()) == (200, {"status": "SUCCESS"})
+    assert mine.headers["etag"] == '"3"'
     assert (others.status_code, others.text) == (404, '{"error":"Unknown payment: tx-987"}')
     assert "x-request-id" in mine.headers
 
 
 @pytest.mark.parametrize(
-    ("user", "headers", "status"),
-    [
-        (None, {}, 401),
-        ("usr-456", {"Authorization": f"Bearer {token(scope='payment.read')}"}, 403),
-    ],
+    ("user", "scope", "status"), [(None, None, 401), ("usr-456", "payment.read", 403)]
 )
-async def test_a_read_needs_a_token_with_the_scope(edge, user, headers, status):
+async def test_a_read_needs_a_token_with_the_scope(edge, user, scope, status):
+    headers = {"Authorization": f"Bearer {token(scope=scope)}"} if scope else {}
     assert (await edge.read(user=user, **headers)).status_code == status
 
 

@@ -6,11 +6,12 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from gateway.clients.reads import ConfirmReads
+from gateway.clients.reads import ConfirmReads, PaymentView
 from service_runtime.errors import Unavailable
 
 NOWHERE = "http://127.0.0.1:1"
 PAYMENT = {"transaction_id": "tx-987", "status": "SUCCESS"}
+VIEW = PaymentView(PAYMENT, 3)
 
 
 @asynccontextmanager
@@ -29,14 +30,17 @@ async def confirm(status, body):
 
 
 async def test_a_payment_is_read_for_its_owner():
-    async with confirm(200, PAYMENT) as (url, asked), ConfirmReads([url], "secret") as reads:
-        assert await reads.payment("usr/4 5&6", "tx-987") == PAYMENT
+    async with (
+        confirm(200, {**PAYMENT, "sequence": 3}) as (url, asked),
+        ConfirmReads([url], lambda: "secret") as reads,
+    ):
+        assert await reads.payment("usr/4 5&6", "tx-987") == VIEW
 
     assert asked == [("/payments/tx-987", {"user_id": "usr/4 5&6"}, "Bearer secret")]
 
 
 async def test_an_unknown_payment_is_none():
-    async with confirm(404, {}) as (url, _), ConfirmReads([url], "secret") as reads:
+    async with confirm(404, {}) as (url, _), ConfirmReads([url], lambda: "secret") as reads:
         assert await reads.payment("usr-456", "tx-987") is None
 
 
@@ -46,13 +50,13 @@ async def test_an_unknown_payment_is_none():
 async def test_the_next_confirm_is_asked_if_one_does_not_respond(status, body):
     async with (
         confirm(status, body) as (broken, _),
-        confirm(200, PAYMENT) as (sound, _),
-        ConfirmReads([NOWHERE, broken, sound], "secret") as reads,
+        confirm(200, {**PAYMENT, "sequence": 3}) as (sound, _),
+        ConfirmReads([NOWHERE, broken, sound], lambda: "secret") as reads,
     ):
-        assert await reads.payment("usr-456", "tx-987") == PAYMENT
+        assert await reads.payment("usr-456", "tx-987") == VIEW
 
 
 async def test_without_a_responding_confirm_a_read_is_unavailable():
-    async with ConfirmReads([NOWHERE], "secret") as reads:
+    async with ConfirmReads([NOWHERE], lambda: "secret") as reads:
         with pytest.raises(Unavailable):
             await reads.payment("usr-456", "tx-987")

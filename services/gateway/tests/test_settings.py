@@ -8,6 +8,12 @@ import pytest
 from gateway.settings import Settings
 from service_runtime.settings import load
 
+SECOND = {
+    "SECOND_TOKEN_ISSUER": "https://second.test",
+    "SECOND_JWKS_URL": "https://second.test/keys",
+    "SECOND_SUBJECT_PREFIX": "cs_",
+}
+
 
 @pytest.fixture
 def environment(monkeypatch, tmp_path):
@@ -15,13 +21,16 @@ def environment(monkeypatch, tmp_path):
     key = tmp_path / "key"
     key.write_text(base64.b64encode(bytes(32)).decode())
     needed = {
+        "PROFILE": "dev",
         "KAFKA_BOOTSTRAP_SERVERS": "localhost:9092",
         "REDIS_URL": "redis://localhost",
         "CONFIRM_URLS": "http://one:3010, http://two:4010",
+        "SETTLEMENT_URL": "http://settlement:3013",
         "JWKS_URL": "http://issuer/keys",
         "TOKEN_ISSUER": "https://issuer.test",
         "TOKEN_AUDIENCE": "countersign",
         "OTP_SEALING_KEY_FILE": str(key),
+        "MAC_GATEWAY_CONFIRM_FILE": str(key),
         "CODE_TAG_KEY_FILE": str(key),
         "INTERNAL_CREDENTIAL_FILE": str(key),
     }
@@ -52,7 +61,7 @@ def test_no_proxy_is_trusted_by_default(environment):
 def test_production_requires_a_token(environment):
     environment(PROFILE="prod")
 
-    assert load(Settings).anonymous_user is None
+    assert Settings().anonymous_user is None
 
 
 @pytest.mark.parametrize(("given", "user"), [({}, "usr-456"), ({"DEV_USER": "usr-9"}, "usr-9")])
@@ -73,6 +82,10 @@ def test_a_request_without_a_token_acts_as_the_development_user(environment, giv
         ({"ANSWER_WITHIN_S": "0"}, "ANSWER_WITHIN_S"),
         ({"OTP_SEALING_KEY_FILE": "/nowhere"}, "OTP_SEALING_KEY_FILE"),
         ({"PORT": "0"}, "PORT"),
+        ({"SECOND_TOKEN_ISSUER": "https://second.test"}, "SECOND_JWKS_URL"),
+        ({**SECOND, "SECOND_SUBJECT_PREFIX": ""}, "SECOND_SUBJECT_PREFIX"),
+        ({**SECOND, "SECOND_TOKEN_ISSUER": "https://issuer.test"}, "SECOND_TOKEN_ISSUER"),
+        ({**SECOND, "SECOND_JWKS_URL": "http://issuer/keys"}, "SECOND_JWKS_URL"),
     ],
 )
 def test_an_invalid_setting_is_named_and_the_process_does_not_start(

@@ -241,7 +241,7 @@ async def test_a_bad_field_is_refused_with_its_name_in_a_single_transfer_and_a_b
     [
         ("", "Missing header: Idempotency-Key"),
         ("abc-123", "Invalid field: Idempotency-Key"),
-        (str(uuid4()), "Invalid field: Idempotency-Key"),
+        ("9a1e6d2c-5b1f-4f0e-8a35-0c7b2d4e6f81", "Invalid field: Idempotency-Key"),
     ],
 )
 async def test_the_idempotency_key_must_be_the_uetr(bank, key, error):

@@ -24,6 +24,7 @@ from service_runtime.work import Work, Worker
 from service_runtime.work_table import PostgresWorkTable
 from testkit.events import event_of, received
 from testkit.memory import MemoryBroker, MemoryDatabase, MemoryWorkTable, SteadyClock
+from testkit.operators import approve
 
 SEALER = Sealer(bytes(32))
 CONTACT = Contact("usr-456", Personal("+15550100456"), Personal("usr-456@example.com"))
@@ -54,11 +55,15 @@ class World(ABC):
     def store(self, tx): ...
 
     @abstractmethod
+    async def next_day(self):
+        """Let the time pass in which no codes are sent."""
+
+    @abstractmethod
     async def later(self):
         """Expire every lease, and make every row that waits for a retry due."""
 
     async def handle(self, handler, *events):
-        """Handle events as the consumer does, without the inbox; return their ids."""
+        """Handle events as the consumer does, without offsets; return their ids."""
         items = [received(event, self.clock.new_id()) for event in events]
         async with self.database.transaction() as tx:
             await handler(Batch(items, self.clock.now()), self.store(tx))
@@ -73,6 +78,18 @@ class World(ABC):
     async def put_contacts(self, *contacts):
         async with self.database.transaction() as tx:
             await self.store(tx).put_contacts(contacts or [CONTACT])
+
+    async def change_contact(self, contact):
+        """Change a contact as two people do; return the former one."""
+        former = (await self.contacts([contact.user_id]))[contact.user_id]
+        async with self.database.transaction() as tx:
+            await self.approved(tx, contact)
+            await self.store(tx).put_contacts([contact])
+        return former
+
+    @abstractmethod
+    async def approved(self, tx, contact):
+        """Do what the database demands before a change."""
 
     async def verify(self, *events):
         return await self.handle(handlers.on_verified, *events)
@@ -124,8 +141,17 @@ class MemoryWorld(World):
         rows = self.database.tables.own[TABLE].values()
         return [asdict(row) for row in rows if row.payment_id == payment_id]
 
+    async def addresses(self):
+        return [row.former_address for row in self.database.tables.own[TABLE].values()]
+
     async def later(self):
         self.clock.pass_time(seconds=60)
+
+    async def approved(self, tx, contact):
+        pass
+
+    async def next_day(self):
+        self.clock.pass_time(hours=24)
 
 
 @dataclass
@@ -145,6 +171,20 @@ class PostgresWorld(World):
             " due_at = due_at - interval '1 year'"
         )
 
+    async def addresses(self):
+        async with self.database.transaction() as tx:
+            return [row["former_address"] for row in await tx.rows("select * from delivery")]
+
+    async def approved(self, tx, contact):
+        phone, email = contact.phone.reveal(), contact.email.reveal()
+        change = {"user_id": contact.user_id, "phone": phone, "email": email}
+        await approve(tx, "CONTACTS_CHANGE", {"contacts": [change]})
+
+    async def next_day(self):
+        await self.execute(
+            "update contact set codes_paused_until = codes_paused_until - interval '24 h'"
+        )
+
     async def rows(self, payment_id):
         async with self.database.transaction() as tx:
             return await queries.of_payment(tx, payment_id)
@@ -155,7 +195,9 @@ class PostgresWorld(World):
             return found, await counts_of(tx, TABLE)
 
     async def clear(self):
-        await self.execute("truncate delivery, contact, challenge_over, inbox, outbox, dead_letter")
+        await self.execute(
+            "truncate delivery, contact, challenge_over, outbox, dead_letter, proposal, approval"
+        )
 
     async def execute(self, statement):
         async with await psycopg.AsyncConnection.connect(self.owner_dsn) as connection:

@@ -1,23 +1,32 @@
 """Settings at start, the wiring, and the admin routes."""
 
+import asyncio
 import base64
 import hashlib
 import json
+from contextlib import nullcontext
+from functools import partial
 
+import psycopg
 import pytest
 from httpx import ASGITransport, AsyncClient
 
 from notification.app import build
-from notification.routes import routes
+from notification.routes import CHANGE, change_approved, routes
 from notification.settings import Settings
 from payment_schemas.events.confirmation import PaymentConfirmed
+from service_runtime import proposals
+from service_runtime.credentials import Credentials
+from service_runtime.http_unit import HttpUnitOfWork
 from service_runtime.settings import load
-from service_runtime.web import Credentials, create_app
+from service_runtime.web import create_app
 from testkit.events import PAYMENT, event_of
+from testkit.operators import approval_of, operators, signed_in
+from testkit.operators import approve as operators_approve
 
 OTP = {"Authorization": "Bearer otp"}
-READ = {"Authorization": "Bearer reader"}
-WRITE = {"Authorization": "Bearer writer"}
+READ = signed_in("ops.read")
+WRITE = signed_in("contacts.write")
 ONE = {"user_id": "usr-500", "phone": "+15550100500", "email": "usr-500@example.com"}
 
 
@@ -47,7 +56,7 @@ def environment(tmp_path, monkeypatch):
 
 async def test_notification_has_one_worker_per_channel(environment):
     process = build(load(Settings))
-    # The consumer, text messages, mails, the relay, the offsets and the inbox.
+    # The consumer, text messages, mails, the relay, the offsets at the broker, old proposals.
     assert len(process.loops) == 1 + 2 + 3
     assert {"/admin/deliveries", "/admin/contacts", "/admin/check"} <= set(
         process.app.openapi()["paths"]
@@ -80,7 +89,7 @@ async def test_production_requires_a_twilio_account(environment, capsys):
         load(Settings)
     assert "TWILIO_ACCOUNT_SID" in capsys.readouterr().err
     environment.setenv("TWILIO_ACCOUNT_SID", "AC" + "1" * 32)
-    assert load(Settings).profile == "prod"
+    assert Settings().profile == "prod"
 
 
 @pytest.fixture
@@ -88,22 +97,22 @@ async def client(postgres_world):
     def entry(secret, *scopes):
         return {"sha256": hashlib.sha256(secret.encode()).hexdigest(), "scopes": scopes}
 
-    callers = {"otp": entry("otp", "contacts.query")} | {
-        "reader": entry("reader", "ops.read"),
-        "writer": entry("writer", "ops.write"),
-    }
+    otp = Credentials(json.dumps({"otp": entry("otp", "contacts.query")}))
     app = create_app("notification", {}, postgres_world.clock)
-    app.include_router(routes(postgres_world.database, Credentials(json.dumps(callers))))
+    requests = HttpUnitOfWork(postgres_world.unit, "notification", postgres_world.clock)
+    acts = {CHANGE: partial(change_approved, clock=postgres_world.clock)}
+    app.include_router(proposals.routes(acts, "contacts.write", requests, operators()))
+    app.include_router(routes(postgres_world.database, requests, otp, operators()))
     async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
         yield client
 
 
 @pytest.mark.stack
 async def test_each_route_needs_its_scope(client):
-    assert (await client.get("/admin/check", headers=WRITE)).status_code == 401
+    assert (await client.get("/admin/check", headers=WRITE)).status_code == 403
     assert (await client.get(f"/admin/deliveries?payment_id={PAYMENT}")).status_code == 401
     body = {"contacts": [ONE]}
-    assert (await client.post("/admin/contacts", json=body, headers=READ)).status_code == 401
+    assert (await client.post("/admin/contacts", json=body, headers=READ)).status_code == 403
 
 
 @pytest.mark.stack
@@ -173,3 +182,92 @@ async def test_operators_see_the_status_of_a_payments_messages(client, postgres_
 async def test_an_invalid_payment_id_is_refused_by_field_name(client):
     found = await client.get("/admin/deliveries?payment_id=1", headers=READ)
     assert (found.status_code, found.json()["error"]) == (400, "Invalid field: payment_id")
+
+
+async def approve(client, answered, headers):
+    return await client.post(**approval_of(answered.json()), headers=headers)
+
+
+@pytest.mark.stack
+async def test_a_changed_contact_needs_a_second_person_and_a_first_one_does_not(
+    client, postgres_world
+):
+    first = await client.post("/admin/contacts", json={"contacts": [ONE]}, headers=WRITE)
+    same = await client.post("/admin/contacts", json={"contacts": [ONE]}, headers=WRITE)
+    other = {**ONE, "phone": "+15550100999"}
+    changed = await client.post("/admin/contacts", json={"contacts": [other]}, headers=WRITE)
+    assert (first.status_code, same.status_code, changed.status_code) == (200, 200, 202)
+    assert "+15550100999" not in changed.text
+    assert (await approve(client, changed, WRITE)).status_code == 409
+    found = await postgres_world.contacts(["usr-500"])
+    assert found["usr-500"].phone.reveal() == ONE["phone"]
+    second = signed_in("contacts.write", name="bob")
+    assert (await approve(client, changed, second)).json()["contacts"] == 1
+    found = await postgres_world.contacts(["usr-500"])
+    assert found["usr-500"].phone.reveal() == "+15550100999"
+    query = {"user_ids": ["usr-500"]}
+    answer = await client.post("/admin/contacts:query", json=query, headers=OTP)
+    assert answer.json()["results"] == [{"user_id": "usr-500", "can_receive_code": False}]
+    assert sorted(await postgres_world.addresses()) == [ONE["phone"], ONE["email"]]
+
+
+@pytest.mark.stack
+async def test_the_database_changes_no_contact_without_a_second_person(client, postgres_world):
+    await client.post("/admin/contacts", json={"contacts": [ONE]}, headers=WRITE)
+    with pytest.raises(psycopg.errors.RaiseException, match="CONTACTS_CHANGE needs the approval"):
+        async with postgres_world.database.transaction() as tx:
+            await tx.rows("update contact set phone = '+15550100777' returning 1")
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize(
+    ("statement", "admitted"),
+    [
+        ("update contact set phone = '+15550100777', email = 'c@example.com' returning 1", True),
+        ("update contact set phone = '+15550100778', email = 'c@example.com' returning 1", False),
+        ("update contact set phone = '+15550100777' returning 1", False),
+    ],
+)
+async def test_the_database_writes_exactly_the_contact_that_two_people_have_approved(
+    client, postgres_world, statement, admitted
+):
+    await client.post("/admin/contacts", json={"contacts": [ONE]}, headers=WRITE)
+    wanted = {**ONE, "phone": "+15550100777", "email": "c@example.com"}
+    refused = pytest.raises(psycopg.errors.RaiseException, match="for what is written")
+    with nullcontext() if admitted else refused:
+        async with postgres_world.database.transaction() as tx:
+            await operators_approve(tx, "CONTACTS_CHANGE", {"contacts": [wanted]})
+            await tx.rows(statement)
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update contact set codes_paused_until = null returning 1",
+        "update contact set user_id = 'usr-501' returning 1",
+        "delete from contact returning 1",
+    ],
+)
+async def test_the_services_role_neither_ends_a_pause_nor_gives_a_contact_to_another(
+    client, postgres_world, statement
+):
+    await client.post("/admin/contacts", json={"contacts": [ONE]}, headers=WRITE)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        async with postgres_world.database.transaction() as tx:
+            await tx.rows(statement)
+
+
+@pytest.mark.stack
+async def test_of_ten_approvals_of_a_change_at_once_one_has_an_effect(client, postgres_world):
+    await client.post("/admin/contacts", json={"contacts": [ONE]}, headers=WRITE)
+    other = {"contacts": [{**ONE, "phone": "+15550100999"}]}
+    changed = await client.post("/admin/contacts", json=other, headers=WRITE)
+
+    people = [signed_in("contacts.write", name=f"p{number}") for number in range(10)]
+    answers = await asyncio.gather(*(approve(client, changed, person) for person in people))
+
+    assert sorted(one.status_code for one in answers) == [200, *[409] * 9]
+    records = postgres_world.broker.topics["audit.recorded.v1"]
+    actions = [json.loads(record.value)["action"] for record in records]
+    assert actions == ["CONTACTS_ADDED", "CONTACTS_CHANGE_PROPOSED", "CONTACTS_CHANGE_APPROVED"]

@@ -2,25 +2,33 @@
 
 import asyncio
 import base64
+import json
 import sys
 import threading
+import time
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from notification.clients import (
+    MOST_MAILS,
     HttpTransport,
     MemoryMessenger,
     SendgridMail,
     ThreadedMessenger,
     TwilioAccount,
     TwilioSms,
+    calls_of,
 )
 from notification.clients.http_transport import MAX_RESPONSE_BYTES
-from notification.domain import Attempt, Kind, Message
+from notification.clients.mail_call import body_of
+from notification.domain import NOT_STARTED, Attempt, Kind, Message
 from payment_schemas.sealed import Personal
 
 SID = "AC" + "0" * 32
@@ -45,8 +53,8 @@ async def provider(handle, timeout_s=3.0):
         transport.close()
 
 
-async def send(sender, one):
-    return await asyncio.to_thread(sender, one)
+async def send(sender, *messages):
+    return await asyncio.to_thread(sender, messages)
 
 
 async def test_a_text_message_is_sent_in_twilios_format():
@@ -85,11 +93,138 @@ async def test_a_mail_is_sent_in_sendgrids_format():
     assert body["personalizations"] == [
         {
             "to": [{"email": "usr-456@example.com"}],
+            "subject": "Payment confirmed",
+            "substitutions": {"-text0-": "text 1"},
             "custom_args": {"delivery_id": str(UUID(int=1))},
         }
     ]
     assert body["from"] == {"email": "payments@countersign.example"}
-    assert body["content"] == [{"type": "text/plain", "value": "text 1"}]
+    assert body["content"] == [{"type": "text/plain", "value": "-text0-"}]
+
+
+async def test_many_mails_are_one_call_whose_id_each_of_them_gets():
+    seen = []
+
+    async def handle(request):
+        seen.append(await request.json())
+        return web.Response(status=202, headers={"X-Message-Id": "m-1"})
+
+    mails = [message(number, f"usr-{number}@example.com") for number in range(100)]
+    async with provider(handle) as senders, mailing(senders["email"]) as messenger:
+        attempts = await messenger.deliver(mails)
+    assert attempts == {mail.delivery_id: Attempt(Kind.TAKEN, provider_id="m-1") for mail in mails}
+    ((sent, *others),) = [body["personalizations"] for body in seen]
+    assert (sent["custom_args"], len(others)) == ({"delivery_id": str(UUID(int=0))}, 99)
+    # SendGrid's limit of custom arguments holds even if it means the whole call.
+    assert len(json.dumps([one["custom_args"] for one in (sent, *others)])) < 10_000
+
+
+TEXTS = st.text("-tex01", max_size=12) | st.sampled_from(["-text0-", "a -text0- and -text1-"])
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=5), st.lists(TEXTS, min_size=1))
+def test_no_mail_contains_the_placeholder_of_its_call(texts, subjects):
+    mails = [
+        Message(UUID(int=number), Personal(f"{number}@b"), subjects[number % len(subjects)], one)
+        for number, one in enumerate(map(Personal, texts))
+    ]
+    body = body_of(mails, "payments@countersign.example")
+    (content,) = body["content"]
+    for mail, sent in zip(mails, body["personalizations"], strict=True):
+        assert sent["substitutions"] == {content["value"]: mail.text.reveal()}
+        assert content["value"] not in mail.text.reveal() + "|" + mail.subject
+
+
+def test_an_address_is_in_a_call_only_once():
+    addresses = ["a@b", "A@b", "c@d", "a@b"]
+    mails = [message(number, to) for number, to in enumerate(addresses)]
+    first, second, third = mails[0], mails[1], mails[3]
+    assert calls_of(mails) == [[first, mails[2]], [second], [third]]
+
+
+def test_a_call_has_at_most_a_hundred_mails():
+    calls = calls_of([message(number, f"{number}@b") for number in range(MOST_MAILS + 1)])
+    assert [len(call) for call in calls] == [100, 1]
+
+
+def mailing(send, threads=4):
+    return ThreadedMessenger("mail", send, threads, calls_of)
+
+
+@dataclass
+class Refusing:
+    """A provider that refuses each call with one of the bad messages."""
+
+    bad: set[int]
+    status: int = 400
+    takes_s: float = 0.0
+    calls: list[int] = field(default_factory=list)
+
+    def __call__(self, call):
+        self.calls.append(len(call))
+        time.sleep(self.takes_s)
+        if any(one.delivery_id.int in self.bad for one in call):
+            return Attempt(Kind.REFUSED, f"provider_{self.status}")
+        return Attempt(Kind.TAKEN, provider_id="m-1")
+
+
+@given(st.sets(st.integers(0, 99), max_size=100))
+@settings(max_examples=20, deadline=None)
+def test_only_the_mails_that_cause_a_refusal_are_refused(bad):
+    async def deliver():
+        provider = Refusing(bad)
+        async with mailing(provider) as messenger:
+            return provider, await messenger.deliver([message(n, f"{n}@b") for n in range(100)])
+
+    provider, attempts = asyncio.run(deliver())
+    refused = {name.int for name, one in attempts.items() if one.kind is Kind.REFUSED}
+    taken = {name.int for name, one in attempts.items() if one.kind is Kind.TAKEN}
+    assert (refused, taken) == (bad, set(range(100)) - bad)
+    assert len(provider.calls) <= 2 * 100 - 1
+
+
+async def test_halves_that_do_not_start_in_time_are_sent_alone_later(monkeypatch):
+    monkeypatch.setattr("notification.clients.messengers.START_S", 0.05)
+    provider = Refusing({0}, takes_s=0.06)
+    mails = [message(number, f"{number}@b") for number in range(10)]
+    async with mailing(provider) as messenger:
+        attempts = await messenger.deliver(mails)
+        assert set(attempts.values()) == {Attempt(Kind.NOT_TAKEN, NOT_STARTED)}
+        assert provider.calls == [10]
+        again = await messenger.deliver([replace(mail, is_alone=True) for mail in mails[:4]])
+    assert provider.calls == [10, 1, 1, 1, 1]
+    assert [again[mail.delivery_id].kind for mail in mails[:4]] == [Kind.REFUSED, *[Kind.TAKEN] * 3]
+
+
+@pytest.mark.parametrize("reason", ["status_429", "status_500", "ReadTimeoutError"])
+async def test_a_call_with_an_unknown_or_temporary_failure_is_not_halved(reason):
+    calls = []
+
+    def fail(call):
+        calls.append(len(call))
+        return Attempt(Kind.NOT_TAKEN, reason)
+
+    async with mailing(fail) as messenger:
+        attempts = await messenger.deliver([message(n, f"{n}@b") for n in range(10)])
+    assert calls == [10]
+    assert set(attempts.values()) == {Attempt(Kind.NOT_TAKEN, reason)}
+
+
+async def test_a_slice_ends_at_its_deadline_however_many_calls_wait_for_a_thread(monkeypatch):
+    monkeypatch.setattr("notification.clients.messengers.DEADLINE_S", 0.1)
+    over = threading.Event()
+
+    def hang(_call):
+        over.wait(5)
+        return Attempt(Kind.TAKEN)
+
+    async with mailing(hang, threads=1) as messenger:
+        began = time.monotonic()
+        mails = [message(number, "same@example.com") for number in range(4)]
+        attempts = await messenger.deliver(mails)
+        over.set()
+    assert time.monotonic() - began < 1
+    assert {one.kind for one in attempts.values()} == {Kind.NOT_TAKEN}
 
 
 @pytest.mark.parametrize("channel", ["sms", "email"])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from notification_world import CONTACT, challenged
 
 from notification.domain import (
+    NOT_STARTED,
     OUTCOME_LIFETIME,
     Attempt,
     Kind,
@@ -54,6 +55,13 @@ def test_each_outcome_is_one_mail_that_is_retried_for_a_day(event_class, fields,
     assert (made.channel, made.template, made.due_at) == ("email", template, NOON)
     assert made.expires_at == NOON + OUTCOME_LIFETIME
     assert made.sealed_code is None
+
+
+@pytest.mark.parametrize(("reason", "is_alone"), [(NOT_STARTED, True), ("status_500", False)])
+def test_a_mail_whose_call_was_not_started_is_alone_in_its_next_call(reason, is_alone):
+    attempt = Attempt(Kind.NOT_TAKEN, reason)
+    tried = after_attempt(mail(), attempt, NOON, POLICY).state
+    assert message_of(tried, CONTACT, None).is_alone is is_alone
 
 
 @pytest.mark.parametrize("status", ["SENT", "SETTLED", "UNKNOWN", "RECONCILE"])

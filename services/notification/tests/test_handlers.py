@@ -1,12 +1,16 @@
 """From the event to the sent message, with failing providers."""
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 
+import orjson
 import pytest
 from notification_world import CONTACT, SEALER, challenged
 
-from notification.domain import Contact, delivery_id_of
+from notification.domain import Contact, contact_notices, delivery_id_of
 from notification.handlers import Sender
+from notification.store import NewDelivery
 from payment_schemas.events.confirmation import PaymentConfirmed, PaymentDeclined
 from payment_schemas.events.settlement import SettlementUpdated
 from payment_schemas.sealed import Personal, Sealed
@@ -138,3 +142,39 @@ async def test_a_redelivered_event_is_one_message(world):
     assert await world.challenge(event) == [event_id]
     assert await world.deliver("sms") == 1
     assert len(world.texts.given) == 1
+
+
+MOVED = replace(CONTACT, phone=Personal("+15550100999"))
+
+
+async def test_a_changed_contact_gets_no_code_for_a_day(world):
+    await world.put_contacts()
+    await world.challenge(challenged())
+    await world.change_contact(MOVED)
+    await world.deliver("sms")
+    assert world.texts.kept == {}
+    (refused,) = await world.rows(PAYMENT)
+    assert (refused["status"], refused["reason"]) == ("REFUSED", "codes_paused")
+
+    await world.next_day()
+    await world.challenge(challenged(code_expires_at=world.clock.now() + timedelta(days=1)))
+    await world.deliver("sms")
+    assert [message.to.reveal() for message in world.texts.kept.values()] == ["+15550100999"]
+
+
+async def test_the_former_addresses_are_notified_and_then_forgotten(world):
+    await world.put_contacts()
+    former = await world.change_contact(MOVED)
+    notices = contact_notices(former, PAYMENT, world.clock.now())
+    async with world.database.transaction() as tx:
+        await world.store(tx).add([NewDelivery(one) for one in notices])
+
+    assert [await world.deliver(channel) for channel in ("sms", "email")] == [1, 1]
+    sent = [*world.texts.kept.values(), *world.mails.kept.values()]
+    assert [message.to.reveal() for message in sent] == ["+15550100456", "usr-456@example.com"]
+    assert all("was changed" in message.text.reveal() for message in sent)
+    records = [record.value for record in world.broker.topics["audit.recorded.v1"]]
+    assert [orjson.loads(value)["action"] for value in records] == ["NOTICE_DELIVERED"] * 2
+    assert not any(b"0100456" in value or b"@" in value for value in records)
+    assert world.results() == []
+    assert await world.addresses() == [None, None]

@@ -47,7 +47,7 @@ async def test_each_channel_is_claimed_separately(world):
     assert [due.row for due in await claim(world, {"channel": "email"})] == [MAIL]
 
 
-async def test_without_an_inbox_a_delivery_is_added_once(world):
+async def test_an_event_that_comes_again_adds_one_delivery(world):
     await add(world, MAIL, MAIL)
     await save(world, replace(MAIL, status=Status.DELIVERED, due_at=None))
     await add(world, MAIL)

@@ -12,6 +12,7 @@ from threading import Thread
 import pytest
 from typer.testing import CliRunner
 
+from ops.clients.sessions import Signed, Tokens
 from ops.command.main import app
 
 BASH = shutil.which("bash")
@@ -61,11 +62,13 @@ def test_zsh_completes():
 
 @pytest.fixture
 def confirm(tmp_path):
-    """A server at confirm's address with two accounts; yields its environment."""
+    """A server at confirm's and settlement's address; yields its environment."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            body = json.dumps({"accounts": [{"id": "acc-1"}, {"id": "acc-2"}]}).encode()
+            found = {"accounts": [{"id": "acc-1"}, {"id": "acc-2"}]}
+            found["partners"] = [{"partner": "south-bank"}, {"partner": "west-bank"}]
+            body = json.dumps(found).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -74,13 +77,15 @@ def confirm(tmp_path):
         def log_message(self, *_):
             pass
 
-    (tmp_path / "secret").write_text("s3cret")
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        Tokens(tmp_path / "countersign").write(url, Signed("token", expires_at=2.0**40))
         yield {
-            "ADMIN_URLS": json.dumps({"confirm": f"http://127.0.0.1:{server.server_port}"}),
-            "INTERNAL_CREDENTIAL_FILE": str(tmp_path / "secret"),
+            "ADMIN_URLS": json.dumps({"confirm": url, "settlement": url}),
+            "OPERATOR_ISSUER": url,
+            "XDG_STATE_HOME": str(tmp_path),
         }
         server.shutdown()
         thread.join()
@@ -88,6 +93,10 @@ def confirm(tmp_path):
 
 def test_accounts_of_the_running_system_are_completed(confirm):
     assert completed_by_bash("pay", "--from", "acc", **confirm) == ["acc-1", "acc-2"]
+
+
+def test_partner_banks_of_the_running_system_are_completed(confirm):
+    assert completed_by_bash("partners", "suspend", "s", **confirm) == ["south-bank"]
 
 
 def test_without_a_running_system_no_account_is_completed():

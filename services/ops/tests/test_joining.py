@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.check.joining import DisorderError, entries_of, merge_join, paged
+from ops.check.joining import DisorderError, entries_of, merge_join
 
 ids = st.lists(st.uuids().map(str), unique=True, max_size=30).map(sorted)
 
@@ -46,14 +46,6 @@ def test_joining_reads_the_sources_lazily():
 def test_a_source_out_of_order_is_an_error(rows):
     with pytest.raises(DisorderError):
         list(merge_join((rows, same)))
-
-
-@given(ids, st.integers(1, 7))
-def test_paging_yields_every_row_once(rows, size):
-    def fetch(after):
-        return [row for row in rows if row > after][:size]
-
-    assert list(paged(fetch, same, "")) == rows
 
 
 entries = st.lists(

@@ -12,8 +12,10 @@ import psycopg
 import pytest
 from aiokafka import AIOKafkaConsumer
 
+from ops.app import build
 from ops.clients.dead_letters import letter_of
 from ops.clients.redriving import each_once, original_of
+from ops.settings import Settings
 from payment_schemas.cloudevents import Attributes, headers_of
 from payment_schemas.registry import BY_TYPE
 from service_runtime.dead_letters import outgoing_of
@@ -23,7 +25,9 @@ from service_runtime.settings import ServiceSettings
 from service_runtime.tracing import REDRIVEN
 from testbed.database import fresh_database
 from testbed.probe_process import Probe, make_topics
+from testbed.service import client_of, kafka_fields, running, settings_of
 from testkit.events import NOON
+from testkit.operators import approval_of, signed_in
 
 ROOT = Path(__file__).parents[3]
 COMMAND = Path(sys.executable).parent / "countersign"
@@ -72,12 +76,12 @@ def database(infrastructure):
 @pytest.fixture
 async def probe(infrastructure, database, tmp_path):
     name = f"probe.{uuid4().hex}.v1"
-    await make_topics(infrastructure.kafka, name, f"{name}-dlq", f"{name}.tallied")
+    await make_topics(infrastructure.brokers, name, f"{name}-dlq", f"{name}.tallied")
     password = tmp_path / "password"
     password.write_text("probe")
     settings = ServiceSettings(
         port=1,
-        kafka_bootstrap_servers=infrastructure.kafka,
+        **kafka_fields(infrastructure),
         database_url=database.dsn,
         DATABASE_PASSWORD_FILE=str(password),
     )
@@ -108,8 +112,20 @@ async def until(database, statement, count):
             await asyncio.sleep(0.2)
 
 
-async def countersign(brokers, *arguments):
-    environment = {"KAFKA_BOOTSTRAP_SERVERS": brokers, "COUNTERSIGN_OFFSET": "1", "PATH": "/bin"}
+@pytest.fixture
+async def ops(stack, infrastructure, operator_trust, monkeypatch):
+    """The server of ops, with a schema of its own and a login that may read a test's topic."""
+    brokers = infrastructure.brokers
+    login = {"kafka_user": brokers.user, "kafka_password": brokers.password}
+    with fresh_database(infrastructure, "ops", [ROOT / "services/ops/migrations"]) as database:
+        settings = settings_of(Settings, stack, database, monkeypatch)
+        process = build(settings.model_copy(update=operator_trust | login))
+        async with running(process), client_of(process) as http:
+            yield http
+
+
+async def countersign(kafka, *arguments):
+    environment = kafka | {"COUNTERSIGN_OFFSET": "1", "PATH": "/bin"}
     process = await asyncio.create_subprocess_exec(
         str(COMMAND), *arguments, "--json", env=environment, stdout=-1, stderr=-1
     )
@@ -119,7 +135,7 @@ async def countersign(brokers, *arguments):
 
 async def end_of(brokers, topic):
     """Return the number of records of a topic."""
-    consumer = AIOKafkaConsumer(topic, bootstrap_servers=brokers, group_id=None)
+    consumer = AIOKafkaConsumer(topic, **brokers.arguments, group_id=None)
     await consumer.start()
     try:
         return sum((await consumer.end_offsets(consumer.assignment())).values())
@@ -128,30 +144,34 @@ async def end_of(brokers, topic):
 
 
 @pytest.mark.stack
-async def test_a_thousand_dead_letters_redriven_twice_have_one_effect_each(probe, database):
-    refusing = probe.start(probe.password_file, PROBE_REFUSES="true")
+async def test_a_thousand_dead_letters_redriven_twice_have_one_effect_each(probe, database, ops):
+    refusing = probe.start(probe.password_file, PROBE_REFUSES="true", PROBE_INBOX="true")
     await probe.publish([numbered(probe, number) for number in range(MESSAGES)])
     await until(database, "select event_id from dead_letter", MESSAGES)
     await probe.read(f"{probe.topic}-dlq", MESSAGES)
     refusing.terminate()
     await asyncio.to_thread(refusing.wait, 15)
-    audited = await end_of(probe.kafka, "audit.recorded.v1")
+    audited = await end_of(probe.brokers, "audit.recorded.v1")
 
-    probe.start(probe.password_file)
-    order = ("dlq", "redrive", "--topic", probe.topic, "--rate", "1000/s", "--actor", "alice")
+    probe.start(probe.password_file, PROBE_INBOX="true")
+    order = ("dlq", "redrive", "--topic", probe.topic)
     status, result = await countersign(probe.kafka, *order)
     assert (status, "--yes" in result) == (1, True)
     status, result = await countersign(probe.kafka, *order, "--dry-run")
     assert (status, result["matched"], result["redriven"]) == (0, MESSAGES, 0)
     assert {name for one in result["letters"] for name in one["data"]} == {"lane", "number"}
+    places = {"places": [letter["place"] for letter in result["letters"]]}
     for _ in range(2):
-        status, result = await countersign(probe.kafka, *order, "--yes")
-        assert (status, result["matched"], result["redriven"]) == (0, MESSAGES, MESSAGES)
+        answer = await ops.post("/admin/redrives", json=places, headers=signed_in("dlq.redrive"))
+        seen = approval_of(answer.json())
+        alone = await ops.post(**seen, headers=signed_in("dlq.redrive"))
+        done = await ops.post(**seen, headers=signed_in("dlq.redrive", name="bob"))
+        assert (answer.status_code, alone.status_code, done.status_code) == (202, 409, 200)
+        assert done.json()["redriven"] == MESSAGES
 
     # The second round has passed once a later record is handled in each partition.
     await probe.publish([numbered(probe, MESSAGES + lane) for lane in range(5)])
     await until(database, "select number from tally where number >= 1000", 5)
     numbers = column(database, "select number from tally")
     assert sorted(numbers) == list(range(MESSAGES + 5))
-    assert len(column(database, "select event_id from inbox")) == MESSAGES + 5
-    assert await end_of(probe.kafka, "audit.recorded.v1") == audited + 2 * MESSAGES
+    assert await end_of(probe.brokers, "audit.recorded.v1") == audited + 2 * (MESSAGES + 2)

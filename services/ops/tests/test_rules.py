@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from ops.check.examination import movements_of
 from ops.check.movements import Movements
 from payment_schemas.invariants import (
     Assessment,
@@ -221,3 +222,21 @@ def test_movements_are_found_by_uetr_and_unmatched_ones_remain():
         assert movements.of(UETR) == [MOVEMENT, MOVEMENT]
         assert movements.of("unknown") == []
         assert list(movements.unmatched()) == [other]
+
+
+@pytest.mark.parametrize(
+    ("transport", "booked", "expected"),
+    [
+        pytest.param("http", [], [], id="a bank over HTTP shows its book"),
+        pytest.param("kafka", [], None, id="a bank on Kafka may have its book elsewhere"),
+        pytest.param("kafka", [MOVEMENT], [], id="or show it here"),
+    ],
+)
+def test_a_transfer_counts_as_not_booked_only_where_the_banks_book_is_known(
+    transport, booked, expected
+):
+    sent = replace(INSTRUCTION, partner=MOVEMENT.partner, transport=transport)
+    seen = replace(SETTLED, payment=replace(PAYMENT, uetr="not booked"), instruction=sent)
+    with Movements() as movements:
+        movements.add(booked)
+        assert movements_of(seen, movements) == expected

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from typer.core import TyperGroup
 
 from ops.command.main import app
-from ops.routes import router
+from ops.routes.runbooks import router
 
 UsageError = typer.BadParameter.__base__
 

@@ -10,9 +10,12 @@ from service_runtime.settings import load
 def environment(monkeypatch, tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("s3cret")
+    monkeypatch.setenv("PROFILE", "dev")
     monkeypatch.setenv("ADMIN_URLS", '{"confirm":"http://c:3010"}')
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "k:9092")
     monkeypatch.setenv("INTERNAL_CREDENTIAL_FILE", str(secret))
+    monkeypatch.setenv("DATABASE_URL", "postgresql://ops@p/countersign")
+    monkeypatch.setenv("DATABASE_PASSWORD_FILE", str(secret))
     return monkeypatch
 
 

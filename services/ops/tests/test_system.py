@@ -12,6 +12,7 @@ import pytest
 from ops.clients.addresses import Addresses, find_addresses
 from ops.clients.system import System
 from ops.domain.errors import RefusedError, UnavailableError
+from service_runtime.brokers import Brokers
 
 NOWHERE = 39_999
 """An offset at which no stack of this checkout is ever started."""
@@ -20,17 +21,21 @@ NOWHERE = 39_999
 def test_addresses_come_from_the_environment(tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("s3cret\n")
+    password = tmp_path / "password"
+    password.write_text("passw0rd\n")
     found = find_addresses(
         {
             "ADMIN_URLS": json.dumps({"confirm": "http://c:3010/"}),
             "GATEWAY_URL": "http://g:3000",
             "KAFKA_BOOTSTRAP_SERVERS": "k:9092",
+            "KAFKA_USER": "ops",
+            "KAFKA_PASSWORD_FILE": str(password),
             "INTERNAL_CREDENTIAL_FILE": str(secret),
         },
         NOWHERE,
     )
     assert (found.url("confirm"), found.url("gateway")) == ("http://c:3010", "http://g:3000")
-    assert (found.brokers(), found.credential()) == ("k:9092", "s3cret")
+    assert (found.brokers(), found.credential()) == (Brokers("k:9092", "ops", "passw0rd"), "s3cret")
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"confirm":1}'])

@@ -76,7 +76,7 @@ class Owners:
 
 
 class Nothing:
-    def newest(self, _findings):
+    def handled(self, _findings):
         pass
 
 

@@ -34,6 +34,7 @@ from payment_schemas.events.otp import (
 from payment_schemas.ids import payment_id_of
 from service_runtime.consumer import Consumer, Handler
 from service_runtime.keys import KeyRing
+from service_runtime.positions import Positions
 from service_runtime.postgres import PostgresDatabase
 from service_runtime.relay import Relay
 from service_runtime.sealing import Sealer
@@ -110,7 +111,13 @@ class Build:
         verify = partial(on_verification_requested, gateway=GATEWAY)
         look_up = LookUp(contacts or MemoryContacts())
         return [
-            Handler(ChallengeRequested, partial(issue, codes=codes, rules=rules), store, look_up),
+            Handler(
+                ChallengeRequested,
+                partial(issue, codes=codes, rules=rules),
+                store,
+                look_up,
+                inbox=True,
+            ),
             Handler(VerificationRequested, partial(verify, codes=codes, rules=rules), store),
         ]
 
@@ -126,7 +133,9 @@ class Otp:
         self.unit = UnitOfWork(self.database, Relay(self.database, self.broker), "otp", clock)
         self.build = build
         self.source = MemorySource(
-            self.broker, [ChallengeRequested.topic, VerificationRequested.topic]
+            self.broker,
+            [ChallengeRequested.topic, VerificationRequested.topic],
+            Positions(self.database, "otp"),
         )
         self.start()
 
@@ -216,7 +225,8 @@ async def postgres(
     settings: Settings, as_owner: psycopg.Connection
 ) -> AsyncIterator[PostgresDatabase]:
     as_owner.execute(
-        "truncate challenge, verification, code_user, challenge_refusal, inbox, outbox, dead_letter"
+        "truncate challenge, verification, code_user, challenge_refusal, consumed, inbox, outbox,"
+        " dead_letter"
     )
     async with PostgresDatabase(settings, "otp.test") as database:
         yield database

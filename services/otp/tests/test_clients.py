@@ -42,7 +42,7 @@ def contacts_without(*unreachable, calls=None):
 
 
 async def query(urls, *users):
-    async with HttpContacts(urls, "secret") as contacts:
+    async with HttpContacts(urls, lambda: "secret") as contacts:
         return dict(await contacts.reachable(users))
 
 

@@ -113,12 +113,21 @@ async def test_the_same_request_has_the_same_verdict_and_counts_once(otp, build)
     assert await otp.verdicts(wrong) == [("invalid", False)]
 
 
-async def test_an_event_read_twice_is_answered_once(otp, build):
+async def test_a_request_for_a_code_that_is_read_twice_is_dropped_by_its_id(otp, build):
+    await otp.read(build.requested(), build.requested(), ids=(UUID(int=1),) * 2)
+    await otp.read(build.requested(), ids=(UUID(int=1),))
+    assert len(otp.challenges) == 1
+    assert otp.database.tables.inbox == {("otp", "otp.challenge-requested.v1", UUID(int=1))}
+
+
+async def test_a_code_that_is_read_twice_gets_its_verdict_again_and_counts_once(otp, build):
+    """Confirm may wait for the verdict again, where its own request was read twice."""
     challenge = await otp.challenged(build.requested())
     tried = build.tried("000000", challenge)
     await otp.read(tried, ids=(UUID(int=1),))
     await otp.read(tried, ids=(UUID(int=1),))
-    assert len(otp.verified) == 1
+    assert [one.result for one in otp.verified] == ["invalid", "invalid"]
+    assert otp.database.tables.own["challenge"][challenge.challenge_id].attempts == 1
 
 
 async def test_a_challenge_requested_twice_is_issued_once_even_without_an_inbox(otp, build):

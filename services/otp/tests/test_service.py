@@ -14,41 +14,45 @@ from payment_schemas.events.otp import Challenged, CodesLockChanged, Verified
 from service_runtime.clock import SystemClock
 from service_runtime.messages import Batch
 from service_runtime.sealing import Sealer
-from testbed.service import callers, client_of, publish, running, told
+from testbed.service import callers, client_of, publish, published_events, running
 from testkit.events import received
+from testkit.operators import signed_in
 
 pytestmark = pytest.mark.stack
 
 
 @pytest.fixture
-def here(settings):
+def here(settings, operator_trust):
     """Settings of a separate instance for this test."""
-    return settings.model_copy(update={"instance": 900, "internal_credentials": callers()})
+    own = {"instance": 900, "internal_credentials": callers(), **operator_trust}
+    return settings.model_copy(update=own)
 
 
 @pytest.mark.usefixtures("postgres")
-async def test_a_code_is_issued_sealed_and_accepted_once_over_the_topics(build, here):
+async def test_a_code_is_issued_sealed_and_accepted_once_over_the_topics(build, here, stack):
     later = SystemClock().now() + timedelta(hours=1)
     request = build.requested(f"tx-{uuid4()}", expires_at=later)
     gateway = Sealer(here.otp_sealing_keys)
     async with running(build_service(here)) as process:
-        await publish(here, request)
-        (challenge,) = await told(here, Challenged, request.payment_id)
+        await publish(stack.brokers, here, request)
+        (challenge,) = await published_events(stack.brokers, Challenged, request.payment_id)
         notification = Sealer(here.notification_sealing_keys)
         code = notification.open(challenge.sealed_code, request.payment_id).reveal()
         sealed = [gateway.seal(one, request.payment_id).reveal() for one in ("000000", code, code)]
         tries = [build.tried("", challenge, sealed_code=one, expires_at=later) for one in sealed]
-        await publish(here, *tries)
-        verified = await told(here, Verified, request.payment_id, 3)
+        await publish(stack.brokers, here, *tries)
+        verified = await published_events(stack.brokers, Verified, request.payment_id, 3)
         async with client_of(process) as http:
             report = (await http.get("/admin/check")).json()
-            user = (await http.get("/admin/codes", params={"user_id": "usr-1"})).json()
+            user = await http.get(
+                "/admin/codes", params={"user_id": "usr-1"}, headers=signed_in("ops.read")
+            )
             refused = await http.get("/admin/check", headers={"Authorization": "Bearer guess"})
     assert code == "789012"
     assert [one.result for one in verified] == ["invalid", "valid", "expired"]
     assert report == {"violations": [], "unfinished": [], "parked": 0, "dead_letters": 0}
-    assert (user["wrong_in_a_row"], user["locked_at"]) == (0, None)
-    assert [one["state"] for one in user["challenges"]] == ["ACCEPTED"]
+    assert (user.json()["wrong_in_a_row"], user.json()["locked_at"]) == (0, None)
+    assert [one["state"] for one in user.json()["challenges"]] == ["ACCEPTED"]
     assert refused.status_code == 401
 
 

@@ -23,6 +23,7 @@ def environment(tmp_path, monkeypatch):
         "DATABASE_PASSWORD_FILE": key("password", b"p"),
         "OTP_SEALING_KEY_FILE": key("otp", b"o"),
         "NOTIFICATION_SEALING_KEY_FILE": key("notification", b"n"),
+        "MAC_CONFIRM_OTP_FILE": key("mac", b"m"),
         "CODE_KEY_FILE": key("code", b"c"),
         "NOTIFICATION_URLS": "http://127.0.0.1:3014, http://127.0.0.1:4014",
         "INTERNAL_CREDENTIAL_FILE": key("internal", b"i"),
@@ -46,7 +47,7 @@ def test_codes_are_fixed_in_development_only(environment, profile, fixed_code, c
     environment.setenv("PROFILE", profile)
     if fixed_code is not None:
         environment.setenv("FIXED_CODE", fixed_code)
-    assert load(Settings).code_for_everyone == code
+    assert Settings().code_for_everyone == code
 
 
 def refusal(capsys):

@@ -31,7 +31,7 @@ from testkit.memory import MemoryDatabase, MemoryWorkTable, SteadyClock
 
 SERVICE = Path(__file__).parents[1]
 NOW = NOON
-TABLES = "assessment, known_payee, known_country, recent_payment, inbox, outbox, dead_letter"
+TABLES = "assessment, known_payee, known_country, recent_payment, consumed, outbox, dead_letter"
 
 
 class Build:

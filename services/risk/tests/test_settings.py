@@ -1,5 +1,6 @@
 """Settings from the environment, and the policy that they define."""
 
+import base64
 from datetime import timedelta
 
 import pytest
@@ -11,12 +12,14 @@ from service_runtime.settings import load
 @pytest.fixture
 def environment(tmp_path, monkeypatch):
     secret = tmp_path / "secret"
-    secret.write_text("secret")
+    secret.write_text(base64.b64encode(bytes(32)).decode())
     names = {
+        "PROFILE": "dev",
         "PORT": "3011",
         "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9092",
         "DATABASE_URL": "postgresql://risk@127.0.0.1/countersign",
         "DATABASE_PASSWORD_FILE": str(secret),
+        "MAC_CONFIRM_RISK_FILE": str(secret),
         "OFAC_URL": "http://127.0.0.1:3021",
         "KYC_URL": "http://127.0.0.1:3022",
     }

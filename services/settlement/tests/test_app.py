@@ -1,27 +1,31 @@
 """Settings, the wiring, and the operator routes."""
 
-import hashlib
+import base64
 import json
 from uuid import UUID
 
+import jwt
 import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 from settlement_builders import NOW, instruction, requested
 
 from payment_schemas.money import Money
+from service_runtime.keys import KeyRing
 from service_runtime.paging import START
+from service_runtime.sealing import sign
 from service_runtime.settings import load
-from service_runtime.web import Credentials, create_app
+from service_runtime.web import create_app
 from settlement.app import build
 from settlement.domain import Policy
 from settlement.domain.statements import StatementEntry
-from settlement.routes import CaseOperations, case_routes, routes
+from settlement.routes import CaseOperations, case_routes, key_routes, routes
 from settlement.settings import Settings
+from testkit.operators import actor, operators, signed_in
 
 FIRST = UUID(int=0)
 SECRETS = {"first-bank": "a", "north-bank": "b", "south-bank": "c"}
-OPS = {"Authorization": "Bearer let-me-in"}
+OPS = signed_in("ops.read", "ops.write", "cases.propose")
 
 
 @pytest.fixture
@@ -32,6 +36,7 @@ def environment(tmp_path, monkeypatch):
         monkeypatch.setenv(name, str(path))
 
     for name, value in {
+        "PROFILE": "dev",
         "PORT": "3013",
         "KAFKA_BOOTSTRAP_SERVERS": "localhost:1",
         "DATABASE_URL": "postgresql://settlement@localhost:1/countersign",
@@ -40,16 +45,32 @@ def environment(tmp_path, monkeypatch):
         monkeypatch.setenv(name, value)
     write("DATABASE_PASSWORD_FILE", "x")
     write("PARTNER_CREDENTIALS_FILE", json.dumps(SECRETS))
+    write("PARTNER_SIGNING_KEYS_FILE", base64.b64encode(b"s" * 32).decode())
+    write("MAC_CONFIRM_SETTLEMENT_FILE", base64.b64encode(bytes(32)).decode())
     return write
 
 
 async def test_each_partner_has_its_own_workers(environment):
     process = build(load(Settings))
-    # The consumer, a send and an enquire worker for each of three partners, relay, offsets, inbox
-    # and two schedules.
-    assert len(process.loops) == 1 + 3 + 3 + 3 + 2
+    # The consumer, a send and an enquire worker for each of three partners, the publisher, relay,
+    # offsets, purge and five schedules.
+    assert len(process.loops) == 1 + 3 + 3 + 1 + 3 + 5
     paths = set(process.app.openapi()["paths"])
     assert {"/admin/instructions", "/admin/instructions/export", "/admin/check"} <= paths
+
+
+async def test_the_public_keys_of_our_signatures_are_open_to_all():
+    ring = KeyRing(b"n" * 32, b"s" * 32)
+    app = FastAPI()
+    app.include_router(key_routes(ring))
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://settlement") as http:
+        published = (await http.get("/.well-known/partner-jwks.json")).json()["keys"]
+    assert [one["kid"] for one in published] == [key.id for key in ring]
+    verifier = jwt.PyJWK(published[1]).key
+    key_id, _, signature = sign(KeyRing(b"s" * 32), b"message").partition(".")
+    verifier.verify(base64.urlsafe_b64decode(signature), b"message")
+    assert key_id == published[1]["kid"]
+    assert not any("d" in one for one in published)
 
 
 @pytest.mark.parametrize(
@@ -97,22 +118,16 @@ async def test_every_partner_needs_a_secret(environment, capsys, text):
 
 @pytest.fixture
 async def client(postgres_world):
-    hashed = hashlib.sha256(b"let-me-in").hexdigest()
-    reader = hashlib.sha256(b"only-look").hexdigest()
-    callers = {
-        "ops": {"sha256": hashed, "scopes": ["ops.read", "ops.write"]},
-        "reader": {"sha256": reader, "scopes": ["ops.read"]},
-    }
-    credentials = Credentials(json.dumps(callers))
+    trusted = operators()
     app: FastAPI = create_app("settlement", {}, postgres_world.clock)
-    app.include_router(routes(postgres_world.database, credentials))
+    app.include_router(routes(postgres_world.database, trusted))
     operations = CaseOperations(
         postgres_world.database,
         postgres_world.cases,
         postgres_world.reconciliation(),
         postgres_world.resolutions().resolve,
     )
-    app.include_router(case_routes(operations, credentials))
+    app.include_router(case_routes(operations, trusted))
     async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
         yield client
 
@@ -168,7 +183,7 @@ async def test_the_check_returns_its_four_parts(client, postgres_world):
 
 
 RECONCILE = {"partner": "first-bank", "date": "2026-03-02"}
-RESOLVE = {"resolution": "EXPLAINED", "actor": "alice", "note": "a test's transfer"}
+RESOLVE = {"resolution": "EXPLAINED", "note": "a test's transfer"}
 UNKNOWN_ENTRY = StatementEntry(instruction(77).uetr, Money(1, "USD"))
 
 
@@ -188,7 +203,7 @@ async def test_a_break_is_found_read_and_explained_over_http(client, postgres_wo
     assert (done.status_code, done.json()["status"]) == (200, "RESOLVED")
     assert (await client.get("/admin/cases", headers=OPS)).json() == {"cases": []}
     kept = (await client.get("/admin/cases?status=RESOLVED", headers=OPS)).json()["cases"]
-    assert [(row["note"], row["resolved_by"]) for row in kept] == [("a test's transfer", "alice")]
+    assert [(row["note"], row["resolved_by"]) for row in kept] == [("a test's transfer", actor())]
 
 
 @pytest.mark.parametrize(
@@ -198,10 +213,9 @@ async def test_a_break_is_found_read_and_explained_over_http(client, postgres_wo
         ("reconciliations", {**RECONCILE, "date": "today"}, "date"),
         ("reconciliations", {**RECONCILE, "days": 2}, "days"),
         (f"cases/{START}/resolve", {**RESOLVE, "resolution": "FLIP"}, "resolution"),
-        (f"cases/{START}/resolve", {**RESOLVE, "actor": ""}, "actor"),
+        (f"cases/{START}/resolve", {**RESOLVE, "actor": "bob"}, "actor"),
         ("reconciliations", {**RECONCILE, "date": "9999-12-31"}, "date"),
         ("reconciliations", {**RECONCILE, "date": "0001-01-01"}, "date"),
-        (f"cases/{START}/resolve", {**RESOLVE, "actor": "a\x00"}, "actor"),
         (f"cases/{START}/resolve", {**RESOLVE, "note": "x" * 501}, "note"),
         (f"cases/{START}/resolve", {**RESOLVE, "note": "a\x00"}, "note"),
         ("cases/7/resolve", RESOLVE, "case_id"),
@@ -215,10 +229,18 @@ async def test_an_invalid_body_is_refused_with_the_name_of_the_field(client, pat
 
 @pytest.mark.stack
 async def test_a_caller_with_read_scope_cannot_change_anything(client):
-    reader = {"Authorization": "Bearer only-look"}
+    reader = signed_in("ops.read")
     for path, body in (("reconciliations", RECONCILE), (f"cases/{START}/resolve", RESOLVE)):
-        assert (await client.post(f"/admin/{path}", json=body, headers=reader)).status_code == 401
+        assert (await client.post(f"/admin/{path}", json=body, headers=reader)).status_code == 403
     assert (await client.get("/admin/cases", headers=reader)).status_code == 200
+
+
+@pytest.mark.stack
+async def test_the_second_persons_route_needs_its_own_scope(client):
+    path = f"/admin/cases/{START}/approve"
+    assert (await client.post(path, json=RESOLVE, headers=OPS)).status_code == 403
+    second = signed_in("cases.approve", name="bob")
+    assert (await client.post(path, json=RESOLVE, headers=second)).status_code == 409
 
 
 @pytest.mark.stack

@@ -90,8 +90,7 @@ async def bank_with(handle: Callable, timeout_s=3.0):
     app.router.add_post("/banks/first-bank/{call}", handle)
     async with TestServer(app) as server:
         url = str(server.make_url("/banks/first-bank"))
-        headers = {"Authorization": "Bearer s3cret"}
-        async with HttpClient("test-bank", url, timeout_s, headers) as client:
+        async with HttpClient("test-bank", url, timeout_s, lambda: "s3cret") as client:
             yield HttpPartnerBank(client, "first-bank")
 
 

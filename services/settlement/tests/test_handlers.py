@@ -4,14 +4,31 @@ import asyncio
 
 import pytest
 from settlement_builders import NOW, instruction, requested
+from settlement_world import OUTLET
 
 from payment_schemas.events.settlement import SettlementUpdated
 from service_runtime.errors import Rejected
 from service_runtime.messages import Batch, Cause, Due
-from settlement.domain import BankResponse, Kind, Policy, Status
+from settlement.domain import BankResponse, Kind, NextStep, Policy, Status
 from settlement.domain.reconciliation import Proposal, Resolution
-from settlement.handlers import on_due_instructions
+from settlement.handlers import Routing, on_due_instructions, on_settlement_requested
 from settlement.store import NewInstruction
+from testkit.events import received
+
+
+class Storing:
+    """The step of a consumer, without offsets."""
+
+    def __init__(self, world, routing):
+        self._world = world
+        self._routing = routing
+
+    async def claim(self, _tx, items):
+        return items
+
+    async def handle(self, tx, batch):
+        store = self._world.store(tx)
+        return await on_settlement_requested(batch, store, self._routing, OUTLET)
 
 
 async def test_an_accepted_transfer_settles_and_is_published_once(world):
@@ -49,6 +66,21 @@ async def test_sending_is_committed_before_the_bank_is_called(world):
     await world.request(requested())
     await world.send(gather=look)
     assert seen == ["SENDING"]
+
+
+async def test_a_new_transfer_is_sent_without_a_claim_while_its_sender_has_places(world):
+    sender = world.worker(NextStep.SEND)
+    routing = Routing({}, "first-bank", {"first-bank": sender})
+    await sender.work_slice()
+    items = [received(requested(number), world.clock.new_id()) for number in range(1, 121)]
+    await world.unit.carry_out(Storing(world, routing), items, {})
+    statuses = [(await world.row_of(instruction(number)))["status"] for number in (100, 101)]
+    assert statuses == ["SENDING", "QUEUED"]
+
+    assert await sender.work_slice() == 100
+    assert [len(uetrs) for _, uetrs in world.bank.messages] == [100]
+    assert await sender.work_slice() == 20
+    assert world.published() == [("SETTLED", 3)] * 120
 
 
 async def test_a_hundred_transfers_are_one_message(world):
@@ -230,7 +262,7 @@ async def test_a_request_with_another_payments_uetr_is_rejected(world):
 
 async def test_a_late_response_that_contradicts_the_outcome_is_logged_and_ignored(world, caplog):
     settled = instruction(status=Status.SETTLED)
-    due = Due(settled, Cause(settled.payment_id), epoch=1, attempts=1)
+    due = Due(settled, Cause(settled.payment_id), epoch=0, attempts=1)
     batch = Batch([due], NOW, {settled.payment_id: BankResponse(Kind.REJECTED)})
     async with world.database.transaction() as tx:
         await world.store(tx).add([NewInstruction(settled)])
@@ -342,7 +374,7 @@ async def test_two_people_return_a_transfer_that_is_always_refused(world):
     resolutions = world.resolutions()
     await resolutions.resolve(case["id"], Proposal(Resolution.RETURN, "alice", "their clerk"))
     assert [status for status, _ in world.published()] == ["UNKNOWN", "RECONCILE"]
-    await resolutions.resolve(case["id"], Proposal(Resolution.RETURN, "bob", "their clerk"))
+    await resolutions.resolve(case["id"], Proposal(Resolution.RETURN, "bob", "clerk", True))
     assert [status for status, _ in world.published()] == ["UNKNOWN", "RECONCILE", "REJECTED"]
     assert not world.bank.booked
 

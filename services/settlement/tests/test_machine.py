@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from settlement_builders import NOW, requested
-from settlement_world import ROUTING
+from settlement_world import OUTLET, ROUTING
 
 from payment_schemas.events.settlement import SettlementUpdated
 from service_runtime.messages import Batch
@@ -72,7 +72,7 @@ class Settlement(RuleBasedStateMachine):
         async with self.database.transaction() as tx:
             items = [received(event, self.clock.new_id())]
             batch = Batch(items, self.clock.now())
-            await handlers.on_settlement_requested(batch, MemoryInstructions(tx), ROUTING)
+            await handlers.on_settlement_requested(batch, MemoryInstructions(tx), ROUTING, OUTLET)
 
     endings = st.sampled_from(["answered", "request lost", "response lost", "arrives late"])
 
@@ -106,13 +106,13 @@ class Settlement(RuleBasedStateMachine):
             if self.clock.now() < until:
                 run(bank.send(instructions))
 
-    @rule(actor=st.sampled_from(PEOPLE))
-    def decide(self, actor):
+    @rule(actor=st.sampled_from(PEOPLE), is_approval=st.booleans())
+    def decide(self, actor, is_approval):
         """A person resolves each case by the bank's ledger."""
         for case in self.database.tables.own["reconciliation_case"].copy().values():
             booked = any(bank.booked[case.uetr] for bank in self.banks.values())
             wanted = Resolution.SETTLE if booked else Resolution.RETURN
-            decision = run(self.resolved(case.id, Proposal(wanted, actor, "ledger")))
+            decision = run(self.resolved(case.id, Proposal(wanted, actor, "ledger", is_approval)))
             assert not (isinstance(decision, Case) and decision.proposed_by == "settlement")
 
     async def resolved(self, case_id, proposal):
@@ -169,9 +169,7 @@ class Settlement(RuleBasedStateMachine):
 
     async def saved(self, due, found):
         async with self.database.transaction() as tx:
-            mine = await MemoryWorkTable(TABLE).still_mine(tx, due)
-            kept = [item for item in due if item.cause.id in mine]
-            batch = Batch(kept, self.clock.now(), found)
+            batch = Batch(due, self.clock.now(), found)
             store = MemoryInstructions(tx)
             policy = Policy(in_flight_s=IN_FLIGHT_S)
             emitted = await handlers.on_due_instructions(batch, store, policy)
@@ -224,8 +222,8 @@ class Settlement(RuleBasedStateMachine):
             self.clock.pass_time(seconds=60)
             for partner, step, due in self.slices():
                 self.write_back(due, self.call_bank(partner, step, due, "answered"))
-            for actor in PEOPLE:
-                self.decide(actor)
+            for actor, is_approval in zip(PEOPLE, (False, True), strict=True):
+                self.decide(actor, is_approval)
         assert all(row.status in FINAL for row in self.rows().values())
         self.the_banks_ledger_agrees()
 

@@ -1,13 +1,34 @@
-"""Reconciliation reads by key, even with plans that were made on empty tables."""
+"""Statements read by key, even with plans that were made on empty tables."""
 
+from pathlib import Path
+
+import psycopg
 import pytest
-from settlement_builders import NOW, instruction
+from settlement_builders import NOW, instruction, kafka_partner
 
 from payment_schemas.money import Money
+from service_runtime.messages import Record
 from service_runtime.postgres import PostgresTransaction
+from service_runtime.work_table import PostgresWorkTable
 from settlement.domain.statements import Reading, StatementEntry
+from settlement.store import (
+    DUE_PUBLICATIONS,
+    TABLE,
+    NewInstruction,
+    PostgresInstructions,
+    PostgresReplays,
+    Replay,
+    instruction_of,
+    waiting,
+)
+from testbed.database import fresh_database
+from testbed.service import database_of
+from testkit.plans import multiply, planning
 
 pytestmark = pytest.mark.stack
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
+ROWS = 100_000
+PLACE = ("settlement-queue", 0)
 
 
 class PlanningTransaction(PostgresTransaction):
@@ -48,3 +69,63 @@ async def test_a_page_of_a_statement_looks_up_each_uetr_by_key(postgres_world):
     assert len(planning.plans) == 5
     for plan in planning.plans:
         assert "Join Filter" not in plan, plan
+
+
+@pytest.fixture
+async def large(infrastructure, tmp_path):
+    with fresh_database(infrastructure, "settlement", [MIGRATIONS]) as fresh:
+        async with database_of(fresh.dsn, tmp_path) as database:
+            yield database, fresh.owner_dsn
+
+
+async def work(tx):
+    """Run every statement of the event path and of the workers."""
+    store, row = PostgresInstructions(tx), instruction()
+    table = PostgresWorkTable(
+        TABLE, instruction_of, {"partner": row.partner, "next_step": row.next_step}
+    )
+    await tx.next_offsets("settlement")
+    await tx.place_offsets("settlement", {PLACE: 0}, {PLACE: 9})
+    record = Record(*PLACE, 0, 0, None, None, ())
+    await tx.raise_offsets("settlement", [record], are_handled=True)
+    await store.add([NewInstruction(row)])
+    due = await table.claim(tx, 100, 10.0)
+    await store.begin([item.row for item in due] or [row])
+    await table.still_mine(tx, due)
+    epochs = {item.cause.id: item.epoch for item in due} or {row.payment_id: 0}
+    await store.save([item.row for item in due] or [row], epochs)
+    await work_by_kafka(tx, store)
+
+
+async def work_by_kafka(tx, store):
+    """Run every statement of the instructions and reports of banks on Kafka."""
+    row, partners = instruction(), store.partners
+    if not await partners.profiles():
+        await partners.add(kafka_partner(row.partner))
+    await partners.hold([row.partner])
+    await PostgresWorkTable(TABLE, instruction_of, due=DUE_PUBLICATIONS).claim(tx, 100, 10.0)
+    await store.lock([row.uetr])
+    await store.save_reported([row])
+    replays = PostgresReplays(tx)
+    replay = Replay(row.partner, "an operator", NOW, NOW, row.payment_id)
+    await replays.begin(replay)
+    await replays.due(0.0)
+    await replays.next(replay, 200)
+    await replays.save(replay, is_finished=True)
+    await waiting(tx)
+
+
+async def test_no_statement_of_a_transfer_scans_a_table(large):
+    database, owner_dsn = large
+    async with database.transaction() as tx:
+        await work(tx)
+    with psycopg.connect(owner_dsn, autocommit=True) as owner:
+        multiply(owner, TABLE, ROWS, id="gen_random_uuid()", uetr="gen_random_uuid()")
+        multiply(owner, "consumed", 1000, topic="'t' || n")
+
+    async with database.transaction() as tx:
+        planned, connection = planning(tx)
+        await work(planned)
+
+    assert connection.explained >= 20
+    assert connection.slow == []

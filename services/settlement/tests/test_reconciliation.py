@@ -1,5 +1,6 @@
 """Comparison of statements with instructions, and resolution of cases by people."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, timedelta
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from settlement_builders import NOW, instruction, requested
 
 from payment_schemas.money import Money
-from service_runtime.errors import Unavailable
+from service_runtime.errors import Conflict, Unavailable
 from service_runtime.messages import Batch, Cause, Due
 from settlement.domain import BankResponse, Kind, Policy, Status
 from settlement.domain.reconciliation import (
@@ -50,6 +51,10 @@ def entry(number=1, money=PAID, booked_s=0, **fields):
 
 def wanted(resolution, actor="alice"):
     return Proposal(resolution, actor, "confirmed by the bank's clerk")
+
+
+def approval(resolution, actor="bob"):
+    return Proposal(resolution, actor, "I have seen their statement", is_approval=True)
 
 
 @pytest.mark.parametrize(
@@ -94,44 +99,56 @@ OPEN = instruction(status=Status.RECONCILE)
 @pytest.mark.parametrize(
     ("transfer", "steps", "status"),
     [
-        (OPEN, [(SETTLE, "alice")], "PROPOSED"),
-        (OPEN, [(SETTLE, "alice"), (SETTLE, "alice")], "refused"),
-        (OPEN, [(SETTLE, "alice"), (SETTLE, "bob")], "RESOLVED"),
-        (OPEN, [(SETTLE, "alice"), (RETURN, "bob")], "PROPOSED"),
-        (OPEN, [(SETTLE, "alice"), (RETURN, "bob"), (RETURN, "bob")], "refused"),
-        (OPEN, [(SETTLE, "alice"), (RETURN, "bob"), (RETURN, "alice")], "RESOLVED"),
-        (OPEN, [(EXPLAINED, "alice")], "refused"),
-        (SETTLED, [(SETTLE, "alice")], "refused"),
-        (SETTLED, [(RETURN, "alice")], "refused"),
-        (None, [(RETURN, "alice")], "refused"),
-        (SETTLED, [(EXPLAINED, "alice")], "RESOLVED"),
-        (None, [(EXPLAINED, "alice")], "RESOLVED"),
-        (None, [(EXPLAINED, "alice"), (EXPLAINED, "bob")], "refused"),
+        (OPEN, [wanted(SETTLE)], "PROPOSED"),
+        (OPEN, [approval(SETTLE)], "refused"),
+        (OPEN, [wanted(SETTLE), approval(SETTLE, "alice")], "refused"),
+        (OPEN, [wanted(SETTLE), approval(SETTLE, "ALICE")], "refused"),
+        (OPEN, [wanted(SETTLE), approval(SETTLE)], "RESOLVED"),
+        (OPEN, [wanted(SETTLE), wanted(SETTLE, "bob")], "PROPOSED"),
+        (OPEN, [wanted(SETTLE), approval(RETURN)], "refused"),
+        (OPEN, [wanted(SETTLE), wanted(RETURN, "bob"), approval(RETURN)], "refused"),
+        (OPEN, [wanted(SETTLE), wanted(RETURN, "bob"), approval(SETTLE, "alice")], "refused"),
+        (OPEN, [wanted(SETTLE), wanted(RETURN, "bob"), approval(RETURN, "alice")], "RESOLVED"),
+        (OPEN, [wanted(EXPLAINED)], "refused"),
+        (SETTLED, [wanted(SETTLE)], "refused"),
+        (SETTLED, [wanted(RETURN)], "refused"),
+        (None, [wanted(RETURN)], "refused"),
+        (SETTLED, [wanted(EXPLAINED)], "RESOLVED"),
+        (None, [wanted(EXPLAINED)], "RESOLVED"),
+        (None, [wanted(EXPLAINED), wanted(EXPLAINED, "bob")], "refused"),
     ],
 )
 def test_a_resolution_depends_on_the_transfer_and_the_actors(transfer, steps, status):
     decided = CASE
-    for resolution, actor in steps:
+    for step in steps:
         assert isinstance(decided, Case)
-        decided = resolve(decided, wanted(resolution, actor), transfer)
+        decided = resolve(decided, step, transfer)
     assert (decided.status if isinstance(decided, Case) else "refused") == status
 
 
-steps = st.lists(st.tuples(st.sampled_from(Resolution), st.sampled_from(["alice", "bob", "carol"])))
+steps = st.lists(
+    st.builds(
+        Proposal,
+        st.sampled_from(Resolution),
+        st.sampled_from(["alice", "Alice", "bob", "carol"]),
+        st.just("their clerk"),
+        is_approval=st.booleans(),
+    )
+)
 
 
 @given(steps, st.sampled_from([OPEN, SETTLED, None]))
 def test_one_person_alone_never_moves_money(script, transfer):
     case = CASE
-    for resolution, actor in script:
-        decided = resolve(case, wanted(resolution, actor), transfer)
+    for step in script:
+        decided = resolve(case, step, transfer)
         if isinstance(decided, Refused):
             continue
         assert case.status is not CaseStatus.RESOLVED
         assert decided.version == case.version + 1
         case = decided
     if case.status is CaseStatus.RESOLVED and case.resolution is not EXPLAINED:
-        assert case.proposed_by != case.resolved_by
+        assert case.proposed_by.lower() != case.resolved_by.lower()
         assert transfer is OPEN
 
 
@@ -243,10 +260,10 @@ async def test_two_people_end_a_transfer_without_an_outcome(world, resolution, s
     cases = world.resolutions()
     first = await cases.resolve(case["id"], wanted(resolution))
     assert first.status is CaseStatus.PROPOSED
-    assert isinstance(await cases.resolve(case["id"], wanted(resolution)), Refused)
+    assert isinstance(await cases.resolve(case["id"], approval(resolution, "alice")), Refused)
     assert (await world.row_of(instruction()))["status"] == "RECONCILE"
     assert isinstance(await cases.resolve(case["id"], wanted(resolution, "settlement")), Refused)
-    last = await cases.resolve(case["id"], wanted(resolution, "bob"))
+    last = await cases.resolve(case["id"], approval(resolution))
     assert (last.status, last.resolved_by) == (CaseStatus.RESOLVED, "bob")
     assert (await world.row_of(instruction()))["status"] == status
     assert [status for status, _ in world.published()] == ["UNKNOWN", "RECONCILE", status]
@@ -266,7 +283,7 @@ async def test_a_response_after_the_decision_of_people_is_ignored(world):
     await cases.resolve(case["id"], wanted(SETTLE))
 
     async def lose_the_lease(batch):
-        await cases.resolve(case["id"], wanted(SETTLE, "bob"))
+        await cases.resolve(case["id"], approval(SETTLE))
         return {item.cause.id: BankResponse(Kind.REJECTED, "too_late") for item in batch}
 
     world.clock.pass_time(seconds=61)
@@ -283,7 +300,7 @@ async def test_a_response_before_the_confirmation_closes_the_case_and_moves_mone
     world.clock.pass_time(seconds=61)
     await world.later()
     await world.enquire()
-    assert isinstance(await world.resolutions().resolve(case["id"], wanted(RETURN, "bob")), Refused)
+    assert isinstance(await world.resolutions().resolve(case["id"], approval(RETURN)), Refused)
     (closed,) = await world.list_cases(status=CaseStatus.RESOLVED)
     assert (closed["resolution"], closed["proposed_by"], closed["resolved_by"]) == (
         "EXPLAINED",
@@ -301,7 +318,7 @@ async def test_an_unknown_case_cannot_be_resolved(world):
 
 async def test_a_late_response_opens_one_case(world):
     settled = instruction(status=Status.SETTLED)
-    due = Due(settled, Cause(settled.payment_id), epoch=1, attempts=1)
+    due = Due(settled, Cause(settled.payment_id), epoch=0, attempts=1)
     batch = Batch([due], NOW, {settled.payment_id: BankResponse(Kind.REJECTED)})
     published = []
     for _ in range(2):
@@ -317,22 +334,115 @@ async def test_a_resolved_case_cannot_change(world):
     (row,) = await world.list_cases()
     async with world.database.transaction() as tx:
         case = await world.cases(tx).lock(row["id"])
-        done = {"status": CaseStatus.RESOLVED, "resolution": RETURN, "version": 2}
-        done |= {"proposed_by": "a", "resolved_by": "b"}
-        await world.cases(tx).save([replace(case, **done)])
+        proposed = {"resolution": RETURN, "proposed_by": "a"}
+        done = {"status": CaseStatus.RESOLVED, "resolved_by": "b", "version": 3}
+        for step in ({"status": CaseStatus.PROPOSED, "version": 2}, done):
+            await world.cases(tx).save([replace(case, **proposed, **step)])
     with pytest.raises((ValueError, psycopg.errors.RaiseException)):
         async with world.database.transaction() as tx:
-            await world.cases(tx).save([replace(case, version=3)])
+            await world.cases(tx).save([replace(case, version=4)])
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize(
+    "resolved",
+    [
+        pytest.param({"resolution": SETTLE}, id="another resolution"),
+        pytest.param({"proposed_by": "c"}, id="another proposer"),
+    ],
+)
+@pytest.mark.parametrize("status", [CaseStatus.OPEN, CaseStatus.PROPOSED])
+async def test_the_database_resolves_a_case_only_as_it_was_proposed(
+    postgres_world, status, resolved
+):
+    await reconciling(postgres_world)
+    (row,) = await postgres_world.list_cases()
+    proposed = {"resolution": RETURN, "proposed_by": "a"}
+    async with postgres_world.database.transaction() as tx:
+        case = await postgres_world.cases(tx).lock(row["id"])
+        if status is CaseStatus.PROPOSED:
+            case = replace(case, status=status, **proposed)
+            await postgres_world.cases(tx).save([case])
+    done = {"status": CaseStatus.RESOLVED, "resolved_by": "b", **proposed, **resolved}
+    with pytest.raises(psycopg.errors.RaiseException, match="nobody has proposed"):
+        async with postgres_world.database.transaction() as tx:
+            await postgres_world.cases(tx).save([replace(case, **done)])
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update reconciliation_case set payment_id = null returning 1",
+        "update reconciliation_case set uetr = gen_random_uuid() returning 1",
+        "insert into reconciliation_case select * from reconciliation_case returning 1",
+    ],
+)
+async def test_the_services_role_changes_no_content_of_a_case(postgres_world, statement):
+    await reconciling(postgres_world)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        async with postgres_world.database.transaction() as tx:
+            await tx.rows(statement)
+
+
+async def proposed_by_a(world):
+    await reconciling(world)
+    await world.execute(
+        "update reconciliation_case set status = 'PROPOSED', resolution = 'RETURN',"
+        " proposed_by = 'a'"
+    )
 
 
 @pytest.mark.stack
 async def test_the_database_refuses_confirmation_by_the_proposer(postgres_world):
-    await reconciling(postgres_world)
+    await proposed_by_a(postgres_world)
     with pytest.raises(psycopg.errors.CheckViolation):
         await postgres_world.execute(
-            "update reconciliation_case set status = 'RESOLVED', resolution = 'RETURN',"
-            " proposed_by = 'a', resolved_by = 'a'"
+            "update reconciliation_case set status = 'RESOLVED', resolved_by = 'a'"
         )
+
+
+@pytest.mark.stack
+async def test_the_database_refuses_the_proposer_in_capitals(postgres_world):
+    await proposed_by_a(postgres_world)
+    with pytest.raises(psycopg.errors.CheckViolation, match="resolved_by_a_second_person"):
+        await postgres_world.execute(
+            "update reconciliation_case set status = 'RESOLVED', resolved_by = 'A'"
+        )
+
+
+@pytest.mark.stack
+async def test_of_ten_approvals_of_a_case_at_once_one_has_an_effect(postgres_world):
+    case = await reconciling(postgres_world)
+    cases = postgres_world.resolutions()
+    await cases.resolve(case["id"], wanted(SETTLE))
+    people = [approval(SETTLE, f"p{number}") for number in range(10)]
+
+    found = await asyncio.gather(*(cases.resolve(case["id"], person) for person in people))
+
+    assert sum(isinstance(one, Case) for one in found) == 1
+    assert sum(isinstance(one, Refused) for one in found) == 9
+    published = [status for status, _ in postgres_world.published()]
+    assert published == ["UNKNOWN", "RECONCILE", "SETTLED"]
+    entries = [action for action, _ in postgres_world.audit_entries()]
+    assert entries == ["CASE_OPENED", "CASE_PROPOSED", "CASE_RESOLVED"]
+
+
+@pytest.mark.stack
+async def test_a_proposal_of_a_case_ends_after_a_day_and_can_be_repeated(postgres_world):
+    case = await reconciling(postgres_world)
+    cases = postgres_world.resolutions()
+    await cases.resolve(case["id"], wanted(SETTLE))
+    await postgres_world.execute(
+        "update reconciliation_case set updated_at = updated_at - interval '1 day'"
+    )
+    with pytest.raises(Conflict, match="older than a day: propose it again"):
+        await cases.resolve(case["id"], approval(SETTLE))
+    assert (await postgres_world.row_of(instruction()))["status"] == "RECONCILE"
+
+    await cases.resolve(case["id"], wanted(SETTLE))
+    await cases.resolve(case["id"], approval(SETTLE))
+    assert (await postgres_world.row_of(instruction()))["status"] == "SETTLED"
 
 
 async def test_unresolved_cases_are_counted_by_kind(world):

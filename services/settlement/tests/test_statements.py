@@ -239,8 +239,9 @@ async def test_a_transfer_on_the_banks_statement_cannot_be_returned(world):
     resolutions = world.resolutions()
     back = Proposal(Resolution.RETURN, "alice", "their clerk")
     assert isinstance(await resolutions.resolve(case["id"], back), Refused)
-    for actor in ("alice", "bob"):
-        await resolutions.resolve(case["id"], Proposal(Resolution.SETTLE, actor, "booked"))
+    for actor, approves in (("alice", False), ("bob", True)):
+        proposal = Proposal(Resolution.SETTLE, actor, "booked", approves)
+        await resolutions.resolve(case["id"], proposal)
     assert world.published()[-1][0] == "SETTLED"
 
 

@@ -3,7 +3,11 @@
 docs/events/<ce_type>.json  JSON Schema of every message, with its kind, topic, key and readers
 docs/events/README.md       the table of topics
 docs/asyncapi.yaml          every topic of the system
-docs/openapi.json           the gateway's HTTP API
+docs/openapi.json           the HTTP API at the gateway, with the paths that it forwards
+docs/clients/collection.json  its requests, for API clients such as Postman and Bruno
+docs/security.md            the picture of trust in it
+docs/scopes.md              all scopes, and the roles of operators
+clients/partner/contract    what a partner bank builds on (`partner_samples`)
 """
 
 import json
@@ -13,15 +17,22 @@ from typing import Any
 
 import yaml
 
-from gateway.routes.description import document
+from contracts.collection import collection
+from contracts.edge import edge_document
+from contracts.partner_samples import sample_files
+from contracts.trust_picture import trust_picture
 from local_stack.generation import write
+from local_stack.inventory import load_inventory
 from local_stack.layout import CHECKOUT
+from local_stack.listings import fill
 from local_stack.topics import Topic, load_topics
 from payment_schemas.events.base import Event
 from payment_schemas.registry import EVENTS
+from payment_schemas.scopes import ROLES, TABLE
 from service_runtime.asyncapi import asyncapi_document
 
 DOCS = CHECKOUT / "docs"
+SECURITY = DOCS / "security.md"
 _TABLE_HEAD = """\
 # Topics and messages
 
@@ -31,6 +42,24 @@ for any reader. A **reply** goes to the process that sent the command. Written b
 | topic | kind | message | key | written by | read by |
 |---|---|---|---|---|---|"""
 
+_SCOPES_HEAD = """\
+# Scopes
+
+Written by `make generate` from `payment_schemas/scopes.py`. A **customer** and a client of one have
+an access token of the users' audience, an **operator** one of the operators' audience
+([security](security.md#operators)), a **machine** of this system a secret.
+
+| scope | holder | admits to |
+|---|---|---|"""
+_ROLES_HEAD = """
+## Roles of operators
+
+Identity maps roles to scopes at each sign-in and refresh; another provider puts the scopes into
+the token itself. An act that needs two people needs two, whatever their roles.
+
+| role | scopes |
+|---|---|"""
+
 
 def generated_files() -> Mapping[Path, str]:
     """Return the content of each generated file."""
@@ -39,12 +68,30 @@ def generated_files() -> Mapping[Path, str]:
         DOCS / "events" / f"{event.ce_type}.json": _json(event_schema(event, topics[event.topic]))
         for event in EVENTS
     }
+    edge = edge_document()
     return {
         **schemas,
+        **sample_files(),
         DOCS / "events" / "README.md": _table(topics),
         DOCS / "asyncapi.yaml": _yaml(asyncapi_document("Countersign", (), EVENTS)),
-        DOCS / "openapi.json": _json(document("Countersign gateway")),
+        DOCS / "openapi.json": _json(edge),
+        DOCS / "clients" / "collection.json": _json(collection(edge)),
+        SECURITY: fill(SECURITY.read_text(), {"trust": _picture(topics)}),
+        DOCS / "scopes.md": scopes_text(),
     }
+
+
+def scopes_text() -> str:
+    """Return the table of all scopes, and that of the roles."""
+    scopes = [f"| `{one.scope}` | {one.holder} | {one.admits_to} |" for one in TABLE]
+    roles = [
+        f"| {role} | {', '.join(f'`{one}`' for one in named)} |" for role, named in ROLES.items()
+    ]
+    return "\n".join([_SCOPES_HEAD, *scopes, _ROLES_HEAD, *roles, ""])
+
+
+def _picture(topics: Mapping[str, Topic]) -> list[str]:
+    return trust_picture(load_inventory(), topics.values(), EVENTS)
 
 
 def event_schema(event: type[Event], topic: Topic) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from local_stack import databases, kafka, new_service, status
+from local_stack import databases, kafka, new_service, passwords, status
 from local_stack.containers import ComposeStack
 from local_stack.credentials import Credentials
 from local_stack.engine import chosen_kind
@@ -17,6 +17,8 @@ from local_stack.layout import Layout, default_data_folder
 from local_stack.locks import lock_group
 from local_stack.preparation import prepare_broker, prepare_database
 from local_stack.readiness import last_lines
+from local_stack.rights import ADMIN
+from local_stack.settings import transport_is_tls
 from local_stack.stack import Stack
 from local_stack.telemetry import observation
 from local_stack.telemetry.programs import programs
@@ -56,6 +58,11 @@ def _parser() -> argparse.ArgumentParser:
             for field in ("name", "group", "kind"):
                 added.add_argument(f"--{field}", required=True)
             added.add_argument("--port", default="", help="the first that is free")
+        if name == "rotate":
+            added.add_argument(
+                "principal",
+                help="confirm, monitor or admin: at Kafka; database-confirm; redis-gateway",
+            )
         if name == "prepare":
             added.add_argument("--kafka", required=True, help="host:port")
             added.add_argument("--postgres", required=True, help="host:port")
@@ -76,6 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     command("generate", _generate, "write the files that follow from the manifests")
     command("lock", _lock, "lock the packages of each group that are not in requirements.lock")
     command("new-service", _new_service, "write a service from deploy/templates")
+    command("images", _images, "build every image with the Docker engine")
+    command("rotate", _rotate, "give a process a new password at Kafka, PostgreSQL or Redis")
     command("prepare", _prepare, "make topics, roles, schemas and tables (Compose's first job)")
     return parser
 
@@ -220,11 +229,29 @@ def _new_service(options: argparse.Namespace) -> None:
         print(f"wrote {path}")
 
 
+def _images(options: argparse.Namespace) -> None:
+    if (compose := _compose(options)) is None:
+        raise StackError("images are built by a Docker engine: start one, or install Docker")
+    compose.build()
+
+
+def _rotate(options: argparse.Namespace) -> None:
+    compose, user = _compose(options), options.principal
+    stack = compose or _native(options)
+    whose = passwords.rotate(stack.description(), user)
+    # The list of users that Redis reads when it starts follows.
+    stack.description().credentials.make(stack.inventory)
+    # A container keeps the file that was mounted at its start; other processes read the new one.
+    if compose and whose in stack.inventory.services:
+        compose.restart([whose])
+
+
 def _prepare(options: argparse.Namespace) -> None:
     inventory, credentials = load_inventory(), Credentials(options.secrets)
     prepare_database(options.postgres, credentials, inventory, print)
-    databases.migrate(options.postgres, credentials, inventory.with_database)
-    prepare_broker(options.kafka, inventory, print)
+    databases.migrate(options.postgres, credentials, inventory.with_database, print)
+    brokers = credentials.brokers(options.kafka, ADMIN, tls=transport_is_tls())
+    prepare_broker(brokers, credentials, inventory, print)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,15 @@
 """The running stack's addresses for the `countersign` command: entry point `countersign.stack`."""
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from local_stack.certificates import AUTHORITY
 from local_stack.credentials import PARTNERS
-from local_stack.discovery import find_stack
+from local_stack.discovery import RunningStack, find_stack
 from local_stack.errors import StackError
+from local_stack.rights import ADMIN
 
 PAGES = {
     "compose": {
@@ -38,13 +42,36 @@ def command_addresses(offset: int) -> dict[str, Any]:
     }
     return partners | {
         "urls": {name: instances[0] for name, instances in found.urls.items()},
-        "kafka": found.kafka,
+        "kafka": partial(found.brokers_as, "ops"),
+        "kafka_admin": partial(found.brokers_as, ADMIN),
+        "partner_brokers": found.partners,
+        "partner_tls_ca": str(found.credentials.path(AUTHORITY)),
+        "ring_folder": found.secrets_folder,
         "credential_file": str(found.credentials.path("internal-credential-ops")),
+        "tls": found.http_tls,
         "traces": pages.get("jaeger", "") + _TRACE.get(found.kind, ""),
         "pages": pages,
         "admins": found.admins,
+        "inspections": partial(_inspections, found),
+        "environments": partial(_environments, offset, found),
         "sign_in": _sign_in(found.credentials.path("grafana-admin"), found.kind),
     }
+
+
+# The two import late: they are slow, and one command alone needs them.
+def _inspections(found: RunningStack) -> Mapping[str, str | None]:
+    from local_stack.inspections import inspect  # noqa: PLC0415
+
+    return inspect(found)
+
+
+def _environments(offset: int, found: RunningStack) -> Mapping[str, Mapping[str, str]]:
+    from local_stack.stack import Stack  # noqa: PLC0415
+
+    if found.kind != "native":
+        return {}
+    stack = Stack(offset)
+    return {name: stack.environment_of(name) for name in stack.instances}
 
 
 def _sign_in(password: Path, kind: str) -> str:

@@ -6,15 +6,18 @@ from typing import Any
 
 import yaml
 
+from local_stack.certificates import AUTHORITY, certificate_name
 from local_stack.credentials import (
     ADMIN_PASSWORD,
     MONITOR_PASSWORD,
     password_name,
+    principal_name,
     secret_names,
 )
 from local_stack.environment import Environments, Place
 from local_stack.inventory import ALL, CORE, Inventory, Service
 from local_stack.layout import CHECKOUT
+from local_stack.rights import principals
 
 COMPOSE_FILE = CHECKOUT / "docker-compose.yml"
 TEMPLATE = CHECKOUT / "deploy" / "compose.template.yaml"
@@ -28,6 +31,8 @@ _HEADER = (
 _MARK = re.compile(r"\{\{(image|port):([a-z_]+)\}\}")
 _SECRETS_FOLDER = "${SECRETS_FOLDER:?start with make up, or set it to the folder of secrets}"
 _FIRST_JOB = "prepare"
+PROFILE = "PROFILE"
+_DEMANDED = "${PROFILE:?start with make up, or set it to dev or prod}"
 # Without limits the engine keeps every line until the disk is full.
 _LOGGING = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
 
@@ -71,8 +76,13 @@ def compose_place() -> Place:
         postgres="postgres:5432",
         redis="redis:6379",
         collector="otel-collector:4317",
+        tls_ca="${TLS_CA-}",
+        redis_scheme="${REDIS_SCHEME:-redis}",
+        postgres_tls="${POSTGRES_TLS-}",
         host="0.0.0.0",  # noqa: S104 - inside a container of its own network
-        url=_url,
+        at=lambda service, port, _: f"{host_name(service)}:{port}",
+        scheme="${HTTP_SCHEME:-http}",
+        http_tls=lambda service: "${TLS_CA:+" + _secret_path(certificate_name(service)) + "}",
         secret=_secret_path,
         state=lambda _: STATE_FOLDER,
     )
@@ -86,11 +96,6 @@ def host_name(service: str) -> str:
 def target_of(service: Service) -> str:
     """Where Prometheus asks a service, host:port."""
     return f"{host_name(service.name)}:{service.port}"
-
-
-def _url(service: str, port: int, instance: int) -> str:
-    del instance
-    return f"http://{host_name(service)}:{port}"
 
 
 def _secret_path(name: str) -> str:
@@ -114,8 +119,12 @@ def _first_job(inventory: Inventory) -> dict[str, Any]:
         "image": "countersign/prepare",
         "build": {"context": ".", "dockerfile": "deploy/Dockerfile", "target": _FIRST_JOB},
         "command": ["python", "-m", "local_stack", "prepare", *places],
-        "environment": {"PROFILE": "${PROFILE-dev}"},
-        "secrets": [ADMIN_PASSWORD, MONITOR_PASSWORD, *(password_name(name) for name in passwords)],
+        "environment": {PROFILE: _DEMANDED, "TLS": "${TLS-off}"},
+        "secrets": [
+            *(ADMIN_PASSWORD, MONITOR_PASSWORD, AUTHORITY),
+            *(password_name(name) for name in passwords),
+            *(principal_name(user) for user in principals(inventory)),
+        ],
         "depends_on": {name: {"condition": "service_healthy"} for name in ("kafka", "postgres")},
         "deploy": _limits("1", "256M"),
     }
@@ -137,11 +146,11 @@ def _container(
         "restart": "unless-stopped",
         "ports": [f"127.0.0.1:{service.port}:{service.port}"],
         "environment": _changeable(inventory, service, environment),
-        "healthcheck": _healthcheck(service.port),
+        "healthcheck": _healthcheck(service),
         "deploy": _limits("1", "256M"),
     }
     container["networks"] = {"payment-net": {"aliases": [host_name(service.name)]}}
-    if secrets := _secrets(environment):
+    if secrets := _secrets(service, environment):
         container["secrets"] = secrets
     if beside:
         container["profiles"] = [service.group, ALL]
@@ -174,12 +183,17 @@ def _changeable(
         name: "${" + name + "-" + value + "}" if name in changeable else value
         for name, value in environment.items()
     }
+    # Neither profile is a default here: a deployment by hand says which one it is.
+    defaults[PROFILE] = _DEMANDED
     return {**dict.fromkeys((*service.options, *inventory.options)), **defaults}
 
 
-def _secrets(environment: Mapping[str, str]) -> list[str]:
+def _secrets(service: Service, environment: Mapping[str, str]) -> list[str]:
     folder = _secret_path("")
-    return [value[len(folder) :] for value in environment.values() if value.startswith(folder)]
+    found = [value[len(folder) :] for value in environment.values() if value.startswith(folder)]
+    # What TLS needs is mounted without it, too: a setting says whether it is used.
+    own = [] if service.mock else [certificate_name(service.name)]
+    return [*found, *own, AUTHORITY] if own or "KAFKA_TLS_CA" in environment else found
 
 
 def _dependencies(service: Service) -> dict[str, Any]:
@@ -187,8 +201,12 @@ def _dependencies(service: Service) -> dict[str, Any]:
     return first | {need: {"condition": "service_healthy"} for need in service.needs}
 
 
-def _healthcheck(port: int) -> dict[str, Any]:
-    ask = f"import urllib.request as r; r.urlopen('http://127.0.0.1:{port}/ready', timeout=3)"
+def _healthcheck(service: Service) -> dict[str, Any]:
+    scheme = "http" if service.mock else "${HTTP_SCHEME:-http}"
+    url = f"{scheme}://127.0.0.1:{service.port}/ready"
+    trusted = "" if service.mock else f"cafile='{_secret_path(AUTHORITY)}'"
+    options = f"timeout=3, context=s.create_default_context({trusted})"
+    ask = f"import ssl as s, urllib.request as r; r.urlopen('{url}', {options})"
     return {
         "test": ["CMD", "python", "-S", "-c", ask],
         "interval": "10s",

@@ -2,19 +2,23 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from local_stack import container_states, discovery, readiness
+from local_stack.certificates import AUTHORITY
 from local_stack.compose import (
     ADMIN_URLS,
     COMPOSE_FILE,
+    PROFILE,
     compose_document,
     compose_place,
     target_of,
@@ -23,9 +27,13 @@ from local_stack.credentials import Credentials
 from local_stack.discovery import RunningStack
 from local_stack.environment import Environments
 from local_stack.errors import StackError
-from local_stack.inventory import ALL, CORE, Inventory, load_inventory
+from local_stack.images import unpinned
+from local_stack.inventory import ALL, CORE, Inventory, Service, load_inventory
 from local_stack.layout import CHECKOUT, Layout, default_data_folder
+from local_stack.partners import add_banks
+from local_stack.settings import transport_is_tls, user_settings
 from local_stack.status import Row
+from local_stack.telemetry.scraping import scrape_by_tls
 
 _READY_WITHIN_S = 180
 _COMMAND_WITHIN_S = 1800
@@ -49,12 +57,21 @@ class ComposeStack:
         """The Compose project's name, which is unique to the checkout's folder."""
         return f"countersign-{self.layout.root.parent.name}"
 
+    def build(self) -> None:
+        """Build the image of every service of every group."""
+        self._compose("build", *builders(self.inventory.services))
+
     def up(self, services: Sequence[str] = ()) -> None:
         """Build and start the containers of services, or of the core, and wait for them."""
+        if _profile() == "prod" and (tagged := unpinned()):
+            print(f"warning: not pinned by `make image-digests`: {', '.join(tagged)}")
         names = [self.inventory.service(name).name for name in services] or self._core
         self._credentials.make(self.inventory)
         _make_readable(_mounted_files())
         self._replace(names, "up", "--detach")
+        if _profile() != "prod":
+            started = [self.inventory.service(name) for name in self._started()]
+            add_banks(self.layout, 0, started, print)
         print(f"ready; for `docker compose` by hand:\n{self._exports()}")
 
     def down(self) -> None:
@@ -97,12 +114,30 @@ class ComposeStack:
         return RunningStack(
             kind="compose",
             kafka=f"127.0.0.1:{ports['kafka']}",
+            partners=f"127.0.0.1:{ports['kafka_partners']}",
             postgres=f"127.0.0.1:{ports['postgres']}",
-            redis_url=f"redis://127.0.0.1:{ports['redis']}/0",
+            redis=f"127.0.0.1:{ports['redis']}",
             secrets_folder=str(self.layout.secrets),
-            urls={one.name: (f"http://127.0.0.1:{one.port}",) for one in services},
+            urls={one.name: (self._url_of(one),) for one in services},
+            tls=transport_is_tls(),
             admins=tuple(one.name for one in self.inventory.admins(started)),
         )
+
+    def _prometheus_file(self) -> Path:
+        """The settings of Prometheus; with TLS those that ask services by it."""
+        file = CHECKOUT / "prometheus.yml"
+        if not transport_is_tls():
+            return file
+        settings = yaml.safe_load(file.read_text())
+        scrape_by_tls(settings, compose_place().secret)
+        written = self.layout.root / file.name
+        written.write_text(yaml.safe_dump(settings, sort_keys=False))
+        _make_readable([written])
+        return written
+
+    def _url_of(self, service: Service) -> str:
+        scheme = "http" if service.mock else transport(tls=transport_is_tls())["HTTP_SCHEME"]
+        return f"{scheme}://127.0.0.1:{service.port}"
 
     @property
     def _targets(self) -> Path:
@@ -142,7 +177,8 @@ class ComposeStack:
 
     def _wait_for(self, urls: Mapping[str, str]) -> None:
         container_states.Watch(self._states, self._last_lines).wait(_READY_WITHIN_S)
-        readiness.wait_for_all(urls, self._last_lines, print, seconds=_READY_WITHIN_S)
+        tls = discovery.find_stack(0, self.layout.root).http_tls
+        readiness.wait_for_all(urls, self._last_lines, print, seconds=_READY_WITHIN_S, tls=tls)
 
     def _states(self) -> list[container_states.Container]:
         ids = self._ask("compose", "ps", "--all", "--quiet").split()
@@ -162,12 +198,17 @@ class ComposeStack:
         started = self._started()
         groups = {self.inventory.service(name).group for name in started} - {CORE}
         instances = dict.fromkeys(started, 1)
+        # Compose fills in no variable within a variable's value.
+        place = replace(compose_place(), scheme=transport(tls=transport_is_tls())["HTTP_SCHEME"])
         return {
             "COMPOSE_PROJECT_NAME": self.project,
             "SECRETS_FOLDER": str(self.layout.secrets),
+            PROFILE: user_settings([PROFILE]).get(PROFILE, "dev"),
+            **transport(tls=transport_is_tls()),
             "TARGETS_FOLDER": str(self._targets),
+            "PROMETHEUS_FILE": str(self._prometheus_file()),
             "COMPOSE_PROFILES": ",".join(sorted(groups)) if started else ALL,
-            ADMIN_URLS: Environments(self.inventory, compose_place(), instances).admin_urls(),
+            ADMIN_URLS: Environments(self.inventory, place, instances).admin_urls(),
         }
 
     def _compose(self, *arguments: str) -> None:
@@ -196,6 +237,34 @@ class ComposeStack:
         return done.stdout or done.stderr
 
 
+def transport(*, tls: bool) -> dict[str, str]:
+    """The variables by which the containers speak TLS, or not."""
+    if not tls:
+        return {
+            "TLS": "off",
+            "TLS_CA": "",
+            "KAFKA_PROTOCOL": "SASL_PLAINTEXT",
+            "HTTP_SCHEME": "http",
+            "POSTGRES_TLS": "",
+            "POSTGRES_PLAIN": "true",
+            "REDIS_SCHEME": "redis",
+            "REDIS_PORT": "6379",
+            "REDIS_TLS_PORT": "0",
+        }
+    secrets = Credentials(Path(compose_place().secret("")))
+    return {
+        "TLS": "on",
+        "TLS_CA": str(secrets.path(AUTHORITY)),
+        "KAFKA_PROTOCOL": "SASL_SSL",
+        "HTTP_SCHEME": "https",
+        "POSTGRES_TLS": secrets.database_options(tls=True),
+        "POSTGRES_PLAIN": "false",
+        "REDIS_SCHEME": "rediss",
+        "REDIS_PORT": "0",
+        "REDIS_TLS_PORT": "6379",
+    }
+
+
 def builders(services: Iterable[str]) -> list[str]:
     """The containers that build the images of these services; empty means all."""
     containers = compose_document(load_inventory())["services"]
@@ -203,6 +272,15 @@ def builders(services: Iterable[str]) -> list[str]:
     if not services:
         return []
     return [name for name, one in containers.items() if "build" in one and one["image"] in wanted]
+
+
+def _profile() -> str:
+    """PROFILE as Compose sees it: of the environment, or of the checkout's .env."""
+    dotenv = CHECKOUT / ".env"
+    said = re.findall(
+        r"^PROFILE=(.*)$", dotenv.read_text() if dotenv.exists() else "", re.MULTILINE
+    )
+    return os.environ.get("PROFILE", said[-1].strip() if said else "")
 
 
 def _require_plugin() -> None:
@@ -218,8 +296,9 @@ def _mounted_files() -> Iterator[Path]:
     containers: Mapping[str, Any] = yaml.safe_load(COMPOSE_FILE.read_text())["services"]
     for container in containers.values():
         for volume in container.get("volumes", ()):
-            if volume.startswith("./"):
-                source = CHECKOUT / volume.partition(":")[0]
+            # A path of the checkout may be the default of a variable.
+            if found := re.match(r"(?:\$\{\w+:-)?(\./[^:}]+)", volume):
+                source = CHECKOUT / found[1]
                 yield source
                 yield from source.rglob("*")
 

@@ -8,9 +8,11 @@ role may do is granted by the migrations themselves.
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Timer
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
@@ -24,14 +26,20 @@ from local_stack.credentials import (
 )
 from local_stack.errors import StackError
 from local_stack.inventory import Service
-from local_stack.settings import user_settings
+from local_stack.settings import transport_is_tls, user_settings
 
 DATABASE = "countersign"
 ADMIN = "postgres"
 MONITOR = "monitor"
 """The collector's role, for connections and transactions; it reads no table."""
 _CONNECT_WITHIN_S = 5
-_MIGRATE_WITHIN_S = 120
+_MIGRATE_WITHIN_S = 3600
+"""A migration that rewrites a table takes up to a minute a million payments."""
+
+
+_CONNECT: LiteralString = f"grant connect on database {DATABASE} to {{}}"
+_MONITOR_CONNECTS: LiteralString = f"grant connect on database {DATABASE}, {ADMIN} to {MONITOR}"
+"""The collector's receiver looks at the server through the administrator's database."""
 
 
 def owner_of(service: str) -> str:
@@ -68,8 +76,12 @@ def make_roles(address: str, credentials: Credentials, services: Iterable[Servic
     with psycopg.connect(admin_dsn(address, credentials), connect_timeout=wait) as connection:
         for service in services:
             _make_service(connection, service.name, credentials)
+            roles = sql.SQL(", ").join(map(sql.Identifier, (service.name, owner_of(service.name))))
+            connection.execute(sql.SQL(_CONNECT).format(roles))
         _make_role(connection, MONITOR, credentials.read(MONITOR_PASSWORD))
         connection.execute(sql.SQL("grant pg_monitor to {}").format(sql.Identifier(MONITOR)))
+        connection.execute(_MONITOR_CONNECTS)
+        connection.execute(f"revoke connect on database {DATABASE}, {ADMIN}, template1 from public")
 
 
 def _make_database(server: psycopg.Connection) -> None:
@@ -101,33 +113,50 @@ def _make_role(connection: psycopg.Connection, role: str, password: str) -> None
     )
 
 
-def migrate(address: str, credentials: Credentials, services: Iterable[Service]) -> None:
+def migrate(
+    address: str,
+    credentials: Credentials,
+    services: Iterable[Service],
+    tell: Callable[[str], None],
+) -> None:
     """Apply the runtime's and the services' migrations, two services at a time.
 
+    `tell` gets the progress of those that take long.
     Raises StackError with the end of the output of the first one that fails.
     """
     with ThreadPoolExecutor(max_workers=2) as pool:
-        for _ in pool.map(lambda one: _migrate(address, credentials, one), services):
-            pass
+        work = [pool.submit(_migrate, address, credentials, one, tell) for one in services]
+        for one in work:
+            one.result()
 
 
-def _migrate(address: str, credentials: Credentials, migrated: Service) -> None:
+def _migrate(
+    address: str, credentials: Credentials, migrated: Service, tell: Callable[[str], None]
+) -> None:
     service = migrated.name
     folders = [part for folder in _folders(migrated.home) for part in ("--folder", str(folder))]
-    done = subprocess.run(
+    verified = credentials.database_options(tls=transport_is_tls())
+    environment = {
+        "DATABASE_URL": f"postgresql://{owner_of(service)}@{address}/{DATABASE}{verified}",
+        "DATABASE_PASSWORD_FILE": str(credentials.path(owner_password_name(service))),
+    }
+    output = ""
+    with subprocess.Popen(
         [sys.executable, "-m", "service_runtime.migrations", "--schema", service, *folders],
-        check=False,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=_MIGRATE_WITHIN_S,
-        env=os.environ
-        | {
-            "DATABASE_URL": f"postgresql://{owner_of(service)}@{address}/{DATABASE}",
-            "DATABASE_PASSWORD_FILE": str(credentials.path(owner_password_name(service))),
-        },
-    )
-    if done.returncode != 0:
-        raise StackError(f"migrations of {service} failed: {(done.stdout + done.stderr)[-2000:]}")
+        env=os.environ | environment,
+    ) as process:
+        deadline = Timer(_MIGRATE_WITHIN_S, process.kill)
+        deadline.start()
+        for line in process.stdout or ():
+            output += line
+            if line.endswith("%\n"):
+                tell(line.rstrip())
+        deadline.cancel()
+    if process.returncode != 0:
+        raise StackError(f"migrations of {service} failed: {output[-2000:]}")
 
 
 def _folders(home: Path) -> list[Path]:

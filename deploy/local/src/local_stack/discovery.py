@@ -9,14 +9,20 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from local_stack.certificates import AUTHORITY, certificate_name
 from local_stack.credentials import (
     ADMIN_PASSWORD,
     Credentials,
     owner_password_name,
     password_name,
+    principal_name,
+    redis_name,
 )
 from local_stack.errors import StackError
 from local_stack.layout import Layout, default_data_folder
+from local_stack.rights import ADMIN
+from service_runtime.brokers import Brokers
+from service_runtime.tls import Certificates
 
 _DATABASE = "countersign"
 
@@ -28,15 +34,51 @@ class RunningStack:
     kind: str
     kafka: str
     postgres: str
-    redis_url: str
+    redis: str
     secrets_folder: str
     urls: Mapping[str, tuple[str, ...]]
+    partners: str = ""
+    """Where Kafka listens for partner banks: always TLS."""
+    tls: bool = False
+    """Whether everything but the mocks is reached by TLS."""
     admins: tuple[str, ...] = ()
     """The services that own state and answer for it under `/admin`."""
 
     @property
     def credentials(self) -> Credentials:
         return Credentials(Path(self.secrets_folder))
+
+    @property
+    def http_tls(self) -> Certificates | None:
+        """What set-up, tests and the command call services with, as ops."""
+        if not self.tls:
+            return None
+        certificate = self.credentials.path(certificate_name("ops"))
+        return Certificates(str(certificate), str(self.credentials.path(AUTHORITY)))
+
+    @property
+    def brokers(self) -> Brokers:
+        """What set-up and tests connect to Kafka with: the principal that may do everything."""
+        return self.brokers_as(ADMIN)
+
+    def brokers_as(self, principal: str) -> Brokers:
+        """What a principal connects to Kafka with."""
+        return self.credentials.brokers(self.kafka, principal, tls=self.tls)
+
+    def kafka_environment(self, principal: str = ADMIN) -> dict[str, str]:
+        """The same as the variables of a process."""
+        return {
+            "KAFKA_BOOTSTRAP_SERVERS": self.kafka,
+            "KAFKA_USER": principal,
+            "KAFKA_PASSWORD_FILE": str(self.credentials.path(principal_name(principal))),
+            "KAFKA_TLS_CA": self.brokers_as(principal).tls_ca,
+        }
+
+    @property
+    def redis_url(self) -> str:
+        """Redis' address with the user that may do everything, for tests."""
+        scheme = "rediss" if self.tls else "redis"
+        return f"{scheme}://{ADMIN}:{self.credentials.read(redis_name(ADMIN))}@{self.redis}/0"
 
     @property
     def admin_dsn(self) -> str:

@@ -55,7 +55,7 @@ def _local_place(inventory: Inventory) -> Place:
         redis=f"127.0.0.1:{inventory.ports['redis']}",
         collector=f"127.0.0.1:{inventory.ports['collector_otlp']}",
         host="127.0.0.1",
-        url=lambda _, port, __: f"http://127.0.0.1:{port}",
+        at=lambda _, port, __: f"127.0.0.1:{port}",
         secret=lambda name: f"/run/secrets/{name}",
         state=lambda name: f"/var/lib/countersign/{name}",
     )

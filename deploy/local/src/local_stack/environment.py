@@ -24,9 +24,17 @@ class Place:
     redis: str
     collector: str
     host: str
-    url: Callable[[str, int, int], str]
+    at: Callable[[str, int, int], str]
+    """Host and port of an instance of a service with that port."""
     secret: Callable[[str], str]
     state: Callable[[str], str]
+    tls_ca: str = ""
+    scheme: str = "http"
+    """Of the services; the mocks have plain HTTP."""
+    redis_scheme: str = "redis"
+    postgres_tls: str = ""
+    http_tls: Callable[[str], str] = lambda _: ""
+    """By service the path of its certificate for HTTP; empty without TLS."""
     port: Callable[[Service, int], int] = field(default=Service.port_of)
 
 
@@ -52,7 +60,9 @@ class Environments:
         return tuple(self._url(name, one) for one in range(self.instances.get(name, 1)))
 
     def _url(self, name: str, instance: int = 0) -> str:
-        return self.place.url(name, self.inventory.service(name).port, instance)
+        service = self.inventory.service(name)
+        scheme = "http" if service.mock else self.place.scheme
+        return f"{scheme}://{self.place.at(name, service.port, instance)}"
 
     def _words(self, service: Service, instance: int) -> dict[str, str]:
         place = self.place
@@ -61,18 +71,33 @@ class Environments:
             "postgres": place.postgres,
             "redis": place.redis,
             "collector": place.collector,
+            "tls_ca": place.tls_ca,
+            "redis_scheme": place.redis_scheme,
+            "postgres_tls": place.postgres_tls,
+            "http_tls": place.http_tls(service.name),
+            "http_tls_ca": place.tls_ca,
             "host": place.host,
             "service": service.name,
             "instance": str(instance),
             "port": str(place.port(service, instance)),
             "state": place.state(service.name),
             "admin_urls": self.admin_urls(),
+            "public_routes": self._public_routes(),
         }
 
     def admin_urls(self) -> str:
         """The owners of state, those of the core and of the groups that have started, as JSON."""
         addresses = {one.name: self._url(one.name) for one in self.inventory.admins(self.instances)}
         return json.dumps(addresses, separators=(",", ":"))
+
+    def _public_routes(self) -> str:
+        """Each public path and the addresses of its service, as JSON, also of one not started."""
+        routes = {
+            path: ",".join(self.urls(one.name))
+            for one in self.inventory.services.values()
+            for path in one.public
+        }
+        return json.dumps(routes, separators=(",", ":"))
 
     def _render(self, template: str, words: Mapping[str, str], where: str) -> str:
         def word(found: re.Match[str]) -> str:

@@ -8,7 +8,7 @@ from local_stack.dotenv import DOTENV_FILE, dotenv_text
 from local_stack.inventory import load_inventory
 from local_stack.layout import CHECKOUT
 from local_stack.listings import listing_files
-from local_stack.locks import IMAGES_FILE, images_lock_text
+from local_stack.locks import image_locks
 
 
 def generated_files() -> Mapping[Path, str]:
@@ -17,7 +17,7 @@ def generated_files() -> Mapping[Path, str]:
     return {
         COMPOSE_FILE: compose_text(inventory),
         DOTENV_FILE: dotenv_text(inventory),
-        IMAGES_FILE: images_lock_text(),
+        **image_locks(),
         **listing_files(inventory),
     }
 

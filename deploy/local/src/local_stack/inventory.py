@@ -11,8 +11,11 @@ from local_stack.errors import StackError
 from local_stack.layout import CHECKOUT
 from local_stack.manifests import (
     MANIFEST,
+    Bank,
     Emitted,
+    Families,
     Manifest,
+    Operations,
     ProcessFields,
     Setting,
     checked,
@@ -45,6 +48,8 @@ class Service:
     scopes: tuple[str, ...]
     environment: Mapping[str, str]
     options: tuple[str, ...]
+    bank: Bank | None = None
+    public: tuple[str, ...] = ()
 
     @property
     def database(self) -> bool:
@@ -76,6 +81,8 @@ class Inventory:
     made: Mapping[str, str]
     emits: Mapping[str, Mapping[str, Emitted]]
     reads: Mapping[str, tuple[str, ...]]
+    families: Mapping[str, Families]
+    operations: Mapping[str, Operations]
     topic_defaults: Mapping[str, Any]
     dead_letter: Mapping[str, Any]
 
@@ -117,6 +124,16 @@ class Inventory:
     @property
     def with_database(self) -> tuple[Service, ...]:
         return tuple(one for one in self.services.values() if one.database)
+
+    @property
+    def auditing(self) -> tuple[str, ...]:
+        """The services that may emit what every service may: the runtime emits it for them."""
+        return tuple(
+            one.name
+            for one in self.services.values()
+            if "kafka" in one.needs
+            and (one.database or self.operations[one.package] != Operations())
+        )
 
     def readers_of(self, setting: str) -> str:
         """The processes that read a setting: `all`, or their names."""
@@ -165,11 +182,14 @@ def load_inventory(checkout: Path = CHECKOUT) -> Inventory:
         made={one.secret: one.made for _, _, one in said if one.secret and one.made},
         emits={package: one.emits for package, one in manifests.items()},
         reads=_reads(manifests),
+        families=_families(manifests),
+        operations={package: one.operations for package, one in manifests.items()},
         topic_defaults=shared["topics"],
         dead_letter=shared["dead_letter"],
     )
     _check_ports(inventory)
     _check_settings(inventory, said)
+    _check_public(inventory)
     return inventory
 
 
@@ -204,6 +224,8 @@ def _service(
         scopes=manifest.scopes,
         environment={key: one.template for key, one in settings.items() if one.template},
         options=tuple(key for key, one in fields.settings.items() if not one.template),
+        bank=fields.bank,
+        public=manifest.public,
     )
 
 
@@ -229,6 +251,17 @@ def _reads(manifests: Mapping[str, Manifest]) -> dict[str, tuple[str, ...]]:
     }
 
 
+def _families(manifests: Mapping[str, Manifest]) -> dict[str, Families]:
+    """Each package's families of topics. Refuses one that would give a right on another topic."""
+    known = [topic for one in manifests.values() for topic in one.emits]
+    for package, one in manifests.items():
+        for family in (*one.families.reads, *one.families.writes):
+            for topic in known:
+                if topic.startswith(family.removesuffix("*")):
+                    raise StackError(f"{_path(package)}: families: {family} includes {topic}")
+    return {package: one.families for package, one in manifests.items()}
+
+
 def _explained(
     manifests: Mapping[str, Manifest], common: Mapping[str, Mapping[str, Setting]]
 ) -> list[tuple[str, str, Setting]]:
@@ -244,7 +277,8 @@ def _explained(
 
 def _infrastructure_ports(infrastructure: Mapping[str, Any]) -> dict[str, int]:
     ports = {name: infrastructure[name]["port"] for name in INFRASTRUCTURE}
-    return ports | {"kafka_controller": infrastructure["kafka"]["controller_port"]}
+    further = ("controller", "partners")
+    return ports | {f"kafka_{one}": infrastructure["kafka"][f"{one}_port"] for one in further}
 
 
 def _observability_ports(observability: Mapping[str, Any]) -> dict[str, int]:
@@ -268,12 +302,25 @@ def _check_ports(inventory: Inventory) -> None:
         taken[one.port] = one.name
 
 
+def _check_public(inventory: Inventory) -> None:
+    """Refuse a public path that lies in another one: one service must own it."""
+    owned = [(path, one.package) for one in inventory.services.values() for path in one.public]
+    # Operators do not come through the gateway.
+    owned.insert(0, ("/admin", "every service"))
+    for path, package in owned[1:]:
+        for other, owner in owned:
+            if (path, package) != (other, owner) and f"{path}/".startswith(f"{other}/"):
+                raise StackError(f"{_path(package)}: public: {path} is in {other} of {owner}")
+
+
 def _check_settings(inventory: Inventory, said: Iterable[tuple[str, str, Setting]]) -> None:
-    first: dict[str, str] = {}
+    first: dict[str, tuple[str, str]] = {}
     for where, name, one in said:
         if name not in inventory.meanings:
             raise StackError(f"{where}: {name}: meaning is missing")
-        if one.meaning and first.setdefault(name, where) != where:
-            raise StackError(f"{where}: {name}: meaning is already in {first[name]}")
+        if one.meaning:
+            other, meaning = first.setdefault(name, (where, one.meaning))
+            if meaning != one.meaning:
+                raise StackError(f"{where}: {name}: {other} gives it another meaning")
         if one.secret and one.secret not in inventory.made:
             raise StackError(f"{where}: {name}: made is missing: how {one.secret} is made")

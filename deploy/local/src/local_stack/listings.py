@@ -8,15 +8,21 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from kafka_access.partners import Names, rights_of
+from kafka_access.rules import EVERY, Right
 from local_stack.compose import target_of
 from local_stack.inventory import Inventory, Service
 from local_stack.layout import CHECKOUT
+from local_stack.rights import principals, rights
+from local_stack.topics import topics_of
 
 _BLOCK = re.compile(
     r"^(?P<indent> *)(?P<open>\S+ services: (?P<name>\w+).*\n)"
     r"(?:.*\n)*?(?P<close>.*end of services)",
     re.MULTILINE,
 )
+_ONE = Names("PARTNER")
+"""Stands for each partner bank."""
 _HEADER = """\
 # Services and settings
 
@@ -32,6 +38,8 @@ def listing_files(inventory: Inventory) -> dict[Path, str]:
         CHECKOUT / "pyproject.toml": _packages(inventory),
         CHECKOUT / "prometheus.yml": _targets(inventory),
     }
+    rights_file = CHECKOUT / "docs" / "rights.md"
+    marked[rights_file] = {"rights": _right_rows(inventory), "groups": _group_rows(inventory)}
     filled = {path: fill(path.read_text(), blocks) for path, blocks in marked.items()}
     return filled | {CHECKOUT / "docs" / "services.md": _document(inventory)}
 
@@ -83,6 +91,39 @@ def _table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     titles = tuple(titles)
     lines = [titles, ["---"] * len(titles), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _right_rows(inventory: Inventory) -> list[str]:
+    """Who may write and read each topic, as rows of a table."""
+    allowed, users = _all_rights(inventory), (*principals(inventory), _ONE.principal)
+
+    def who(name: str, operation: str) -> str:
+        found = {
+            one.principal
+            for one in allowed
+            if (one.resource, one.operation) == ("topic", operation) and one.covers(name)
+        }
+        return ", ".join(user for user in users if user in found) or "nobody"
+
+    names = [topic.name for topic in topics_of(inventory)]
+    names += [_ONE.instructions, _ONE.reports, _ONE.refused]
+    rows = [(f"`{name}`", who(name, "WRITE"), who(name, "READ")) for name in names]
+    return _table(("topic", "may write", "may read"), rows).splitlines()
+
+
+def _group_rows(inventory: Inventory) -> list[str]:
+    others = [
+        one
+        for one in sorted(_all_rights(inventory))
+        if one.resource != "topic" or one.name == EVERY
+    ]
+    rows = [(one.principal, one.operation, one.resource, f"`{one.name}`") for one in others]
+    return _table(("principal", "operation", "on", "name"), rows).splitlines()
+
+
+def _all_rights(inventory: Inventory) -> frozenset[Right]:
+    """The rights of the manifests, and those of a partner."""
+    return rights(inventory) | rights_of(_ONE.partner)
 
 
 def _service_rows(inventory: Inventory) -> Iterator[tuple[str, ...]]:

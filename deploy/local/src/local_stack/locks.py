@@ -1,7 +1,8 @@
 """Lock files beside requirements.lock.
 
-deploy/requirements-images.lock  the part of requirements.lock that images need
-deploy/locks/<group>.lock        packages of a group's services that requirements.lock lacks
+deploy/requirements-images.lock      the part of requirements.lock that all images need
+deploy/locks/services/<service>.lock  the part of it that one image needs beyond that
+deploy/locks/<group>.lock            packages of a group's services that requirements.lock lacks
 """
 
 import subprocess
@@ -10,6 +11,7 @@ import tomllib
 from collections.abc import Container, Iterable
 from importlib.metadata import distribution
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -21,31 +23,76 @@ from local_stack.layout import CHECKOUT
 LOCK_FILE = CHECKOUT / "requirements.lock"
 IMAGES_FILE = CHECKOUT / "deploy" / "requirements-images.lock"
 LOCKS_FOLDER = CHECKOUT / "deploy" / "locks"
+SERVICE_LOCKS = LOCKS_FOLDER / "services"
 _HEADER = "# Generated from requirements.lock: `make generate`.\n"
 _GROUP_HEADER = "# Of the services of this group, beside requirements.lock: `make lock`.\n"
-_MEMBERS = ("payment-schemas", "service-runtime")
+_RUNTIME = "service-runtime"
+_MEMBERS = ("payment-schemas", _RUNTIME, "double-entry", "kafka-access", "partner-messages")
 _COMPILE_WITHIN_S = 300
 
 
-def images_lock_text() -> str:
-    """The blocks of requirements.lock that the images' packages depend on."""
-    blocks = _blocks()
-    folders = ("libs/schemas", "libs/runtime", "deploy/local", "services/*")
+def image_locks() -> dict[Path, str]:
+    """The locks of the images: that of all, and those of services with a library's extra."""
+    found = blocks()
+    shared = _shared(found)
+    own = {
+        SERVICE_LOCKS / f"{folder.name}.lock": _closure(_extras_of(folder), found) - shared
+        for folder in CHECKOUT.glob("services/*")
+    }
+    wanted = {IMAGES_FILE: shared, **{file: names for file, names in own.items() if names}}
+    return {
+        file: _HEADER + "".join(found[name] for name in sorted(names))
+        for file, names in wanted.items()
+    }
+
+
+def _shared(found: Container[str]) -> set[str]:
+    """The packages that every image has: what all our packages depend on."""
+    folders = (
+        "libs/schemas",
+        "libs/runtime",
+        "libs/ledger",
+        "libs/kafka_access",
+        "libs/partner_messages",
+        "deploy/local",
+        "services/*",
+    )
     members = [member for folder in folders for member in sorted(CHECKOUT.glob(folder))]
-    wanted = _closure([one for member in members for one in requirements_of(member)], blocks)
-    return _HEADER + "".join(blocks[name] for name in sorted(wanted))
+    return _closure([one for member in members for one in requirements_of(member)], found)
+
+
+def _extras_of(service: Path) -> list[Requirement]:
+    """What the extras of our libraries need that a service names, without the runtime's."""
+    declared = map(Requirement, project_of(service).get("dependencies", ()))
+    return [
+        Requirement(text)
+        for one in declared
+        if one.name in _MEMBERS and one.name != _RUNTIME
+        for extra in one.extras
+        for text in project_of(CHECKOUT / "libs" / one.name.replace("-", "_"))[
+            "optional-dependencies"
+        ][extra]
+    ]
 
 
 def requirements_of(member: Path) -> list[Requirement]:
-    """The dependencies that a workspace member declares; empty without a pyproject.toml."""
+    """The dependencies that a workspace member declares, with those of the runtime's extras."""
+    declared = [Requirement(text) for text in project_of(member).get("dependencies", ())]
+    optional = project_of(CHECKOUT / "libs" / "runtime").get("optional-dependencies", {})
+    extras = (extra for one in declared if one.name == _RUNTIME for extra in one.extras)
+    return declared + [Requirement(text) for extra in extras for text in optional[extra]]
+
+
+def project_of(member: Path) -> dict[str, Any]:
+    """The `[project]` table of a workspace member; empty without a pyproject.toml."""
     file = member / "pyproject.toml"
-    declared = tomllib.loads(file.read_text())["project"]["dependencies"] if file.exists() else ()
-    return [Requirement(text) for text in declared]
+    project: dict[str, Any] = tomllib.loads(file.read_text())["project"] if file.exists() else {}
+    return project
 
 
 def beyond_the_core(inventory: Inventory, group: str, checkout: Path = CHECKOUT) -> list[str]:
     """The declared dependencies of a group's services that requirements.lock lacks."""
-    there = {*_blocks(), *_MEMBERS}
+    there = {*blocks(), *_MEMBERS}
     packages = {one.package for one in inventory.of_groups([group])}
     declared = (r for package in packages for r in requirements_of(checkout / "services" / package))
     return sorted(str(one) for one in declared if canonicalize_name(one.name) not in there)
@@ -59,8 +106,8 @@ def lock_group(inventory: Inventory, group: str) -> Path | None:
         file.unlink(missing_ok=True)
         return None
     pinned = _compiled(wanted, file)
-    core = _blocks()
-    added = {name: block for name, block in _blocks(pinned).items() if name not in core}
+    core = blocks()
+    added = {name: block for name, block in blocks(pinned).items() if name not in core}
     file.write_text(_GROUP_HEADER + "".join(added[name] for name in sorted(added)))
     return file
 
@@ -93,11 +140,12 @@ def _closure(roots: Iterable[Requirement], blocks: Container[str]) -> set[str]:
         step = waiting.pop()
         if step not in seen and step[0] in blocks:
             seen.add(step)
-            waiting.extend(_needs(*step))
+            waiting.extend(needs(*step))
     return {name for name, _ in seen}
 
 
-def _needs(name: str, extra: str) -> list[tuple[str, str]]:
+def needs(name: str, extra: str) -> list[tuple[str, str]]:
+    """What an installed package needs with an extra: names, each with the extras asked of it."""
     needed = [Requirement(text) for text in distribution(name).requires or ()]
     return [
         (canonicalize_name(one.name), also)
@@ -107,17 +155,17 @@ def _needs(name: str, extra: str) -> list[tuple[str, str]]:
     ]
 
 
-def _blocks(text: str | None = None) -> dict[str, str]:
+def blocks(text: str | None = None) -> dict[str, str]:
     """Each package's lines in a lock (the core's), by canonical name, without the comments."""
-    blocks: dict[str, str] = {}
+    found: dict[str, str] = {}
     name = ""
     for line in (text or LOCK_FILE.read_text()).splitlines(keepends=True):
         if line.lstrip().startswith("#"):
             continue
         if not line.startswith(" "):
             name = canonicalize_name(line.partition("==")[0])
-            blocks[name] = ""
-        blocks[name] += line
-    if not blocks:
+            found[name] = ""
+        found[name] += line
+    if not found:
         raise StackError("the lock holds no packages")
-    return blocks
+    return found

@@ -3,9 +3,9 @@
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from local_stack.errors import StackError
 
@@ -26,8 +26,8 @@ class Fields(BaseModel):
 class Setting(Fields):
     """A setting of a process: a value, the path of a secret, or an option of the user.
 
-    One manifest has the `meaning` of a setting; others that share it leave it out. The same holds
-    for `made`, the kind of a secret.
+    One manifest has the `meaning` of a setting; others that share it leave it out, or repeat it.
+    One has `made`, the kind of a secret.
     """
 
     value: str | None = None
@@ -58,14 +58,54 @@ class Emitted(Fields):
     partitions: Copies | None = None
     dead_letters: bool = True
     owner: Literal["any"] | None = None
-    """`any`: every service may emit it."""
+    """`any`: every service with a database or with operations may emit it."""
+
+
+class Operations(Fields):
+    """Rights on topics of others, for the people who operate the system."""
+
+    inspects: bool = False
+    """It may read every topic and see every group's offsets."""
+    redrives: bool = False
+    """It may publish dead letters to their topics again."""
+
+
+Family = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9.-]{2,60}\.\*$")]
+
+
+class Families(Fields):
+    """Topics that begin alike, one for each partner bank: `settlement.reports.*`.
+
+    `countersign partners add` makes them; no manifest emits them.
+    """
+
+    reads: tuple[Family, ...] = ()
+    writes: tuple[Family, ...] = ()
+
+
+class Bank(Fields):
+    """The partner bank on Kafka that a process is; `make up` adds it.
+
+    Its settings name `kafka-partner-<id>`, what it logs in with, and `partner-key-<id>`, the keys
+    that it signs with.
+    """
+
+    id: str = Field(pattern=r"^[a-z0-9-]{3,32}$")
+    prefixes: tuple[str, ...] = Field(min_length=1)
+    partitions: int = Field(default=2, ge=1, le=64)
+    format: Literal["json", "iso20022"] = "json"
 
 
 class ProcessFields(Fields):
     """The fields of one process of a package with several."""
 
     port: int = Field(ge=1024, le=9999)
+    bank: Bank | None = None
     settings: Mapping[str, Setting] = {}
+
+
+PublicPath = Annotated[str, StringConstraints(pattern=r"^(/[a-z0-9._-]+)+$")]
+"""A path and all paths below it."""
 
 
 class Manifest(Fields):
@@ -80,8 +120,12 @@ class Manifest(Fields):
     """It simulates an external system; it has no internal credentials."""
     scopes: tuple[str, ...] = ()
     """The scopes of its own credential at other services."""
+    public: tuple[PublicPath, ...] = ()
+    """Paths that the gateway forwards to this service, each with all paths below it."""
     reads: tuple[str, ...] = ()
     """Topics; `*` is every topic, `!NAME` leaves one out."""
+    families: Families = Families()
+    operations: Operations = Operations()
     emits: Mapping[str, Emitted] = {}
     settings: Mapping[str, Setting] = {}
     processes: Mapping[str, ProcessFields] = {}

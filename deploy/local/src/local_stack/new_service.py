@@ -109,7 +109,8 @@ def _dependencies(service: NewService) -> Iterator[str]:
     text = "".join(file.read_text() for folder in folders for file in folder.rglob("*.py"))
     for name in ("payment-schemas", "service-runtime", "fastapi", "pydantic"):
         if f"from {name.replace('-', '_')}" in text:
-            yield name
+            is_s3 = name == "service-runtime" and "service_runtime.storage" in text
+            yield f"{name}[s3]" if is_s3 else name
 
 
 def _tidy(files: Iterable[Path]) -> None:

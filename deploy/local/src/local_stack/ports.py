@@ -10,6 +10,8 @@ from local_stack.errors import StackError
 from local_stack.inventory import Inventory
 
 HIGHEST_OFFSET = 40_000
+_PORTS_OF_A_BROKER = 3
+"""For clients, for controllers, and the link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,22 @@ class Ports:
     def kafka_controller(self) -> int:
         return self.inventory.ports["kafka_controller"] + self.offset
 
+    def kafka_of(self, broker: int) -> int:
+        """Where one of several brokers listens for clients."""
+        return self.kafka + _PORTS_OF_A_BROKER * broker
+
+    def kafka_controller_of(self, broker: int) -> int:
+        return self.kafka_controller + _PORTS_OF_A_BROKER * broker
+
+    def kafka_partners_of(self, broker: int) -> int:
+        """Where a broker listens for partner banks."""
+        return self.at("kafka_partners") + broker
+
+    def of_broker(self, broker: int) -> tuple[int, int, int]:
+        """Every port of a broker but the link."""
+        clients, controller = self.kafka_of(broker), self.kafka_controller_of(broker)
+        return clients, controller, self.kafka_partners_of(broker)
+
     @property
     def kafka_link(self) -> int:
         """Where the broker listens for clients that connect through a proxy."""
@@ -45,11 +63,16 @@ class Ports:
         return self.inventory.ports["redis"] + self.offset
 
     def at(self, name: str) -> int:
-        """The port of a part of the observability, such as `jaeger_web`."""
+        """The port of a part of the infrastructure or observability, such as `jaeger_web`."""
         return self.inventory.ports[name] + self.offset
 
     def of(self, service: str, instance: int = 0) -> int:
         return self.inventory.service(service).port_of(instance) + self.offset
+
+
+def at_loopback(ports: Iterable[int]) -> str:
+    """The addresses of these ports, host:port, comma separated."""
+    return ",".join(f"127.0.0.1:{port}" for port in ports)
 
 
 def is_listening(port: int) -> bool:

@@ -7,7 +7,8 @@ import subprocess
 from functools import partial
 from pathlib import Path
 
-from local_stack.credentials import ADMIN_PASSWORD, Credentials
+from local_stack.certificates import certificate_name
+from local_stack.credentials import ADMIN_PASSWORD, POSTGRES_HBA, Credentials
 from local_stack.errors import StackError
 from local_stack.layout import Layout, is_root
 from local_stack.programs import Program
@@ -31,7 +32,7 @@ _SETTINGS = {
 }
 
 
-def prepare(layout: Layout, port: int, credentials: Credentials) -> Program:
+def prepare(layout: Layout, port: int, credentials: Credentials, *, tls: bool) -> Program:
     """Make the cluster once and return the server's process.
 
     Raises StackError where PostgreSQL is not installed or its user cannot reach the folder.
@@ -41,7 +42,13 @@ def prepare(layout: Layout, port: int, credentials: Credentials) -> Program:
     _make_folder(layout.postgres)
     if not cluster.exists():
         _initialise(binaries, cluster, credentials.read(ADMIN_PASSWORD))
-    settings = _SETTINGS | {"port": str(port)}
+    certificate, rules = layout.postgres / "server.pem", layout.postgres / "pg_hba.conf"
+    _write_own(certificate, credentials.read(certificate_name("postgres")))
+    _write_own(rules, credentials.read(POSTGRES_HBA))
+    settings = _SETTINGS | {"port": str(port), "hba_file": str(rules)}
+    if tls:
+        file = str(certificate)
+        settings |= {"ssl": "on", "ssl_cert_file": file, "ssl_key_file": file}
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     # SIGINT is a fast shutdown: it ends sessions, rolls transactions back and loses nothing.
     return Program(
@@ -94,15 +101,21 @@ def _make_folder(folder: Path) -> None:
         raise StackError(f"the user {USER} cannot enter {folder}: choose a folder open to others")
 
 
+def _write_own(file: Path, text: str) -> None:
+    """Write a file that the server's user alone may read, which the server requires of a key."""
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600)
+    if is_root():
+        shutil.chown(file, USER)
+    file.write_text(text + "\n")
+
+
 def _initialise(binaries: Path, cluster: Path, password: str) -> None:
     """Run initdb into a draft folder and rename it, so that no partial cluster is used."""
     draft = cluster.with_name("draft")
     shutil.rmtree(draft, ignore_errors=True)
     password_file = cluster.with_name("password")
-    password_file.touch(mode=0o600)
-    if is_root():
-        shutil.chown(password_file, USER)
-    password_file.write_text(password)
+    _write_own(password_file, password)
     try:
         _run_initdb(binaries, draft, password_file)
     finally:

@@ -14,6 +14,14 @@ def user_settings(names: Iterable[str], file: Path = CHECKOUT / ".env") -> dict[
     return {name: written[name] for name in names if name in written}
 
 
+def transport_is_tls() -> bool:
+    """Whether the connections to Kafka use TLS: as TLS says, else in production alone."""
+    chosen = user_settings(["TLS", "PROFILE"])
+    if chosen.get("TLS", "on") not in {"on", "off"}:
+        raise StackError(f"TLS must be on or off, not {chosen['TLS']!r}")
+    return chosen.get("TLS", "on" if chosen.get("PROFILE") == "prod" else "off") == "on"
+
+
 def _read(file: Path) -> dict[str, str]:
     if not file.exists():
         return {}

@@ -21,12 +21,14 @@ from local_stack.environment import Environments, Place
 from local_stack.errors import StackError
 from local_stack.inventory import INFRASTRUCTURE, Inventory, Service, load_inventory
 from local_stack.layout import CHECKOUT, Layout, default_data_folder
-from local_stack.ports import Ports, require_free
+from local_stack.partners import add_banks
+from local_stack.ports import Ports, at_loopback, require_free
 from local_stack.preparation import prepare_broker, prepare_database, wait_for_port
 from local_stack.programs import Program
-from local_stack.settings import user_settings
+from local_stack.settings import transport_is_tls, user_settings
 from local_stack.status import Row, resident_bytes
 from local_stack.supervision import Supervisor
+from service_runtime.brokers import Brokers
 
 HIGHEST_INSTANCE = 9
 COLLECTOR = "collector"
@@ -40,7 +42,9 @@ class Stack:
     """One stack: its data folder, its ports, its supervisor. Methods raise StackError.
 
     `overrides` maps a service to settings that replace the inventory's. `kafka_between`, set before
-    the start, is the port of a proxy through which the broker can also be reached.
+    the start, is the port of a proxy through which the first broker can also be reached;
+    `kafka_is_open` lets clients at that broker's link listener do everything (the benchmark);
+    `kafka_brokers` the number of brokers, else that of KAFKA_BROKERS.
     """
 
     def __init__(
@@ -59,6 +63,9 @@ class Stack:
         self._overrides = overrides or {}
         self.ready_within_s = 60.0
         self.kafka_between: int | None = None
+        self.kafka_is_open = False
+        self.kafka_brokers = kafka.wanted_brokers()
+        self.tls = transport_is_tls()
         self.tell = tell
         self._supervisor = Supervisor(self.layout)
         self.instances = self._started_before()
@@ -75,8 +82,18 @@ class Stack:
         self.stop()
 
     @property
+    def broker_count(self) -> int:
+        """The number of Kafka's brokers: that of the data folder, else the wanted one."""
+        return kafka.formatted(self.layout) or self.kafka_brokers or 1
+
+    @property
     def kafka(self) -> str:
-        return f"127.0.0.1:{self.ports.kafka}"
+        return at_loopback(map(self.ports.kafka_of, range(self.broker_count)))
+
+    @property
+    def brokers(self) -> Brokers:
+        """What set-up and tests connect to Kafka with."""
+        return self.description().brokers
 
     @property
     def postgres(self) -> str:
@@ -91,10 +108,12 @@ class Stack:
         return RunningStack(
             kind="native",
             kafka=self.kafka,
+            partners=at_loopback(map(self.ports.kafka_partners_of, range(self.broker_count))),
             postgres=self.postgres,
-            redis_url=f"redis://127.0.0.1:{self.ports.redis}/0",
+            redis=f"127.0.0.1:{self.ports.redis}",
             secrets_folder=str(self.layout.secrets),
             urls={name: self._environments().urls(name) for name in self.instances},
+            tls=self.tls,
             admins=tuple(one.name for one in self.inventory.admins(self.instances)),
         )
 
@@ -109,11 +128,9 @@ class Stack:
         """Migrate the databases, start services (the core, or those named) and wait for each."""
         if not self.is_running:
             raise StackError("start the infrastructure first")
-        counts = instances or {}
-        core = [one.name for one in self.inventory.core]
-        services = [self.inventory.service(name) for name in names or core]
+        services = [*map(self.inventory.service, names or ())] or [*self.inventory.core]
         with self.alone():
-            self.instances |= {one.name: _count(counts, one.name) for one in services}
+            self.instances |= {one.name: _count(instances or {}, one.name) for one in services}
             self.migrate([one for one in services if one.database])
             programs = [program for one in services for program in self._programs(one)]
             self._require_free(programs)
@@ -121,20 +138,22 @@ class Stack:
             self._supervisor.apply(programs)
             discovery.describe(self.layout, self.description())
             self._wait_for(services)
+            started = map(self.inventory.service, self.instances)
+            add_banks(self.layout, self.ports.offset, started, self.tell)
 
     def migrate(self, services: Iterable[Service]) -> None:
         """Bring the services' schemas up to date."""
         services = list(services)
         if services:
             self.tell(f"migrations: {', '.join(one.name for one in services)}")
-            databases.migrate(self.postgres, self.credentials, services)
+            databases.migrate(self.postgres, self.credentials, services, self.tell)
 
     def stop(self) -> None:
         """Stop every process of the data folder and remove its sockets."""
         self.layout.root.mkdir(parents=True, exist_ok=True)
         with self.alone():
             running = self._supervisor.processes()
-            self._supervisor.stop(name for name in running if name not in INFRASTRUCTURE)
+            self._supervisor.stop(running.keys() - self._infrastructure)
             self._supervisor.shut_down()
             orphans.end(self.layout)
             discovery.forget(self.layout)
@@ -210,10 +229,13 @@ class Stack:
         self.credentials.make(self.inventory)
         if not self.is_running:
             orphans.end(self.layout)
+        kafka.require_count(self.broker_count, self.kafka_brokers)
+        listening = {"tls": self.tls, "is_open": self.kafka_is_open}
+        cluster = kafka.Cluster(self.broker_count, self.kafka_between, **listening)
         programs = [
-            kafka.prepare(self.layout, self.ports, self.kafka_between),
-            postgres.prepare(self.layout, self.ports.postgres, self.credentials),
-            redis.program(self.layout, self.ports.redis),
+            *kafka.prepare(self.layout, self.ports, self.credentials, cluster),
+            postgres.prepare(self.layout, self.ports.postgres, self.credentials, tls=self.tls),
+            redis.program(self.layout, self.ports.redis, self.credentials, tls=self.tls),
         ]
         self._require_free(programs)
         self._supervisor.start()
@@ -231,8 +253,9 @@ class Stack:
         prepare_database(self.postgres, self.credentials, self.inventory, self.tell)
         wait_for_port("redis", self.ports.redis)
         self.tell(f"redis is ready at 127.0.0.1:{self.ports.redis}")
-        wait_for_port("kafka", self.ports.kafka)
-        prepare_broker(self.kafka, self.inventory, self.tell)
+        for broker in range(self.broker_count):
+            wait_for_port(kafka.name_of(broker), self.ports.kafka_of(broker))
+        prepare_broker(self.brokers, self.credentials, self.inventory, self.tell, self.broker_count)
         discovery.describe(self.layout, self.description())
 
     def _wait_for(self, services: Iterable[Service]) -> None:
@@ -247,6 +270,7 @@ class Stack:
             lambda name: readiness.last_lines(logs / f"{name}.log"),
             self.tell,
             seconds=self.ready_within_s,
+            tls=self.description().http_tls,
         )
 
     def _remove_surplus(self, services: Iterable[Service]) -> None:
@@ -269,6 +293,10 @@ class Stack:
                 self.environment_of(service.name, instance),
             )
 
+    @property
+    def _infrastructure(self) -> set[str]:
+        return {*INFRASTRUCTURE, *map(kafka.name_of, range(self.broker_count))}
+
     def _require_free(self, programs: Iterable[Program]) -> None:
         running = self._supervisor.processes()
         wanted = [program for program in programs if program.name not in running]
@@ -276,8 +304,8 @@ class Stack:
 
     def _ports_of(self, program: Program) -> tuple[int, ...]:
         match program.name:
-            case "kafka":
-                return (self.ports.kafka, self.ports.kafka_controller)
+            case name if name.partition("-")[0] == "kafka":
+                return self.ports.of_broker(int(name.partition("-")[2] or 0))
             case "postgres":
                 return (self.ports.postgres,)
             case "redis":
@@ -297,8 +325,9 @@ class Stack:
             postgres=self.postgres,
             redis=f"127.0.0.1:{ports.redis}",
             collector=self._collector(),
+            **(self.credentials.transport() if self.tls else {}),
             host="127.0.0.1",
-            url=lambda name, _, instance: f"http://127.0.0.1:{ports.of(name, instance)}",
+            at=lambda name, _, instance: f"127.0.0.1:{ports.of(name, instance)}",
             secret=lambda name: str(self.credentials.path(name)),
             state=lambda name: str(self.layout.state_of(name)),
             port=lambda service, instance: ports.of(service.name, instance),

@@ -147,12 +147,14 @@ class Supervisor:
             self._call("addProcessGroup", name)
 
     def remove(self, names: Iterable[str]) -> None:
-        """Stop programs and forget them."""
+        """Stop programs and forget them; an interrupted command may have removed some before."""
         names = list(names)
         self.stop(names)
+        known = self._all()
         for name in names:
             (self._programs / f"{name}.conf").unlink(missing_ok=True)
-            self._call("removeProcessGroup", name)
+            if name in known:
+                self._call("removeProcessGroup", name)
 
     def processes(self) -> dict[str, Mapping[str, Any]]:
         """Information on each program, by name; empty if it does not run."""

@@ -5,9 +5,12 @@ evaluates the same expressions to send notifications.
 """
 
 from observability.alert import Alert
+from observability.identity_alerts import identity_alerts
 from observability.kafka_alerts import kafka_alerts
 from observability.objectives import AVAILABILITY, FAST, LATENCY, SLOW, burning
+from observability.partner_alerts import partner_alerts
 from observability.timing import Timing
+from observability.webhook_alerts import webhook_alerts
 
 SIGNALS = ("spans", "metric_points", "log_records")
 COLLECTOR = '{job="otel-collector"}'
@@ -20,7 +23,10 @@ def alerts(timing: Timing) -> list[Alert]:
         *_payments(timing),
         *_settlement(timing),
         *_banks(timing),
+        *partner_alerts(timing),
+        *webhook_alerts(timing),
         *kafka_alerts(timing),
+        *identity_alerts(timing),
         *_processes(timing),
         *_telemetry(timing),
     ]
@@ -109,16 +115,31 @@ def _payments(timing: Timing) -> list[Alert]:
     ]
 
 
+def _done_by_settlement(window: str) -> str:
+    """Return PromQL of the payments whose next step is not settlement's.
+
+    They have ended, or a bank on Kafka has their instruction and owes the report, or they wait for
+    the end of a suspension. Each bank on Kafka has alerts of its own.
+    """
+    on_kafka = f"on (partner) max by (partner) (max_over_time(settlement_unanswered[{window}]))"
+    steps = 'sum by (partner) (increase(settlement_total{{status=~"{}"}}[{}]))'.format
+    queued = f"max by (partner) (delta(settlement_queued[{window}]))"
+    counts = (
+        f"{steps('SETTLED|REJECTED', window)} unless {on_kafka}",
+        f"{steps('SENT', window)} and {on_kafka}",
+        f"clamp_min({queued}, 0)",
+    )
+    return "(" + "\n+ ".join(f"(sum({one}) or vector(0))" for one in counts) + ")"
+
+
 def _settlement(timing: Timing) -> list[Alert]:
     window = timing.window("10m")
     confirmed = f'sum(increase(payment_confirm_total{{status="success"}}[{window}]))'
-    ended = (
-        f'(sum(increase(settlement_total{{status=~"SETTLED|REJECTED"}}[{window}])) or vector(0))'
-    )
+    done = _done_by_settlement(window)
     return [
         Alert(
             "SettlementBacklog",
-            f"{confirmed} - {ended} > 20\nand on () {ended} < 0.5 * {confirmed}",
+            f"{confirmed}\n- {done} > 20\nand on () {done}\n< 0.5 * {confirmed}",
             timing.hold("2m"),
             "page",
             "{{ $value | humanize }} more payments were confirmed than settled in 10 minutes",

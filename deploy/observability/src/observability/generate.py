@@ -14,6 +14,7 @@ from observability.dashboards.messaging import messaging
 from observability.dashboards.payments import payments
 from observability.dashboards.services import services
 from observability.dashboards.settlement import settlement
+from observability.dashboards.webhooks import webhooks
 from observability.notifications import NOTIFICATIONS_FILE, notifications_text
 from observability.rules import RULES_FOLDER, rule_files
 from observability.timing import Timing
@@ -22,6 +23,7 @@ DASHBOARDS_FOLDER = CHECKOUT / "grafana-dashboards"
 DASHBOARDS: Mapping[str, Callable[[], builder.Dashboard]] = {
     "payment-confirm": payments,
     "settlement": settlement,
+    "webhooks": webhooks,
     "messaging": messaging,
     "services": services,
     "logs": logs,

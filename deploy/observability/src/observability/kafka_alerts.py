@@ -44,7 +44,24 @@ def _consumers(timing: Timing) -> list[Alert]:
             "page",
             "{{ $labels.service_name }} refuses more than one record in a hundred",
         ),
+        Alert(
+            "UnauthenticatedRecord",
+            " or ".join(
+                _unauthenticated(metric, window)
+                for metric in ("dead_letter_total", "record_skipped_total")
+            ),
+            "0s",
+            "page",
+            "{{ $labels.service_name }} refused records of {{ $labels.topic }} without a valid MAC",
+        ),
     ]
+
+
+def _unauthenticated(metric: str, window: str) -> str:
+    """Return where a counter has grown or is new: it does not exist before its first record."""
+    each, counted = "sum by (service_name, topic)", f'{metric}{{reason="unauthenticated"}}'
+    grown = f"{each} (increase({counted}[{window}])) > 0"
+    return f"{grown} or ({each} ({counted}) unless {each} ({counted} offset {window}))"
 
 
 def _producers(timing: Timing) -> list[Alert]:

@@ -12,12 +12,13 @@ from sample.handlers import on_payment_confirmed
 from sample.routes import routes
 from sample.store import MemoryEntries
 from service_runtime.consumer import Consumer, Handler
+from service_runtime.positions import Positions
 from service_runtime.relay import Relay
 from service_runtime.unit_of_work import UnitOfWork
-from service_runtime.web import Credentials, create_app
-from testbed.service import SECRET, callers
+from service_runtime.web import create_app
 from testkit.events import NOON, PAYMENT, event_of, outgoing_of
 from testkit.memory import MemoryBroker, MemoryDatabase, MemorySource, SteadyClock
+from testkit.operators import operators, signed_in
 
 
 class World:
@@ -30,7 +31,8 @@ class World:
         unit = UnitOfWork(self.database, Relay(self.database, self.broker), "sample", self.clock)
         handle = partial(on_payment_confirmed, least_minor=100)
         handlers = [Handler(PaymentConfirmed, handle, MemoryEntries)]
-        self.source = MemorySource(self.broker, [PaymentConfirmed.topic])
+        positions = Positions(self.database, "sample")
+        self.source = MemorySource(self.broker, [PaymentConfirmed.topic], positions)
         self.consumer = Consumer("sample", self.source, unit, handlers, self.clock)
 
     async def read(self, *events):
@@ -44,13 +46,13 @@ class World:
             for record in self.broker.topics[SampleServiceRecorded.topic]
         ]
 
-    def http(self, secret=SECRET):
+    def http(self, **headers):
         app = create_app("sample", {}, self.clock)
-        app.include_router(routes(self.database, MemoryEntries, Credentials(callers())))
+        app.include_router(routes(self.database, MemoryEntries, operators()))
         return httpx.AsyncClient(
             transport=httpx.ASGITransport(app),
             base_url="http://sample",
-            headers={"Authorization": f"Bearer {secret}"},
+            headers=headers or signed_in("ops.read"),
         )
 
 
@@ -82,6 +84,6 @@ async def test_operators_see_an_entry_and_a_clean_check(world):
 
 
 async def test_a_stranger_sees_nothing(world):
-    async with world.http("guessed") as http:
+    async with world.http(Authorization="Bearer guessed") as http:
         answer = await http.get("/admin/entries", params={"payment_id": str(UUID(int=1))})
     assert answer.status_code == 401

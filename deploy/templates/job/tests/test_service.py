@@ -8,7 +8,8 @@ import pytest
 from sample.app import build
 from sample.settings import Settings
 from testbed.database import fresh_database
-from testbed.service import callers, client_of, running, settings_of
+from testbed.service import client_of, running, settings_of
+from testkit.operators import signed_in
 
 pytestmark = pytest.mark.stack
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
@@ -22,8 +23,8 @@ def database(infrastructure):
 
 
 @pytest.fixture
-def settings(database, stack, monkeypatch):
-    own = {"internal_credentials": callers(), "report_every_s": EVERY_S}
+def settings(database, stack, operator_trust, monkeypatch):
+    own = {**operator_trust, "report_every_s": EVERY_S}
     return settings_of(Settings, stack, database, monkeypatch).model_copy(update=own)
 
 
@@ -31,7 +32,7 @@ async def reports(http, count):
     """The latest reports, once there are so many."""
     found = []
     while len(found) < count:
-        found = (await http.get("/admin/reports")).json()["reports"]
+        found = (await http.get("/admin/reports", headers=signed_in("ops.read"))).json()["reports"]
         await asyncio.sleep(EVERY_S / 4)
     return found
 

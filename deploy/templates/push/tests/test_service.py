@@ -5,7 +5,7 @@ import json
 from payment_schemas.events.confirmation import PaymentConfirmed
 from sample.domain import news_of
 from sample.handlers import on_payment_confirmed
-from service_runtime.push import Streams
+from service_runtime.push import Streams, Subscription
 from testkit.events import event_of
 
 
@@ -19,12 +19,10 @@ def test_news_of_a_payment_name_no_account():
 async def test_a_payment_reaches_its_users_stream_and_no_other():
     streams = Streams()
     event = event_of(PaymentConfirmed)
-    with streams.opened(event.user_id, "a") as own, streams.opened("usr-other", "b") as other:
+    own, other = Subscription(event.user_id, "a"), Subscription("usr-other", "b")
+    with streams.opened(own) as mine, streams.opened(other) as others:
         on_payment_confirmed(event, streams)
-        chunks = own.chunks(None, lambda sent: sent.event == "payment.confirmed")
-        sent = b"".join([chunk async for chunk in chunks])
-        other.close("stopping")
-        silence = b"".join([chunk async for chunk in other.chunks(None, None)])
-    assert b"event: payment.confirmed" in sent
-    assert str(event.payment_id).encode() in sent
-    assert b"payment.confirmed" not in silence
+        others.close("stopping")
+        news, silence = await mine.next(), await others.next()
+    assert (news.event, news.id) == ("payment.confirmed", str(event.payment_id))
+    assert silence.event == "closing"

@@ -20,8 +20,7 @@ SMS_WITHIN_S = 60
 
 async def plant(stack: RunningStack, edge: Edge, name: str) -> Customer:
     """Make a payment with a wrong and a correct code by a customer with planted data; follow it."""
-    [customer] = await edge.open_customers(name, 1, 10_000_00)
-    await edge.reach(customer, PHONE, f"{MAIL}@example.com")
+    [customer] = await edge.open_customers(name, 1, 10_000_00, (PHONE, f"{MAIL}@example.com"))
     large = {"amount": "5200", "to_account": "payee-xyz"}
     await edge.pay(customer, name, **large)
     # The code must reach the customer before it is entered; afterwards it is not sent.
@@ -66,7 +65,7 @@ def alone(digits: str) -> re.Pattern[bytes]:
 
 async def records(stack: RunningStack) -> dict[str, bytes]:
     """Return the content of all topics, with keys and headers."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=stack.kafka, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(**stack.brokers.arguments, auto_offset_reset="earliest")
     await consumer.start()
     try:
         topics = sorted(name for name in await consumer.topics() if not name.startswith("__"))

@@ -17,12 +17,12 @@ class Command:
         self._environment = {**os.environ, "COUNTERSIGN_OFFSET": str(offset)}
         self._within_s = within_s
 
-    async def __call__(self, *arguments: str) -> tuple[int, str, str]:
-        """Run it; return exit code, output and error output."""
+    async def __call__(self, *arguments: str, by: str = "alice") -> tuple[int, str, str]:
+        """Run it as a development operator; return exit code, output and error output."""
         process = await asyncio.create_subprocess_exec(
             str(PATH),
             *arguments,
-            env=self._environment,
+            env=self._environment | {"COUNTERSIGN_AS": by},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -30,7 +30,7 @@ class Command:
         assert process.returncode is not None
         return process.returncode, out.decode(), error.decode()
 
-    async def json(self, *arguments: str) -> tuple[int, Any]:
+    async def json(self, *arguments: str, by: str = "alice") -> tuple[int, Any]:
         """Run it with `--json`; return the exit code and the result, or the error text."""
-        status, out, error = await self(*arguments, "--json")
+        status, out, error = await self(*arguments, "--json", by=by)
         return status, json.loads(out) if out else error

@@ -4,6 +4,7 @@ The containers are those of docker-compose.yml, at the ports of the native serve
 do not differ.
 """
 
+import re
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -12,11 +13,13 @@ from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
 from local_stack.compose import compose_document
+from local_stack.containers import transport
 from local_stack.credentials import ADMIN_PASSWORD
 from local_stack.inventory import INFRASTRUCTURE
 from local_stack.stack import Stack
 
 _INNER_PORTS = {"postgres": 5432, "redis": 6379}
+_VARIABLE = re.compile(r"\$\{(\w+):-\w*\}")
 # Ryuk removes the containers of killed runs, but listens on all addresses; names replace it here.
 testcontainers_config.ryuk_disabled = True
 
@@ -59,16 +62,33 @@ def new_container(name: str, service: Mapping[str, Any], stack: Stack) -> Docker
     container_id = container_name(name, stack)
     environment = container_environment(name, service, stack)
     container = DockerContainer(
-        service["image"], command=service.get("command"), env=environment, name=container_id
+        service["image"], command=_command(service, stack), env=environment, name=container_id
     )
+    for secret in service.get("secrets", ()):
+        container.with_volume_mapping(str(stack.credentials.path(secret)), f"/run/secrets/{secret}")
     outer = stack.ports.at(name)
     # `with_bind_ports` takes no address; Docker's client does.
     inner = _INNER_PORTS.get(name, outer)
-    container.ports[f"{inner}/tcp"] = ("127.0.0.1", outer)  # type: ignore[assignment]
+    published = {inner: outer}
+    if name == "kafka":
+        published[stack.ports.kafka_partners_of(0)] = stack.ports.kafka_partners_of(0)
+    for inside, outside in published.items():
+        container.ports[f"{inside}/tcp"] = ("127.0.0.1", outside)  # type: ignore[assignment]
     containers = container.get_docker_client().client.containers
     for leftover in containers.list(all=True, filters={"name": f"^{container_id}$"}):
         leftover.remove(force=True, v=True)
     return container
+
+
+def _command(service: Mapping[str, Any], stack: Stack) -> Any:
+    """Return the command. Compose reads `$$` as `$`; the engine alone does not."""
+    command = service.get("command")
+    return [_filled(word, stack).replace("$$", "$") for word in command] if command else None
+
+
+def _filled(text: str, stack: Stack) -> str:
+    """Fill in Compose's variables: `${NAME:-default}`."""
+    return _VARIABLE.sub(lambda found: transport(tls=stack.tls)[found[1]], text)
 
 
 def container_name(name: str, stack: Stack) -> str:
@@ -82,11 +102,13 @@ def container_environment(name: str, service: Mapping[str, Any], stack: Stack) -
     environment = dict(service.get("environment", {}))
     match name:
         case "kafka":
-            usual, moved_port = str(stack.inventory.ports["kafka"]), str(stack.ports.kafka)
-            moved = {
-                key: value.replace(f":{usual}", f":{moved_port}")
-                for key, value in environment.items()
-            }
+            moved = environment
+            for one in ("kafka", "kafka_partners"):
+                usual, here = stack.inventory.ports[one], stack.ports.at(one)
+                moved = {
+                    key: value.replace(f":{usual}", f":{here}") for key, value in moved.items()
+                }
+            moved = {key: _filled(value, stack) for key, value in moved.items()}
             # No other container resolves the name that Compose gives it.
             return {key: value.replace("kafka:9", "localhost:9") for key, value in moved.items()}
         case "postgres":

@@ -4,13 +4,16 @@ import asyncio
 import hashlib
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import httpx
 
 from local_stack.discovery import RunningStack
+from ops.clients.addresses import Addresses
+from ops.clients.sessions import DEVELOPMENT_OPERATORS, session_of
 
 FINAL_SETTLEMENT = ("SETTLED", "REJECTED")
 CODE = "789012"
@@ -50,20 +53,29 @@ class Edge:
 
     def __init__(self, stack: RunningStack, gateway: int = 0) -> None:
         self._stack = stack
-        self.http = httpx.AsyncClient(base_url=stack.url("gateway", gateway), timeout=20)
-        secret = stack.credentials.read("internal-credential-ops")
-        self._operator = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {secret}"}, timeout=20
-        )
+        verify = stack.http_tls.client if stack.http_tls else True
+        url = stack.url("gateway", gateway)
+        self.http = httpx.AsyncClient(base_url=url, timeout=20, verify=verify)
+        self._client = httpx.AsyncClient(timeout=20, verify=verify)
+        addresses = Addresses({name: urls[0] for name, urls in stack.urls.items()})
+        self._sessions = {name: session_of(addresses, name) for name in DEVELOPMENT_OPERATORS}
 
     async def close(self) -> None:
         """Close all connections."""
         await self.http.aclose()
-        await self._operator.aclose()
+        await self._client.aclose()
+        for session in self._sessions.values():
+            session.close()
+
+    async def _as(self, operator: str) -> dict[str, str]:
+        """Return the header of a development operator."""
+        token = await asyncio.to_thread(self._sessions[operator].token)
+        return {"Authorization": f"Bearer {token}"}
 
     async def admin(self, owner: str, path: str, **query: Any) -> Any:
         """Query a service's admin route."""
-        answer = await self._operator.get(self._stack.url(owner) + "/admin" + path, params=query)
+        url = self._stack.url(owner) + "/admin" + path
+        answer = await self._client.get(url, params=query, headers=await self._as("alice"))
         answer.raise_for_status()
         return answer.json()
 
@@ -71,52 +83,68 @@ class Edge:
         """Return the partner banks' bookings of today and yesterday, in UTC."""
         days = {time.strftime("%Y-%m-%d", time.gmtime(time.time() - back)) for back in (0, 86400)}
         entries: list[dict[str, Any]] = []
-        for day in days:
-            url = self._stack.url("partner_bank") + "/statement"
-            answer = await self._operator.get(url, params={"date": day})
+        banks = [
+            self._stack.url(one)
+            for one in ("partner_bank", "south_bank")
+            if one in self._stack.urls
+        ]
+        for bank, day in product(banks, days):
+            answer = await self._client.get(f"{bank}/statement", params={"date": day})
             entries += answer.raise_for_status().json()["entries"]
         return entries
 
-    async def open_customers(self, name: str, count: int, balance_minor: int) -> list[Customer]:
-        """Open accounts NAME-0001 … and fetch a token for each owner."""
+    async def open_customers(
+        self, name: str, count: int, balance_minor: int, contact: tuple[str, str] | None = None
+    ) -> list[Customer]:
+        """Open accounts NAME-0001 … and fetch a token for each owner.
+
+        `contact`: phone and e-mail address of each owner, instead of ones of their own.
+        """
         order = {"name": name, "owner": f"usr-{name}", "balance_minor": balance_minor}
         url = self._stack.url("confirm") + "/admin/accounts"
-        opened = await self._operator.post(url, json={**order, "count": count})
-        opened.raise_for_status()
+        headers = await self._as("alice")
+        opened = await self._client.post(url, json={**order, "count": count}, headers=headers)
+        answered = opened.raise_for_status().json()
+        if "proposal" in answered:
+            await self._approve("confirm", answered)
         numbers = [f"{number:04}" for number in range(1, count + 1)]
-        await self._reach([(f"usr-{name}-{n}", f"+1555{n:0>7}") for n in numbers])
+        contacts = []
+        for n in numbers:
+            user = f"usr-{name}-{n}"
+            phone, email = contact or (f"+1555{n:0>7}", f"{user}@example.com")
+            contacts.append({"user_id": user, "phone": phone, "email": email})
+        await self._put(contacts)
         return [await self._customer(f"usr-{name}-{n}", f"{name}-{n}") for n in numbers]
 
     async def _customer(self, user_id: str, account: str) -> Customer:
-        return Customer(user_id, account, await self._token(user_id))
+        return Customer(user_id, account, await self.token(user_id))
 
     async def renew(self, customer: Customer) -> None:
         """Fetch a new token; tokens expire after 15 minutes."""
-        customer.token = await self._token(customer.user_id)
+        customer.token = await self.token(customer.user_id)
 
-    async def _token(self, user_id: str) -> str:
-        answer = await self._operator.post(
-            self._stack.url("issuer") + "/token",
-            json={"sub": user_id, "scope": "payment.confirm"},
+    async def token(self, user_id: str, scope: str = "payment.confirm") -> str:
+        """Fetch a token of a user; `scope`: separated by spaces."""
+        answer = await self._client.post(
+            self._stack.url("issuer") + "/token", json={"sub": user_id, "scope": scope}
         )
         token: str = answer.raise_for_status().json()["access_token"]
         return token
 
-    async def reach(self, customer: Customer, phone: str, email: str) -> None:
-        """Set a customer's contact."""
-        await self._put([{"user_id": customer.user_id, "phone": phone, "email": email}])
-
-    async def _reach(self, phones: list[tuple[str, str]]) -> None:
-        await self._put(
-            [
-                {"user_id": user, "phone": phone, "email": f"{user}@example.com"}
-                for user, phone in phones
-            ]
-        )
-
     async def _put(self, contacts: list[dict[str, str]]) -> None:
         url = self._stack.url("notification") + "/admin/contacts"
-        (await self._operator.post(url, json={"contacts": contacts})).raise_for_status()
+        headers = await self._as("alice")
+        answer = await self._client.post(url, json={"contacts": contacts}, headers=headers)
+        answered = answer.raise_for_status().json()
+        if "proposal" in answered:
+            await self._approve("notification", answered)
+
+    async def _approve(self, owner: str, proposed: Mapping[str, str]) -> None:
+        """Approve what alice has proposed, as bob."""
+        url = f"{self._stack.url(owner)}/admin/proposals/{proposed['proposal']}/approve"
+        named = {"digest": proposed["digest"]}
+        answer = await self._client.post(url, json=named, headers=await self._as("bob"))
+        answer.raise_for_status()
 
     async def confirm(self, customer: Customer | None, **body: Any) -> httpx.Response:
         """Send one `POST /payment/confirm`; without a customer, without a token."""

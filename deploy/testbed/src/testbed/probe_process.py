@@ -11,9 +11,10 @@ from typing import Any
 
 import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from local_stack.discovery import RunningStack
+from service_runtime.brokers import Brokers
 from service_runtime.messages import ProducerRecord
 from service_runtime.producer import KafkaProducer
 from service_runtime.settings import ServiceSettings
@@ -22,9 +23,9 @@ from testkit.probe import numbered_on
 PARTITIONS = 2
 
 
-async def make_topics(bootstrap: str, *names: str) -> None:
+async def make_topics(brokers: Brokers, *names: str) -> None:
     """Create topics that accept dead letters of any size."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**brokers.arguments)
     await admin.start()
     try:
         there = set(await admin.list_topics())
@@ -40,7 +41,8 @@ class Probe:
     """The probe's processes on one topic."""
 
     def __init__(self, infrastructure: RunningStack, settings: ServiceSettings, topic: str) -> None:
-        self.kafka, self.topic = infrastructure.kafka, topic
+        self.brokers, self.topic = infrastructure.brokers, topic
+        self.kafka = infrastructure.kafka_environment()
         self.event, self.tells = numbered_on(topic), f"{topic}.tallied"
         self._settings = settings
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -53,9 +55,10 @@ class Probe:
         process = subprocess.Popen(
             [sys.executable, "-m", "testkit.probe", self.topic],
             env=os.environ
+            | self.kafka
             | {
+                "PROFILE": "dev",
                 "PORT": str(self.port),
-                "KAFKA_BOOTSTRAP_SERVERS": self.kafka,
                 # A restarted static member keeps its partitions, so each topic has its own group.
                 "PROBE_NAME": self.topic,
                 "DATABASE_URL": self._settings.database_url,
@@ -76,9 +79,25 @@ class Probe:
 
     async def publish(self, records: Sequence[ProducerRecord]) -> None:
         """Publish records and wait for the acknowledgement."""
-        async with KafkaProducer(self.kafka, "test") as producer:
+        async with KafkaProducer(self.brokers, "test") as producer:
             futures = [await producer.send(record) for record in records]
             await asyncio.gather(*futures)
+
+    async def delete_all_but_the_last(self) -> None:
+        """Delete the records of each partition but its last one, as the topic's retention does."""
+        reader = AIOKafkaConsumer(**self.brokers.arguments)
+        admin = AIOKafkaAdminClient(**self.brokers.arguments)
+        await reader.start()
+        await admin.start()
+        try:
+            partitions = [TopicPartition(self.topic, number) for number in range(PARTITIONS)]
+            reader.assign(partitions)
+            ends = await reader.end_offsets(partitions)
+            kept = {one: RecordsToDelete(max(0, end - 1)) for one, end in ends.items()}
+            await admin.delete_records(kept)
+        finally:
+            await admin.close()
+            await reader.stop()
 
     async def ready(self) -> None:
         """Wait until the process is ready."""
@@ -95,7 +114,7 @@ class Probe:
 
     async def read(self, topic: str, count: int) -> list[Any]:
         """Read the first records of a topic, and any further ones that arrive."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka, auto_offset_reset="earliest")
+        consumer = AIOKafkaConsumer(**self.brokers.arguments, auto_offset_reset="earliest")
         await consumer.start()
         try:
             consumer.assign([TopicPartition(topic, number) for number in range(PARTITIONS)])

@@ -13,28 +13,41 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from psycopg.conninfo import conninfo_to_dict
 
+from local_stack.discovery import RunningStack
+from local_stack.rights import ADMIN
 from local_stack.stack import Stack
 from payment_schemas.events.base import Event
+from service_runtime.brokers import Brokers
 from service_runtime.clock import SystemClock
+from service_runtime.message_macs import MessageMacs
+from service_runtime.operators import CHECK
 from service_runtime.postgres import PostgresDatabase
 from service_runtime.process import Process
 from service_runtime.producer import KafkaProducer
-from service_runtime.settings import KafkaSettings, ServiceSettings
+from service_runtime.settings import HttpSettings, ServiceSettings
 from testbed.database import FreshDatabase
 from testkit.events import outgoing_of
 
 E = TypeVar("E", bound=Event)
 S = TypeVar("S", bound=ServiceSettings)
 
-SECRET = "ops secret"  # noqa: S105 - a test's own
+SECRET = "check secret"  # noqa: S105 - a test's own
 ANSWER_WITHIN_S = 30
 STOP_WITHIN_S = 10
 
 
+def kafka_fields(infrastructure: RunningStack, principal: str = ADMIN) -> dict[str, str]:
+    """Return the settings of a process; the probe may do everything on Kafka."""
+    environment = infrastructure.kafka_environment(principal)
+    password = environment.pop("KAFKA_PASSWORD_FILE")
+    lower = {name.lower(): value for name, value in environment.items()}
+    return lower | {"KAFKA_PASSWORD_FILE": password}
+
+
 def callers(*scopes: str) -> str:
-    """Return the credentials of internal callers: operations, by SECRET, with scopes (read)."""
+    """Return the credentials of machines: the check, by SECRET, with scopes (its own)."""
     digest = hashlib.sha256(SECRET.encode()).hexdigest()
-    return json.dumps({"ops": {"sha256": digest, "scopes": scopes or ["ops.read"]}})
+    return json.dumps({"ops": {"sha256": digest, "scopes": scopes or [CHECK]}})
 
 
 def settings_of(
@@ -79,7 +92,7 @@ async def running(process: Process) -> AsyncIterator[Process]:
 
 
 def client_of(process: Process) -> httpx.AsyncClient:
-    """Return a client of the process's routes, with the secret of operations."""
+    """Return a client of the process's routes, with the secret of the check."""
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(process.app),
         base_url=f"http://{process.name}",
@@ -87,20 +100,25 @@ def client_of(process: Process) -> httpx.AsyncClient:
     )
 
 
-async def publish(settings: KafkaSettings, *events: Event) -> None:
-    """Publish events and wait for the acknowledgement."""
-    async with KafkaProducer(settings.kafka_bootstrap_servers, "test") as producer:
+async def publish(brokers: Brokers, settings: HttpSettings, *events: Event) -> None:
+    """Publish events, under the MAC keys of the service, and wait for the acknowledgement."""
+    macs = MessageMacs()
+    if keys := getattr(settings, "mac_keys", None):
+        macs.add(keys, {type(event) for event in events})
+    async with KafkaProducer(brokers, "test", macs) as producer:
         for event in events:
             clock = SystemClock()
             await (await producer.send(outgoing_of(event, clock.new_id(), clock.now())))
 
 
-async def told(settings: KafkaSettings, event: type[E], key: object, count: int = 1) -> list[E]:
+async def published_events(
+    brokers: Brokers, event: type[E], key: object, count: int = 1
+) -> list[E]:
     """Return the first events of a key on a topic, once there are `count`."""
     found: list[E] = []
     async with AIOKafkaConsumer(
         event.topic,
-        bootstrap_servers=settings.kafka_bootstrap_servers,
+        **brokers.arguments,
         auto_offset_reset="earliest",
     ) as consumer:
         while len(found) < count:

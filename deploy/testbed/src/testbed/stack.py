@@ -14,6 +14,8 @@ import pytest
 from local_stack.discovery import RunningStack
 from local_stack.engine import chosen_kind
 from local_stack.errors import StackError
+from local_stack.inventory import Inventory
+from local_stack.kafka import Cluster
 from local_stack.layout import default_data_folder
 from local_stack.stack import Stack, silent
 
@@ -49,11 +51,19 @@ def fresh_stack(
     offset: int,
     overrides: Mapping[str, Mapping[str, str]] | None = None,
     tell: Callable[[str], None] = silent,
+    *,
+    inventory: Inventory | None = None,
+    cluster: Cluster | None = None,
 ) -> Iterator[Stack]:
-    """Start empty Kafka, PostgreSQL and Redis; stop them at the end."""
+    """Start empty Kafka, PostgreSQL and Redis; stop them at the end.
+
+    `cluster`: the number of brokers, and whether one has an open listener, for the benchmark.
+    """
     with ExitStack() as undo:
         undo.enter_context(only_run(offset))
-        fresh = _stack_class()(offset, overrides=overrides, tell=tell)
+        fresh = _stack_class()(offset, overrides=overrides, tell=tell, inventory=inventory)
+        if cluster:
+            fresh.kafka_brokers, fresh.kafka_is_open = cluster.brokers, cluster.is_open
         fresh.reset()
         undo.callback(fresh.stop)
         fresh.start_infrastructure()

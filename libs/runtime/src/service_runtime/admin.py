@@ -1,4 +1,4 @@
-"""Operator routes that services share: export pages and the check, for scope `ops.read`."""
+"""Operator routes that services share: export pages and the check."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, NamedTuple
@@ -9,9 +9,10 @@ from fastapi.responses import Response
 from psycopg import sql
 from pydantic import AwareDatetime
 
+from service_runtime.operators import CHECK, Operators
 from service_runtime.paging import BY_PAYMENT, Page
 from service_runtime.ports import Database
-from service_runtime.web import Credentials, JsonResponse
+from service_runtime.web import JsonResponse
 
 MOST_FINDINGS = 100
 """Violations, and unfinished payments, that a check names."""
@@ -34,13 +35,31 @@ Check = Callable[[Any, Any], Awaitable[Findings]]
 """Checks, within a transaction, what has changed since a time; None: everything."""
 
 
-def admin_router(credentials: Credentials) -> APIRouter:
-    """Return a router for routes under `/admin`, for callers with the scope `ops.read`."""
-    return APIRouter(prefix="/admin", dependencies=[Depends(credentials.require("ops.read"))])
+def admin_router(operators: Operators) -> APIRouter:
+    """Return a router for reads under `/admin`, for operators with the scope `ops.read`.
+
+    Each read leaves an audit record.
+    """
+    may_read = operators.require("ops.read", is_read=True)
+    return APIRouter(prefix="/admin", dependencies=[Depends(may_read)])
+
+
+def check_router(operators: Operators) -> APIRouter:
+    """Return a router as above, for the checking machine, too, whose reads leave no record."""
+    may_read = operators.require("ops.read", or_machine=CHECK, is_read=True)
+    return APIRouter(prefix="/admin", dependencies=[Depends(may_read)])
+
+
+def together(*routers: APIRouter) -> APIRouter:
+    """Return one router with the routes of several."""
+    both = APIRouter()
+    for router in routers:
+        both.include_router(router)
+    return both
 
 
 def add_export(router: APIRouter, database: Database, name: str, read: ReadPage) -> None:
-    """Add `GET /admin/<name>/export?after=&limit=`; rows have a `payment_id`."""
+    """Add `GET /admin/<name>/export?after=&limit=` to a check router; rows have a `payment_id`."""
 
     @router.get(f"/{name}/export")
     async def export(page: Annotated[Page, Depends(BY_PAYMENT)]) -> Response:
@@ -52,7 +71,7 @@ def add_export(router: APIRouter, database: Database, name: str, read: ReadPage)
 def add_check(
     router: APIRouter, database: Database, check: Check, work_table: str | None = None
 ) -> None:
-    """Add `GET /admin/check?since=`, with the counts of parked rows and dead letters."""
+    """Add `GET /admin/check?since=` to a check router, with counts of parked rows and letters."""
 
     @router.get("/check")
     async def checked(since: AwareDatetime | None = None) -> Response:

@@ -4,8 +4,10 @@ uvicorn limits neither the size of a head nor the time for a head or a body. It 
 request that offers another protocol, and its response to invalid HTTP is not JSON.
 """
 
+import asyncio
 import json
 import select
+from collections.abc import Collection
 from dataclasses import dataclass
 from http import HTTPStatus
 from math import inf
@@ -18,6 +20,8 @@ from uvicorn.server import ServerState
 
 from service_runtime import metrics
 from service_runtime.clock import SystemClock
+from service_runtime.tls import CLIENT_NAMES, names_of
+from service_runtime.websocket_connection import UNREAD_WITHIN_S, UnreadLimit, is_handshake
 
 MAX_HEAD_BYTES = 16 * 1024
 MAX_HEAD_LINES = 64
@@ -25,13 +29,15 @@ MAX_DISCARDED_BYTES = 16 * 1024 * 1024
 """Of a body whose request has its response already; more closes the connection."""
 LINGER_S = 1.0
 """Closing a connection with unread bytes resets it, and the client loses the last response."""
-UNREAD_WITHIN_S = 10.0
-"""How long a client may leave its responses unread."""
 LAST_ANSWER_WITHIN_S = 30.0
 """How long a refused connection stays open for the response to the previous request."""
 STEP_BYTES = 4096
 """Bytes that the parser gets at once, so that it holds little more than the limit."""
 NO_REQUEST_BODY = b"CONNECT"
+_NO_PAGE = (
+    b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
+)
+"""For a browser that opens a response as a page; the one page of a service has its own policy."""
 UPGRADES = {b"upgrade", b"http2-settings"}
 Headers = list[tuple[bytes, bytes]]
 
@@ -85,13 +91,18 @@ def count_refused(refusal: Refusal) -> None:
 
 def safe_headers(*, production: bool) -> Headers:
     """Return the security headers of every response. Source: OWASP ASVS 5.0, 3.4 and 14.3."""
-    headers = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+    headers = [
+        (b"x-content-type-options", b"nosniff"),
+        (b"cache-control", b"no-store"),
+        (b"content-security-policy", _NO_PAGE),
+        (b"referrer-policy", b"no-referrer"),
+    ]
     if production:
         headers.append((b"strict-transport-security", b"max-age=31536000; includeSubDomains"))
     return headers
 
 
-class Connection(HttpToolsProtocol):
+class Connection(UnreadLimit, HttpToolsProtocol):
     """A connection with limits of size and time for its client.
 
     The server calls `close_if_late` some times a second: a timer for each request costs more.
@@ -109,17 +120,20 @@ class Connection(HttpToolsProtocol):
         self._limits = limits
         self._own_headers = headers
         self._due_s = inf
-        self._unread_due_s = inf
         self._refusal: Refusal | None = None
         self._is_over = False
         self._is_reading = False
         self._in_head = False
         self._upgrades = False
         self._got_on = False
+        self._peer: Collection[str] | None = None
+        self._socket: asyncio.Protocol | None = None
         self._held_bytes = self._head_bytes = self._head_lines = self._discarded_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        if self.scheme == "https":
+            self._peer = names_of(transport.get_extra_info("peercert"))
         self._due_s = self.loop.time() + self._limits.head_within_s
 
     def data_received(self, data: bytes) -> None:
@@ -131,8 +145,11 @@ class Connection(HttpToolsProtocol):
             self._due_s = min(self._due_s, self.loop.time() + self._limits.head_within_s)
         self._unset_keepalive_if_required()
         for start in range(0, len(data), STEP_BYTES):
-            if not self._is_over:
-                self._feed(data[start : start + STEP_BYTES])
+            piece = data[start : start + STEP_BYTES]
+            if self._socket is not None:
+                self._socket.data_received(piece)
+            elif not self._is_over:
+                self._feed(piece)
 
     @property
     def _is_busy(self) -> bool:
@@ -150,7 +167,7 @@ class Connection(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._stay_with_http1(data[upgrade.args[0] :])
+            self._upgrade(data[upgrade.args[0] :])
             return
         except httptools.HttpParserError:
             self._refuse(self._refusal or MALFORMED)
@@ -160,18 +177,39 @@ class Connection(HttpToolsProtocol):
         if self._held_bytes > MAX_HEAD_BYTES:
             self._refuse(HEAD_TOO_LARGE)
 
+    def _upgrade(self, rest: bytes) -> None:
+        """Begin a WebSocket where the app has them; else go on with HTTP/1.1."""
+        method = self.parser.get_method()
+        answering = self.pipeline or (self.cycle is not None and not self.cycle.response_complete)
+        is_new = self.parser.get_http_version() == "1.1" and not answering
+        if self.ws_protocol_class is None or not (is_new and is_handshake(method, self.headers)):
+            self._stay_with_http1(rest)
+            return
+        self.connections.discard(self)
+        # uvicorn declares no more than a protocol.
+        made: Any = self.ws_protocol_class
+        self._socket = socket = made(self.config, self.server_state, self.app_state)
+        socket.connection_made(self.transport)
+        self.transport.set_protocol(socket)
+        socket.data_received(self._head(self.headers, rest))
+
     def _stay_with_http1(self, rest: bytes) -> None:
         """Parse a request again without its upgrade header, which makes uvicorn lose the body."""
-        version = self.parser.get_http_version().encode()
-        head = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
-        head += [b"%s: %s" % header for header in _without_upgrade(self.headers)]
+        head = self._head(_without_upgrade(self.headers), rest)
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._upgrades = False
-        self._feed(b"\r\n".join([*head, b"", rest]))
+        self._feed(head)
+
+    def _head(self, headers: Headers, rest: bytes) -> bytes:
+        version = self.parser.get_http_version().encode()
+        head = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
+        return b"\r\n".join([*head, *(b"%s: %s" % header for header in headers), b"", rest])
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        if self._peer is not None:
+            self.scope["extensions"] = {"tls": {CLIENT_NAMES: self._peer}}
         self._is_reading = self._in_head = True
         self._head_bytes = self._head_lines = 0
         self._due_s = min(self._due_s, self.loop.time() + self._limits.head_within_s)
@@ -218,14 +256,6 @@ class Connection(HttpToolsProtocol):
         self._due_s = inf
         if self.cycle.response_complete:
             self._due_s = self.loop.time() + self.timeout_keep_alive
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._unread_due_s = self.loop.time() + UNREAD_WITHIN_S
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._unread_due_s = inf
 
     def close_if_late(self, now_s: float) -> None:
         """Close the connection of a client that has exceeded a time limit."""

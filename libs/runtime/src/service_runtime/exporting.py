@@ -1,5 +1,6 @@
 """Export of telemetry to the collector: in the background, from bounded queues."""
 
+import os
 import threading
 import time
 from typing import Protocol
@@ -18,6 +19,14 @@ class Provider(Protocol):
 
     def shutdown(self) -> object:
         """Export the queue, then stop."""
+
+
+def is_plain() -> bool:
+    """Return whether telemetry is sent without TLS: no authority of the collector is named.
+
+    The exporters read the variable themselves.
+    """
+    return not os.environ.get("OTEL_EXPORTER_OTLP_CERTIFICATE")
 
 
 def resource(service: str, instance: int) -> Resource:

@@ -1,7 +1,7 @@
 """HTTP client: deadlines, no redirects, bounded responses, a circuit breaker per dependency."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,6 +11,7 @@ import orjson
 from service_runtime import metrics, tracing
 from service_runtime.breaker import Breaker
 from service_runtime.errors import Unavailable
+from service_runtime.tls import ClientContext
 
 CONNECT_S = 1.0
 MAX_ANSWER_BYTES = 1024 * 1024
@@ -52,8 +53,15 @@ class HttpClient:
         name: str,
         base_url: str,
         timeout_s: float = 3.0,
-        headers: Mapping[str, str] | None = None,
+        bearer: Callable[[], str] | None = None,
+        tls: ClientContext | None = None,
     ) -> None:
+        """`bearer` returns the secret that the dependency demands, as it is at each request.
+
+        `tls`: what a process of this system is called with by `https://`; without it, the
+        dependency's certificate must be of an authority that this machine trusts.
+        """
+        self._tls = tls
         self._name = name
         self._base_url = base_url.rstrip("/")
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_S)
@@ -61,8 +69,8 @@ class HttpClient:
         self._headers = {
             "Content-Type": "application/json",
             "Accept-Encoding": "identity",
-            **(headers or {}),
         }
+        self._bearer = bearer
         self._session: aiohttp.ClientSession | None = None
         self._breaker = Breaker()
         metrics.gauge(
@@ -124,14 +132,18 @@ class HttpClient:
                     method,
                     self._base_url + path,
                     data=body,
-                    headers={**(headers or {}), **trace},
+                    headers={**(headers or {}), **self._authorization(), **trace},
                     allow_redirects=False,
+                    ssl=self._tls.client if self._tls else True,
                 ) as response:
                     return HttpResponse(response.status, await self._read(response))
         except aiohttp.ClientConnectorError as error:
             raise RequestNotSent(f"{self._name}: {type(error).__name__}") from None
         except (TimeoutError, aiohttp.ClientError) as error:
             raise NoAnswer(f"{self._name}: {type(error).__name__}") from None
+
+    def _authorization(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._bearer()}"} if self._bearer else {}
 
     async def _read(self, response: aiohttp.ClientResponse) -> Any:
         if response.status >= SERVER_ERROR:

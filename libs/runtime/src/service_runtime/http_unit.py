@@ -1,8 +1,10 @@
 """The HTTP unit of work: effect, events and the stored reply of one request are one commit."""
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -20,6 +22,8 @@ from service_runtime.unit_of_work import UnitOfWork
 from service_runtime.web import given_once
 
 KEY_CHARACTERS = 255
+_VERSION = re.compile(r'"([0-9]{1,18})"')
+"""Within PostgreSQL's bigint."""
 REFUSED = 400
 """A reply from here on writes nothing and is not stored: the same key may be used again."""
 _REQUESTS = uuid5(NAMESPACE_URL, "urn:countersign:request")
@@ -33,11 +37,13 @@ class StaleVersionError(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a request is answered, and the events that are published once it is committed."""
+    """What a request is answered, and what is published once it is committed."""
 
     body: Any
     status: int = 200
     events: Sequence[Emit] = ()
+    records: Sequence[ProducerRecord] = ()
+    """Records that are no events of this service, such as redriven ones; published first."""
     version: int | None = None
     """Of the row, for the ETag that a later If-Match repeats."""
 
@@ -55,9 +61,9 @@ def version_of(request: Request) -> int | None:
     header = request.headers.get("if-match")
     if header is None:
         return None
-    if not (header.startswith('"') and header.endswith('"') and header[1:-1].isdecimal()):
+    if not (found := _VERSION.fullmatch(header)):
         raise HTTPException(400, "Invalid header: If-Match")
-    return int(header[1:-1])
+    return int(found[1])
 
 
 class HttpUnitOfWork:
@@ -68,14 +74,20 @@ class HttpUnitOfWork:
         self._service = service
         self._clock = clock
 
-    async def run(self, request: Request, caller: str, act: Act) -> Response:
+    async def run(
+        self, request: Request, caller: str, act: Act, *, is_stored: bool = True
+    ) -> Response:
         """Return the reply of `act`, or the stored one of the caller's Idempotency-Key.
+
+        `is_stored=False`: the reply holds a secret, so that the key is ignored.
+
 
         409 while the first request with the key is not done, where a constraint refuses, and for a
         stale version (412 to an If-Match); 422 where the key was used for another request; 400 for
         a value that the database does not take. Raises Unavailable where nothing was written.
         """
-        once = _Once(caller, _key_of(request), await _fingerprint(request))
+        key = _key_of(request) if is_stored else None
+        once = _Once(caller, key, await _fingerprint(request))
         replies: list[Response] = []
 
         async def write(tx: PostgresTransaction) -> Sequence[ProducerRecord]:
@@ -88,7 +100,10 @@ class HttpUnitOfWork:
                 raise _RefusedError
             await once.store(tx, replies[-1])
             now = self._clock.now()
-            return [emit.outgoing(self._service, now) for emit in reply.events]
+            return [
+                *reply.records,
+                *(emit.outgoing(self._service, now) for emit in reply.events),
+            ]
 
         try:
             await self._unit.run_in_transaction(write)
@@ -168,4 +183,6 @@ async def _fingerprint(request: Request) -> bytes:
 
 def _response(reply: Reply) -> Response:
     headers = {} if reply.version is None else {"ETag": f'"{reply.version}"'}
+    if reply.status == HTTPStatus.NO_CONTENT:
+        return Response(None, reply.status, headers)
     return Response(orjson.dumps(reply.body), reply.status, headers, "application/json")

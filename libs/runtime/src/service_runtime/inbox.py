@@ -1,7 +1,10 @@
-"""The inbox: which events a consumer has handled, in the transaction of their effect."""
+"""Which events a handler has handled by id, and dead letters, in the transaction of the effect.
+
+Offsets say what was handled (see `consumed`); a handler with an inbox also drops an event that
+comes again at another offset. An id is unique within its topic.
+"""
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 import orjson
@@ -32,17 +35,17 @@ class PostgresInbox:
 
     connection: psycopg.AsyncConnection[DictRow]
 
-    async def claim_inbox(self, consumer: str, event_ids: Sequence[UUID]) -> set[UUID]:
-        """Record the ids as handled by the consumer; return those that are new.
+    async def claim_inbox(self, consumer: str, topic: str, event_ids: Sequence[UUID]) -> set[UUID]:
+        """Record the ids of a topic's events as handled; return those that are new.
 
         Sorted, so that two instances that claim the same ids cannot deadlock.
         """
         ids = orjson.dumps(sorted({str(event_id) for event_id in event_ids})).decode()
         cursor = await self.connection.execute(
-            """insert into inbox (consumer, event_id)
-               select %s, value::uuid from json_array_elements_text(%s::json)
+            """insert into inbox (consumer, topic, event_id)
+               select %s, %s, value::uuid from json_array_elements_text(%s::json)
                on conflict do nothing returning event_id""",
-            (consumer, ids),
+            (consumer, topic, ids),
         )
         return {row["event_id"] for row in await cursor.fetchall()}
 
@@ -68,22 +71,3 @@ class PostgresInbox:
             for letter in letters
             if (letter.record.topic, letter.record.partition, letter.record.offset) in new
         ]
-
-    async def unaccounted(self, consumer: str, records: Sequence[dict[str, Any]]) -> list[DictRow]:
-        """Return topic, partition and offset of records that are neither handled nor dead letters.
-
-        A dead letter is matched by its position, because its id may be unreadable.
-        """
-        cursor = await self.connection.execute(
-            """select topic, "partition", "offset"
-               from json_to_recordset(%s::json) as asked
-                    (topic text, "partition" int, "offset" bigint, event_id uuid)
-               where not exists (select from inbox
-                                 where consumer = %s and inbox.event_id = asked.event_id)
-                 and not exists (select from dead_letter as letter
-                                 where letter.topic = asked.topic
-                                   and letter."partition" = asked."partition"
-                                   and letter."offset" = asked."offset")""",
-            (orjson.dumps(records).decode(), consumer),
-        )
-        return await cursor.fetchall()

@@ -14,15 +14,15 @@ from pathlib import Path
 from opentelemetry._logs import Logger, SeverityNumber
 from opentelemetry.trace import format_trace_id, get_current_span
 
-from service_runtime.exporting import EXPORT_WITHIN_S, QUEUE_LINES, Provider, resource
+from service_runtime.exporting import EXPORT_WITHIN_S, QUEUE_LINES, Provider, is_plain, resource
 
 FRAMES = 8
 ALLOWED = frozenset(
     {
         "address", "attempts", "caller", "consequence", "consumer", "count", "delay_s",
-        "error_class", "field", "method", "offset", "partition", "payment_id", "port", "reason",
-        "request_id", "route", "service", "signal", "status", "subject", "table", "topic",
-        "trace_id", "uetr", "work_id",
+        "error_class", "field", "method", "offset", "operation", "partition", "payment_id", "port",
+        "principal", "reason", "remedy", "request_id", "route", "service", "signal", "status",
+        "subject", "table", "topic", "trace_id", "uetr", "work_id",
     }
 )  # fmt: skip
 """Allowed fields: ids, counts and names from the code, never text of a person."""
@@ -140,7 +140,7 @@ def _export(service: str, instance: int, endpoint: str) -> Provider:
     from opentelemetry.sdk._logs import LoggerProvider  # noqa: PLC0415
     from opentelemetry.sdk._logs.export import BatchLogRecordProcessor  # noqa: PLC0415
 
-    exporter = OTLPLogExporter(endpoint, insecure=True, timeout=EXPORT_WITHIN_S)
+    exporter = OTLPLogExporter(endpoint, insecure=is_plain(), timeout=EXPORT_WITHIN_S)
     provider = LoggerProvider(resource(service, instance), shutdown_on_exit=False)
     provider.add_log_record_processor(BatchLogRecordProcessor(exporter, max_queue_size=QUEUE_LINES))
     logging.getLogger().addHandler(_Exported(provider.get_logger("countersign")))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, Protocol
+from typing import Any, ClassVar, Generic, Protocol
 from uuid import UUID
 
 from typing_extensions import TypeVar
@@ -15,6 +15,8 @@ from service_runtime.errors import Rejected
 
 Trace = tuple[tuple[str, str], ...]
 """`traceparent` and `tracestate`, as pairs."""
+Partition = tuple[str, int]
+"""A topic and the number of one of its partitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,11 @@ class Record:
     headers: Headers
     is_readable: bool = True
     """Whether the headers are as they came: names that are not UTF-8 are written out in escapes."""
+
+    @property
+    def place(self) -> Partition:
+        """The partition."""
+        return self.topic, self.partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +118,18 @@ class Emit:
     event: Event
     cause: Cause
 
+    @property
+    def through_outbox(self) -> bool:
+        """Whether its record is committed with its cause; a reply is published after it."""
+        return self.event.through_outbox
+
     def outgoing(self, source: str, now: datetime) -> ProducerRecord:
-        """Return the record to publish; equal causes make equal ids."""
-        event_id = event_id_of(self.cause.id, self.event.ce_type, self.cause.discriminator)
+        """Return the record to publish; equal causes make equal ids.
+
+        A cause that comes again and has another effect makes another version, and so another id.
+        """
+        step = self.cause.discriminator or str(getattr(self.event, "version", ""))
+        event_id = event_id_of(self.cause.id, self.event.ce_type, step)
         attributes = Attributes(event_id, now, self.cause.trace)
         return ProducerRecord(
             topic=self.event.topic,
@@ -124,7 +140,23 @@ class Emit:
         )
 
 
-Events = Sequence[Emit]
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A record that a handler publishes as it is: a message of a contract with others.
+
+    It gets no MAC of ours, and its headers no attribute.
+    """
+
+    record: ProducerRecord
+
+    through_outbox: ClassVar = True
+
+    def outgoing(self, _source: str, _now: datetime) -> ProducerRecord:
+        """Return the record."""
+        return self.record
+
+
+Events = Sequence[Emit | Publication]
 
 
 class Decision(Protocol):

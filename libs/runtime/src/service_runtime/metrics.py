@@ -11,6 +11,8 @@ from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetr
 from opentelemetry.sdk.resources import Resource
 from prometheus_client import REGISTRY, generate_latest
 
+from service_runtime.exporting import is_plain
+
 EXPORT_EVERY_S = 10
 EXPORT_WITHIN_S = 2
 LATENCY_BUCKETS_S = (
@@ -36,7 +38,7 @@ def _otlp_reader(endpoint: str) -> MetricReader:
         OTLPMetricExporter,
     )
 
-    exporter = OTLPMetricExporter(endpoint, insecure=True, timeout=EXPORT_WITHIN_S)
+    exporter = OTLPMetricExporter(endpoint, insecure=is_plain(), timeout=EXPORT_WITHIN_S)
     return PeriodicExportingMetricReader(
         exporter,
         export_interval_millis=EXPORT_EVERY_S * 1000,
@@ -58,13 +60,18 @@ def histogram(
     )
 
 
-def gauge(name: str, description: str, read: Callable[[], dict[str, float] | float]) -> None:
-    """Read a value at each collection; a dict has one value per `kind`."""
+def gauge(
+    name: str,
+    description: str,
+    read: Callable[[], dict[str, float] | float],
+    label: str = "kind",
+) -> None:
+    """Read a value at each collection; a dict has one value for each value of the label."""
 
     def observe(_options: CallbackOptions) -> Iterable[Observation]:
         found = read()
         if isinstance(found, dict):
-            return [Observation(value, {"kind": kind}) for kind, value in found.items()]
+            return [Observation(value, {label: name}) for name, value in found.items()]
         return [Observation(found)]
 
     _meter().create_observable_gauge(name, [observe], description=description)

@@ -1,6 +1,7 @@
 """Applies SQL files once each, in the order of their names, as the owner of a schema.
 
-`{service}` in a file stands for the service's role, which has the schema's name. A file is one
+`{service}` in a file stands for the service's role, which has the schema's name. A line
+`-- include <package>/<path>` stands for a file of a library. A file is one
 transaction. A file that begins with `-- outside a transaction` is one statement outside of one,
 `create index concurrently if not exists`, which blocks no writer: an index that an interruption has
 left invalid is dropped and built again. No statement waits longer than three seconds for a lock,
@@ -9,9 +10,11 @@ behind which every later query of the table would wait, too; the migration is tr
 
 import argparse
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 
 import psycopg
@@ -19,18 +22,27 @@ from psycopg import sql
 
 OWN = Path(__file__).parent / "sql"
 OUTSIDE = "-- outside a transaction"
+INCLUDE = re.compile(r"^-- include (\w+)/(\S+)$", re.MULTILINE)
 LOCK_TIMEOUT = "3s"
 TRIES = 15
 BETWEEN_TRIES_S = 1.0
 
 
-def migrate(conninfo: str, schema: str, folders: Sequence[Path]) -> list[str]:
+def _silent(_progress: str) -> None:
+    """Show no progress."""
+
+
+def migrate(
+    conninfo: str, schema: str, folders: Sequence[Path], tell: Callable[[str], object] = _silent
+) -> list[str]:
     """Apply what is new of the runtime's and the service's files; return their names.
 
+    `tell` gets the progress that a file raises as a notice (`raise notice 'states: % %%', 40`).
     Raises LockNotAvailable where a lock is held for longer than a minute.
     """
     applied: list[str] = []
     with psycopg.connect(conninfo, connect_timeout=5, autocommit=True) as connection:
+        connection.add_notice_handler(partial(_tell_progress, tell))
         role = sql.Identifier(schema).as_string(connection)
         connection.execute("select set_config('search_path', %s, false)", (role,))
         connection.execute("select set_config('lock_timeout', %s, false)", (LOCK_TIMEOUT,))
@@ -48,10 +60,21 @@ def migrate(conninfo: str, schema: str, folders: Sequence[Path]) -> list[str]:
     return applied
 
 
+def _tell_progress(tell: Callable[[str], object], notice: psycopg.errors.Diagnostic) -> None:
+    # Other notices, such as "already exists, skipping", have a code.
+    if notice.sqlstate == "00000":
+        tell(notice.message_primary or "")
+
+
 def _files(folders: Sequence[Path]) -> Iterator[tuple[str, str]]:
     for folder in (OWN, *folders):
         for path in sorted(folder.glob("*.sql")):
-            yield f"{folder.name}/{path.name}", path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8")
+            yield f"{folder.name}/{path.name}", INCLUDE.sub(_included, text)
+
+
+def _included(line: re.Match[str]) -> str:
+    return files(line[1]).joinpath(line[2]).read_text(encoding="utf-8")
 
 
 def _apply(connection: psycopg.Connection, name: str, text: str) -> None:
@@ -98,8 +121,9 @@ def main() -> None:
     arguments = parser.parse_args()
     password = Path(os.environ["DATABASE_PASSWORD_FILE"]).read_text(encoding="utf-8").strip()
     conninfo = psycopg.conninfo.make_conninfo(os.environ["DATABASE_URL"], password=password)
-    for name in migrate(conninfo, arguments.schema, arguments.folder):
-        print(f"{arguments.schema}: applied {name}")  # noqa: T201 - progress of a command
+    tell = partial(print, f"{arguments.schema}:", flush=True)
+    for name in migrate(conninfo, arguments.schema, arguments.folder, tell):
+        tell(f"applied {name}")
 
 
 if __name__ == "__main__":

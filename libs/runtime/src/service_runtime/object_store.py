@@ -53,6 +53,10 @@ class ObjectStore(Protocol):
         """Delete an object, if there is one."""
         ...
 
+    async def next_name(self, after: str) -> str | None:
+        """Return the first name behind `after`, in the order of their bytes; None at the end."""
+        ...
+
 
 class FolderStore:
     """Objects as files of a folder; the disk is read and written in threads."""
@@ -94,6 +98,17 @@ class FolderStore:
 
     async def delete(self, name: str) -> None:
         await asyncio.to_thread(self._path(name).unlink, missing_ok=True)
+
+    async def next_name(self, after: str) -> str | None:
+        return min(
+            (name for name in await asyncio.to_thread(self._names) if name > after), default=None
+        )
+
+    def _names(self) -> list[str]:
+        """Return every name; drafts and other files that are no objects are left out."""
+        files = (path for path in self._folder.rglob("*") if path.is_file())
+        names = (path.relative_to(self._folder).as_posix() for path in files)
+        return [name for name in names if _NAME.fullmatch(name)]
 
     def _path(self, name: str) -> Path:
         return self._folder / checked_name(name)

@@ -1,14 +1,14 @@
 """The ports of the runtime's loops; the adapters are in this package, memory twins in testkit."""
 
 from asyncio import Event, Future
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from service_runtime.messages import Due, ProducerRecord, Record, Trace
+from service_runtime.messages import Due, Partition, ProducerRecord, Record, Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,41 @@ class Lease:
     trace: Trace = ()
 
 
+class Taker(Protocol):
+    """Takes rows over that were inserted as leased; a worker."""
+
+    def take(self, due: Due[Any], since: datetime) -> None:
+        """Take a row after its commit; `since`: a time before its insert."""
+        ...
+
+
 class Transaction(Protocol):
     """One database transaction, for the writes of the runtime and of a store."""
 
-    async def claim_inbox(self, consumer: str, event_ids: Sequence[UUID]) -> set[UUID]:
-        """Record the ids as handled by the consumer; return those that are new."""
+    handed_over: list[tuple[Taker, Due[Any]]]
+    """The rows that are handed over after the commit."""
+
+    async def next_offsets(self, consumer: str) -> dict[Partition, int]:
+        """Return the next offset of each partition that the consumer has begun."""
+        ...
+
+    async def raise_offsets(
+        self, consumer: str, records: Sequence[Record], *, are_handled: bool
+    ) -> dict[Partition, int]:
+        """Raise the next offsets behind the records; return those before, locked to the commit.
+
+        `are_handled`: records that are not below the offsets before count as handled.
+        """
+        ...
+
+    async def place_offsets(
+        self, consumer: str, starts: Mapping[Partition, int], ends: Mapping[Partition, int]
+    ) -> None:
+        """Begin partitions at their starts: those that are new, or lie beyond their log's end."""
+        ...
+
+    async def claim_inbox(self, consumer: str, topic: str, event_ids: Sequence[UUID]) -> set[UUID]:
+        """Record the ids of a topic's events as handled; return those that are new."""
         ...
 
     async def add_to_outbox(self, records: Sequence[ProducerRecord]) -> list[OutboxRow]:

@@ -17,10 +17,12 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from service_runtime import metrics, tracing
+from service_runtime.consumed import PostgresConsumed
 from service_runtime.inbox import PostgresInbox
 from service_runtime.logs import Log
+from service_runtime.messages import Due
 from service_runtime.outbox import CLAIM_S, PostgresOutbox
-from service_runtime.ports import OutboxRow
+from service_runtime.ports import OutboxRow, Taker
 from service_runtime.settings import DatabaseSettings
 
 Connection = psycopg.AsyncConnection[DictRow]
@@ -78,12 +80,13 @@ def json_rows(rows: Sequence[object]) -> str:
     return orjson.dumps(rows).decode()
 
 
-class PostgresTransaction(PostgresInbox, PostgresOutbox):
+class PostgresTransaction(PostgresConsumed, PostgresInbox, PostgresOutbox):
     """One transaction: methods for the runtime's tables, `rows` and `run` for a store's."""
 
     def __init__(self, connection: Connection, owner: str) -> None:
         self.connection = connection
         self.owner = owner
+        self.handed_over: list[tuple[Taker, Due[Any]]] = []
 
     async def rows(self, statement: LiteralString, **parameters: Any) -> list[DictRow]:
         """Run a statement and return its rows."""

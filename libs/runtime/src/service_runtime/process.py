@@ -12,11 +12,13 @@ from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
 import uvicorn
 import uvloop
 from fastapi import FastAPI
+from starlette.routing import WebSocketRoute
 
 from service_runtime import exporting, logs, tracing
 from service_runtime.connection import ConnectionLimits
 from service_runtime.serving import Server
 from service_runtime.settings import HttpSettings, S, load
+from service_runtime.websocket_connection import OPTIONS, WebSocketConnection
 
 Loop = Callable[[asyncio.Event], Awaitable[None]]
 """Runs until the event is set, then finishes its current step."""
@@ -109,6 +111,10 @@ async def _opened(
     return False
 
 
+def _has_websockets(app: FastAPI) -> bool:
+    return any(isinstance(route, WebSocketRoute) for route in app.routes)
+
+
 async def _serve(process: Process, settings: HttpSettings, stopping: asyncio.Event) -> None:
     server = Server(
         uvicorn.Config(
@@ -122,11 +128,13 @@ async def _serve(process: Process, settings: HttpSettings, stopping: asyncio.Eve
             server_header=False,
             # The edge reads proxy headers itself, from trusted proxies only.
             proxy_headers=False,
-            # No service uses WebSocket; an upgrade request is served as HTTP/1.1.
-            ws="none",
+            # Without such a route, an upgrade request is served as HTTP/1.1.
+            ws=WebSocketConnection if _has_websockets(process.app) else "none",
+            **OPTIONS,
         ),
         ConnectionLimits(settings.head_within_s, settings.body_within_s, settings.max_connections),
         production=settings.profile == "prod",
+        tls=settings.certificates(),
     )
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_ended_early(loop, stopping)) for loop in process.loops]

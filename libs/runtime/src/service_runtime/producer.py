@@ -25,9 +25,11 @@ from aiokafka.errors import (
 )
 
 from service_runtime import metrics
+from service_runtime.brokers import Brokers
 from service_runtime.errors import Rejected, Unavailable
-from service_runtime.kafka import ended, start_within
+from service_runtime.kafka_clients import ended, log_unauthorized, start_within
 from service_runtime.logs import Log
+from service_runtime.message_macs import MessageMacs
 from service_runtime.messages import ProducerRecord
 from service_runtime.ports import ProducerBatch
 from service_runtime.producer_batches import MAX_REQUEST_BYTES, build_batches, leader_of
@@ -37,6 +39,7 @@ REQUEST_TIMEOUT_MS = 5000
 STUCK_S = 5.0
 """An older record without an acknowledgement means that the broker accepts nothing."""
 BETWEEN_RENEWALS_S = 1.0
+BETWEEN_EXPLANATIONS_S = 30.0
 REFUSALS = (
     InvalidTimestampError,
     InvalidTopicError,
@@ -57,8 +60,9 @@ Send = Callable[[AIOKafkaProducer], Awaitable[asyncio.Future[Any]]]
 class KafkaProducer:
     """An idempotent producer with `acks=all`."""
 
-    def __init__(self, bootstrap_servers: str, client_id: str) -> None:
-        self._bootstrap_servers = bootstrap_servers
+    def __init__(self, brokers: Brokers, client_id: str, macs: MessageMacs | None = None) -> None:
+        self._brokers = brokers
+        self._macs = macs or MessageMacs()
         self._client_id = client_id
         self._producer: AIOKafkaProducer | None = None
         self._usable = asyncio.Event()
@@ -66,6 +70,7 @@ class KafkaProducer:
         self._open: dict[asyncio.Future[Any], tuple[AIOKafkaProducer, float]] = {}
         """Records without an acknowledgement, oldest first, and their times."""
         self._acknowledged_s = self._refused_s = self._renewed_s = -STUCK_S
+        self._explained_s = -BETWEEN_EXPLANATIONS_S
         self._renewing: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
 
@@ -86,7 +91,7 @@ class KafkaProducer:
 
     async def _started(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap_servers,
+            **self._brokers.arguments,
             client_id=self._client_id,
             enable_idempotence=True,
             acks="all",
@@ -97,7 +102,7 @@ class KafkaProducer:
             request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
         try:
-            await start_within(producer)
+            await start_within(producer, self._brokers)
         except BaseException:
             await ended(producer.stop())
             raise
@@ -109,13 +114,14 @@ class KafkaProducer:
         Raises Rejected where the record is larger than MAX_REQUEST_BYTES. The future fails with
         Rejected where the broker certainly did not write it, else with Unavailable: resend it.
         """
+        signed = self._macs.signed(outgoing)
         return await self._publish(
             lambda producer: producer.send(
-                outgoing.topic,
-                value=outgoing.value,
-                key=outgoing.key,
-                headers=list(outgoing.headers),
-                partition=outgoing.partition,
+                signed.topic,
+                value=signed.value,
+                key=signed.key,
+                headers=list(signed.headers),
+                partition=signed.partition,
             )
         )
 
@@ -123,7 +129,8 @@ class KafkaProducer:
         """Build batches of one partition each."""
         if self._producer is None:
             raise Unavailable("producer is not started")
-        return await build_batches(self._producer, self._publish, records)
+        signed = [self._macs.signed(record) for record in records]
+        return await build_batches(self._producer, self._publish, signed)
 
     async def takes(self, outgoing: ProducerRecord) -> bool:
         """Return whether the leader of the record's partition can be reached.
@@ -160,7 +167,10 @@ class KafkaProducer:
             sent = await send(producer)
         except MessageSizeTooLargeError:
             raise Rejected("record too large") from None
-        except (KafkaTimeoutError, UnknownTopicOrPartitionError, TopicAuthorizationFailedError):
+        except TopicAuthorizationFailedError as error:
+            self._log_unauthorized(error)
+            raise
+        except (KafkaTimeoutError, UnknownTopicOrPartitionError):
             raise
         except KafkaError as error:
             self._renew_soon(producer, error)
@@ -182,9 +192,18 @@ class KafkaProducer:
                 reported.set_result(sent.result())
             return
         self._refused_s = time.monotonic()
+        if isinstance(error, TopicAuthorizationFailedError):
+            self._log_unauthorized(error)
         self._renew_soon(producer, error)
         if not reported.done():
             reported.set_exception(_reported(error))
+
+    def _log_unauthorized(self, error: BaseException) -> None:
+        """Say what the broker does not allow; each sender tries again, so not every time."""
+        self._refused_s = time.monotonic()
+        if self._refused_s - self._explained_s > BETWEEN_EXPLANATIONS_S:
+            self._explained_s = self._refused_s
+            log_unauthorized(self._brokers, "WRITE", error)
 
     def _renew_soon(self, producer: AIOKafkaProducer, error: BaseException) -> None:
         if producer is self._producer and self._usable.is_set():

@@ -128,6 +128,8 @@ def _partition_of(record: ProducerRecord, partitions: int) -> int:
     """Return the partition that every Kafka client would choose for the key."""
     if record.partition is not None:
         return record.partition
+    if partitions == 1:
+        return 0
     if record.key is None:
         return crc32(record.value or b"") % partitions
     return int(_hash_of(record.key)) % partitions

@@ -17,7 +17,7 @@ Key = tuple[int, str, str | None]
 
 
 class RefusalLog:
-    """Logs refusals (401, 403, 429), with a limit against flooding by a caller."""
+    """Logs refusals (400, 401, 403, 429), with a limit against flooding by a caller."""
 
     def __init__(self) -> None:
         self._seen: OrderedDict[Key, tuple[float, int]] = OrderedDict()

@@ -1,8 +1,9 @@
 """The middleware of every request: id, span, body limit, metric and security headers."""
 
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from fastapi import Request
@@ -24,24 +25,22 @@ _durations = metrics.histogram("http.server.request.duration", "Requests, from h
 MAX_BODY_BYTES = 1024 * 1024
 METHODS = {"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"}
 PROBES = ("/health", "/ready", "/metrics")
+METRICS = "metrics.read"
 PRIVATE_PAGES = {
-    "metrics": "metrics.read",
+    "metrics": METRICS,
     "docs": "ops.read",
     "openapi.json": "ops.read",
     "asyncapi": "ops.read",
 }
 """First part of the path of internal pages → the scope that they need in production."""
 SERVER_ERROR = 500
+_EVENT_STREAM = b"text/event-stream; charset=utf-8"
 CLIENT_GONE = 499
 """Status in the metric where the client disconnected before the response."""
 
 
-class Guard(Protocol):
-    """Authorizes the internal pages in production."""
-
-    def admit(self, request: Request, scope: str) -> str:
-        """Return the caller with that scope; raise HTTPException 401."""
-        ...
+Guard = Callable[[Request, str], Awaitable[object]]
+"""Authorizes a caller of the internal pages; raises HTTPException or RefusedError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,8 @@ class RequestMiddleware:
             finally:
                 route = _template(scope)
                 span.update_name(f"{method} {route}".strip())
-                _count(method, route, framed.status, time.monotonic() - start_s)
+                ended_s = framed.begun_s if framed.is_stream else time.monotonic()
+                _count(method, route, framed.status, ended_s - start_s)
 
     def _traced(self, scope: Scope, method: str) -> Any:
         if not self._policy.begins_traces:
@@ -93,7 +93,7 @@ class RequestMiddleware:
         bounded = BoundedBody(receive, self._declared_length(scope), self._policy.max_body_bytes)
         scope["state"]["body"] = bounded
         try:
-            self._guard_pages(scope)
+            await self._guard_pages(scope)
             await self._app(scope, bounded, framed)
         except HTTPException as error:
             await (await refuse(Request(scope), error))(scope, receive, framed)
@@ -110,12 +110,12 @@ class RequestMiddleware:
                 raise
             await failure(error)(scope, receive, framed)
 
-    def _guard_pages(self, scope: Scope) -> None:
+    async def _guard_pages(self, scope: Scope) -> None:
         if self._policy.guard is None:
             return
         needed = PRIVATE_PAGES.get(scope["path"].lstrip("/").partition("/")[0])
         if needed is not None:
-            self._policy.guard.admit(Request(scope), needed)
+            await self._policy.guard(Request(scope), needed)
 
     @staticmethod
     def _declared_length(scope: Scope) -> int:
@@ -135,15 +135,18 @@ class _Framed:
         trace_id = tracing.current_trace_id()
         if trace_id is not None:
             self._headers.append((b"x-trace-id", trace_id.encode()))
-        self.begun = False
+        self.begun = self.is_stream = False
+        self.begun_s = 0.0
         self.status = CLIENT_GONE
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.begun = True
+            self.begun, self.begun_s = True, time.monotonic()
             self.status = message["status"]
             given = list(message.get("headers", ()))
             names = {name.lower() for name, _ in given}
+            # A stream stays open for minutes; its answer is its head.
+            self.is_stream = (b"content-type", _EVENT_STREAM) in given
             ours = (header for header in self._headers if header[0] not in names)
             message["headers"] = [*given, *ours]
             self._span.set_attribute("http.response.status_code", message["status"])
@@ -182,13 +185,14 @@ def _template(scope: Scope) -> str:
     """Return the path of the route, with names for ids; empty if no route matched."""
     if "endpoint" not in scope:
         return ""
-    parts = scope["path"].split("/")
+    path = f"{scope['path']}/"
     # From the end, because an id may equal a part of the path.
     for name, value in reversed(scope.get("path_params", {}).items()):
-        if str(value) not in parts:
+        before, found, after = path.rpartition(f"/{value}/")
+        if not found:
             return ""
-        parts[len(parts) - 1 - parts[::-1].index(str(value))] = f"{{{name}}}"
-    return "/".join(parts)
+        path = f"{before}/{{{name}}}/{after}"
+    return path.removesuffix("/")
 
 
 class BoundedBody:

@@ -12,36 +12,36 @@ from payment_schemas.ids import Printable
 from service_runtime.cursor import listed, rewind
 from service_runtime.http_unit import HttpUnitOfWork, Reply
 from service_runtime.messages import Cause, Emit
+from service_runtime.operators import Operators
 from service_runtime.ports import Database
 from service_runtime.postgres import PostgresTransaction
-from service_runtime.web import Credentials, JsonResponse
+from service_runtime.web import JsonResponse
 
 
 class NewPosition(BaseModel):
-    """Where a cursor is to go on, and who decides so."""
+    """Where a cursor is to go on."""
 
     model_config = ConfigDict(extra="forbid")
 
     position: Annotated[Printable, Field(max_length=200)] | None
     """A position of the log; of a job, the time (ISO 8601) behind which it runs again."""
-    actor: Printable = Field(min_length=1, max_length=128)
 
 
 def routes(
-    names: Collection[str], database: Database, requests: HttpUnitOfWork, credentials: Credentials
+    names: Collection[str], database: Database, requests: HttpUnitOfWork, operators: Operators
 ) -> APIRouter:
     """Return the routes under `/admin/cursors`: to read with `ops.read`, to move `ops.write`."""
     router = APIRouter(prefix="/admin/cursors")
-    may_write = credentials.require("ops.write")
+    may_write = operators.require("ops.write")
 
-    @router.get("", dependencies=[Depends(credentials.require("ops.read"))])
+    @router.get("", dependencies=[Depends(operators.require("ops.read"))])
     async def cursors() -> Response:
         async with database.transaction() as tx:
             return JsonResponse({"cursors": await listed(tx)})
 
     @router.post("/{name}")
     async def move(
-        name: str, wanted: NewPosition, request: Request, caller: Annotated[str, Depends(may_write)]
+        name: str, wanted: NewPosition, request: Request, actor: Annotated[str, Depends(may_write)]
     ) -> Response:
         if name not in names:
             raise HTTPException(404, "Unknown cursor")
@@ -50,12 +50,10 @@ def routes(
             if not await rewind(tx, name, wanted.position):
                 return Reply({"error": "Conflict", "details": "the cursor was never held"}, 409)
             metadata = {"position": str(wanted.position)}
-            event = AuditRecorded(
-                actor=wanted.actor, action="CURSOR_MOVED", about=name, metadata=metadata
-            )
+            event = AuditRecorded(actor=actor, action="CURSOR_MOVED", about=name, metadata=metadata)
             body: dict[str, Any] = {"name": name, "position": wanted.position}
             return Reply(body, events=[Emit(event, cause)])
 
-        return await requests.run(request, caller, act)
+        return await requests.run(request, actor, act)
 
     return router

@@ -3,12 +3,13 @@
 Needs the package `awscrt` (AWS' own signer), which a service that uses it declares.
 """
 
+import re
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import IO, Self
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 from awscrt.auth import AwsCredentialsProvider, AwsSigningConfig, aws_sign_request
@@ -25,6 +26,8 @@ IN_MEMORY_BYTES = 1024 * 1024
 """Larger objects are on disk while they are written: size and checksum come first."""
 EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 NOT_FOUND = 404
+_LISTED = re.compile(r"<Key>([^<]+)</Key>")
+"""A name in a listing; no character of one is escaped in XML."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,13 @@ class S3Store:
         async with self._request("DELETE", name):
             pass
 
+    async def next_name(self, after: str) -> str | None:
+        query = {"list-type": "2", "max-keys": "1"} | ({"start-after": after} if after else {})
+        listing = urlencode(sorted(query.items()), safe="/")
+        async with self._request("GET", f"?{listing}") as response:
+            found = _LISTED.search(await response.text())
+        return found[1] if found else None
+
     @asynccontextmanager
     async def _request(
         self,
@@ -99,10 +109,12 @@ class S3Store:
         body: IO[bytes] | None = None,
         stored: StoredObject | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send a request about an object, or about the bucket: `?query`."""
         if self._session is None:
             raise Unavailable("the object store is not started")
         # Neither a bucket's nor an object's name has a character that would have to be escaped.
-        path = f"/{self._settings.bucket}/{checked_name(name)}"
+        about = name if name.startswith("?") else f"/{checked_name(name)}"
+        path = f"/{self._settings.bucket}{about}"
         signed = self._signed(method, path, stored)
         if stored is not None:
             signed["Content-Length"] = str(stored.size)

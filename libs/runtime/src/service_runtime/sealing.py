@@ -1,4 +1,4 @@
-"""Sealing, MACs and signatures under key rings.
+"""Sealing and signatures under key rings, and keyed hashes.
 
 Sealing encrypts a value for one reader while it crosses topics and tables: AES-256-GCM, a random
 96-bit nonce, and the payment's id as associated data, so that a sealed code cannot be moved to
@@ -7,9 +7,9 @@ another payment (NIST SP 800-38D).
 
 import base64
 import binascii
-import hashlib
 import hmac
 import os
+from typing import Any
 from uuid import UUID
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
@@ -55,26 +55,10 @@ def keyed_hash(key: bytes, *parts: str | bytes) -> str:
 
     The lengths keep ("ab", "c") and ("a", "bc") apart.
     """
-    mac = hmac.new(key, digestmod=hashlib.sha256)
-    for part in parts:
-        raw = part.encode() if isinstance(part, str) else part
-        mac.update(len(raw).to_bytes(4, "big") + raw)
-    return mac.hexdigest()
-
-
-def mac_of(keys: KeyRing, *parts: str | bytes) -> str:
-    """Return the MAC of the parts under the current key, after the key's id."""
-    return f"{keys.current.id}.{keyed_hash(keys.current.material, *parts)}"
-
-
-def verify_mac(keys: KeyRing, mac: str, *parts: str | bytes) -> None:
-    """Raise Rejected where the MAC is not that of the parts under a key of the ring."""
-    key_id, _, digest = mac.partition(".")
-    key = keys.find(key_id)
-    if key is None or not hmac.compare_digest(
-        keyed_hash(key.material, *parts).encode(), digest.encode()
-    ):
-        raise Rejected("mac: not valid")
+    raws = [part.encode() if isinstance(part, str) else part for part in parts]
+    message = b"".join(len(raw).to_bytes(4, "big") + raw for raw in raws)
+    # One call into OpenSSL: a third of the time of the incremental interface.
+    return hmac.digest(key, message, "sha256").hex()
 
 
 def sign(keys: KeyRing, message: bytes) -> str:
@@ -86,6 +70,17 @@ def sign(keys: KeyRing, message: bytes) -> str:
 def public_keys(keys: KeyRing) -> dict[str, bytes]:
     """Return the raw public keys of a ring by id: all that a verifier needs."""
     return {key.id: _signing(key).public_key().public_bytes_raw() for key in keys}
+
+
+def key_set(keys: KeyRing) -> dict[str, Any]:
+    """Return the public keys of a ring as a JWK set (RFC 7517, RFC 8037), the current one first."""
+    return {
+        "keys": [
+            {"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": key_id}
+            | {"x": base64.urlsafe_b64encode(raw).decode().rstrip("=")}
+            for key_id, raw in public_keys(keys).items()
+        ]
+    }
 
 
 def verify_signature(public: dict[str, bytes], signature: str, message: bytes) -> None:

@@ -1,6 +1,6 @@
 """A service's process, composed of the parts that it uses: HTTP, database, broker, workers."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import cache, cached_property, partial
@@ -10,25 +10,42 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
 
 from payment_schemas.events.base import Event
-from service_runtime import conservation, rewinding
+from payment_schemas.events.record import AuditRecorded
+from payment_schemas.scopes import Scope
+from service_runtime import conservation, proposals, rewinding, tracing
 from service_runtime.asyncapi import asyncapi_document
 from service_runtime.clock import Clock, SystemClock
 from service_runtime.consumer import Consumer, Handler
+from service_runtime.credentials import Credentials
 from service_runtime.cursor import Cursor, HandlePage, Read, Watcher
+from service_runtime.http_client import HttpClient
 from service_runtime.http_unit import HttpUnitOfWork
 from service_runtime.jobs import Every, Job, JobRunner, Run
 from service_runtime.kafka import KafkaSource
-from service_runtime.postgres import KEYED, PostgresDatabase, QueryProfile
+from service_runtime.keys import KeyRing
+from service_runtime.lanes import Lanes, LaneWork
+from service_runtime.message_macs import MessageMacs
+from service_runtime.messages import Cause, Emit, ProducerRecord
+from service_runtime.operators import CHECK, Operators
+from service_runtime.patience import Patience
+from service_runtime.positions import Positions
+from service_runtime.postgres import KEYED, PostgresDatabase, PostgresTransaction, QueryProfile
 from service_runtime.process import Loop, Process
 from service_runtime.producer import KafkaProducer
+from service_runtime.proposals import PROPOSALS, CarryOut
 from service_runtime.relay import Relay
+from service_runtime.request_frame import METRICS
 from service_runtime.retention import EVERY_S, HTTP_REPLIES, INBOX, Retention, purge
 from service_runtime.schedule import repeat
 from service_runtime.settings import DatabaseSettings, HttpSettings, KafkaSettings, ServiceSettings
+from service_runtime.tls import Certificates
+from service_runtime.tokens import TokenRules, TokenVerifier
 from service_runtime.unit_of_work import UnitOfWork
-from service_runtime.web import Check, Credentials, HttpPolicy, JsonResponse, create_app
+from service_runtime.web import Check, HttpPolicy, JsonResponse, create_app
 from service_runtime.work import Work, Worker
 
+MOST_QUERY = 500
+"""Characters of a read's query that its audit record keeps."""
 R = TypeVar("R", bound=AbstractAsyncContextManager[Any])
 S = TypeVar("S", bound=HttpSettings)
 
@@ -53,15 +70,53 @@ class Service:
         self.clock = clock or SystemClock()
         self.member = f"{name}.{settings.instance}"
         self._profile = profile
-        self.credentials = Credentials(settings.internal_credentials)
+        self.macs = MessageMacs()
+        self.credentials = Credentials(settings.internal_credentials or "{}")
         self._resources: list[AbstractAsyncContextManager[Any]] = []
         self._loops: list[Loop] = []
         self._checks: dict[str, Check] = {}
         self._retentions: list[Retention] = []
         self._cursors: list[str] = []
         self._is_wired = False
-        policy = replace(policy, guard=Credentials.in_production(settings))
+        self.operators = self._operators()
+        if settings.profile == "prod":
+            policy = replace(policy, guard=self._guard)
         self.app = create_app(name, self._checks, self.clock, policy)
+
+    def _operators(self) -> Operators:
+        settings, tokens = self.settings, None
+        if settings.operator_jwks_url:
+            rules = TokenRules(settings.operator_issuer, settings.operator_audience)
+            keys = self.use(HttpClient("operators", settings.operator_jwks_url))
+            tokens = TokenVerifier(keys, rules)
+        return Operators(tokens, settings.operator_issuer, self.credentials)
+
+    async def _note_read(self, request: Request, actor: str) -> None:
+        """Commit the audit record of an operator's read: without it, nothing is read."""
+        cause = Cause(request.state.request_id, tracing.current_trace(), discriminator="read")
+        event = AuditRecorded(
+            actor=actor,
+            action="OPERATOR_READ",
+            about=request.url.path,
+            metadata={"query": request.url.query[:MOST_QUERY]} if request.url.query else {},
+        )
+
+        async def write(_tx: PostgresTransaction) -> Sequence[ProducerRecord]:
+            return [Emit(event, cause).outgoing(self.name, self.clock.now())]
+
+        await self.unit.run_in_transaction(write)
+
+    async def _guard(self, request: Request, scope: str) -> None:
+        """Admit a caller of an internal page: a machine to the metrics, operators to the rest."""
+        if scope == METRICS:
+            self.credentials.admit(request, scope)
+        else:
+            await self.operators.admit(request, scope)
+
+    @cached_property
+    def tls(self) -> Certificates | None:
+        """What this process calls others of the system with; None: plain HTTP."""
+        return self.settings.certificates()
 
     @cached_property
     def database(self) -> PostgresDatabase:
@@ -76,8 +131,8 @@ class Service:
     @cached_property
     def producer(self) -> KafkaProducer:
         """The Kafka producer."""
-        servers = self._settings_as(KafkaSettings).kafka_bootstrap_servers
-        producer = self.use(KafkaProducer(servers, self.member))
+        brokers = self._settings_as(KafkaSettings).brokers
+        producer = self.use(KafkaProducer(brokers, self.member, self.macs))
         self.check("kafka", producer.connected)
         return producer
 
@@ -92,7 +147,20 @@ class Service:
     def requests(self) -> HttpUnitOfWork:
         """The commit point of HTTP requests that write."""
         self.retain(HTTP_REPLIES)
+        self.operators.note_read = self._note_read
         return HttpUnitOfWork(self.unit, self.name, self.clock)
+
+    def authenticate(self, keys: KeyRing, *events: type[Event]) -> None:
+        """Sign what is emitted of these events, and demand a MAC of what is read, under the keys.
+
+        Each event with an `acting_reader` needs it, at its emitter and at that reader.
+        """
+        self.macs.add(keys, events)
+
+    def two_people(self, acts: Mapping[str, CarryOut], scope: Scope) -> APIRouter:
+        """Return the routes of acts that one operator proposes and another one approves."""
+        self.retain(PROPOSALS)
+        return proposals.routes(acts, scope, self.requests, self.operators)
 
     def use(self, resource: R) -> R:
         """Open a resource at start, close it at stop; return it."""
@@ -112,6 +180,12 @@ class Service:
     def worker(self, work: Work) -> Worker:
         """Run a worker on one of the service's work tables; return it, to be woken."""
         worker = Worker(work, self.database, self.unit, self.clock)
+        self.run(worker.run)
+        return worker
+
+    def lanes(self, work: LaneWork) -> Lanes:
+        """Do each due row of a work table by itself; return the worker, to be woken."""
+        worker = Lanes(work, self.database, self.unit, self.clock)
         self.run(worker.run)
         return worker
 
@@ -168,7 +242,8 @@ class Service:
         """
         if handlers:
             self._consume(handlers)
-        described = [*(handler.event for handler in handlers), *reads]
+        described = [*(event for handler in handlers for event in handler.events), *reads]
+        self.macs.require(self.name, described, emits)
         if described or emits:
             add_asyncapi(self.app, self.name, described, emits)
         if routes is not None:
@@ -181,21 +256,29 @@ class Service:
     def _add_rewinding(self) -> None:
         requests = self.requests
         self.app.include_router(
-            rewinding.routes(self._cursors, self.database, requests, self.credentials)
+            rewinding.routes(self._cursors, self.database, requests, self.operators)
         )
 
     def _consume(self, handlers: Sequence[Handler]) -> None:
         settings = self._settings_as(ServiceSettings)
         unit = self.unit
+        self.operators.note_read = self._note_read
         # Opened last: a member of the group gets records as soon as it has joined.
-        source = self.use(KafkaSource(settings, self.name, [each.event.topic for each in handlers]))
+        topics = [event.topic for handler in handlers for event in handler.events]
+        patient = [event.topic for one in handlers if one.is_patient for event in one.events]
+        positions = Positions(self.database, self.name)
+        patterns = [handler.pattern for handler in handlers if handler.pattern]
+        source = self.use(KafkaSource(settings, self.name, topics, positions, patterns))
+        source.patience = Patience(patient)
         self.check("partitions", source.assigned)
         consumer = Consumer(self.name, source, unit, handlers, self.clock)
         consumer.batch_records = settings.batch_records
+        consumer.macs = self.macs
         self.run(consumer.run)
         self.run(source.run)
-        self.retain(INBOX)
-        may_read = self.credentials.require("ops.read")
+        if any(handler.inbox for handler in handlers):
+            self.retain(INBOX)
+        may_read = self.operators.require("ops.read", or_machine=CHECK)
         routes = conservation.routes(self.name, consumer.topics, self.database, may_read)
         self.app.include_router(routes)
 

@@ -5,24 +5,18 @@ Secrets are files (`NAME_FILE`), so that no environment or process list shows th
 
 import re
 import sys
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, InstanceOf, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
-from service_runtime.keys import read_key, read_secret
+from service_runtime.brokers import Brokers
+from service_runtime.credentials import Callers, callers_of
+from service_runtime.keys import Password, PasswordFile, SecretFile, read_secret
+from service_runtime.production import faults_of
+from service_runtime.tls import Certificates
 
 _FIELD_NAMED = re.compile(r'field "(\w+)"')
-
-
-class _Caller(BaseModel):
-    """A caller of internal routes: the hash of its secret, and its scopes."""
-
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    scopes: list[str]
-
-
-_CALLERS = TypeAdapter(dict[str, _Caller])
 
 
 def listed(text: object) -> object:
@@ -36,19 +30,10 @@ Listed = Annotated[list[str], NoDecode, BeforeValidator(listed)]
 """A comma-separated list of texts."""
 SecretText = Annotated[str, BeforeValidator(read_secret), Field(repr=False)]
 """The text of the file that the variable names."""
-SecretKey = Annotated[
-    bytes, BeforeValidator(lambda path: read_key(read_secret(path))), Field(repr=False)
-]
-"""32 bytes, as base64 in the file that the variable names."""
 
 
-def _read_callers(path: object) -> str:
-    text = read_secret(path)
-    try:
-        _CALLERS.validate_json(text)
-    except ValidationError:
-        raise ValueError('must hold JSON: {caller: {"sha256": hex, "scopes": [...]}}') from None
-    return text
+def _read_callers(path: object) -> SecretFile[Callers]:
+    return SecretFile(path, callers_of)
 
 
 class HttpSettings(BaseSettings):
@@ -72,23 +57,72 @@ class HttpSettings(BaseSettings):
     otlp_endpoint: str = ""
     """Address of the OpenTelemetry collector (gRPC); empty: no telemetry is exported."""
     trace_sample: float = Field(default=1.0, ge=0, le=1)
-    internal_credentials: Annotated[str, BeforeValidator(_read_callers), Field(repr=False)] = Field(
-        default="{}", validation_alias="INTERNAL_CREDENTIALS_FILE", validate_default=False
-    )
+    internal_credentials: Annotated[
+        InstanceOf[SecretFile[Callers]] | None, BeforeValidator(_read_callers), Field(repr=False)
+    ] = Field(default=None, validation_alias="INTERNAL_CREDENTIALS_FILE", validate_default=False)
     """JSON: caller → {"sha256": hex of its secret, "scopes": [...]}."""
+    operator_issuer: str = ""
+    """The only accepted issuer of operators' tokens; empty: no operator is admitted."""
+    operator_audience: str = "countersign-operators"
+    operator_jwks_url: str = ""
+
+    http_tls_certificate: str = ""
+    """File of this process' key, certificate and chain; empty: plain HTTP. Read again when it
+    changes."""
+    http_tls_ca: str = ""
+    """File of the certificates that sign those of other processes."""
+
+    def certificates(self) -> Certificates | None:
+        """Return what HTTP between processes is encrypted with; None: nothing."""
+        if not self.http_tls_certificate:
+            return None
+        return Certificates(self.http_tls_certificate, self.http_tls_ca)
+
+    @model_validator(mode="after")
+    def _certificates_can_be_read(self) -> Self:
+        if bool(self.http_tls_certificate) != bool(self.http_tls_ca):
+            raise ValueError("HTTP_TLS_CERTIFICATE and HTTP_TLS_CA: set both, or neither")
+        try:
+            self.certificates()
+        except ValueError as error:
+            raise ValueError(f"HTTP_TLS_CERTIFICATE, HTTP_TLS_CA: {error}") from None
+        return self
+
+    @model_validator(mode="after")
+    def _operators_have_an_audience_of_their_own(self) -> Self:
+        if bool(self.operator_issuer) != bool(self.operator_jwks_url):
+            raise ValueError("OPERATOR_ISSUER and OPERATOR_JWKS_URL: set both, or neither")
+        if self.operator_audience == getattr(self, "token_audience", ""):
+            # One token would be a user's and an operator's.
+            raise ValueError("OPERATOR_AUDIENCE: must differ from TOKEN_AUDIENCE")
+        return self
 
 
 class KafkaSettings(HttpSettings):
     """Settings of every process that connects to Kafka."""
 
     kafka_bootstrap_servers: str
+    kafka_user: str = ""
+    """The principal that the process authenticates as."""
+    kafka_password: PasswordFile = Field(
+        default=Password(), validation_alias="KAFKA_PASSWORD_FILE", validate_default=False
+    )
+    kafka_tls_ca: str = ""
+    """File of the certificates that sign the brokers' certificates; empty: no TLS."""
+
+    @property
+    def brokers(self) -> Brokers:
+        """What a client of Kafka connects with."""
+        return Brokers(
+            self.kafka_bootstrap_servers, self.kafka_user, self.kafka_password, self.kafka_tls_ca
+        )
 
 
 class DatabaseSettings(HttpSettings):
     """Settings of every process with a database."""
 
     database_url: str
-    database_password: SecretText = Field(validation_alias="DATABASE_PASSWORD_FILE")
+    database_password: PasswordFile = Field(validation_alias="DATABASE_PASSWORD_FILE")
     database_pool_size: int = Field(default=6, ge=2, le=32)
 
 
@@ -107,7 +141,7 @@ S = TypeVar("S", bound=HttpSettings)
 def load(settings: type[S]) -> S:
     """Read the settings from the environment; print each fault and exit with status 2."""
     try:
-        return settings()
+        loaded = settings()
     except ValidationError as error:
         for fault in error.errors(include_url=False, include_input=False):
             name = "_".join(str(part) for part in fault["loc"]).upper() or "SETTINGS"
@@ -116,5 +150,10 @@ def load(settings: type[S]) -> S:
         # Raised before validation, for a list or an object that is not JSON.
         name = (_FIELD_NAMED.search(str(error)) or ["", "SETTINGS"])[1].upper()
         sys.stderr.write(f"{name}: must be valid JSON\n")
+    else:
+        faults = list(faults_of(loaded)) if loaded.profile == "prod" else []
+        if not faults:
+            return loaded
+        sys.stderr.writelines(f"{fault}\n" for fault in faults)
     sys.stderr.write("Set the variables above (see .env.example), then start again.\n")
     raise SystemExit(2)

@@ -38,6 +38,7 @@ from service_runtime.exporting import (
     EXPORT_WITHIN_S,
     QUEUE_SPANS,
     Provider,
+    is_plain,
     resource,
     shut_down,
 )
@@ -73,7 +74,7 @@ def configure(service: str, instance: int, endpoint: str, sample: float) -> None
         )
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
-        exporter = OTLPSpanExporter(endpoint, insecure=True, timeout=EXPORT_WITHIN_S)
+        exporter = OTLPSpanExporter(endpoint, insecure=is_plain(), timeout=EXPORT_WITHIN_S)
         processor = BatchSpanProcessor(exporter, max_queue_size=QUEUE_SPANS)
         configure_with(processor, service, instance, sample)
 
@@ -189,10 +190,13 @@ def use_span(cause_id: UUID) -> Iterator[None]:
 @contextmanager
 def serving(name: str, headers: Mapping[str, str], *, may_begin: bool) -> Iterator[Span]:
     """Run a request in a span; only the edge begins traces and decides on their sampling."""
+    tracer = _Tracing.tracer
+    if tracer is None:
+        yield INVALID_SPAN
+        return
     parent = _propagator.extract(headers, context=otel.Context())
     known = get_current_span(parent).get_span_context().is_valid
-    tracer = _Tracing.tracer
-    if tracer is None or not (known or may_begin):
+    if not (known or may_begin):
         yield INVALID_SPAN
         return
     if known and may_begin:

@@ -142,9 +142,11 @@ class UnitOfWork:
             if not kept:
                 return
             events = await step.handle(tx, Batch(kept, now, lookups))
-            outgoing = [(emit.event, emit.outgoing(self._service, now)) for emit in events]
-            stored = await tx.add_to_outbox([o for event, o in outgoing if event.through_outbox])
-        answers = [o for event, o in outgoing if not event.through_outbox]
+            outgoing = [(emit, emit.outgoing(self._service, now)) for emit in events]
+            stored = await tx.add_to_outbox([o for emit, o in outgoing if emit.through_outbox])
+        for taker, due in tx.handed_over:
+            taker.take(due, now)
+        answers = [o for emit, o in outgoing if not emit.through_outbox]
         await self._relay.publish(stored, answers)
 
     async def run_in_transaction(self, write: Write) -> None:

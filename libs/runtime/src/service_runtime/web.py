@@ -1,30 +1,27 @@
-"""The HTTP app of every process: health, readiness, metrics, credentials, hot routes."""
+"""The HTTP app of every process: health, readiness, metrics, hot routes."""
 
 import asyncio
-import hashlib
-import hmac
-import json
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Self
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.routing import WebSocketRoute, compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from service_runtime.clock import Clock
 from service_runtime.documentation import add_documentation
 from service_runtime.logs import Log
 from service_runtime.metrics import exposition
-from service_runtime.refusals import RefusalLog
 from service_runtime.request_frame import MAX_BODY_BYTES, HttpPolicy, RequestMiddleware
 from service_runtime.responses import JsonResponse, refuse, refuse_invalid
-from service_runtime.settings import HttpSettings
 
-__all__ = ["MAX_BODY_BYTES", "App", "Credentials", "HttpPolicy", "JsonResponse", "create_app"]
+__all__ = ["MAX_BODY_BYTES", "App", "HttpPolicy", "JsonResponse", "create_app"]
 
 _log = Log("web")
 
@@ -32,6 +29,8 @@ Check = Callable[[], Awaitable[bool]]
 """Returns whether a dependency can be reached now."""
 
 CHECK_WITHIN_S = 3.0
+NO_METHOD = ""
+"""Of a WebSocket, which has a path alone."""
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 Handle = Callable[[Request], Awaitable[Response]]
@@ -56,9 +55,10 @@ class App(FastAPI):
         )
         self._frame = frame
         self._hot: dict[tuple[str, str], ASGIApp] = {}
+        self._hot_patterns: list[tuple[str, re.Pattern[str], ASGIApp]] = []
 
     def add_hot_route(self, method: str, path: str, handle: Handle) -> None:
-        """Serve a path without parameters by the request middleware alone."""
+        """Serve a path by the request middleware alone; its parameters are texts."""
         self.add_route(path, handle, methods=[method])
 
         async def served(scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,11 +66,31 @@ class App(FastAPI):
             response = await handle(Request(scope, receive, send))
             await response(scope, receive, send)
 
-        self._hot[method, path] = self._frame(served)
+        if "{" in path:
+            self._hot_patterns.append((method, compile_path(path)[0], self._frame(served)))
+        else:
+            self._hot[method, path] = self._frame(served)
+
+    def add_socket(self, path: str, serve: Callable[[WebSocket], Awaitable[None]]) -> None:
+        """Serve WebSockets at a path, without the framework's middlewares."""
+        self.router.routes.append(WebSocketRoute(path, serve))
+
+        async def served(scope: Scope, receive: Receive, send: Send) -> None:
+            await serve(WebSocket(scope, receive, send))
+
+        self._hot[NO_METHOD, path] = served
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        hot = self._hot.get((scope.get("method", ""), scope.get("path", "")))
+        asked = scope.get("method", NO_METHOD), scope.get("path", "")
+        hot = self._hot.get(asked) or self._matching(*asked, scope)
         await (hot or super().__call__)(scope, receive, send)
+
+    def _matching(self, asked: str, path: str, scope: Scope) -> ASGIApp | None:
+        for method, pattern, app in self._hot_patterns:
+            if asked == method and (found := pattern.match(path)):
+                scope["path_params"] = found.groupdict()
+                return app
+        return None
 
 
 def create_app(
@@ -117,48 +137,3 @@ def given_once(headers: Headers, name: str) -> str | None:
     """Return a header's value; None where it is missing or given twice with different values."""
     values = set(headers.getlist(name))
     return values.pop() if len(values) == 1 else None
-
-
-class Credentials:
-    """The callers of internal routes and their scopes. Holds only hashes of their secrets.
-
-    Source: the file behind INTERNAL_CREDENTIALS_FILE, `{caller: {"sha256": hex, "scopes": [...]}}`.
-    """
-
-    def __init__(self, document: str) -> None:
-        self._callers: dict[str, tuple[str, frozenset[str]]] = {
-            caller: (entry["sha256"], frozenset(entry["scopes"]))
-            for caller, entry in json.loads(document).items()
-        }
-        self._refusals = RefusalLog()
-
-    @classmethod
-    def in_production(cls, settings: HttpSettings) -> Self | None:
-        """Return the guard of the internal pages; None in development."""
-        return cls(settings.internal_credentials) if settings.profile == "prod" else None
-
-    def caller_with(self, scope: str, authorization: str) -> str | None:
-        """Return the caller whose bearer secret this is, if it has the scope."""
-        presented = hashlib.sha256(authorization.removeprefix("Bearer ").encode()).hexdigest()
-        for caller, (digest, scopes) in self._callers.items():
-            if hmac.compare_digest(digest, presented) and scope in scopes:
-                return caller
-        return None
-
-    def admit(self, request: Request, scope: str) -> str:
-        """Return the name of the caller that has the scope; raise HTTPException 401."""
-        found = self.caller_with(scope, given_once(request.headers, "authorization") or "")
-        if found is None:
-            details = f"A credential with scope {scope} is required"
-            address = request.client.host if request.client else "unknown"
-            self._refusals.note(401, details, address)
-            raise HTTPException(401, details, {"WWW-Authenticate": "Bearer"})
-        return found
-
-    def require(self, scope: str) -> Callable[[Request], str]:
-        """Return a FastAPI dependency that yields the caller's name, or raises 401."""
-
-        def caller(request: Request) -> str:
-            return self.admit(request, scope)
-
-        return caller

@@ -1,14 +1,19 @@
 """Routes of any API service declare their access; the edge refuses with the contract's bodies."""
 
+import hashlib
+import json
+from dataclasses import replace
 from typing import Annotated
 
 import httpx
 import pytest
-from fastapi import Depends
+from fastapi import Depends, Request
 
+from service_runtime.credentials import Credentials
 from service_runtime.edge import Access, Admission, Caller
+from service_runtime.edge.admission import FORWARD
 from service_runtime.edge.limits import MemoryLimits
-from service_runtime.edge.tokens import TokenRules, TokenVerifier
+from service_runtime.tokens import TokenRules, TokenVerifier
 from service_runtime.web import create_app
 from testkit.events import NOON
 from testkit.memory import SteadyClock
@@ -84,6 +89,27 @@ async def test_each_limit_counts_each_user_apart(http):
     assert writes[2].headers["ratelimit"] == '"user";r=0;t=60'
     assert (await http.get("/webhooks", headers=bearer(both))).status_code == 200
     assert (await http.post("/webhooks", headers=bearer(both, "usr-2"))).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("by", "address"),
+    [
+        pytest.param("Bearer gateways", "203.0.113.9", id="the gateway's credential"),
+        pytest.param("Bearer guessed", "192.0.2.7", id="a guessed one"),
+        pytest.param("Bearer machines", "192.0.2.7", id="a machine without the scope"),
+        pytest.param(None, "192.0.2.7", id="none"),
+    ],
+)
+def test_the_gateway_alone_names_the_client_of_a_forwarded_request(admission, by, address):
+    def machine(secret, scope):
+        return {"sha256": hashlib.sha256(secret.encode()).hexdigest(), "scopes": [scope]}
+
+    known = {"gateway": machine("gateways", FORWARD), "ops": machine("machines", "check.read")}
+    headers = {"x-forwarded-for": "203.0.113.9"} | ({"x-forwarded-by": by} if by else {})
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    request = Request({"type": "http", "headers": raw, "client": ("192.0.2.7", 1)})
+
+    assert replace(admission, machines=Credentials(json.dumps(known))).address(request) == address
 
 
 def test_the_description_says_that_a_token_is_required(http):

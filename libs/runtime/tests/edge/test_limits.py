@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from service_runtime.edge import limits as edge_limits
 from service_runtime.edge.limits import MemoryLimits, SharedLimits
+from service_runtime.errors import Unavailable
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.stack)])
@@ -93,7 +94,7 @@ class Address:
     async def _connected(self, reader, writer):
         there, back = await asyncio.open_connection(self._there.hostname, self._there.port)
         if self._there.password:
-            back.write(f"AUTH {self._there.password}\r\n".encode())
+            back.write(f"AUTH {self._there.username} {self._there.password}\r\n".encode())
             await there.readline()
         back.write(f"SELECT {self.master}\r\n".encode())
         await there.readline()
@@ -198,3 +199,18 @@ async def test_local_windows_are_forgotten_with_their_last_request():
     await limits.admit("user", "usr-1", 10)
 
     assert len(limits._hits) == 1
+
+
+async def test_a_limit_has_the_window_that_it_names_and_can_be_cleared(limits):
+    who = somebody()
+    assert await limits.admit("user", who, 1, 900) is None
+    assert await limits.admit("user", who, 1, 900) == pytest.approx(900, abs=1)
+    await limits.clear("user", who)
+    assert await limits.admit("user", who, 1, 900) is None
+
+
+async def test_without_redis_a_limit_that_is_never_local_refuses():
+    async with SharedLimits("redis://127.0.0.1:1", never_local=["login"]) as shared:
+        with pytest.raises(Unavailable):
+            await shared.admit("login", somebody(), 10)
+        assert await shared.admit("user", somebody(), 10) is None

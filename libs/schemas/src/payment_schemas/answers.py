@@ -9,7 +9,15 @@ from math import ceil
 from typing import Any, Literal
 
 PublicStatus = Literal["PENDING", "OTP_REQUIRED", "SUCCESS", "DECLINED"]
+PublicSettlementStatus = Literal[
+    "NONE", "PENDING", "SENT", "SETTLED", "REJECTED", "UNKNOWN", "RECONCILE"
+]
 DeclineReason = Literal["insufficient_funds", "not_permitted", "otp_exhausted", "timed_out"]
+
+
+def is_final(status: str, settlement_status: str) -> bool:
+    """Return whether a payment that its owner sees so can never change again."""
+    return status == "DECLINED" or settlement_status in ("SETTLED", "REJECTED")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +144,11 @@ def unknown_payment(transaction_id: str) -> Answer:
     return _answer(404, error=f"Unknown payment: {transaction_id}")
 
 
+def not_subscribed(transaction_id: str) -> Answer:
+    """404: the client does not follow this payment."""
+    return _answer(404, error=f"Not subscribed: {transaction_id}")
+
+
 def too_many_requests(retry_after_s: int) -> Answer:
     """429: over a limit."""
     return _answer(429, error="Too many requests").with_headers(Retry_After=str(retry_after_s))
@@ -168,3 +181,15 @@ def pending(transaction_id: str) -> Answer:
 def unavailable() -> Answer:
     """503: nothing was accepted."""
     return _answer(503, error="Service unavailable").with_headers(Retry_After="1")
+
+
+def unavailable_at(path: str) -> Answer:
+    """503: the service of a public path was not asked."""
+    answer = _answer(503, error="Service unavailable", details=f"No service responds at {path}")
+    return answer.with_headers(Retry_After="5")
+
+
+def no_answer_at(path: str) -> Answer:
+    """504: the service of a public path was asked and has not replied; it may have acted."""
+    details = f"{path} has not replied in time; repeat with the same Idempotency-Key"
+    return _answer(504, error="No answer in time", details=details).with_headers(Retry_After="1")

@@ -5,7 +5,7 @@ Source: CloudEvents Kafka protocol binding 1.0.2, section 3.2.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from uuid import UUID
 
@@ -108,12 +108,24 @@ def _event_id(text: str) -> EventId:
 
 def _time(text: str) -> datetime:
     try:
+        return utc_time(text)
+    except ValueError as broken:
+        raise MalformedRecordError("header", f"ce_time: {broken}") from None
+
+
+def utc_time(text: str) -> datetime:
+    """Return a time of RFC 3339 in UTC; raise ValueError with the broken rule."""
+    try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        raise MalformedRecordError("header", "ce_time: not RFC 3339") from None
+        raise ValueError("not RFC 3339") from None
     if time.tzinfo is None:
-        raise MalformedRecordError("header", "ce_time: without a time zone")
-    return time
+        raise ValueError("without a time zone")
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        # The first and the last day that there are, in a zone that moves them out of range.
+        raise ValueError("out of range") from None
 
 
 def _fields(error: ValidationError) -> str:

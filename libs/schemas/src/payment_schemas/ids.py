@@ -1,7 +1,7 @@
 """Identifiers as types, and how the derived ones are derived.
 
 An id that follows from another is a UUIDv5 of it, so that a repeated cause makes the same id again
-and every reader's inbox detects the duplicate.
+and a reader can detect the duplicate.
 """
 
 import re
@@ -80,7 +80,7 @@ def payment_id_of(user_id: UserId, transaction_id: TransactionId) -> PaymentId:
 def event_id_of(cause: UUID, ce_type: str, discriminator: str = "") -> EventId:
     """Return the id of the event of type `ce_type` that `cause` produces.
 
-    The discriminator separates events of one type from one cause, or steps of one due row.
+    The discriminator separates events of one type from one cause: a version, a step of a due row.
     """
     name = f"{ce_type}:{discriminator}" if discriminator else ce_type
     return EventId(uuid5(cause, name))

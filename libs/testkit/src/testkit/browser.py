@@ -1,8 +1,10 @@
-"""A real browser without a network: the document of a page after its scripts."""
+"""A real browser without a network: the document of a page after its scripts, or an open page."""
 
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -22,7 +24,6 @@ _SWITCHES = (
     # Only loopback resolves.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--window-size=1400,1000",
-    f"--virtual-time-budget={LOADED_WITHIN_MS}",
 )
 
 
@@ -31,14 +32,12 @@ def rendered(url: str, picture: Path) -> str:
 
     Raises LookupError if no browser is installed.
     """
-    browser = next(filter(None, map(shutil.which, NAMES)), None)
-    if browser is None:
-        raise LookupError(f"no browser: install one of {', '.join(NAMES)}")
     with tempfile.TemporaryDirectory() as profile:
         done = subprocess.run(
             [
-                browser,
+                _installed(),
                 *_SWITCHES,
+                f"--virtual-time-budget={LOADED_WITHIN_MS}",
                 f"--user-data-dir={profile}",
                 f"--screenshot={picture}",
                 "--dump-dom",
@@ -50,3 +49,37 @@ def rendered(url: str, picture: Path) -> str:
             timeout=_ENDS_WITHIN_S,
         )
     return done.stdout
+
+
+@contextmanager
+def opened(url: str) -> Iterator[None]:
+    """Keep a page open in real time, with the storage of a new profile."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        browser = subprocess.Popen(
+            # The port keeps the browser open.
+            [
+                _installed(),
+                *_SWITCHES,
+                f"--user-data-dir={profile}",
+                "--remote-debugging-port=0",
+                url,
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            yield
+        finally:
+            browser.terminate()
+            try:
+                browser.wait(_ENDS_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                browser.kill()
+                browser.wait()
+
+
+def _installed() -> str:
+    browser = next(filter(None, map(shutil.which, NAMES)), None)
+    if browser is None:
+        raise LookupError(f"no browser: install one of {', '.join(NAMES)}")
+    return browser

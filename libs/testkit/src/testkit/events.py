@@ -11,6 +11,7 @@ from payment_schemas.events.confirmation import (
     ConfirmRequested,
     PaymentConfirmed,
     PaymentDeclined,
+    PaymentStatusChanged,
     ReviewOpened,
 )
 from payment_schemas.events.otp import (
@@ -143,6 +144,18 @@ _FIELDS: dict[type[Event], dict[str, Any]] = {
         "reason": "not_permitted",
         "risk_score": 85,
         **_CONTEXT,
+    },
+    PaymentStatusChanged: {
+        **_PAYMENT,
+        "sequence": 3,
+        "status": "SUCCESS",
+        "settlement_status": "PENDING",
+        "reference": "7K2M9QX4TD",
+        "settlement_method": "ACH",
+        **_MONEY,
+        **_ACCOUNTS,
+        "created_at": NOON,
+        "occurred_at": NOON,
     },
     ReviewOpened: {**_PAYMENT, "reasons": ("amount",), **_MONEY, "risk_score": 85},
     SettlementRequested: {

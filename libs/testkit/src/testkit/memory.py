@@ -11,17 +11,30 @@ from typing import Any
 from uuid import UUID
 
 from service_runtime.clock import Clock
-from service_runtime.messages import Cause, Due, ProducerRecord, Record, Trace
+from service_runtime.consumed import spans_of
+from service_runtime.messages import Cause, Due, Partition, ProducerRecord, Record, Trace
 from service_runtime.outbox import CLAIM_S, bundles_of
-from service_runtime.ports import DeadLetter, Lease, OutboxRow, ProducerBatch
+from service_runtime.ports import DeadLetter, Lease, OutboxRow, ProducerBatch, Taker
+from service_runtime.positions import Extent, Positions
 from service_runtime.relay import pause
+from service_runtime.work_table import INSERTED_LEASE_S
+
+
+@dataclass(frozen=True, slots=True)
+class Consumed:
+    """The offsets of one partition that a consumer has handled."""
+
+    first: int
+    next: int
+    handled: int = 0
 
 
 @dataclass
 class Tables:
     """The tables of one service's twin; a transaction works on a copy."""
 
-    inbox: set[tuple[str, UUID]] = field(default_factory=set)
+    consumed: dict[tuple[str, Partition], Consumed] = field(default_factory=dict)
+    inbox: set[tuple[str, str, UUID]] = field(default_factory=set)
     outbox: dict[int, tuple[OutboxRow, datetime]] = field(default_factory=dict)
     dead_letters: dict[tuple[str, int, int], DeadLetter] = field(default_factory=dict)
     own: defaultdict[str, dict[Any, Any]] = field(default_factory=lambda: defaultdict(dict))
@@ -32,7 +45,12 @@ class Tables:
         """Return a copy with separate containers."""
         own = defaultdict(dict, {name: dict(rows) for name, rows in self.own.items()})
         return Tables(
-            set(self.inbox), dict(self.outbox), dict(self.dead_letters), own, self.next_outbox_id
+            dict(self.consumed),
+            set(self.inbox),
+            dict(self.outbox),
+            dict(self.dead_letters),
+            own,
+            self.next_outbox_id,
         )
 
 
@@ -42,6 +60,7 @@ class MemoryTransaction:
     def __init__(self, tables: Tables, clock: Clock) -> None:
         self.tables = tables
         self.clock = clock
+        self.handed_over: list[tuple[Taker, Due[Any]]] = []
 
     @property
     def own(self) -> defaultdict[str, dict[Any, Any]]:
@@ -56,16 +75,54 @@ class MemoryTransaction:
         lease: Lease = leases.get(row_id, Lease(due_at, trace=trace or ()))
         leases[row_id] = replace(lease, due_at=due_at, lease_until=None)
 
+    def lease_added(self, table: str, row_id: UUID) -> None:
+        """Lease a row that was just added. For the stores' twins."""
+        until = self.clock.now() + timedelta(seconds=INSERTED_LEASE_S)
+        leases = self.tables.own[f"{table}/lease"]
+        leases[row_id] = replace(leases[row_id], lease_until=until, epoch=1, attempts=1)
+
+    def mine(self, table: str, epochs: Mapping[UUID, int]) -> set[UUID]:
+        """Return the ids of the rows whose lease epoch has not changed."""
+        leases: dict[UUID, Lease] = self.tables.own[f"{table}/lease"]
+        return {row_id for row_id, epoch in epochs.items() if leases[row_id].epoch == epoch}
+
     def overtake(self, table: str, row_id: UUID) -> None:
         """Preempt a work row's lease: its holder can write no more. For the stores' twins."""
         lease: Lease = self.tables.own[f"{table}/lease"][row_id]
         taken = replace(lease, epoch=lease.epoch + 1, lease_until=None)
         self.tables.own[f"{table}/lease"][row_id] = taken
 
-    async def claim_inbox(self, consumer: str, event_ids: Sequence[UUID]) -> set[UUID]:
-        new = {event_id for event_id in event_ids if (consumer, event_id) not in self.tables.inbox}
-        self.tables.inbox |= {(consumer, event_id) for event_id in new}
-        return new
+    async def next_offsets(self, consumer: str) -> dict[Partition, int]:
+        kept = self.tables.consumed
+        return {place: row.next for (owner, place), row in kept.items() if owner == consumer}
+
+    async def raise_offsets(
+        self, consumer: str, records: Sequence[Record], *, are_handled: bool
+    ) -> dict[Partition, int]:
+        before = {}
+        for place, span in spans_of(records).items():
+            row = self.tables.consumed.get((consumer, place))
+            if row is None:
+                continue
+            before[place] = row.next
+            new = sum(one.place == place and one.offset >= row.next for one in records)
+            self.tables.consumed[consumer, place] = replace(
+                row, next=max(row.next, span.next), handled=row.handled + new * are_handled
+            )
+        return before
+
+    async def place_offsets(
+        self, consumer: str, starts: Mapping[Partition, int], ends: Mapping[Partition, int]
+    ) -> None:
+        for place, start in starts.items():
+            row = self.tables.consumed.get((consumer, place))
+            if row is None or row.next > ends[place]:
+                self.tables.consumed[consumer, place] = Consumed(start, start)
+
+    async def claim_inbox(self, consumer: str, topic: str, event_ids: Sequence[UUID]) -> set[UUID]:
+        claims = {(consumer, topic, event_id) for event_id in event_ids} - self.tables.inbox
+        self.tables.inbox |= claims
+        return {event_id for _, _, event_id in claims}
 
     async def add_to_outbox(self, records: Sequence[ProducerRecord]) -> list[OutboxRow]:
         until = self.clock.now() + timedelta(seconds=CLAIM_S)
@@ -156,8 +213,7 @@ class MemoryWorkTable:
         return Due(tx.own[self.name][row_id], cause, epoch, attempts)
 
     async def still_mine(self, tx: MemoryTransaction, due: Sequence[Due[Any]]) -> set[UUID]:
-        leases: dict[UUID, Lease] = tx.own[self._leases]
-        return {item.cause.id for item in due if leases[item.cause.id].epoch == item.epoch}
+        return tx.mine(self.name, {item.cause.id: item.epoch for item in due})
 
     async def park(self, tx: MemoryTransaction, due: Due[Any], error: str) -> None:
         lease: Lease = tx.own[self._leases][due.cause.id]
@@ -210,14 +266,17 @@ class MemoryBroker:
 class MemorySource:
     """A consumer's view of the twin's topics."""
 
-    def __init__(self, broker: MemoryBroker, topics: Sequence[str]) -> None:
+    def __init__(self, broker: MemoryBroker, topics: Sequence[str], positions: Positions) -> None:
         self._broker = broker
-        self._position = dict.fromkeys(topics, 0)
+        self._positions = positions
+        self._position: dict[str, int] = {}
         self.committed = dict.fromkeys(topics, 0)
         self.idled: list[float] = []
         self._dry: asyncio.Event | None = None
 
     async def poll(self, limit: int, timeout_s: float) -> list[Record]:
+        if not self._position:
+            await self.place()
         found: list[Record] = []
         for topic, position in self._position.items():
             new = self._broker.topics[topic][position:][: limit - len(found)]
@@ -228,6 +287,15 @@ class MemorySource:
         elif not found:
             await asyncio.sleep(timeout_s)
         return found
+
+    async def place(self) -> None:
+        """Read on where the database says, as at an assignment."""
+        logs = {
+            (topic, 0): Extent(0, len(self._broker.topics[topic]), committed)
+            for topic, committed in self.committed.items()
+        }
+        starts = await self._positions.begin(logs)
+        self._position = {topic: start for (topic, _), start in starts.items()}
 
     async def drain(self, consume: Callable[[asyncio.Event], Awaitable[None]]) -> None:
         """Run a consumer's loop until no record is left."""
@@ -243,9 +311,13 @@ class MemorySource:
         self.idled.append(seconds)
         await pause(stopping, seconds)
 
+    def lose_offsets(self) -> None:
+        """Read everything again, whatever was handled."""
+        self._position = dict.fromkeys(self._position, 0)
+
     def crash(self) -> None:
-        """Return to the committed offsets, as a new process would."""
-        self._position = dict(self.committed)
+        """Read on where a new process would."""
+        self._position = {}
 
 
 @dataclass

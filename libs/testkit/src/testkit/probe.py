@@ -159,6 +159,8 @@ class ProbeSettings(ServiceSettings):
     probe_dies: str = ""
     probe_refuses: bool = False
     """Whether every number is rejected, as before a fix."""
+    probe_inbox: bool = False
+    """Whether the handler has an inbox. The tally is not idempotent."""
 
 
 def build(settings: ProbeSettings, topic: str) -> Process:
@@ -182,7 +184,13 @@ def build(settings: ProbeSettings, topic: str) -> Process:
             os.kill(os.getpid(), signal.SIGKILL)
 
     count.before_commit = die_or_note
-    handler = Handler(numbered_on(topic), count, PostgresTally, after_commit=[after_commit])
+    handler = Handler(
+        numbered_on(topic),
+        count,
+        PostgresTally,
+        after_commit=[after_commit],
+        inbox=settings.probe_inbox,
+    )
     return service.process([handler], emits=[Tallied])
 
 

@@ -9,8 +9,9 @@ from uuid import UUID
 import orjson
 
 from service_runtime.messages import Due
-from service_runtime.ports import Lease
+from service_runtime.ports import Lease, Taker
 from service_runtime.postgres import PostgresTransaction
+from service_runtime.work_table import INSERTED_LEASE_S, hand_over
 from testkit.memory import MemoryTransaction
 
 
@@ -33,6 +34,13 @@ class MemoryTasks:
         for task in tasks:
             self._tx.own["task"][task] = Task(task)
             self._tx.own["task/lease"][task] = Lease(due_at)
+
+    async def add_leased(self, taker: Taker, *tasks: UUID) -> None:
+        """Add tasks as leased to a worker, and hand them over."""
+        await self.add(*tasks)
+        for task in tasks:
+            self._tx.lease_added("task", task)
+        hand_over(self._tx, tasks, [(task, Task(task), (), taker) for task in tasks])
 
     async def finish(self, due: Sequence[Due[Any]], note: str) -> None:
         for item in due:
@@ -62,6 +70,19 @@ class PostgresTasks:
             ids=orjson.dumps(tasks).decode(),
             seconds=seconds,
         )
+
+    async def add_leased(self, taker: Taker, *tasks: UUID) -> None:
+        """Add tasks as leased to a worker, and hand them over."""
+        await self.add(*tasks)
+        await self._tx.run(
+            """update task set epoch = 1, attempts = 1, owner = %(owner)s,
+                   lease_until = clock_timestamp() + make_interval(secs => %(lease_s)s)
+               where id in (select value::uuid from json_array_elements_text(%(ids)s::json))""",
+            ids=orjson.dumps(tasks).decode(),
+            owner=self._tx.owner,
+            lease_s=INSERTED_LEASE_S,
+        )
+        hand_over(self._tx, tasks, [(task, Task(task), (), taker) for task in tasks])
 
     async def finish(self, due: Sequence[Due[Any]], note: str) -> None:
         await self._tx.run(

@@ -48,7 +48,7 @@ def claims(**changes: Any) -> dict[str, Any]:
         "iss": ISSUER,
         "aud": AUDIENCE,
         "sub": "usr-456",
-        "exp": now + 600,
+        "exp": now + 900,
         "iat": now,
         "scope": "payment.confirm",
         **changes,

@@ -12,6 +12,7 @@ from payment_schemas.events.confirmation import (
     ConfirmAnswered,
     ConfirmRequested,
     PaymentConfirmed,
+    PaymentStatusChanged,
 )
 from payment_schemas.events.otp import (
     Challenged,
@@ -27,8 +28,13 @@ from payment_schemas.events.settlement import SettlementUpdated
 from payment_schemas.registry import EVENTS
 from payment_schemas.sealed import Personal, Sealed
 
-AUDITED = tuple(event for event in EVENTS if event not in (ConfirmRequested, ConfirmAnswered))
-"""All events but the edge's commands and replies, whose effects are separate events."""
+UNREADABLE = "UNREADABLE"
+"""The name of an entry whose value is no event of its payment; the check reports each."""
+
+_OTHERS = (ConfirmRequested, ConfirmAnswered, PaymentStatusChanged)
+AUDITED = tuple(event for event in EVENTS if event not in _OTHERS)
+"""All events but the edge's commands and replies, whose effects are separate events, and the status
+that owners see, which follows from other events."""
 
 FINAL = ("PAYMENT_DECLINED", "SETTLEMENT_SETTLED", "SETTLEMENT_REJECTED")
 QUIET = timedelta(seconds=60)
@@ -43,6 +49,12 @@ _NAMES: dict[type[Event], str] = {
     Verified: "OTP_VERIFIED",
 }
 """Entry names that differ from the name of the event's class."""
+_LATER = {
+    SettlementUpdated: "SETTLEMENT",
+    NotificationDelivered: "NOTIFICATION",
+    CodesLockChanged: "OTP_LOCK",
+}
+"""Names that depend on the value: the view `audit_log` completes them."""
 _COLUMNS = frozenset({"payment_id", "user_id", "transaction_id", "reference"})
 
 
@@ -55,6 +67,20 @@ class Origin:
     topic: str
     partition: int
     offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class RawEvent:
+    """An event of a payment that is stored as its record's bytes, and decoded when it is read."""
+
+    kind: type[Event]
+    payment_id: UUID
+    value: bytes
+
+    @property
+    def name(self) -> str:
+        """The entry's name, as far as the event's class decides it."""
+        return _LATER.get(self.kind) or _NAMES.get(self.kind) or _upper(self.kind.__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +110,13 @@ def entry_of(event: Event, origin: Origin) -> Entry:
         user_id=event.user_id,
         reference=event.reference if isinstance(event, PaymentConfirmed) else None,
     )
+
+
+def is_raw(event: type[Event]) -> bool:
+    """Return whether an event is stored as bytes: one of a payment, without a sealed field."""
+    fields = event.model_fields.values()
+    has_secrets = any(_is_secret(field.annotation) for field in fields)
+    return issubclass(event, PaymentEvent) and not has_secrets
 
 
 def _name_of(event: Event) -> str:

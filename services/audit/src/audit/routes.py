@@ -8,20 +8,24 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime
 
 from audit.store import PostgresAuditLog, StoredEntry, queries
-from service_runtime.admin import admin_router, counts_of
+from service_runtime.admin import admin_router, check_router, counts_of, together
 from service_runtime.clock import Clock
+from service_runtime.operators import Operators
 from service_runtime.paging import START, Keyset, Page
 from service_runtime.postgres import PostgresDatabase
-from service_runtime.web import Credentials
 
 TIMELINES = Keyset(["payment_id"], [START], most=500)
 MOST_HOURS = 168
 Hours = Annotated[int | None, Query(ge=1, le=MOST_HOURS)]
 
 
-def routes(database: PostgresDatabase, clock: Clock, credentials: Credentials) -> APIRouter:
-    """Return the routes under `/admin`, for callers with the scope `ops.read`."""
-    router = admin_router(credentials)
+def routes(database: PostgresDatabase, clock: Clock, operators: Operators) -> APIRouter:
+    """Return the routes under `/admin`, for operators with the scope `ops.read`."""
+    return together(_timeline(database, operators), _checks(database, clock, operators))
+
+
+def _timeline(database: PostgresDatabase, operators: Operators) -> APIRouter:
+    router = admin_router(operators)
 
     @router.get("/timeline")
     async def timeline(payment_id: UUID) -> dict[str, Any]:
@@ -29,6 +33,12 @@ def routes(database: PostgresDatabase, clock: Clock, credentials: Credentials) -
         async with database.transaction() as tx:
             rows = await PostgresAuditLog(tx).timeline(payment_id)
         return {"rows": [_row(stored) for stored in rows]}
+
+    return router
+
+
+def _checks(database: PostgresDatabase, clock: Clock, operators: Operators) -> APIRouter:
+    router = check_router(operators)
 
     @router.get("/timelines")
     async def timelines(page: Annotated[Page, Depends(TIMELINES)]) -> dict[str, Any]:

@@ -11,4 +11,4 @@ class Settings(ServiceSettings):
     batch_records: int = Field(default=2000, ge=1, le=5000)
     """Larger than in other services: the log may lag, and fewer commits cost less."""
     niceness: int = Field(default=5, ge=0, le=19)
-    fetch_max_wait_ms: int = Field(default=250, ge=0, le=5000)
+    fetch_max_wait_ms: int = Field(default=500, ge=0, le=5000)

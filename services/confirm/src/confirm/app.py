@@ -2,17 +2,20 @@
 
 from functools import partial
 
+from fastapi import APIRouter
+
 from confirm import handlers
-from confirm.domain.payment import Payment, Policy
-from confirm.routes import routes
+from confirm.domain.payment import Policy
+from confirm.routes import OPEN, Access, open_approved, routes
 from confirm.settings import Settings
-from confirm.store.postgres import PostgresPayments, payment_of
+from confirm.store.postgres import PostgresDeadlines, PostgresPayments
 from payment_schemas.events.base import Event
 from payment_schemas.events.confirmation import (
     ConfirmAnswered,
     ConfirmRequested,
     PaymentConfirmed,
     PaymentDeclined,
+    PaymentStatusChanged,
     ReviewOpened,
 )
 from payment_schemas.events.otp import (
@@ -22,15 +25,16 @@ from payment_schemas.events.otp import (
     VerificationRequested,
     Verified,
 )
+from payment_schemas.events.record import AuditRecorded
 from payment_schemas.events.risk import AssessmentRequested, RiskAssessed
 from payment_schemas.events.settlement import SettlementRequested, SettlementUpdated
 from payment_schemas.ids import Uetr
+from service_runtime.admin import together
 from service_runtime.clock import Clock
 from service_runtime.consumer import Handle, Handler
 from service_runtime.process import Process
 from service_runtime.service import Service
 from service_runtime.work import Work
-from service_runtime.work_table import PostgresWorkTable
 
 EMITS = (
     AssessmentRequested,
@@ -39,21 +43,41 @@ EMITS = (
     ConfirmAnswered,
     PaymentConfirmed,
     PaymentDeclined,
+    PaymentStatusChanged,
     ReviewOpened,
     SettlementRequested,
+    AuditRecorded,
 )
 
 
 def build(settings: Settings) -> Process:
     """Return the process to run."""
     service = Service("confirm", settings)
+    _authenticate(service, settings)
     policy = settings.policy()
-    table: PostgresWorkTable[Payment] = PostgresWorkTable("payment", payment_of)
-    service.worker(Work(table, handlers.on_due_payments, PostgresPayments))
+    service.worker(Work(PostgresDeadlines(), handlers.on_due_payments, PostgresPayments))
     return service.process(
         handlers=_handlers(service.clock, policy),
         emits=EMITS,
-        routes=routes(service.database, service.requests, service.credentials, policy.currencies),
+        routes=_routes(service, policy),
+    )
+
+
+def _authenticate(service: Service, settings: Settings) -> None:
+    service.authenticate(settings.gateway_mac_keys, ConfirmRequested, ConfirmAnswered)
+    service.authenticate(
+        settings.risk_mac_keys, AssessmentRequested, RiskAssessed, PaymentConfirmed
+    )
+    codes = (ChallengeRequested, Challenged, ChallengeRefused, VerificationRequested, Verified)
+    service.authenticate(settings.otp_mac_keys, *codes)
+    service.authenticate(settings.settlement_mac_keys, SettlementRequested, SettlementUpdated)
+
+
+def _routes(service: Service, policy: Policy) -> APIRouter:
+    access = Access(service.credentials, service.operators)
+    return together(
+        routes(service.database, service.requests, access, policy.currencies),
+        service.two_people({OPEN: open_approved}, "accounts.open"),
     )
 
 
@@ -61,7 +85,6 @@ def _handlers(clock: Clock, policy: Policy) -> list[Handler]:
     """Return the handlers; results come first, because they finish payments."""
     draw_uetr = partial(new_uetr, clock)
     by_event: list[tuple[type[Event], Handle]] = [
-        (SettlementUpdated, handlers.on_settlement_updated),
         (Verified, partial(handlers.on_verified, policy=policy)),
         (Challenged, partial(handlers.on_challenged, policy=policy)),
         (ChallengeRefused, handlers.on_challenge_refused),
@@ -71,7 +94,11 @@ def _handlers(clock: Clock, policy: Policy) -> list[Handler]:
             partial(handlers.on_confirm_requested, policy=policy, draw_uetr=draw_uetr),
         ),
     ]
-    return [Handler(event, handle, PostgresPayments) for event, handle in by_event]
+    # A settlement follows the customer's answer, and must not take the CPU from the next one's.
+    settled = Handler(
+        SettlementUpdated, handlers.on_settlement_updated, PostgresPayments, is_patient=True
+    )
+    return [settled, *(Handler(event, handle, PostgresPayments) for event, handle in by_event)]
 
 
 def new_uetr(clock: Clock) -> Uetr:

@@ -1,11 +1,11 @@
 """Confirm's handlers; each handles a batch of events in one transaction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from confirm.domain.decision import Decision, ReviewCase, outcome_of
-from confirm.domain.events import reply
-from confirm.domain.ledger import Ledger
+from confirm.domain.decision import Decision, ReviewCase, ignore, outcome_of
+from confirm.domain.events import looks_changed, reply, status_changed
+from confirm.domain.ledger import ledger as ledger_of
 from confirm.domain.payment import Payment, Policy
 from confirm.domain.request_batch import RequestBatch
 from confirm.domain.requests import is_expired
@@ -18,6 +18,7 @@ from confirm.domain.results import (
     after_verification,
 )
 from confirm.store.port import Payments
+from double_entry.rules import Ledger
 from payment_schemas.answers import Answer
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
 from payment_schemas.events.otp import Challenged, ChallengeRefused, Verified
@@ -26,7 +27,7 @@ from payment_schemas.events.settlement import SettlementUpdated
 from payment_schemas.ids import PaymentId, Uetr
 from service_runtime import metrics, tracing
 from service_runtime.logs import Log
-from service_runtime.messages import Batch, Due, Emit, Events, Item, Received, fold
+from service_runtime.messages import Batch, Cause, Due, Emit, Events, Item, Received, fold
 
 _log = Log("payments")
 _confirms = metrics.counter("payment_confirm", "Replies, by outcome and risk level.")
@@ -48,11 +49,15 @@ async def on_confirm_requested(
     requests = [item.event for item in items]
     payers = {request.from_account for request in requests if request.from_account}
     folded = RequestBatch(await payments.accounts(payers), policy, batch.now, draw_uetr)
-    folded.add_stored(await payments.lock_known(requests))
-    events = [emit for item in items for emit in _answer(folded, item)]
+    stored = await payments.lock_known(requests)
+    folded.add_stored(stored)
+    causes = dict[PaymentId, Cause]()
+    events = [emit for item in items for emit in _answer(folded, item, causes)]
     await payments.open(folded.new.values())
     await payments.save(folded.changed.values())
-    return events
+    before = {payment.id: payment for payment in stored}
+    written = (*folded.new.values(), *folded.changed.values())
+    return [*events, *_status_changes(before, written, causes)]
 
 
 def _in_time(batch: Requests) -> list[Request]:
@@ -63,10 +68,11 @@ def _in_time(batch: Requests) -> list[Request]:
     return kept
 
 
-def _answer(folded: RequestBatch, item: Request) -> list[Emit]:
+def _answer(folded: RequestBatch, item: Request, causes: dict[PaymentId, Cause]) -> list[Emit]:
     decision = folded.decide(item.event)
     if isinstance(decision, Answer):
         return [Emit(reply(item.event, decision), item.cause)]
+    causes[decision.state.id] = item.cause
     _count(decision)
     _count_code(decision.state, item.event)
     _link_to_first(decision.state, item)
@@ -84,106 +90,97 @@ async def on_risk_assessed(
     batch: Batch[Received[RiskAssessed]], payments: Payments, policy: Policy
 ) -> Events:
     """Decide payments with a new risk result."""
-    states, ledger = await _lock_with_funds(batch, payments)
 
-    def decide(payment: Payment, item: Received[RiskAssessed]) -> Decision:
-        funds = ledger.covers(payment)
+    def decide(payment: Payment, item: Received[RiskAssessed], ledger: Ledger) -> Decision:
+        funds = _covers(ledger, payment)
         return after_risk(payment, item.event, policy, batch.now, funds=funds)
 
-    return await _carry_out(batch, payments, states, ledger, decide)
+    return await _carry_out(batch, payments, decide, locks_payers=True)
 
 
 async def on_challenged(
     batch: Batch[Received[Challenged]], payments: Payments, policy: Policy
 ) -> Events:
     """Reply to the waiting requests that a code is required."""
-    states = await payments.lock(item.event.payment_id for item in batch)
 
-    def decide(payment: Payment, item: Received[Challenged]) -> Decision:
+    def decide(payment: Payment, item: Received[Challenged], _: Ledger) -> Decision:
         return after_challenge(payment, item.event, policy, batch.now)
 
-    return await _carry_out(batch, payments, states, Ledger({}), decide)
+    return await _carry_out(batch, payments, decide)
 
 
 async def on_challenge_refused(
     batch: Batch[Received[ChallengeRefused]], payments: Payments
 ) -> Events:
     """Reply to the waiting requests with the reason why no code was issued."""
-    states = await payments.lock(item.event.payment_id for item in batch)
 
-    def decide(payment: Payment, item: Received[ChallengeRefused]) -> Decision:
+    def decide(payment: Payment, item: Received[ChallengeRefused], _: Ledger) -> Decision:
         return after_refusal(payment, item.event, batch.now)
 
-    return await _carry_out(batch, payments, states, Ledger({}), decide)
+    return await _carry_out(batch, payments, decide)
 
 
 async def on_verified(
     batch: Batch[Received[Verified]], payments: Payments, policy: Policy
 ) -> Events:
     """Confirm payments with the right code; else ask for another code, or decline."""
-    states, ledger = await _lock_with_funds(batch, payments)
 
-    def decide(payment: Payment, item: Received[Verified]) -> Decision:
-        funds = ledger.covers(payment)
+    def decide(payment: Payment, item: Received[Verified], ledger: Ledger) -> Decision:
+        funds = _covers(ledger, payment)
         return after_verification(payment, item.event, policy, batch.now, funds=funds)
 
-    return await _carry_out(batch, payments, states, ledger, decide)
+    return await _carry_out(batch, payments, decide, locks_payers=True)
 
 
 async def on_settlement_updated(
     batch: Batch[Received[SettlementUpdated]], payments: Payments
 ) -> Events:
     """Post settled payments to clearing; release the holds of rejected ones."""
-    states, ledger = await _lock_with_funds(batch, payments)
 
-    def decide(payment: Payment, item: Received[SettlementUpdated]) -> Decision:
+    def decide(payment: Payment, item: Received[SettlementUpdated], _: Ledger) -> Decision:
         return after_settlement(payment, item.event, batch.now)
 
-    return await _carry_out(batch, payments, states, ledger, decide)
+    # A settlement moves internal accounts alone.
+    releases = any(item.event.status == "REJECTED" for item in batch)
+    return await _carry_out(batch, payments, decide, locks_payers=releases)
 
 
-async def on_due_payments(batch: Batch[Due[Payment]], payments: Payments) -> Events:
+async def on_due_payments(batch: Batch[Due[PaymentId]], payments: Payments) -> Events:
     """Decline payments past their deadline."""
-    states = await payments.lock(item.row.id for item in batch)
-
-    def decide(payment: Payment, _item: Due[Payment]) -> Decision:
-        return after_deadline(payment, batch.now)
-
-    return await _carry_out(batch, payments, states, Ledger({}), decide)
+    return await _carry_out(batch, payments, lambda payment, *_: ignore(payment))
 
 
 def _payment_id(item: Any) -> PaymentId:
-    payment_id: PaymentId = item.row.id if isinstance(item, Due) else item.event.payment_id
+    payment_id: PaymentId = item.row if isinstance(item, Due) else item.event.payment_id
     return payment_id
 
 
-async def _lock_with_funds(
-    batch: Batch[Received[Any]], payments: Payments
-) -> tuple[dict[PaymentId, Payment], Ledger]:
-    """Lock the payments, then their payers' accounts."""
-    states = await payments.lock(_payment_id(item) for item in batch)
-    payers = {payment.from_account for payment in states.values()}
-    return states, Ledger(await payments.lock_accounts(payers))
+def _covers(ledger: Ledger, payment: Payment) -> bool:
+    return ledger.covers(payment.from_account, payment.amount_minor, payment.currency)
 
 
 async def _carry_out(
     batch: Batch[Any],
     payments: Payments,
-    states: dict[PaymentId, Payment],
-    ledger: Ledger,
-    decide: Callable[[Payment, Any], Decision],
+    decide: Callable[[Payment, Any, Ledger], Decision],
+    *,
+    locks_payers: bool = False,
 ) -> Events:
     """Decide the batch in order, each item on the state after the previous one; write the results.
 
     An overdue payment is declined whatever the item is, because the deadline worker may be late.
     """
-    reviews: list[ReviewCase] = []
+    ids = [_payment_id(item) for item in batch]
+    states, payers = await payments.lock(ids, with_payers=locks_payers)
+    ledger, reviews = ledger_of(payers), list[ReviewCase]()
 
     def decide_and_post(payment: Payment, item: Item) -> Decision:
         is_overdue = payment.is_overdue(batch.now)
-        decision = after_deadline(payment, batch.now) if is_overdue else decide(payment, item)
-        if decision.journal is not None:
-            ledger.post(decision.journal)
+        decision = (
+            after_deadline(payment, batch.now) if is_overdue else decide(payment, item, ledger)
+        )
+        if decision.transfer is not None:
+            ledger.post(decision.transfer)
         if decision.review is not None:
             reviews.append(decision.review)
         _count(decision)
@@ -193,7 +190,21 @@ async def _carry_out(
     await payments.save(outcome.changed.values())
     await payments.post(ledger)
     await payments.open_reviews(reviews)
-    return outcome.events
+    causes = {_payment_id(item): item.cause for item in batch}
+    return [*outcome.events, *_status_changes(states, outcome.changed.values(), causes)]
+
+
+def _status_changes(
+    before: Mapping[PaymentId, Payment],
+    written: Iterable[Payment],
+    causes: Mapping[PaymentId, Cause],
+) -> list[Emit]:
+    """Return one record for each payment whose owner sees another status than before the batch."""
+    return [
+        Emit(status_changed(payment), causes[payment.id])
+        for payment in written
+        if looks_changed(before.get(payment.id), payment)
+    ]
 
 
 def _count(decision: Decision) -> None:

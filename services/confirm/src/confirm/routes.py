@@ -1,6 +1,7 @@
 """Confirm's HTTP routes: the gateway's read and the operators' routes."""
 
 from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -8,37 +9,45 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from confirm.domain.events import status_changed
+from confirm.domain.ledger import INTERNAL
 from confirm.domain.opening import Opening
 from confirm.domain.payment import Payment
-from confirm.store.check import PostgresCheck
+from confirm.store.check import findings
 from confirm.store.records import (
     ForeignAccountError,
     LedgerFullError,
     PaymentQueries,
     page_of_payments,
 )
+from double_entry.check import LedgerCheck
+from double_entry.store import PostgresLedger
 from payment_schemas.card_numbers import holds_card_number
+from payment_schemas.events.record import AuditRecorded
 from payment_schemas.ids import NewAccountId, NewUserId, Printable
 from payment_schemas.money import (
     DECIMALS,
     DEFAULT_CURRENCY,
     MAX_INTEGER_DIGITS,
     Currency,
-    Money,
 )
-from service_runtime.admin import add_export, admin_router
+from service_runtime.admin import add_export, admin_router, check_router, together
+from service_runtime.credentials import Credentials
 from service_runtime.http_unit import HttpUnitOfWork, Reply
-from service_runtime.messages import Cause
+from service_runtime.messages import Cause, Emit
+from service_runtime.operators import Operators
 from service_runtime.paging import Keyset, Page
 from service_runtime.postgres import PostgresDatabase, PostgresTransaction
-from service_runtime.web import Credentials, JsonResponse
+from service_runtime.proposals import Draft, Proposal, propose
+from service_runtime.web import JsonResponse
 
 UNFINISHED_AFTER_S = 60.0
-SYSTEM_ACCOUNTS = ("in-flight:", "clearing:", "equity:")
 MOST_CHARACTERS = 64
 NUMBER_CHARACTERS = 8
 """A hyphen and up to seven digits: the suffix of a numbered account."""
 ACCOUNTS = Keyset(["id"], [""])
+OPEN = "ACCOUNTS_OPEN"
+"""The act that needs two people; the ledger's trigger names it, too."""
 
 Name = Annotated[str, Query(pattern=r"^[A-Za-z0-9._:\-]{0,64}$")]
 User = Annotated[str, Query(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f]+$")]
@@ -60,8 +69,8 @@ class AccountsToOpen(BaseModel):
     @field_validator("name")
     @classmethod
     def _not_a_system_account(cls, name: str) -> str:
-        if name.startswith(SYSTEM_ACCOUNTS):
-            raise ValueError("must not be the name of a system account")
+        if name.startswith(INTERNAL):
+            raise ValueError("must not be the name of an internal account")
         return name
 
     @field_validator("balance_minor")
@@ -82,6 +91,14 @@ class AccountsToOpen(BaseModel):
         return count
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may call the routes: the gateway by its secret, operators by their tokens."""
+
+    machines: Credentials
+    operators: Operators
+
+
 class KeysToLookUp(BaseModel):
     """Keys whose final responses are queried: `{"user_id": …, "idempotency_key": …}` each."""
 
@@ -93,15 +110,16 @@ class KeysToLookUp(BaseModel):
 def routes(
     database: PostgresDatabase,
     requests: HttpUnitOfWork,
-    credentials: Credentials,
+    access: Access,
     currencies: Collection[str],
 ) -> APIRouter:
     """Return all routes: reads of the gateway, reads of operators, opening of accounts."""
-    router = APIRouter()
-    router.include_router(_reads(database, credentials))
-    router.include_router(_admin(database, credentials))
-    router.include_router(_openings(requests, credentials, currencies), prefix="/admin")
-    return router
+    return together(
+        _reads(database, access.machines),
+        _admin(database, access.operators),
+        _checks(database, access.operators),
+        _openings(requests, access.operators, currencies),
+    )
 
 
 def _reads(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
@@ -113,22 +131,24 @@ def _reads(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
             found = await PaymentQueries(tx).payment(user_id, transaction_id)
         if found is None:
             return JsonResponse({"error": f"Unknown payment: {transaction_id}"}, 404)
-        return JsonResponse(public_view(found))
+        # The sequence is for the gateway, which gives a client the rest.
+        shown = status_changed(found)
+        return JsonResponse({**shown.public_view(), "sequence": shown.sequence})
 
     return router
 
 
-def _admin(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
-    router = admin_router(credentials)
-    add_export(router, database, "payments", page_of_payments)
+def _admin(database: PostgresDatabase, operators: Operators) -> APIRouter:
+    router = admin_router(operators)
 
     @router.get("/payments")
     async def payments(transaction_id: Name, user_id: User | None = None) -> Response:
         async with database.transaction() as tx:
             records = PaymentQueries(tx)
             found = await records.matching(transaction_id, user_id)
+            ledger = PostgresLedger(tx)
             views = [
-                {**operator_view(payment), "entries": await records.entries(payment.id)}
+                {**operator_view(payment), "entries": await ledger.entries(payment.id)}
                 for payment in found
             ]
         return JsonResponse({"payments": views})
@@ -138,6 +158,13 @@ def _admin(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
         async with database.transaction() as tx:
             found = await PaymentQueries(tx).accounts(prefix, page.after[0], page.limit)
         return JsonResponse(page.reply("accounts", found))
+
+    return router
+
+
+def _checks(database: PostgresDatabase, operators: Operators) -> APIRouter:
+    router = check_router(operators)
+    add_export(router, database, "payments", page_of_payments)
 
     @router.post("/answers")
     async def answers(query: KeysToLookUp) -> Response:
@@ -149,42 +176,65 @@ def _admin(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
         unfinished_after_s: Seconds = UNFINISHED_AFTER_S, since: AwareDatetime | None = None
     ) -> Response:
         async with database.transaction() as tx:
-            await PostgresCheck(tx).advance(anew=since is None)
+            await LedgerCheck(tx).advance(anew=since is None)
         async with database.transaction() as tx:
-            return JsonResponse(await PostgresCheck(tx).findings(unfinished_after_s, since))
+            return JsonResponse(await findings(tx, unfinished_after_s, since))
 
     return router
 
 
 def _openings(
-    requests: HttpUnitOfWork, credentials: Credentials, currencies: Collection[str]
+    requests: HttpUnitOfWork, operators: Operators, currencies: Collection[str]
 ) -> APIRouter:
-    router = APIRouter()
-    may_write = credentials.require("ops.write")
+    router = APIRouter(prefix="/admin")
+    may_open = operators.require("accounts.open")
 
     @router.post("/accounts")
     async def open_accounts(
-        order: AccountsToOpen, request: Request, caller: Annotated[str, Depends(may_write)]
+        order: AccountsToOpen, request: Request, actor: Annotated[str, Depends(may_open)]
     ) -> Response:
         if order.currency not in currencies:
             return _invalid("currency", "is not supported")
         opening = Opening(**order.model_dump())
         if any(holds_card_number(account.id) for account in opening.accounts()):
             return _invalid("name", "must not be a card number")
-        return await requests.run(request, caller, partial(_open, opening))
+        return await requests.run(request, actor, partial(_take, opening, actor))
 
     return router
 
 
-async def _open(opening: Opening, tx: PostgresTransaction, _cause: Cause) -> Reply:
+async def _take(opening: Opening, actor: str, tx: PostgresTransaction, cause: Cause) -> Reply:
+    """Open accounts without a balance at once; propose an opening of money."""
+    try:
+        existing = await PaymentQueries(tx).existing(opening)
+    except ForeignAccountError as foreign:
+        return _foreign(foreign)
+    if opening.balance_minor and existing < len(opening.accounts()):
+        return await propose(tx, cause, Draft(OPEN, opening.name, asdict(opening)), actor)
+    event = AuditRecorded(actor=actor, action="ACCOUNTS_OPENED", about=opening.name)
+    done = await _open(opening, tx)
+    return replace(done, events=[Emit(event, cause)])
+
+
+async def open_approved(
+    tx: PostgresTransaction, proposal: Proposal, _approver: str, _cause: Cause
+) -> Reply:
+    """Open the accounts of an approved proposal."""
+    return await _open(Opening(**proposal.body), tx)
+
+
+async def _open(opening: Opening, tx: PostgresTransaction) -> Reply:
     try:
         opened = await PaymentQueries(tx).open_accounts(opening)
     except ForeignAccountError as foreign:
-        details = f"account {foreign} exists with another owner or currency"
-        return Reply(_fault("name", details), 409)
+        return _foreign(foreign)
     except LedgerFullError:
         return Reply(_fault("balance_minor", "exceeds what the ledger can store"), 409)
     return Reply({"opened": opened, "existing": len(opening.accounts()) - opened})
+
+
+def _foreign(foreign: ForeignAccountError) -> Reply:
+    return Reply(_fault("name", f"account {foreign} exists with another owner or currency"), 409)
 
 
 def _invalid(field: str, details: str) -> Response:
@@ -195,29 +245,10 @@ def _fault(field: str, details: str) -> dict[str, str]:
     return {"error": f"Invalid field: {field}", "details": details}
 
 
-def public_view(payment: Payment) -> dict[str, Any]:
-    """Return the fields that a payment's owner may see. Source: contract.md, GET /payment."""
-    confirmed = payment.public_status == "SUCCESS"
-    return {
-        "transaction_id": payment.transaction_id,
-        "status": payment.public_status,
-        "reference": payment.reference if confirmed else None,
-        "settlement_method": payment.settlement_method if confirmed else None,
-        "settlement_status": payment.settlement_status,
-        "amount": Money(payment.amount_minor, payment.currency).major(),
-        "currency": payment.currency,
-        "from_account": payment.from_account,
-        "to_account": payment.to_account,
-        "reason": payment.reason,
-        "created_at": payment.created_at,
-        "updated_at": payment.updated_at,
-    }
-
-
 def operator_view(payment: Payment) -> dict[str, Any]:
     """Return the fields that an operator may see; never the tag of a code."""
     return {
-        **public_view(payment),
+        **status_changed(payment).public_view(),
         "payment_id": payment.id,
         "user_id": payment.user_id,
         "state": payment.status,

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from confirm.domain.payment import Policy
 from payment_schemas.currencies import CurrencySettings
+from service_runtime.keys import SecretKeys
 from service_runtime.settings import ServiceSettings
 
 
@@ -14,6 +15,10 @@ class Settings(ServiceSettings, CurrencySettings):
     """Settings of confirm; the defaults are the contract's values."""
 
     port: int = Field(default=3010, ge=1, le=65535)
+    gateway_mac_keys: SecretKeys = Field(validation_alias="MAC_GATEWAY_CONFIRM_FILE")
+    risk_mac_keys: SecretKeys = Field(validation_alias="MAC_CONFIRM_RISK_FILE")
+    otp_mac_keys: SecretKeys = Field(validation_alias="MAC_CONFIRM_OTP_FILE")
+    settlement_mac_keys: SecretKeys = Field(validation_alias="MAC_CONFIRM_SETTLEMENT_FILE")
     challenge_at: int = Field(default=70, ge=0, le=101)
     decline_at: int | None = Field(default=None, ge=0, le=100)
     review_over_minor: int = Field(default=10_000_00, ge=0)

@@ -4,26 +4,42 @@ from datetime import timedelta
 from functools import partial
 
 from gateway.clients.confirmation import Answers, KafkaConfirmation
+from gateway.clients.forwarding import HttpForwarding
+from gateway.clients.partner_keys import PARTNER_KEYS, SettlementKeys
 from gateway.clients.reads import ConfirmReads
+from gateway.clients.statuses import StatusFeed
 from gateway.domain import SCOPE, SealedCode
 from gateway.routes.confirm import ConfirmRoute
 from gateway.routes.description import document
+from gateway.routes.events import EventsRoute
+from gateway.routes.forward import ForwardRoute
+from gateway.routes.partner_keys import PartnerKeysRoute
 from gateway.routes.reads import ReadRoute
+from gateway.routes.socket import SocketRoute
 from gateway.settings import Settings
-from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
+from payment_schemas.events.confirmation import (
+    ConfirmAnswered,
+    ConfirmRequested,
+    PaymentStatusChanged,
+)
 from payment_schemas.ids import payment_id_of
 from service_runtime.edge import Access, Admission
+from service_runtime.keys import KeyRing
 from service_runtime.process import Process
+from service_runtime.push import StreamLimits, Streams
 from service_runtime.sealing import Sealer, keyed_hash
 from service_runtime.service import Service
 from service_runtime.web import App, HttpPolicy
+
+WATCH_S = 1.0
 
 
 def build(settings: Settings) -> Process:
     """Return the process to run."""
     service = Service("gateway", settings, policy=HttpPolicy(begins_traces=True))
+    service.authenticate(settings.confirm_mac_keys, ConfirmRequested, ConfirmAnswered)
     producer = service.producer
-    answers = service.use(Answers(settings.kafka_bootstrap_servers, settings.instance))
+    answers = service.use(Answers(settings.brokers, settings.instance, service.macs))
     service.run(answers.run)
     service.check("answers", answers.ready)
     expires_after = timedelta(seconds=settings.command_expires_after_s)
@@ -34,28 +50,67 @@ def build(settings: Settings) -> Process:
         confirmation=KafkaConfirmation(
             producer, answers, service.clock, settings.waiting_requests, expires_after
         ),
-        seal=partial(seal, Sealer(settings.otp_sealing_keys), settings.code_tag_key),
+        seal=partial(seal, Sealer(settings.otp_sealing_keys), settings.code_tag_keys),
         answer_within_s=settings.answer_within_s,
         strict_keys=settings.strict_idempotency_keys,
         currencies=settings.currencies,
         trusts_all=settings.profile == "dev",
     )
-    reads = service.use(ConfirmReads(settings.confirm_urls, settings.internal_credential))
+    reads = service.use(
+        ConfirmReads(settings.confirm_urls, settings.internal_credential.get, service.tls)
+    )
     read_access = Access(SCOPE, settings.reads_per_minute, limit="read")
-    add_routes(service.app, confirm, ReadRoute(admission, read_access, reads))
-    return service.process(emits=[ConfirmRequested], reads=[ConfirmAnswered])
+    read = ReadRoute(admission, read_access, reads)
+    keys = PartnerKeysRoute(service.use(SettlementKeys(settings.settlement_url, tls=service.tls)))
+    add_routes(service.app, confirm, read, keys)
+    streams = _streams(service, settings)
+    add_live_routes(
+        service.app,
+        EventsRoute(admission, read_access, reads, streams),
+        SocketRoute(admission, read_access, reads, streams, settings.allowed_origins),
+    )
+    add_public_routes(service, settings, admission)
+    return service.process(emits=[ConfirmRequested], reads=[ConfirmAnswered, PaymentStatusChanged])
 
 
-def add_routes(app: App, confirm: ConfirmRoute, read: ReadRoute) -> None:
+def _streams(service: Service, settings: Settings) -> Streams:
+    """Return the process's streams, fed by the topic of all changes of a status."""
+    streams = Streams(StreamLimits(settings.streams_per_user, settings.streams))
+    feed = service.use(StatusFeed(settings.brokers, streams))
+    service.run(feed.run)
+    service.run(streams.run)
+    service.check("status feed", feed.ready)
+    service.every("status feed", WATCH_S, feed.watch)
+    return streams
+
+
+def add_routes(app: App, confirm: ConfirmRoute, read: ReadRoute, keys: PartnerKeysRoute) -> None:
     """Add the edge's routes as plain Starlette routes: twice the throughput of FastAPI's."""
     app.add_hot_route("POST", "/payment/confirm", confirm.__call__)
     app.add_route("/payment/{transaction_id}", read.__call__, methods=["GET"])
+    app.add_route(PARTNER_KEYS, keys.__call__, methods=["GET"])
     app.openapi = partial(document, app.title)  # type: ignore[method-assign]
 
 
+def add_public_routes(service: Service, settings: Settings, admission: Admission) -> None:
+    """Forward the public paths of other services to them, after the gateway's own routes."""
+    for path, urls in settings.public_routes.items():
+        credential = settings.internal_credential.get
+        forwarding = HttpForwarding(path, urls.split(","), credential, service.tls)
+        ForwardRoute(path, service.use(forwarding), admission.address).add_to(service.app)
+
+
+def add_live_routes(app: App, events: EventsRoute, socket: SocketRoute) -> None:
+    """Add the routes that stay open."""
+    # Without the framework a stream holds a quarter less memory.
+    app.add_hot_route("GET", "/payment/{transaction_id}/events", events.__call__)
+    app.add_route("/ws", socket.upgrade_required, methods=["GET"])
+    app.add_socket("/ws", socket.__call__)
+
+
 def seal(
-    sealer: Sealer, tag_key: bytes, user_id: str, transaction_id: str, code: str
+    sealer: Sealer, tag_keys: KeyRing, user_id: str, transaction_id: str, code: str
 ) -> SealedCode:
     """Seal a code for otp, and tag it so that confirm can compare it without reading it."""
     sealed = sealer.seal(code, payment_id_of(user_id, transaction_id))
-    return SealedCode(sealed, keyed_hash(tag_key, user_id, transaction_id, code))
+    return SealedCode(sealed, keyed_hash(tag_keys.current.material, user_id, transaction_id, code))

@@ -24,7 +24,9 @@ class SealedCode:
     tag: str
 
 
-def client_context(headers: Mapping[str, str], address: str, *, trusted: bool) -> ClientContext:
+def client_context(
+    headers: Mapping[str, str], address: str, traceparent: str | None = None, *, trusted: bool
+) -> ClientContext:
     """Return the origin of a request; a country is taken from a trusted sender only."""
     country = headers.get("x-client-country", "")
     fingerprint = headers.get("x-device-fingerprint", "")
@@ -32,6 +34,7 @@ def client_context(headers: Mapping[str, str], address: str, *, trusted: bool) -
         ip_address=address,
         device_fingerprint=fingerprint if _FINGERPRINT.match(fingerprint) else None,
         country=country if trusted and _COUNTRY.match(country) else None,
+        traceparent=traceparent,
     )
 
 

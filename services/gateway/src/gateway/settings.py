@@ -1,11 +1,15 @@
 """Settings of the gateway."""
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
 
 from payment_schemas.currencies import CurrencySettings
 from service_runtime.edge import EdgeSettings
-from service_runtime.keys import SecretKeys
-from service_runtime.settings import KafkaSettings, Listed, SecretKey, SecretText
+from service_runtime.keys import RotatedSecret, SecretKeys
+from service_runtime.settings import KafkaSettings, Listed
+
+PublicPath = Annotated[str, StringConstraints(pattern=r"^(/[a-z0-9._-]+)+$")]
 
 
 class Settings(EdgeSettings, KafkaSettings, CurrencySettings):
@@ -13,9 +17,11 @@ class Settings(EdgeSettings, KafkaSettings, CurrencySettings):
 
     port: int = Field(default=3000, ge=1, le=65535)
     confirm_urls: Listed = Field(min_length=1)
+    settlement_url: str = Field(pattern=r"^https?://")
     otp_sealing_keys: SecretKeys = Field(validation_alias="OTP_SEALING_KEY_FILE")
-    code_tag_key: SecretKey = Field(validation_alias="CODE_TAG_KEY_FILE")
-    internal_credential: SecretText = Field(validation_alias="INTERNAL_CREDENTIAL_FILE")
+    code_tag_keys: SecretKeys = Field(validation_alias="CODE_TAG_KEY_FILE")
+    confirm_mac_keys: SecretKeys = Field(validation_alias="MAC_GATEWAY_CONFIRM_FILE")
+    internal_credential: RotatedSecret = Field(validation_alias="INTERNAL_CREDENTIAL_FILE")
     answer_within_s: float = Field(default=10.0, gt=0, le=60)
     command_expires_after_s: float = Field(default=900, gt=0)
     """How long after its reception confirm may still carry out a request: the promise of a 202."""
@@ -23,3 +29,12 @@ class Settings(EdgeSettings, KafkaSettings, CurrencySettings):
     """Requests that may wait for a reply at once; more get 503, so that those waiting are served.
     Two seconds of the throughput of the services behind (500 requests/s on two cores)."""
     strict_idempotency_keys: bool = False
+    public_routes: dict[PublicPath, str] = Field(default_factory=dict)
+    """Public path of another service → the addresses of its instances, comma separated."""
+    streams: int = Field(default=10_000, ge=1, le=60_000)
+    """Payments that clients may follow at once, over server-sent events and WebSockets."""
+    streams_per_user: int = Field(default=10, ge=1)
+    allowed_origins: Listed = Field(default=[])
+    """Origins (`https://pay.example`) whose pages may open a WebSocket; empty: all."""
+    max_connections: int = Field(default=12_288, ge=16, le=65536)
+    """Of other services 4,096: here each stream holds one."""

@@ -18,6 +18,9 @@ Kind = Literal[
     "lose_request",
     "lose_answer",
     "book_repeats",
+    "report_twice",
+    "report_stale",
+    "reports_shuffled",
     "omit_from_statement",
     "wrong_amount_on_statement",
     "twice_on_statement",
@@ -72,9 +75,14 @@ class Faults:
         """Return whether any rate is above 0."""
         return any(self._rates.values())
 
+    def is_on(self, kind: Kind) -> bool:
+        """Return whether a kind's rate is above 0."""
+        return self._rates[kind] > 0
+
     def affects(self, kind: Kind, content: bytes) -> bool:
         """Return whether a kind affects this item; the result is the same for every request."""
-        return _draw(kind, hashlib.sha256(content).digest(), 0) < self._rates[kind]
+        rate = self._rates[kind]
+        return rate > 0 and _draw(kind, hashlib.sha256(content).digest(), 0) < rate
 
     def faults_of(self, content: bytes) -> frozenset[Kind]:
         """Return the kinds that affect this request."""

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 MAX_MESSAGES = 20_000
@@ -31,11 +31,13 @@ class Messages:
 
     def __init__(self, limit: int = MAX_MESSAGES) -> None:
         self._limit = limit
+        self._numbers = count()
         self._by_key: OrderedDict[tuple[str, str], Message] = OrderedDict()
 
     def add(self, message: Message) -> Message:
         """Store the message; return the first one of a repeated delivery."""
-        key = (message.delivery_id or f"sid {message.sid}", message.to)
+        # A message without a delivery id is no repeat; mails of one request share a sid.
+        key = (message.delivery_id or f"message {next(self._numbers)}", message.to)
         first = self._by_key.get(key)
         if first is not None:
             first.received += 1

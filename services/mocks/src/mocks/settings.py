@@ -1,15 +1,17 @@
 """Settings of the mocks, validated at start."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from pydantic import Field, TypeAdapter, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-from service_runtime.settings import HttpSettings, SecretText
+from payment_schemas.scopes import SCOPES
+from service_runtime.keys import RotatedSecrets, SecretKeys
+from service_runtime.settings import HttpSettings, KafkaSettings, Listed, SecretText
 
-_CREDENTIALS = TypeAdapter(dict[str, str])
+EVERY_SCOPE = " ".join(SCOPES)
 
 
 class MockSettings(HttpSettings):
@@ -65,24 +67,22 @@ class PartnerBankSettings(MockSettings):
     """The folder of the banks' ledger; created if missing."""
     partner_late_s: float = Field(default=10.0, ge=0, le=300)
     """Seconds for which a late payee's transfer stays pending."""
-    partner_credentials: SecretText = Field(validation_alias="PARTNER_CREDENTIALS_FILE")
-    """JSON: partner → credential of its clients."""
+    partner_credentials: RotatedSecrets = Field(validation_alias="PARTNER_CREDENTIALS_FILE")
+    """JSON: partner → credential of its clients, or a list of them."""
 
-    @field_validator("partner_credentials")
-    @classmethod
-    def _object_of_secrets(cls, document: str) -> str:
-        try:
-            secrets_by_partner = _CREDENTIALS.validate_json(document)
-        except ValidationError:
-            raise ValueError("must hold a JSON object of partner to secret") from None
-        if not all(secrets_by_partner.values()):
-            raise ValueError("must hold no empty secret")
-        return document
 
-    @property
-    def secrets_by_partner(self) -> dict[str, str]:
-        """The credential of each bank."""
-        return _CREDENTIALS.validate_json(self.partner_credentials)
+class SouthBankSettings(MockSettings, KafkaSettings):
+    """Settings of the partner bank on Kafka."""
+
+    port: int = Field(default=3027, ge=1, le=65535)
+    mock_state: Path
+    """The folder of the banks' ledger; created if missing."""
+    partner_late_s: float = Field(default=10.0, ge=0, le=300)
+    """Seconds for which a late payee's transfer stays pending."""
+    partner_key: SecretKeys = Field(validation_alias="PARTNER_KEY_FILE")
+    """The keys that the bank signs with."""
+    partner_jwks_url: str
+    """Where Countersign publishes the keys that it signs with."""
 
 
 class IssuerSettings(MockSettings):
@@ -93,6 +93,16 @@ class IssuerSettings(MockSettings):
     """An Ed25519 private key, PEM, PKCS#8."""
     token_issuer: str = Field(min_length=1)
     token_audience: str = Field(min_length=1)
+    operators: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9._-]{0,31}$")], str] = Field(
+        default={"alice": EVERY_SCOPE, "bob": EVERY_SCOPE, "carol": "ops.read"}, min_length=1
+    )
+    """Development operator → scopes, separated by spaces."""
+    operator_redirects: Listed = Field(
+        default=[f"http://{host}:3030/signed-in" for host in ("localhost", "127.0.0.1")]
+    )
+    """Where a browser may be returned to after sign-in."""
+    device_poll_s: int = Field(default=5, ge=0, le=60)
+    """Shortest time between two polls of one device. Source of the default: RFC 8628."""
 
     @field_validator("issuer_key")
     @classmethod

@@ -3,23 +3,28 @@
 from collections.abc import Sequence
 from functools import partial
 
+from fastapi import APIRouter
+
 from notification import handlers
 from notification.clients import (
+    MOST_MAILS,
     HttpTransport,
     Messenger,
     SendgridMail,
     ThreadedMessenger,
     TwilioAccount,
     TwilioSms,
+    calls_of,
 )
 from notification.domain import Delivery, Policy, Surroundings
-from notification.routes import routes
+from notification.routes import CHANGE, change_approved, routes
 from notification.settings import Settings
 from notification.store import TABLE, PostgresDeliveries, delivery_of
 from payment_schemas.events.confirmation import PaymentConfirmed, PaymentDeclined
 from payment_schemas.events.otp import Challenged, CodesLockChanged, Verified
 from payment_schemas.events.record import AuditRecorded, Channel, NotificationDelivered
 from payment_schemas.events.settlement import SettlementUpdated
+from service_runtime.admin import together
 from service_runtime.consumer import Handler
 from service_runtime.process import Process
 from service_runtime.sealing import Sealer
@@ -47,7 +52,16 @@ def build(settings: Settings) -> Process:
             ],
         ],
         emits=[NotificationDelivered, AuditRecorded],
-        routes=routes(service.database, service.credentials),
+        routes=_routes(service),
+    )
+
+
+def _routes(service: Service) -> APIRouter:
+    return together(
+        routes(service.database, service.requests, service.credentials, service.operators),
+        service.two_people(
+            {CHANGE: partial(change_approved, clock=service.clock)}, "contacts.write"
+        ),
     )
 
 
@@ -73,7 +87,7 @@ def _email(settings: Settings) -> ThreadedMessenger:
     mail = SendgridMail(
         settings.sendgrid_url, settings.sendgrid_api_key, settings.sendgrid_from, transport
     )
-    return ThreadedMessenger("sendgrid", mail, _threads(settings))
+    return ThreadedMessenger("sendgrid", mail, _threads(settings), calls_of)
 
 
 def _work(service: Service, settings: Settings, channel: Channel, messenger: Messenger) -> Work:
@@ -90,7 +104,7 @@ def _work(service: Service, settings: Settings, channel: Channel, messenger: Mes
         store=PostgresDeliveries,
         gather=handlers.Sender(messenger, load, sealer),
         may_start=lambda: not messenger.is_open,
-        slice_rows=_threads(settings),
+        slice_rows=MOST_MAILS if channel == "email" else _threads(settings),
         # One slice is saved while the next one is sent; a thread's two calls fit the lease.
         concurrency=2,
     )

@@ -65,7 +65,7 @@ async def surroundings_of(due: Sequence[Delivery], deliveries: Deliveries) -> Su
     challenges = {one.challenge_id for one in due if one.challenge_id is not None}
     return Surroundings(
         await deliveries.contacts(one.user_id for one in due),
-        await deliveries.siblings({one.payment_id for one in due}),
+        await deliveries.siblings({one.payment_id for one in due if one.payment_id is not None}),
         await deliveries.ended_challenges(challenges),
     )
 
@@ -100,8 +100,10 @@ class Sender:
         contact = surroundings.contacts.get(delivery.user_id)
         if contact is None:
             return Attempt(Kind.REFUSED, "no_contact")
-        if delivery.sealed_code is None:
+        if delivery.sealed_code is None or delivery.payment_id is None:
             return message_of(delivery, contact, None)
+        if contact.is_paused:
+            return Attempt(Kind.REFUSED, "codes_paused")
         try:
             code = self.sealer.open(delivery.sealed_code, delivery.payment_id)
         except Rejected:

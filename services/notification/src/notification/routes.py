@@ -1,21 +1,32 @@
 """Operator routes of notification: deliveries, checks and contacts."""
 
+from dataclasses import replace
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from notification.domain import Contact, can_receive_code
-from notification.store import TABLE, PostgresDeliveries, queries
+from notification.domain import Contact, can_receive_code, contact_notices
+from notification.store import TABLE, NewDelivery, PostgresDeliveries, queries
+from payment_schemas.events.record import AuditRecorded
 from payment_schemas.ids import NewUserId, Printable, UserId
 from payment_schemas.sealed import Personal
-from service_runtime.admin import add_check, add_export, admin_router
-from service_runtime.postgres import PostgresDatabase
-from service_runtime.web import Credentials, JsonResponse
+from service_runtime.admin import add_check, add_export, admin_router, check_router, together
+from service_runtime.clock import Clock
+from service_runtime.credentials import Credentials
+from service_runtime.http_unit import HttpUnitOfWork, Reply
+from service_runtime.messages import Cause, Emit
+from service_runtime.operators import Operators
+from service_runtime.postgres import PostgresDatabase, PostgresTransaction
+from service_runtime.proposals import Draft, Proposal, propose
+from service_runtime.web import JsonResponse
 
 MAX_CONTACTS = 1000
+CHANGE = "CONTACTS_CHANGE"
+"""The act that needs two people; the trigger of the table names it, too."""
 
 
 class ContactBody(BaseModel):
@@ -45,37 +56,88 @@ class UsersBody(BaseModel):
     user_ids: Annotated[list[UserId], Field(max_length=MAX_CONTACTS)]
 
 
-def routes(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
-    """Return the routes under `/admin`: `ops.read` to read, `ops.write` to write.
+def routes(
+    database: PostgresDatabase,
+    requests: HttpUnitOfWork,
+    credentials: Credentials,
+    operators: Operators,
+) -> APIRouter:
+    """Return the routes under `/admin`.
 
-    Otp queries with `contacts.query` whether users can receive a code.
+    Otp queries with `contacts.query`, by its secret, whether users can receive a code.
     """
-    router = admin_router(credentials)
+    router, checks = admin_router(operators), check_router(operators)
 
     @router.get("/deliveries")
     async def deliveries(payment_id: UUID) -> Response:
         async with database.transaction() as tx:
             return JsonResponse({"deliveries": await queries.of_payment(tx, payment_id)})
 
-    add_export(router, database, "deliveries", queries.export)
-    add_check(router, database, queries.check, TABLE)
-    both = APIRouter()
-    both.include_router(router)
-    both.include_router(_contacts(database, credentials))
-    return both
+    add_export(checks, database, "deliveries", queries.export)
+    add_check(checks, database, queries.check, TABLE)
+    return together(router, checks, _contacts(database, requests, credentials, operators))
 
 
-def _contacts(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
+async def _put(body: ContactsBody, actor: str, tx: PostgresTransaction, cause: Cause) -> Reply:
+    """Add first contacts at once; propose the changes of others."""
+    given = {one.user_id: one for one in body.contacts}
+    known = await PostgresDeliveries(tx).contacts(given)
+    new = [one for name, one in given.items() if name not in known]
+    changed = [one for name, one in given.items() if name in known and _differs(one, known[name])]
+    await PostgresDeliveries(tx).put_contacts([_contact(one) for one in new])
+    event = AuditRecorded(actor=actor, action="CONTACTS_ADDED", metadata={"count": str(len(new))})
+    added = Reply({"contacts": len(given)}, events=[Emit(event, cause)] if new else [])
+    if not changed:
+        return added
+    about = f"{len(changed)} contacts, {changed[0].user_id} first"
+    content = {"contacts": [one.model_dump() for one in changed]}
+    proposed = await propose(tx, cause, Draft(CHANGE, about, content), actor)
+    return replace(
+        proposed, body=added.body | proposed.body, events=[*added.events, *proposed.events]
+    )
+
+
+async def change_approved(
+    tx: PostgresTransaction, proposal: Proposal, _approver: str, cause: Cause, clock: Clock
+) -> Reply:
+    """Change the contacts of an approved proposal, and notify the former addresses."""
+    deliveries = PostgresDeliveries(tx)
+    bodies = [ContactBody(**one) for one in proposal.body["contacts"]]
+    known = await deliveries.contacts(one.user_id for one in bodies)
+    former = [
+        known[one.user_id]
+        for one in bodies
+        if one.user_id in known and _differs(one, known[one.user_id])
+    ]
+    await deliveries.put_contacts(map(_contact, bodies))
+    notices = [one for each in former for one in contact_notices(each, cause.id, clock.now())]
+    await deliveries.add([NewDelivery(one, cause.trace) for one in notices])
+    return Reply({"contacts": len(bodies)})
+
+
+def _contact(body: ContactBody) -> Contact:
+    return Contact(body.user_id, Personal(body.phone), Personal(body.email))
+
+
+def _differs(body: ContactBody, known: Contact) -> bool:
+    return (body.phone, body.email) != (known.phone.reveal(), known.email.reveal())
+
+
+def _contacts(
+    database: PostgresDatabase,
+    requests: HttpUnitOfWork,
+    credentials: Credentials,
+    operators: Operators,
+) -> APIRouter:
     router = APIRouter(prefix="/admin")
 
-    @router.post("/contacts", dependencies=[Depends(credentials.require("ops.write"))])
-    async def put_contacts(body: ContactsBody) -> Response:
-        contacts = [
-            Contact(one.user_id, Personal(one.phone), Personal(one.email)) for one in body.contacts
-        ]
-        async with database.transaction() as tx:
-            await PostgresDeliveries(tx).put_contacts(contacts)
-        return JsonResponse({"contacts": len({contact.user_id for contact in contacts})})
+    may_write = operators.require("contacts.write")
+
+    @router.post("/contacts")
+    async def put_contacts(
+        body: ContactsBody, request: Request, actor: Annotated[str, Depends(may_write)]
+    ) -> Response:
+        return await requests.run(request, actor, partial(_put, body, actor))
 
     @router.post("/contacts:query", dependencies=[Depends(credentials.require("contacts.query"))])
     async def can_receive(body: UsersBody) -> Response:

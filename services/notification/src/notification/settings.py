@@ -16,8 +16,8 @@ class Settings(ServiceSettings):
 
     niceness: int = Field(default=10, ge=0, le=19)
     """Messages may be slow; payments have priority for the CPU."""
-    fetch_max_wait_ms: int = Field(default=100, ge=0, le=5000)
-    """Customers do not notice 100 ms, and each fetch reads all partitions."""
+    fetch_max_wait_ms: int = Field(default=400, ge=0, le=5000)
+    """Customers do not notice it, and each fetch reads all partitions."""
     twilio_url: str = Field(pattern=URL)
     """The SMS provider's API."""
     twilio_auth_token: SecretText = Field(validation_alias="TWILIO_AUTH_TOKEN_FILE")
@@ -33,7 +33,7 @@ class Settings(ServiceSettings):
     notification_sealing_keys: SecretKeys = Field(validation_alias="NOTIFICATION_SEALING_KEY_FILE")
     """Opens the codes that otp seals."""
     provider_threads: int = Field(default=16, ge=2, le=64)
-    """Messages in flight at once, half of them per provider."""
+    """Calls in flight at once, half of them per provider."""
     provider_timeout_s: float = Field(default=3.0, gt=0, le=3)
     """Timeout of one call. The limit keeps a slice within its lease of ten seconds."""
     retry_first_s: float = Field(default=1.0, gt=0, le=60)

@@ -3,10 +3,10 @@
 from pydantic import Field, FilePath
 
 from ops.check.examination import Limits
-from service_runtime.settings import KafkaSettings
+from service_runtime.settings import DatabaseSettings, KafkaSettings
 
 
-class Settings(KafkaSettings):
+class Settings(KafkaSettings, DatabaseSettings):
     """The server's environment; the command reads the same addresses separately."""
 
     port: int = Field(default=3030, ge=1, le=65535)

@@ -163,7 +163,7 @@ class Watch:
             self._stopping.wait(self._times.every_s)
 
     def round(self) -> None:
-        """Query every service, check the newest records, and compare a slice of payments."""
+        """Query every service, check the consumers' offsets, and compare a slice of payments."""
         started_at = self._clock.now()
         examination = Examination(self._sources, self._clock, self._limits)
         examination.query_owners(self._since)
@@ -174,7 +174,7 @@ class Watch:
         else:
             repeat_at = self._times.repeat_at(started_at, self._whole_took)
             self._whole_due = min(self._whole_due, repeat_at)
-        examination.run_part(self._conservation.newest)
+        examination.run_part(self._conservation.handled)
         self.sweep.note_owners(findings)
         self._compare_slice(findings)
         for sentence in findings.missing:

@@ -33,9 +33,14 @@ from service_runtime.service import Service
 def build(settings: Settings) -> Process:
     """Return the process to run."""
     service = Service("otp", settings)
+    service.authenticate(
+        settings.mac_keys,
+        *(ChallengeRequested, Challenged, ChallengeRefused, VerificationRequested, Verified),
+    )
     codes = Codes(settings.code_keys, service.clock, settings.code_for_everyone)
     rules = Rules(settings.code_life, settings.code_attempts, settings.limits)
-    contacts = service.use(HttpContacts(settings.notification_urls, settings.internal_credential))
+    credential = settings.internal_credential.get
+    contacts = service.use(HttpContacts(settings.notification_urls, credential, service.tls))
     issue = partial(
         on_challenge_requested,
         codes=codes,
@@ -50,7 +55,8 @@ def build(settings: Settings) -> Process:
     )
     return service.process(
         handlers=[
-            Handler(ChallengeRequested, issue, PostgresChallenges, LookUp(contacts)),
+            # A code that went out cannot be taken back: its request is dropped by its id, too.
+            Handler(ChallengeRequested, issue, PostgresChallenges, LookUp(contacts), inbox=True),
             Handler(VerificationRequested, verify, PostgresChallenges),
         ],
         emits=[Challenged, ChallengeRefused, Verified, CodesLockChanged, AuditRecorded],
@@ -61,8 +67,8 @@ def build(settings: Settings) -> Process:
 def _routes(service: Service) -> APIRouter:
     unlocking = Unlocking(PostgresChallenges, service.unit.run_in_transaction, service.clock)
     router = APIRouter()
-    router.include_router(routes(service.database, service.credentials, service.clock))
+    router.include_router(routes(service.database, service.operators, service.clock))
     router.include_router(
-        user_routes(service.database, service.credentials, service.clock, unlocking)
+        user_routes(service.database, service.operators, service.clock, unlocking)
     )
     return router

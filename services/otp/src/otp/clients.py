@@ -1,7 +1,7 @@
 """The client of notification: queries who can receive a code."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
@@ -11,6 +11,7 @@ from service_runtime.errors import Unavailable
 from service_runtime.http_client import HttpClient
 from service_runtime.logs import Log
 from service_runtime.messages import Batch, Received
+from service_runtime.tls import Certificates
 
 CHUNK = 1000
 """The maximum number of users in one call."""
@@ -33,10 +34,11 @@ class Contacts(Protocol):
 class HttpContacts:
     """Queries the instances of notification in turn until one responds."""
 
-    def __init__(self, urls: Sequence[str], credential: str) -> None:
-        headers = {"Authorization": f"Bearer {credential}"}
+    def __init__(
+        self, urls: Sequence[str], credential: Callable[[], str], tls: Certificates | None = None
+    ) -> None:
         self._clients = [
-            HttpClient(f"contacts-{number}", url, CALL_S, headers)
+            HttpClient(f"contacts-{number}", url, CALL_S, credential, tls=tls)
             for number, url in enumerate(urls)
         ]
         self._stack = AsyncExitStack()

@@ -1,26 +1,34 @@
 """Operator routes of otp."""
 
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from otp.domain import DAY, User
 from otp.store import PostgresChallenges, queries
 from payment_schemas.ids import UserId
-from service_runtime.admin import Findings, add_check, add_export, admin_router
+from service_runtime.admin import (
+    Findings,
+    add_check,
+    add_export,
+    admin_router,
+    check_router,
+    together,
+)
 from service_runtime.clock import Clock
+from service_runtime.operators import Operators
 from service_runtime.postgres import PostgresDatabase, PostgresTransaction
-from service_runtime.web import Credentials, JsonResponse
+from service_runtime.web import JsonResponse
 
 MOST_SHOWN = 1000
 
 
-def routes(database: PostgresDatabase, credentials: Credentials, clock: Clock) -> APIRouter:
+def routes(database: PostgresDatabase, operators: Operators, clock: Clock) -> APIRouter:
     """Return the routes under `/admin`."""
-    router = admin_router(credentials)
+    router, checks = admin_router(operators), check_router(operators)
 
     @router.get("/challenges")
     async def challenges(payment_id: UUID) -> dict[str, Any]:
@@ -30,18 +38,17 @@ def routes(database: PostgresDatabase, credentials: Credentials, clock: Clock) -
     async def check(tx: PostgresTransaction, _since: object) -> Findings:
         return await queries.check(tx, clock.now())
 
-    add_export(router, database, "challenges", queries.export)
-    add_check(router, database, check)
-    return router
+    add_export(checks, database, "challenges", queries.export)
+    add_check(checks, database, check)
+    return together(router, checks)
 
 
 class ToUnlock(BaseModel):
-    """The user whose codes an operator unlocks, and the operator."""
+    """The user whose codes an operator unlocks."""
 
     model_config = ConfigDict(extra="forbid")
 
     user_id: UserId
-    actor: str = Field(min_length=1, max_length=128)
 
 
 class Unlocks(Protocol):
@@ -53,12 +60,12 @@ class Unlocks(Protocol):
 
 
 def user_routes(
-    database: PostgresDatabase, credentials: Credentials, clock: Clock, unlocks: Unlocks
+    database: PostgresDatabase, operators: Operators, clock: Clock, unlocks: Unlocks
 ) -> APIRouter:
     """Return the routes of a user's codes: read with `ops.read`, unlock with `ops.write`."""
     router = APIRouter(prefix="/admin")
 
-    @router.get("/codes", dependencies=[Depends(credentials.require("ops.read"))])
+    @router.get("/codes", dependencies=[Depends(operators.require("ops.read", is_read=True))])
     async def codes(user_id: UserId) -> Response:
         """Return a user's wrong codes in a row, lock, and challenges of the last day."""
         async with database.transaction() as tx:
@@ -68,10 +75,12 @@ def user_routes(
             users = await challenges.with_issued(users, clock.now() - DAY, MOST_SHOWN)
         return JsonResponse(_shown(users[user_id]))
 
-    @router.post("/codes/unlock", dependencies=[Depends(credentials.require("ops.write"))])
-    async def unlock(order: ToUnlock) -> Response:
+    may_write = operators.require("ops.write")
+
+    @router.post("/codes/unlock")
+    async def unlock(order: ToUnlock, actor: Annotated[str, Depends(may_write)]) -> Response:
         """Unlock a user's codes; the audit log and the user are notified."""
-        user = await unlocks.unlock(order.user_id, order.actor)
+        user = await unlocks.unlock(order.user_id, actor)
         if user is None:
             details = f"the codes of {order.user_id} are not locked"
             return JsonResponse({"error": "Not unlocked", "details": details}, 409)

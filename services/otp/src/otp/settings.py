@@ -6,8 +6,8 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from otp.domain import CODE_DIGITS, Limits
-from service_runtime.keys import SecretKeys
-from service_runtime.settings import Listed, SecretText, ServiceSettings
+from service_runtime.keys import RotatedSecret, SecretKeys
+from service_runtime.settings import Listed, ServiceSettings
 
 DEVELOPMENT_CODE = "789012"
 FixedCode = Annotated[str, StringConstraints(pattern=rf"^(\d{{{CODE_DIGITS}}})?$")]
@@ -18,11 +18,12 @@ class Settings(ServiceSettings):
 
     notification_urls: Listed = Field(min_length=1)
     """Every instance of notification; queried for who can receive a code."""
-    internal_credential: SecretText = Field(validation_alias="INTERNAL_CREDENTIAL_FILE")
+    internal_credential: RotatedSecret = Field(validation_alias="INTERNAL_CREDENTIAL_FILE")
     otp_sealing_keys: SecretKeys = Field(validation_alias="OTP_SEALING_KEY_FILE")
     """Keys that open codes sealed by gateway."""
     notification_sealing_keys: SecretKeys = Field(validation_alias="NOTIFICATION_SEALING_KEY_FILE")
     """Keys that seal codes for notification."""
+    mac_keys: SecretKeys = Field(validation_alias="MAC_CONFIRM_OTP_FILE")
     code_keys: SecretKeys = Field(validation_alias="CODE_KEY_FILE")
     """Keys of the stored hash of a code."""
     code_life_s: int = Field(default=300, ge=1, le=600)

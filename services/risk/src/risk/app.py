@@ -3,6 +3,7 @@
 from functools import partial
 
 from payment_schemas.events.confirmation import PaymentConfirmed
+from payment_schemas.events.record import AuditRecorded
 from payment_schemas.events.risk import AssessmentRequested, RiskAssessed
 from risk.clients import Kyc, LookUps, Ofac
 from risk.domain import Policy
@@ -35,6 +36,7 @@ def recent_payments(policy: Policy) -> Retention:
 def build(settings: Settings) -> Process:
     """Return the risk process, ready to run."""
     service = Service("risk", settings)
+    service.authenticate(settings.mac_keys, AssessmentRequested, RiskAssessed, PaymentConfirmed)
     ofac = service.use(HttpClient("ofac", str(settings.ofac_url), settings.look_up_timeout_s))
     kyc = service.use(HttpClient("kyc", str(settings.kyc_url), settings.look_up_timeout_s))
     look_ups = LookUps(Ofac(ofac), Kyc(kyc))
@@ -61,6 +63,6 @@ def build(settings: Settings) -> Process:
                 look_ups.for_requests,
             ),
         ],
-        emits=[RiskAssessed],
-        routes=routes(service.database, service.credentials, service.clock),
+        emits=[RiskAssessed, AuditRecorded],
+        routes=routes(service.database, service.operators, service.clock),
     )

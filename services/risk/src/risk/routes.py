@@ -7,15 +7,22 @@ from fastapi import APIRouter
 
 from risk.store import queries
 from risk.store.port import TABLE
-from service_runtime.admin import Findings, add_check, add_export, admin_router
+from service_runtime.admin import (
+    Findings,
+    add_check,
+    add_export,
+    admin_router,
+    check_router,
+    together,
+)
 from service_runtime.clock import Clock
+from service_runtime.operators import Operators
 from service_runtime.postgres import PostgresDatabase, PostgresTransaction
-from service_runtime.web import Credentials
 
 
-def routes(database: PostgresDatabase, credentials: Credentials, clock: Clock) -> APIRouter:
+def routes(database: PostgresDatabase, operators: Operators, clock: Clock) -> APIRouter:
     """Return the routes under `/admin`."""
-    router = admin_router(credentials)
+    router, checks = admin_router(operators), check_router(operators)
 
     @router.get("/assessments")
     async def assessments(payment_id: UUID) -> dict[str, Any]:
@@ -25,6 +32,6 @@ def routes(database: PostgresDatabase, credentials: Credentials, clock: Clock) -
     async def check(tx: PostgresTransaction, _since: object) -> Findings:
         return await queries.check(tx, clock.now())
 
-    add_export(router, database, "assessments", queries.export)
-    add_check(router, database, check, TABLE)
-    return router
+    add_export(checks, database, "assessments", queries.export)
+    add_check(checks, database, check, TABLE)
+    return together(router, checks)

@@ -7,6 +7,7 @@ from pydantic import Field, HttpUrl, model_validator
 
 from payment_schemas.currencies import CurrencySettings
 from risk.domain import AmountBand, Levels, Points, Policy
+from service_runtime.keys import SecretKeys
 from service_runtime.settings import ServiceSettings
 
 FactorPoints = Annotated[int, Field(ge=0, le=100)]
@@ -17,6 +18,7 @@ AMOUNT_POINTS = {1_000: 20, 5_000: 45, 10_000: 50}
 class Settings(ServiceSettings, CurrencySettings):
     """Settings of the risk service. Points and thresholds: contract.md, risk score."""
 
+    mac_keys: SecretKeys = Field(validation_alias="MAC_CONFIRM_RISK_FILE")
     ofac_url: HttpUrl
     kyc_url: HttpUrl
     look_up_timeout_s: float = Field(default=3.0, gt=0, le=5)

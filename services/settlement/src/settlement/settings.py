@@ -1,11 +1,11 @@
 """Settings of settlement, from the environment."""
 
-import json
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from service_runtime.settings import SecretText, ServiceSettings
+from service_runtime.keys import RotatedSecrets, SecretKeys
+from service_runtime.settings import ServiceSettings
 from settlement.domain import BATCH_ROWS, Policy
 
 PartnerName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
@@ -31,12 +31,15 @@ class PartnerProfile(BaseModel):
 class Settings(ServiceSettings):
     """Settings of settlement."""
 
-    fetch_max_wait_ms: int = Field(default=20, ge=0, le=5000)
+    fetch_max_wait_ms: int = Field(default=250, ge=0, le=5000)
     """A short wait gives larger batches, and so fewer calls to the bank."""
+    mac_keys: SecretKeys = Field(validation_alias="MAC_CONFIRM_SETTLEMENT_FILE")
     partner_bank_url: str = Field(pattern=r"^https?://")
     """Base address of the partner banks; `/banks/<partner>` is appended."""
-    partner_credentials: SecretText = Field(validation_alias="PARTNER_CREDENTIALS_FILE")
-    """JSON: partner → bearer secret."""
+    partner_credentials: RotatedSecrets = Field(validation_alias="PARTNER_CREDENTIALS_FILE")
+    """JSON: partner → bearer secret, or a list of secrets, of which the first is used."""
+    partner_signing_keys: SecretKeys = Field(validation_alias="PARTNER_SIGNING_KEYS_FILE")
+    """Sign what partner banks read from Kafka."""
     partner_routes: dict[str, PartnerName] = Field(
         default={"north-": "north-bank", "south-": "south-bank"}
     )
@@ -76,11 +79,6 @@ class Settings(ServiceSettings):
         """Every partner that the routing table names."""
         return tuple(sorted({*self.partner_routes.values(), self.default_partner}))
 
-    @property
-    def secrets_by_partner(self) -> dict[str, str]:
-        """The bearer secret of each partner."""
-        return _secrets(self.partner_credentials)
-
     @model_validator(mode="after")
     def _check_profiles(self) -> Self:
         if unknown := sorted(set(self.partner_profiles) - set(self.partners)):
@@ -89,17 +87,7 @@ class Settings(ServiceSettings):
 
     @model_validator(mode="after")
     def _check_secrets(self) -> Self:
-        secrets = _secrets(self.partner_credentials)
-        if missing := [partner for partner in self.partners if not secrets.get(partner)]:
+        secrets = self.partner_credentials.get()
+        if missing := [partner for partner in self.partners if partner not in secrets]:
             raise ValueError(f"PARTNER_CREDENTIALS_FILE has no secret for {', '.join(missing)}")
         return self
-
-
-def _secrets(document: str) -> dict[str, str]:
-    try:
-        secrets = json.loads(document)
-    except json.JSONDecodeError:
-        raise ValueError("PARTNER_CREDENTIALS_FILE must hold JSON") from None
-    if not isinstance(secrets, dict) or not all(isinstance(text, str) for text in secrets.values()):
-        raise ValueError("PARTNER_CREDENTIALS_FILE must map partners to strings")
-    return secrets

@@ -9,12 +9,23 @@ from typing import Any
 
 import yaml
 
-from local_stack.credentials import MONITOR_PASSWORD, SCRAPER, Credentials, credential_name
+from local_stack.certificates import AUTHORITY
+from local_stack.credentials import (
+    MONITOR_PASSWORD,
+    SCRAPER,
+    Credentials,
+    credential_name,
+    principal_name,
+    redis_name,
+)
 from local_stack.errors import StackError
 from local_stack.layout import CHECKOUT, Layout
 from local_stack.ports import Ports
 from local_stack.programs import Program
+from local_stack.rights import MONITOR
+from local_stack.settings import transport_is_tls
 from local_stack.telemetry.programs import Programs
+from local_stack.telemetry.scraping import scrape_by_tls
 from local_stack.telemetry.vmui import write_pages
 
 HERE = "127.0.0.1"
@@ -87,6 +98,7 @@ class Processes:
         files = (CHECKOUT / "otel-collector-config.yaml", _FOLDER / "collector-native.yaml")
         settings = [part for file in files for part in ("--config", str(file))]
         at, port = self._at, self.ports.at
+        secrets = Credentials(self.layout.secrets)
         environment = {
             "COLLECTOR_BIND": HERE,
             "COLLECTOR_PORT": str(port("collector_otlp")),
@@ -95,8 +107,12 @@ class Processes:
             "COLLECTOR_METRICS_PORT": str(port("collector_metrics")),
             "COLLECTOR_LOGS_FILE": str(self.layout.logs / "otlp.jsonl"),
             "KAFKA_BOOTSTRAP_SERVERS": f"{HERE}:{self.ports.kafka}",
+            "KAFKA_PASSWORD_FILE": str(secrets.path(principal_name(MONITOR))),
+            "KAFKA_TLS_CA": str(secrets.path(AUTHORITY)) if transport_is_tls() else "",
+            "POSTGRES_PLAIN": "false" if transport_is_tls() else "true",
             "POSTGRES_ADDRESS": f"{HERE}:{self.ports.postgres}",
-            "MONITOR_PASSWORD_FILE": str(Credentials(self.layout.secrets).path(MONITOR_PASSWORD)),
+            "MONITOR_PASSWORD_FILE": str(secrets.path(MONITOR_PASSWORD)),
+            "REDIS_PASSWORD_FILE": str(secrets.path(redis_name(MONITOR))),
             "REDIS_ADDRESS": f"{HERE}:{self.ports.redis}",
             "JAEGER_OTLP_ADDRESS": at("jaeger_otlp"),
             "PROMETHEUS_OTLP_URL": self.url("prometheus_web") + "/api/v1/otlp",
@@ -158,6 +174,9 @@ class Processes:
                 job.pop(field, None)
             if "authorization" in job:
                 job["authorization"]["credentials_file"] = str(self._secret(SCRAPER))
+        if transport_is_tls():
+            secrets = Credentials(self.layout.secrets)
+            scrape_by_tls(settings, lambda name: str(secrets.path(name)))
         # The page with the dashboards has its own store.
         settings["remote_write"] = [{"url": self.url("grafana_web") + "/api/v1/write"}]
         return settings

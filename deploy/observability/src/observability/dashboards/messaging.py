@@ -91,9 +91,14 @@ def _producers() -> list[object]:
 def _broker() -> list[object]:
     return [
         graph(
-            PanelText("Written", "Messages a second, by topic, without dead letters.", units.Short),
+            PanelText(
+                "Written",
+                "Messages a second of the 20 busiest topics, without dead letters.",
+                units.Short,
+            ),
             Query(
-                f'sum by (topic) (rate(kafka_partition_current_offset{{topic!~".+-dlq"}}[{RATE}]))',
+                "topk(20, sum by (topic) ("
+                f'rate(kafka_partition_current_offset{{topic!~".+-dlq"}}[{RATE}])))',
                 "{{topic}}",
             ),
         ),

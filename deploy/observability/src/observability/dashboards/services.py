@@ -16,6 +16,7 @@ def services() -> builder.Dashboard:
         "services",
         [
             ("Requests", _requests()),
+            ("Live status", _streams()),
             ("Spans", _spans()),
             ("Resources", _use()),
             ("The collector", _collector()),
@@ -56,6 +57,26 @@ def _requests() -> list[object]:
                 f' (rate({_DURATION}_count{{http_response_status_code=~"5.."}}[{RATE}]))'
                 " or vector(0)",
                 "{{service_name}}",
+            ),
+        ),
+    ]
+
+
+def _streams() -> list[object]:
+    return [
+        graph(
+            PanelText("Open streams", "Payments that clients follow, by service.", units.Short),
+            Query("sum by (service_name) (push_streams_open) or vector(0)", "{{service_name}}"),
+        ),
+        graph(
+            PanelText(
+                "Streams ended by the service",
+                "A second; slow: the client did not read; gap: records were missed.",
+                units.Short,
+            ),
+            Query(
+                f"sum by (reason) (rate(push_streams_closed_total[{RATE}])) or vector(0)",
+                "{{reason}}",
             ),
         ),
     ]

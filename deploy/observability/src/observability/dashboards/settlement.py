@@ -5,6 +5,9 @@ from grafana_foundation_sdk.models import units
 
 from observability.dashboards.panels import RATE, PanelText, Query, dashboard, graph, quantiles
 
+NONE = " or vector(0)"
+"""A system without partner banks on Kafka shows 0."""
+
 
 def settlement() -> builder.Dashboard:
     """Return the dashboard from the confirmed payment to the partner's booking."""
@@ -13,6 +16,7 @@ def settlement() -> builder.Dashboard:
         "settlement",
         [
             ("Settlement", _settlement()),
+            ("Partner banks on Kafka", _on_kafka()),
             ("Partners' statements", _statements()),
             ("Dependencies", _dependencies()),
         ],
@@ -62,6 +66,53 @@ def _settlement() -> list[object]:
     ]
 
 
+def _on_kafka() -> list[object]:
+    return [
+        graph(
+            PanelText("Late reports", "Instructions that are late, by partner.", units.Short),
+            Query(f"max by (partner) (settlement_unanswered){NONE}", "{{partner}}"),
+        ),
+        graph(
+            PanelText(
+                "Oldest without a report", "Age of the oldest instruction sent.", units.Seconds
+            ),
+            Query(f"max by (partner) (settlement_unanswered_age){NONE}", "{{partner}}"),
+        ),
+        graph(
+            PanelText(
+                "Refused reports", "By topic and reason, in an hour; always zero.", units.Short
+            ),
+            Query(
+                "sum by (topic, reason) (increase(dead_letter_total"
+                '{topic=~"settlement.reports..+"}[1h])) or vector(0)',
+                "{{topic}} {{reason}}",
+            ),
+        ),
+        graph(
+            PanelText(
+                "Unread", "Instructions that banks, and reports that we, have to read.", units.Short
+            ),
+            Query(
+                'sum by (group, topic) (kafka:consumer_lag:sum{topic=~"settlement.(instructions'
+                '|reports)..+"})' + NONE,
+                "{{group}} {{topic}}",
+            ),
+        ),
+        graph(
+            PanelText("Held back", "Instructions of suspended partners.", units.Short),
+            Query(f"max by (partner) (settlement_queued){NONE}", "{{partner}}"),
+        ),
+        graph(
+            PanelText(
+                "Age of the last statement",
+                "Since the end of its day; 30 h are normal.",
+                units.Seconds,
+            ),
+            Query(f"max by (partner) (settlement_statement_age){NONE}", "{{partner}}"),
+        ),
+    ]
+
+
 def _statements() -> list[object]:
     return [
         graph(
@@ -83,9 +134,9 @@ def _statements() -> list[object]:
 def _dependencies() -> list[object]:
     return [
         graph(
-            PanelText("Breakers", "0 closed, 1 half-open, 2 open.", units.Short),
+            PanelText("Breakers", "0 closed, 1 half-open, 2 open; the 20 highest.", units.Short),
             Query(
-                "max by (service_name, dependency) (dependency:breaker_state)",
+                "topk(20, max by (service_name, dependency) (dependency:breaker_state))",
                 "{{service_name}} → {{dependency}}",
             ),
         ),

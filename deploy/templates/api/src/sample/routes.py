@@ -1,6 +1,7 @@
 """Create, read, rename, list and delete items."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -10,12 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sample.domain import Item, changed, renamed
 from sample.store import Items
+from service_runtime.files import digest_of, receive_file, send_file
 from service_runtime.http_unit import HttpUnitOfWork, Reply, StaleVersionError, version_of
 from service_runtime.messages import Cause, Emit
+from service_runtime.object_store import ObjectStore
+from service_runtime.operators import Operators
 from service_runtime.paging import Keyset, Page
 from service_runtime.ports import Database
 from service_runtime.postgres import PostgresTransaction
-from service_runtime.web import Credentials
+from service_runtime.web import JsonResponse
 
 FIRST = UUID(int=0)
 Change = Callable[[Items, Item, Cause], Awaitable[Reply]]
@@ -30,17 +34,17 @@ class Fields(BaseModel):
 
 
 def routes(
-    requests: HttpUnitOfWork, database: Database, credentials: Credentials, most: int
+    requests: HttpUnitOfWork, database: Database, operators: Operators, most: int
 ) -> APIRouter:
     """Return the routes; reads need the scope `ops.read`, writes `ops.write`."""
     router = APIRouter(prefix="/items")
-    _add_reads(router, database, credentials, most)
-    _add_writes(router, requests, credentials)
+    _add_reads(router, database, operators, most)
+    _add_writes(router, requests, operators)
     return router
 
 
-def _add_reads(router: APIRouter, database: Database, credentials: Credentials, most: int) -> None:
-    reader = [Depends(credentials.require("ops.read"))]
+def _add_reads(router: APIRouter, database: Database, operators: Operators, most: int) -> None:
+    reader = [Depends(operators.require("ops.read"))]
 
     @router.get("", dependencies=reader)
     async def listing(page: Annotated[Page, Depends(Keyset(["id"], [FIRST], most))]) -> Any:
@@ -51,15 +55,11 @@ def _add_reads(router: APIRouter, database: Database, credentials: Credentials, 
     @router.get("/{item_id}", dependencies=reader)
     async def one(item_id: UUID) -> Any:
         """Return an item."""
-        async with database.transaction() as tx:
-            found = await Items(tx).found(item_id)
-        if not found:
-            raise HTTPException(404, f"Unknown item: {item_id}")
-        return found[0]
+        return await _existing(database, item_id)
 
 
-def _add_writes(router: APIRouter, requests: HttpUnitOfWork, credentials: Credentials) -> None:
-    Caller = Annotated[str, Depends(credentials.require("ops.write"))]  # noqa: N806 - a type
+def _add_writes(router: APIRouter, requests: HttpUnitOfWork, operators: Operators) -> None:
+    Caller = Annotated[str, Depends(operators.require("ops.write"))]  # noqa: N806 - a type
 
     @router.post("", status_code=201)
     async def create(request: Request, caller: Caller, fields: Fields) -> Response:
@@ -92,6 +92,43 @@ def _add_writes(router: APIRouter, requests: HttpUnitOfWork, credentials: Creden
             return _reply(item, [Emit(changed(item, "deleted"), cause)])
 
         return await requests.run(request, caller, _on(item_id, request, act))
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """Where the items' documents are, and how large one may be."""
+
+    store: ObjectStore
+    most_bytes: int
+
+
+def add_documents(
+    router: APIRouter, database: Database, operators: Operators, documents: Documents
+) -> None:
+    """Add the routes of an item's document, which is streamed both ways."""
+
+    @router.put("/{item_id}/document", dependencies=[Depends(operators.require("ops.write"))])
+    async def upload(request: Request, item_id: UUID) -> Response:
+        """Store the body as the item's document, whole or not at all."""
+        await _existing(database, item_id)
+        stored = await receive_file(request, documents.store, str(item_id), documents.most_bytes)
+        headers = {"Content-Digest": digest_of(stored)}
+        return JsonResponse({"id": item_id, "size": stored.size}, 201, headers)
+
+    @router.get("/{item_id}/document", dependencies=[Depends(operators.require("ops.read"))])
+    async def download(request: Request, item_id: UUID) -> Response:
+        """Return the document, or the part of it that `Range` names."""
+        await _existing(database, item_id)
+        return await send_file(request, documents.store, str(item_id))
+
+
+async def _existing(database: Database, item_id: UUID) -> dict[str, Any]:
+    """Return an item as clients see it, or raise HTTPException 404."""
+    async with database.transaction() as tx:
+        found = await Items(tx).found(item_id)
+    if not found:
+        raise HTTPException(404, f"Unknown item: {item_id}")
+    return found[0]
 
 
 def _on(

@@ -21,5 +21,5 @@ def build(settings: Settings) -> Process:
     return service.process(
         handlers=[Handler(PaymentConfirmed, handle, PostgresEntries)],
         emits=[SampleServiceRecorded],
-        routes=routes(service.database, PostgresEntries, service.credentials),
+        routes=routes(service.database, PostgresEntries, service.operators),
     )

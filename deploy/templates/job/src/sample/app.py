@@ -17,4 +17,4 @@ def build(settings: Settings) -> Process:
         make_report, database=service.database, clock=service.clock, instance=settings.instance
     )
     service.job(Job("report", Every(settings.report_every_s), make, settings.catch_up))
-    return service.process(routes=routes(service.database, service.credentials))
+    return service.process(routes=routes(service.database, service.operators))

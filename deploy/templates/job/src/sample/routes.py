@@ -5,15 +5,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 
 from sample.store import Reports
+from service_runtime.operators import Operators
 from service_runtime.ports import Database
-from service_runtime.web import Credentials
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
-def routes(database: Database, credentials: Credentials) -> APIRouter:
+def routes(database: Database, operators: Operators) -> APIRouter:
     """Return the route; it needs the scope `ops.read`."""
-    router = APIRouter(prefix="/admin", dependencies=[Depends(credentials.require("ops.read"))])
+    router = APIRouter(prefix="/admin", dependencies=[Depends(operators.require("ops.read"))])
 
     @router.get("/reports")
     async def reports(limit: Limit = 100) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Network = IPv4Network | IPv6Network
@@ -31,6 +32,7 @@ def is_within(address: str, networks: Collection[Network]) -> bool:
     return found is not None and any(ip_address(found) in network for network in networks)
 
 
+@lru_cache(maxsize=4096)
 def _address(text: str) -> str | None:
     """Return an address in its shortest form, without brackets, port or zone; None if invalid.
 

@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from service_runtime import metrics
 from service_runtime.breaker import Breaker
+from service_runtime.errors import Unavailable
 from service_runtime.logs import Log
 
 SOCKET_WITHIN_S = 0.5
@@ -31,10 +32,19 @@ _local = metrics.counter("rate_limit_local", "Requests limited without Redis.")
 
 
 class Limits(Protocol):
-    """Counts requests in a moving window of one minute."""
+    """Counts requests in a moving window, of one minute where no other is named."""
 
-    async def admit(self, kind: str, key: str, limit: int) -> float | None:
-        """Count one request; return None if it is within the limit, else the seconds to wait."""
+    async def admit(
+        self, kind: str, key: str, limit: int, window_s: int = WINDOW_S
+    ) -> float | None:
+        """Count one request; return None if it is within the limit, else the seconds to wait.
+
+        A limit whose requests are never local raises Unavailable without Redis.
+        """
+        ...
+
+    async def clear(self, kind: str, key: str) -> None:
+        """Forget the requests of a key."""
         ...
 
 
@@ -44,24 +54,36 @@ class MemoryLimits:
     def __init__(self, now_s: Callable[[], float]) -> None:
         self._now_s = now_s
         self._hits: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+        self._ends_s: dict[tuple[str, str], float] = {}
+        """When the last window of a key ends."""
         self._swept_s = now_s()
 
-    async def admit(self, kind: str, key: str, limit: int) -> float | None:
+    async def admit(
+        self, kind: str, key: str, limit: int, window_s: int = WINDOW_S
+    ) -> float | None:
         now_s = self._now_s()
         if now_s - self._swept_s > WINDOW_S:
             self._sweep(now_s)
-        recent = [at for at in self._hits[kind, key] if at > now_s - WINDOW_S]
+        recent = [at for at in self._hits[kind, key] if at > now_s - window_s]
         self._hits[kind, key] = recent
         if len(recent) >= limit:
-            return recent[-limit] + WINDOW_S - now_s
+            return recent[-limit] + window_s - now_s
         recent.append(now_s)
+        self._ends_s[kind, key] = now_s + window_s
         return None
 
+    async def clear(self, kind: str, key: str) -> None:
+        self._forget((kind, key))
+
     def _sweep(self, now_s: float) -> None:
-        """Forget the keys without a request in the last window."""
+        """Forget the keys without a request in their last window."""
         self._swept_s = now_s
-        for name in [name for name, hits in self._hits.items() if hits[-1] <= now_s - WINDOW_S]:
-            del self._hits[name]
+        for name in [name for name, end_s in self._ends_s.items() if end_s <= now_s]:
+            self._forget(name)
+
+    def _forget(self, name: tuple[str, str]) -> None:
+        self._hits.pop(name, None)
+        self._ends_s.pop(name, None)
 
 
 _SCRIPT = """
@@ -91,6 +113,7 @@ class _Request:
 
     key: str
     limit: int
+    window_s: int
     wait_s: asyncio.Future[float | None]
 
 
@@ -104,10 +127,10 @@ class _Windows:
         self._waiting: list[_Request] = []
         self._calling: asyncio.Task[None] | None = None
 
-    async def count(self, key: str, limit: int) -> float | None:
+    async def count(self, key: str, limit: int, window_s: int) -> float | None:
         """Count a request; raise RedisError, OSError or TimeoutError where Redis is down."""
         wait_s: asyncio.Future[float | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Request(key, limit, wait_s))
+        self._waiting.append(_Request(key, limit, window_s, wait_s))
         if self._calling is None:
             self._calling = asyncio.create_task(self._call())
         return await wait_s
@@ -122,7 +145,7 @@ class _Windows:
             self._calling = None
 
     async def _count_together(self, requests: Sequence[_Request]) -> None:
-        limits = [part for request in requests for part in (request.limit, WINDOW_S)]
+        limits = [part for request in requests for part in (request.limit, request.window_s)]
         try:
             async with asyncio.timeout(ADMIT_WITHIN_S):
                 if time.monotonic() - self._connected_s > MAX_CONNECTION_AGE_S:
@@ -146,11 +169,28 @@ class _Windows:
 
 
 class SharedLimits:
-    """Moving windows in Redis; windows of this process while Redis does not respond."""
+    """Moving windows in Redis; windows of this process while Redis does not respond.
 
-    def __init__(self, redis_url: str) -> None:
+    `never_local`: kinds that are refused instead, because each process would admit the whole limit.
+    """
+
+    def __init__(
+        self,
+        redis_url: str,
+        password: str | None = None,
+        tls_ca: str = "",
+        never_local: Collection[str] = (),
+    ) -> None:
+        self._never_local = never_local
+        # CLIENT SETINFO would need a right, and Redis 7.0 does not know it.
+        options: dict[str, Any] = {"driver_info": None}
+        if password:
+            options["password"] = password
+        if tls_ca and redis_url.startswith("rediss:"):
+            options["ssl_ca_certs"] = tls_ca
         self._client = Redis.from_url(
             redis_url,
+            **options,
             socket_timeout=SOCKET_WITHIN_S,
             socket_connect_timeout=SOCKET_WITHIN_S,
             retry=Retry(NoBackoff(), 0),
@@ -165,11 +205,13 @@ class SharedLimits:
     async def __aexit__(self, *_error: object) -> None:
         await self._client.aclose()
 
-    async def admit(self, kind: str, key: str, limit: int) -> float | None:
+    async def admit(
+        self, kind: str, key: str, limit: int, window_s: int = WINDOW_S
+    ) -> float | None:
         if self._breaker.admits(time.monotonic()):
             ok = False
             try:
-                found = await self._redis.count(f"limit/{kind}/{key}", limit)
+                found = await self._redis.count(_name(kind, key), limit, window_s)
                 ok = True
             except (RedisError, OSError, TimeoutError) as error:
                 _log.warning("redis_away", error_class=type(error).__qualname__)
@@ -177,5 +219,18 @@ class SharedLimits:
                 return found
             finally:
                 self._breaker.ended(time.monotonic(), ok=ok)
+        if kind in self._never_local:
+            raise Unavailable(f"{kind}: not limited without Redis, so refused")
         _local.add(1)
-        return await self._local.admit(kind, key, limit)
+        return await self._local.admit(kind, key, limit, window_s)
+
+    async def clear(self, kind: str, key: str) -> None:
+        """Forget the requests of a key; without Redis its window ends by itself."""
+        await self._local.clear(kind, key)
+        with contextlib.suppress(RedisError, OSError, TimeoutError):
+            # Trims the list to nothing; the rights of a service have no DEL.
+            await self._client.ltrim(_name(kind, key), 1, 0)
+
+
+def _name(kind: str, key: str) -> str:
+    return f"limit/{kind}/{key}"

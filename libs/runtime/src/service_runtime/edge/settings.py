@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode
 
+from service_runtime.keys import Password, PasswordFile
 from service_runtime.settings import HttpSettings, Listed, listed
 
 DEVELOPMENT_USER = "usr-456"
@@ -20,9 +21,23 @@ class EdgeSettings(HttpSettings):
     """Where tokens come from, how many requests a client may make, which proxies are trusted."""
 
     redis_url: str
+    """Without the password; `rediss://` connects by TLS."""
+    redis_password: PasswordFile = Field(
+        default=Password(), validation_alias="REDIS_PASSWORD_FILE", validate_default=False
+    )
+    redis_tls_ca: str = ""
+    """File of the certificates that sign Redis' certificate; empty: those of the system."""
     jwks_url: str
     token_issuer: str
     token_audience: str
+    second_token_issuer: str = ""
+    """A second accepted issuer of users' tokens; empty: only the first one is accepted."""
+    second_jwks_url: str = ""
+    second_jwks_tls_ca: str = ""
+    """File of the certificates that sign that of the second issuer, where it is a process of this
+    system; empty: those of this machine."""
+    second_subject_prefix: str = ""
+    """What the subjects of the second issuer begin with, and of the first one never."""
     rate_limit_per_minute: int = Field(default=10, ge=1)
     reads_per_minute: int = Field(default=60, ge=1)
     failed_authentications_per_minute: int = Field(default=100, ge=1)
@@ -40,6 +55,20 @@ class EdgeSettings(HttpSettings):
     def _token_required_in_production(self) -> Self:
         if self.profile == "prod" and self.dev_user:
             raise ValueError("DEV_USER: must not be set with PROFILE=prod; a token is required")
+        return self
+
+    @model_validator(mode="after")
+    def _second_issuer_is_another_one(self) -> Self:
+        second = (self.second_token_issuer, self.second_jwks_url, self.second_subject_prefix)
+        if any(second) and not all(second):
+            raise ValueError(
+                "SECOND_TOKEN_ISSUER, SECOND_JWKS_URL and SECOND_SUBJECT_PREFIX: set all, or none"
+            )
+        if all(second) and self.second_token_issuer == self.token_issuer:
+            raise ValueError("SECOND_TOKEN_ISSUER: must differ from TOKEN_ISSUER")
+        if all(second) and self.second_jwks_url == self.jwks_url:
+            # A key of one issuer would sign tokens of the other one.
+            raise ValueError("SECOND_JWKS_URL: must differ from JWKS_URL")
         return self
 
     @property

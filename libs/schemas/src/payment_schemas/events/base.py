@@ -21,6 +21,8 @@ class Event(BaseModel):
     topic: ClassVar[str]
     ce_type: ClassVar[str]
     """The topic's name, except on `settlement-queue`."""
+    acting_reader: ClassVar[str | None] = None
+    """The service that moves or releases money because of it: it demands the emitter's MAC."""
     through_outbox: ClassVar[bool] = True
     """False for replies: they are published right after the commit; a lost one costs a 202."""
 

@@ -1,14 +1,14 @@
 """Commands from the edge, their replies, and the outcomes of payments."""
 
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from payment_schemas.answers import DeclineReason
+from payment_schemas.answers import DeclineReason, PublicSettlementStatus, PublicStatus, is_final
 from payment_schemas.events.base import ClientContext, Command, PaymentEvent, Reply
 from payment_schemas.ids import AccountId, RequestId, TransactionId, UserId
-from payment_schemas.money import AmountMinor, Currency
+from payment_schemas.money import AmountMinor, Currency, Money
 from payment_schemas.sealed import Sealed
 
 
@@ -16,6 +16,7 @@ class ConfirmRequested(Command):
     """Confirm a payment for a client. Emitted by gateway; read by confirm."""
 
     topic: ClassVar = "payment.confirm-requested.v1"
+    acting_reader: ClassVar = "confirm"
 
     request_id: RequestId
     reply_partition: int = Field(ge=0, lt=32)
@@ -51,6 +52,7 @@ class ConfirmAnswered(Reply):
     """Confirm's reply to one request. Emitted by confirm; read by the gateway that sent it."""
 
     topic: ClassVar = "payment.confirm-answered.v1"
+    acting_reader: ClassVar = "gateway"
 
     request_id: RequestId
     reply_partition: int = Field(ge=0, lt=32)
@@ -76,6 +78,7 @@ class PaymentConfirmed(PaymentEvent):
     """
 
     topic: ClassVar = "payment.confirmed.v1"
+    acting_reader: ClassVar = "risk"
 
     version: int
     """The payment's version after the change."""
@@ -103,6 +106,57 @@ class PaymentDeclined(PaymentEvent):
     reason: DeclineReason
     risk_score: int | None = None
     context: ClientContext = ClientContext()
+
+
+class PaymentStatusChanged(PaymentEvent):
+    """What a payment's owner sees of it has changed; the record has all that the owner may see.
+
+    Emitted by confirm; read by every gateway, for the open streams of its clients.
+    """
+
+    topic: ClassVar = "payment.status-changed.v1"
+
+    sequence: int = Field(ge=1)
+    """Grows with every change of the payment. Records may arrive in another order: a reader keeps
+    the highest sequence of a payment and ignores records with a lower or equal one."""
+    status: PublicStatus
+    settlement_status: PublicSettlementStatus
+    reference: str | None = None
+    settlement_method: str | None = None
+    reason: DeclineReason | None = None
+    amount_minor: AmountMinor
+    currency: Currency
+    from_account: AccountId
+    to_account: AccountId
+    created_at: datetime
+    occurred_at: datetime
+
+    @property
+    def version(self) -> int:
+        """The sequence: two changes that have one cause are two events."""
+        return self.sequence
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the payment can never change again."""
+        return is_final(self.status, self.settlement_status)
+
+    def public_view(self) -> dict[str, Any]:
+        """Return the fields that the owner may see. Source: contract.md, GET /payment."""
+        return {
+            "transaction_id": self.transaction_id,
+            "status": self.status,
+            "reference": self.reference,
+            "settlement_method": self.settlement_method,
+            "settlement_status": self.settlement_status,
+            "amount": Money(self.amount_minor, self.currency).major(),
+            "currency": self.currency,
+            "from_account": self.from_account,
+            "to_account": self.to_account,
+            "reason": self.reason,
+            "created_at": self.created_at,
+            "updated_at": self.occurred_at,
+        }
 
 
 class ReviewOpened(PaymentEvent):

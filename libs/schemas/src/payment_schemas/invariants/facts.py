@@ -34,6 +34,8 @@ class Instruction:
     status: str
     amount_minor: int
     currency: str
+    transport: str = "http"
+    """`kafka` if the bank takes its instructions from a topic: its book is seldom at hand."""
 
 
 @dataclass(frozen=True, slots=True)

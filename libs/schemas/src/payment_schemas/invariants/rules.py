@@ -17,7 +17,7 @@ from payment_schemas.money import Money
 
 MOST_MOVEMENTS = {"SETTLED": 1, "PENDING": 1, "SENT": 1, "UNKNOWN": 1, "RECONCILE": 1}
 """By settlement status; any other status (REJECTED, or no settlement) allows none."""
-JOURNALS = {
+TRANSFERS = {
     "NONE": (),
     "PENDING": ("HOLD",),
     "SENT": ("HOLD",),
@@ -26,7 +26,7 @@ JOURNALS = {
     "SETTLED": ("HOLD", "SETTLE"),
     "REJECTED": ("HOLD", "RETURN"),
 }
-"""Kinds of a payment's journals by settlement status (I3); NONE unless it is CONFIRMED."""
+"""Kinds of a payment's transfers by settlement status (I3); NONE unless it is CONFIRMED."""
 MOST_CHALLENGES = 3
 MOST_ATTEMPTS = 5
 SCREENED = 2

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
 
-from service_runtime.messages import ProducerRecord, Record
+from service_runtime.messages import Partition, ProducerRecord, Record
 from service_runtime.ports import ProducerBatch
+from service_runtime.positions import Extent, Positions
 from service_runtime.relay import pause
 from testkit.memory import singly
 from testkit.simulation.chance import Faults, SeededClock
@@ -25,8 +26,6 @@ COMMIT_EVERY_S = 0.2
 LATE_ACK_S = 14.0
 LATE_S = 20.0
 MOST_UNACKNOWLEDGED = 10_000
-
-Partition = tuple[str, int]
 
 
 @dataclass
@@ -142,6 +141,10 @@ class Group:
         share = members.index(life.member)
         return self.partitions[share :: len(members)]
 
+    def extent(self, place: Partition) -> Extent:
+        """Return a partition's log and the group's committed offset."""
+        return Extent(0, len(self._broker.partitions[place]), self.committed[place])
+
     def commit(self, life: Life, offsets: dict[Partition, int]) -> None:
         """Commit offsets; those of a former owner are ignored."""
         for place in self.of(life):
@@ -158,8 +161,9 @@ class Group:
 class SimulatedSource:
     """A process's consumer."""
 
-    def __init__(self, group: Group, life: Life, broker: Broker) -> None:
+    def __init__(self, group: Group, life: Life, broker: Broker, positions: Positions) -> None:
         self._group = group
+        self._positions = positions
         self._life = life
         self._broker = broker
         self._generation = -1
@@ -172,24 +176,27 @@ class SimulatedSource:
         """Wait for records; an idle poll waits until the next one."""
         while True:
             await self._life.point("poll")
-            self._follow()
+            await self._follow()
             if found := self._take(limit):
                 await self._life.point("polled")
                 return found
             self._group.news.clear()
             await self._group.news.wait()
 
-    def _follow(self) -> None:
-        """Continue at the committed offsets after a reassignment."""
+    async def _follow(self) -> None:
+        """Read on where the database says after a reassignment."""
         group, faults = self._group, self._broker.faults
         if faults.has(faults.rates.reassignment):
             group.reassign()
         if self._life.member not in group.members:
             group.join(self._life)
         if self._generation != group.generation:
-            self._generation = group.generation
-            self._handled = {}
-            self._position = {place: group.committed[place] for place in group.of(self._life)}
+            generation, self._handled, self._position = group.generation, {}, {}
+            logs = {place: group.extent(place) for place in group.of(self._life)}
+            self._position = await self._positions.begin(logs)
+            self._generation = generation
+            self._handled = dict(self._position)
+            self._commit_soon()
 
     def _take(self, limit: int) -> list[Record]:
         places = list(self._position)

@@ -4,16 +4,19 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 from unittest.mock import patch
 
 from service_runtime import metrics, relay, work
 from service_runtime.consumer import Consumer, Handler
+from service_runtime.messages import Batch, Events
+from service_runtime.positions import Positions
 from service_runtime.relay import Relay
 from service_runtime.unit_of_work import UnitOfWork
 from service_runtime.work import Work, Worker
+from testkit.memory import MemoryTransaction
 from testkit.simulation.broker import Broker, Group, SimulatedProducer, SimulatedSource
 from testkit.simulation.chance import QUIET_DAY, Faults, Rates, SeededClock
 from testkit.simulation.database import SimulatedDatabase, Storage
@@ -44,9 +47,28 @@ class Parts:
     def loops(self, handlers: Sequence[Handler], workers: Sequence[Worker] = ()) -> list[Loop]:
         """Return the loops of the process."""
         group = self.simulation.broker.groups[self.life.service]
-        source = SimulatedSource(group, self.life, self.simulation.broker)
-        consumer = Consumer(self.life.service, source, self.unit, handlers, self.clock)
+        positions = Positions(self.database, self.life.service)
+        source = SimulatedSource(group, self.life, self.simulation.broker, positions)
+        noted = [_noting(handler, self.clock) for handler in handlers]
+        consumer = Consumer(self.life.service, source, self.unit, noted, self.clock)
         return [consumer.run, *(worker.run for worker in workers), self.relay.run]
+
+
+HANDLED = "handled"
+"""The table of handled records, by topic, partition and offset, with the time."""
+
+
+def _noting(handler: Handler, clock: SeededClock) -> Handler:
+    """Return a handler that also notes, in its transaction, which records it has handled."""
+
+    async def handle(batch: Batch[Any, Any], at: tuple[MemoryTransaction, Any]) -> Events:
+        tx, store = at
+        events = await handler.handle(batch, store)
+        for item in batch:
+            tx.own[HANDLED].setdefault((*item.record.place, item.record.offset), clock.now())
+        return events
+
+    return replace(handler, handle=handle, store=lambda tx: (tx, handler.store(tx)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +146,16 @@ class Simulation:
             # A loop that never reaches a port would run forever.
             self._stops[life.member].set()
             self.loop.call_later(crash.restart_s, self._start, program, life.instance)
+
+    def replay(self, service: str) -> None:
+        """Stop a service and make it read all its topics again, without offsets and inbox."""
+        for life in [one for one in self.lives.values() if one.service == service]:
+            if not life.is_dead:
+                life.die(Crash())
+        tables = self.storages[service].tables
+        tables.consumed.clear()
+        tables.inbox.clear()
+        self.broker.groups[service].rewind()
 
     def heal(self) -> None:
         """End all faults: paused processes continue, the broker is up."""

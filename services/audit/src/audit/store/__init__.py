@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from audit.domain import Entry, Origin
+from pydantic import ValidationError
+
+from audit.domain import UNREADABLE, Entry, Origin, RawEvent, entry_of
 from service_runtime.postgres import PostgresTransaction, json_rows
 
 MOST_ROWS = 1000
@@ -25,6 +27,10 @@ class StoredEntry:
 class AuditLog(Protocol):
     """The audit log within one transaction."""
 
+    async def append_raw(self, events: Sequence[tuple[RawEvent, Origin]]) -> None:
+        """Append events as bytes, in order; those that are in the log are skipped."""
+        ...
+
     async def append(self, entries: Sequence[Entry]) -> None:
         """Append entries in order; an entry whose event is in the log is skipped."""
         ...
@@ -40,6 +46,14 @@ class PostgresAuditLog:
     def __init__(self, tx: PostgresTransaction) -> None:
         self._tx = tx
 
+    async def append_raw(self, events: Sequence[tuple[RawEvent, Origin]]) -> None:
+        columns = zip(*(_raw_columns(event, origin) for event, origin in events), strict=True)
+        await self._tx.connection.execute(
+            "select append_raw(%b::text[], %b::uuid[], %b::timestamptz[], %b::uuid[], %b::text[],"
+            " %b::int[], %b::bigint[], %b::bytea[])",
+            [list(column) for column in columns],
+        )
+
     async def append(self, entries: Sequence[Entry]) -> None:
         rows = json_rows([_columns(entry) for entry in entries])
         await self._tx.run("select append_entries(%(rows)s::json)", rows=rows)
@@ -52,6 +66,11 @@ class PostgresAuditLog:
             limit=MOST_ROWS,
         )
         return [_stored_entry(row) for row in rows]
+
+
+def _raw_columns(event: RawEvent, origin: Origin) -> tuple[Any, ...]:
+    where = origin.event_id, origin.topic, origin.partition, origin.offset
+    return event.name, event.payment_id, origin.time, *where, event.value
 
 
 def _columns(entry: Entry) -> dict[str, Any]:
@@ -88,18 +107,30 @@ def _stored_entry(row: dict[str, Any]) -> StoredEntry:
 
 
 class MemoryAuditLog:
-    """The memory twin: entries by event id, in the order of arrival."""
+    """The memory twin: entries by topic and event id, in the order of arrival."""
 
     def __init__(self, tx: Any) -> None:
         self._tx = tx
-        self._entries: dict[UUID, StoredEntry] = tx.own["audit_log"]
+        self._entries: dict[tuple[str, UUID], StoredEntry] = tx.own["audit_log"]
+
+    async def append_raw(self, events: Sequence[tuple[RawEvent, Origin]]) -> None:
+        for event, origin in events:
+            self._tx.own["audit_raw"].setdefault((origin.topic, origin.event_id), event.value)
+        await self.append([_decoded(event, origin) for event, origin in events])
 
     async def append(self, entries: Sequence[Entry]) -> None:
         now = self._tx.clock.now()
         for entry in entries:
             stored = StoredEntry(len(self._entries) + 1, entry, now)
-            self._entries.setdefault(entry.origin.event_id, stored)
+            self._entries.setdefault((entry.origin.topic, entry.origin.event_id), stored)
 
     async def timeline(self, payment_id: UUID) -> list[StoredEntry]:
         found = [one for one in self._entries.values() if one.entry.payment_id == payment_id]
         return sorted(found, key=lambda one: (one.entry.origin.time, one.id))[:MOST_ROWS]
+
+
+def _decoded(event: RawEvent, origin: Origin) -> Entry:
+    try:
+        return entry_of(event.kind.model_validate_json(event.value), origin)
+    except ValidationError:
+        return Entry(UNREADABLE, origin, {}, event.payment_id)

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from audit.domain import FINAL, QUIET
+from audit.domain import FINAL, QUIET, UNREADABLE
 from audit.store import MOST_ROWS
-from payment_schemas.invariants import Timeline, faults_of_entries
+from payment_schemas.invariants import Fault, Timeline, faults_of_entries
 from service_runtime.admin import MOST_FINDINGS, Findings
 from service_runtime.postgres import REPORT, PostgresTransaction
 
@@ -17,7 +17,7 @@ async def timelines(tx: PostgresTransaction, after: UUID, limit: int) -> list[di
     """Return payments by id, with the names and versions of their entries by time."""
     return await tx.rows(
         """select page.payment_id, entries.events, entries.versions
-           from (select distinct payment_id from audit_log where payment_id > %(after)s
+           from (select distinct payment_id from audit_entry where payment_id > %(after)s
                  order by payment_id limit %(limit)s) as page
            cross join lateral (
                select array_agg(event order by created_at, id) as events,
@@ -54,16 +54,19 @@ async def check(tx: PostgresTransaction, since: datetime, now: datetime) -> Find
 def _violations(group: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the violations of payments with the same entries."""
     timeline = Timeline("", tuple(group["events"]), tuple(group["versions"]))
+    faults = list(faults_of_entries(timeline, is_quiet=group["is_quiet"]))
+    if UNREADABLE in timeline.events:
+        faults.append(Fault("I9", "an entry is not readable"))
     return [
         {"invariant": fault.invariant, "payment_id": payment_id, "details": fault.details}
-        for fault in faults_of_entries(timeline, is_quiet=group["is_quiet"])
+        for fault in faults
         for payment_id in group["payment_ids"]
     ]
 
 
 _PAYMENTS = """
     with recent as (
-        select distinct payment_id from audit_log
+        select distinct payment_id from audit_entry
         where recorded_at >= %(since)s and payment_id is not null
     ), payments as (
         select payment_id, array_agg(event order by event, metadata->>'version') as events,

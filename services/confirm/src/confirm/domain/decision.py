@@ -1,11 +1,11 @@
-"""A decision: the next state, its events and its journal."""
+"""A decision: the next state, its events and its transfer."""
 
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
 from confirm.domain.events import ReviewReason
-from confirm.domain.ledger import Journal
 from confirm.domain.payment import Payment, Status
+from double_entry.rules import Transfer
 from payment_schemas import answers
 from payment_schemas.answers import Answer, DeclineReason
 from payment_schemas.events.base import Event
@@ -27,7 +27,7 @@ class Decision:
 
     state: Payment
     events: tuple[Event, ...] = ()
-    journal: Journal | None = None
+    transfer: Transfer | None = None
     review: ReviewCase | None = None
 
 

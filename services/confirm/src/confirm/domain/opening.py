@@ -1,10 +1,10 @@
-"""The opening of one account or of many numbered accounts, each funded by a journal."""
+"""The opening of one account or of many numbered accounts, each funded by a transfer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import NAMESPACE_URL, uuid5
 
-from confirm.domain.ledger import Account, Journal
+from double_entry.rules import Account, Transfer
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +28,15 @@ class Opening:
             for number in range(self.first, self.first + self.count)
         ]
 
-    def journals(self, accounts: Sequence[Account]) -> list[Journal]:
-        """Return the OPEN journals that fund the accounts from the opening equity account."""
+    def transfers(self, accounts: Sequence[Account]) -> list[Transfer]:
+        """Return the OPEN transfers that fund the accounts from the opening equity account."""
         if not self.balance_minor:
             return []
-        return [self._journal(account) for account in accounts]
+        return [self._transfer(account) for account in accounts]
 
-    def _journal(self, account: Account) -> Journal:
-        opening_id = uuid5(NAMESPACE_URL, f"urn:countersign:opening:{account.id}")
-        return Journal(
-            id=uuid5(opening_id, "OPEN"),
-            payment_id=opening_id,
+    def _transfer(self, account: Account) -> Transfer:
+        return Transfer(
+            source_id=uuid5(NAMESPACE_URL, f"urn:countersign:opening:{account.id}"),
             kind="OPEN",
             debit_account=f"equity:opening:{self.currency}",
             credit_account=account.id,

@@ -4,15 +4,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Literal, assert_never
+from typing import Any, assert_never
 
-from payment_schemas.answers import DeclineReason, PublicStatus
+from payment_schemas.answers import DeclineReason, PublicSettlementStatus, PublicStatus
 from payment_schemas.events.base import ClientContext
 from payment_schemas.events.risk import RiskLevel
 from payment_schemas.ids import ChallengeId, PaymentId, RequestId, Uetr
 from payment_schemas.money import DEFAULT_CURRENCY
-
-SettlementState = Literal["NONE", "PENDING", "SENT", "SETTLED", "REJECTED", "UNKNOWN", "RECONCILE"]
 
 
 class Status(StrEnum):
@@ -93,7 +91,7 @@ class Payment:
     created_at: datetime
     updated_at: datetime
     settlement_method: str = "ACH"
-    settlement_status: SettlementState = "NONE"
+    settlement_status: PublicSettlementStatus = "NONE"
     settlement_version: int = 0
     ip_address: str | None = None
     device_fingerprint: str | None = None
@@ -124,6 +122,11 @@ class Payment:
             country=self.country,
             traceparent=self.traceparent,
         )
+
+    @property
+    def sequence(self) -> int:
+        """Grows with every change that the owner can see: each raises one of the two versions."""
+        return self.version + self.settlement_version
 
     @property
     def public_status(self) -> PublicStatus:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from confirm.domain.decision import Decision
-from confirm.domain.ledger import Account
 from confirm.domain.payment import Payment, Policy
 from confirm.domain.requests import create, on_request, refusal
+from double_entry.rules import Account
 from payment_schemas.answers import Answer
 from payment_schemas.events.confirmation import ConfirmRequested
 from payment_schemas.ids import PaymentId, Uetr, payment_id_of

@@ -7,18 +7,15 @@ from math import ceil
 from typing import assert_never
 
 from confirm.domain.decision import Decision, final_answer
-from confirm.domain.events import (
-    assessment_requested,
-    payment_declined,
-    reply,
-    verification_requested,
-)
-from confirm.domain.ledger import Account
+from confirm.domain.events import about, reply
 from confirm.domain.payment import Payment, Policy, Status
 from confirm.domain.steps import challenge, decline, with_request
+from double_entry.rules import Account
 from payment_schemas import answers
 from payment_schemas.answers import Answer
-from payment_schemas.events.confirmation import ConfirmRequested
+from payment_schemas.events.confirmation import ConfirmRequested, PaymentDeclined
+from payment_schemas.events.otp import VerificationRequested
+from payment_schemas.events.risk import AssessmentRequested
 from payment_schemas.ids import Uetr, payment_id_of
 from payment_schemas.money import DEFAULT_CURRENCY, minor_units
 
@@ -70,7 +67,8 @@ def create(
     remaining = account.balance_minor - payment.amount_minor
     if account.minimum_minor is not None and remaining < account.minimum_minor:
         return _declined_at_once(payment, request)
-    return Decision(payment, (assessment_requested(payment, now),))
+    scoring = about(AssessmentRequested, payment, requested_at=now, expires_at=payment.due_at)
+    return Decision(payment, (scoring,))
 
 
 def on_request(
@@ -157,15 +155,16 @@ def _request_code(
 
 def _verify(payment: Payment, request: ConfirmRequested, policy: Policy, now: datetime) -> Decision:
     """Send a code to otp for verification; the reply follows otp's result."""
-    if payment.challenge_number == 0:
-        # No code was issued so far, so no code can be right.
+    if payment.challenge_number == 0 or payment.request_id == request.request_id:
+        # No code was issued so far, or the record was read again and its code was judged before.
         return _reply_only(payment, request, answers.invalid_otp())
     if payment.challenge_id is None or request.sealed_code is None:
         raise ValueError("a code must be sealed and belong to a challenge")
     waiting = with_request(payment, request)
     due_at = _deadline(request, policy, now)
     state = waiting.moved(Status.VERIFYING, now, due_at=due_at, tag_under_test=request.code_tag)
-    return Decision(state, (verification_requested(state, request.sealed_code, due_at),))
+    sealed = {"sealed_code": request.sealed_code, "expires_at": due_at}
+    return Decision(state, (about(VerificationRequested, state, **sealed),))
 
 
 def _deadline(request: ConfirmRequested, policy: Policy, now: datetime) -> datetime:
@@ -219,4 +218,4 @@ def _declined_at_once(payment: Payment, request: ConfirmRequested) -> Decision:
         answer_status=answer.status,
         answer_body=answer.body,
     )
-    return Decision(state, (reply(request, answer), payment_declined(state)))
+    return Decision(state, (reply(request, answer), about(PaymentDeclined, state)))

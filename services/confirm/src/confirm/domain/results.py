@@ -10,12 +10,13 @@ from math import ceil
 from typing import assert_never
 
 from confirm.domain.decision import Decision, ignore, review_case
-from confirm.domain.events import ReviewReason, reply, review_opened
+from confirm.domain.events import ReviewReason, about, reply
 from confirm.domain.ledger import release, settle
 from confirm.domain.payment import Payment, Policy, Status
 from confirm.domain.steps import challenge, confirm, decline
 from payment_schemas import answers
 from payment_schemas.answers import Answer
+from payment_schemas.events.confirmation import ReviewOpened
 from payment_schemas.events.otp import Challenged, ChallengeRefused, Verified
 from payment_schemas.events.risk import RiskAssessed
 from payment_schemas.events.settlement import SettlementUpdated
@@ -53,7 +54,7 @@ def _reviewed(decision: Decision, risk: RiskAssessed, policy: Policy) -> Decisio
         reasons += ("risk",)
     if not reasons:
         return decision
-    event = review_opened(payment, reasons, risk.score)
+    event = about(ReviewOpened, payment, reasons=reasons, risk_score=risk.score)
     return replace(decision, events=(*decision.events, event), review=review_case(payment, reasons))
 
 
@@ -139,9 +140,9 @@ def after_settlement(payment: Payment, update: SettlementUpdated, now: datetime)
         updated_at=now,
     )
     if update.status == "SETTLED":
-        return Decision(state, journal=settle(state, update.partner))
+        return Decision(state, transfer=settle(state, update.partner))
     if update.status == "REJECTED":
-        return Decision(state, journal=release(state))
+        return Decision(state, transfer=release(state))
     return Decision(state)
 
 

@@ -4,17 +4,17 @@ from dataclasses import replace
 from datetime import datetime
 
 from confirm.domain.decision import Decision, final_answer
-from confirm.domain.events import (
-    challenge_requested,
-    payment_confirmed,
-    payment_declined,
-    reply,
-    settlement_requested,
-)
+from confirm.domain.events import about, reply
 from confirm.domain.ledger import hold
 from confirm.domain.payment import Payment, Policy, Status
 from payment_schemas.answers import DeclineReason
-from payment_schemas.events.confirmation import ConfirmRequested
+from payment_schemas.events.confirmation import (
+    ConfirmRequested,
+    PaymentConfirmed,
+    PaymentDeclined,
+)
+from payment_schemas.events.otp import ChallengeRequested
+from payment_schemas.events.settlement import SettlementRequested
 
 
 def decline(payment: Payment, reason: DeclineReason, now: datetime) -> Decision:
@@ -28,7 +28,7 @@ def decline(payment: Payment, reason: DeclineReason, now: datetime) -> Decision:
         answer_status=answer.status,
         answer_body=answer.body,
     )
-    return Decision(state, (reply(payment, answer), payment_declined(state)))
+    return Decision(state, (reply(payment, answer), about(PaymentDeclined, state)))
 
 
 def challenge(payment: Payment, policy: Policy, now: datetime) -> Decision:
@@ -41,7 +41,7 @@ def challenge(payment: Payment, policy: Policy, now: datetime) -> Decision:
         challenge_number=payment.challenge_number + 1,
         challenge_over=False,
     )
-    return Decision(state, (challenge_requested(state, expires_at),))
+    return Decision(state, (about(ChallengeRequested, state, expires_at=expires_at),))
 
 
 def confirm(payment: Payment, now: datetime, *, funds: bool) -> Decision:
@@ -57,12 +57,13 @@ def confirm(payment: Payment, now: datetime, *, funds: bool) -> Decision:
         answer_status=answer.status,
         answer_body=answer.body,
     )
+    accounts = {"debtor_account": state.from_account, "creditor_account": state.to_account}
     events = (
         reply(payment, answer),
-        payment_confirmed(state, now),
-        settlement_requested(state, now),
+        about(PaymentConfirmed, state, confirmed_at=now),
+        about(SettlementRequested, state, confirmed_at=now, **accounts),
     )
-    return Decision(state, events, journal=hold(state))
+    return Decision(state, events, transfer=hold(state))
 
 
 def with_request(payment: Payment, request: ConfirmRequested) -> Payment:

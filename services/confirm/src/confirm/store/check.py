@@ -1,139 +1,85 @@
-"""Checks confirm's tables against the invariants: recent changes, or everything.
-
-Entries are append-only, so their sums up to a checkpoint stay valid. A check adds only the newer
-entries and compares every account's balance. Only a full check reads unchanged rows again.
-"""
+"""Checks confirm's tables against the invariants: recent changes, or everything."""
 
 from datetime import UTC, datetime
 from typing import Any, LiteralString
 
-from payment_schemas.invariants.rules import JOURNALS
+from confirm.store.port import UNFINISHED
+from double_entry.check import LedgerCheck
+from payment_schemas.invariants.rules import TRANSFERS
 from service_runtime.admin import Findings, counts_of
-from service_runtime.postgres import REPORT, PostgresTransaction, json_rows
+from service_runtime.postgres import PLANNED, REPORT, PostgresTransaction, json_rows
 
 EVERYTHING = datetime.min.replace(tzinfo=UTC)
 
-# Payments that changed since then: by their own time or by a journal's time.
+# Payments that changed since then: by a transfer's time, or by their own while they are unfinished.
 _CHANGED: LiteralString = """
     with changed as (
-        select payment_id as id from journal where posted_at >= %(since)s
+        select source_id as id from transfer where posted_at >= %(since)s
         union
-        select id from payment where updated_at >= %(since)s
-            and settlement_status in ('PENDING', 'SENT', 'UNKNOWN', 'RECONCILE')
-        union
-        select id from payment where updated_at >= %(since)s
-            and settlement_status in ('SETTLED', 'REJECTED'))"""
-_MISFITS: LiteralString = """
-    select payment.id as payment_id from changed join payment using (id)
-    cross join lateral (select coalesce(array_agg(kind order by kind), '{}') as kinds
-                        from journal where journal.payment_id = payment.id) as posted
-    join json_to_recordset(%(journals)s::json) as rule (settlement_status text, kinds text[])
-        using (settlement_status)
-    where posted.kinds <> rule.kinds limit 20"""
-_UNSCORED: LiteralString = """
-    select payment.id as payment_id from changed join payment using (id)
-    where status = 'CONFIRMED' and risk_score is null limit 20"""
-# `offset 0` makes the planner read entries by journal instead of joining the whole table.
+        select id from unfinished_payment join payment_state using (id)
+            where updated_at >= %(since)s)"""
+_ALL: LiteralString = "with changed as (select id from payment_state)"
 _CHECKS: dict[str, LiteralString] = {
-    "I3 a journal does not sum to zero": """
-        select journal.payment_id from journal join entry on journal.id = entry.journal_id
-        where journal.posted_at >= %(since)s
-        group by journal.payment_id, journal.id, entry.currency
-        having sum(entry.amount_minor) <> 0 limit 20""",
-    "I3 a balance differs from its entries": """
-        with recent as (
-            select account_id, sum(amount_minor) as total from journal
-            cross join lateral (select account_id, amount_minor from entry
-                                where journal_id = journal.id offset 0) as posted
-            where posted_at >= (select posted_before from ledger_frontier) group by 1)
-        select account.id as account from account
-        left join ledger_checkpoint as kept on kept.account_id = account.id
-        left join recent on recent.account_id = account.id
-        where account.balance_minor
-              <> coalesce(kept.balance_minor, 0) + coalesce(recent.total, 0) limit 20""",
     "I3 in-flight differs from what is not yet settled or returned": """
         select account.id as account from account
-        left join (select currency, sum(amount_minor) as total from payment
+        left join (select currency, sum(amount_minor) as total
+                   from unfinished_payment join payment_record using (id)
                    where settlement_status in ('PENDING', 'SENT', 'UNKNOWN', 'RECONCILE')
                    group by 1) as unsettled using (currency)
         where account.id like 'in-flight:%%'
           and account.balance_minor <> coalesce(unsettled.total, 0)""",
-    "I3 journals do not fit the payment's state": _CHANGED + _MISFITS,
-    "I12 confirmed without a risk result": _CHANGED + _UNSCORED,
+    "I3 transfers do not fit the payment's state": """
+        select state.id as payment_id from changed join payment_state as state using (id)
+        cross join lateral (select coalesce(array_agg(kind order by kind), '{}') as kinds
+                            from transfer where source_id = state.id) as posted
+        join json_to_recordset(%(transfers)s::json) as rule (settlement_status text, kinds text[])
+            using (settlement_status)
+        where posted.kinds <> rule.kinds limit 20""",
+    "I8 a payment that is not over is not among the unfinished ones": """
+        select state.id as payment_id from changed join payment_state as state using (id)
+        where status <> 'DECLINED' and settlement_status not in ('SETTLED', 'REJECTED')
+          and not exists (select from unfinished_payment as work where work.id = state.id)
+        limit 20""",
+    "I12 confirmed without a risk result": """
+        select state.id as payment_id from changed join payment_state as state using (id)
+        where status = 'CONFIRMED' and risk_score is null limit 20""",
 }
 
-# Two ranges of two indexes; one condition over both ranges would read the whole table.
+# A SENT payment has an instruction at settlement, which knows how much time the bank has.
 _UNFINISHED: LiteralString = """
     select id as payment_id, status, settlement_status,
            extract(epoch from now() - updated_at)::float8 as age_s
-    from (select * from payment where due_at is not null and status <> 'AWAITING_CODE'
-          union all
-          select * from payment
-          where settlement_status in ('PENDING', 'SENT', 'UNKNOWN', 'RECONCILE')) as unfinished
-    where updated_at < now() - make_interval(secs => %(age_s)s)
+    from unfinished_payment join payment_state using (id)
+    where status <> 'AWAITING_CODE' and updated_at < now() - make_interval(secs => %(age_s)s)
+      and (settlement_status <> 'SENT' or %(age_s)s = 0)
     order by updated_at limit 100"""
 
-# Every transaction that began before the frontier has ended, so its journals are visible.
-_FRONTIER: LiteralString = """
-    select least(now() - interval '10 s', min(xact_start)) as frontier from pg_stat_activity
-    where usename = current_user and datname = current_database()"""
+
+async def findings(
+    tx: PostgresTransaction, unfinished_after_s: float, since: datetime | None
+) -> dict[str, Any]:
+    """Return violations among the changes since then (None: among all rows).
+
+    Payments unfinished for that long are listed without those that wait for a bank; with 0
+    seconds they are listed, too: only an empty list says that nothing is in flight.
+    """
+    await tx.run("set transaction isolation level repeatable read read only")
+    # Planned with the time at hand: a third of the transfers may be newer than an unknown one.
+    await tx.use(PLANNED if since else REPORT)
+    violations = await _violations(tx, since)
+    unfinished = await tx.rows(_UNFINISHED, age_s=unfinished_after_s)
+    found = Findings(violations, unfinished)
+    return found._asdict() | await counts_of(tx, UNFINISHED)
 
 
-class PostgresCheck:
-    """A check in one transaction."""
-
-    def __init__(self, tx: PostgresTransaction) -> None:
-        self._tx = tx
-
-    async def advance(self, *, anew: bool) -> None:
-        """Advance the checkpoint to the oldest open transaction; `anew`: rebuild it from the start.
-
-        Runs in its own transaction, before the transaction of the check.
-        """
-        if anew:
-            await self._tx.use(REPORT)
-            await self._tx.rows("select from ledger_frontier for update")
-            await self._tx.run("delete from ledger_checkpoint")
-            await self._tx.run("update ledger_frontier set posted_before = '-infinity'")
-        elif not await self._tx.rows("select from ledger_frontier for update skip locked"):
-            # Another check advances the checkpoint; this check sums the entries after it.
-            return
-        found = await self._tx.rows(_FRONTIER)
-        await self._tx.run(
-            """insert into ledger_checkpoint (account_id, balance_minor)
-               select account_id, sum(amount_minor)
-               from journal join entry on entry.journal_id = journal.id
-               where posted_at >= (select posted_before from ledger_frontier)
-                 and posted_at < %(frontier)s
-               group by 1 order by 1
-               on conflict (account_id) do update
-               set balance_minor = ledger_checkpoint.balance_minor + excluded.balance_minor""",
-            **found[0],
-        )
-        await self._tx.run(
-            """update ledger_frontier set posted_before = %(frontier)s
-               where posted_before < %(frontier)s""",
-            **found[0],
-        )
-
-    async def findings(self, unfinished_after_s: float, since: datetime | None) -> dict[str, Any]:
-        """Return violations among the changes since then (None: among all rows)."""
-        await self._tx.run("set transaction isolation level repeatable read read only")
-        if since is None:
-            await self._tx.use(REPORT)
-        # All accounts are compared, so a merge join is faster than one lookup an account.
-        await self._tx.use({"enable_mergejoin": "on"})
-        violations = await self._violations(since or EVERYTHING)
-        unfinished = await self._tx.rows(_UNFINISHED, age_s=unfinished_after_s)
-        found = Findings(violations, unfinished)
-        return found._asdict() | await counts_of(self._tx, "payment")
-
-    async def _violations(self, since: datetime) -> list[dict[str, Any]]:
-        journals = json_rows(
-            [{"settlement_status": name, "kinds": kinds} for name, kinds in JOURNALS.items()]
-        )
-        return [
-            {"invariant": name.split()[0], "details": name.partition(" ")[2], **row}
-            for name, statement in _CHECKS.items()
-            for row in await self._tx.rows(statement, since=since, journals=journals)
-        ]
+async def _violations(tx: PostgresTransaction, since: datetime | None) -> list[dict[str, Any]]:
+    rules = [{"settlement_status": name, "kinds": kinds} for name, kinds in TRANSFERS.items()]
+    parameters = {"since": since or EVERYTHING, "transfers": json_rows(rules)}
+    changed = _CHANGED if since else _ALL
+    own = [
+        {"invariant": name.split()[0], "details": name.partition(" ")[2], **row}
+        for name, statement in _CHECKS.items()
+        for row in await tx.rows(changed + statement, **parameters)
+    ]
+    ledger = await LedgerCheck(tx).violations(since or EVERYTHING)
+    return own + [{"invariant": "I3", **row} for row in ledger]

@@ -4,18 +4,18 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from confirm.domain.decision import ReviewCase
-from confirm.domain.ledger import Account, Ledger
 from confirm.domain.payment import Payment
+from double_entry.rules import Account
+from double_entry.store import LedgerStore
 from payment_schemas.events.confirmation import ConfirmRequested
 from payment_schemas.ids import PaymentId
 
+UNFINISHED = "unfinished_payment"
+"""The work table of the deadlines: the ids of payments that are not over."""
 
-class Payments(Protocol):
-    """One transaction. Lock order: payments, customer accounts, system accounts."""
 
-    async def accounts(self, ids: Collection[str]) -> dict[str, Account]:
-        """Return accounts without locks, for constant fields and the early funds check."""
-        ...
+class Payments(LedgerStore, Protocol):
+    """One transaction. Lock order: payments, then the ledger's accounts."""
 
     async def open(self, payments: Collection[Payment]) -> None:
         """Insert new payments.
@@ -28,20 +28,14 @@ class Payments(Protocol):
         """Lock and return the payments with a transaction or key of the requests."""
         ...
 
-    async def lock(self, ids: Iterable[PaymentId]) -> dict[PaymentId, Payment]:
-        """Lock and return payments."""
-        ...
-
-    async def lock_accounts(self, ids: Collection[str]) -> dict[str, Account]:
-        """Lock and return customer accounts."""
+    async def lock(
+        self, ids: Iterable[PaymentId], *, with_payers: bool = False
+    ) -> tuple[dict[PaymentId, Payment], dict[str, Account]]:
+        """Lock and return payments, then, on demand, their payers' accounts."""
         ...
 
     async def save(self, payments: Collection[Payment]) -> None:
         """Write changed payments."""
-        ...
-
-    async def post(self, ledger: Ledger) -> None:
-        """Insert the journals and entries; update each balance once, by its total change."""
         ...
 
     async def open_reviews(self, cases: Sequence[ReviewCase]) -> None:

@@ -1,25 +1,35 @@
-"""Confirm's tables in PostgreSQL: a batch is one statement for each table, with JSON rows."""
+"""Confirm's tables in PostgreSQL: a batch is one statement for each step, with JSON rows."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
+from functools import cache
 from typing import Any, LiteralString
+from uuid import UUID
 
 from psycopg.rows import DictRow
 
 from confirm.domain.decision import ReviewCase
-from confirm.domain.ledger import Account, Ledger
 from confirm.domain.payment import Payment, Status
+from confirm.store.port import UNFINISHED
+from double_entry.rules import Account
+from double_entry.store import PostgresLedger
 from payment_schemas.events.confirmation import ConfirmRequested
 from payment_schemas.ids import PaymentId, payment_id_of
+from service_runtime.messages import Due
 from service_runtime.postgres import PostgresTransaction, json_rows
+from service_runtime.work_table import PostgresWorkTable
 
-_FIELDS = [field.name for field in fields(Payment)]
-_FIXED = {
+_FIELDS = tuple(field.name for field in fields(Payment))
+_FIXED = (
     "id", "user_id", "transaction_id", "idempotency_key", "amount_minor", "currency",
     "from_account", "to_account", "uetr", "reference", "created_at", "ip_address",
     "device_fingerprint", "country", "traceparent", "settlement_method",
-}  # fmt: skip
-"""Columns that never change once they are written."""
+)  # fmt: skip
+"""Columns of `payment`, which never change."""
+_STATE = tuple(name for name in _FIELDS if name not in _FIXED)
+"""Columns of `payment_state`."""
+_SCHEDULING = frozenset({"status", "settlement_status", "due_at"})
+"""Columns that decide about the row in `unfinished_payment`."""
 
 
 def _listed(names: Iterable[str], prefix: str = "") -> str:
@@ -30,75 +40,40 @@ def _statement(template: LiteralString) -> LiteralString:
     """Insert the column names, which are dataclass fields and never client input."""
     filled: Any = (
         template.replace("{all}", _listed(_FIELDS))
-        .replace("{changing}", _listed(_CHANGING))
-        .replace("{changed}", _listed(_CHANGING, "changed."))
+        .replace("{fixed}", _listed(_FIXED))
+        .replace("{state}", _listed(_STATE))
     )
     return filled  # type: ignore[no-any-return]
 
 
-_CHANGING = [name for name in _FIELDS if name not in _FIXED]
-
 _OPEN = _statement("""
-insert into payment ({all})
-select {all} from json_populate_recordset(null::payment, %(rows)s::json)""")
-
-_SAVE = _statement("""
-update payment set ({changing}, lease_until)
-    = ({changed}, null)
-from json_populate_recordset(null::payment, %(rows)s::json) as changed
-where payment.id = changed.id""")
+with opened as materialized (
+    select * from json_populate_recordset(null::payment_record, %(rows)s::json)),
+fixed as (insert into payment ({fixed}) select {fixed} from opened),
+unfinished as (insert into unfinished_payment (id, due_at)
+               select id, due_at from opened where due_at is not null)
+insert into payment_state (id, {state}) select id, {state} from opened""")
 
 _LOCK_KNOWN = _statement("""
 with asked as materialized (
     select * from json_to_recordset(%(rows)s::json) as asked (id uuid, user_id text, key text))
-select {all} from payment where id in (
+select {all} from payment join payment_state using (id) where id in (
     select payment.id from asked join payment using (id)
     union
     select payment.id from asked join payment
         on payment.user_id = asked.user_id and payment.idempotency_key = asked.key)
-order by id for update""")
+order by id for update of payment_state""")
 
 _LOCK = _statement("""
-select {all} from payment
+select {all} from payment join payment_state using (id)
 where id in (select value::uuid from json_array_elements_text(%(ids)s::json))
-order by id for update""")
+order by id for update of payment_state""")
 
-_ACCOUNTS: LiteralString = """
+_LOCK_PAYERS: LiteralString = """
 select id, owner, currency, balance_minor, minimum_minor from account
-where id in (select value from json_array_elements_text(%(ids)s::json))"""
-
-# Not `for update`: the foreign keys of new payments and entries lock their account's key, and two
-# transactions on the in-flight account would deadlock.
-_LOCK_ACCOUNTS = _ACCOUNTS + " order by id for no key update"
-
-_JOURNALS: LiteralString = """
-insert into journal (id, payment_id, kind)
-select id, payment_id, kind from json_to_recordset(%(rows)s::json)
-    as posted (id uuid, payment_id uuid, kind text)"""
-
-_ENTRIES: LiteralString = """
-insert into entry (journal_id, account_id, amount_minor, currency)
-select id, account_id, side.amount_minor, currency
-from json_to_recordset(%(rows)s::json)
-         as posted (id uuid, debit_account text, credit_account text, amount_minor bigint,
-                    currency text),
-     lateral (values (debit_account, -posted.amount_minor), (credit_account, posted.amount_minor))
-         as side (account_id, amount_minor)"""
-
-_NEW_SYSTEM_ACCOUNTS: LiteralString = """
-insert into account (id, owner, currency, minimum_minor)
-select id, null, currency, case when id like 'equity:%%' then null else 0 end
-from json_to_recordset(%(rows)s::json) as ours (id text, currency text)
-order by id on conflict do nothing"""
-
-_BALANCES: LiteralString = """
-with delta as materialized (
-    select * from json_to_recordset(%(rows)s::json) as delta (id text, amount_minor bigint)),
-locked as materialized (
-    select id from account where id in (select id from delta) order by id for no key update)
-update account set balance_minor = balance_minor + delta.amount_minor
-from delta join locked using (id) where account.id = delta.id
-returning account.id"""
+where id in (select from_account from payment
+             where id in (select value::uuid from json_array_elements_text(%(ids)s::json)))
+order by id for no key update"""
 
 _REVIEWS: LiteralString = """
 insert into review_case (id, payment_id, reasons)
@@ -107,34 +82,39 @@ select id, payment_id, reasons from json_to_recordset(%(rows)s::json)
 on conflict do nothing"""
 
 
+_SAVE: LiteralString = """
+with changed as materialized (
+    select *, status = 'DECLINED' or settlement_status in ('SETTLED', 'REJECTED') as is_over
+    from json_populate_recordset(null::payment_state, %(rows)s::json)),
+over as (delete from unfinished_payment where id in (select id from changed where is_over)),
+due as (update unfinished_payment as work set due_at = changed.due_at, lease_until = null
+        from changed where work.id = changed.id and not is_over
+                       and work.due_at is distinct from changed.due_at)
+update payment_state set ({names}) = ({values})
+from changed where payment_state.id = changed.id"""
+
+
+@cache
+def _save(names: tuple[str, ...]) -> LiteralString:
+    """Return the statement that writes these columns of payments."""
+    filled: Any = _SAVE.replace("{names}", _listed(names)).replace(
+        "{values}", _listed(names, "changed.")
+    )
+    return filled  # type: ignore[no-any-return]
+
+
 def payment_of(row: DictRow) -> Payment:
     """Return the payment of a row; the row may have more columns."""
     values = {name: row[name] for name in _FIELDS}
     return Payment(**{**values, "status": Status(values["status"])})
 
 
-def _changeable(payment: Payment) -> dict[str, Any]:
-    """Return only the changeable columns: half as much for PostgreSQL to parse."""
-    return {name: getattr(payment, name) for name in ("id", *_CHANGING)}
-
-
-class PostgresPayments:
+class PostgresPayments(PostgresLedger):
     """Payments, accounts and the ledger in one PostgreSQL transaction."""
 
     def __init__(self, tx: PostgresTransaction) -> None:
-        self._tx = tx
-
-    async def accounts(self, ids: Collection[str]) -> dict[str, Account]:
-        return await self._accounts(_ACCOUNTS, ids)
-
-    async def lock_accounts(self, ids: Collection[str]) -> dict[str, Account]:
-        return await self._accounts(_LOCK_ACCOUNTS, ids)
-
-    async def _accounts(self, statement: LiteralString, ids: Collection[str]) -> dict[str, Account]:
-        if not ids:
-            return {}
-        rows = await self._tx.rows(statement, ids=json_rows(sorted(ids)))
-        return {row["id"]: Account(**row) for row in rows}
+        super().__init__(tx)
+        self._read: dict[PaymentId, Payment] = {}
 
     async def open(self, payments: Collection[Payment]) -> None:
         if payments:
@@ -151,50 +131,53 @@ class PostgresPayments:
             }
             for request in requests
         ]
-        rows = await self._tx.rows(_LOCK_KNOWN, rows=json_rows(lookups))
-        return [payment_of(row) for row in rows]
+        return self._payments(await self._tx.rows(_LOCK_KNOWN, rows=json_rows(lookups)))
 
-    async def lock(self, ids: Iterable[PaymentId]) -> dict[PaymentId, Payment]:
-        rows = await self._tx.rows(_LOCK, ids=json_rows(sorted({str(name) for name in ids})))
-        return {row["id"]: payment_of(row) for row in rows}
+    async def lock(
+        self, ids: Iterable[PaymentId], *, with_payers: bool = False
+    ) -> tuple[dict[PaymentId, Payment], dict[str, Account]]:
+        parameter = {"ids": json_rows(sorted({str(name) for name in ids}))}
+        # Both are sent before the first result is awaited: one round trip.
+        statements = [_LOCK, _LOCK_PAYERS] if with_payers else [_LOCK]
+        cursors = [await self._tx.connection.execute(one, parameter) for one in statements]
+        payments, *payers = [await cursor.fetchall() for cursor in cursors]
+        states = {payment.id: payment for payment in self._payments(payments)}
+        return states, {row["id"]: Account(**row) for rows in payers for row in rows}
+
+    def _payments(self, rows: Iterable[DictRow]) -> list[Payment]:
+        found = [payment_of(row) for row in rows]
+        self._read.update({payment.id: payment for payment in found})
+        return found
 
     async def save(self, payments: Collection[Payment]) -> None:
-        if payments:
-            await self._tx.run(_SAVE, rows=json_rows([_changeable(item) for item in payments]))
-
-    async def post(self, ledger: Ledger) -> None:
-        if not ledger.journals:
+        if not payments:
             return
-        journals = json_rows(ledger.journals)
-        posted_to = [
-            {"id": name, "currency": journal.currency}
-            for journal in ledger.journals
-            for name in (journal.debit_account, journal.credit_account)
-            if name not in ledger.accounts
-        ]
-        moved = {name: delta for name, delta in ledger.deltas.items() if delta}
-        customers = [name for name in moved if name in ledger.accounts]
-        system = [name for name in moved if name not in ledger.accounts]
-        await self._tx.run(_JOURNALS, rows=journals)
-        await self._open_system_accounts(posted_to)
-        await self._tx.run(_ENTRIES, rows=journals)
-        # System accounts come last: every instance updates them, so their locks must be short.
-        for names in (customers, system):
-            await self._change_balances(names, moved)
+        names = self._changed(payments)
+        rows = [{name: getattr(item, name) for name in ("id", *names)} for item in payments]
+        await self._tx.run(_save(names), rows=json_rows(rows))
 
-    async def _open_system_accounts(self, accounts: Sequence[dict[str, str]]) -> None:
-        known = await self.accounts({account["id"] for account in accounts})
-        new = {account["id"]: account for account in accounts if account["id"] not in known}
-        if new:
-            await self._tx.run(_NEW_SYSTEM_ACCOUNTS, rows=json_rows(list(new.values())))
-
-    async def _change_balances(self, names: Collection[str], deltas: dict[str, int]) -> None:
-        if names:
-            rows: list[dict[str, Any]] = [
-                {"id": name, "amount_minor": deltas[name]} for name in sorted(names)
-            ]
-            await self._tx.run(_BALANCES, rows=json_rows(rows))
+    def _changed(self, payments: Collection[Payment]) -> tuple[str, ...]:
+        """Return the columns that differ from what was read in any of the payments."""
+        pairs = [(self._read.get(payment.id), payment) for payment in payments]
+        return tuple(
+            name
+            for name in _STATE
+            if name in _SCHEDULING
+            or any(old is None or getattr(old, name) != getattr(new, name) for old, new in pairs)
+        )
 
     async def open_reviews(self, cases: Sequence[ReviewCase]) -> None:
         if cases:
             await self._tx.run(_REVIEWS, rows=json_rows(list(cases)))
+
+
+class PostgresDeadlines(PostgresWorkTable[PaymentId]):
+    """The unfinished payments, by their deadlines."""
+
+    def __init__(self) -> None:
+        super().__init__(UNFINISHED, lambda row: PaymentId(row["id"]))
+
+    async def still_mine(self, tx: PostgresTransaction, due: Sequence[Due[Any]]) -> set[UUID]:
+        # A payment is locked before its row here, as by every other transaction: no deadlock.
+        await PostgresPayments(tx).lock(item.row for item in due)
+        return await super().still_mine(tx, due)

@@ -7,10 +7,11 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import DictRow
 
-from confirm.domain.ledger import Ledger
+from confirm.domain.ledger import ledger
 from confirm.domain.opening import Opening
 from confirm.domain.payment import Payment
-from confirm.store.postgres import PostgresPayments, payment_of
+from confirm.store.postgres import payment_of
+from double_entry.store import PostgresLedger
 from payment_schemas.ids import payment_id_of
 from service_runtime.postgres import PostgresTransaction, json_rows
 
@@ -31,7 +32,10 @@ async def page_of_payments(tx: PostgresTransaction, after: UUID, limit: int) -> 
         """select id as payment_id, user_id, transaction_id, status, version,
                   settlement_status, settlement_version, uetr, amount_minor, currency,
                   to_account, risk_score, challenge_number, updated_at
-           from payment where id > %(after)s order by id limit %(limit)s""",
+           from payment join payment_state using (id)
+           -- The planner derives no condition on the other table from an inequality.
+           where payment.id > %(after)s and payment_state.id > %(after)s
+           order by id limit %(limit)s""",
         after=after,
         limit=limit,
     )
@@ -46,13 +50,13 @@ class PaymentQueries:
     async def payment(self, user_id: str, transaction_id: str) -> Payment | None:
         """Return one user's payment."""
         payment_id = payment_id_of(user_id, transaction_id)
-        rows = await self._tx.rows("select * from payment where id = %(id)s", id=payment_id)
+        rows = await self._tx.rows("select * from payment_record where id = %(id)s", id=payment_id)
         return payment_of(rows[0]) if rows else None
 
     async def matching(self, name: str, user_id: str | None) -> list[Payment]:
         """Return payments with this transaction id, payment id or UETR, of one user or of all."""
         rows = await self._tx.rows(
-            """select * from payment
+            """select * from payment_record
                where (transaction_id = %(name)s or id = %(uuid)s or uetr = %(uuid)s)
                and (%(user_id)s::text is null or user_id = %(user_id)s)
                order by created_at limit %(limit)s""",
@@ -62,15 +66,6 @@ class PaymentQueries:
             limit=MATCHES,
         )
         return [payment_of(row) for row in rows]
-
-    async def entries(self, payment_id: UUID) -> list[DictRow]:
-        """Return the ledger entries of a payment, in the order of posting."""
-        return await self._tx.rows(
-            """select kind, account_id, entry.amount_minor, entry.currency, posted_at
-               from journal join entry on entry.journal_id = journal.id
-               where payment_id = %(payment_id)s order by posted_at, kind, entry.amount_minor""",
-            payment_id=payment_id,
-        )
 
     async def accounts(self, prefix: str, after: str, limit: int) -> list[DictRow]:
         """Return a page of accounts by name: those after `after` that begin with the prefix."""
@@ -88,7 +83,8 @@ class PaymentQueries:
             """select user_id, idempotency_key, answer_body as body
                from json_to_recordset(%(keys)s::json)
                    as asked (user_id text, idempotency_key text)
-               join payment using (user_id, idempotency_key) where answer_body is not null""",
+               join payment_record using (user_id, idempotency_key)
+               where answer_body is not null""",
             keys=json_rows(keys),
         )
 
@@ -98,33 +94,29 @@ class PaymentQueries:
         Raises ForeignAccountError with the name of the first account that does not fit the
         request, and LedgerFullError.
         """
-        rows = await self._tx.rows(
-            """insert into account (id, owner, currency)
-               select id, owner, currency from json_to_recordset(%(rows)s::json)
-                   as opened (id text, owner text, currency text)
-               order by id on conflict do nothing returning id""",
-            rows=json_rows(opening.accounts()),
-        )
-        new = {row["id"] for row in rows}
+        store = PostgresLedger(self._tx)
+        new = await store.open_accounts(opening.accounts())
         opened = [account for account in opening.accounts() if account.id in new]
-        ledger = Ledger({account.id: account for account in opened})
-        for journal in opening.journals(opened):
-            ledger.post(journal)
+        funding = ledger({account.id: account for account in opened})
+        for transfer in opening.transfers(opened):
+            funding.post(transfer)
         try:
-            await PostgresPayments(self._tx).post(ledger)
+            await store.post(funding)
             # Statements are pipelined: this read raises the error of the posting before it.
-            await self._refuse_foreign(opening)
+            await self.existing(opening)
         except psycopg.errors.NumericValueOutOfRange:
             raise LedgerFullError from None
         return len(new)
 
-    async def _refuse_foreign(self, opening: Opening) -> None:
+    async def existing(self, opening: Opening) -> int:
+        """Return how many of the accounts exist; raise ForeignAccountError."""
         names = [account.id for account in opening.accounts()]
-        found = await PostgresPayments(self._tx).accounts(names)
+        found = await PostgresLedger(self._tx).accounts(names)
         for ordered in opening.accounts():
-            existing = found[ordered.id]
-            if (existing.owner, existing.currency) != (ordered.owner, ordered.currency):
+            stored = found.get(ordered.id, ordered)
+            if (stored.owner, stored.currency) != (ordered.owner, ordered.currency):
                 raise ForeignAccountError(ordered.id)
+        return len(found)
 
 
 def _uuid(name: str) -> UUID | None:

@@ -14,8 +14,10 @@ from payment_schemas.answers import Answer
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
 from service_runtime import tracing
 from service_runtime.broadcast import Broadcast
+from service_runtime.brokers import Brokers
 from service_runtime.clock import Clock
 from service_runtime.errors import Rejected, Unavailable
+from service_runtime.message_macs import MessageMacs
 from service_runtime.messages import Cause, Emit, Trace
 from service_runtime.producer import KafkaProducer
 from service_runtime.serving import LAST_REQUESTS_S
@@ -45,11 +47,11 @@ class Confirmation(Protocol):
 class Answers:
     """Reads the replies on this gateway's partition and passes each to its waiting request."""
 
-    def __init__(self, bootstrap_servers: str, instance: int) -> None:
+    def __init__(self, brokers: Brokers, instance: int, macs: MessageMacs) -> None:
         self.partition = instance % PARTITIONS
         self._waiting: dict[UUID, asyncio.Future[Answer | None]] = {}
         self._broadcast = Broadcast(
-            bootstrap_servers, ConfirmAnswered, self._received, [self.partition]
+            brokers, ConfirmAnswered, self._received, [self.partition], macs
         )
         self._is_over = False
         self.ready = self._broadcast.ready

@@ -66,14 +66,18 @@ class ConfirmRoute:
             raise Unavailable("too many requests wait")
         raw = await _body(request)
         user_id = (await self.admission.admit(request, self.access)).user_id
-        body = self._parsed(raw, request.headers)
+        try:
+            body = self._parsed(raw, request.headers)
+        except RefusedError as refused:
+            address = self.admission.address(request)
+            self.admission.refusals.note(refused.answer.status, "body", address, user_id)
+            raise
         code = None
         if body.otp_code is not None:
             code = self.seal(user_id, body.transaction_id, body.otp_code)
-        trace = tracing.current_trace() or trace_of(_unambiguous(request.headers))
-        context = self._context(request).model_copy(
-            update={"traceparent": dict(trace).get("traceparent")}
-        )
+        about = _unambiguous(request.headers)
+        trace = tracing.current_trace() or trace_of(about)
+        context = self._context(request, about, dict(trace).get("traceparent"))
         sent = command(request.state.request_id, user_id, body, code, context)
         answer = await self.confirmation.ask(sent, trace, self.answer_within_s)
         return answer or answers.pending(body.transaction_id)
@@ -88,10 +92,12 @@ class ConfirmRoute:
             currencies=self.currencies,
         )
 
-    def _context(self, request: Request) -> ClientContext:
+    def _context(
+        self, request: Request, about: Mapping[str, str], traceparent: str | None
+    ) -> ClientContext:
         trusted = self.trusts_all or is_within(peer_of(request), self.admission.trusted_proxies)
         address = self.admission.address(request)
-        return client_context(_unambiguous(request.headers), address, trusted=trusted)
+        return client_context(about, address, traceparent, trusted=trusted)
 
 
 async def _body(request: Request) -> bytes:

@@ -70,6 +70,21 @@ _DECLINED = _object(
     reason={"enum": ["insufficient_funds", "not_permitted", "otp_exhausted", "timed_out"]},
 )
 _ERROR = _object(["error"], error=_TEXT, details=_TEXT)
+_KEYS = _object(
+    ["keys"],
+    keys={
+        "type": "array",
+        "items": _object(
+            ["kty", "crv", "alg", "use", "kid", "x"],
+            kty={"const": "OKP"},
+            crv={"const": "Ed25519"},
+            alg={"const": "EdDSA"},
+            use={"const": "sig"},
+            kid=_TEXT,
+            x=_TEXT,
+        ),
+    },
+)
 _PAYMENT = _object(
     ["transaction_id", "status", "settlement_status", "amount", "currency"],
     transaction_id=_ID,
@@ -115,6 +130,62 @@ _REFUSALS = {
 }
 
 
+_PARTNER_KEYS = {
+    "summary": "Read the public keys of messages to partner banks",
+    "operationId": "readPartnerKeys",
+    "security": [],
+    "responses": {
+        "200": _answer("A JWK set (RFC 7517), the current key first.", _KEYS),
+        **{status: _REFUSALS[status] for status in ("408", "431", "500", "503")},
+    },
+}
+
+
+def _refused(*statuses: str) -> dict[str, Any]:
+    return {status: _REFUSALS[status] for status in statuses}
+
+
+_EVENTS = {
+    "summary": "Follow a payment: server-sent events",
+    "description": "Each event `status` has the body of a read as its data, and as its id a number"
+    " that grows with every change. The stream ends after the last status, or with the event"
+    " `closing` (its data is the reason: `stopping`, `slow`, `gap` or `expired`): reconnect after"
+    " `retry` milliseconds, with the last id. A comment is sent at least every 15 seconds.",
+    "operationId": "followPayment",
+    "parameters": [
+        {"name": "transaction_id", "in": "path", "required": True, "schema": _ID},
+        {
+            "name": "Last-Event-ID",
+            "in": "header",
+            "schema": {"type": "string"},
+            "description": "The last id that was received: what the client has seen is not sent"
+            " again.",
+        },
+    ],
+    "responses": {
+        "200": {
+            "description": "The stream.",
+            "content": {"text/event-stream": {"schema": _TEXT}},
+        },
+        "204": {"description": "The client has seen the last status: it need not reconnect."},
+        "403": _answer("The token lacks the scope.", _ERROR),
+        **_refused("401", "404", "408", "429", "431", "500", "503"),
+    },
+}
+_SOCKET = {
+    "summary": "Follow payments: WebSocket",
+    "description": "See docs/clients/live-status.md. The token is in `Authorization`, in an offered"
+    " protocol `bearer.<token>` beside `countersign.v1`, or in the first message.",
+    "operationId": "openSocket",
+    "security": [{"bearer": []}, {}],
+    "responses": {
+        "101": {"description": "The connection is a WebSocket (RFC 6455)."},
+        "426": _answer("The request offers no WebSocket.", _ERROR),
+        **_refused("408", "431", "500", "503"),
+    },
+}
+
+
 def document(title: str) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of the edge."""
     confirm = {
@@ -141,10 +212,7 @@ def document(title: str) -> dict[str, Any]:
         "responses": {
             "200": _answer("The payment.", _PAYMENT),
             "403": _answer("The token lacks the scope.", _ERROR),
-            **{
-                status: _REFUSALS[status]
-                for status in ("401", "404", "408", "429", "431", "500", "503")
-            },
+            **_refused("401", "404", "408", "429", "431", "500", "503"),
         },
     }
     return {
@@ -155,5 +223,8 @@ def document(title: str) -> dict[str, Any]:
         "paths": {
             "/payment/confirm": {"post": confirm},
             "/payment/{transaction_id}": {"get": read},
+            "/payment/{transaction_id}/events": {"get": _EVENTS},
+            "/ws": {"get": _SOCKET},
+            "/.well-known/partner-jwks.json": {"get": _PARTNER_KEYS},
         },
     }

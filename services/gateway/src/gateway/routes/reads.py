@@ -31,4 +31,4 @@ class ReadRoute:
             raise RefusedError(answers.unavailable()) from None
         if payment is None:
             raise RefusedError(answers.unknown_payment(transaction_id))
-        return JsonResponse(payment)
+        return JsonResponse(payment.body, headers={"ETag": f'"{payment.sequence}"'})

@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -27,12 +29,23 @@ class TokenRequest(Body):
     """Scopes, separated by spaces."""
 
 
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What an operator has granted to a client."""
+
+    operator: str
+    client_id: str
+    scopes: tuple[str, ...]
+    nonce: str = ""
+
+
 class Issuer:
     """Signs with one Ed25519 key. Source of the token's shape: RFC 9068."""
 
     def __init__(self, settings: IssuerSettings, clock: Clock) -> None:
         self._key = settings.signing_key
-        self._parties = {"iss": settings.token_issuer, "aud": settings.token_audience}
+        self.name = settings.token_issuer
+        self._users, self._operators = settings.token_audience, settings.operator_audience
         self._clock = clock
         self._public = _public_members(self._key)
         self._kid = thumbprint(self._public)
@@ -43,21 +56,29 @@ class Issuer:
         return {"keys": [{**self._public, **about}]}
 
     def issue(self, request: TokenRequest) -> dict[str, Any]:
-        """Return a token and its lifetime."""
-        now = self._clock.now()
-        claims = {
-            **self._parties,
-            "sub": request.sub,
-            "iat": now,
-            "nbf": now,
-            "exp": now + LIFETIME,
-            "jti": str(self._clock.new_id()),
-            "scope": request.scope,
-        }
-        headers = {"typ": "at+jwt", "kid": self._kid}
-        token = jwt.encode(claims, self._key, algorithm="EdDSA", headers=headers)
-        lifetime_s = int(LIFETIME.total_seconds())
+        """Return a user's token and its lifetime."""
+        return self._reply({"aud": self._users, "sub": request.sub, "scope": request.scope})
+
+    def issue_to_operator(self, granted: Granted) -> dict[str, Any]:
+        """Return an operator's token; with the scope `openid` an ID token, too."""
+        scope, subject = " ".join(granted.scopes), {"sub": granted.operator}
+        own = {"aud": self._operators, "client_id": granted.client_id, "scope": scope}
+        reply = self._reply(subject | own) | {"scope": scope}
+        if "openid" in granted.scopes:
+            nonce = {"nonce": granted.nonce} if granted.nonce else {}
+            reply["id_token"] = self._signed(subject | {"aud": granted.client_id} | nonce, "JWT")
+        return reply
+
+    def _reply(self, claims: Mapping[str, str]) -> dict[str, Any]:
+        token, lifetime_s = self._signed(claims, "at+jwt"), int(LIFETIME.total_seconds())
         return {"access_token": token, "token_type": "Bearer", "expires_in": lifetime_s}
+
+    def _signed(self, claims: Mapping[str, str], kind: str) -> str:
+        now, jti = self._clock.now(), str(self._clock.new_id())
+        times = {"iat": now, "nbf": now, "exp": now + LIFETIME}
+        all_claims: dict[str, Any] = {"iss": self.name, "jti": jti, **claims, **times}
+        headers = {"typ": kind, "kid": self._kid}
+        return jwt.encode(all_claims, self._key, algorithm="EdDSA", headers=headers)
 
 
 def thumbprint(public: dict[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 from mocks.edge import Mock
 from mocks.partner_bank.ledger import BankLedger
-from mocks.partner_bank.routes import Banks, Routes
+from mocks.partner_bank.routes import Banks, Routes, Statements
 from mocks.settings import PartnerBankSettings
 from service_runtime.clock import Clock
 from service_runtime.process import Process
@@ -13,7 +13,7 @@ def create(settings: PartnerBankSettings, clock: Clock | None = None) -> Process
     mock = Mock("partner_bank", settings, clock)
     ledger = mock.use(BankLedger(settings.mock_state))
     mock.check("book", ledger.reachable)
-    banks = Banks(settings.secrets_by_partner, settings.partner_late_s)
+    banks = Banks(settings.partner_credentials, settings.partner_late_s)
     routes = Routes(banks, ledger, mock)
     bank = "/banks/{partner}"
     mock.app.add_route(f"{bank}/transfers", routes.send, methods=["POST"])
@@ -21,5 +21,5 @@ def create(settings: PartnerBankSettings, clock: Clock | None = None) -> Process
     mock.app.add_route(f"{bank}/transfers:query", routes.enquire, methods=["POST"])
     mock.app.add_route(f"{bank}/transfers/{{uetr}}", routes.look_up, methods=["GET"])
     mock.app.add_route(f"{bank}/statement", routes.statement, methods=["GET"])
-    mock.app.add_route("/statement", routes.whole_statement, methods=["GET"])
+    mock.app.add_route("/statement", Statements(ledger, mock.clock).whole, methods=["GET"])
     return mock.process()

@@ -33,7 +33,11 @@ class _Routes:
         self._authenticate(request)
         message_id = self._clock.new_id().hex
         kept = [self._keep(message_id, mail) for mail in mails_of(await request.body())]
-        return Response(status_code=202, headers={"X-Message-Id": kept[0].sid})
+        # One id for all mails of a request; the first one's if all mails are repeats.
+        is_new = any(message.sid == message_id for message in kept)
+        return Response(
+            status_code=202, headers={"X-Message-Id": message_id if is_new else kept[0].sid}
+        )
 
     async def listed(self, request: Request) -> Response:
         found = self._messages.to(request.query_params.get("to") or None)

@@ -1,16 +1,38 @@
 """SendGrid's requests and refusals. Pure."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from mocks.bodies import Refused, fault_of
 
-MAX_RECIPIENTS = 100
+MAX_RECIPIENTS = 1000
+"""Of a request; also its personalizations. Source of all limits: SendGrid's v3 Mail Send."""
+MAX_BYTES = 10_000
+"""Of the substitutions, and of the custom arguments, of a personalization."""
 Address = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=320)]
-Arguments = dict[str, str]
+Tag = Annotated[str, StringConstraints(min_length=1)]
+
+
+def _bounded(values: dict[str, str]) -> dict[str, str]:
+    if sum(len(f"{name}{value}".encode()) for name, value in values.items()) >= MAX_BYTES:
+        raise ValueError(f"must be less than {MAX_BYTES} bytes")
+    return values
+
+
+Arguments = Annotated[dict[Tag, str], AfterValidator(_bounded)]
 
 
 class _Part(BaseModel):
@@ -26,11 +48,20 @@ class Recipient(_Part):
 
 
 class Personalization(_Part):
-    """Recipients of the mail, with their own subject and arguments."""
+    """Recipients of the mail, with their own subject, arguments and substitutions."""
 
     to: Annotated[list[Recipient], Field(min_length=1, max_length=MAX_RECIPIENTS)]
-    subject: str | None = None
+    subject: str = ""
     custom_args: Arguments | None = None
+    substitutions: Arguments | None = None
+    """Texts that replace the tags in subject and content."""
+
+    @field_validator("to")
+    @classmethod
+    def _each_once(cls, to: list[Recipient]) -> list[Recipient]:
+        if len({one.email.lower() for one in to}) < len(to):
+            raise ValueError("each email address in the personalization block should be unique")
+        return to
 
 
 class Content(_Part):
@@ -47,9 +78,23 @@ class SendRequest(_Part):
         list[Personalization], Field(min_length=1, max_length=MAX_RECIPIENTS)
     ]
     sender: Recipient = Field(alias="from")
-    subject: str = ""
+    subject: Annotated[str, Field(validate_default=True)] = ""
     content: Annotated[list[Content], Field(min_length=1)]
     custom_args: Arguments | None = None
+
+    @field_validator("personalizations")
+    @classmethod
+    def _not_too_many(cls, all_of_them: list[Personalization]) -> list[Personalization]:
+        if sum(len(one.to) for one in all_of_them) > MAX_RECIPIENTS:
+            raise ValueError(f"there is a limit of {MAX_RECIPIENTS} total recipients per request")
+        return all_of_them
+
+    @field_validator("subject")
+    @classmethod
+    def _every_mail_has_one(cls, subject: str, info: ValidationInfo) -> str:
+        if not subject and not all(one.subject for one in info.data.get("personalizations", ())):
+            raise ValueError("the subject is required unless every personalization has one")
+        return subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +126,18 @@ def mails_of(body: bytes) -> list[Mail]:
 def _mails(request: SendRequest) -> Iterator[Mail]:
     for personalization in request.personalizations:
         arguments = {**(request.custom_args or {}), **(personalization.custom_args or {})}
+        texts = personalization.substitutions or {}
         for recipient in personalization.to:
             yield Mail(
                 recipient.email,
                 request.sender.email,
-                personalization.subject or request.subject,
-                request.content[0].value,
+                _substituted(personalization.subject or request.subject, texts),
+                _substituted(request.content[0].value, texts),
                 arguments.get("delivery_id"),
             )
+
+
+def _substituted(text: str, texts: Mapping[str, str]) -> str:
+    """Replace the tags in one pass: a text that was put in is not searched again."""
+    tags = "|".join(re.escape(tag) for tag in sorted(texts, key=len, reverse=True))
+    return re.sub(tags, lambda found: texts[found[0]], text) if tags else text

@@ -19,6 +19,7 @@ from twilio.http.response import Response as TwilioResponse
 from twilio.rest import Client as TwilioClient
 
 from notification.clients.http_transport import HttpResponse, HttpTransport
+from notification.clients.mail_call import body_of
 from notification.domain import Attempt, Kind, Message, provider_code
 
 _SUCCESS = range(200, 300)
@@ -106,7 +107,9 @@ class TwilioSms:
         client.api.base_url = account.url.rstrip("/")
         self._messages = client.messages
 
-    def __call__(self, message: Message) -> Attempt:
+    def __call__(self, messages: Sequence[Message]) -> Attempt:
+        """Send the only message of a call."""
+        (message,) = messages
         try:
             sent = self._messages.create(
                 to=message.to.reveal(),
@@ -132,27 +135,16 @@ class SendgridMail:
             transport, host=base.host, version=3, request_headers=base.request_headers
         )
 
-    def __call__(self, message: Message) -> Attempt:
+    def __call__(self, mails: Sequence[Message]) -> Attempt:
+        """Send the mails in one call, which has one result and one id for all."""
         try:
-            response = self._api.send(self._body(message))
+            response = self._api.send(body_of(mails, self._sender))
             sent = response.headers.get("X-Message-Id")
         except SendgridError as error:
             return _failed(error.status_code)
         except (urllib3.exceptions.HTTPError, *_UNREADABLE) as error:
             return Attempt(Kind.NOT_TAKEN, type(error).__name__)
         return Attempt(Kind.TAKEN, provider_id=provider_code(sent))
-
-    def _body(self, message: Message) -> dict[str, Any]:
-        recipient = {
-            "to": [{"email": message.to.reveal()}],
-            "custom_args": {"delivery_id": str(message.delivery_id)},
-        }
-        return {
-            "personalizations": [recipient],
-            "from": {"email": self._sender},
-            "subject": message.subject,
-            "content": [{"type": "text/plain", "value": message.text.reveal()}],
-        }
 
 
 def _failed(status: int, code: object = None) -> Attempt:

@@ -1,6 +1,7 @@
 """The delivery of an event: its message, its order and its states. Pure."""
 
 from notification.domain.delivery import (
+    NOT_STARTED,
     OUTCOME_LIFETIME,
     Attempt,
     Decision,
@@ -19,15 +20,19 @@ from notification.domain.delivery import (
     provider_code,
 )
 from notification.domain.message import (
+    CODES_PAUSE,
     Contact,
     Message,
     can_receive_code,
+    contact_notices,
     letters_and_digits,
     message_of,
 )
 from notification.domain.order import Sibling, Surroundings, held_back
 
 __all__ = [
+    "CODES_PAUSE",
+    "NOT_STARTED",
     "OUTCOME_LIFETIME",
     "Attempt",
     "Contact",
@@ -45,6 +50,7 @@ __all__ = [
     "after_attempt",
     "can_receive_code",
     "code_delivery",
+    "contact_notices",
     "delivery_id_of",
     "held_back",
     "is_over",

@@ -18,10 +18,10 @@ from payment_schemas.events.record import (
 from payment_schemas.events.settlement import SettlementUpdated
 from payment_schemas.ids import ChallengeId, DeliveryId, PaymentId
 from payment_schemas.money import Money
-from payment_schemas.sealed import Sealed
+from payment_schemas.sealed import Personal, Sealed
 
 Outcome = PaymentConfirmed | PaymentDeclined | SettlementUpdated | CodesLockChanged
-Notice = Literal["codes_locked", "codes_unlocked"]
+Notice = Literal["codes_locked", "codes_unlocked", "contact_changed"]
 """Templates that belong to no payment step; `notification.delivered.v1` does not have them."""
 Template = DeliveryTemplate | Notice
 SERVICE = "notification"
@@ -30,6 +30,10 @@ OUTCOME_LIFETIME = timedelta(hours=24)
 """How long an outcome is retried; a code is retried until it expires."""
 
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+
+NOT_STARTED = "call_not_started"
+"""The reason of a message whose call was refused and whose half was not sent in time. It is sent
+alone next, so that a message that causes refusals cannot delay the others again and again."""
 
 
 class Status(StrEnum):
@@ -87,13 +91,14 @@ class Delivery:
     """One message to one customer on one channel."""
 
     id: DeliveryId
-    payment_id: PaymentId
+    payment_id: PaymentId | None
+    """None for a notice about a contact, and so are the payment's other fields."""
     user_id: str
-    transaction_id: str
+    transaction_id: str | None
     channel: Channel
     template: Template
-    money: Money
-    to_account: str
+    money: Money | None
+    to_account: str | None
     expires_at: datetime
     due_at: datetime | None
     """Time of the next attempt; None after the end."""
@@ -102,6 +107,8 @@ class Delivery:
     challenge_id: ChallengeId | None = None
     """The challenge of the code; only with the template `code`."""
     challenge_number: int = 0
+    former_address: Personal | None = None
+    """Where a notice about a changed contact goes, until it has ended."""
     status: Status = Status.QUEUED
     reason: str | None = None
     provider_id: str | None = None
@@ -224,6 +231,7 @@ def _end(delivery: Delivery, status: Status, attempt: Attempt) -> Decision:
         status=status,
         due_at=None,
         sealed_code=None,
+        former_address=None,
         reason=attempt.reason,
         provider_id=attempt.provider_id,
         tries=delivery.tries + (attempt.kind in _TRIED),
@@ -233,13 +241,15 @@ def _end(delivery: Delivery, status: Status, attempt: Attempt) -> Decision:
 
 def _end_event(ended: Delivery) -> NotificationDelivered | AuditRecorded:
     match ended.template:
-        case "codes_locked" | "codes_unlocked":
+        case "codes_locked" | "codes_unlocked" | "contact_changed":
             return _notice_event(ended)
         case template:
             return _delivery_event(ended, template)
 
 
 def _delivery_event(ended: Delivery, template: DeliveryTemplate) -> NotificationDelivered:
+    assert ended.payment_id is not None  # noqa: S101 - only notices belong to no payment
+    assert ended.transaction_id is not None  # noqa: S101
     return NotificationDelivered(
         payment_id=ended.payment_id,
         user_id=ended.user_id,

@@ -2,12 +2,26 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import assert_never
+from uuid import UUID, uuid5
 
-from notification.domain.delivery import Delivery
+from notification.domain.delivery import (
+    NOT_STARTED,
+    OUTCOME_LIFETIME,
+    Delivery,
+    delivery_id_of,
+)
+from payment_schemas.events.record import Channel
 from payment_schemas.ids import DeliveryId
 from payment_schemas.sealed import Personal
 
+CODES_PAUSE = timedelta(hours=24)
+"""How long no code is sent after a contact was changed; the database's trigger has the same."""
+_CHANGED = (
+    "The phone number or e-mail address of your account was changed. Codes are paused for 24 hours."
+    " If it was not you, contact us."
+)
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9]+")
 
 
@@ -19,6 +33,8 @@ class Contact:
     phone: Personal
     """E.164."""
     email: Personal
+    is_paused: bool = False
+    """Whether it was changed within a day: no codes are sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +45,43 @@ class Message:
     to: Personal
     subject: str
     text: Personal
+    is_alone: bool = False
+    """Whether no other message may be in its call."""
 
 
 def can_receive_code(contact: Contact | None) -> bool:
-    """Return whether the contact has a phone number, to which codes are sent."""
-    return contact is not None and bool(contact.phone.reveal())
+    """Return whether the contact has a phone number to which codes are sent now."""
+    return contact is not None and bool(contact.phone.reveal()) and not contact.is_paused
+
+
+def contact_notices(former: Contact, cause: UUID, now: datetime) -> list[Delivery]:
+    """Return the messages to both addresses that a user's contact had."""
+    addresses: dict[Channel, Personal] = {"sms": former.phone, "email": former.email}
+    return [
+        Delivery(
+            id=delivery_id_of(uuid5(cause, former.user_id), channel),
+            payment_id=None,
+            user_id=former.user_id,
+            transaction_id=None,
+            channel=channel,
+            template="contact_changed",
+            money=None,
+            to_account=None,
+            expires_at=now + OUTCOME_LIFETIME,
+            due_at=now,
+            former_address=address,
+        )
+        for channel, address in addresses.items()
+    ]
 
 
 def message_of(delivery: Delivery, contact: Contact, code: Personal | None) -> Message:
     """Return the message for the customer. `code` is for the template `code` only."""
-    to = contact.phone if delivery.channel == "sms" else contact.email
+    current = contact.phone if delivery.channel == "sms" else contact.email
+    to = delivery.former_address or current
     subject, text = _text_of(delivery, code)
-    return Message(delivery.id, to, subject, Personal(text))
+    is_alone = delivery.reason == NOT_STARTED
+    return Message(delivery.id, to, subject, Personal(text), is_alone)
 
 
 def letters_and_digits(name: str) -> str:
@@ -49,7 +90,7 @@ def letters_and_digits(name: str) -> str:
 
 
 def _text_of(delivery: Delivery, code: Personal | None) -> tuple[str, str]:
-    payment = f"{delivery.money} to {letters_and_digits(delivery.to_account)}"
+    payment = f"{delivery.money} to {letters_and_digits(delivery.to_account or '')}"
     match delivery.template:
         case "code":
             secret = code.reveal() if code else ""
@@ -67,6 +108,8 @@ def _text_of(delivery: Delivery, code: Personal | None) -> tuple[str, str]:
         case "codes_unlocked":
             text = "Codes are unlocked. If you have not asked for it, contact us."
             return "Codes unlocked", _mail(delivery, text)
+        case "contact_changed":
+            return "Contact changed", _CHANGED
         case _:  # pragma: no cover - mypy proves that nothing is left
             assert_never(delivery.template)
 

@@ -20,6 +20,7 @@ _RANKS: Mapping[Template, tuple[str, int]] = {
     "returned": ("payment", 3),
     "codes_locked": ("codes", 1),
     "codes_unlocked": ("codes", 2),
+    "contact_changed": ("contact", 1),
 }
 """The sequence of each template and its position; codes are ordered by challenge number."""
 
@@ -56,6 +57,8 @@ def held_back(
 
     `in_slice`: the messages of the same slice; no other worker is sending them.
     """
+    if delivery.payment_id is None:
+        return None
     siblings = [
         one for one in known.siblings.get(delivery.payment_id, ()) if _is_related(one, delivery)
     ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from notification.domain import Contact, Delivery, Sibling, Status
+from notification.domain import CODES_PAUSE, Contact, Delivery, Sibling, Status
 from notification.store.port import TABLE, NewDelivery
 from payment_schemas.ids import ChallengeId, DeliveryId, PaymentId
 
@@ -25,6 +25,7 @@ class MemoryDeliveries:
         self._times: dict[DeliveryId, _Times] = tx.own[f"{TABLE}/times"]
         self._over: dict[ChallengeId, datetime] = tx.own["challenge_over"]
         self._contacts: dict[str, Contact] = tx.own["contact"]
+        self._paused_until: dict[str, datetime] = tx.own["contact/paused_until"]
 
     async def add(self, new: Sequence[NewDelivery]) -> None:
         now = self._tx.clock.now()
@@ -52,15 +53,15 @@ class MemoryDeliveries:
     ) -> Mapping[PaymentId, Sequence[Sibling]]:
         found: dict[PaymentId, list[Sibling]] = {name: [] for name in payment_ids}
         for row in self._rows.values():
-            if row.payment_id in found:
-                found[row.payment_id].append(self._sibling(row))
+            if row.payment_id is not None and row.payment_id in found:
+                found[row.payment_id].append(self._sibling(row, row.payment_id))
         return found
 
-    def _sibling(self, row: Delivery) -> Sibling:
+    def _sibling(self, row: Delivery, payment_id: PaymentId) -> Sibling:
         until = self._tx.own[f"{TABLE}/lease"][row.id].lease_until
         in_flight = until is not None and until > self._tx.clock.now()
         number, due_at = row.challenge_number, row.due_at
-        return Sibling(row.id, row.payment_id, row.template, number, row.status, due_at, in_flight)
+        return Sibling(row.id, payment_id, row.template, number, row.status, due_at, in_flight)
 
     async def end_challenges(self, challenge_ids: Collection[ChallengeId]) -> None:
         self._over.update(dict.fromkeys(challenge_ids, self._tx.clock.now()))
@@ -69,7 +70,16 @@ class MemoryDeliveries:
         return {name for name in challenge_ids if name in self._over}
 
     async def contacts(self, user_ids: Iterable[str]) -> Mapping[str, Contact]:
-        return {name: self._contacts[name] for name in user_ids if name in self._contacts}
+        now = self._tx.clock.now()
+        return {
+            name: replace(self._contacts[name], is_paused=now < self._paused_until.get(name, now))
+            for name in user_ids
+            if name in self._contacts
+        }
 
     async def put_contacts(self, contacts: Iterable[Contact]) -> None:
-        self._contacts.update({contact.user_id: contact for contact in contacts})
+        for contact in {one.user_id: one for one in contacts}.values():
+            known = self._contacts.get(contact.user_id, contact)
+            if (known.phone, known.email) != (contact.phone, contact.email):
+                self._paused_until[contact.user_id] = self._tx.clock.now() + CODES_PAUSE
+            self._contacts[contact.user_id] = contact

@@ -23,10 +23,10 @@ class PostgresDeliveries:
         await self._tx.run(
             """insert into delivery (id, payment_id, user_id, transaction_id, channel, template,
                    amount_minor, currency, to_account, sealed_code, challenge_id, challenge_number,
-                   expires_at, due_at, trace)
+                   former_address, expires_at, due_at, trace)
                select id, payment_id, user_id, transaction_id, channel, template,
                    amount_minor, currency, to_account, sealed_code, challenge_id, challenge_number,
-                   expires_at, due_at, trace
+                   former_address, expires_at, due_at, trace
                from json_populate_recordset(null::delivery, %(rows)s::json)
                order by id on conflict do nothing""",
             rows=json_rows([_insert_row(one) for one in new]),
@@ -37,10 +37,11 @@ class PostgresDeliveries:
             """update delivery as old
                set status = new.status, reason = new.reason, provider_id = new.provider_id,
                    tries = new.tries, due_at = new.due_at, sealed_code = new.sealed_code,
+                   former_address = new.former_address,
                    lease_until = null, updated_at = clock_timestamp()
                from json_to_recordset(%(rows)s::json) as new
                    (id uuid, status text, reason text, provider_id text, tries int,
-                    due_at timestamptz, sealed_code text)
+                    due_at timestamptz, sealed_code text, former_address text)
                where old.id = new.id""",
             rows=json_rows([_update_row(one) for one in deliveries]),
         )
@@ -81,7 +82,9 @@ class PostgresDeliveries:
 
     async def contacts(self, user_ids: Iterable[str]) -> Mapping[str, Contact]:
         rows = await self._tx.rows(
-            """select user_id, phone, email from contact
+            """select user_id, phone, email,
+                   coalesce(codes_paused_until > now(), false) as is_paused
+               from contact
                where user_id in (select value from json_array_elements_text(%(ids)s::json))""",
             ids=json_rows(sorted(set(user_ids))),
         )
@@ -116,13 +119,14 @@ def delivery_of(row: DictRow) -> Delivery:
         transaction_id=row["transaction_id"],
         channel=row["channel"],
         template=row["template"],
-        money=Money(row["amount_minor"], row["currency"]),
+        money=row["amount_minor"] and Money(row["amount_minor"], row["currency"]),
         to_account=row["to_account"],
         expires_at=row["expires_at"],
         due_at=row["due_at"],
         sealed_code=None if row["sealed_code"] is None else Sealed(row["sealed_code"]),
         challenge_id=row["challenge_id"],
         challenge_number=row["challenge_number"],
+        former_address=row["former_address"] and Personal(row["former_address"]),
         status=Status(row["status"]),
         reason=row["reason"],
         provider_id=row["provider_id"],
@@ -131,7 +135,8 @@ def delivery_of(row: DictRow) -> Delivery:
 
 
 def _contact_of(row: DictRow) -> Contact:
-    return Contact(row["user_id"], Personal(row["phone"]), Personal(row["email"]))
+    phone, email = Personal(row["phone"]), Personal(row["email"])
+    return Contact(row["user_id"], phone, email, row["is_paused"])
 
 
 def _insert_row(new: NewDelivery) -> dict[str, Any]:
@@ -142,8 +147,8 @@ def _insert_row(new: NewDelivery) -> dict[str, Any]:
         "transaction_id": delivery.transaction_id,
         "channel": delivery.channel,
         "template": delivery.template,
-        "amount_minor": delivery.money.amount_minor,
-        "currency": delivery.money.currency,
+        "amount_minor": delivery.money and delivery.money.amount_minor,
+        "currency": delivery.money and delivery.money.currency,
         "to_account": delivery.to_account,
         "challenge_id": delivery.challenge_id,
         "challenge_number": delivery.challenge_number,
@@ -153,7 +158,7 @@ def _insert_row(new: NewDelivery) -> dict[str, Any]:
 
 
 def _update_row(delivery: Delivery) -> dict[str, Any]:
-    code = delivery.sealed_code
+    code, address = delivery.sealed_code, delivery.former_address
     return {
         "id": delivery.id,
         "status": delivery.status,
@@ -162,4 +167,5 @@ def _update_row(delivery: Delivery) -> dict[str, Any]:
         "tries": delivery.tries,
         "due_at": delivery.due_at,
         "sealed_code": None if code is None else code.reveal(),
+        "former_address": None if address is None else address.reveal(),
     }

@@ -42,14 +42,15 @@ async def check(tx: PostgresTransaction, _since: object = None) -> Findings:
     expired = await tx.rows(
         """select 'I13' as invariant, payment_id,
                template || ' by ' || channel || ' expired' as details
-           from delivery where status = 'EXPIRED' and template <> 'code'
+           from delivery where status = 'EXPIRED' and template <> 'code' and payment_id is not null
            order by id limit %(most)s""",
         most=MOST_FINDINGS,
     )
     unfinished = await tx.rows(
         """select payment_id,
                extract(epoch from clock_timestamp() - created_at)::float8 as age_s
-           from delivery where due_at is not null order by created_at limit %(most)s""",
+           from delivery where due_at is not null and payment_id is not null
+           order by created_at limit %(most)s""",
         most=MOST_FINDINGS,
     )
     return Findings(expired, unfinished)

@@ -13,7 +13,7 @@ from ops.clients.listings import FIRST
 from ops.domain.errors import OpsError, UnavailableError
 from ops.domain.findings import Findings, Violation
 from ops.domain.rows import Row
-from payment_schemas.invariants import Fault, PaymentRecords, faults_of
+from payment_schemas.invariants import Fault, Movement, PaymentRecords, faults_of
 from service_runtime.clock import Clock
 
 MOST_SUSPECTS = 1000
@@ -129,7 +129,7 @@ class Examination:
         try:
             for payment_id, seen in self._sources.joined(span):
                 payment = seen.payment
-                moved = movements.of(payment.uetr) if movements and payment else None
+                moved = movements_of(seen, movements) if movements else None
                 if payment and moved == [] and self._is_before_statements(payment.updated_at):
                     moved = None
                 yield payment_id, replace(seen, movements=moved)
@@ -217,3 +217,17 @@ class Examination:
 def _violation_of(owner: str, row: Mapping[str, Any]) -> Violation:
     about = row.get("payment_id") or row.get("account") or owner
     return Violation(row["invariant"], str(about), f"{owner}: {row['details']}")
+
+
+def movements_of(seen: PaymentRecords, movements: Movements) -> list[Movement] | None:
+    """Return the banks' movements of a payment; None where they cannot be known.
+
+    A bank on Kafka keeps its book itself, and settlement compares the statements that it sends. A
+    bank of the demonstration shows its book here, too.
+    """
+    if seen.payment is None:
+        return None
+    found, instruction = movements.of(seen.payment.uetr), seen.instruction
+    if found or instruction is None or instruction.transport != "kafka":
+        return found
+    return [] if movements.has_book_of(instruction.partner) else None

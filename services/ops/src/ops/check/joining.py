@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from heapq import merge
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, TypeVar
+from typing import Any
 
-T = TypeVar("T")
 _Tagged = tuple[str, int, Any]
 
 
@@ -39,13 +38,6 @@ def _tagged(number: int, rows: Iterable[Any], id_of: Callable[[Any], str]) -> It
             raise DisorderError(f"{name} follows {last}")
         last = name
         yield name, number, row
-
-
-def paged(fetch: Callable[[str], list[T]], id_of: Callable[[T], str], after: str) -> Iterator[T]:
-    """Yield the rows after `after`, page by page, until a page is empty."""
-    while page := fetch(after):
-        yield from page
-        after = id_of(page[-1])
 
 
 def entries_of(chunks: Iterable[str]) -> Iterator[dict[str, Any]]:

@@ -47,6 +47,11 @@ class Movements(Scratch):
             self._db.execute("update movement set matched = 1 where uetr = ?", (uetr,))
         return [Movement(*row) for row in rows]
 
+    def has_book_of(self, partner: str) -> bool:
+        """Return whether any movement is the partner's."""
+        found = self._db.execute("select 1 from movement where partner = ? limit 1", (partner,))
+        return found.fetchone() is not None
+
     def unmatched(self) -> Iterator[Movement]:
         """Yield the movements that no payment has matched."""
         rows = self._db.execute(f"select {_COLUMNS} from movement where matched = 0")  # noqa: S608 - a constant

@@ -15,6 +15,7 @@ from ops.clients.system import System
 from ops.clients.topics import Span, partitions_of, reader, records_in, run_query, spans_of
 from ops.domain.findings import Findings, Violation
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
+from service_runtime.brokers import Brokers
 
 MOST_ANSWERS = 3000
 """The newest replies of each of 32 partitions: about 100,000."""
@@ -68,7 +69,7 @@ class Replays:
         return run_query(_newest(brokers, topic, most), brokers, READ_WITHIN_S)
 
 
-async def _newest(brokers: str, topic: str, most: int) -> list[dict[str, Any]]:
+async def _newest(brokers: Brokers, topic: str, most: int) -> list[dict[str, Any]]:
     partitions = await partitions_of(brokers, lambda name: name == topic)
     found: list[dict[str, Any]] = []
     async with reader(brokers) as consumer:
@@ -85,7 +86,7 @@ def _object_in(value: bytes | None) -> Iterator[dict[str, Any]]:
     """Yield a record's object; nothing for a foreign record, which becomes a dead letter."""
     try:
         read = json.loads(value or b"")
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     if isinstance(read, dict) and "request_id" in read:
         yield {"user_id": "", "idempotency_key": "", "status": 0, "body": "", "headers": []} | read

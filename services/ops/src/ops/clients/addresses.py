@@ -1,24 +1,34 @@
 """The running system's addresses: from the environment, else from this checkout's stack."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from ops.domain.errors import UnavailableError
+from service_runtime.brokers import Brokers
+from service_runtime.tls import Certificates
 
 _VARIABLES = {
     "gateway": "GATEWAY_URL",
     "issuer": "ISSUER_URL",
+    "ops": "OPS_URL",
     "partner_bank": "PARTNER_BANK_URL",
+    "south_bank": "SOUTH_BANK_URL",
     "twilio": "TWILIO_URL",
     "sendgrid": "SENDGRID_URL",
 }
 _FIELDS = {
-    "kafka": "KAFKA_BOOTSTRAP_SERVERS",
+    "partner_brokers": "PARTNER_BROKERS",
+    "partner_tls_ca": "PARTNER_TLS_CA",
+    "ring_folder": "SECRETS_FOLDER",
     "credential_file": "INTERNAL_CREDENTIAL_FILE",
+    "operator_issuer": "OPERATOR_ISSUER",
+    "client_id": "OPERATOR_CLIENT_ID",
+    "operator_scopes": "OPERATOR_SCOPES",
     "traces": "TRACES_URL",
 }
 
@@ -28,14 +38,35 @@ class Addresses:
     """The known addresses of the system; reading an unknown one is an error."""
 
     urls: Mapping[str, str] = field(default_factory=dict)
-    kafka: str = ""
+    kafka: Callable[[], Brokers] | None = None
+    """Reads what to connect to Kafka with."""
+    kafka_admin: Callable[[], Brokers] | None = None
+    """The same for the administrator, who alone makes topics, principals and rights."""
+    partner_brokers: str = ""
+    """Where Kafka listens for partner banks, as they see it; empty: where it listens for us."""
+    partner_tls_ca: str = ""
+    """The file of the authority of the certificates there; empty: the one that we trust."""
+    ring_folder: str = ""
+    """The folder of the services' secrets; known only where the command runs beside it."""
     credential_file: str = ""
+    tls: Certificates | None = None
+    """What services are called with by `https://`."""
+    operator_issuer: str = ""
+    """The issuer of operators' tokens; empty: the stack's development issuer."""
+    client_id: str = "countersign"
+    """The command's name at that issuer."""
+    operator_scopes: str = ""
+    """The scopes that are asked for; empty: all."""
     traces: str = ""
     """The address of a trace, without its id."""
     pages: Mapping[str, str] = field(default_factory=dict)
     """The addresses of the observability pages, by name."""
     admins: tuple[str, ...] = ()
     """The services that own state; each has admin routes."""
+    inspections: Callable[[], Mapping[str, str | None]] = dict
+    """What set-up sees of the running system: by rule the fault, if there is one."""
+    environments: Callable[[], Mapping[str, Mapping[str, str]]] = dict
+    """The variables of each process; known only where the command runs beside it."""
     sign_in: str = ""
     """How to sign in to Grafana, to change dashboards."""
     partners: tuple[str, ...] = ()
@@ -53,24 +84,64 @@ class Addresses:
             raise _unknown("which services own state", "ADMIN_URLS")
         return self.admins
 
-    def brokers(self) -> str:
-        """Return Kafka's address; raise UnavailableError if it is unknown."""
-        if not self.kafka:
+    def brokers(self) -> Brokers:
+        """Return what to connect to Kafka with; raise UnavailableError if it is unknown."""
+        if self.kafka is None:
             raise _unknown("Kafka's address", "KAFKA_BOOTSTRAP_SERVERS")
-        return self.kafka
+        return self.kafka()
+
+    def administrator(self) -> Brokers:
+        """Return the administrator's login at Kafka; raise UnavailableError if it is unknown."""
+        if self.kafka_admin is None:
+            raise _unknown("the administrator's login at Kafka", "KAFKA_ADMIN_PASSWORD_FILE")
+        return self.kafka_admin()
+
+    def key_files(self) -> Path:
+        """Return the folder of key rings; raise UnavailableError if it is unknown."""
+        if not self.ring_folder:
+            raise _unknown("the folder of the key rings", "SECRETS_FOLDER")
+        return Path(self.ring_folder)
 
     def credential(self) -> str:
-        """Return the bearer secret of ops; raise UnavailableError if it is unreadable."""
+        """Return the secret of the checking machine; raise UnavailableError if it is unreadable."""
         if not self.credential_file:
-            raise _unknown("the credential of ops", "INTERNAL_CREDENTIAL_FILE")
-        try:
-            return Path(self.credential_file).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise UnavailableError(
-                f"INTERNAL_CREDENTIAL_FILE: {self.credential_file} cannot be read"
-                f" ({error.strerror}) by this user",
-                f"ls -l {self.credential_file}",
-            ) from None
+            raise _unknown("the credential of the check", "INTERNAL_CREDENTIAL_FILE")
+        return _secret("INTERNAL_CREDENTIAL_FILE", self.credential_file)
+
+
+def _brokers(environment: Mapping[str, str]) -> Brokers:
+    file = environment.get("KAFKA_PASSWORD_FILE", "")
+    return Brokers(
+        environment["KAFKA_BOOTSTRAP_SERVERS"],
+        environment.get("KAFKA_USER", ""),
+        _secret("KAFKA_PASSWORD_FILE", file) if file else "",
+        environment.get("KAFKA_TLS_CA", ""),
+    )
+
+
+def _administrator(environment: Mapping[str, str]) -> Brokers:
+    return replace(
+        _brokers(environment),
+        user=environment.get("KAFKA_ADMIN_USER", "admin"),
+        password=_secret("KAFKA_ADMIN_PASSWORD_FILE", environment["KAFKA_ADMIN_PASSWORD_FILE"]),
+    )
+
+
+def _certificates(environment: Mapping[str, str]) -> Certificates:
+    certificate = environment["HTTP_TLS_CERTIFICATE"]
+    try:
+        return Certificates(certificate, environment.get("HTTP_TLS_CA", ""))
+    except ValueError as error:
+        what = f"HTTP_TLS_CERTIFICATE, HTTP_TLS_CA: {error}"
+        raise UnavailableError(what, f"ls -l {certificate}") from None
+
+
+def _secret(variable: str, file: str) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        what = f"{variable}: {file} cannot be read ({error.strerror}) by this user"
+        raise UnavailableError(what, f"ls -l {file}") from None
 
 
 def _unknown(what: str, variable: str) -> UnavailableError:
@@ -93,8 +164,14 @@ def find_addresses(environment: Mapping[str, str], offset: int = 0) -> Addresses
         for field, variable in _FIELDS.items()
         if environment.get(variable)
     }
+    if environment.get("KAFKA_BOOTSTRAP_SERVERS"):
+        given["kafka"] = partial(_brokers, environment)
+        if environment.get("KAFKA_ADMIN_PASSWORD_FILE"):
+            given["kafka_admin"] = partial(_administrator, environment)
     if admins:
         given["admins"] = tuple(admins)
+    if environment.get("HTTP_TLS_CERTIFICATE"):
+        given["tls"] = _certificates(environment)
     return Addresses(**stack | given | {"urls": urls})
 
 

@@ -1,13 +1,17 @@
 """Dead letters, read from Kafka by a consumer without a group, so that no offset moves."""
 
+import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ops.clients.topics import partitions_of, reader, records_in, run_query, spans_of
+from aiokafka import TopicPartition
+
+from ops.clients.topics import Span, partitions_of, reader, records_in, run_query, spans_of
 from payment_schemas.cloudevents import Headers
+from service_runtime.brokers import Brokers
 from service_runtime.dead_letters import SUFFIX
 
 READ_WITHIN_S = 30.0
@@ -54,12 +58,12 @@ class Found:
     total: int
 
 
-def read(brokers: str, wanted: Wanted, most: int) -> Found:
+def read(brokers: Brokers, wanted: Wanted, most: int) -> Found:
     """Read all dead-letter topics to their current ends; raise UnavailableError after 30 s."""
     return run_query(_read(brokers, wanted, most), brokers, READ_WITHIN_S)
 
 
-async def _read(brokers: str, wanted: Wanted, most: int) -> Found:
+async def _read(brokers: Brokers, wanted: Wanted, most: int) -> Found:
     newest: deque[DeadLetter] = deque(maxlen=most)
     total = 0
     partitions = await partitions_of(brokers, lambda topic: topic.endswith(SUFFIX))
@@ -69,6 +73,35 @@ async def _read(brokers: str, wanted: Wanted, most: int) -> Found:
             total += len(letters)
             newest.extend(letters)
     return Found(sorted(newest, key=lambda letter: letter.time), total)
+
+
+async def letters_at(brokers: Brokers, places: Collection[str]) -> list[DeadLetter]:
+    """Return the dead letters at these places; those that are gone are left out.
+
+    Raises KafkaError, or TimeoutError after 30 s.
+    """
+    spans: dict[TopicPartition, Span] = {}
+    for place in places:
+        topic, partition, offset = place.rsplit("/", 2)
+        one, at = TopicPartition(topic + SUFFIX, int(partition)), int(offset)
+        first, end = spans.get(one, (at, at + 1))
+        spans[one] = min(first, at), max(end, at + 1)
+    found: list[DeadLetter] = []
+    async with asyncio.timeout(READ_WITHIN_S), reader(brokers) as consumer:
+        known = await spans_of(consumer, await partitions_of(brokers, _is_one_of(spans)))
+        within = {
+            one: (max(first, spans[one][0]), min(end, spans[one][1]))
+            for one, (first, end) in known.items()
+            if one in spans
+        }
+        async for records in records_in(consumer, within):
+            found += [one for one in map(letter_of, records) if one.place in places]
+    return found
+
+
+def _is_one_of(spans: Mapping[TopicPartition, Span]) -> Callable[[str], bool]:
+    topics = {one.topic for one in spans}
+    return lambda topic: topic in topics
 
 
 def letter_of(record: Any) -> DeadLetter:

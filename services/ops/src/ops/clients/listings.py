@@ -18,9 +18,12 @@ class Listing:
     """The service's limit of rows."""
 
 
+MOST_CASES = 1000
+"""The limit of settlement's listing."""
 PAYMENTS = Listing("confirm", "/admin/payments", "payments")
 ACCOUNTS = Listing("confirm", "/admin/accounts", "accounts")
 INSTRUCTIONS = Listing("settlement", "/admin/instructions", "instructions")
+PARTNERS = Listing("settlement", "/admin/partners", "partners")
 CASES = Listing("settlement", "/admin/cases", "cases")
 ASSESSMENTS = Listing("risk", "/admin/assessments", "assessments")
 CHALLENGES = Listing("otp", "/admin/challenges", "challenges")

@@ -1,11 +1,15 @@
 """Opening customers' accounts, with contacts for messages."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
+from ops.clients.addresses import Addresses
+from ops.clients.sessions import DEVELOPMENT_OPERATORS, session_of
 from ops.clients.system import System
 from ops.domain.errors import UnavailableError
+from ops.domain.rows import Row
 from payment_schemas.money import DECIMALS, amount_minor_of
 
 SLICE = 1000
@@ -41,10 +45,11 @@ class OpeningRequest:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The number of new accounts and of existing ones."""
+    """The number of new accounts and of existing ones, and what waits for a second person."""
 
     opened: int
     existing: int
+    proposals: tuple[Row, ...] = ()
 
 
 def balance_of(text: str, currency: str) -> int:
@@ -65,15 +70,38 @@ def contact_of(user: str) -> dict[str, str]:
 
 
 def open_accounts(system: System, request: OpeningRequest) -> Opened:
-    """Open the missing accounts and set the owners' contacts; repeatable."""
+    """Open the missing accounts, or propose it, and set the owners' contacts; repeatable."""
     opened = existing = 0
+    proposals: list[Row] = []
     for first, count in request.slices():
         found = system.post("confirm", "/admin/accounts", _account_request(request, first, count))
         contacts = [contact_of(owner) for owner in request.owners(first, count)]
         system.post("notification", "/admin/contacts", {"contacts": contacts})
-        opened += found["opened"]
-        existing += found["existing"]
-    return Opened(opened, existing)
+        opened += found.get("opened", 0)
+        existing += found.get("existing", 0)
+        proposals += [found] if "proposal" in found else []
+    return Opened(opened, existing, tuple(proposals))
+
+
+def open_in_development(addresses: Addresses, requests: Iterable[OpeningRequest]) -> None:
+    """Open accounts as the two development operators: one proposes, the other approves."""
+    with ExitStack() as stack:
+        proposer, approver = (
+            stack.enter_context(_acting_as(addresses, name)) for name in DEVELOPMENT_OPERATORS
+        )
+        for request in requests:
+            for one in open_accounts(proposer, request).proposals:
+                path = f"/admin/proposals/{one['proposal']}/approve"
+                approver.post("confirm", path, {"digest": one["digest"]})
+
+
+@contextmanager
+def _acting_as(addresses: Addresses, operator: str) -> Iterator[System]:
+    with (
+        closing(session_of(addresses, operator)) as session,
+        System(addresses, bearer=session.token) as system,
+    ):
+        yield system
 
 
 def _account_request(request: OpeningRequest, first: int, count: int | None) -> dict[str, object]:

@@ -3,7 +3,8 @@
 The command, the demonstration, both checks and the benchmark's customers use it.
 """
 
-from collections.abc import Iterator, Mapping
+import ssl
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -38,11 +39,18 @@ class HttpResponse:
 class System:
     """All services by name. Methods raise UnavailableError or RefusedError."""
 
-    def __init__(self, addresses: Addresses, when_refused: str = HELP) -> None:
+    def __init__(
+        self,
+        addresses: Addresses,
+        when_refused: str = HELP,
+        bearer: Callable[[], str] | None = None,
+    ) -> None:
+        """`bearer` returns the token for admin routes; without it, the machine's secret is used."""
         self.addresses = addresses
+        self._bearer = bearer or addresses.credential
         self._when_refused = when_refused
         """The command to run after a refused request."""
-        self._http = httpx.Client(follow_redirects=False, trust_env=False)
+        self._clients: list[tuple[ssl.SSLContext | bool, httpx.Client]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -55,9 +63,19 @@ class System:
     ) -> None:
         self.close()
 
+    def unready(self, name: str) -> str | None:
+        """Return what a process lacks to be ready, None where it is ready."""
+        url = self.addresses.url(name)
+        try:
+            answer = self._http().get(f"{url}/ready", timeout=CONNECT_WITHIN_S)
+        except httpx.HTTPError as error:
+            return f"{url} does not respond ({type(error).__name__}): `make logs S={name}`"
+        return None if answer.is_success else f"{answer.text[:200]}: `make logs S={name}`"
+
     def close(self) -> None:
         """Close all connections."""
-        self._http.close()
+        for _, client in self._clients:
+            client.close()
 
     def rows(self, listing: Listing, **query: Any) -> list[Row]:
         """Return the rows of a listing."""
@@ -103,7 +121,7 @@ class System:
         """Stream a response, which may be larger than memory."""
         request = self._request(name, "GET", path, params=query)
         try:
-            with closing(self._http.send(request, stream=True)) as response:
+            with closing(self._http().send(request, stream=True)) as response:
                 if response.is_error:
                     response.read()
                 self._check_status(name, response)
@@ -111,16 +129,25 @@ class System:
         except httpx.HTTPError as error:
             raise _unavailable(name, request, error) from None
 
+    def _http(self) -> httpx.Client:
+        """Return the client with the certificate as it is now; requests under way keep theirs."""
+        tls = self.addresses.tls
+        verify = tls.client if tls else True
+        if not self._clients or self._clients[-1][0] is not verify:
+            client = httpx.Client(follow_redirects=False, trust_env=False, verify=verify)
+            self._clients.append((verify, client))
+        return self._clients[-1][1]
+
     def _request(self, name: str, method: str, path: str, **content: Any) -> httpx.Request:
         if path.startswith("/admin"):
-            content["headers"] = {"Authorization": f"Bearer {self.addresses.credential()}"}
+            content["headers"] = {"Authorization": f"Bearer {self._bearer()}"}
         timeout = httpx.Timeout(_deadline_s(path, content), connect=CONNECT_WITHIN_S)
         url = self.addresses.url(name) + path
-        return self._http.build_request(method, url, timeout=timeout, **content)
+        return self._http().build_request(method, url, timeout=timeout, **content)
 
     def _send(self, name: str, request: httpx.Request) -> httpx.Response:
         try:
-            return self._http.send(request)
+            return self._http().send(request)
         except httpx.HTTPError as error:
             raise _unavailable(name, request, error) from None
 
@@ -142,11 +169,16 @@ class System:
         words = [fields.get("error") or f"status {response.status_code}", fields.get("details")]
         what = f"{name} refused: {', '.join(str(word) for word in words if word)}"
         if response.status_code in (401, 403):
-            what += "; INTERNAL_CREDENTIAL_FILE must hold the secret of ops"
-            raise UnavailableError(what, f"make restart S={name}")
+            raise UnavailableError(what, self._when_not_admitted(response.status_code))
         if response.status_code >= 500 or response.status_code == 404:
             raise UnavailableError(what, f"make logs S={name}")
         raise RefusedError(what, self._when_refused)
+
+    def _when_not_admitted(self, status: int) -> str:
+        """Return what to do next: a machine's secret is wrong, no sign-in, or another person."""
+        if self._bearer == self.addresses.credential:
+            return "ls -l $INTERNAL_CREDENTIAL_FILE"
+        return "countersign login" if status == 401 else "countersign whoami"
 
 
 def _deadline_s(path: str, content: Mapping[str, Any]) -> float:
@@ -166,5 +198,5 @@ def _unavailable(name: str, request: httpx.Request, error: httpx.HTTPError) -> U
 def _json_of(response: httpx.Response) -> Any:
     try:
         return response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

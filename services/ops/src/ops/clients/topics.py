@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from ops.domain.errors import UnavailableError
 from service_runtime import fetched
+from service_runtime.brokers import Brokers
 
 REQUEST_TIMEOUT_MS = 10_000
 POLL_MS = 500
@@ -22,7 +23,7 @@ T = TypeVar("T")
 fetched.install()
 
 
-def run_query(work: Coroutine[Any, Any, T], brokers: str, within_s: float) -> T:
+def run_query(work: Coroutine[Any, Any, T], brokers: Brokers, within_s: float) -> T:
     """Run a query of Kafka; raise UnavailableError if it does not respond in time."""
     try:
         return asyncio.run(_bounded(work, within_s))
@@ -42,10 +43,10 @@ async def _bounded(work: Coroutine[Any, Any, T], within_s: float) -> T:
 
 
 @asynccontextmanager
-async def reader(brokers: str) -> AsyncIterator[AIOKafkaConsumer]:
+async def reader(brokers: Brokers) -> AsyncIterator[AIOKafkaConsumer]:
     """Open a consumer without a group."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=brokers,
+        **brokers.arguments,
         client_id="ops",
         group_id=None,
         enable_auto_commit=False,
@@ -61,9 +62,10 @@ async def reader(brokers: str) -> AsyncIterator[AIOKafkaConsumer]:
 
 
 @asynccontextmanager
-async def _admin(brokers: str) -> AsyncIterator[AIOKafkaAdminClient]:
+async def admin_of(brokers: Brokers) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Open an admin client."""
     admin = AIOKafkaAdminClient(
-        bootstrap_servers=brokers, client_id="ops", request_timeout_ms=REQUEST_TIMEOUT_MS
+        **brokers.arguments, client_id="ops", request_timeout_ms=REQUEST_TIMEOUT_MS
     )
     try:
         await admin.start()
@@ -72,9 +74,9 @@ async def _admin(brokers: str) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.close()
 
 
-async def partitions_of(brokers: str, wanted: Callable[[str], bool]) -> list[TopicPartition]:
+async def partitions_of(brokers: Brokers, wanted: Callable[[str], bool]) -> list[TopicPartition]:
     """Return all partitions of the selected topics."""
-    async with _admin(brokers) as admin:
+    async with admin_of(brokers) as admin:
         topics = [topic for topic in await admin.list_topics() if wanted(topic)]
         described = await admin.describe_topics(sorted(topics)) if topics else []
     return [
@@ -85,10 +87,10 @@ async def partitions_of(brokers: str, wanted: Callable[[str], bool]) -> list[Top
 
 
 async def committed_offsets(
-    brokers: str, groups: Sequence[str]
+    brokers: Brokers, groups: Sequence[str]
 ) -> dict[str, dict[TopicPartition, int]]:
     """Return the committed offsets of each group by partition."""
-    async with _admin(brokers) as admin:
+    async with admin_of(brokers) as admin:
         found = {group: await admin.list_consumer_group_offsets(group) for group in groups}
     return {
         group: {one: meta.offset for one, meta in offsets.items() if meta.offset >= 0}

@@ -8,6 +8,7 @@ import typer
 from ops.clients.listings import ACCOUNTS
 from ops.clients.openings import MOST, OpeningRequest, balance_of, open_accounts
 from ops.command.output import AsJson, console, money, print_json, table_of
+from ops.command.proposals import show_proposed
 from ops.command.session import open_system
 from payment_schemas.money import DEFAULT_CURRENCY
 
@@ -19,19 +20,21 @@ Examples:
   countersign accounts list --prefix in-flight
   countersign accounts list --prefix load- --limit 1000 --json"""
 
-OPEN_HELP = """Open accounts with a balance, and set a generated phone and e-mail for their owners.
+OPEN_HELP = """Open accounts, and set a generated phone and e-mail for their owners.
 
-Existing accounts stay unchanged, so the command can be repeated. With --count the accounts are
-numbered: NAME-0001 of USER-0001, and so on.
+With a balance the opening is proposed, and takes effect when a second person approves it. Existing
+accounts stay unchanged, so the command can be repeated. With --count the accounts are numbered:
+NAME-0001 of USER-0001, and so on.
 
 \b
 Examples:
   countersign accounts open acc-9 --owner usr-9 --balance 100000.00
+  countersign --as bob approve ID
   countersign accounts open load --owner load --balance 100000.00 --count 2000
 
 \b
-Exit codes: 0 opened, or existing; 1 refused, such as another owner's account; 2 wrong usage, or a
-service did not respond."""
+Exit codes: 0 opened, proposed, or existing; 1 refused, such as another owner's account; 2 wrong
+usage, or a service did not respond."""
 
 app = typer.Typer(help="List and open accounts.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -73,5 +76,8 @@ def open_some(  # noqa: PLR0913 - one parameter an option
     found = open_accounts(open_system(context), request)
     if as_json:
         print_json(asdict(found))
-    else:
+        return
+    for one in found.proposals:
+        show_proposed(one)
+    if not found.proposals:
         print(f"opened {found.opened}, existing {found.existing}")

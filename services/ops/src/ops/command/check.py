@@ -53,14 +53,15 @@ def check(  # noqa: PLR0913 - one parameter an option
         int, typer.Option(min=1, max=366, help="Days of statements to compare, today included.")
     ] = 7,
     full: Annotated[
-        bool, typer.Option("--full", help="Also read whole topics and inboxes.")
+        bool,
+        typer.Option("--full", help="Also wait until all topics are consumed."),
     ] = False,
     watch: Watch = False,
     as_json: AsJson = False,
 ) -> None:
     """Check the invariants."""
     system, clock = open_system(context), SystemClock()
-    conservation = Conservation(system, clock)
+    conservation = Conservation(system)
 
     def fetch() -> View:
         examination = Examination(Sources(system), clock, Limits(unfinished_after, grace, days))
@@ -69,7 +70,7 @@ def check(  # noqa: PLR0913 - one parameter an option
             examination.run_part(partial(conservation.whole, grace_s=grace))
             examination.run_part(Replays(system).whole)
         else:
-            examination.run_part(conservation.newest)
+            examination.run_part(conservation.handled)
         return View(partial(_show, findings, as_json=as_json), exit_code_of(findings))
 
     show_view(fetch, repeat_after_s=REPEAT_AFTER_S if watch else None)

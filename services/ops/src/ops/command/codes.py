@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from ops.command.actor import Actor, actor_of
 from ops.command.output import AsJson, cell, console, print_json, table_of
 from ops.command.session import open_system
 
@@ -21,12 +20,11 @@ Exit codes: 0 shown; 2 otp did not respond."""
 UNLOCK_HELP = """Unlock a user's codes after too many wrong ones in a row.
 
 First ask the user whether the wrong codes were theirs: an attacker can continue after an unlock.
-The audit log records the actor, and the user is notified by e-mail.
+The audit log records who unlocked, and the user is notified by e-mail.
 
 \b
 Examples:
   countersign codes unlock usr-456
-  countersign codes unlock usr-456 --actor ann
 
 \b
 Exit codes: 0 unlocked; 1 they were not locked; 2 otp did not respond."""
@@ -57,12 +55,9 @@ def show_codes(context: typer.Context, user: User, *, as_json: AsJson = False) -
 
 
 @app.command("unlock", help=UNLOCK_HELP)
-def unlock_codes(
-    context: typer.Context, user: User, *, actor: Actor = "", as_json: AsJson = False
-) -> None:
+def unlock_codes(context: typer.Context, user: User, *, as_json: AsJson = False) -> None:
     """Unlock a user's codes."""
-    body = {"user_id": user, "actor": actor_of(actor)}
-    found = open_system(context).post("otp", "/admin/codes/unlock", body)
+    found = open_system(context).post("otp", "/admin/codes/unlock", {"user_id": user})
     if as_json:
         print_json(found)
     else:

@@ -8,7 +8,9 @@ import typer
 from typer._completion_shared import get_completion_script
 
 from ops.clients.addresses import find_addresses
-from ops.clients.listings import ACCOUNTS, CASES
+from ops.clients.listings import ACCOUNTS, CASES, PARTNERS
+from ops.clients.proposals import waiting
+from ops.clients.sessions import session_of
 from ops.clients.system import System
 from ops.domain.errors import OpsError
 from ops.domain.rows import Row
@@ -49,6 +51,13 @@ def partners() -> list[str]:
     return list(find_addresses({}).partners)
 
 
+def kafka_partners(context: typer.Context) -> list[str]:
+    """Complete a partner bank on Kafka."""
+    with suppress(OpsError), _system(context) as system:
+        return [one["partner"] for one in system.rows(PARTNERS)]
+    return []
+
+
 def accounts(context: typer.Context, incomplete: str) -> list[str]:
     """Complete an account of the running system."""
     with suppress(OpsError), _system(context) as system:
@@ -63,11 +72,20 @@ def cases(context: typer.Context) -> list[tuple[str, str]]:
     return []
 
 
+def proposals(context: typer.Context) -> list[tuple[str, str]]:
+    """Complete the id of a proposal, with its act."""
+    with suppress(OpsError), _system(context) as system:
+        return [(one["proposal"], f"{one['act']} {one['about']}") for one in waiting(system)]
+    return []
+
+
 def _about(case: Row) -> str:
     return f"{case['kind']} {case['partner']} {case['day']}"
 
 
 def _system(context: typer.Context) -> System:
     # During completion typer has parsed the options without running the callback that stores them.
-    offset = context.find_root().params.get("offset") or 0
-    return System(find_addresses(os.environ, offset))
+    chosen = context.find_root().params
+    addresses = find_addresses(os.environ, chosen.get("offset") or 0)
+    session = session_of(addresses, chosen.get("operator") or "")
+    return System(addresses, bearer=session.token)

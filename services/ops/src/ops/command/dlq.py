@@ -7,12 +7,13 @@ import typer
 
 from ops.clients.dead_letters import DeadLetter, Found, Wanted, read
 from ops.command import completion
-from ops.command.actor import Actor, actor_of
 from ops.command.output import AsJson, cell, command_line, console, print_json, table_of
+from ops.command.proposals import show_proposed
 from ops.command.session import open_system
 from ops.command.times import Utc, span
 from ops.domain.errors import RefusedError
 from ops.domain.masking import masked
+from service_runtime.brokers import Brokers
 from service_runtime.clock import SystemClock
 from service_runtime.dead_letters import SUFFIX
 
@@ -46,24 +47,22 @@ REDRIVE_HELP = """Publish dead letters to their original topic again.
 Value, key, headers and id stay the same; a header with the time of the redrive is added. A consumer
 that has handled the record skips it, so running this twice has one effect. Dead letters stay in
 their topic until their retention ends; one that is refused again is there twice. The audit log
-records each message before it is published.
+records each message; its row is committed with the message. More than one message is proposed, and
+redriven when a second person approves it.
 
 \b
 Examples:
   countersign dlq redrive --id 0b5c7b0e-5a0e-5d0a-9a63-3f2f5d1c7e11
   countersign dlq redrive --topic settlement-queue --reason schema --dry-run
-  countersign dlq redrive --topic settlement-queue --reason schema --rate 50/s --yes
+  countersign dlq redrive --topic settlement-queue --reason schema --yes
 
 \b
-Exit codes: 0 redriven, or shown by --dry-run; 1 none, or more than one without --yes; 2 wrong
-usage, or Kafka did not acknowledge them: run it again."""
+Exit codes: 0 redriven, proposed, or shown by --dry-run; 1 none, or more than one without --yes; 2
+wrong usage, or ops or Kafka did not respond."""
 
 app = typer.Typer(
     help="Look at dead letters, and redrive them.", no_args_is_help=True, rich_markup_mode=None
 )
-
-MOST_REDRIVEN = 10_000
-MOST_PER_S = 1000
 
 Topic = Annotated[
     str | None, typer.Option(help="Only those of this topic.", autocompletion=completion.topics)
@@ -123,53 +122,47 @@ def redrive_letters(  # noqa: PLR0913 - one parameter an option
     reason: Reason = None,
     event_id: Annotated[str | None, typer.Option("--id", help="Only this event.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the messages.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Allow more than one message.")] = False,
-    rate: Annotated[str, typer.Option(metavar="N/s", help="Maximum messages a second.")] = "100/s",
-    actor: Actor = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Propose more than one message.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Send dead letters again."""
     if topic is reason is event_id is None:
         raise typer.BadParameter("one of --topic, --reason and --id must be given")
     # This import takes a quarter of a second, so only this command pays for it.
-    from ops.clients.redriving import RedriveRequest, each_once, redrive  # noqa: PLC0415
+    from ops.clients.redriving import MOST_REDRIVEN, each_once  # noqa: PLC0415
 
-    order = RedriveRequest(actor_of(actor), rate_of(rate))
-    brokers = open_system(context).addresses.brokers()
-    letters = each_once(_to_redrive(brokers, wanted(topic, reason, event_id)))
+    system = open_system(context)
+    matches = wanted(topic, reason, event_id)
+    letters = each_once(_to_redrive(system.addresses.brokers(), matches, MOST_REDRIVEN))
     if len(letters) > 1 and not (yes or dry_run):
         what = f"{len(letters)} messages match, more than one needs --yes"
         options = {"--topic": topic, "--reason": reason, "--id": event_id}
         raise RefusedError(what, command_line("dlq", "redrive", options=options) + " --dry-run")
-    sent = 0 if dry_run else redrive(brokers, letters, order, SystemClock())
-    _print_redriven(letters, sent, as_json=as_json)
+    places = {"places": [letter.place for letter in letters]}
+    found = {} if dry_run else system.post("ops", "/admin/redrives", places)
+    _print_redriven(letters, found, as_json=as_json)
 
 
-def rate_of(text: str) -> float:
-    """Return messages a second; raise BadParameter unless the text is N/s."""
-    number = text.removesuffix("/s")
-    if not (number.isascii() and number.isdigit() and 1 <= int(number) <= MOST_PER_S):
-        raise typer.BadParameter(f"--rate must be N/s, with N from 1 to {MOST_PER_S}")
-    return int(number)
-
-
-def _to_redrive(brokers: str, matches: Wanted) -> list[DeadLetter]:
-    found = read(brokers, matches, MOST_REDRIVEN)
+def _to_redrive(brokers: Brokers, matches: Wanted, most: int) -> list[DeadLetter]:
+    found = read(brokers, matches, most)
     if not found.letters:
         raise RefusedError("no dead letter matches", "countersign dlq list")
-    if found.total > MOST_REDRIVEN:
-        what = f"{found.total} match, at most {MOST_REDRIVEN} can be sent at once: add a filter"
+    if found.total > most:
+        what = f"{found.total} match, at most {most} can be sent at once: add a filter"
         raise RefusedError(what, "countersign dlq list")
     return found.letters
 
 
-def _print_redriven(letters: list[DeadLetter], sent: int, *, as_json: bool) -> None:
+def _print_redriven(letters: list[DeadLetter], found: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         shown = [_plain(one) | {"data": masked(one.value)} for one in letters]
-        print_json({"matched": len(letters), "redriven": sent, "letters": shown})
+        print_json({"matched": len(letters), "redriven": 0, **found, "letters": shown})
         return
     _print_table(Found(letters, len(letters)))
-    console().print(f"{sent} of {len(letters)} redriven")
+    if "proposal" in found:
+        show_proposed(found)
+    else:
+        console().print(f"{found.get('redriven', 0)} of {len(letters)} redriven")
 
 
 def wanted(topic: str | None, reason: str | None, event_id: str | None) -> Wanted:

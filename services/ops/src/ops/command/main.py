@@ -6,8 +6,23 @@ from typing import Annotated
 import typer
 from typer._completion_classes import completion_init
 
-from ops.command import accounts, browse, check, codes, completion, dlq, pay, reconcile, show
-from ops.command.session import OFFSET_VARIABLE
+from ops.command import (
+    accounts,
+    browse,
+    check,
+    codes,
+    completion,
+    dlq,
+    doctor,
+    identity,
+    keys,
+    partners,
+    pay,
+    proposals,
+    reconcile,
+    show,
+)
+from ops.command.session import OFFSET_VARIABLE, OPERATOR_VARIABLE, Choice
 from ops.domain.errors import OpsError
 
 EXIT_CODES = """\b
@@ -24,15 +39,23 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("login", help=identity.LOGIN_HELP)(identity.login)
+app.command("whoami", help=identity.WHOAMI_HELP)(identity.whoami)
+app.command("logout", help=identity.LOGOUT_HELP)(identity.logout)
 app.command("pay", help=pay.HELP)(pay.pay)
 app.command("token", help=pay.TOKEN_HELP)(pay.token)
 app.command("show", help=show.HELP)(show.show)
 app.add_typer(accounts.app, name="accounts")
+app.command("proposals", help=proposals.LIST_HELP)(proposals.proposals)
+app.command("approve", help=proposals.APPROVE_HELP)(proposals.approve_one)
 app.add_typer(codes.app, name="codes")
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(keys.app, name="keys")
+app.add_typer(partners.app, name="partners")
 app.command("reconcile", help=reconcile.RECONCILE_HELP)(reconcile.reconcile)
 app.add_typer(reconcile.cases, name="cases")
 app.command("check", help=check.HELP)(check.check)
+app.command("doctor", help=doctor.HELP)(doctor.doctor)
 app.command("open", help=browse.HELP)(browse.browse)
 app.command("completion", help=completion.HELP)(completion.completion)
 
@@ -44,9 +67,15 @@ def found(
         int,
         typer.Option(envvar=OFFSET_VARIABLE, min=0, help="Port offset of the stack."),
     ] = 0,
+    operator: Annotated[
+        str,
+        typer.Option(
+            "--as", envvar=OPERATOR_VARIABLE, help="Act as this operator of a development issuer."
+        ),
+    ] = "",
 ) -> None:
-    """Store the offset of the stack."""
-    context.obj = offset
+    """Store the offset of the stack, and the development operator."""
+    context.obj = Choice(offset, operator)
 
 
 def main() -> None:

@@ -8,7 +8,6 @@ import typer
 
 from ops.clients.listings import CASES
 from ops.command import completion
-from ops.command.actor import Actor, actor_of
 from ops.command.output import AsJson, cell, console, print_json, table_of
 from ops.command.session import open_system
 from ops.command.times import Utc
@@ -52,13 +51,13 @@ Exit codes: 0 shown; 1 not found; 2 settlement did not respond."""
 RESOLVE_HELP = """Resolve a case. A resolution that moves money needs two different people.
 
 SETTLE: the bank has the money. RETURN: the bank never had it, and the customer gets it back. The
-first person proposes one of these; it takes effect when a second person enters the same.
+first person proposes one of these; it takes effect when a second person approves it within a day.
 EXPLAINED closes a case without moving money.
 
 \b
 Examples:
-  countersign cases resolve 1649ffcc-4257-5b1e-bdec-8465d8067f4b --as SETTLE --note "their ref B-1"
-  countersign cases resolve 1649ffcc-4257-5b1e-bdec-8465d8067f4b --as SETTLE --note ok --actor bob
+  countersign cases resolve 1649ffcc-4257-5b1e-bdec-8465d8067f4b --outcome SETTLE --note "ref B-1"
+  countersign --as bob approve 1649ffcc-4257-5b1e-bdec-8465d8067f4b
 
 \b
 Exit codes: 0 proposed or resolved; 1 refused; 2 wrong usage, or settlement did not respond."""
@@ -152,22 +151,21 @@ def show_case(
 
 
 @cases.command("resolve", help=RESOLVE_HELP)
-def resolve_case(  # noqa: PLR0913 - one parameter an option
+def resolve_case(
     context: typer.Context,
     case_id: CaseId,
     *,
     resolution: Annotated[
         str,
         typer.Option(
-            "--as", help="SETTLE, RETURN or EXPLAINED.", autocompletion=lambda: _RESOLUTIONS
+            "--outcome", help="SETTLE, RETURN or EXPLAINED.", autocompletion=lambda: _RESOLUTIONS
         ),
     ],
     note: Annotated[str, typer.Option(help="The reason; stored with the case, not published.")],
-    actor: Actor = "",
     as_json: AsJson = False,
 ) -> None:
     """Resolve a case."""
-    body = {"resolution": resolution, "actor": actor_of(actor), "note": note}
+    body = {"resolution": resolution, "note": note}
     path = f"/admin/cases/{quote(case_id, safe='')}/resolve"
     found = open_system(context).post("settlement", path, body)
     if as_json:
@@ -175,6 +173,4 @@ def resolve_case(  # noqa: PLR0913 - one parameter an option
         return
     console().print(cell(f"{found['resolution']}: {found['status']}"))
     if found["status"] == "PROPOSED":
-        console().print(
-            cell(f"{found['proposed_by']} has proposed it; a second person must confirm")
-        )
+        console().print(cell(f"next, by a second person: `countersign approve {case_id}`"))

@@ -174,7 +174,7 @@ def _show_ledger(screen: Console, entries: Sequence[Mapping[str, Any]]) -> None:
         for one in entries
     )
     screen.print()
-    screen.print(table_of("Ledger", ("journal", "account", "amount"), rows))
+    screen.print(table_of("Ledger", ("transfer", "account", "amount"), rows))
 
 
 def _show_rows(screen: Console, title: str, rows: Sequence[Mapping[str, Any]]) -> None:

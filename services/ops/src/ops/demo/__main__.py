@@ -3,11 +3,13 @@
 import os
 import sys
 import time
+from contextlib import closing
 
 from ops.clients.addresses import find_addresses
 from ops.clients.pages import pages_of, responds
+from ops.clients.sessions import DEVELOPMENT_OPERATORS, session_of
 from ops.clients.system import System
-from ops.command.session import OFFSET_VARIABLE
+from ops.command.session import OFFSET_VARIABLE, OPERATOR_VARIABLE
 from ops.demo.following import follow, show_balances, show_log, show_messages
 from ops.demo.requests import Run, play, prepare
 from ops.demo.scenarios import SCENARIOS, SHOWN, Cast
@@ -22,7 +24,12 @@ _RUN_LENGTH = 5
 def main() -> int:
     """Run all scenarios; return 0 as expected, 1 otherwise, 2 without a response."""
     try:
-        with System(find_addresses(os.environ, _offset())) as system:
+        addresses = find_addresses(os.environ, _offset())
+        operator = os.environ.get(OPERATOR_VARIABLE) or DEVELOPMENT_OPERATORS[0]
+        with (
+            closing(session_of(addresses, operator)) as session,
+            System(addresses, bearer=session.token) as system,
+        ):
             return _play(system)
     except OpsError as error:
         sys.stderr.write(f"error: {error}\n")
@@ -64,9 +71,9 @@ def show_where(run: Run) -> None:
         rows.append(("to change dashboards", run.system.addresses.sign_in))
     shown = run.cast.transaction(SHOWN)
     commands = [
-        ("all data of a payment", f".venv/bin/countersign show {shown}"),
+        ("all data of a payment", f".venv/bin/countersign --as alice show {shown}"),
         ("these addresses", ".venv/bin/countersign open"),
-        ("the invariants", ".venv/bin/countersign check"),
+        ("the invariants", ".venv/bin/countersign --as alice check"),
         ("one more payment", ".venv/bin/countersign pay --help"),
         ("processes, logs, end", "make status, make logs S=confirm, make down"),
     ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from ops.clients.confirmation import PENDING, authorization, confirm, exit_code_of, token_of
 from ops.clients.listings import SMS
-from ops.clients.openings import OpeningRequest, contact_of, open_accounts
+from ops.clients.openings import OpeningRequest, contact_of, open_in_development
 from ops.clients.system import HttpResponse, System
 from ops.demo.scenarios import Cast, Scenario, Step
 from ops.demo.screen import Screen
@@ -48,10 +48,9 @@ class Run:
 
 def prepare(run: Run, scenarios: tuple[Scenario, ...]) -> None:
     """Open the customers' accounts and set their contacts."""
-    for scenario in scenarios:
-        if scenario.has_account:
-            user = run.cast.user(scenario)
-            open_accounts(run.system, OpeningRequest(user, user, scenario.opening_minor, "USD"))
+    users = [(run.cast.user(one), one.opening_minor) for one in scenarios if one.has_account]
+    requests = [OpeningRequest(user, user, opening, "USD") for user, opening in users]
+    open_in_development(run.system.addresses, requests)
 
 
 def play(run: Run, scenario: Scenario) -> bool:

@@ -7,9 +7,9 @@ from typing import Any
 NAMES = {
     "I1": "no loss: every payment exists at each owner",
     "I2": "no double: the bank moved money exactly once",
-    "I3": "ledger: journals, balances, in-flight",
+    "I3": "ledger: transfers, balances, in-flight",
     "I4": "states: only legal steps, version +1",
-    "I5": "conservation: each record is in the inbox or a dead letter",
+    "I5": "conservation: each consumed record was handled or is a dead letter",
     "I6": "order: no late event has moved a state back",
     "I8": "liveness: no work is unfinished for too long",
     "I9": "audit: one row per transition",

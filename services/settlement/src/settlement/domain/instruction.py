@@ -2,11 +2,11 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import assert_never
+from typing import Any, assert_never
 
 from payment_schemas.events.settlement import SettlementRequested, SettlementUpdated
 from payment_schemas.ids import PaymentId, Uetr
@@ -40,6 +40,10 @@ class NextStep(StrEnum):
 
     SEND = "SEND"
     ENQUIRE = "ENQUIRE"
+    PUBLISH = "PUBLISH"
+    """Publish the instruction to the partner's topic, for the first time or again."""
+    AWAIT = "AWAIT"
+    """None: the partner's report, or a person, ends it."""
 
 
 class Kind(StrEnum):
@@ -123,6 +127,8 @@ class Instruction:
     """Time of the last send; None if the bank certainly has not accepted the transfer."""
     unusable_since: datetime | None = None
     """Time of the first REFUSED or UNCLEAR response to this transfer."""
+    unanswered_since: datetime | None = None
+    """Over Kafka: time from which the bank owes a report; None after a report."""
 
     @property
     def is_always_refused(self) -> bool:
@@ -139,7 +145,7 @@ class Decision:
     is_late: bool = False
 
 
-def partner_of(account: str, routes: dict[str, str], default: str) -> str:
+def partner_of(account: str, routes: Mapping[str, str], default: str) -> str:
     """Return the partner that holds the account: the longest matching prefix wins."""
     prefixes = [prefix for prefix in routes if account.startswith(prefix)]
     return routes[max(prefixes, key=len)] if prefixes else default
@@ -182,10 +188,10 @@ def begin(instruction: Instruction, now: datetime) -> Instruction:
 
     The next step becomes ENQUIRE: if the worker crashes, the next worker enquires first.
     """
-    if instruction.next_step is NextStep.ENQUIRE:
+    if instruction.next_step is not NextStep.SEND:
         return instruction
     begun = replace(instruction, next_step=NextStep.ENQUIRE, sent_at=now)
-    return _with_status(begun, Status.SENDING) if instruction.status is Status.QUEUED else begun
+    return with_status(begun, Status.SENDING) if instruction.status is Status.QUEUED else begun
 
 
 def after_answer(
@@ -243,13 +249,14 @@ def after_answer(
 
 def conclude(instruction: Instruction, response: BankResponse) -> Decision:
     """Return the outcome of an instruction after ACCEPTED or REJECTED."""
-    moved = replace(
-        _with_status(instruction, _OUTCOMES[response.kind]),
+    moved = with_status(
+        instruction,
+        _OUTCOMES[response.kind],
         due_at=None,
         reason=response.reason,
         bank_reference=response.bank_reference,
     )
-    return Decision(moved, (_updated_event(moved),))
+    return Decision(moved, (updated_event(moved),))
 
 
 def bank_code(text: object) -> str | None:
@@ -257,8 +264,12 @@ def bank_code(text: object) -> str | None:
     return text if isinstance(text, str) and _CODE.fullmatch(text) else None
 
 
-def _with_status(instruction: Instruction, status: Status, tries: int = 0) -> Instruction:
-    return replace(instruction, status=status, tries=tries, version=instruction.version + 1)
+def with_status(
+    instruction: Instruction, status: Status, tries: int = 0, **changes: Any
+) -> Instruction:
+    """Return the instruction in another status, with the next version and further changes."""
+    version = instruction.version + 1
+    return replace(instruction, status=status, tries=tries, version=version, **changes)
 
 
 def _enquire_later(
@@ -266,8 +277,8 @@ def _enquire_later(
 ) -> Decision:
     if instruction.status is status:
         return Decision(_postponed(instruction, now, policy))
-    moved = _postponed(_with_status(instruction, status), now, policy)
-    return Decision(moved, (_updated_event(moved),))
+    moved = _postponed(with_status(instruction, status), now, policy)
+    return Decision(moved, (updated_event(moved),))
 
 
 def _in_doubt(instruction: Instruction, now: datetime, policy: Policy) -> Decision:
@@ -308,8 +319,8 @@ def _send_again(instruction: Instruction, now: datetime) -> Decision:
     again = replace(instruction, next_step=NextStep.SEND, due_at=now, tries=instruction.tries + 1)
     if instruction.status is not Status.SENT:
         return Decision(again)
-    moved = _with_status(again, Status.UNKNOWN, tries=again.tries)
-    return Decision(moved, (_updated_event(moved),))
+    moved = with_status(again, Status.UNKNOWN, tries=again.tries)
+    return Decision(moved, (updated_event(moved),))
 
 
 def _undo(before: Instruction, begun: Instruction, now: datetime, policy: Policy) -> Instruction:
@@ -317,7 +328,7 @@ def _undo(before: Instruction, begun: Instruction, now: datetime, policy: Policy
     return (
         back
         if begun.status is before.status
-        else _with_status(back, before.status, tries=back.tries)
+        else with_status(back, before.status, tries=back.tries)
     )
 
 
@@ -330,7 +341,8 @@ def _contradicts(instruction: Instruction, response: BankResponse) -> bool:
     return _OUTCOMES.get(response.kind, instruction.status) is not instruction.status
 
 
-def _updated_event(instruction: Instruction) -> SettlementUpdated:
+def updated_event(instruction: Instruction) -> SettlementUpdated:
+    """Return the event of the instruction's present status."""
     return SettlementUpdated(
         payment_id=instruction.payment_id,
         user_id=instruction.user_id,

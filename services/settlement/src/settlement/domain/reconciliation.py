@@ -77,6 +77,8 @@ class Proposal:
     resolution: Resolution
     actor: str
     note: str
+    is_approval: bool = False
+    """The second person's step; a proposal never resolves a case that moves money."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,7 @@ def _is_gone(case: Case, found: Sequence[Case]) -> bool:
 
 
 _UNKNOWN_DETAILS = {
+    Kind.NO_ANSWER: "its bank has not reported on it, though it was published again and again",
     Kind.NOT_FOUND: "not found there past its in-flight window; the bank is not idempotent",
     Kind.REFUSED: "its bank refuses it, past its in-flight window",
     Kind.UNCLEAR: "its bank answers nothing intelligible about it, past its in-flight window",
@@ -199,10 +202,12 @@ def resolve(
         return Refused("no transfer waits for an outcome: only EXPLAINED is left")
     if wanted.resolution is Resolution.RETURN and is_booked:
         return Refused("the bank's statement has the transfer: after RETURN it would be paid twice")
-    if case.resolution is not wanted.resolution:
+    if not wanted.is_approval:
         return _apply(case, wanted, CaseStatus.PROPOSED, proposed_by=wanted.actor)
-    if case.proposed_by == wanted.actor:
-        return Refused("a second person must confirm the proposal")
+    if case.status is not CaseStatus.PROPOSED or case.resolution is not wanted.resolution:
+        return Refused(f"nobody has proposed {wanted.resolution}")
+    if (case.proposed_by or "").lower() == wanted.actor.lower():
+        return Refused("a second person must approve the proposal")
     return _resolved(case, wanted)
 
 

@@ -2,17 +2,17 @@
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from uuid import UUID
 
 from payment_schemas.events.settlement import SettlementRequested
 from payment_schemas.ids import Uetr
-from service_runtime import metrics
 from service_runtime.clock import Clock
 from service_runtime.errors import Rejected
-from service_runtime.logs import Log
-from service_runtime.messages import Batch, Due, Emit, Events, Received
+from service_runtime.messages import Batch, Cause, Due, Events, Received
+from service_runtime.work import Worker
 from settlement.clients import PartnerBank, Responses
 from settlement.domain import (
     BankResponse,
@@ -26,21 +26,10 @@ from settlement.domain import (
     messages_of,
 )
 from settlement.domain import partner_of as route
-from settlement.domain.reconciliation import (
-    SERVICE,
-    Case,
-    awaits_people,
-    cases_of_step,
-    close_explained,
-    is_ended_by_bank,
-)
-from settlement.handlers.reconciliation import audit_step
+from settlement.domain.partners import KafkaPartner, queue, routes_of
+from settlement.handlers.publishing import Outlet, Step
+from settlement.handlers.steps import Steps
 from settlement.store import Instructions, NewInstruction
-
-_log = Log("settlement")
-_steps = metrics.counter("settlement", "Published steps of settlements.")
-_durations = metrics.histogram("payment_settlement_duration", "Seconds from confirmed to settled.")
-_late = metrics.counter("late_answers", "Definite responses that contradict an outcome.")
 
 Requests = Batch[Received[SettlementRequested]]
 DueInstructions = Batch[Due[Instruction], BankResponse]
@@ -56,23 +45,75 @@ class Routing:
 
     by_prefix: dict[str, str]
     default: str
+    senders: Mapping[str, Worker] = field(default_factory=dict)
+    """Partner → the worker that sends; new rows are leased to it while it has places."""
 
-    def partner_of(self, event: SettlementRequested) -> str:
-        """Return the partner that holds the payee's account."""
-        return route(event.creditor_account, self.by_prefix, self.default)
+    def partner_of(
+        self, event: SettlementRequested, by_kafka: Mapping[str, str] = MappingProxyType({})
+    ) -> str:
+        """Return the partner that holds the payee's account; the routes of Kafka come first."""
+        account = event.creditor_account
+        return route(account, by_kafka, "") or route(account, self.by_prefix, self.default)
 
 
 async def on_settlement_requested(
-    batch: Requests, instructions: Instructions, routing: Routing
+    batch: Requests, instructions: Instructions, routing: Routing, outlet: Outlet
 ) -> Events:
-    """Store an instruction for each confirmed payment, due at once; emit nothing."""
-    new = []
-    for item in batch:
-        partner = routing.partner_of(item.event)
-        new.append(NewInstruction(instruct(item.event, partner, batch.now), item.cause.trace))
-    if await instructions.add(new):
+    """Store an instruction for each confirmed payment.
+
+    For a bank on Kafka the record is published in the same commit; while it is suspended, the
+    instruction waits here. For a bank over HTTP it is stored as SENDING and leased where its sender
+    has a place (decision 0024).
+    """
+    known = await instructions.partners.profiles()
+    by_kafka = routes_of(known.values())
+    queued = [
+        (instruct(item.event, routing.partner_of(item.event, by_kafka), batch.now), item)
+        for item in batch
+    ]
+    profiles = await instructions.partners.hold(known.keys() & {row.partner for row, _ in queued})
+    begun = [
+        _first_step(row, profiles.get(row.partner), item.cause, outlet, batch.now)
+        for row, item in queued
+    ]
+    added = await instructions.add(_new(begun, routing, profiles))
+    if added.refused:
         raise Rejected("uetr: belongs to another payment")
-    return ()
+    steps = Steps(batch.now)
+    for one in begun:
+        # Once, though a request may come again, in another batch or in this one.
+        if one.decision.state.payment_id in added.new:
+            added.new.discard(one.decision.state.payment_id)
+            steps.add(one.decision, one.cause)
+            steps.events += one.records
+    return steps.events
+
+
+def _new(
+    begun: Iterable[Step], routing: Routing, by_kafka: Collection[str]
+) -> list[NewInstruction]:
+    places = {partner: sender.places() for partner, sender in routing.senders.items()}
+    new = []
+    for one in begun:
+        row = one.decision.state
+        free = () if row.partner in by_kafka else places.get(row.partner, ())
+        new.append(NewInstruction(row, one.cause.trace, next(iter(free), None)))
+    return new
+
+
+def _first_step(
+    queued: Instruction,
+    profile: KafkaPartner | None,
+    cause: Cause,
+    outlet: Outlet,
+    now: datetime,
+) -> Step:
+    """Return the first step of a new instruction; without a profile its bank is called."""
+    if profile is None:
+        return Step(Decision(queued), cause)
+    if profile.is_suspended:
+        return Step(Decision(queue(queued)), cause)
+    return outlet.first(queued, profile, cause, now)
 
 
 async def on_due_instructions_claimed(batch: DueInstructions, instructions: Instructions) -> None:
@@ -152,40 +193,18 @@ class _Call:
 async def on_due_instructions(
     batch: DueInstructions, instructions: Instructions, policy: Policy
 ) -> Events:
-    """Apply the bank's responses to the instructions and emit each step."""
-    events: list[Emit] = []
-    changed: list[Instruction] = []
-    cases: list[Case] = []
-    ended: list[Instruction] = []
-    for item in batch:
-        response = batch.lookups[item.cause.id]
-        decision = after_answer(item.row, response, batch.now, policy)
-        _observe(decision, batch)
-        changed.append(decision.state)
-        events.extend(Emit(event, item.cause) for event in decision.events)
-        cases += cases_of_step(item.row, decision, response, batch.now)
-        ended += [decision.state] if is_ended_by_bank(item.row, decision.state) else []
-    await instructions.save(changed)
-    steps = [*await instructions.cases.open(cases), *await _close_cases(ended, instructions)]
-    return [*events, *(audit_step(case, SERVICE) for case in steps)]
+    """Apply the bank's responses to the instructions and emit each step.
 
-
-async def _close_cases(ended: Sequence[Instruction], instructions: Instructions) -> Sequence[Case]:
-    """Close the cases of transfers whose outcome the bank has supplied."""
-    closed: list[Case] = []
-    for row in ended:
-        known = await instructions.cases.about(row.partner, [row.uetr])
-        cases = (case for case in known if awaits_people(case))
-        closed += [close_explained(case, f"its bank has answered: {row.status}") for case in cases]
-    await instructions.cases.save(closed)
-    return closed
-
-
-def _observe(decision: Decision, batch: DueInstructions) -> None:
-    if decision.is_late:
-        _late.add(1, {"partner": decision.state.partner})
-        _log.warning("late_answer", uetr=decision.state.uetr, status=decision.state.status)
-    for event in decision.events:
-        _steps.add(1, {"status": event.status, "partner": event.partner})
-        if event.status == "SETTLED":
-            _durations.record((batch.now - event.confirmed_at).total_seconds())
+    A row whose epoch has changed is another worker's: its step has no effect and no event.
+    """
+    decisions = {
+        item.cause.id: after_answer(item.row, batch.lookups[item.cause.id], batch.now, policy)
+        for item in batch
+    }
+    epochs = {item.cause.id: item.epoch for item in batch}
+    saved = await instructions.save([one.state for one in decisions.values()], epochs)
+    steps = Steps(batch.now)
+    for item in (one for one in batch if one.cause.id in saved):
+        decision, response = decisions[item.cause.id], batch.lookups[item.cause.id]
+        steps.answer(item.row, decision, response, item.cause)
+    return await steps.finish(instructions)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from typing import Any
@@ -115,10 +115,16 @@ class Reconciliation:
     async def run(self) -> None:
         """Reconcile each partner's new statements and those that could not be read before.
 
-        A failure of one statement does not stop the others.
+        A failure of one statement does not stop the others. A partner on Kafka sends its own.
         """
-        today = self._clock.now().date()
-        for partner in sorted(self._banks):
+        today, sending = self._clock.now().date(), set[str]()
+
+        async def query(tx: Any) -> Sequence[ProducerRecord]:
+            sending.update(await self._store(tx).partners_that_send())
+            return ()
+
+        await self._run_in_transaction(query)
+        for partner in sorted(self._banks.keys() - sending):
             for day in await self._unread(partner, today):
                 try:
                     await self.reconcile(partner, day)
@@ -157,9 +163,24 @@ class Reconciliation:
         except Unavailable:
             _runs.add(1, {"partner": partner, "result": "unread"})
             raise
-        broken = any(report.counts[name] for name in BREAKS)
-        _runs.add(1, {"partner": partner, "result": "broken" if broken else "matched"})
+        _note_result(report)
         return report
+
+    async def reconcile_received(self) -> None:
+        """Find what is missing on statements that banks have sent, page by page, to their end."""
+        now, received = self._clock.now(), list[tuple[str, date]]()
+
+        async def query(tx: Any) -> Sequence[ProducerRecord]:
+            oldest = now.date() - MOST_DAYS * _DAY
+            received.extend(await self._store(tx).statements_received(oldest))
+            return ()
+
+        await self._run_in_transaction(query)
+        for partner, day in received:
+            report = Report(partner, day)
+            await self._review_settled(report, self._settled_on(report, now))
+            await self._run_in_transaction(partial(self._finish, report, now))
+            _note_result(report)
 
     async def _read_statement(self, report: Report) -> None:
         """Read a statement; compare each page in its own transaction."""
@@ -178,18 +199,8 @@ class Reconciliation:
     async def _compare(
         self, report: Report, bookings: Sequence[Booking], tx: Any
     ) -> Sequence[ProducerRecord]:
-        """Compare each transfer on a page with all bookings of the partner under its UETR."""
-        cases, uetrs = self._store(tx), sorted({booking.entry.uetr for booking in bookings})
-        instructions = await cases.instructions_of(uetrs)
-        await cases.add_bookings(bookings)
-        booked = await cases.booked(report.partner, uetrs)
-        found = []
-        for uetr in uetrs:
-            row = instructions.get(uetr)
-            broken = breaks_of(report.partner, booked[uetr], row)
-            found += [new_case(one, report.partner, uetr, report.day, row) for one in broken]
-            report.counts[finding_of(row)] += not broken
-        return await self._review(report, cases, uetrs, found)
+        moved = await compare(report, bookings, self._store(tx))
+        return audit_steps(moved, SERVICE, self._clock.now())
 
     async def _find_missing(self, report: Report, started_at: datetime) -> None:
         """Open cases for transfers that are SETTLED here and on no statement.
@@ -197,14 +208,19 @@ class Reconciliation:
         A bank books before it responds. So a transfer that was settled before this reading is on
         this statement or, after midnight or an outage, on the previous day's, which is then read.
         """
-        begin = datetime.combine(report.day, time(), UTC)
-        until = min(begin + _DAY, started_at)
-        settled = Settled(report.partner, begin, until)
+        settled = replace(self._settled_on(report, started_at), is_by_http=True)
         found: list[bool] = []
         await self._run_in_transaction(partial(self._find_unbooked, settled, found))
         if not found:
             return
         await self._read_statement(Report(report.partner, report.day - _DAY))
+        await self._review_settled(report, settled)
+
+    def _settled_on(self, report: Report, now: datetime) -> Settled:
+        begin = datetime.combine(report.day, time(), UTC)
+        return Settled(report.partner, begin, min(begin + _DAY, now))
+
+    async def _review_settled(self, report: Report, settled: Settled) -> None:
         after: list[UUID] = [_FIRST]
         while after:
             await self._run_in_transaction(partial(self._review_missing, report, settled, after))
@@ -224,20 +240,8 @@ class Reconciliation:
         if len(missing) == PAGE_ROWS:
             after.append(missing[-1].payment_id)
         found = [missing_there(row, report.day) for row in missing]
-        return await self._review(report, cases, [row.uetr for row in missing], found)
-
-    async def _review(
-        self, report: Report, cases: Cases, uetrs: Iterable[UUID], found: Sequence[Case]
-    ) -> Sequence[ProducerRecord]:
-        """Open a case for each new break, and close the cases whose break is gone."""
-        known = await cases.about(report.partner, uetrs)
-        review = review_breaks(found, known, f"explained by the statement of {report.day}")
-        new = await cases.open(review.new)
-        await cases.save(review.explained)
-        report.note(review.standing)
-        report.opened += len(new)
-        report.closed += len(review.explained)
-        return audit_steps([*new, *review.explained], SERVICE, self._clock.now())
+        moved = await _review(report, cases, [row.uetr for row in missing], found)
+        return audit_steps(moved, SERVICE, self._clock.now())
 
     async def _finish(self, report: Report, read_at: datetime, tx: Any) -> Sequence[ProducerRecord]:
         await self._store(tx).note_read(report.partner, report.day, read_at)
@@ -250,6 +254,38 @@ class Reconciliation:
             kind: float(count) for kind, count in counts.items()
         }
         return ()
+
+
+async def compare(report: Report, bookings: Sequence[Booking], cases: Cases) -> Sequence[Case]:
+    """Compare each transfer on a page with all bookings of the partner under its UETR.
+
+    Returns the cases that were opened or closed.
+    """
+    uetrs = sorted({booking.entry.uetr for booking in bookings})
+    instructions = await cases.instructions_of(uetrs)
+    await cases.add_bookings(bookings)
+    booked = await cases.booked(report.partner, uetrs)
+    found = []
+    for uetr in uetrs:
+        row = instructions.get(uetr)
+        broken = breaks_of(report.partner, booked[uetr], row)
+        found += [new_case(one, report.partner, uetr, report.day, row) for one in broken]
+        report.counts[finding_of(row)] += not broken
+    return await _review(report, cases, uetrs, found)
+
+
+async def _review(
+    report: Report, cases: Cases, uetrs: Iterable[UUID], found: Sequence[Case]
+) -> Sequence[Case]:
+    """Open a case for each new break, and close the cases whose break is gone; return both."""
+    known = await cases.about(report.partner, uetrs)
+    review = review_breaks(found, known, f"explained by the statement of {report.day}")
+    new = await cases.open(review.new)
+    await cases.save(review.explained)
+    report.note(review.standing)
+    report.opened += len(new)
+    report.closed += len(review.explained)
+    return [*new, *review.explained]
 
 
 def audit_step(case: Case, actor: str) -> Emit:
@@ -266,6 +302,11 @@ def audit_step(case: Case, actor: str) -> Emit:
 def audit_steps(cases: Iterable[Case], actor: str, now: datetime) -> Sequence[ProducerRecord]:
     """Return the audit records of the cases' last steps."""
     return [audit_step(case, actor).outgoing(SERVICE, now) for case in cases]
+
+
+def _note_result(report: Report) -> None:
+    broken = any(report.counts[name] for name in BREAKS)
+    _runs.add(1, {"partner": report.partner, "result": "broken" if broken else "matched"})
 
 
 def _shown(case: Case) -> dict[str, Any]:

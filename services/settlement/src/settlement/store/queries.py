@@ -12,13 +12,16 @@ EVERYTHING = datetime.min.replace(tzinfo=UTC)
 LEAST_VERSION = {
     Status.QUEUED: 1,
     Status.SENDING: 2,
-    Status.SENT: 3,
+    Status.SENT: 2,
     Status.UNKNOWN: 3,
     Status.RECONCILE: 3,
     Status.SETTLED: 3,
-    Status.REJECTED: 3,
+    Status.REJECTED: 2,
 }
-"""The minimum version of each status; every step adds one version."""
+"""The minimum version of each status; every step adds one version.
+
+Over Kafka the first step is SENT, or REJECTED where the bank's format cannot express a transfer.
+"""
 
 
 async def find(
@@ -29,7 +32,7 @@ async def find(
         """select id as payment_id, uetr, transaction_id, user_id, partner, status, next_step,
                version, tries, amount_minor, currency, debtor_account,
                creditor_account, reason, bank_reference, confirmed_at, created_at, updated_at,
-               sent_at, unusable_since, due_at, parked_at, last_error
+               sent_at, unusable_since, unanswered_since, due_at, parked_at, last_error
            from instruction where id = %(payment_id)s or uetr = %(uetr)s
            order by id limit 2""",
         payment_id=payment_id,
@@ -41,7 +44,9 @@ async def export(tx: PostgresTransaction, after: UUID, limit: int) -> list[dict[
     """Return instructions in the order of their ids."""
     return await tx.rows(
         """select id as payment_id, uetr, partner, status, version, amount_minor, currency,
-               updated_at
+               updated_at,
+               case when next_step in ('PUBLISH', 'AWAIT') then 'kafka' else 'http' end
+                   as transport
            from instruction where id > %(after)s order by id limit %(limit)s""",
         after=after,
         limit=limit,
@@ -50,15 +55,30 @@ async def export(tx: PostgresTransaction, after: UUID, limit: int) -> list[dict[
 
 async def check(tx: PostgresTransaction, since: datetime | None = None) -> Findings:
     """Check the instructions that are open or have ended since then (None: all)."""
-    unfinished = await tx.rows(
-        """select id as payment_id,
-               extract(epoch from clock_timestamp() - created_at)::float8 as age_s
-           from instruction where due_at is not null order by created_at limit %(most)s""",
-        most=MOST_FINDINGS,
-    )
+    unfinished = await _unfinished(tx)
     if since is None:
         await tx.use(REPORT)
     return Findings(await _violations(tx, since or EVERYTHING), unfinished)
+
+
+async def _unfinished(tx: PostgresTransaction) -> list[dict[str, Any]]:
+    """Return the open instructions; one at a bank on Kafka only once its time is over.
+
+    That bank may report until `enquire_after_s`, and within `answer_within_s` of the second
+    publication. Each report starts its time anew. An own step that is due ends it at once.
+    """
+    return await tx.rows(
+        """select id as payment_id,
+               extract(epoch from now() - since)::float8 as age_s
+           from (select id, case when status = 'SENT' and next_step = 'PUBLISH'
+                     then least(due_at, unanswered_since
+                         + make_interval(secs => enquire_after_s + answer_within_s))
+                     else instruction.created_at end as since
+                 from instruction left join kafka_partner using (partner)
+                 where due_at is not null) as open
+           where since < now() order by since limit %(most)s""",
+        most=MOST_FINDINGS,
+    )
 
 
 async def _violations(tx: PostgresTransaction, since: datetime) -> list[dict[str, Any]]:

@@ -2,20 +2,22 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
 from payment_schemas.money import Money
 from service_runtime.postgres import PostgresTransaction, json_rows
-from settlement.domain import Instruction, Status
+from settlement.domain import Instruction, NextStep, Status
 from settlement.domain.statements import Booking, StatementEntry
+from settlement.store.partners import PARTNERS
 from settlement.store.rows import TABLE, instruction_of
 
 BOOKED = f"{TABLE}/booked"
 BOOKINGS = "booking"
 READ = "statement_read"
+PAGES = "statement_page"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,19 @@ class Settled:
     partner: str
     since: datetime
     until: datetime
+    is_by_http: bool = False
+    """Whether only transfers that went over HTTP count: what a bank shows there has no others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a statement that a bank has sent."""
+
+    partner: str
+    day: date
+    statement_id: str
+    page: int
+    is_last: bool
 
 
 class Statements(Protocol):
@@ -55,6 +70,21 @@ class Statements(Protocol):
 
     async def days_read(self, partner: str, since: date) -> set[date]:
         """Return the days whose statements were read to their end after the day was over."""
+        ...
+
+    async def add_page(self, page: Page, received_at: datetime) -> None:
+        """Record that a page of a statement was received; a repeated page changes nothing."""
+        ...
+
+    async def partners_that_send(self) -> set[str]:
+        """Return the partners that send their statements over Kafka."""
+        ...
+
+    async def statements_received(self, since: date) -> list[tuple[str, date]]:
+        """Return partner and day of statements that came whole, after their day, and are not read.
+
+        Their days are `since` or later.
+        """
         ...
 
 
@@ -128,8 +158,10 @@ class PostgresStatements:
             """select * from instruction
                where partner = %(partner)s and status = 'SETTLED' and booked_on is null
                  and id > %(after)s and updated_at >= %(since)s and updated_at < %(until)s
+                 and (next_step in ('SEND', 'ENQUIRE') or not %(is_by_http)s)
                order by id limit %(limit)s""",
             partner=settled.partner,
+            is_by_http=settled.is_by_http,
             since=settled.since,
             until=settled.until,
             after=after,
@@ -156,6 +188,38 @@ class PostgresStatements:
             since=since,
         )
         return {row["day"] for row in rows}
+
+    async def add_page(self, page: Page, received_at: datetime) -> None:
+        await self._tx.run(
+            """insert into statement_page (partner, day, statement_id, page, is_last, received_at)
+               values (%(partner)s, %(day)s, %(statement_id)s, %(page)s, %(is_last)s,
+                       %(received_at)s)
+               on conflict do nothing""",
+            **asdict(page),
+            received_at=received_at,
+        )
+
+    async def partners_that_send(self) -> set[str]:
+        rows = await self._tx.rows("select partner from kafka_partner order by partner")
+        return {row["partner"] for row in rows}
+
+    async def statements_received(self, since: date) -> list[tuple[str, date]]:
+        rows = await self._tx.rows(
+            """select distinct partner, day from (
+                   select partner, day, max(received_at) as received_at
+                   from kafka_partner join statement_page using (partner)
+                   where day >= %(since)s
+                   group by partner, day, statement_id
+                   having count(*) = max(page) filter (where is_last)
+                      and max(received_at) >= (day + 1)::timestamp at time zone 'UTC') as whole
+               where not exists (
+                   select from statement_read as read
+                   where read.partner = whole.partner and read.day = whole.day
+                     and read.read_at >= whole.received_at)
+               order by partner, day""",
+            since=since,
+        )
+        return [(row["partner"], row["day"]) for row in rows]
 
 
 def _by_uetr(bookings: Iterable[Booking]) -> Mapping[UUID, list[Booking]]:
@@ -197,6 +261,7 @@ class MemoryStatements:
         self._booked_on: dict[UUID, date] = tx.own[BOOKED]
         self._bookings: dict[UUID, Booking] = tx.own[BOOKINGS]
         self._read: dict[tuple[str, date], datetime] = tx.own[READ]
+        self._pages: dict[Page, datetime] = tx.own[PAGES]
 
     async def instructions_of(self, uetrs: Iterable[UUID]) -> dict[UUID, Instruction]:
         keys: dict[UUID, UUID] = self._tx.own[f"{TABLE}/uetr"]
@@ -225,6 +290,7 @@ class MemoryStatements:
             and row.partner == settled.partner
             and row.status is Status.SETTLED
             and row.uetr not in self._booked_on
+            and (row.next_step in (NextStep.SEND, NextStep.ENQUIRE) or not settled.is_by_http)
             and settled.since <= times[key].updated_at < settled.until
         ]
         return found[:limit]
@@ -238,6 +304,27 @@ class MemoryStatements:
             for (name, day), read_at in self._read.items()
             if name == partner and day >= since and read_at >= _end_of(day)
         }
+
+    async def add_page(self, page: Page, received_at: datetime) -> None:
+        self._pages.setdefault(page, received_at)
+
+    async def partners_that_send(self) -> set[str]:
+        return set(self._tx.own[PARTNERS])
+
+    async def statements_received(self, since: date) -> list[tuple[str, date]]:
+        found = set()
+        for last, received_at in self._pages.items():
+            name = last.partner, last.day, last.statement_id
+            times = [
+                time
+                for page, time in self._pages.items()
+                if (page.partner, page.day, page.statement_id) == name
+            ]
+            is_whole = last.is_last and len(times) == last.page and max(times) >= _end_of(last.day)
+            read_at = self._read.get((last.partner, last.day), datetime.min.replace(tzinfo=UTC))
+            if is_whole and last.day >= since and read_at < max(*times, received_at):
+                found.add((last.partner, last.day))
+        return sorted(found)
 
 
 def _end_of(day: date) -> datetime:

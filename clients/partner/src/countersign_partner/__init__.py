@@ -1,0 +1,1 @@
+"""What a partner bank of Countersign needs on Kafka. It imports nothing of Countersign itself."""

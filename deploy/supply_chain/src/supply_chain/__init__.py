@@ -1,0 +1,1 @@
+"""What the images contain, and what is known about it."""

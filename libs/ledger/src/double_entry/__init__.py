@@ -1,0 +1,1 @@
+"""A double-entry ledger that a service keeps in its own schema (libs/ledger/README.md)."""

@@ -1,0 +1,104 @@
+"""All scopes in one table: who may hold one, and what it admits to; and the roles of operators.
+
+docs/scopes.md is written from it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, get_args
+
+Holder = Literal["customer", "operator", "machine"]
+"""A customer or a client of one, by a token; an operator, by a token of the operators' audience; a
+process of this system, by its secret."""
+
+Scope = Literal[
+    "ops.read",
+    "ops.write",
+    "contacts.write",
+    "accounts.open",
+    "cases.propose",
+    "cases.approve",
+    "dlq.redrive",
+    "identity.write",
+    "partners.write",
+    "subjects.erase",
+]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+"""The scopes of operators."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One scope of one kind of holder."""
+
+    scope: str
+    holder: Holder
+    admits_to: str
+
+
+TABLE: tuple[Entry, ...] = (
+    Entry("payment.confirm", "customer", "confirm payments from own accounts, and read them"),
+    Entry("payment.read", "customer", "reserved: reading own payments takes payment.confirm"),
+    Entry("webhooks.write", "customer", "manage own webhook endpoints"),
+    Entry("ops.read", "operator", "every read; the API descriptions in production"),
+    Entry(
+        "ops.write",
+        "operator",
+        "reconcile a statement, unlock codes, move a cursor",
+    ),
+    Entry("contacts.write", "operator", "add contacts; propose and approve their changes"),
+    Entry("accounts.open", "operator", "open accounts; propose and approve opening balances"),
+    Entry("cases.propose", "operator", "propose SETTLE or RETURN, and close explained cases"),
+    Entry("cases.approve", "operator", "approve SETTLE or RETURN"),
+    Entry(
+        "dlq.redrive",
+        "operator",
+        "publish a dead letter again; propose and approve more than one",
+    ),
+    Entry(
+        "identity.write",
+        "operator",
+        "disable and enable users; propose and approve clients and roles of operators",
+    ),
+    Entry(
+        "partners.write",
+        "operator",
+        "add, suspend and resume partner banks on Kafka, replace their keys and passwords, publish"
+        " to them again",
+    ),
+    Entry("subjects.erase", "operator", "reserved: no route asks for it yet (issue 17)"),
+    Entry("payment.read", "machine", "read payments at confirm (gateway)"),
+    Entry("contacts.query", "machine", "ask whether a user can receive a code (otp)"),
+    Entry("check.read", "machine", "checks, exports, consumed ids, cases, stored replies (ops)"),
+    Entry(
+        "clients.forward",
+        "machine",
+        "beside a user's request at services with public paths: state the user's address (gateway)",
+    ),
+    Entry("metrics.read", "machine", "metrics in production (Prometheus)"),
+)
+
+CUSTOMER_SCOPES: tuple[str, ...] = tuple(one.scope for one in TABLE if one.holder == "customer")
+"""What a new user gets, and what a client may be given."""
+
+ROLES: Mapping[str, tuple[Scope, ...]] = MappingProxyType(
+    {
+        "viewer": ("ops.read",),
+        "operator": (
+            "ops.read", "ops.write", "contacts.write", "accounts.open", "cases.propose",
+            "dlq.redrive",
+        ),
+        "approver": (
+            "ops.read", "contacts.write", "accounts.open", "cases.approve", "dlq.redrive",
+            "identity.write",
+        ),
+        "admin": SCOPES,
+    }
+)  # fmt: skip
+"""Roles of operators. An act that needs two people needs two, whatever their roles."""
+
+
+def scopes_of(roles: Iterable[str]) -> frozenset[str]:
+    """Return the scopes of all roles; an unknown role has none."""
+    return frozenset(scope for role in roles for scope in ROLES.get(role, ()))

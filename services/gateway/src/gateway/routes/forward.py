@@ -1,0 +1,114 @@
+"""Public paths of other services: the request is forwarded, and the service decides about it.
+
+The service verifies the token itself. What is forwarded is named here: no other header passes, and
+a path or header that two programs could read differently is refused.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from gateway.clients.forwarding import Forwarded, Forwarding, Reply
+from payment_schemas import answers
+from payment_schemas.answers import RefusedError
+from service_runtime.http_client import NoAnswer, RequestNotSent
+from service_runtime.responses import response_of
+from service_runtime.web import App, given_once
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+MAX_BODY_BYTES = 64 * 1024
+REQUEST_HEADERS = (
+    "accept",
+    "accept-language",
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "if-match",
+    "if-none-match",
+    "user-agent",
+)
+RESPONSE_HEADERS = (
+    "cache-control",
+    "content-type",
+    "etag",
+    "link",
+    "location",
+    "ratelimit",
+    "ratelimit-policy",
+    "retry-after",
+    "www-authenticate",
+)
+_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+\Z")
+"""Segments of unreserved characters (RFC 3986): nothing encoded, empty, `.` or `..`."""
+_QUERY = re.compile(r"[\x21\x22\x24-\x7e]*\Z")
+_VALUE = re.compile(r"[\t\x20-\x7e]*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardRoute:
+    """Forwards the requests of one public path to its service."""
+
+    path: str
+    forwarding: Forwarding
+    address: Callable[[Request], str]
+    """Returns the client's address, which is forwarded to the service."""
+
+    async def __call__(self, request: Request) -> Response:
+        """Return the service's response; 503 where none was asked, 504 where none has replied."""
+        sent = await self._forwarded(request)
+        try:
+            return _response(await self.forwarding.send(sent))
+        except RequestNotSent:
+            return response_of(answers.unavailable_at(self.path))
+        except NoAnswer:
+            return response_of(answers.no_answer_at(self.path))
+
+    async def _forwarded(self, request: Request) -> Forwarded:
+        headers = _headers(request) | {"X-Forwarded-For": self.address(request)}
+        return Forwarded(request.method, _target(request), headers, await _body(request))
+
+    def add_to(self, app: App) -> None:
+        """Serve the path and every path below it."""
+        for path in (self.path, self.path + "/{rest:path}"):
+            app.add_route(path, self.__call__, methods=[*METHODS], include_in_schema=False)
+
+
+def _target(request: Request) -> str:
+    path = request.scope["raw_path"].decode("latin-1")
+    query = request.scope["query_string"].decode("latin-1")
+    if not _PATH.match(path):
+        raise HTTPException(404, "Not found")
+    if not _QUERY.match(query):
+        raise RefusedError(answers.invalid_field("query", "must be printable ASCII"))
+    return f"{path}?{query}" if query else path
+
+
+def _headers(request: Request) -> dict[str, str]:
+    found = {}
+    for name in REQUEST_HEADERS:
+        if name not in request.headers:
+            continue
+        value = given_once(request.headers, name)
+        if value is None or not _VALUE.match(value):
+            details = "must be given once, as printable ASCII"
+            raise RefusedError(answers.invalid_field(name, details))
+        found[name] = value
+    return found
+
+
+async def _body(request: Request) -> bytes:
+    request.state.body.allow(MAX_BODY_BYTES)
+    try:
+        return await request.body()
+    except ClientDisconnect:
+        raise HTTPException(400, "Body is incomplete") from None
+
+
+def _response(reply: Reply) -> Response:
+    given: Mapping[str, str] = {name.lower(): value for name, value in reply.headers.items()}
+    headers = {name: given[name] for name in RESPONSE_HEADERS if name in given}
+    return Response(reply.body, reply.status, headers)

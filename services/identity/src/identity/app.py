@@ -1,0 +1,94 @@
+"""The identity service, wired."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from fastapi import APIRouter
+
+from identity.clients.attempts import NEVER_LOCAL, Attempts
+from identity.clients.passwords import Passwords, common_passwords
+from identity.clients.tokens import OwnKeys, TokenIssuer
+from identity.domain.passwords import PasswordRules
+from identity.routes import public_routes
+from identity.routes.admin import WRITE, AdminRoutes
+from identity.routes.commits import Commits
+from identity.routes.session_acts import SessionActs
+from identity.routes.sessions import SessionRoutes
+from identity.routes.tokens import TokenRoutes
+from identity.routes.users import PasswordCheck, UserRoutes
+from identity.settings import Settings
+from payment_schemas.events.record import AuditRecorded
+from service_runtime.clock import Clock
+from service_runtime.edge import Admission
+from service_runtime.edge.limits import SharedLimits
+from service_runtime.process import Process
+from service_runtime.retention import Retention
+from service_runtime.service import Service
+from service_runtime.tokens import TokenRules, TokenVerifier
+from service_runtime.web import HttpPolicy
+
+MOST_BODY_BYTES = 16 * 1024
+SESSIONS = Retention("session", "expires_at", timedelta(days=0))
+"""A session's refresh tokens are deleted with it. Until then, a reuse is found."""
+
+
+def build(settings: Settings, clock: Clock | None = None) -> Process:
+    """Return the process: users and clients get tokens, everybody gets the keys."""
+    policy = HttpPolicy(max_body_bytes=MOST_BODY_BYTES)
+    service = Service("identity", settings, clock, policy)
+    issuer = TokenIssuer(
+        keys=settings.signing_keys,
+        issuer=settings.token_issuer,
+        audience=settings.token_audience,
+        operator_audience=settings.operator_audience,
+        life_s=settings.token_life_s,
+        clock=service.clock,
+    )
+    commits = Commits(service.unit, service.name, service.clock)
+    admission = _admission(service, settings)
+    service.retain(SESSIONS)
+    check, acts = (
+        _check(service, settings),
+        SessionActs(settings.session_rules, issuer, service.clock),
+    )
+    attempts = _attempts(service, settings)
+    router = APIRouter()
+    users = UserRoutes(check, commits, admission, attempts, acts)
+    sessions = SessionRoutes(check, commits, admission, attempts, acts)
+    tokens = TokenRoutes(service.database, admission, issuer)
+    router.include_router(public_routes(users, sessions, tokens))
+    admin = AdminRoutes(service)
+    admin.add_to(router)
+    router.include_router(service.two_people(admin.acts(), WRITE))
+    return service.process(emits=[AuditRecorded], routes=router)
+
+
+def _admission(service: Service, settings: Settings) -> Admission:
+    rules = TokenRules(
+        settings.token_issuer,
+        settings.token_audience,
+        refused_kids=frozenset(settings.refused_kids),
+    )
+    own = TokenVerifier(OwnKeys(settings.signing_keys), rules)
+    # In development, too: a request without a token is nobody's.
+    return replace(Admission.of(service, settings, own), anonymous_user=None)
+
+
+def _check(service: Service, settings: Settings) -> PasswordCheck:
+    passwords = Passwords(settings.password_workers)
+    service.use(passwords.executor)
+    shortest = settings.password_min_characters
+    rules = PasswordRules(common_passwords(shortest), shortest)
+    return PasswordCheck(service.database, passwords, rules)
+
+
+def _attempts(service: Service, settings: Settings) -> Attempts:
+    limits = SharedLimits(
+        settings.redis_url, settings.redis_password, settings.redis_tls_ca, NEVER_LOCAL
+    )
+    return Attempts(
+        service.use(limits),
+        settings.logins_per_account,
+        settings.logins_per_address,
+        settings.registrations_per_address,
+    )

@@ -1,0 +1,1 @@
+"""Password hashing, limits of sign-ins, and signed tokens."""

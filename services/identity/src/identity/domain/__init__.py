@@ -1,0 +1,1 @@
+"""Rules of identity: subjects, passwords, refresh tokens. Pure."""

@@ -1,0 +1,1 @@
+"""A partner bank on Kafka."""

@@ -1,0 +1,70 @@
+"""Acts that wait for a second person, at every service that has some."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from ops.clients.listings import CASES, MOST_CASES
+from ops.clients.system import System
+from ops.domain.errors import RefusedError
+from ops.domain.rows import Row
+
+OWNERS = ("confirm", "notification", "ops")
+SETTLEMENT = "settlement"
+"""Its proposals are its cases."""
+_LIST = "countersign proposals"
+_DAY = timedelta(days=1)
+"""Settlement's limit of a proposal."""
+
+
+def waiting(system: System) -> list[Row]:
+    """Return the open proposals of all services, the oldest first."""
+    found = [
+        {"owner": owner, **row}
+        for owner in OWNERS
+        for row in system.get(owner, "/admin/proposals")["proposals"]
+    ]
+    cases = system.rows(CASES, status="PROPOSED", limit=MOST_CASES)
+    found += [_of_case(case) for case in cases]
+    return sorted(found, key=lambda row: str(row["proposed_at"]))
+
+
+def content_of(system: System, proposal_id: str) -> Row:
+    """Return a proposal with its content; the read is audited."""
+    known = _named(system, proposal_id)
+    if known["owner"] == SETTLEMENT:
+        return {**known, "body": system.get(SETTLEMENT, f"/admin/cases/{known['proposal']}")}
+    found: Row = system.get(known["owner"], f"/admin/proposals/{known['proposal']}")
+    return {"owner": known["owner"], **found}
+
+
+def approve(system: System, proposal_id: str) -> Row:
+    """Approve a proposal as it stands; return what was done."""
+    known = _named(system, proposal_id)
+    owner, name = known["owner"], known["proposal"]
+    if owner != SETTLEMENT:
+        named = {"digest": known["digest"]}
+        return {**known, **system.post(owner, f"/admin/proposals/{name}/approve", named)}
+    body = {"resolution": known["resolution"], "note": known["note"]}
+    return {**known, **system.post(owner, f"/admin/cases/{name}/approve", body)}
+
+
+def _of_case(case: Row) -> dict[str, Any]:
+    proposed_at = datetime.fromisoformat(case["updated_at"])
+    return {
+        "owner": SETTLEMENT,
+        "proposal": case["id"],
+        "act": f"CASE_{case['resolution']}",
+        "about": f"{case['partner']} {case['uetr']}",
+        "proposed_by": case["proposed_by"],
+        "proposed_at": case["updated_at"],
+        "expires_at": (proposed_at + _DAY).isoformat(),
+        "resolution": case["resolution"],
+        "note": case["note"],
+    }
+
+
+def _named(system: System, proposal_id: str) -> Row:
+    for row in waiting(system):
+        if row["proposal"] == proposal_id:
+            return row
+    raise RefusedError(f"no open proposal has the id {proposal_id}", _LIST)

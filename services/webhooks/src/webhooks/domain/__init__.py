@@ -1,0 +1,1 @@
+"""Rules of webhooks: endpoints, addresses, deliveries, signatures. Pure."""

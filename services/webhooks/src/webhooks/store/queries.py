@@ -1,0 +1,38 @@
+"""Queries for operators, checks and metrics."""
+
+from service_runtime.admin import MOST_FINDINGS, Findings
+from service_runtime.postgres import PostgresTransaction
+
+
+async def check(tx: PostgresTransaction, _since: object = None) -> Findings:
+    """Return deliveries of endpoints that are on, due for long and never tried."""
+    unfinished = await tx.rows(
+        """select d.payment_id, extract(epoch from clock_timestamp() - d.due_at)::float8 as age_s
+           from endpoint as e cross join lateral (
+               select payment_id, due_at from delivery
+               where endpoint_id = e.id and due_at is not null and parked_at is null
+                 and due_at <= now() and payment_id is not null
+               order by due_at limit 1) as d
+           where e.is_on and e.is_fast order by d.due_at limit %(most)s""",
+        most=MOST_FINDINGS,
+    )
+    return Findings([], unfinished)
+
+
+async def oldest_due_s(tx: PostgresTransaction) -> float:
+    """Return for how long the oldest delivery of the fast lanes has been due; 0 without one."""
+    rows = await tx.rows(
+        """select coalesce(max(extract(epoch from now() - d.due_at)), 0)::float8 as age_s
+           from endpoint as e cross join lateral (
+               select due_at from delivery
+               where endpoint_id = e.id and due_at is not null and parked_at is null
+               order by due_at limit 1) as d
+           where e.is_on and e.is_fast"""
+    )
+    return max(0.0, float(rows[0]["age_s"]))
+
+
+async def off_endpoints(tx: PostgresTransaction) -> int:
+    """Count the endpoints that were switched off because they fail."""
+    rows = await tx.rows("select count(*) from endpoint where off_reason in ('gone', 'failing')")
+    return int(rows[0]["count"])
