@@ -4,16 +4,18 @@ import contextlib
 import json
 import re
 import socket
-import threading
 import time
 from uuid import UUID
 
 import pytest
-import uvicorn
-import uvloop
 
-from service_runtime.connection import MAX_HEAD_BYTES, MAX_HEAD_LINES, ConnectionLimits
-from service_runtime.serving import Server
+from service_runtime.connection import (
+    MAX_HEAD_BYTES,
+    MAX_HEAD_LINES,
+    Connection,
+    ConnectionLimits,
+)
+from testbed.server import serving
 
 HEAD_S, BODY_S = 0.4, 0.4
 LATE_S = 1.0
@@ -39,30 +41,9 @@ async def echo(scope, receive, send):
     await send({"type": "http.response.body", "body": text})
 
 
-@contextlib.contextmanager
-def a_server(limits, app=echo):
-    """Serve on a thread of its own; yield the address and the server."""
-    config = uvicorn.Config(
-        app, port=0, lifespan="off", log_config=None, ws="none", timeout_keep_alive=30
-    )
-    server = Server(config, limits)
-    listener = config.bind_socket()
-    listener.listen()
-    config.bind_socket = lambda: listener
-    thread = threading.Thread(target=lambda: uvloop.run(server.serve()), daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    try:
-        yield listener.getsockname(), server
-    finally:
-        server.should_exit = True
-        thread.join(timeout=10)
-
-
 @pytest.fixture(scope="module")
 def address():
-    with a_server(ConnectionLimits(HEAD_S, BODY_S, 200)) as (found, _):
+    with serving(echo, ConnectionLimits(HEAD_S, BODY_S, 200)) as (found, _):
         yield found
 
 
@@ -250,7 +231,7 @@ def test_invalid_bytes_after_a_request_do_not_cost_its_response(address):
 
 
 def test_a_client_that_reads_no_responses_is_closed(monkeypatch):
-    monkeypatch.setattr("service_runtime.connection.UNREAD_WITHIN_S", 0.3)
+    monkeypatch.setattr("service_runtime.websocket_connection.UNREAD_WITHIN_S", 0.3)
 
     async def large(_scope, _receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -259,7 +240,7 @@ def test_a_client_that_reads_no_responses_is_closed(monkeypatch):
         await send({"type": "http.response.body"})
 
     limits = ConnectionLimits(HEAD_S, BODY_S, 200)
-    with a_server(limits, large) as (address, server), socket.create_connection(address) as one:
+    with serving(large, limits) as (address, server), socket.create_connection(address) as one:
         one.sendall(b"GET /x HTTP/1.1\r\n\r\n")
         assert eventually(lambda: server.server_state.connections)
         assert eventually(lambda: not server.server_state.connections)
@@ -284,7 +265,7 @@ def connected(stack, address, server, count):
 
 
 def test_connections_over_the_limit_get_503():
-    with contextlib.ExitStack() as stack, a_server(FEW) as (address, server):
+    with contextlib.ExitStack() as stack, serving(echo, FEW) as (address, server):
         connected(stack, address, server, 16)
 
         answers = [answer(told(address, b"")) for _ in range(2)]
@@ -295,8 +276,25 @@ def test_connections_over_the_limit_get_503():
     assert len({headers["x-request-id"] for _, headers, _ in answers}) == 2
 
 
+def test_a_connection_that_is_being_accepted_counts_once(monkeypatch):
+    two = ConnectionLimits(head_within_s=30, body_within_s=30, connections=2)
+    made = Connection.connection_made
+    with contextlib.ExitStack() as stack, serving(echo, two) as (address, server):
+
+        def connection_made(self, transport):
+            made(self, transport)
+            if len(server.server_state.connections) == 1:
+                # The listener is ready again before the first accept's task ends.
+                stack.enter_context(socket.create_connection(address, timeout=5))
+
+        monkeypatch.setattr(Connection, "connection_made", connection_made)
+        stack.enter_context(socket.create_connection(address, timeout=5))
+
+        assert eventually(lambda: len(server.server_state.connections) == 2)
+
+
 def test_idle_connections_are_closed_when_connections_run_out():
-    with contextlib.ExitStack() as stack, a_server(FEW) as (address, server):
+    with contextlib.ExitStack() as stack, serving(echo, FEW) as (address, server):
         (resting,) = connected(stack, address, server, 1)
         resting.sendall(b"GET /x HTTP/1.1\r\n\r\n")
         assert resting.recv(65536)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import uvicorn
 
@@ -15,6 +15,8 @@ from service_runtime.connection import (
     safe_headers,
 )
 from service_runtime.logs import Log
+from service_runtime.tls import Certificates
+from service_runtime.websocket_connection import WebSocketConnection
 
 MOST_AT_ONCE = 256
 """Connections accepted in one turn of the loop."""
@@ -22,6 +24,9 @@ LAST_REQUESTS_S = 0.5
 """How long clients of a stopping server may begin another request."""
 REST_S = 1.0
 """Pause after a failed accept: without it a process without file descriptors would spin."""
+
+HANDSHAKE_WITHIN_S = 10.0
+"""As long as a request's head may take."""
 
 LOOKS_FOR_LATE_EVERY = 2
 """Tenths of a second."""
@@ -43,16 +48,18 @@ class Accepting:
         self,
         listener: socket.socket,
         protocol: Callable[[], asyncio.Protocol],
-        room: Callable[[], int] = lambda: MOST_AT_ONCE,
+        room: Callable[[Iterable[asyncio.Protocol]], int] = lambda _: MOST_AT_ONCE,
         turn_away: Callable[[socket.socket], None] = socket.socket.close,
+        tls: Certificates | None = None,
     ) -> None:
-        """`room`: the number of connections that may be added; more get the refusal."""
+        """`room`: how many may be added to those that connect; more get the refusal."""
+        self._tls = tls
         self._listener = listener
         self._protocol = protocol
         self._room = room
         self._turn_away = turn_away
         self._loop = asyncio.get_running_loop()
-        self._connecting: set[asyncio.Task[object]] = set()
+        self._connecting: dict[asyncio.Task[object], asyncio.Protocol] = {}
         self._resting: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -69,9 +76,12 @@ class Accepting:
         self._loop.remove_reader(self._listener)
         self._listener.close()
         if self._connecting:
-            await asyncio.wait(self._connecting)
+            _, late = await asyncio.wait(self._connecting, timeout=LAST_REQUESTS_S)
+            for handshake in late:
+                handshake.cancel()
 
     def _accept(self) -> None:
+        room = self._room(self._connecting.values())
         for _ in range(MOST_AT_ONCE):
             try:
                 connection, _ = self._listener.accept()
@@ -83,17 +93,27 @@ class Accepting:
                 self._resting = self._loop.call_later(REST_S, self.start)
                 return
             connection.settimeout(0)
-            if self._room() <= len(self._connecting):
+            if room <= 0:
                 self._turn_away(connection)
                 continue
-            task = self._loop.create_task(self._connect(connection))
-            self._connecting.add(task)
-            task.add_done_callback(self._connecting.discard)
+            room -= 1
+            protocol = self._protocol()
+            task = self._loop.create_task(self._connect(protocol, connection))
+            self._connecting[task] = protocol
+            task.add_done_callback(self._connecting.pop)
 
-    async def _connect(self, connection: socket.socket) -> None:
+    async def _connect(self, protocol: asyncio.Protocol, connection: socket.socket) -> None:
         # The client may have disconnected in the meantime.
         with contextlib.suppress(OSError):
-            await self._loop.connect_accepted_socket(self._protocol, connection)
+            if self._tls is None:
+                await self._loop.connect_accepted_socket(lambda: protocol, connection)
+                return
+            await self._loop.connect_accepted_socket(
+                lambda: protocol,
+                connection,
+                ssl=self._tls.server,
+                ssl_handshake_timeout=HANDSHAKE_WITHIN_S,
+            )
 
 
 class Server(uvicorn.Server):
@@ -107,8 +127,10 @@ class Server(uvicorn.Server):
         limits: ConnectionLimits = ConnectionLimits(),  # noqa: B008 - frozen
         *,
         production: bool = False,
+        tls: Certificates | None = None,
     ) -> None:
         super().__init__(config)
+        self._tls = tls
         self._limits = limits
         self._headers = safe_headers(production=production)
 
@@ -121,7 +143,9 @@ class Server(uvicorn.Server):
         listener.settimeout(0)
         listener.listen(self.config.backlog)
         await super().startup(sockets or [])
-        self._accepting = Accepting(listener, self._new_connection, self._room, self._turn_away)
+        self._accepting = Accepting(
+            listener, self._new_connection, self._room, self._turn_away, self._tls
+        )
         self._accepting.start()
 
     async def on_tick(self, counter: int) -> bool:
@@ -131,18 +155,23 @@ class Server(uvicorn.Server):
 
     def _turn_away(self, connection: socket.socket) -> None:
         count_refused(CROWDED)
-        with contextlib.suppress(OSError):
-            connection.send(CROWDED.rendered([*self._headers, (b"retry-after", b"1")]))
+        # By TLS nothing can be said before a handshake.
+        if self._tls is None:
+            with contextlib.suppress(OSError):
+                connection.send(CROWDED.rendered([*self._headers, (b"retry-after", b"1")]))
         connection.close()
 
-    def _room(self) -> int:
-        return self._limits.connections - len(self.server_state.connections)
+    def _room(self, connecting: Iterable[asyncio.Protocol] = ()) -> int:
+        # A connection may be among the made ones before its accepting ends.
+        made = self.server_state.connections
+        return self._limits.connections - len(made) - sum(one not in made for one in connecting)
 
     def _close_the_late(self) -> None:
         now_s = asyncio.get_running_loop().time()
         crowded = self._room() < self._limits.connections * (1 - CROWDED_AT)
         for connection in list(self.server_state.connections):
-            assert isinstance(connection, Connection)  # noqa: S101 - we made them all
+            # We made them all.
+            assert isinstance(connection, Connection | WebSocketConnection)  # noqa: S101
             connection.close_if_late(now_s)
             if crowded:
                 connection.make_room()
