@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.against import Pair, against, comparison
+from bench.against import COMPARED, Pair, against, comparison, what_is_set
 from bench.errors import BenchmarkError
 
 
@@ -48,3 +48,10 @@ def test_a_wrong_setting_is_refused_by_name_before_anything_starts(
     monkeypatch.setenv(name, value)
     with pytest.raises(BenchmarkError, match=message):
         against(7_000, lambda _line: None)
+
+
+@pytest.mark.parametrize("scenario", COMPARED, ids=lambda one: one.name)
+def test_a_window_asks_for_nothing_that_an_older_revision_lacks(scenario):
+    of_75c4bc5 = {"name", "in_flight", "rate", "flow", "warm_s", "seconds", "seed"}
+
+    assert set(what_is_set(scenario)) <= of_75c4bc5

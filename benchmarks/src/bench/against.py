@@ -10,7 +10,7 @@ import select
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -139,7 +139,7 @@ class Standing:
         if self.is_stopped:
             self.ask("continue")
             name = f"{AFTER_A_STOP.name} {now_s():.0f}"
-            self.ask(asdict(replace(AFTER_A_STOP, name=name)), WINDOW_WITHIN_S)
+            self.ask(what_is_set(replace(AFTER_A_STOP, name=name)), WINDOW_WITHIN_S)
             self.is_stopped = False
 
 
@@ -192,7 +192,7 @@ def _window(
         if other is not system:
             other.stop()
     system.resume()
-    figures = system.ask(asdict(scenario), WINDOW_WITHIN_S)
+    figures = system.ask(what_is_set(scenario), WINDOW_WITHIN_S)
     if faults := figures["faults"]:
         raise BenchmarkError(f"{system.name}: {scenario.name} does not count: {faults}")
     tell(
@@ -201,6 +201,12 @@ def _window(
         f" payments settled once, no lag after {figures['rest_s']:.1f} s, ledger 0"
     )
     return figures
+
+
+def what_is_set(scenario: Scenario) -> dict[str, object]:
+    """Return the fields that differ from their defaults: an older revision may lack the others."""
+    found = {one.name: getattr(scenario, one.name) for one in fields(scenario)}
+    return {one.name: found[one.name] for one in fields(scenario) if found[one.name] != one.default}
 
 
 def comparison(pairs: Mapping[str, Sequence[Pair]], other: str) -> str:
