@@ -32,7 +32,12 @@ from service_runtime.logs import Log
 from service_runtime.message_macs import MessageMacs
 from service_runtime.messages import ProducerRecord
 from service_runtime.ports import ProducerBatch
-from service_runtime.producer_batches import MAX_REQUEST_BYTES, build_batches, leader_of
+from service_runtime.producer_batches import (
+    MAX_REQUEST_BYTES,
+    build_batches,
+    leader_of,
+    partition_of,
+)
 
 MAX_BATCH_BYTES = 128 * 1024
 REQUEST_TIMEOUT_MS = 5000
@@ -115,15 +120,18 @@ class KafkaProducer:
         Rejected where the broker certainly did not write it, else with Unavailable: resend it.
         """
         signed = self._macs.signed(outgoing)
-        return await self._publish(
-            lambda producer: producer.send(
+
+        async def send(producer: AIOKafkaProducer) -> asyncio.Future[Any]:
+            return await producer.send(
                 signed.topic,
                 value=signed.value,
                 key=signed.key,
                 headers=list(signed.headers),
-                partition=signed.partition,
+                # The producer would hash the key once more, in Python.
+                partition=await partition_of(producer, signed),
             )
-        )
+
+        return await self._publish(send)
 
     async def build_batches(self, records: Sequence[ProducerRecord]) -> list[ProducerBatch]:
         """Build batches of one partition each."""

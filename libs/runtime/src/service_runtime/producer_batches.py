@@ -98,10 +98,14 @@ class _Batch:
 
 async def leader_of(producer: AIOKafkaProducer, record: ProducerRecord) -> int | None:
     """Return the broker that leads the record's partition; None where there is none now."""
+    partition = await partition_of(producer, record)
+    return None if partition is None else _leader(producer, TopicPartition(record.topic, partition))
+
+
+async def partition_of(producer: AIOKafkaProducer, record: ProducerRecord) -> int | None:
+    """Return the partition that the record goes to; None where the broker knows no such topic."""
     partitions = await _partitions_of(producer, record.topic)
-    if not partitions:
-        return None
-    return _leader(producer, TopicPartition(record.topic, _partition_of(record, partitions)))
+    return _partition_of(record, partitions) if partitions else None
 
 
 def _leader(producer: AIOKafkaProducer, partition: TopicPartition) -> int | None:

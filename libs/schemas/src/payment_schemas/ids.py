@@ -27,6 +27,7 @@ DeliveryId = NewType("DeliveryId", UUID)
 
 IDENTIFIER_PATTERN = r"^[A-Za-z0-9._:\-]{1,64}$"
 _IDENTIFIER = re.compile(IDENTIFIER_PATTERN.replace("$", r"\Z"))
+_LETTER_OR_DIGIT = re.compile("[A-Za-z0-9]")
 
 TransactionId = Annotated[str, StringConstraints(pattern=IDENTIFIER_PATTERN)]
 """The client's own id of a transfer, unique per user."""
@@ -44,7 +45,7 @@ def sound_identifier(text: str) -> str:
     """
     if not _IDENTIFIER.match(text):
         raise ValueError("must be 1 to 64 of A-Z a-z 0-9 . _ : -")
-    if not any(character.isalnum() for character in text):
+    if not _LETTER_OR_DIGIT.search(text):
         raise ValueError("must contain a letter or digit")
     return without_card_number(text)
 
