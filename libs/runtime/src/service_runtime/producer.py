@@ -122,7 +122,7 @@ class KafkaProducer:
         signed = self._macs.signed(outgoing)
 
         async def send(producer: AIOKafkaProducer) -> asyncio.Future[Any]:
-            return await producer.send(
+            sent: asyncio.Future[Any] = await producer.send(
                 signed.topic,
                 value=signed.value,
                 key=signed.key,
@@ -130,6 +130,7 @@ class KafkaProducer:
                 # The producer would hash the key once more, in Python.
                 partition=await partition_of(producer, signed),
             )
+            return sent
 
         return await self._publish(send)
 
