@@ -1,6 +1,6 @@
 # Every command that people and CI use.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up restart down status logs rotate reset observe observe-down test test-slow fuzz simulate mutation-test chaos chaos-full conformance test-observability test-containers test-containers-short bench bench-against bench-backlog bench-banks bench-baseline bench-flat bench-protection bench-scale bench-smoke bench-soak bench-streams bench-webhooks test-brokers check format generate new-service lock release-schemas images sbom image-digests audit-dependencies
+.PHONY: help setup demo up restart down status logs rotate reset observe observe-down test test-slow fuzz simulate mutation-test chaos chaos-full conformance test-observability test-containers test-containers-short bench bench-against bench-backlog bench-banks bench-baseline bench-encryption bench-flat bench-protection bench-scale bench-smoke bench-soak bench-streams bench-webhooks test-brokers check format generate new-service lock release-schemas images sbom image-digests audit-dependencies
 
 PYTHON := .venv/bin/python
 TEST_REPORT := .pytest_cache/tests.xml
@@ -8,7 +8,7 @@ STACK_COMMAND := $(PYTHON) -m local_stack
 
 # These use the native stack even with a Docker engine, so the set-up installs its programs.
 test-observability test-brokers chaos chaos-full: export STACK := native
-bench bench-against bench-backlog bench-banks bench-baseline bench-flat bench-protection bench-scale bench-smoke bench-soak bench-streams bench-webhooks: export STACK := native
+bench bench-against bench-backlog bench-banks bench-baseline bench-encryption bench-flat bench-protection bench-scale bench-smoke bench-soak bench-streams bench-webhooks: export STACK := native
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,8 @@ help: ## list the commands
 test: G := all
 # One of them compiles the example bank in Java.
 test: export WITH_JDK := 1
+# Keys of encrypted requests may be in a PKCS#11 token: SoftHSM stands for one.
+test bench-encryption: export WITH_TOKEN := 1
 # The TypeScript client is tested in Node and in a browser.
 test check: export WITH_NODE := 1
 test: export WITH_BROWSER := 1
@@ -129,6 +131,9 @@ bench-scale: setup ## 1, 2, 4 instances on 2, 4, 8 partitions, and three brokers
 
 bench-against: setup ## windows of this revision and of REF=commit in turn; ROUNDS=3 ONLY="closed 64"
 	@$(PYTHON) -m bench against
+
+bench-encryption: setup ## encrypted requests that a core opens in a second: EC, RSA, in files and a token; ROUNDS=3
+	@$(PYTHON) -m bench encryption
 
 bench-streams: setup ## memory and idle CPU of a gateway with COUNT=5000 open streams
 	@$(PYTHON) -m bench streams

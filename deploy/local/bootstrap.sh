@@ -35,9 +35,13 @@ lacks_browser() {
 # WITH_JDK: only the tests that compile an example in Java need a compiler.
 lacks_compiler() { [ -n "${WITH_JDK:-}" ] && ! has javac; }
 
+# WITH_TOKEN: only the tests and the benchmark of keys in a PKCS#11 token need one of software.
+lacks_token() { [ -n "${WITH_TOKEN:-}" ] && ! has softhsm2-util; }
+
 missing_packages() {
     has python3 && has_venv || say "python3 python3-venv"
     if lacks_browser; then say chromium; fi
+    if lacks_token; then say softhsm2; fi
     wants_native || return 0
     has_postgres || say postgresql
     has redis-server || has valkey-server || say redis-server

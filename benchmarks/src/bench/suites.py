@@ -10,6 +10,7 @@ from bench.backlog import backlog
 from bench.banks import banks
 from bench.baseline import measure_baseline
 from bench.customers import open_customers
+from bench.encryption import encryption
 from bench.flat import flat
 from bench.protection import protection
 from bench.running import end_well, open_for_all, require, run_all, run_one
@@ -77,4 +78,5 @@ SUITES: Mapping[str, Callable[[int, Tell], None]] = {
     "scale": scale,
     "brokers": brokers,
     "streams": streams,
+    "encryption": encryption,
 }

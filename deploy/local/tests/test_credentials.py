@@ -14,6 +14,7 @@ from local_stack.credentials import Credentials, secret_names
 from local_stack.errors import StackError
 from local_stack.inventory import load_inventory
 from ops.clients import key_files
+from service_runtime.encryption_keys import opening_keys
 
 
 @pytest.fixture
@@ -66,6 +67,16 @@ def test_keys_are_32_bytes_and_all_different(made):
     keys = {base64.b64decode(made.read(name), validate=True) for name in names}
     assert {len(key) for key in keys} == {32}
     assert len(keys) == len(names)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("e2e-ec", "EC"), ("e2e-rsa", "RSA")])
+def test_keys_of_encrypted_requests_are_readable_by_their_owner_alone(made, name, kind):
+    (key,) = opening_keys(made.read(name), made.read("e2e-passphrase"))
+    assert key.kind == kind
+    assert stat.S_IMODE(made.path(name).stat().st_mode) == 0o400
+    # A container has another user, who reads the mounted file.
+    Credentials(made.folder, private_mode=0o444).make(load_inventory())
+    assert stat.S_IMODE(made.path(name).stat().st_mode) == 0o444
 
 
 def test_each_caller_has_the_scopes_of_its_job(made):

@@ -249,12 +249,12 @@ def test_the_partner_banks_ledger_is_on_a_volume(compose, ours):
 
 def test_every_setting_is_in_the_example_with_a_meaning():
     lines = DOTENV_FILE.read_text().splitlines()
-    listed = {line[1:].partition("=")[0] for line in lines if re.match(r"#[A-Z_]+=", line)}
+    listed = {line[1:].partition("=")[0] for line in lines if re.match(r"#[A-Z0-9_]+=", line)}
     assert listed == set(load_inventory().meanings)
     assert all(
         lines[number - 1].startswith("# ")
         for number, line in enumerate(lines)
-        if re.match(r"#[A-Z_]+=", line)
+        if re.match(r"#[A-Z0-9_]+=", line)
     )
 
 

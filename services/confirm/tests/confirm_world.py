@@ -34,7 +34,7 @@ from testkit.operators import approve
 
 TABLES = (
     "review_case, transfer, payment, payment_state, unfinished_payment, account,"
-    " consumed, outbox, dead_letter, proposal, approval"
+    " consumed, outbox, dead_letter, proposal, approval, request_token"
 )
 
 

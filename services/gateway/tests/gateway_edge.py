@@ -5,21 +5,22 @@ from functools import partial
 
 import httpx
 import orjson
-from gateway_twins import MemoryConfirmation, MemoryPartnerKeys, MemoryReads
+from gateway_twins import MemoryConfirmation, MemoryKeySet, MemoryReads
 
-from gateway.app import add_live_routes, add_routes, seal
+from gateway.app import add_live_routes, add_routes
+from gateway.clients.published_keys import PARTNER_KEYS
 from gateway.domain import SCOPE
 from gateway.routes.confirm import ConfirmRoute
 from gateway.routes.events import EventsRoute
-from gateway.routes.partner_keys import PartnerKeysRoute
 from gateway.routes.reads import ReadRoute
 from gateway.routes.socket import SocketRoute
 from payment_schemas.answers import success
+from payment_schemas.encrypted import KEYS_PATH
 from service_runtime.edge import Access, Admission
 from service_runtime.edge.limits import MemoryLimits
 from service_runtime.keys import KeyRing
 from service_runtime.push import StreamLimits, Streams
-from service_runtime.sealing import Sealer
+from service_runtime.sealing import Sealer, seal_code
 from service_runtime.tokens import TokenRules, TokenVerifier
 from service_runtime.web import create_app
 from testkit.events import NOON
@@ -52,6 +53,7 @@ class Edge:
     peer: str = "192.0.2.7"
     answer_within_s: float = 0.05
     streams_per_user: int = 10
+    demands_encryption: bool = False
 
     def __post_init__(self):
         self.clock = SteadyClock(NOON)
@@ -69,17 +71,20 @@ class Edge:
             admission=admission,
             access=Access(SCOPE, self.per_minute),
             confirmation=self.confirmation,
-            seal=partial(seal, Sealer(SEALING_KEY), KeyRing(TAG_KEY)),
+            seal=partial(seal_code, Sealer(SEALING_KEY), KeyRing(TAG_KEY)),
             answer_within_s=self.answer_within_s,
             strict_keys=self.strict,
             currencies={"USD", "EUR", "JPY"},
             trusts_all=self.anonymous is not None,
+            clock=self.clock,
+            demands_encryption=self.demands_encryption,
         )
         self.app = create_app("gateway", {}, self.clock)
         read_access = Access(SCOPE, self.reads_per_minute, "read")
-        self.partner_keys = MemoryPartnerKeys()
+        self.partner_keys, self.encryption_keys = MemoryKeySet(), MemoryKeySet()
         read = ReadRoute(admission, read_access, self.reads)
-        add_routes(self.app, confirm, read, PartnerKeysRoute(self.partner_keys))
+        keys = {PARTNER_KEYS: self.partner_keys, KEYS_PATH: self.encryption_keys}
+        add_routes(self.app, confirm, read, keys)
         self.streams = Streams(StreamLimits(self.streams_per_user))
         live = (admission, read_access, self.reads, self.streams)
         add_live_routes(self.app, EventsRoute(*live), SocketRoute(*live, self.origins))

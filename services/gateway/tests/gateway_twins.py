@@ -26,15 +26,15 @@ class MemoryConfirmation:
         return answer
 
 
-class MemoryPartnerKeys:
-    """The published keys of a ring; None where settlement does not respond."""
+class MemoryKeySet:
+    """The published keys of a ring; None where its service does not respond."""
 
     def __init__(self):
         self.ring = KeyRing(b"k" * 32)
 
     async def published(self):
         if self.ring is None:
-            raise Unavailable("settlement publishes no keys")
+            raise Unavailable("no keys are published")
         return key_set(self.ring)
 
 

@@ -50,7 +50,7 @@ class ComposeStack:
     def __init__(self) -> None:
         self.inventory: Inventory = load_inventory()
         self.layout = Layout(default_data_folder(0))
-        self._credentials = Credentials(self.layout.secrets)
+        self._credentials = Credentials(self.layout.secrets, private_mode=0o444)
 
     @property
     def project(self) -> str:

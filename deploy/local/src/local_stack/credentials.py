@@ -23,6 +23,7 @@ from local_stack.rights import SUPERUSERS, principals
 from local_stack.settings import transport_is_tls, user_settings
 from service_runtime.brokers import Brokers
 from service_runtime.credentials import callers_of
+from service_runtime.encryption_keys import KeyType, new_block, text_of
 from service_runtime.production import DEVELOPMENT_MARK
 
 ADMIN_PASSWORD = "database-admin"  # noqa: S105 - the name of a file
@@ -40,6 +41,7 @@ POSTGRES_HBA = "postgres-hba"
 _HBA = "local all all scram-sha-256\n{host} all all all scram-sha-256"
 REDIS_USERS = "redis-users"
 """Redis' users: the hash of each password, keys and commands."""
+PASSPHRASE = "e2e-passphrase"  # noqa: S105 - the name of a file
 SERVERS = ("kafka", "postgres", "redis")
 _KEY_BYTES = 32
 # The controller is the first to read the log that holds the users: it takes PLAIN, from this file.
@@ -69,6 +71,8 @@ class Credentials:
     """The secrets folder of one stack."""
 
     folder: Path
+    private_mode: int = 0o400
+    """Of files with private keys. A container has another user, and mounts what all may read."""
 
     def path(self, name: str) -> Path:
         return self.folder / name
@@ -106,6 +110,7 @@ class Credentials:
         for name, new in _recipes(inventory).items():
             if not self.path(name).exists():
                 self.write(name, new())
+        self._make_encryption_keys(inventory)
         self.write(CALLERS, self._known_callers(scopes_of(inventory)))
         self.write(POSTGRES_HBA, _HBA.format(host="hostssl" if transport_is_tls() else "host"))
         self.write(REDIS_USERS, self._redis_users(inventory))
@@ -113,6 +118,12 @@ class Credentials:
         Authority(self.folder, self.write).issue(with_certificate(inventory))
         self.write(KAFKA_LOGIN, _LOGIN.format(broker=broker))
         self.write(KAFKA_FORMAT, _FORMAT.format(broker=broker, admin=admin))
+
+    def _make_encryption_keys(self, inventory: Inventory) -> None:
+        for name, kind in _encryption_rings(inventory).items():
+            if not self.path(name).exists():
+                self.write(name, text_of([new_block(kind, self.read(PASSPHRASE))]).strip())
+            self.path(name).chmod(self.private_mode)
 
     def _redis_users(self, inventory: Inventory) -> str:
         def hashed(user: str) -> str:
@@ -157,7 +168,9 @@ def _recipes(inventory: Inventory) -> dict[str, Callable[[], str]]:
     """How each secret is made, by name."""
     names = (ADMIN_PASSWORD, MONITOR_PASSWORD, "grafana-admin")
     recipes: dict[str, Callable[[], str]] = dict.fromkeys(names, new_token)
-    recipes |= {name: _KINDS[kind] for name, kind in inventory.made.items()}
+    recipes |= {
+        name: _KINDS[kind] for name, kind in inventory.made.items() if kind not in _ENCRYPTION
+    }
     recipes |= {credential_name(caller): new_token for caller in scopes_of(inventory)}
     recipes |= {redis_name(user): new_token for user in _redis_users(inventory)}
     recipes |= {principal_name(user): new_token for user in principals(inventory)}
@@ -167,6 +180,12 @@ def _recipes(inventory: Inventory) -> dict[str, Callable[[], str]]:
             owner_password_name(service.name): new_token,
         }
     return recipes
+
+
+def _encryption_rings(inventory: Inventory) -> dict[str, KeyType]:
+    """The secrets that are rings of private keys, and the type of their keys."""
+    made = inventory.made.items()
+    return {name: _ENCRYPTION[kind] for name, kind in made if kind in _ENCRYPTION}
 
 
 def scopes_of(inventory: Inventory) -> dict[str, Sequence[str]]:
@@ -218,7 +237,8 @@ def with_certificate(inventory: Inventory) -> tuple[str, ...]:
 def secret_names(inventory: Inventory) -> tuple[str, ...]:
     """Every secret that `Credentials.make` makes."""
     derived = (CALLERS, POSTGRES_HBA, REDIS_USERS, KAFKA_LOGIN, KAFKA_FORMAT)
-    return (*_recipes(inventory), *derived, *certificate_names(with_certificate(inventory)))
+    rings = _encryption_rings(inventory)
+    return (*_recipes(inventory), *rings, *derived, *certificate_names(with_certificate(inventory)))
 
 
 def _key() -> str:
@@ -249,4 +269,5 @@ _KINDS: Mapping[str, Callable[[], str]] = {
     "sendgrid-key": lambda: f"SG.{new_token()}",
     "partner-secrets": lambda: json.dumps({name: new_token() for name in PARTNERS}),
 }
-"""The kinds of secret that a manifest can name in `made`."""
+"""The kinds of secret that a manifest can name in `made`, beside `_ENCRYPTION`."""
+_ENCRYPTION: Mapping[str, KeyType] = {"e2e-ec-keys": "EC", "e2e-rsa-keys": "RSA"}

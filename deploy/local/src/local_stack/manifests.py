@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from local_stack.errors import StackError
 
 Need = Literal["kafka", "postgres", "redis"]
-SecretKind = Literal["key", "token", "signing-key", "sendgrid-key", "partner-secrets"]
+SecretKind = Literal[
+    "key", "token", "signing-key", "sendgrid-key", "partner-secrets", "e2e-ec-keys", "e2e-rsa-keys"
+]
 MANIFEST = "service.toml"
 NAME = r"^[a-z][a-z_]{1,30}$"
 """A service's name is also a Python package, a database role and, with hyphens, a host."""

@@ -16,7 +16,8 @@ from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from payment_schemas.sealed import Personal, Sealed
+from payment_schemas.ids import payment_id_of
+from payment_schemas.sealed import Personal, Sealed, SealedCode
 from service_runtime.errors import Rejected
 from service_runtime.keys import Key, KeyRing
 
@@ -59,6 +60,14 @@ def keyed_hash(key: bytes, *parts: str | bytes) -> str:
     message = b"".join(len(raw).to_bytes(4, "big") + raw for raw in raws)
     # One call into OpenSSL: a third of the time of the incremental interface.
     return hmac.digest(key, message, "sha256").hex()
+
+
+def seal_code(
+    sealer: Sealer, tag_keys: KeyRing, user_id: str, transaction_id: str, code: str
+) -> SealedCode:
+    """Seal a code for otp, and tag it so that confirm can compare it with the accepted one."""
+    sealed = sealer.seal(code, payment_id_of(user_id, transaction_id))
+    return SealedCode(sealed, keyed_hash(tag_keys.current.material, user_id, transaction_id, code))
 
 
 def sign(keys: KeyRing, message: bytes) -> str:

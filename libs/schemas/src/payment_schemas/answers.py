@@ -172,6 +172,18 @@ def unsupported_media_type() -> Answer:
     return _answer(415, error="Unsupported media type")
 
 
+def encryption_required() -> Answer:
+    """415: this gateway accepts encrypted requests only."""
+    details = "Send application/jose, encrypted under a key of /.well-known/e2e-jwks.json"
+    return _answer(415, error="Encryption required", details=details)
+
+
+def not_decrypted() -> Answer:
+    """400: the same for every reason why an encrypted request cannot be read or is not accepted."""
+    details = "Read the keys again; encrypt for this user and transaction, at most 5 minutes ahead"
+    return _answer(400, error="Encrypted request refused", details=details)
+
+
 def pending(transaction_id: str) -> Answer:
     """202: not decided within the deadline; the payment goes on, `Location` shows its state."""
     answer = _answer(202, status="PENDING", transaction_id=transaction_id)

@@ -1,6 +1,6 @@
 """Validation of the body of `POST /payment/confirm`.
 
-It is in this library because confirm will validate encrypted requests with it.
+It is in this library because confirm validates encrypted requests with it.
 Order of refusals: malformed JSON, unknown field, missing field, invalid field.
 """
 
@@ -60,7 +60,24 @@ def parse_confirm_body(
     `header_key` is the Idempotency-Key header; `keys_differ`: two such headers had other values;
     `strict_keys` requires a UUIDv4; `currencies` are those that the platform can score.
     """
-    fields = _object(raw)
+    return confirm_body_of(
+        json_object(raw),
+        header_key,
+        strict_keys=strict_keys,
+        keys_differ=keys_differ,
+        currencies=currencies,
+    )
+
+
+def confirm_body_of(
+    fields: dict[str, Any],
+    header_key: str | None = None,
+    *,
+    strict_keys: bool = False,
+    keys_differ: bool = False,
+    currencies: Collection[str] = DECIMALS.keys(),
+) -> ConfirmBody:
+    """Read the fields that `json_object` returns, as `parse_confirm_body` does."""
     for name in fields:
         if name not in FIELDS:
             raise RefusedError(answers.unknown_field(name))
@@ -86,6 +103,20 @@ def parse_confirm_body(
     return body
 
 
+def header_key_of(key: str | None, *, strict_keys: bool, keys_differ: bool) -> str:
+    """Return the Idempotency-Key header where the request cannot do without; raise RefusedError."""
+    _require(key, "idempotency_key")
+    if keys_differ:
+        raise _invalid("idempotency_key", "given twice")
+    return _valid_key(key, strict=strict_keys)
+
+
+def identifier_of(fields: dict[str, Any], name: str) -> str:
+    """Return a required identifier; raise RefusedError, which names the field."""
+    _require(fields.get(name), name)
+    return _identifier(fields, name)
+
+
 def _invalid(name: str, details: str) -> RefusedError:
     return RefusedError(answers.invalid_field(name, details))
 
@@ -102,13 +133,17 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-def _object(raw: bytes) -> dict[str, Any]:
+def json_object(raw: bytes) -> dict[str, Any]:
+    """Return a JSON object whose numbers are `JsonNumber`; raise RefusedError.
+
+    A name that comes twice, NaN and Infinity are refused.
+    """
     try:
         # Numbers stay text: an amount must never become a binary float.
         fields = json.loads(
             raw.decode("utf-8"),
-            parse_float=_Number,
-            parse_int=_Number,
+            parse_float=JsonNumber,
+            parse_int=JsonNumber,
             parse_constant=_refuse_constant,
             object_pairs_hook=_unique,
         )
@@ -119,7 +154,7 @@ def _object(raw: bytes) -> dict[str, Any]:
     return fields
 
 
-class _Number(str):
+class JsonNumber(str):
     """A JSON number as it was written."""
 
     __slots__ = ()
@@ -132,13 +167,13 @@ def _require(value: object, name: str) -> None:
 
 def _text(fields: dict[str, Any], name: str) -> str | None:
     value = fields.get(name)
-    if value is not None and (not isinstance(value, str) or isinstance(value, _Number)):
+    if value is not None and (not isinstance(value, str) or isinstance(value, JsonNumber)):
         raise _invalid(name, "must be a string")
     return value
 
 
 def _valid_key(key: Any, *, strict: bool) -> str:
-    if not isinstance(key, str) or isinstance(key, _Number) or not _IDEMPOTENCY_KEY.match(key):
+    if not isinstance(key, str) or isinstance(key, JsonNumber) or not _IDEMPOTENCY_KEY.match(key):
         raise _invalid("idempotency_key", "must be 1 to 255 printable ASCII characters")
     if strict and not _UUID4.match(key):
         raise _invalid("idempotency_key", "must be a UUIDv4")

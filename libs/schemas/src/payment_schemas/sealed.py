@@ -1,5 +1,6 @@
 """Texts that print as `***`, so that no log or traceback shows them."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler
@@ -41,3 +42,11 @@ class Personal(_Masked):
     """A name, phone number, e-mail address or one-time code."""
 
     __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SealedCode:
+    """A one-time code: sealed for otp, and as a tag that confirm can only compare."""
+
+    sealed: Sealed
+    tag: str

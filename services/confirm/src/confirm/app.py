@@ -1,12 +1,18 @@
 """Builds the confirm process from its settings."""
 
+from datetime import timedelta
 from functools import partial
 
 from fastapi import APIRouter
 
 from confirm import handlers
+from confirm.clients.encryption_keys import EncryptionKeys
+from confirm.clients.file_keys import FileKeys
+from confirm.clients.key_provider import KeyProvider
+from confirm.clients.opening import Opening, Workers
+from confirm.clients.transit_keys import TransitKeys
 from confirm.domain.payment import Policy
-from confirm.routes import OPEN, Access, open_approved, routes
+from confirm.routes import OPEN, Access, encryption_routes, open_approved, routes
 from confirm.settings import Settings
 from confirm.store.postgres import PostgresDeadlines, PostgresPayments
 from payment_schemas.events.base import Event
@@ -31,10 +37,19 @@ from payment_schemas.events.settlement import SettlementRequested, SettlementUpd
 from payment_schemas.ids import Uetr
 from service_runtime.admin import together
 from service_runtime.clock import Clock
+from service_runtime.compute import Bounds, Executor
 from service_runtime.consumer import Handle, Handler
 from service_runtime.process import Process
+from service_runtime.retention import Retention
+from service_runtime.sealing import Sealer, seal_code
 from service_runtime.service import Service
 from service_runtime.work import Work
+
+QUEUED = 16
+"""Calls that may wait for a worker: two batches at most do at once, and a reading of the keys."""
+OPENED_WITHIN_S = 5.0
+"""For a slice of a batch; Vault has 2 s for one request, and is asked once while it is away."""
+TOKENS = Retention("request_token", "used_at", timedelta(days=1))
 
 EMITS = (
     AssessmentRequested,
@@ -55,11 +70,13 @@ def build(settings: Settings) -> Process:
     service = Service("confirm", settings)
     _authenticate(service, settings)
     policy = settings.policy()
+    opening = _opening(service, settings)
+    service.retain(TOKENS)
     service.worker(Work(PostgresDeadlines(), handlers.on_due_payments, PostgresPayments))
     return service.process(
-        handlers=_handlers(service.clock, policy),
+        handlers=_handlers(service.clock, policy, opening),
         emits=EMITS,
-        routes=_routes(service, policy),
+        routes=_routes(service, policy, opening),
     )
 
 
@@ -73,15 +90,43 @@ def _authenticate(service: Service, settings: Settings) -> None:
     service.authenticate(settings.settlement_mac_keys, SettlementRequested, SettlementUpdated)
 
 
-def _routes(service: Service, policy: Policy) -> APIRouter:
+def _opening(service: Service, settings: Settings) -> Opening:
+    keys = EncryptionKeys(settings.e2e_key_files, settings.e2e_passphrase)
+    workers = settings.e2e_workers
+    executor = service.use(Executor("encryption", Bounds(workers, QUEUED, OPENED_WITHIN_S)))
+    seal = partial(seal_code, Sealer(settings.otp_sealing_keys), settings.code_tag_keys)
+    provider = service.use(_provider(settings))
+    opening = Opening(keys, provider, Workers(executor, workers), seal, settings.currencies)
+    service.run(opening.run)
+    return opening
+
+
+def _provider(settings: Settings) -> KeyProvider:
+    """Return where the private keys are; raise Unavailable where their token is away."""
+    match settings.e2e_keys_at:
+        case "files":
+            return FileKeys()
+        case "pkcs11":
+            # Imported here: only an installation with a token needs the library.
+            from confirm.clients.token_keys import TokenKeys  # noqa: PLC0415
+
+            return TokenKeys(settings.pkcs11_module, settings.pkcs11_token, settings.pkcs11_pin)
+        case "transit":
+            assert settings.transit_token is not None  # noqa: S101 - the settings demand it
+            credential = settings.transit_token.get
+            return TransitKeys(settings.transit_url, credential, settings.transit_tls_ca)
+
+
+def _routes(service: Service, policy: Policy, opening: Opening) -> APIRouter:
     access = Access(service.credentials, service.operators)
     return together(
+        encryption_routes(opening.published),
         routes(service.database, service.requests, access, policy.currencies),
         service.two_people({OPEN: open_approved}, "accounts.open"),
     )
 
 
-def _handlers(clock: Clock, policy: Policy) -> list[Handler]:
+def _handlers(clock: Clock, policy: Policy, opening: Opening) -> list[Handler]:
     """Return the handlers; results come first, because they finish payments."""
     draw_uetr = partial(new_uetr, clock)
     by_event: list[tuple[type[Event], Handle]] = [
@@ -89,16 +134,15 @@ def _handlers(clock: Clock, policy: Policy) -> list[Handler]:
         (Challenged, partial(handlers.on_challenged, policy=policy)),
         (ChallengeRefused, handlers.on_challenge_refused),
         (RiskAssessed, partial(handlers.on_risk_assessed, policy=policy)),
-        (
-            ConfirmRequested,
-            partial(handlers.on_confirm_requested, policy=policy, draw_uetr=draw_uetr),
-        ),
     ]
+    request = partial(handlers.on_confirm_requested, policy=policy, draw_uetr=draw_uetr)
+    requested = Handler(ConfirmRequested, request, PostgresPayments, opening.gather)
     # A settlement follows the customer's answer, and must not take the CPU from the next one's.
     settled = Handler(
         SettlementUpdated, handlers.on_settlement_updated, PostgresPayments, is_patient=True
     )
-    return [settled, *(Handler(event, handle, PostgresPayments) for event, handle in by_event)]
+    results = (Handler(event, handle, PostgresPayments) for event, handle in by_event)
+    return [settled, *results, requested]
 
 
 def new_uetr(clock: Clock) -> Uetr:

@@ -1,9 +1,12 @@
 """Confirm's handlers; each handles a batch of events in one transaction."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 from confirm.domain.decision import Decision, ReviewCase, ignore, outcome_of
+from confirm.domain.encrypted import OpenedRequest
 from confirm.domain.events import looks_changed, reply, status_changed
 from confirm.domain.ledger import ledger as ledger_of
 from confirm.domain.payment import Payment, Policy
@@ -19,6 +22,7 @@ from confirm.domain.results import (
 )
 from confirm.store.port import Payments
 from double_entry.rules import Ledger
+from payment_schemas import answers
 from payment_schemas.answers import Answer
 from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
 from payment_schemas.events.otp import Challenged, ChallengeRefused, Verified
@@ -35,7 +39,7 @@ _dropped = metrics.counter("confirm_dropped", "Commands that had expired when th
 _codes = metrics.counter("otp_validation", "Verified one-time codes, by result.")
 
 Request = Received[ConfirmRequested]
-Requests = Batch[Request]
+Requests = Batch[Request, OpenedRequest | Answer]
 
 
 async def on_confirm_requested(
@@ -45,7 +49,7 @@ async def on_confirm_requested(
 
     Raises UniqueViolation where another instance creates one of the payments at the same time.
     """
-    items = _in_time(batch)
+    items, refused = await _readable(_in_time(batch), batch.lookups, payments)
     requests = [item.event for item in items]
     payers = {request.from_account for request in requests if request.from_account}
     folded = RequestBatch(await payments.accounts(payers), policy, batch.now, draw_uetr)
@@ -57,7 +61,28 @@ async def on_confirm_requested(
     await payments.save(folded.changed.values())
     before = {payment.id: payment for payment in stored}
     written = (*folded.new.values(), *folded.changed.values())
-    return [*events, *_status_changes(before, written, causes)]
+    return [*refused, *events, *_status_changes(before, written, causes)]
+
+
+async def _readable(
+    items: list[Request], lookups: Mapping[UUID, OpenedRequest | Answer], payments: Payments
+) -> tuple[list[Request], list[Emit]]:
+    """Return the requests, encrypted ones opened; and the replies to those that are refused."""
+    found = {item.cause.id: lookups[item.cause.id] for item in items if item.event.encrypted}
+    if not found:
+        return items, []
+    uses = [one.use for one in found.values() if isinstance(one, OpenedRequest)]
+    replayed = await payments.claim_uses(uses)
+    readable, refused = list[Request](), list[Emit]()
+    for item in items:
+        one = found.get(item.cause.id)
+        if isinstance(one, OpenedRequest) and one.use in replayed:
+            one = answers.not_decrypted()
+        if isinstance(one, Answer):
+            refused.append(Emit(reply(item.event, one), item.cause))
+        else:
+            readable.append(replace(item, event=one.request) if one else item)
+    return readable, refused
 
 
 def _in_time(batch: Requests) -> list[Request]:

@@ -1,6 +1,6 @@
 """Confirm's HTTP routes: the gateway's read and the operators' routes."""
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -23,6 +23,7 @@ from confirm.store.records import (
 from double_entry.check import LedgerCheck
 from double_entry.store import PostgresLedger
 from payment_schemas.card_numbers import holds_card_number
+from payment_schemas.encrypted import KEYS_PATH
 from payment_schemas.events.record import AuditRecorded
 from payment_schemas.ids import NewAccountId, NewUserId, Printable
 from payment_schemas.money import (
@@ -105,6 +106,17 @@ class KeysToLookUp(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     keys: list[dict[Literal["user_id", "idempotency_key"], Printable]] = Field(max_length=1000)
+
+
+def encryption_routes(published: Callable[[], Awaitable[dict[str, Any]]]) -> APIRouter:
+    """Return the route of the public keys that requests are encrypted under, for the gateway."""
+    router = APIRouter()
+
+    @router.get(KEYS_PATH)
+    async def keys() -> Response:
+        return JsonResponse(await published())
+
+    return router
 
 
 def routes(

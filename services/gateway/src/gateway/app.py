@@ -1,42 +1,46 @@
 """Wires the gateway."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 
 from gateway.clients.confirmation import Answers, KafkaConfirmation
 from gateway.clients.forwarding import HttpForwarding
-from gateway.clients.partner_keys import PARTNER_KEYS, SettlementKeys
+from gateway.clients.published_keys import PARTNER_KEYS, HttpKeys, PublishedKeys
 from gateway.clients.reads import ConfirmReads
 from gateway.clients.statuses import StatusFeed
-from gateway.domain import SCOPE, SealedCode
+from gateway.domain import SCOPE
 from gateway.routes.confirm import ConfirmRoute
 from gateway.routes.description import document
 from gateway.routes.events import EventsRoute
 from gateway.routes.forward import ForwardRoute
-from gateway.routes.partner_keys import PartnerKeysRoute
+from gateway.routes.published_keys import PublishedKeysRoute
 from gateway.routes.reads import ReadRoute
 from gateway.routes.socket import SocketRoute
 from gateway.settings import Settings
+from payment_schemas.encrypted import KEYS_PATH
 from payment_schemas.events.confirmation import (
     ConfirmAnswered,
     ConfirmRequested,
     PaymentStatusChanged,
 )
-from payment_schemas.ids import payment_id_of
 from service_runtime.edge import Access, Admission
-from service_runtime.keys import KeyRing
+from service_runtime.logs import Log
 from service_runtime.process import Process
 from service_runtime.push import StreamLimits, Streams
-from service_runtime.sealing import Sealer, keyed_hash
+from service_runtime.sealing import Sealer, seal_code
 from service_runtime.service import Service
 from service_runtime.web import App, HttpPolicy
 
 WATCH_S = 1.0
+_log = Log("gateway")
 
 
 def build(settings: Settings) -> Process:
     """Return the process to run."""
     service = Service("gateway", settings, policy=HttpPolicy(begins_traces=True))
+    demanded = "required" if settings.demands_encryption else "optional"
+    _log.info("end_to_end_encryption", status=demanded, reason="set" if settings.e2e else "default")
     service.authenticate(settings.confirm_mac_keys, ConfirmRequested, ConfirmAnswered)
     producer = service.producer
     answers = service.use(Answers(settings.brokers, settings.instance, service.macs))
@@ -50,18 +54,22 @@ def build(settings: Settings) -> Process:
         confirmation=KafkaConfirmation(
             producer, answers, service.clock, settings.waiting_requests, expires_after
         ),
-        seal=partial(seal, Sealer(settings.otp_sealing_keys), settings.code_tag_keys),
+        seal=partial(seal_code, Sealer(settings.otp_sealing_keys), settings.code_tag_keys),
         answer_within_s=settings.answer_within_s,
         strict_keys=settings.strict_idempotency_keys,
         currencies=settings.currencies,
         trusts_all=settings.profile == "dev",
+        clock=service.clock,
+        demands_encryption=settings.demands_encryption,
     )
     reads = service.use(
         ConfirmReads(settings.confirm_urls, settings.internal_credential.get, service.tls)
     )
     read_access = Access(SCOPE, settings.reads_per_minute, limit="read")
     read = ReadRoute(admission, read_access, reads)
-    keys = PartnerKeysRoute(service.use(SettlementKeys(settings.settlement_url, tls=service.tls)))
+    settlement = HttpKeys("settlement", [settings.settlement_url], PARTNER_KEYS, tls=service.tls)
+    encryption = HttpKeys("confirm", settings.confirm_urls, KEYS_PATH, tls=service.tls)
+    keys = {PARTNER_KEYS: service.use(settlement), KEYS_PATH: service.use(encryption)}
     add_routes(service.app, confirm, read, keys)
     streams = _streams(service, settings)
     add_live_routes(
@@ -84,11 +92,14 @@ def _streams(service: Service, settings: Settings) -> Streams:
     return streams
 
 
-def add_routes(app: App, confirm: ConfirmRoute, read: ReadRoute, keys: PartnerKeysRoute) -> None:
+def add_routes(
+    app: App, confirm: ConfirmRoute, read: ReadRoute, keys: Mapping[str, PublishedKeys]
+) -> None:
     """Add the edge's routes as plain Starlette routes: twice the throughput of FastAPI's."""
     app.add_hot_route("POST", "/payment/confirm", confirm.__call__)
     app.add_route("/payment/{transaction_id}", read.__call__, methods=["GET"])
-    app.add_route(PARTNER_KEYS, keys.__call__, methods=["GET"])
+    for path, published in keys.items():
+        app.add_route(path, PublishedKeysRoute(published).__call__, methods=["GET"])
     app.openapi = partial(document, app.title)  # type: ignore[method-assign]
 
 
@@ -106,11 +117,3 @@ def add_live_routes(app: App, events: EventsRoute, socket: SocketRoute) -> None:
     app.add_hot_route("GET", "/payment/{transaction_id}/events", events.__call__)
     app.add_route("/ws", socket.upgrade_required, methods=["GET"])
     app.add_socket("/ws", socket.__call__)
-
-
-def seal(
-    sealer: Sealer, tag_keys: KeyRing, user_id: str, transaction_id: str, code: str
-) -> SealedCode:
-    """Seal a code for otp, and tag it so that confirm can compare it without reading it."""
-    sealed = sealer.seal(code, payment_id_of(user_id, transaction_id))
-    return SealedCode(sealed, keyed_hash(tag_keys.current.material, user_id, transaction_id, code))

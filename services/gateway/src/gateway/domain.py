@@ -2,26 +2,18 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from payment_schemas.confirm_body import ConfirmBody
+from payment_schemas.encrypted import EncryptedHeader
 from payment_schemas.events.base import ClientContext
 from payment_schemas.events.confirmation import ConfirmRequested
 from payment_schemas.ids import RequestId
-from payment_schemas.sealed import Sealed
+from payment_schemas.sealed import SealedCode
 
 SCOPE = "payment.confirm"
 _TRACEPARENT = re.compile(r"^(00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16})-[0-9a-f]{2}\Z")
 _COUNTRY = re.compile(r"^[A-Z]{2}\Z")
 _FINGERPRINT = re.compile(r"^[\x21-\x7e]{1,128}\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class SealedCode:
-    """A one-time code: sealed for otp, and as a tag that confirm can only compare."""
-
-    sealed: Sealed
-    tag: str
 
 
 def client_context(
@@ -68,5 +60,25 @@ def command(
         to_account=body.to_account,
         sealed_code=code.sealed if code else None,
         code_tag=code.tag if code else None,
+        context=context,
+    )
+
+
+def encrypted_command(
+    request_id: RequestId,
+    user_id: str,
+    header: EncryptedHeader,
+    token: str,
+    about: tuple[str, ClientContext],
+) -> ConfirmRequested:
+    """Return the command with an encrypted body; `about`: idempotency key and origin."""
+    idempotency_key, context = about
+    return ConfirmRequested(
+        request_id=request_id,
+        reply_partition=0,
+        user_id=user_id,
+        transaction_id=header.transaction_id,
+        idempotency_key=idempotency_key,
+        encrypted=token,
         context=context,
     )

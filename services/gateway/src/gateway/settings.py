@@ -1,6 +1,6 @@
 """Settings of the gateway."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -29,6 +29,8 @@ class Settings(EdgeSettings, KafkaSettings, CurrencySettings):
     """Requests that may wait for a reply at once; more get 503, so that those waiting are served.
     Two seconds of the throughput of the services behind (500 requests/s on two cores)."""
     strict_idempotency_keys: bool = False
+    e2e: Literal["optional", "required"] | None = None
+    """Whether confirm requests must be encrypted; not set: in production they must."""
     public_routes: dict[PublicPath, str] = Field(default_factory=dict)
     """Public path of another service → the addresses of its instances, comma separated."""
     streams: int = Field(default=10_000, ge=1, le=60_000)
@@ -38,3 +40,8 @@ class Settings(EdgeSettings, KafkaSettings, CurrencySettings):
     """Origins (`https://pay.example`) whose pages may open a WebSocket; empty: all."""
     max_connections: int = Field(default=12_288, ge=16, le=65536)
     """Of other services 4,096: here each stream holds one."""
+
+    @property
+    def demands_encryption(self) -> bool:
+        """Whether plain confirm requests are refused."""
+        return (self.e2e or ("required" if self.profile == "prod" else "optional")) == "required"

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from payment_schemas.answers import DeclineReason, PublicSettlementStatus, PublicStatus, is_final
+from payment_schemas.encrypted import MAX_ENCRYPTED_BYTES
 from payment_schemas.events.base import ClientContext, Command, PaymentEvent, Reply
 from payment_schemas.ids import AccountId, RequestId, TransactionId, UserId
 from payment_schemas.money import AmountMinor, Currency, Money
@@ -33,6 +34,8 @@ class ConfirmRequested(Command):
     """The one-time code, sealed for otp."""
     code_tag: str | None = None
     """HMAC of the code under gateway's key: confirm compares codes without seeing them."""
+    encrypted: str | None = Field(default=None, max_length=MAX_ENCRYPTED_BYTES)
+    """A compact JWE for confirm, with amount, accounts and code: those fields are None then."""
     expires_at: datetime | None = None
     """Past it the command does nothing: reception + 15 minutes. None: from an older gateway."""
     context: ClientContext = ClientContext()

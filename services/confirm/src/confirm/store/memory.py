@@ -9,6 +9,7 @@ from uuid import UUID
 from psycopg.errors import UniqueViolation
 
 from confirm.domain.decision import ReviewCase
+from confirm.domain.encrypted import TokenUse
 from confirm.domain.payment import FINAL, LEGAL, Payment
 from confirm.store.port import UNFINISHED
 from double_entry.memory import MemoryLedger
@@ -39,7 +40,13 @@ class MemoryPayments(MemoryLedger):
         super().__init__(tx)
         self._tx = tx
         self._payments: dict[PaymentId, Payment] = tx.own["payment"]
+        self._uses: dict[tuple[str, str], TokenUse] = tx.own["request_token"]
         self._reviews: dict[Any, ReviewCase] = tx.own["review_case"]
+
+    async def claim_uses(self, uses: Sequence[TokenUse]) -> set[TokenUse]:
+        return {
+            use for use in uses if self._uses.setdefault((use.user_id, use.token_id), use) != use
+        }
 
     async def open(self, payments: Collection[Payment]) -> None:
         for payment in payments:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from confirm.domain.decision import ReviewCase
+from confirm.domain.encrypted import TokenUse
 from confirm.domain.payment import Payment
 from double_entry.rules import Account
 from double_entry.store import LedgerStore
@@ -16,6 +17,10 @@ UNFINISHED = "unfinished_payment"
 
 class Payments(LedgerStore, Protocol):
     """One transaction. Lock order: payments, then the ledger's accounts."""
+
+    async def claim_uses(self, uses: Sequence[TokenUse]) -> set[TokenUse]:
+        """Store the uses of encryptions; return those whose encryption has another use."""
+        ...
 
     async def open(self, payments: Collection[Payment]) -> None:
         """Insert new payments.

@@ -9,6 +9,7 @@ from uuid import UUID
 from psycopg.rows import DictRow
 
 from confirm.domain.decision import ReviewCase
+from confirm.domain.encrypted import TokenUse
 from confirm.domain.payment import Payment, Status
 from confirm.store.port import UNFINISHED
 from double_entry.rules import Account
@@ -75,6 +76,19 @@ where id in (select from_account from payment
              where id in (select value::uuid from json_array_elements_text(%(ids)s::json)))
 order by id for no key update"""
 
+_CLAIM_USES: LiteralString = """
+insert into request_token (user_id, token_id, idempotency_key, transaction_id)
+select user_id, token_id, idempotency_key, transaction_id
+from json_to_recordset(%(rows)s::json)
+    as used (user_id text, token_id text, idempotency_key text, transaction_id text)
+order by user_id, token_id
+on conflict do nothing"""
+
+_USES: LiteralString = """
+select user_id, token_id, first.idempotency_key, first.transaction_id
+from json_to_recordset(%(rows)s::json) as used (user_id text, token_id text)
+join request_token as first using (user_id, token_id)"""
+
 _REVIEWS: LiteralString = """
 insert into review_case (id, payment_id, reasons)
 select id, payment_id, reasons from json_to_recordset(%(rows)s::json)
@@ -115,6 +129,16 @@ class PostgresPayments(PostgresLedger):
     def __init__(self, tx: PostgresTransaction) -> None:
         super().__init__(tx)
         self._read: dict[PaymentId, Payment] = {}
+
+    async def claim_uses(self, uses: Sequence[TokenUse]) -> set[TokenUse]:
+        if not uses:
+            return set()
+        # Of two in one batch the first counts; the order of the names lets no instances deadlock.
+        first = {(use.user_id, use.token_id): use for use in reversed(uses)}
+        await self._tx.run(_CLAIM_USES, rows=json_rows(list(first.values())))
+        rows = await self._tx.rows(_USES, rows=json_rows(list(first.values())))
+        stored = {TokenUse(**row) for row in rows}
+        return {use for use in uses if use not in stored}
 
     async def open(self, payments: Collection[Payment]) -> None:
         if payments:

@@ -9,12 +9,21 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from gateway.clients.confirmation import Confirmation
-from gateway.domain import SealedCode, client_context, command, trace_of
+from gateway.domain import client_context, command, encrypted_command, trace_of
 from payment_schemas import answers
 from payment_schemas.answers import Answer, RefusedError
-from payment_schemas.confirm_body import MAX_BODY_BYTES, ConfirmBody, parse_confirm_body
+from payment_schemas.confirm_body import (
+    MAX_BODY_BYTES,
+    ConfirmBody,
+    header_key_of,
+    parse_confirm_body,
+)
+from payment_schemas.encrypted import ENCRYPTED_TYPE, header_of
 from payment_schemas.events.base import ClientContext
+from payment_schemas.events.confirmation import ConfirmRequested
+from payment_schemas.sealed import SealedCode
 from service_runtime import metrics, tracing
+from service_runtime.clock import Clock
 from service_runtime.edge import Access, Admission
 from service_runtime.edge.addresses import is_within
 from service_runtime.edge.admission import peer_of
@@ -22,6 +31,7 @@ from service_runtime.errors import Unavailable
 from service_runtime.responses import response_of
 from service_runtime.web import given_once
 
+PLAIN_TYPE = "application/json"
 CLIENT_HEADERS = ("x-device-fingerprint", "x-client-country", "traceparent")
 
 _duration = metrics.histogram("payment_confirm_duration", "Confirmations, from wire to answer.")
@@ -44,6 +54,9 @@ class ConfirmRoute:
     """Currencies that the platform can score."""
     trusts_all: bool
     """Whether any client's country header is trusted: in the development profile."""
+    clock: Clock
+    demands_encryption: bool = False
+    """Whether plain requests are refused."""
 
     async def __call__(self, request: Request) -> Response:
         """Return the response to one request."""
@@ -64,23 +77,54 @@ class ConfirmRoute:
         if self.confirmation.is_full:
             # Refused before any work: the waiting requests need the CPU.
             raise Unavailable("too many requests wait")
+        given = self._accepted_type(request.headers)
         raw = await _body(request)
         user_id = (await self.admission.admit(request, self.access)).user_id
+        about = _unambiguous(request.headers)
+        trace = tracing.current_trace() or trace_of(about)
+        context = self._context(request, about, dict(trace).get("traceparent"))
+        read = self._encrypted if given == ENCRYPTED_TYPE else self._plain
         try:
-            body = self._parsed(raw, request.headers)
+            sent = read(raw, request, user_id, context)
         except RefusedError as refused:
             address = self.admission.address(request)
             self.admission.refusals.note(refused.answer.status, "body", address, user_id)
             raise
+        answer = await self.confirmation.ask(sent, trace, self.answer_within_s)
+        return answer or answers.pending(sent.transaction_id)
+
+    def _accepted_type(self, headers: Headers) -> str:
+        """Return the body's media type; raise RefusedError for any that is not accepted."""
+        declared = given_once(headers, "content-type") or ""
+        given = declared.partition(";")[0].strip().lower()
+        if given not in (PLAIN_TYPE, ENCRYPTED_TYPE):
+            raise RefusedError(answers.unsupported_media_type())
+        if given == PLAIN_TYPE and self.demands_encryption:
+            raise RefusedError(answers.encryption_required())
+        return given
+
+    def _plain(
+        self, raw: bytes, request: Request, user_id: str, context: ClientContext
+    ) -> ConfirmRequested:
+        body = self._parsed(raw, request.headers)
         code = None
         if body.otp_code is not None:
             code = self.seal(user_id, body.transaction_id, body.otp_code)
-        about = _unambiguous(request.headers)
-        trace = tracing.current_trace() or trace_of(about)
-        context = self._context(request, about, dict(trace).get("traceparent"))
-        sent = command(request.state.request_id, user_id, body, code, context)
-        answer = await self.confirmation.ask(sent, trace, self.answer_within_s)
-        return answer or answers.pending(body.transaction_id)
+        return command(request.state.request_id, user_id, body, code, context)
+
+    def _encrypted(
+        self, raw: bytes, request: Request, user_id: str, context: ClientContext
+    ) -> ConfirmRequested:
+        """Return the command with the body as it came: only confirm can open it."""
+        keys = request.headers.getlist("idempotency-key")
+        key = header_key_of(
+            next(iter(keys), None),
+            strict_keys=self.strict_keys,
+            keys_differ=len(set(keys)) > 1,
+        )
+        token = raw.decode("ascii", "replace")
+        header = header_of(token, self.clock.now())
+        return encrypted_command(request.state.request_id, user_id, header, token, (key, context))
 
     def _parsed(self, raw: bytes, headers: Headers) -> ConfirmBody:
         keys = headers.getlist("idempotency-key")
@@ -101,9 +145,6 @@ class ConfirmRoute:
 
 
 async def _body(request: Request) -> bytes:
-    declared = given_once(request.headers, "content-type") or ""
-    if declared.partition(";")[0].strip().lower() != "application/json":
-        raise RefusedError(answers.unsupported_media_type())
     try:
         return await _bounded_body(request)
     except ClientDisconnect:

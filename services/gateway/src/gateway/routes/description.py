@@ -2,6 +2,13 @@
 
 from typing import Any
 
+from payment_schemas.encrypted import (
+    EC_ALGORITHM,
+    ENCRYPTED_TYPE,
+    KEYS_PATH,
+    MAX_ENCRYPTED_BYTES,
+    RSA_ALGORITHM,
+)
 from payment_schemas.ids import IDENTIFIER_PATTERN
 
 _ID = {
@@ -85,6 +92,31 @@ _KEYS = _object(
         ),
     },
 )
+_FOR_ENCRYPTION = {"use": {"const": "enc"}, "kid": _TEXT}
+_EC_KEY = _object(
+    ["kty", "crv", "x", "y", "use", "alg", "kid"],
+    kty={"const": "EC"},
+    crv={"const": "P-256"},
+    x=_TEXT,
+    y=_TEXT,
+    alg={"const": EC_ALGORITHM},
+    **_FOR_ENCRYPTION,
+)
+_RSA_KEY = _object(
+    ["kty", "n", "e", "use", "alg", "kid"],
+    kty={"const": "RSA"},
+    n=_TEXT,
+    e=_TEXT,
+    alg={"const": RSA_ALGORITHM},
+    **_FOR_ENCRYPTION,
+)
+_ENCRYPTED = {
+    "type": "string",
+    "pattern": r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){4}$",
+    "maxLength": MAX_ENCRYPTED_BYTES,
+    "description": "The body as a compact JWE for the confirm service (RFC 7516), with the header"
+    " Idempotency-Key; see docs/clients/encryption.md.",
+}
 _PAYMENT = _object(
     ["transaction_id", "status", "settlement_status", "amount", "currency"],
     transaction_id=_ID,
@@ -115,13 +147,19 @@ _OTHER_KEY = _object(
     transaction_id=_ID,
 )
 _REFUSALS = {
-    "400": _answer("A field is missing, invalid or unknown.", _ERROR),
+    "400": _answer(
+        "A field is missing, invalid or unknown; or the encrypted request is refused.", _ERROR
+    ),
     "401": _answer("No token or an invalid one; or the code does not match.", _ERROR),
     "404": _answer("Unknown account, or another user's.", _ERROR),
     "408": _answer("The head or body took over 10 seconds; the connection is closed.", _ERROR),
     "409": _answer("In progress, or known under another key.", _ERROR, _OTHER_KEY),
     "413": _answer("Over 16 KiB.", _ERROR),
-    "415": _answer("Not application/json.", _ERROR),
+    "415": _answer(
+        "Neither application/json nor application/jose; or not encrypted, where the"
+        " gateway demands it.",
+        _ERROR,
+    ),
     "422": _answer("The key belongs to a different request.", _ERROR),
     "429": _answer("Over the limit of requests, or of codes; see Retry-After.", _ERROR),
     "431": _answer("Over 16 KiB or 64 lines of header; the connection is closed.", _ERROR),
@@ -130,20 +168,31 @@ _REFUSALS = {
 }
 
 
-_PARTNER_KEYS = {
-    "summary": "Read the public keys of messages to partner banks",
-    "operationId": "readPartnerKeys",
-    "security": [],
-    "responses": {
-        "200": _answer("A JWK set (RFC 7517), the current key first.", _KEYS),
-        **{status: _REFUSALS[status] for status in ("408", "431", "500", "503")},
-    },
-}
-
-
 def _refused(*statuses: str) -> dict[str, Any]:
     return {status: _REFUSALS[status] for status in statuses}
 
+
+def _published(summary: str, operation: str, description: str, keys: Any) -> dict[str, Any]:
+    return {
+        "summary": summary,
+        "operationId": operation,
+        "security": [],
+        "responses": {"200": _answer(description, keys), **_refused("408", "431", "500", "503")},
+    }
+
+
+_PARTNER_KEYS = _published(
+    "Read the public keys of messages to partner banks",
+    "readPartnerKeys",
+    "A JWK set (RFC 7517), the current key first.",
+    _KEYS,
+)
+_ENCRYPTION_KEYS = _published(
+    "Read the public keys that confirmations are encrypted under",
+    "readEncryptionKeys",
+    "A JWK set (RFC 7517): encrypt under the first key of a type, preferably EC.",
+    _object(["keys"], keys={"type": "array", "items": {"oneOf": [_EC_KEY, _RSA_KEY]}}),
+)
 
 _EVENTS = {
     "summary": "Follow a payment: server-sent events",
@@ -193,7 +242,10 @@ def document(title: str) -> dict[str, Any]:
         "operationId": "confirmPayment",
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": _BODY}},
+            "content": {
+                "application/json": {"schema": _BODY},
+                ENCRYPTED_TYPE: {"schema": _ENCRYPTED},
+            },
         },
         "responses": {
             "200": _answer("Confirmed.", _SUCCESS),
@@ -226,5 +278,6 @@ def document(title: str) -> dict[str, Any]:
             "/payment/{transaction_id}/events": {"get": _EVENTS},
             "/ws": {"get": _SOCKET},
             "/.well-known/partner-jwks.json": {"get": _PARTNER_KEYS},
+            KEYS_PATH: {"get": _ENCRYPTION_KEYS},
         },
     }

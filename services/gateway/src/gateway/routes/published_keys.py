@@ -1,11 +1,11 @@
-"""`GET /.well-known/partner-jwks.json`: the keys with which partner banks verify our messages."""
+"""`GET /.well-known/…-jwks.json`: public keys of services behind the gateway."""
 
 from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.clients.partner_keys import PartnerKeys
+from gateway.clients.published_keys import PublishedKeys
 from payment_schemas import answers
 from payment_schemas.answers import RefusedError
 from service_runtime.errors import Unavailable
@@ -13,10 +13,10 @@ from service_runtime.web import JsonResponse
 
 
 @dataclass(frozen=True, slots=True)
-class PartnerKeysRoute:
+class PublishedKeysRoute:
     """Returns the published keys, to anybody."""
 
-    keys: PartnerKeys
+    keys: PublishedKeys
 
     async def __call__(self, _request: Request) -> Response:
         """Return the JWK set; raise RefusedError."""

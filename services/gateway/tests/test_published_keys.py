@@ -1,4 +1,4 @@
-"""The keys of partner banks: read from settlement over real HTTP, kept for seconds."""
+"""Published keys: read from their service over real HTTP, kept for seconds."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from gateway.clients.partner_keys import PARTNER_KEYS, SettlementKeys
+from gateway.clients.published_keys import PARTNER_KEYS, HttpKeys
 from service_runtime.errors import Unavailable
 
 
@@ -31,11 +31,15 @@ async def settlement():
         yield stub
 
 
+def published(*urls, **options):
+    return HttpKeys("settlement", urls, PARTNER_KEYS, **options)
+
+
 async def test_any_number_of_requests_asks_settlement_once_in_ten_seconds(settlement):
-    async with SettlementKeys(settlement.url) as keys:
+    async with published(settlement.url) as keys:
         found = await asyncio.gather(*(keys.published() for _ in range(50)))
         assert settlement.asked == 1
-    async with SettlementKeys(settlement.url, keep_s=0.0) as keys:
+    async with published(settlement.url, keep_s=0.0) as keys:
         await keys.published()
         settlement.body = {"keys": [{"kid": "new"}]}
         assert await keys.published() == {"keys": [{"kid": "new"}]}
@@ -44,8 +48,13 @@ async def test_any_number_of_requests_asks_settlement_once_in_ten_seconds(settle
 
 @pytest.mark.parametrize(("status", "body"), [(500, {}), (404, {}), (200, ["no set"])])
 async def test_keys_that_can_no_longer_be_read_are_not_published(settlement, status, body):
-    async with SettlementKeys(settlement.url, keep_s=0.0) as keys:
+    async with published(settlement.url, keep_s=0.0) as keys:
         await keys.published()
         settlement.status, settlement.body = status, body
         with pytest.raises(Unavailable):
             await keys.published()
+
+
+async def test_an_instance_that_does_not_respond_is_passed_over(settlement):
+    async with published("http://127.0.0.1:1", settlement.url) as keys:
+        assert await keys.published() == {"keys": []}
