@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ops.clients.addresses import Addresses
-from ops.clients.inspecting import inspect
+from ops.clients.inspecting import configured, inspect
 from ops.clients.key_files import rings_of
 from ops.clients.system import System
 from ops.command.main import app
@@ -42,6 +42,18 @@ def environment(tmp_path):
 def run(*arguments):
     result = CliRunner().invoke(app, ["doctor", *arguments, "--json"])
     return result.exit_code, json.loads(result.stdout) if result.stdout else None
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, "gateway.env accepts encrypted requests alone (E2E=required)"),
+        ({"E2E": "optional"}, "gateway.env accepts plain requests, too (E2E=optional)"),
+    ],
+)
+def test_it_says_whether_the_gateway_demands_encryption(changed, said):
+    (found,) = [one for one in configured("gateway.env", changed) if "requests" in one.about]
+    assert (found.about, found.fault) == (said, None)
 
 
 def test_a_file_of_settings_without_a_fault_passes(environment):

@@ -5,12 +5,16 @@ import hashlib
 import json
 import os
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from typer.testing import CliRunner
 
 from ops.command.main import app
 from service_runtime.credentials import Credentials, callers_of
+from service_runtime.encryption_keys import new_block, opening_keys, text_of
 from service_runtime.keys import CHECK_EVERY_S, KeyRing, SecretFile, named_secrets_of
 
 
@@ -168,3 +172,72 @@ def test_the_current_key_is_never_retired(folder):
 def test_a_missing_folder_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("SECRETS_FOLDER", str(tmp_path / "none"))
     assert f"{tmp_path}/none: No such file" in run("list")[0]
+
+
+@pytest.fixture
+def encryption(folder):
+    """A ring of keys of encrypted requests."""
+    (folder / "e2e-passphrase").write_text("of the tests")
+    path = folder / "e2e-ec"
+    path.write_text(text_of([new_block("EC", "of the tests")]))
+    path.chmod(0o400)
+    return path
+
+
+def opening(path):
+    return opening_keys(path.read_text(), "of the tests")
+
+
+def test_a_key_of_encrypted_requests_is_rotated_and_opens_for_a_day_more(encryption):
+    [old] = [one["current"] for one in ring("list")["rings"] if one["name"] == "e2e-ec"]
+    before = datetime.now(UTC)
+    rotated = ring("rotate", "e2e-ec")
+
+    current, replaced = opening(encryption)
+    assert [current.kid, replaced.kid] == [rotated["current"], old]
+    assert (current.kind, current.block.until) == ("EC", None)
+    day = timedelta(hours=24)
+    assert before + day <= replaced.block.until <= datetime.now(UTC) + day
+    assert encryption.stat().st_mode & 0o777 == 0o400
+    assert "may still be unread" in run("retire", "e2e-ec", old)[0]
+    ago = time.time() - 25 * 3600 - 1
+    os.utime(encryption, (ago, ago))
+    assert ring("retire", "e2e-ec", old)["accepted"] == []
+    assert [key.kid for key in opening(encryption)] == [current.kid]
+
+
+def test_the_next_key_is_published_before_it_is_used(encryption):
+    old = opening(encryption)[0].kid
+    (added,) = ring("rotate", "e2e-ec", "--accept-only")["accepted"]
+    assert [key.block.until for key in opening(encryption)] == [None, None]
+    ring("use", "e2e-ec", added)
+    current, replaced = opening(encryption)
+    assert (current.kid, current.block.until, replaced.kid) == (added, None, old)
+    assert replaced.block.until is not None
+    # Back again: the first one is used, and opens without an end.
+    ring("use", "e2e-ec", old)
+    current, replaced = opening(encryption)
+    assert (current.kid, current.block.until) == (old, None)
+    assert replaced.block.until is not None
+
+
+def test_a_third_rotation_leaves_the_end_of_the_first_key(encryption):
+    ring("rotate", "e2e-ec")
+    first_end = opening(encryption)[1].block.until
+    ring("rotate", "e2e-ec")
+    assert opening(encryption)[2].block.until == first_end
+
+
+def test_a_key_in_a_token_is_added_by_its_public_part(encryption, tmp_path):
+    private = ec.generate_private_key(ec.SECP256R1())
+    pem = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (tmp_path / ".public.pem").write_bytes(pem)
+    rotated = ring("rotate", "e2e-ec", "--public", str(tmp_path / ".public.pem"))
+    current, _ = opening(encryption)
+    assert (current.kid, current.private) == (rotated["current"], None)
+    assert "are kept elsewhere" in run("rotate", "e2e-ec")[0]
+    assert (
+        "has no public keys" in run("rotate", "mac", "--public", str(tmp_path / ".public.pem"))[0]
+    )
+    (tmp_path / ".public.pem").write_text("no key")
+    assert "cannot be used" in run("rotate", "e2e-ec", "--public", str(tmp_path / ".public.pem"))[0]

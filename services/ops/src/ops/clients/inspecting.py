@@ -70,6 +70,10 @@ def _configured(addresses: Addresses) -> Iterator[Inspected]:
 def configured(process: str, environment: Mapping[str, str]) -> Iterator[Inspected]:
     """Judge the environment of a process by the rules of production."""
     faults = list(faults_in(environment))
+    if environment.get("E2E") == "optional":
+        yield Inspected(f"{process} accepts plain requests, too (E2E=optional)")
+    elif process.startswith("gateway"):
+        yield Inspected(f"{process} accepts encrypted requests alone (E2E=required)")
     yield from (Inspected(f"{process} is set up for production", fault) for fault in faults)
     if not faults:
         yield Inspected(f"{process} is set up for production")

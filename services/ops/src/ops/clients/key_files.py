@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ops.clients.secret_files import Credential, Form, Secret, forms_in
+from ops.clients.secret_files import Credential, EncryptionRing, Form, Secret, forms_in
 from ops.domain.errors import RefusedError, UnavailableError
 
 _LIST = "countersign keys list"
@@ -46,16 +46,32 @@ def ring_of(folder: Path, name: str) -> Ring:
     raise RefusedError(f"no key ring is called {name!r} in {folder}", _LIST)
 
 
-def add(ring: Ring, *, accept_only: bool) -> Ring:
-    """Add a new key: as the current one, or as the last, which readers accept and nobody uses."""
+def add(ring: Ring, *, accept_only: bool, public: str | None = None) -> Ring:
+    """Add a new key: as the current one, or as the last, which readers accept and nobody uses.
+
+    `public`: PEM of a key whose private part a token or another service keeps.
+    """
     if accept_only and isinstance(ring.form, Credential):
         raise RefusedError(
             f"{ring.name} is used as soon as it exists: without --accept-only, then copy"
             " internal-credentials to every machine before it",
             f"countersign keys rotate {ring.name}",
         )
-    new = ring.form.new()
+    new = ring.form.new() if public is None else _of_public(ring, public)
     return _write(ring, (*ring.keys, new) if accept_only else (new, *ring.keys))
+
+
+def _of_public(ring: Ring, public: str) -> Secret:
+    if not isinstance(ring.form, EncryptionRing):
+        raise RefusedError(
+            f"{ring.name} has no public keys", f"countersign keys rotate {ring.name}"
+        )
+    try:
+        return ring.form.of_public(public)
+    except ValueError as error:
+        raise RefusedError(
+            f"the public key cannot be used: {error}", "openssl pkey -pubin"
+        ) from None
 
 
 def use(ring: Ring, key_id: str) -> Ring:

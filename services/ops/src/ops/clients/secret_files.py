@@ -14,8 +14,27 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from ops.domain.errors import RefusedError, UnavailableError
+from service_runtime.clock import SystemClock
 from service_runtime.credentials import callers_of
-from service_runtime.keys import KEY_BYTES, KEY_ID_CHARACTERS, Key, named_secrets_of, read_key
+from service_runtime.encryption_keys import (
+    OPENS_AFTER,
+    KeyBlock,
+    blocks_of,
+    new_block,
+    opening_keys,
+    public_block,
+    public_key_of,
+    replaced,
+    text_of,
+)
+from service_runtime.keys import (
+    KEY_BYTES,
+    KEY_ID_CHARACTERS,
+    Key,
+    named_secrets_of,
+    read_key,
+    read_secret,
+)
 
 OVERLAP = timedelta(hours=1)
 """The longest life of what a key has sealed or signed, except for dead letters."""
@@ -26,6 +45,8 @@ CALLERS = "internal-credentials"
 CREDENTIAL = "internal-credential-"
 """The file of a machine's own secret begins with it."""
 PARTNERS = "partner-credentials"
+ENCRYPTION, PASSPHRASE = "e2e-", "e2e-passphrase"
+"""What the files of keys for encrypted requests begin with, and the file of their passphrase."""
 _LIST = "countersign keys list"
 
 
@@ -169,6 +190,45 @@ class PartnerSecrets:
         return _new_credential()
 
 
+@dataclass(frozen=True, slots=True)
+class EncryptionRing:
+    """Private keys that open encrypted requests, one block of PEM each."""
+
+    path: Path
+    overlap: ClassVar[timedelta] = OPENS_AFTER + OVERLAP
+    """A replaced key opens for a day, and a command waits for minutes."""
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def read(self) -> Sequence[Secret]:
+        return [_of_block(block) for block in self._blocks()]
+
+    def write(self, ring: Sequence[Secret]) -> None:
+        after = [blocks_of(one.text)[0] for one in ring]
+        blocks = replaced(self._blocks(), after, SystemClock().now())
+        write_in_place(self.path, text_of(blocks))
+
+    def new(self) -> Secret:
+        current = self._blocks()[0]
+        if current.is_kept_elsewhere:
+            raise RefusedError(
+                f"the private keys of {self.name} are kept elsewhere: make one there",
+                f"countersign keys rotate {self.name} --public KEY.pem",
+            )
+        passphrase = read_secret(self.path.with_name(PASSPHRASE))
+        (opened,) = opening_keys(text_of([current]), passphrase)
+        return _of_block(new_block(opened.kind, passphrase))
+
+    def of_public(self, pem: str) -> Secret:
+        """Return a key whose private part is kept elsewhere; raise ValueError."""
+        return _of_block(public_block(public_key_of(pem)))
+
+    def _blocks(self) -> list[KeyBlock]:
+        return blocks_of(self.path.read_text(encoding="utf-8"))
+
+
 def forms_in(folder: Path) -> Iterator[Form]:
     """Yield every file of a folder, and every partner bank, as what it may be."""
     for path in sorted(folder.iterdir()):
@@ -177,6 +237,8 @@ def forms_in(folder: Path) -> Iterator[Form]:
             yield from (PartnerSecrets(path, bank) for bank in sorted(banks))
         elif path.name.startswith(CREDENTIAL):
             yield Credential(path)
+        elif path.name.startswith(ENCRYPTION) and path.name != PASSPHRASE:
+            yield EncryptionRing(path)
         elif not path.name.startswith("."):
             yield KeyLines(path)
 
@@ -205,6 +267,10 @@ def _new_credential() -> Secret:
 def _credential(text: str) -> Secret:
     digest = hashlib.sha256(text.encode()).hexdigest()
     return Secret(_id(digest), text, digest)
+
+
+def _of_block(block: KeyBlock) -> Secret:
+    return Secret(block.kid, text_of([block]))
 
 
 def _id(digest: str) -> str:

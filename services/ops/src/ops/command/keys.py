@@ -1,5 +1,6 @@
 """`countersign keys`: list the key rings, rotate and retire keys, while the system runs."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,9 +13,9 @@ from service_runtime.clock import SystemClock
 
 LIST_HELP = """List the key rings: of each the current key, and the others that are accepted.
 
-Keys of MACs, seals and tags, the credentials between services (internal-credential-*) and those at
-partner banks (partner-credentials/*). They are shown by their ids, and stored in the services'
-secrets folder (SECRETS_FOLDER).
+Keys of MACs, seals, tags and encrypted requests, the credentials between services
+(internal-credential-*) and those at partner banks (partner-credentials/*). They are shown by their
+ids, and stored in the services' secrets folder (SECRETS_FOLDER).
 
 \b
 Examples:
@@ -31,7 +32,8 @@ add the same key to all files as accepted only, then use it: `--accept-only`, th
 partner bank must accept its new credential before it is used. An internal credential is used at
 once; copy the file internal-credentials to the other machines first. Partner banks
 fetch the public keys of partner-signing; use its new key ten minutes after it was accepted, so that
-they have it.
+they have it. Clients encrypt under the first key of e2e-ec and e2e-rsa; the one before opens
+requests for 24 hours more.
 
 \b
 Examples:
@@ -40,6 +42,7 @@ Examples:
   countersign keys rotate partner-signing --accept-only
   countersign keys rotate internal-credential-otp
   countersign keys rotate partner-credentials/first-bank --accept-only
+  countersign keys rotate e2e-ec
 
 \b
 Exit codes: 0 rotated; 1 unknown ring; 2 the folder is unknown or not writable."""
@@ -53,9 +56,9 @@ Example:
 RETIRE_HELP = """Remove a key: what was sealed or signed under it is refused from now on.
 
 Refused for the current key, and for an hour after the ring's last change (partner-signing: 30
-days, credentials: a minute), because records under the key may be unread; --at-once, for a stolen
-key, does not wait. Dead
-letters that were signed under the key can no longer be redriven.
+days, e2e-ec and e2e-rsa: 25 hours, credentials: a minute), because records under the key may be
+unread; --at-once, for a stolen key, does not wait. Dead letters that were signed under the key can
+no longer be redriven.
 
 \b
 Examples:
@@ -66,7 +69,7 @@ Examples:
 Exit codes: 0 retired; 1 refused; 2 the folder is unknown or not writable."""
 
 app = typer.Typer(
-    help="Rotate the keys of MACs, seals, tags and signatures, and credentials.",
+    help="Rotate keys of MACs, seals, tags, signatures and encrypted requests, and credentials.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -96,10 +99,20 @@ def rotate(
     accept_only: Annotated[
         bool, typer.Option("--accept-only", help="Add the key as accepted, without using it.")
     ] = False,
+    public: Annotated[
+        Path | None,
+        typer.Option(
+            help="PEM of the public key, where a token or Vault has the private one.",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Add a new key."""
-    ring = key_files.add(_ring(context, name), accept_only=accept_only)
+    pem = None if public is None else public.read_text(encoding="utf-8")
+    ring = key_files.add(_ring(context, name), accept_only=accept_only, public=pem)
     _print(ring, as_json=as_json)
 
 
