@@ -18,11 +18,15 @@ HOME = Path(__file__).parents[2] / "clients/python"
 LIVE = [case for case in CASES if "live" in case]
 
 
-async def test_the_contract_s_cases_hold_at_the_gateway(edge: Edge, name: str):
+@pytest.mark.parametrize("encryption", [False, True], ids=["plain", "encrypted"])
+async def test_the_contract_s_cases_hold_at_the_gateway(edge: Edge, name: str, *, encryption: bool):
     """Each case has a customer of its own, so that none comes to the limit of requests."""
     customers = await edge.open_customers(name, len(LIVE), 10_000_00)
     outcomes = await asyncio.gather(
-        *(_outcome(edge, case, customer) for case, customer in zip(LIVE, customers, strict=True))
+        *(
+            _outcome(edge, case, customer, encryption=encryption)
+            for case, customer in zip(LIVE, customers, strict=True)
+        )
     )
     for case, customer, outcome in zip(LIVE, customers, outcomes, strict=True):
         changes = {"transaction_id": customer.account}
@@ -30,9 +34,11 @@ async def test_the_contract_s_cases_hold_at_the_gateway(edge: Edge, name: str):
         assert outcome.request_id if isinstance(outcome, CountersignError) else True
 
 
-async def _outcome(edge, case, customer):
+async def _outcome(edge, case, customer, *, encryption):
     """Make the call of a case; the transaction has the name of the customer's account."""
     token = case["live"].get("token", customer.token)
+    # A token that nobody issued names no subject.
+    encryption = customer.user_id if encryption and "token" in case["live"] else encryption
     made = arguments(case, transaction_id=customer.account, from_account=customer.account)
     base_url = str(edge.http.base_url)
     if before := case["live"].get("before"):
@@ -44,7 +50,7 @@ async def _outcome(edge, case, customer):
         if before == "another amount":
             payment["amount"] = "51.00"
         await AsyncClient(base_url, token, http=edge.http).confirm(**payment)
-    client = AsyncClient(base_url, token, http=edge.http)
+    client = AsyncClient(base_url, token, http=edge.http, encryption=encryption)
     try:
         return await getattr(client, case.get("call", "confirm"))(**made)
     except CountersignError as error:

@@ -13,13 +13,16 @@ from testbed.typescript import run_node
 pytestmark = pytest.mark.stack
 
 
-async def test_the_contract_s_cases_hold_at_the_gateway(edge: Edge, name: str, typescript: Path):
+@pytest.mark.parametrize("form", ["plain", "encrypted"])
+async def test_the_contract_s_cases_hold_at_the_gateway(
+    edge: Edge, name: str, typescript: Path, form: str
+):
     """Each case has a customer of its own, so that none comes to the limit of requests."""
     live = sum("live" in case for case in CASES)
     customers = await edge.open_customers(name, live, 10_000_00)
-    typed = json.dumps([{"account": one.account, "token": one.token} for one in customers])
+    typed = json.dumps([vars(one) for one in customers])
     url = str(edge.http.base_url)
-    output = await run_node(typescript, "tests/live.js", url, typed=typed)
+    output = await run_node(typescript, "tests/live.js", url, form, typed=typed)
     assert output == f"{live} of {live} cases hold\n"
 
 

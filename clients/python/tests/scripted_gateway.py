@@ -1,8 +1,17 @@
 """A gateway that plays a list of answers, on a clock that only the clients' pauses move."""
 
+import json
+
 import httpx
+from joserfc import jwe, jwk
+from joserfc.registry import HeaderParameter
 
 import countersign_client
+from countersign_client.encryption import KEYS_PATH
+
+SUBJECT = "usr-456"
+HEADER = dict.fromkeys(("transaction_id", "iat", "exp"), HeaderParameter("", lambda _: None))
+ALGORITHMS = {"EC": "ECDH-ES+A256KW", "RSA": "RSA-OAEP-256"}
 
 
 class ScriptedGateway:
@@ -13,6 +22,14 @@ class ScriptedGateway:
         self.requests = []
         self.now_s = 1000.0
         self.waited_s = 0.0
+        self.keys_read = 0
+        self.opened = []
+        self._private = []
+
+    def publish(self, *kinds):
+        """Publish new keys of these types instead of those before; return their ids."""
+        self._private = [_new_key(kind) for kind in kinds]
+        return [key.kid for key in self._private]
 
     @property
     def sent(self):
@@ -40,8 +57,28 @@ class ScriptedGateway:
     async def _sleep_async(self, seconds):
         self._sleep(seconds)
 
+    def _published(self):
+        self.keys_read += 1
+        keys = [
+            {**key.as_dict(private=False), "alg": ALGORITHMS[key.key_type], "use": "enc"}
+            for key in self._private
+        ]
+        return httpx.Response(200, json={"keys": keys})
+
+    def _open(self, request):
+        """Decrypt a request, as an implementation of the contract does, and keep what it holds."""
+        algorithms = [*ALGORITHMS.values(), "A256GCM"]
+        registry = jwe.JWERegistry(HEADER, algorithms=algorithms)
+        keys = jwk.KeySet(self._private)
+        found = jwe.decrypt_compact(request.content, keys, registry=registry)
+        self.opened.append((found.protected, json.loads(found.plaintext)))
+
     def _answer(self, request):
+        if request.url.path == KEYS_PATH:
+            return self._published()
         self.requests.append(request)
+        if request.headers.get("Content-Type") == "application/jose":
+            self._open(request)
         answer = self.answers.pop(0)
         if "failure" in answer:
             raise httpx.ConnectError("refused", request=request)
@@ -49,3 +86,9 @@ class ScriptedGateway:
         if "body" in answer:
             return httpx.Response(answer["status"], headers=headers, json=answer["body"])
         return httpx.Response(answer["status"], headers=headers, text=answer.get("text", ""))
+
+
+def _new_key(kind):
+    key = jwk.ECKey.generate_key("P-256") if kind == "EC" else jwk.RSAKey.generate_key(2048)
+    key.ensure_kid()
+    return key

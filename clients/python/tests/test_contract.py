@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 from contract_cases import CASES, PAYMENT, arguments, assert_outcome, done
-from scripted_gateway import ScriptedGateway
+from scripted_gateway import SUBJECT, ScriptedGateway
 
 from countersign_client import CountersignError, MemoryAttempts, Payment
 from countersign_client.flows import Order
 
 OPENAPI = json.loads((Path(__file__).parents[3] / "docs/openapi.json").read_text())["paths"]
 both = pytest.mark.parametrize("kind", ["Client", "AsyncClient"])
+forms = pytest.mark.parametrize("form", ["plain", "encrypted"])
 
 
 async def outcome_of(client, case):
@@ -23,12 +24,18 @@ async def outcome_of(client, case):
         return error
 
 
+@forms
 @both
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
-async def test_a_case_of_the_contract_has_its_outcome(case, kind):
+async def test_a_case_of_the_contract_has_its_outcome(case, kind, form):
     gateway, attempts = ScriptedGateway(case["answers"]), MemoryAttempts()
-    outcome = await outcome_of(gateway.client(kind, attempts=attempts), case)
+    gateway.publish("EC")
+    encryption = SUBJECT if form == "encrypted" else False
+    client = gateway.client(kind, attempts=attempts, encryption=encryption)
+    outcome = await outcome_of(client, case)
     assert_outcome(case, outcome)
+    assert len(gateway.opened) == (len(gateway.keys) if encryption else 0)
+    assert len({content["jti"] for _, content in gateway.opened}) == len(gateway.opened)
     assert gateway.sent == case["sent"]
     assert gateway.waited_s >= case.get("waited_s", 0)
     assert not gateway.answers

@@ -3,6 +3,7 @@
 import { Answer, NO_ANSWER } from "./answers.js";
 import { type Attempts, usualAttempts } from "./attempts.js";
 import * as errors from "./errors.js";
+import { Encryption, KEYS_PATH } from "./encryption.js";
 import { digestOf, type Order, orderOf } from "./orders.js";
 import { type Clock, Patience, systemClock } from "./patience.js";
 import type { CodeRequired, Confirmed, Payment, PaymentRequest } from "./results.js";
@@ -19,6 +20,8 @@ export interface ClientOptions {
   token?: Token;
   /** Where idempotency keys are kept: in a page localStorage, else memory, if not given. */
   attempts?: Attempts;
+  /** Encrypt confirmations for Countersign's confirm service: for the token's subject, or for this one. */
+  encryption?: boolean | { subject: string };
   fetch?: typeof fetch;
   /** For tests. */
   clock?: Clock;
@@ -41,7 +44,7 @@ const CODES_A_CHALLENGE = 5;
 const LONGEST_PAUSE_MS = 8_000;
 const LONGEST_PAUSE_BETWEEN_READS_MS = 3_000;
 
-type Call = Omit<Request, "url"> & { path: string };
+type Call = Omit<Request, "url" | "body"> & { path: string; body?: { transaction_id: string } };
 type Result = Confirmed | CodeRequired;
 type Codes = { otp_code: string | undefined; source: CodeSource | undefined };
 type Position = { lastEventId: string; retryMs: number };
@@ -52,6 +55,7 @@ export class Client {
   readonly #attempts: Attempts;
   readonly #transport: Transport;
   readonly #clock: Clock;
+  readonly #encryption: Encryption | undefined;
   #held: string | Promise<string> | undefined;
   #hasStreams = true;
 
@@ -63,6 +67,8 @@ export class Client {
     this.#attempts = options.attempts ?? usualAttempts();
     this.#transport = new Transport(options.fetch ?? fetch);
     this.#clock = options.clock ?? systemClock;
+    const { encryption } = options;
+    if (encryption) this.#encryption = new Encryption(encryption === true ? undefined : encryption.subject);
   }
 
   /**
@@ -130,9 +136,8 @@ export class Client {
 
   /** Send one request, and follow the payment while it is pending. */
   async #decided(order: Order, key: string, otp_code: string | undefined, patience: Patience): Promise<Result> {
-    const headers = { "Idempotency-Key": key, "Content-Type": "application/json" };
-    const body = JSON.stringify({ ...order, otp_code });
-    const call: Call = { method: "POST", path: "/payment/confirm", headers, body };
+    const headers = { "Idempotency-Key": key };
+    const call: Call = { method: "POST", path: "/payment/confirm", headers, body: { ...order, ...(otp_code === undefined ? {} : { otp_code }) } };
     for (;;) {
       let answer: Answer;
       try {
@@ -215,7 +220,7 @@ export class Client {
     const headers: Record<string, string> = { Accept: "text/event-stream" };
     if (lastEventId) headers["Last-Event-ID"] = lastEventId;
     const call: Call = { method: "GET", path: `${pathOf(transaction_id)}/events`, headers };
-    const request = this.#requestOf(call, await patience.unlessAborted(this.#currentToken()));
+    const request = await this.#requestOf(call, await patience.unlessAborted(this.#currentToken()), patience);
     const stream = await this.#transport.stream(request, patience.leftMs, patience.signal);
     // A gateway of an older version: do not ask again.
     if (stream instanceof Answer && errors.errorOf(stream) instanceof errors.NotFound) this.#hasStreams = false;
@@ -223,17 +228,23 @@ export class Client {
   }
 
   /** Send a request until its response decides. Throws Refused, and Undecided at the end. */
-  async #send(call: Call, patience: Patience): Promise<Answer> {
+  async #send(call: Call, patience: Patience, isDecided = decides): Promise<Answer> {
     let renewed = false;
+    let reread = false;
     for (let tries = 0; ; tries++) {
       const token = await patience.unlessAborted(this.#currentToken());
-      const request = this.#requestOf(call, token);
+      const request = await this.#requestOf(call, token, patience);
       const answer = await this.#transport.send(request, patience.ofATryMs, patience.signal);
-      if (answer instanceof Answer && decides(answer)) return answer;
+      if (answer instanceof Answer && isDecided(answer)) return answer;
       const error = answer instanceof Answer ? errors.errorOf(answer) : answer;
       if (error instanceof errors.Unauthorized && typeof this.#token === "function" && !renewed) {
         renewed = true;
         await this.#withdraw(token);
+        continue;
+      }
+      if (error instanceof errors.EncryptionRefused && this.#encryption && !reread) {
+        reread = true;
+        this.#encryption.forget();
         continue;
       }
       if (!(error instanceof errors.Undecided)) throw error;
@@ -241,10 +252,24 @@ export class Client {
     }
   }
 
-  #requestOf(call: Call, token: string | undefined): Request {
-    const { path, headers, ...rest } = call;
+  async #requestOf(call: Call, token: string | undefined, patience: Patience): Promise<Request> {
+    const { path, method, headers, body } = call;
     const bearer = token === undefined ? {} : { Authorization: `Bearer ${token}` };
-    return { ...rest, url: this.#base + path, headers: { ...headers, ...bearer } };
+    const request = { method, url: this.#base + path, headers: { ...headers, ...bearer } };
+    if (!body) return request;
+    const written = await this.#written(body, token, patience);
+    return { ...request, headers: { ...request.headers, "Content-Type": written.type }, body: written.text };
+  }
+
+  /** A body as it is sent: encrypted anew for each try, which all have one idempotency key. */
+  async #written(body: { transaction_id: string }, token: string | undefined, patience: Patience) {
+    const encryption = this.#encryption;
+    if (!encryption) return { type: "application/json", text: JSON.stringify(body) };
+    if (!encryption.hasKey(patience.now())) {
+      const call: Call = { method: "GET", path: KEYS_PATH, headers: {} };
+      encryption.keep(await this.#send(call, patience, (answer) => answer.status === 200), patience.now());
+    }
+    return { type: "application/jose", text: await encryption.encrypt(body, token) };
   }
 
   /** The token; calls at once wait for one answer of its provider. */

@@ -109,6 +109,19 @@ export class UnexpectedAnswer extends Refused {
   override name = "UnexpectedAnswer";
 }
 
+/** The gateway accepts encrypted requests alone: `encryption: true`. */
+export class EncryptionRequired extends Refused {
+  override name = "EncryptionRequired";
+}
+
+/**
+ * The encrypted request was not accepted, also under keys that were just read. The clock may be
+ * wrong by minutes, or the request is for another user.
+ */
+export class EncryptionRefused extends Refused {
+  override name = "EncryptionRefused";
+}
+
 /** The deadline passed without a definite outcome: call again with the same parameters. */
 export class Undecided extends CountersignError {
   override name = "Undecided";
@@ -143,6 +156,7 @@ export class StillPending extends Undecided {
 type Kind = new (answer: Answer) => CountersignError;
 
 const BY_WORDS: Readonly<Record<string, Kind>> = {
+  "400 Encrypted request refused": EncryptionRefused,
   "401 Invalid OTP": InvalidCode,
   "401 Unauthorized": Unauthorized,
   "403 DECLINED": Declined,
@@ -153,6 +167,7 @@ const BY_WORDS: Readonly<Record<string, Kind>> = {
   "404 Unknown payment": UnknownPayment,
   "404 Not found": NotFound,
   "409 Request in progress": InProgress,
+  "415 Encryption required": EncryptionRequired,
   "422 Idempotency key reused": KeyReused,
 };
 const BY_STATUS: Readonly<Record<number, Kind>> = {

@@ -6,13 +6,17 @@ import { test } from "node:test";
 import { CountersignError, MemoryAttempts } from "../dist/index.js";
 import { digestOf, orderOf } from "../dist/orders.js";
 import { assertOutcome, CASES, outcomeOf, PAYMENT } from "./contract-cases.js";
-import { ScriptedGateway } from "./scripted-gateway.js";
+import { ScriptedGateway, SUBJECT } from "./scripted-gateway.js";
 
-for (const one of CASES) {
-  test(`contract: ${one.name}`, async (context) => {
+for (const one of [...CASES, ...CASES.map((plain) => ({ ...plain, encrypted: true }))]) {
+  test(`contract: ${one.name}${one.encrypted ? ", encrypted" : ""}`, async (context) => {
     const gateway = await ScriptedGateway.start(context, one.answers);
+    await gateway.publish("EC");
     const attempts = new MemoryAttempts();
-    const outcome = await outcomeOf(gateway.client({ attempts }), one);
+    const encryption = one.encrypted && { subject: SUBJECT };
+    const outcome = await outcomeOf(gateway.client({ attempts, encryption }), one);
+    assert.equal(gateway.opened.length, encryption ? gateway.keys.length : 0);
+    assert.equal(new Set(gateway.opened.map(({ content }) => content.jti)).size, gateway.opened.length);
     assertOutcome(one, outcome);
     assert.deepEqual(gateway.sent, one.sent);
     assert.ok(gateway.waitedMs >= (one.waited_s ?? 0) * 1000);

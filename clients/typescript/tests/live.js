@@ -1,6 +1,6 @@
 /**
- * Run the cases with `live` against a real gateway: node live.js URL, and on standard input a JSON
- * list of {account, token}, a customer for each case. The transaction has the account's name.
+ * Run the cases with `live` against a real gateway: node live.js URL plain|encrypted, and on standard
+ * input a JSON list of {account, user_id, token}, a customer for each case. The transaction has the account's name.
  */
 
 import { text } from "node:stream/consumers";
@@ -8,7 +8,7 @@ import { text } from "node:stream/consumers";
 import { Client, CountersignError } from "../dist/index.js";
 import { assertOutcome, CASES, outcomeOf } from "./contract-cases.js";
 
-const [url] = process.argv.slice(2);
+const [url, form] = process.argv.slice(2);
 const customers = JSON.parse(await text(process.stdin));
 const live = CASES.filter((one) => "live" in one);
 
@@ -19,7 +19,9 @@ async function check(one, customer) {
     const amount = one.live.before === "another amount" ? { amount: "51.00" } : {};
     await outcomeOf(new Client(url, { token }), { with: { ...one.with, ...amount } }, changes);
   }
-  const outcome = await outcomeOf(new Client(url, { token }), one, changes);
+  // A token that nobody issued names no subject.
+  const encryption = form === "encrypted" && { subject: customer.user_id };
+  const outcome = await outcomeOf(new Client(url, { token, encryption }), one, changes);
   assertOutcome(one, outcome, { but: ["reference"], changes: { transaction_id: customer.account } });
   if (outcome instanceof CountersignError && !outcome.request_id) throw new Error("no request_id");
 }

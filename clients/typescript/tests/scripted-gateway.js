@@ -2,10 +2,20 @@
 
 import { createServer } from "node:http";
 
+import { calculateJwkThumbprint, compactDecrypt, exportJWK, generateKeyPair } from "jose";
+
 import { Client } from "../dist/index.js";
+
+export const SUBJECT = "usr-456";
+const KEYS_PATH = "/.well-known/e2e-jwks.json";
+const ALGORITHMS = { EC: "ECDH-ES+A256KW", RSA: "RSA-OAEP-256" };
 
 export class ScriptedGateway {
   requests = [];
+  /** Header and content of each encrypted request, decrypted by another implementation. */
+  opened = [];
+  keysRead = 0;
+  #published = [];
   waitedMs = 0;
   nowMs = 1_000_000;
 
@@ -25,6 +35,19 @@ export class ScriptedGateway {
     });
     gateway.url = `http://127.0.0.1:${server.address().port}`;
     return gateway;
+  }
+
+  /** Publish new keys of these types instead of those before; return their ids. */
+  async publish(...kinds) {
+    this.#published = await Promise.all(kinds.map(newKey));
+    return this.#published.map(({ jwk }) => jwk.kid);
+  }
+
+  async #open(body) {
+    const find = ({ kid }) => this.#published.find(({ jwk }) => jwk.kid === kid).privateKey;
+    const options = { keyManagementAlgorithms: Object.values(ALGORITHMS), contentEncryptionAlgorithms: ["A256GCM"] };
+    const { plaintext, protectedHeader } = await compactDecrypt(body, find, options);
+    this.opened.push({ header: protectedHeader, content: JSON.parse(new TextDecoder().decode(plaintext)) });
   }
 
   get sent() {
@@ -55,6 +78,11 @@ export class ScriptedGateway {
   async #play(request, response) {
     let body = "";
     for await (const chunk of request) body += chunk;
+    if (request.url === KEYS_PATH) {
+      this.keysRead += 1;
+      return send(response, { body: { keys: this.#published.map(({ jwk }) => jwk) } });
+    }
+    if (request.headers["content-type"] === "application/jose") await this.#open(body);
     const isStream = request.url.endsWith("/events");
     const script = isStream ? this.streams : this.answers;
     if (!script) return send(response, { status: 404, body: { error: "Not found" } });
@@ -64,6 +92,13 @@ export class ScriptedGateway {
     if (answer.failure) return request.socket.destroy();
     return send(response, answer, this.requests.length);
   }
+}
+
+async function newKey(kty) {
+  const alg = ALGORITHMS[kty];
+  const { publicKey, privateKey } = await generateKeyPair(alg, { crv: "P-256", extractable: true });
+  const jwk = { ...(await exportJWK(publicKey)), alg, use: "enc" };
+  return { privateKey, jwk: { ...jwk, kid: await calculateJwkThumbprint(jwk) } };
 }
 
 function send(response, answer, number = 0) {

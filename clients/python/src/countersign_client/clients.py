@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 
 import httpx
 
-from countersign_client import flows
+from countersign_client import flows, steps
 from countersign_client._version import __version__
 from countersign_client.answers import Answer
 from countersign_client.attempts import Attempts, MemoryAttempts
+from countersign_client.encryption import Encryption
 from countersign_client.errors import ConnectionFailed
 from countersign_client.events import HEARTBEAT_S, Statuses
 from countersign_client.flows import CodeSource, Flow, Patience, Token
@@ -21,6 +22,7 @@ from countersign_client.results import CodeRequired, Confirmed, Payment
 
 T = TypeVar("T")
 Amount = Decimal | int | str
+Encrypted = bool | str
 OK = 200
 _NOT_SENT = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
 """Errors of the caller, which no other try repairs."""
@@ -32,14 +34,18 @@ class _Base:
     _now = staticmethod(time.monotonic)
     _chance = staticmethod(random.random)
 
-    def __init__(self, base_url: str, token: Token, attempts: Attempts | None) -> None:
+    def __init__(
+        self, base_url: str, token: Token, attempts: Attempts | None, encryption: Encrypted
+    ) -> None:
         self._base_url = base_url.rstrip("/")
-        self._flows = flows.Flows(token, attempts or MemoryAttempts())
+        subject = encryption if isinstance(encryption, str) else None
+        made = Encryption(subject) if encryption else None
+        self._flows = flows.Flows(token, attempts or MemoryAttempts(), made)
 
     def _patience(self, deadline_s: float) -> Patience:
         return Patience(self._now, self._chance, deadline_s)
 
-    def _request(self, send: flows.Send) -> dict[str, Any]:
+    def _request(self, send: steps.Send) -> dict[str, Any]:
         """The arguments of httpx for a request."""
         headers = {"User-Agent": f"countersign-client/{__version__}", **send.headers}
         return {
@@ -47,17 +53,18 @@ class _Base:
             "url": self._base_url + send.path,
             "headers": headers,
             "json": send.body,
+            "content": send.content,
             "timeout": send.timeout_s,
             "follow_redirects": False,
         }
 
-    def _stream(self, follow: flows.Follow) -> dict[str, Any]:
+    def _stream(self, follow: steps.Follow) -> dict[str, Any]:
         """The arguments of httpx for a stream, of which each part comes within a heartbeat."""
-        send = flows.Send("GET", follow.path, follow.headers, timeout_s=HEARTBEAT_S)
+        send = steps.Send("GET", follow.path, follow.headers, timeout_s=HEARTBEAT_S)
         return self._request(send)
 
     def _found(
-        self, follow: flows.Follow, statuses: Statuses, chunk: bytes, ends: float
+        self, follow: steps.Follow, statuses: Statuses, chunk: bytes, ends: float
     ) -> Answer | None:
         """Return the status that a chunk completes and that was waited for.
 
@@ -76,7 +83,9 @@ class Client(_Base):
 
     `token`: an access token, or a function that returns one: it is called at first, and again after
     a 401. `attempts`: where idempotency keys are kept; `FileAttempts(folder)` keeps them over
-    restarts. `http`: a client of httpx, for proxies and certificates; it is not closed.
+    restarts. `encryption`: confirmations are encrypted for Countersign's confirm service, for the
+    token's subject, or for the user that is named. `http`: a client of httpx, for proxies and
+    certificates; it is not closed.
     """
 
     _sleep = staticmethod(time.sleep)
@@ -87,9 +96,10 @@ class Client(_Base):
         token: Token = None,
         *,
         attempts: Attempts | None = None,
+        encryption: Encrypted = False,
         http: httpx.Client | None = None,
     ) -> None:
-        super().__init__(base_url, token, attempts)
+        super().__init__(base_url, token, attempts, encryption)
         self._http = http or httpx.Client()
         self._is_own = http is None
 
@@ -144,16 +154,16 @@ class Client(_Base):
                 step = flow.send(result)
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]
-            if isinstance(step, flows.Send):
+            if isinstance(step, steps.Send):
                 result = self._send(step)
-            elif isinstance(step, flows.Wait):
+            elif isinstance(step, steps.Wait):
                 self._sleep(step.seconds)
-            elif isinstance(step, flows.Follow):
+            elif isinstance(step, steps.Follow):
                 result = self._follow(step)
             else:
                 result = step.function()
 
-    def _send(self, send: flows.Send) -> Answer | ConnectionFailed:
+    def _send(self, send: steps.Send) -> Answer | ConnectionFailed:
         ends = self._now() + send.timeout_s
         try:
             with self._http.stream(**self._request(send)) as response:
@@ -166,7 +176,7 @@ class Client(_Base):
         except httpx.RequestError as error:
             return _failed(error)
 
-    def _follow(self, follow: flows.Follow) -> Answer | None:
+    def _follow(self, follow: steps.Follow) -> Answer | None:
         ends = self._now() + follow.timeout_s
         with (
             contextlib.suppress(httpx.RequestError),
@@ -190,9 +200,10 @@ class AsyncClient(_Base):
         token: Token = None,
         *,
         attempts: Attempts | None = None,
+        encryption: Encrypted = False,
         http: httpx.AsyncClient | None = None,
     ) -> None:
-        super().__init__(base_url, token, attempts)
+        super().__init__(base_url, token, attempts, encryption)
         self._http = http or httpx.AsyncClient()
         self._is_own = http is None
 
@@ -241,11 +252,11 @@ class AsyncClient(_Base):
                 step = flow.send(result)
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]
-            if isinstance(step, flows.Send):
+            if isinstance(step, steps.Send):
                 result = await self._send(step)
-            elif isinstance(step, flows.Wait):
+            elif isinstance(step, steps.Wait):
                 await self._sleep(step.seconds)
-            elif isinstance(step, flows.Follow):
+            elif isinstance(step, steps.Follow):
                 result = await self._follow(step)
             elif step.blocks:
                 result = await asyncio.to_thread(step.function)
@@ -253,7 +264,7 @@ class AsyncClient(_Base):
                 result = step.function()
                 result = await result if inspect.isawaitable(result) else result
 
-    async def _send(self, send: flows.Send) -> Answer | ConnectionFailed:
+    async def _send(self, send: steps.Send) -> Answer | ConnectionFailed:
         request = self._http.request(**self._request(send))
         try:
             # httpx bounds the time of each chunk only.
@@ -262,7 +273,7 @@ class AsyncClient(_Base):
             return _failed(error)
         return Answer.read(response.status_code, response.headers, response.content)
 
-    async def _follow(self, follow: flows.Follow) -> Answer | None:
+    async def _follow(self, follow: steps.Follow) -> Answer | None:
         ends = self._now() + follow.timeout_s
         with contextlib.suppress(httpx.RequestError):
             async with self._http.stream(**self._stream(follow)) as response:

@@ -136,7 +136,19 @@ class StillPending(Undecided):
     payment_status = _Text("status")
 
 
+class EncryptionRequired(Refused):
+    """The gateway accepts encrypted requests alone: `encryption=True`."""
+
+
+class EncryptionRefused(Refused):
+    """The encrypted request was not accepted, also under keys that were just read.
+
+    The clock may be wrong by minutes, or the request is for another user.
+    """
+
+
 _BY_WORDS: dict[tuple[int, str], type[CountersignError]] = {
+    (400, "Encrypted request refused"): EncryptionRefused,
     (401, "Invalid OTP"): InvalidCode,
     (401, "Unauthorized"): Unauthorized,
     (403, "DECLINED"): Declined,
@@ -147,6 +159,7 @@ _BY_WORDS: dict[tuple[int, str], type[CountersignError]] = {
     (404, "Unknown payment"): UnknownPayment,
     (404, "Not found"): NotFound,
     (409, "Request in progress"): InProgress,
+    (415, "Encryption required"): EncryptionRequired,
     (422, "Idempotency key reused"): KeyReused,
 }
 _BY_STATUS: dict[int, type[CountersignError]] = {

@@ -8,7 +8,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal, DecimalException
 from functools import partial
 from typing import Any, TypeVar
@@ -17,54 +17,15 @@ from urllib.parse import quote
 from countersign_client import errors
 from countersign_client.answers import Answer
 from countersign_client.attempts import Attempts
+from countersign_client.encryption import CONTENT_TYPE, KEYS_PATH, Encryption
 from countersign_client.errors import ConnectionFailed, TransactionConflict, Undecided
 from countersign_client.events import HEARTBEAT_S
 from countersign_client.results import CodeRequired, Confirmed, Payment
+from countersign_client.steps import LONGEST_TRY_S, Call, Follow, Send, Wait
 
-LONGEST_TRY_S = 15.0
-"""The gateway responds within 10 s."""
 LONGEST_PAUSE_S = 8.0
 CODES_A_CHALLENGE = 5
 """After so many wrong codes only a new one helps."""
-
-
-@dataclass(frozen=True)
-class Send:
-    """Send a request. The result is an Answer, or ConnectionFailed as a value."""
-
-    method: str
-    path: str
-    headers: dict[str, str] = field(default_factory=dict)
-    body: dict[str, str] | None = None
-    timeout_s: float = LONGEST_TRY_S
-
-
-@dataclass(frozen=True)
-class Wait:
-    """Wait."""
-
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Call:
-    """Call a function, whose result may be awaitable, or which may block on a disk."""
-
-    function: Callable[[], Any]
-    blocks: bool = False
-
-
-@dataclass(frozen=True)
-class Follow:
-    """Follow a payment by its stream until a status is `done`.
-
-    The result is that status, or None where the stream ends, fails or is refused before.
-    """
-
-    path: str
-    headers: dict[str, str]
-    done: Callable[[Answer], bool]
-    timeout_s: float
 
 
 T = TypeVar("T")
@@ -134,7 +95,8 @@ class Patience:
 class Flows:
     """The calls, as flows."""
 
-    def __init__(self, token: Token, attempts: Attempts) -> None:
+    def __init__(self, token: Token, attempts: Attempts, encryption: Encryption | None) -> None:
+        self._encryption = encryption
         self._token = token
         self._attempts = attempts
         self._held: str | None = None if callable(token) else token
@@ -278,26 +240,48 @@ class Flows:
             raise conflict
         return _outcome(answer)
 
-    def _send(self, request: Send, patience: Patience) -> Flow[Answer]:
+    def _send(
+        self,
+        request: Send,
+        patience: Patience,
+        decides: Callable[[Answer], bool] | None = None,
+    ) -> Flow[Answer]:
         """Send a request until its response decides. Raises Refused, and Undecided at the end."""
-        renewed = False
+        renewed = reread = False
         for pause_s in _pauses(0.25, LONGEST_PAUSE_S):
             token = yield from self._current_token()
             bearer = {} if token is None else {"Authorization": f"Bearer {token}"}
-            headers = {**request.headers, **bearer}
-            one_try = replace(request, headers=headers, timeout_s=patience.of_a_try())
+            one_try = replace(request, headers={**request.headers, **bearer})
+            if self._encryption is not None and request.body is not None:
+                one_try = yield from self._encrypted(one_try, token, self._encryption, patience)
+            one_try = replace(one_try, timeout_s=patience.of_a_try())
             answer: Answer | ConnectionFailed = yield one_try
-            if isinstance(answer, Answer) and _decides(answer):
+            if isinstance(answer, Answer) and (decides or _decides)(answer):
                 return answer
             error = errors.error_of(answer) if isinstance(answer, Answer) else answer
             if isinstance(error, errors.Unauthorized) and callable(self._token) and not renewed:
                 renewed = True
                 self._withdraw(token)
                 continue
+            if isinstance(error, errors.EncryptionRefused) and self._encryption and not reread:
+                reread = True
+                self._encryption.forget()
+                continue
             if not isinstance(error, Undecided):
                 raise error
             yield patience.pause(error, pause_s)
         raise AssertionError("the pauses never end")
+
+    def _encrypted(
+        self, request: Send, token: str | None, encryption: Encryption, patience: Patience
+    ) -> Flow[Send]:
+        """Encrypt a try: each has times and an id of its own, and all one idempotency key."""
+        if not encryption.has_key(patience.now()):
+            keys = yield from self._send(Send("GET", KEYS_PATH), patience, _is_ok)
+            encryption.keep(keys, patience.now())
+        headers = {**request.headers, "Content-Type": CONTENT_TYPE}
+        content = encryption.encrypt(request.body or {}, token)
+        return replace(request, headers=headers, body=None, content=content)
 
     def _current_token(self) -> Flow[str | None]:
         if self._held is None and callable(self._token):
@@ -337,6 +321,10 @@ def _decides(answer: Answer) -> bool:
     if answer.status == 200:
         return state in ("PENDING", "OTP_REQUIRED", "SUCCESS", "DECLINED")
     return (answer.status, state) in {(202, "PENDING"), (403, "OTP_REQUIRED")}
+
+
+def _is_ok(answer: Answer) -> bool:
+    return answer.status == 200
 
 
 def _left_pending(answer: Answer) -> bool:
