@@ -8,7 +8,7 @@ import base64
 import json
 import os
 import tempfile
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
@@ -21,6 +21,9 @@ from fastapi import HTTPException
 from hypothesis import strategies as st
 from starlette.requests import Request
 
+from confirm.clients.file_keys import FileKeys
+from confirm.clients.opening import Opening
+from confirm.clients.proving import proof_of
 from countersign_client.answers import Answer
 from countersign_client.errors import CountersignError, UnexpectedAnswer, error_of
 from countersign_client.results import CodeRequired, Confirmed, Payment
@@ -40,12 +43,15 @@ from payment_schemas.cloudevents import (
     read_attributes,
     read_event,
 )
-from payment_schemas.confirm_body import parse_confirm_body
+from payment_schemas.confirm_body import confirm_body_of, parse_confirm_body
+from payment_schemas.encrypted import MAX_ENCRYPTED_BYTES, content_of, header_of
+from payment_schemas.events.confirmation import ConfirmRequested
 from payment_schemas.registry import EVENTS
 from payment_schemas.sealed import Personal, Sealed
 from risk.clients import Kyc, Ofac
 from service_runtime.callers import BadTokenError, Caller, bearer_token, caller_of
 from service_runtime.edge.addresses import client_address
+from service_runtime.encryption_keys import new_block, opening_keys, text_of
 from service_runtime.errors import Invariant, Rejected, Unavailable
 from service_runtime.fetched import TolerantRecords, is_readable, readable
 from service_runtime.files import _expected, _range_of
@@ -66,7 +72,7 @@ from service_runtime.tokens import TokenRules, TokenVerifier
 from settlement.clients import HttpPartnerBank, responses_of
 from settlement.domain import BankResponse, Kind
 from testbed.fuzzing import fuzzed
-from testkit.events import NOON, event_of, outgoing_of
+from testkit.events import NOON, event_of, outgoing_of, received
 from testkit.tokens import AUDIENCE, ISSUER, KEYS, MemoryKeys, claims, raw_token, token
 
 # Texts with lone surrogates, which JSON can hold and UTF-8 cannot.
@@ -144,6 +150,80 @@ def test_a_confirm_body_is_read_or_refused_with_400(raw, header):
         assert set(json.loads(found.answer.body)) <= {"error", "details"}
     else:
         assert found.transaction_id
+
+
+REQUEST_KEYS = [
+    opening_keys(text_of([new_block(kind, "fuzz", 2048)]), "fuzz")[0] for kind in ("EC", "RSA")
+]
+OPENED_AT = datetime.now(UTC)
+PROOFS = [(key, proof_of(key)) for key in REQUEST_KEYS]
+
+
+class _Ring:
+    """The keys, without their files."""
+
+    def find(self, kid, _at):
+        return next((key for key in REQUEST_KEYS if key.kid == kid), None)
+
+
+OPENING = Opening(_Ring(), FileKeys(), None, None, {"USD"})
+
+
+def _almost_request():
+    """Return a strategy of requests whose bytes, header or segments are almost right."""
+    whole = [mutated(proof.encode()) for _, proof in PROOFS]
+    headers = [
+        st.builds(
+            lambda changed, rest: f"{_segment(changed)}.{rest}".encode(), almost(header), rest
+        )
+        for header, rest in (_taken_apart(proof) for _, proof in PROOFS)
+    ]
+    return st.one_of(BYTES, *whole, *headers)
+
+
+def _segment(value):
+    raw = json.dumps(value).encode("utf-8", "replace")
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _taken_apart(proof):
+    header, _, rest = proof.partition(".")
+    return json.loads(base64.urlsafe_b64decode(header + "==")), st.just(rest)
+
+
+@fuzzed(raw=_almost_request())
+def test_an_encrypted_request_is_opened_or_refused_with_400(raw):
+    token = raw.decode("ascii", "replace")[:MAX_ENCRYPTED_BYTES]
+    command = event_of(ConfirmRequested, transaction_id="proof", encrypted=token)
+    found = OPENING.open(received(command, UUID(int=0), OPENED_AT))
+    assert found.status == 400  # a proof has no content of a request
+
+
+REQUEST_HEADER = header_of(PROOFS[0][1], OPENED_AT)
+CONTENT = {
+    "sub": "usr-456",
+    "iat": REQUEST_HEADER.issued_at_s,
+    "exp": REQUEST_HEADER.expires_at_s,
+    "jti": "0b9f6a1e-0000-4000-8000-000000000001",
+    "body": {**BODY, "transaction_id": "proof"},
+}
+
+
+@fuzzed(plain=BYTES | almost(CONTENT).map(as_json) | mutated(as_json(CONTENT)))
+def test_what_a_request_holds_is_read_or_refused_with_400(plain):
+    def read():
+        content = content_of(plain, REQUEST_HEADER, "usr-456")
+        return confirm_body_of(content.fields, "abc-123")
+
+    found = outcome(read, RefusedError)
+    assert found.answer.status == 400 if isinstance(found, RefusedError) else found.transaction_id
+
+
+@fuzzed(raw=mutated(text_of([REQUEST_KEYS[0].block]).encode()) | BYTES)
+def test_a_file_of_keys_is_read_or_refused(raw):
+    text = raw.decode("utf-8", "replace")
+    found = outcome(lambda: opening_keys(text, "fuzz"), ValueError)
+    assert isinstance(found, list | ValueError)
 
 
 @fuzzed(text=TEXTS | st.sampled_from(["Bearer ", "bearer a b", "Basic x"]))

@@ -6,9 +6,9 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from hashlib import sha256
 from uuid import UUID
 
+from simulated_encryption import code_tag, encrypted, is_encrypted
 from simulated_outside import Outside
 from simulated_services import OTP_KEY, STATE_TIMEOUT
 
@@ -100,13 +100,21 @@ class Edge:
             user_id=order.user,
             transaction_id=order.transaction,
             idempotency_key=order.key,
-            amount=order.amount,
-            from_account=order.account,
-            to_account=order.payee,
-            sealed_code=self._sealer.seal(code, order.payment_id) if code else None,
-            code_tag=sha256(f"{order.payment_id}{code}".encode()).hexdigest() if code else None,
             expires_at=self.log[request_id].expires_at,
+            **self._body(order, code),
         )
+
+    def _body(self, order: Order, code: str | None) -> dict[str, str]:
+        """Return the fields that the gateway fills in from a plain or an encrypted request."""
+        body = {"amount": order.amount, "from_account": order.account, "to_account": order.payee}
+        if is_encrypted(order.payment_id):
+            given = {"otp_code": code} if code else {}
+            fields = {"transaction_id": order.transaction, **body, **given}
+            return {"encrypted": encrypted(order.user, fields, self.simulation.clock)}
+        if code is None:
+            return body
+        sealed = self._sealer.seal(code, order.payment_id)
+        return {**body, "sealed_code": sealed, "code_tag": code_tag(order.payment_id, code)}
 
     async def _send(self, event, request_id: UUID) -> None:
         now, cause = self.simulation.clock.now(), Cause(request_id, tracing.current_trace())

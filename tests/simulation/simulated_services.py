@@ -1,8 +1,10 @@
 """The services, wired as in their `app`, on simulated ports and the stores' memory twins."""
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
+from simulated_encryption import opening
 from simulated_outside import BankLine, ContactsLine, LookUpLine, MessengerLine, Outside
 
 from audit.domain import AUDITED
@@ -127,6 +129,7 @@ def build_confirm(parts: Parts):
         ),
     }
     handlers = [Handler(event, by_event[event], MemoryPayments) for event in CONFIRM_READS]
+    handlers[-1] = replace(handlers[-1], gather=opening(Sealer(OTP_KEY)).gather)
     deadlines = Work(MemoryWorkTable(UNFINISHED), confirm.on_due_payments, MemoryPayments)
     return parts.loops(handlers, [parts.worker(deadlines)])
 
