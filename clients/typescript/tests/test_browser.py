@@ -1,4 +1,4 @@
-"""The client in a real browser: taps, a reload in mid-confirm, codes, a lost connection."""
+"""The client in a real browser, encrypted: taps, a reload, codes, a lost connection."""
 
 import json
 import threading
@@ -7,10 +7,14 @@ from pathlib import Path
 from queue import Queue
 
 import pytest
+from joserfc import jwe, jwk
+from joserfc.registry import HeaderParameter
 
 from testkit.browser import opened
 
 WITHIN_S = 20
+ALGORITHM = "ECDH-ES+A256KW"
+HEADER = dict.fromkeys(("transaction_id", "iat", "exp"), HeaderParameter("", lambda _: None))
 TYPES = {".html": "text/html", ".js": "text/javascript"}
 CODE_REQUIRED = (403, {"status": "OTP_REQUIRED", "message": "", "expires_in": 300})
 WRONG = (401, {"error": "Invalid OTP", "details": "Code does not match or expired"})
@@ -33,6 +37,18 @@ class Gateway(ThreadingHTTPServer):
         self.second_tap = threading.Event()
         self.confirming = threading.Event()
         self.lock = threading.Lock()
+        self.private = jwk.ECKey.generate_key("P-256")
+        self.private.ensure_kid()
+
+    def published(self):
+        key = {**self.private.as_dict(private=False), "alg": ALGORITHM, "use": "enc"}
+        return json.dumps({"keys": [key]}).encode()
+
+    def opened(self, request):
+        """Return the body that the page has encrypted."""
+        registry = jwe.JWERegistry(HEADER, algorithms=[ALGORITHM, "A256GCM"])
+        found = jwe.decrypt_compact(request, self.private, registry=registry)
+        return json.loads(found.plaintext)["body"]
 
     def confirmed(self, transaction_id):
         body = {"status": "SUCCESS", "transaction_id": transaction_id, "reference": "7K2M9QX4TD"}
@@ -68,7 +84,9 @@ class _Request(BaseHTTPRequestHandler):
     server: Gateway
 
     def do_GET(self):
-        if self.path == "/when-confirming":
+        if self.path == "/.well-known/e2e-jwks.json":
+            self._respond(200, self.server.published(), "application/json")
+        elif self.path == "/when-confirming":
             assert self.server.confirming.wait(WITHIN_S)
             self._respond(200, b"")
         elif self.path == "/payment/reload/events":
@@ -90,7 +108,7 @@ class _Request(BaseHTTPRequestHandler):
             self.server.reports.put(json.loads(body or b"null"))
             self._respond(204, b"")
         else:
-            self._confirm(json.loads(body))
+            self._confirm(self.server.opened(body))
 
     def _confirm(self, order):
         assert self.headers["Authorization"] == "Bearer one"
