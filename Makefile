@@ -1,6 +1,6 @@
 # Every command that people and CI use.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up restart down status logs rotate reset observe observe-down test test-slow fuzz simulate mutation-test chaos chaos-full conformance test-observability test-containers test-containers-short bench bench-against bench-backlog bench-banks bench-baseline bench-encryption bench-flat bench-protection bench-scale bench-smoke bench-soak bench-streams bench-webhooks test-brokers check format generate new-service lock release-schemas images sbom image-digests audit-dependencies
+.PHONY: help setup demo up restart down status logs rotate reset observe observe-down test test-slow fuzz simulate mutation-test chaos chaos-full conformance test-observability test-containers test-containers-short bench bench-against bench-backlog bench-banks bench-baseline bench-encryption bench-flat bench-protection bench-scale bench-smoke bench-soak bench-streams bench-webhooks test-brokers check format generate new-service lock release-schemas wallet-pictures images sbom image-digests audit-dependencies
 
 PYTHON := .venv/bin/python
 TEST_REPORT := .pytest_cache/tests.xml
@@ -21,9 +21,13 @@ test: export WITH_JDK := 1
 test bench-encryption: export WITH_TOKEN := 1
 # The TypeScript client is tested in Node and in a browser.
 test check: export WITH_NODE := 1
+# A system that starts has the page at /app, where Node.js can build it.
+up restart: export WITH_WALLET := if-there
+test check: export WITH_WALLET := 1
 test: export WITH_BROWSER := 1
 ifeq ($(MAKECMDGOALS),setup)
 export WITH_NODE := if-there
+export WITH_WALLET := if-there
 endif
 setup: ## install what is missing: .venv from the lock, programs, Kafka's jars, secrets; G=… packages of groups
 	@deploy/local/bootstrap.sh $(G)
@@ -64,6 +68,14 @@ test: setup ## run the tests on their own stack (ports + 10,000), beside a runni
 
 test-slow: setup ## list the twenty slowest tests of the last `make test`, and the sum
 	@$(PYTHON) tests/slowest.py $(TEST_REPORT)
+
+wallet-pictures: export WITH_NODE := 1
+wallet-pictures: export WITH_WALLET := 1
+wallet-pictures: export WITH_BROWSER := 1
+wallet-pictures: export WALLET_PICTURES := 1
+wallet-pictures: G := all
+wallet-pictures: setup ## write the screenshots of the wallet to docs/images
+	@$(PYTHON) -m pytest -q tests/e2e/test_wallet.py
 
 fuzz: export FUZZ_MINUTES := $(or $(MINUTES),10)
 fuzz: setup ## send and parse what nobody expects for MINUTES=10, every time something else
@@ -160,6 +172,7 @@ check: setup ## lint, format, types (Python, TypeScript), imports, dependencies,
 	@.venv/bin/ruff format --check
 	@MYPYPATH=$$(echo libs/*/src services/*/src clients/*/src deploy/*/src benchmarks/src | tr ' ' :) .venv/bin/mypy
 	@cd clients/typescript && npm run --silent check
+	@cd clients/wallet && npm run --silent check
 	@.venv/bin/lint-imports
 	@for package in $(dir $(wildcard */*/pyproject.toml */pyproject.toml)); do \
 		found=$$(cd $$package && $(CURDIR)/.venv/bin/deptry src --no-ansi 2>&1) \
@@ -174,6 +187,7 @@ format: setup ## format the code and apply automatic fixes
 	@.venv/bin/ruff check --fix-only
 	@.venv/bin/ruff format
 
+generate: export WITH_NODE := if-there
 generate: setup ## write the generated files
 	@$(STACK_COMMAND) generate
 	@$(PYTHON) -m contracts.generate

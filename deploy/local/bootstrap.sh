@@ -150,25 +150,47 @@ ensure_group() {
     say "$now" >".venv/stamp-$1"
 }
 
-# WITH_NODE: only the tests and checks of the TypeScript client need its tools. `if-there`: a set-up
-# installs them where Node.js is, and goes on where it is not.
-ensure_typescript() {
-    local home=clients/typescript now
-    [ -n "${WITH_NODE:-}" ] || return 0
-    if ! has npm || ! has node; then
-        [ "$WITH_NODE" != if-there ] || return 0
-        fail "Node.js 20 or newer with npm is missing: install nodejs and npm (Debian's names)"
-    fi
-    now=$(cat $home/package.json $home/package-lock.json | sha256sum)
-    if [ "$(cat $home/node_modules/stamp 2>/dev/null)" = "$now" ]; then return 0; fi
+# WITH_NODE: only the tests and checks of the TypeScript client need its tools. WITH_WALLET: a system
+# that starts has the wallet page. `if-there`: where Node.js is, and without it the set-up goes on.
+wants_npm() {
+    [ -n "$1" ] || return 1
+    if has npm && has node; then return 0; fi
+    [ "$1" = if-there ] || fail "Node.js 20 or newer with npm is missing: install nodejs and npm (Debian's names)"
+    return 1
+}
+
+ensure_tools() {
+    local home=$1 now
+    now=$(cat "$home/package.json" "$home/package-lock.json" | sha256sum)
+    if [ "$(cat "$home/node_modules/stamp" 2>/dev/null)" = "$now" ]; then return 0; fi
     say "installing the tools of $home from its package-lock.json"
-    (cd $home && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) \
-        || fail "npm could not install them: run make setup where npm reaches its registry"
-    say "$now" >$home/node_modules/stamp
+    (cd "$home" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) \
+        || { say "npm could not install them: run make setup where npm reaches its registry" >&2; return 1; }
+    say "$now" >"$home/node_modules/stamp"
+}
+
+ensure_typescript() {
+    if wants_npm "${WITH_NODE:-}"; then ensure_tools clients/typescript; fi
+}
+
+ensure_wallet() {
+    local home=clients/wallet now
+    [ -n "${WITH_WALLET:-}" ] || return 0
+    mkdir -p $home/dist # containers mount it
+    if ! wants_npm "$WITH_WALLET"; then return 0; fi
+    if ! ensure_tools $home; then [ "$WITH_WALLET" = if-there ]; return; fi
+    now=$(find $home/src $home/build.js $home/package-lock.json clients/typescript/src -type f \
+        ! -name openapi.ts -print0 | sort -z | xargs -0 cat | sha256sum)
+    if [ "$(cat $home/dist/stamp 2>/dev/null)" = "$now" ]; then return 0; fi
+    say "building $home"
+    (cd $home && npm run --silent build) || fail "$home could not be built"
+    chmod -R a+rX $home/dist # of a clone made under umask 077, for a container
+    say "$now" >$home/dist/stamp
 }
 
 ensure_packages
 ensure_python
 ensure_typescript
+ensure_wallet
 case " $* " in *" all "*) set -- $(basename -s .lock -a deploy/locks/*.lock) ;; esac
 for group in "$@"; do ensure_group "$group"; done

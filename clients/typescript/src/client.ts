@@ -39,6 +39,11 @@ export interface ConfirmOptions extends CallOptions {
   code?: CodeSource;
 }
 
+export interface WaitOptions extends CallOptions {
+  /** Called with each state of the payment that is read, the last one included. */
+  onState?: (payment: Payment) => void;
+}
+
 /** After so many wrong codes only a new one helps. */
 const CODES_A_CHALLENGE = 5;
 const LONGEST_PAUSE_MS = 8_000;
@@ -49,6 +54,7 @@ type Result = Confirmed | CodeRequired;
 type Codes = { otp_code: string | undefined; source: CodeSource | undefined };
 type Position = { lastEventId: string; retryMs: number };
 
+/** Confirms payments, reads them and follows them. Calls may run at once. */
 export class Client {
   readonly #base: string;
   readonly #token: Token | undefined;
@@ -102,9 +108,13 @@ export class Client {
   }
 
   /** Follow a payment until it is settled, returned or declined. Throws StillPending (120 s). */
-  async waitUntilSettled(transaction_id: string, options: CallOptions = {}): Promise<Payment> {
-    const patience = this.#patience(options, 120_000);
-    return paymentOf(await this.#until((state) => paymentOf(state).final, transaction_id, patience));
+  async waitUntilSettled(transaction_id: string, options: WaitOptions = {}): Promise<Payment> {
+    const isFinal = (state: Answer) => {
+      const payment = paymentOf(state);
+      options.onState?.(payment);
+      return payment.final;
+    };
+    return paymentOf(await this.#until(isFinal, transaction_id, this.#patience(options, 120_000)));
   }
 
   #patience(options: CallOptions, usualMs: number): Patience {

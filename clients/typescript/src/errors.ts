@@ -43,7 +43,7 @@ export class Declined extends Refused {
 /** A `field` is missing, invalid or unknown. The same transaction may be sent corrected. */
 export class InvalidRequest extends Refused {
   override name = "InvalidRequest";
-  readonly field = subjectOf(this.answer);
+  readonly field: string = subjectOf(this.answer);
 }
 
 /** The code is wrong, expired or used up. Call again with another one. */
@@ -74,13 +74,13 @@ export class Forbidden extends Refused {
 /** The `account` is unknown, or another user's. */
 export class UnknownAccount extends Refused {
   override name = "UnknownAccount";
-  readonly account = subjectOf(this.answer);
+  readonly account: string = subjectOf(this.answer);
 }
 
 /** The user has no payment `transaction_id`, or its request was not read yet. */
 export class UnknownPayment extends Refused {
   override name = "UnknownPayment";
-  readonly transaction_id = subjectOf(this.answer);
+  readonly transaction_id: string = subjectOf(this.answer);
 }
 
 /** There is no such address: the base URL is wrong. */

@@ -146,8 +146,11 @@ test("a stream is followed until the payment is settled", async (context) => {
   const [pending, sent, settlement] = ["PENDING", "SENT", "SETTLED"].map((one, id) => event(id, payment(one)));
   const events = `${pending}: heartbeat\n\n${sent}${settlement}`;
   const gateway = await start(context, [], [{ events, hangs: true }]);
-  const settled = await gateway.client({ token: "one" }).waitUntilSettled("tx-1");
+  const seen = [];
+  const onState = (state) => seen.push([state.settlement_status, state.final]);
+  const settled = await gateway.client({ token: "one" }).waitUntilSettled("tx-1", { onState });
   assert.equal(settled.settled, true);
+  assert.deepEqual(seen, [["PENDING", false], ["SENT", false], ["SETTLED", true]]);
   assert.deepEqual(gateway.sent, [EVENTS]);
   assert.equal(gateway.requests[0].headers.authorization, "Bearer one");
 });

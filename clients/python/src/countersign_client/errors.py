@@ -23,7 +23,11 @@ class _Text:
 
 
 class CountersignError(Exception):
-    """An error, with the response that told of it."""
+    """An error, with its response.
+
+    `status` (HTTP; None if no response came), `request_id` (for support), `retry_after_s`,
+    `details` and `body`.
+    """
 
     def __init__(self, message: str = "", answer: Answer | None = None) -> None:
         self.answer = answer or _NOTHING

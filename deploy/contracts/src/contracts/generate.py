@@ -7,10 +7,12 @@ docs/openapi.json           the HTTP API at the gateway, with the paths that it 
 docs/clients/collection.json  its requests, for API clients such as Postman and Bruno
 docs/security.md            the picture of trust in it
 docs/scopes.md              all scopes, and the roles of operators
+docs/clients/reference-*.md the references of the client libraries (`references`)
 clients/partner/contract    what a partner bank builds on (`partner_samples`)
 """
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ import yaml
 from contracts.collection import collection
 from contracts.edge import edge_document
 from contracts.partner_samples import sample_files
+from contracts.references import has_typescript, reference_files
 from contracts.trust_picture import trust_picture
 from local_stack.generation import write
 from local_stack.inventory import load_inventory
@@ -136,5 +139,9 @@ def _yaml(document: Mapping[str, Any]) -> str:
 
 if __name__ == "__main__":
     write(generated_files())
+    if has_typescript():
+        write(reference_files())
+    else:
+        sys.stderr.write("docs/clients/reference-*.md need Node.js: they are left as they are\n")
     for path in orphaned_files():
         path.unlink()

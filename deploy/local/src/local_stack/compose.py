@@ -1,7 +1,7 @@
 """docker-compose.yml, generated from the inventory and deploy/compose.template.yaml."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -24,6 +24,8 @@ TEMPLATE = CHECKOUT / "deploy" / "compose.template.yaml"
 ADMIN_URLS = "ADMIN_URLS"
 """Follows the groups that `make up` has started."""
 STATE_FOLDER = "/var/lib/countersign"
+CLIENTS_FOLDER = "/clients"
+"""Pages that the set-up has built beside the images, which do not contain them."""
 _HEADER = (
     "# Generated from services/*/service.toml, deploy/stack.yaml and deploy/compose.template.yaml:"
     " `make generate`.\n"
@@ -85,6 +87,7 @@ def compose_place() -> Place:
         http_tls=lambda service: "${TLS_CA:+" + _secret_path(certificate_name(service)) + "}",
         secret=_secret_path,
         state=lambda _: STATE_FOLDER,
+        clients=CLIENTS_FOLDER,
     )
 
 
@@ -156,9 +159,17 @@ def _container(
         container["profiles"] = [service.group, ALL]
     if service.needs:
         container["depends_on"] = _dependencies(service)
-    if STATE_FOLDER in environment.values():
-        container["volumes"] = [f"{_volume(service)}:{STATE_FOLDER}"]
+    if volumes := list(_volumes(service, environment)):
+        container["volumes"] = volumes
     return container
+
+
+def _volumes(service: Service, environment: Mapping[str, str]) -> Iterator[str]:
+    if STATE_FOLDER in environment.values():
+        yield f"{_volume(service)}:{STATE_FOLDER}"
+    for value in environment.values():
+        if value.startswith(f"{CLIENTS_FOLDER}/"):
+            yield f".{value}:{value}:ro"
 
 
 def _hardened() -> dict[str, Any]:

@@ -58,4 +58,5 @@ def _local_place(inventory: Inventory) -> Place:
         at=lambda _, port, __: f"127.0.0.1:{port}",
         secret=lambda name: f"/run/secrets/{name}",
         state=lambda name: f"/var/lib/countersign/{name}",
+        clients="clients",
     )

@@ -35,6 +35,8 @@ class Place:
     postgres_tls: str = ""
     http_tls: Callable[[str], str] = lambda _: ""
     """By service the path of its certificate for HTTP; empty without TLS."""
+    clients: str = ""
+    """The folder of the client libraries and pages."""
     port: Callable[[Service, int], int] = field(default=Service.port_of)
 
 
@@ -81,6 +83,7 @@ class Environments:
             "instance": str(instance),
             "port": str(place.port(service, instance)),
             "state": place.state(service.name),
+            "clients": place.clients,
             "admin_urls": self.admin_urls(),
             "public_routes": self._public_routes(),
         }

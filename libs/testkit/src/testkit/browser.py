@@ -11,7 +11,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 LOADED_WITHIN_MS = 15_000
 """Virtual time of the page, which passes faster than real time while it is idle."""
 _ENDS_WITHIN_S = 60
-_SWITCHES = (
+SWITCHES = (
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -35,8 +35,8 @@ def rendered(url: str, picture: Path) -> str:
     with tempfile.TemporaryDirectory() as profile:
         done = subprocess.run(
             [
-                _installed(),
-                *_SWITCHES,
+                installed(),
+                *SWITCHES,
                 f"--virtual-time-budget={LOADED_WITHIN_MS}",
                 f"--user-data-dir={profile}",
                 f"--screenshot={picture}",
@@ -58,8 +58,8 @@ def opened(url: str) -> Iterator[None]:
         browser = subprocess.Popen(
             # The port keeps the browser open.
             [
-                _installed(),
-                *_SWITCHES,
+                installed(),
+                *SWITCHES,
                 f"--user-data-dir={profile}",
                 "--remote-debugging-port=0",
                 url,
@@ -78,7 +78,8 @@ def opened(url: str) -> Iterator[None]:
                 browser.wait()
 
 
-def _installed() -> str:
+def installed() -> str:
+    """Return the browser's program; raise LookupError if none is installed."""
     browser = next(filter(None, map(shutil.which, NAMES)), None)
     if browser is None:
         raise LookupError(f"no browser: install one of {', '.join(NAMES)}")

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 from gateway.clients.confirmation import Answers, KafkaConfirmation
 from gateway.clients.forwarding import HttpForwarding
 from gateway.clients.published_keys import PARTNER_KEYS, HttpKeys, PublishedKeys
 from gateway.clients.reads import ConfirmReads
 from gateway.clients.statuses import StatusFeed
+from gateway.clients.wallet import Mocks, page_files
 from gateway.domain import SCOPE
 from gateway.routes.confirm import ConfirmRoute
 from gateway.routes.description import document
@@ -17,6 +19,7 @@ from gateway.routes.forward import ForwardRoute
 from gateway.routes.published_keys import PublishedKeysRoute
 from gateway.routes.reads import ReadRoute
 from gateway.routes.socket import SocketRoute
+from gateway.routes.wallet import WalletRoutes
 from gateway.settings import Settings
 from payment_schemas.encrypted import KEYS_PATH
 from payment_schemas.events.confirmation import (
@@ -78,6 +81,9 @@ def build(settings: Settings) -> Process:
         SocketRoute(admission, read_access, reads, streams, settings.allowed_origins),
     )
     add_public_routes(service, settings, admission)
+    if settings.has_wallet:
+        mocks = service.use(Mocks(settings.token_issuer, settings.wallet_sms_url))
+        WalletRoutes(page_files(Path(settings.wallet_folder)), mocks).add_to(service.app)
     return service.process(emits=[ConfirmRequested], reads=[ConfirmAnswered, PaymentStatusChanged])
 
 

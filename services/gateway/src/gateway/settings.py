@@ -38,6 +38,10 @@ class Settings(EdgeSettings, KafkaSettings, CurrencySettings):
     streams_per_user: int = Field(default=10, ge=1)
     allowed_origins: Listed = Field(default=[])
     """Origins (`https://pay.example`) whose pages may open a WebSocket; empty: all."""
+    wallet_folder: str = ""
+    """Folder of the built wallet page; empty: none. Never served in production."""
+    wallet_sms_url: str = ""
+    """Where the mock of the SMS provider shows what it has received."""
     max_connections: int = Field(default=12_288, ge=16, le=65536)
     """Of other services 4,096: here each stream holds one."""
 
@@ -45,3 +49,8 @@ class Settings(EdgeSettings, KafkaSettings, CurrencySettings):
     def demands_encryption(self) -> bool:
         """Whether plain confirm requests are refused."""
         return (self.e2e or ("required" if self.profile == "prod" else "optional")) == "required"
+
+    @property
+    def has_wallet(self) -> bool:
+        """Whether `/app` is served, and with it tokens for anybody: never in production."""
+        return self.profile == "dev" and bool(self.wallet_folder)

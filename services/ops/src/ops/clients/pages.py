@@ -9,6 +9,7 @@ from ops.clients.addresses import Addresses
 
 CONNECT_WITHIN_S = 0.5
 _SERVICE_PAGES = {
+    "app": ("gateway", "/app", "the wallet: pay in a browser"),
     "gateway": ("gateway", "", "payments: POST /payment/confirm"),
     "docs": ("gateway", "/docs", "the API's documentation"),
     "sms": ("twilio", "/messages", "sent SMS"),

@@ -1,0 +1,10 @@
+/** The one place where the client library is set up. */
+
+import { Client } from "@countersign/client";
+
+import type { Session } from "./session.js";
+
+export function clientOf(session: Session): Client {
+  // The library's option for encryption is switched on here.
+  return new Client(location.origin, { token: () => session.token() });
+}
