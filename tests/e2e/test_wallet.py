@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -18,9 +19,14 @@ from testkit.chromium import Chromium, Tab, chromium
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
 
-PICTURES = CHECKOUT / "docs/images" if os.environ.get("WALLET_PICTURES") else None
+IS_DRAWN = bool(os.environ.get("WALLET_PICTURES"))
+IMAGES, OTHERS = CHECKOUT / "docs/images", CHECKOUT / "build/wallet"
+SHOWN = {"sign-in-320-dark", "pay-390-light", "code-390-light", "settled-390-light"}
+SHOWN |= {"code-390-dark", "payments-1280-light", "returned-390-dark"}
+"""The pictures of docs/images; the others are only looked at."""
 AXE = CHECKOUT / "clients/wallet/node_modules/axe-core/axe.min.js"
 OPENING_MINOR = 10_000_00
+PASSWORD = "correct horse battery"
 WIDTHS = (320, 390, 1280)
 FIND_FAULTS = """
 axe.run({runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})
@@ -126,9 +132,10 @@ async def wallet(browser: Chromium, edge: Edge, customer: Customer) -> AsyncIter
 
 
 def save(name: str, picture: bytes) -> None:
-    """Write a picture of the documentation."""
-    if PICTURES:
-        (PICTURES / name).write_bytes(picture)
+    """Write a picture."""
+    folder = IMAGES if name in SHOWN else OTHERS
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"wallet-{name}.png").write_bytes(picture)
 
 
 async def paid_minor(edge: Edge, customer: Customer) -> int:
@@ -149,11 +156,10 @@ async def inspected(tab: Tab, view: str) -> None:
         overflow = "document.documentElement.scrollWidth - window.innerWidth"
         assert await tab.evaluate(overflow) <= 0, (view, "scrolls sideways at 320 px")
         assert await tab.evaluate(TOO_SMALL) == [], view
-        for width in WIDTHS if PICTURES else ():
-            await tab.look(width=width, dark=dark, height=900 if width > 1000 else 780)
+        for width in WIDTHS if IS_DRAWN else ():
+            await tab.look(width=width, dark=dark, height=900)
             scheme = "dark" if dark else "light"
-            picture = await tab.picture()
-            save(f"wallet-{view}-{width}-{scheme}.png", picture)
+            save(f"{view}-{width}-{scheme}", await tab.picture())
     await tab.look(width=390)
 
 
@@ -169,6 +175,7 @@ async def test_a_person_pays_with_a_code_and_sees_the_payment_settle(
     await tab.sees("Enter the code")
     await wallet.enter("000000")
     await tab.sees("This code is not right. 4 tries are left.")
+    await tab.sees(f"Fill in {CODE}")
     await inspected(tab, "code")
     await wallet.enter(CODE)
     await wallet.settled()
@@ -189,7 +196,7 @@ async def test_a_lost_connection_in_mid_confirm_never_makes_a_second_payment(
     await wallet.tab.tap("Confirm $75.00")
     await wallet.responded.wait()
     await wallet.tab.connected(to_network=False)
-    await wallet.tab.sees("You are offline.")
+    await wallet.tab.sees("No connection. Payments go on when it is back.")
     await wallet.tab.connected(to_network=True)
     await wallet.settled()
     assert len(wallet.sent) > 1
@@ -265,10 +272,10 @@ async def test_a_person_signs_in_and_pays_by_keyboard_alone(browser: Chromium, s
         await tab.sees("From account")
         await inspected(tab, "pay")
         await tab.look(width=320, dark=True)
-        await reach(tab, "payee-xyz", "document.activeElement.value")
-        await tab.press("ArrowDown")  # to Linden Bakery
         await reach(tab, "amount", "document.activeElement.id")
         await tab.type("1.25")
+        await reach(tab, "payee-xyz", "document.activeElement.value")
+        await tab.press("ArrowDown")  # to Linden Bakery
         await reach(tab, "Continue")
         await tab.press("Enter")
         await reach(tab, "Confirm $1.25")
@@ -277,6 +284,40 @@ async def test_a_person_signs_in_and_pays_by_keyboard_alone(browser: Chromium, s
         await tab.sees("The payee's bank has booked the payment.")
         said = await tab.evaluate("document.getElementById('announcer').textContent")
         assert said == "The payee's bank has booked the payment."
+        assert tab.faults == []
+
+
+async def test_a_person_opens_an_account_of_identity_and_is_told_about_a_foreign_account(
+    browser: Chromium, system: Stack
+):
+    system.start_services(["identity"])
+    async with browser.tab() as tab:
+        await tab.look(width=390)
+        await tab.open(system.description().url("gateway") + "/app")
+        await tab.sees("Or sign in with your account")
+        await inspected(tab, "accounts")
+        for name, text in (("email", f"{uuid4().hex}@example.com"), ("password", PASSWORD)):
+            await tab.evaluate(f"document.getElementById('{name}').focus()")
+            await tab.type(text)
+        await tab.tap("Open an account")
+        await tab.sees("Hello,")
+        await tab.tap("Send money")
+        await tab.sees("You have no account yet?")
+        for name, text in (("amount", "5"), ("from", "acc-1")):
+            await tab.evaluate(f"document.getElementById('{name}').focus()")
+            await tab.type(text)
+        await tab.tap("Linden Bakery", "label")
+        await tab.tap("Continue")
+        await tab.call("Page.reload")  # the session and what was typed are kept
+        await tab.tap("Confirm $5.00")
+        await tab.sees("acc-1 is no account of yours.")
+        await inspected(tab, "refused")
+        await tab.tap("Correct it")
+        await tab.until("document.getElementById('from')?.value === 'acc-1'")
+        await tab.tap("Continue")
+        await tab.sees("Check and confirm")
+        await tab.tap("Sign out")
+        await tab.sees("Who is paying?")
         assert tab.faults == []
 
 

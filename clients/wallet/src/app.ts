@@ -11,7 +11,6 @@ import { type PaymentRecord, Payments } from "./store.js";
 export type Draft = Pick<PaymentRecord, "transaction_id" | "amount" | "currency" | "from_account" | "to_account">;
 
 const DRAFT = "countersign.wallet.draft";
-const ACCOUNTS = "countersign.wallet.accounts";
 
 export class App {
   readonly client: Client;
@@ -51,16 +50,15 @@ export class App {
     else sessionStorage.removeItem(DRAFT);
   }
 
-  /** The customer's accounts: those of the demonstration, and those that were typed here. */
-  get accounts(): string[] {
-    const { user, accounts } = this.session.customer;
-    const typed = JSON.parse(localStorage.getItem(`${ACCOUNTS}.${user}`) ?? "[]") as string[];
-    return [...new Set([...accounts, ...typed])];
+  /** Write a payment anew, to correct it. */
+  rewrite({ amount, currency, from_account, to_account }: PaymentRecord): void {
+    this.draft = { transaction_id: newTransaction(), amount, currency, from_account, to_account };
   }
 
-  addAccount(account: string): void {
-    const all = [...new Set([...this.accounts, account])];
-    localStorage.setItem(`${ACCOUNTS}.${this.session.customer.user}`, JSON.stringify(all));
+  /** The accounts from which payments were made here, the last one first. */
+  get usedAccounts(): string[] {
+    const accepted = this.payments.all().filter((one) => one.state !== "refused");
+    return [...new Set(accepted.map((one) => one.from_account))];
   }
 
   end(): void {
@@ -69,6 +67,8 @@ export class App {
     this.session.end();
   }
 }
+
+export const newTransaction = () => `pay-${crypto.randomUUID()}`;
 
 export const nameOf = (payee: string) => PAYEES.find((one) => one.account === payee)?.name ?? payee;
 

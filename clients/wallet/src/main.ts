@@ -1,6 +1,7 @@
 /** The page: who is signed in, which view is shown, and what happens between views. */
 
 import { App, go } from "./app.js";
+import { isConnected } from "./connection.js";
 import { h, icon, ICONS } from "./dom.js";
 import { Session } from "./session.js";
 import { homeView } from "./views/home.js";
@@ -70,7 +71,7 @@ function barOf(signed: App | null): HTMLElement[] {
 }
 
 function showConnection(): void {
-  connection.textContent = navigator.onLine ? "" : "You are offline. Payments go on when the connection is back.";
+  connection.textContent = isConnected() ? "" : "No connection. Payments go on when it is back.";
 }
 
 document.querySelector(".skip")?.addEventListener("click", (event) => {
@@ -78,9 +79,7 @@ document.querySelector(".skip")?.addEventListener("click", (event) => {
   main.focus();
 });
 window.addEventListener("hashchange", show);
-window.addEventListener("online", showConnection);
-window.addEventListener("offline", showConnection);
-showConnection();
+window.addEventListener("connection", showConnection);
 const session = Session.current();
 if (session) app = new App(session);
 show();

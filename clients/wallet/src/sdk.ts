@@ -2,9 +2,10 @@
 
 import { Client } from "@countersign/client";
 
+import { watchedFetch } from "./connection.js";
 import type { Session } from "./session.js";
 
 export function clientOf(session: Session): Client {
   // The library's option for encryption is switched on here.
-  return new Client(location.origin, { token: () => session.token() });
+  return new Client(location.origin, { token: () => session.token(), fetch: watchedFetch });
 }

@@ -6,6 +6,7 @@
 
 import { ConnectionFailed, Undecided } from "@countersign/client";
 
+import { watchedFetch } from "./connection.js";
 import demo from "./demo.json";
 
 export interface Customer {
@@ -107,7 +108,7 @@ async function asked<T>(path: string, body?: unknown, token?: string): Promise<T
 }
 
 async function json<T>(path: string, body?: unknown, token?: string): Promise<T> {
-  const answer = await fetch(path, {
+  const answer = await watchedFetch(path, {
     method: body === undefined ? "GET" : "POST",
     headers: {
       ...(body === undefined ? {} : { "Content-Type": "application/json" }),

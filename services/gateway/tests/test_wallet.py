@@ -17,7 +17,7 @@ from testkit.events import NOON
 from testkit.memory import SteadyClock
 
 PAGE = "<!doctype html><title>Wallet</title>"
-SECRET = "a file beside the folder"
+OUTSIDE = "a file beside the folder"
 
 
 class MemoryMocks:
@@ -41,14 +41,14 @@ class MemoryMocks:
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "secret.json").write_text(SECRET)
+    (tmp_path / "secret.json").write_text(OUTSIDE)
     built = tmp_path / "dist"
     built.mkdir()
-    files = {"index.html": PAGE, "main-0ABCDEF9.js": "1", "icon.svg": "<svg/>", "stamp": SECRET}
+    files = {"index.html": PAGE, "main-0ABCDEF9.js": "1", "icon.svg": "<svg/>", "stamp": OUTSIDE}
     for name, text in files.items():
         (built / name).write_text(text)
     (built / "more").mkdir()
-    (built / "more" / "deep.js").write_text(SECRET)
+    (built / "more" / "deep.js").write_text(OUTSIDE)
     return built
 
 
@@ -138,7 +138,7 @@ async def test_no_other_file_is_served(app, path):
     scope |= {"path": unquote(path), "raw_path": path.encode(), "server": ("gateway", 80)}
     await app({**scope, "http_version": "1.1", "client": ("192.0.2.7", 1)}, receive, send)
     assert sent[0]["status"] == 404
-    assert SECRET.encode() not in b"".join(one.get("body", b"") for one in sent)
+    assert OUTSIDE.encode() not in b"".join(one.get("body", b"") for one in sent)
 
 
 async def test_without_its_build_the_page_says_what_to_do(tmp_path, mocks):

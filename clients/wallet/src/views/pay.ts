@@ -1,6 +1,6 @@
 /** Who gets how much, from which account. Nothing is sent yet. */
 
-import { type App, type Draft, go } from "../app.js";
+import { type App, type Draft, go, newTransaction } from "../app.js";
 import { h, initials } from "../dom.js";
 import { PAYEES } from "../session.js";
 import { field, heading, setFault } from "./parts.js";
@@ -25,22 +25,21 @@ export function payView(app: App): HTMLElement {
   const onsubmit = (event: Event) => {
     event.preventDefault();
     const typed = normal(amount.value);
-    const faults = [from.check(), to.check(), setFault(amount, faultOf(typed))];
+    const faults = [setFault(amount, faultOf(typed)), to.check(), from.check()];
     if (faults.some(Boolean)) {
       document.querySelector<HTMLElement>("[aria-invalid]")?.focus();
       return;
     }
-    if (!app.accounts.includes(from.value())) app.addAccount(from.value());
     const order = { amount: typed, currency: CURRENCY, from_account: from.value(), to_account: to.value() };
-    app.draft = { transaction_id: app.draft?.transaction_id ?? `pay-${crypto.randomUUID()}`, ...order };
+    app.draft = { transaction_id: app.draft?.transaction_id ?? newTransaction(), ...order };
     go("/review");
   };
   return h(
     "form",
     { class: "stack", novalidate: true, onsubmit },
     heading("Send money"),
+    field(`Amount in ${CURRENCY}`, amount),
     to.element,
-    h("div", { class: "field-money" }, field(`Amount in ${CURRENCY}`, amount)),
     from.element,
     h("button", { class: "primary big" }, "Continue"),
   );
@@ -90,10 +89,10 @@ function showFault(choices: HTMLElement, place: HTMLElement, text: string): bool
   return Boolean(text);
 }
 
-/** One account is chosen; of several one can be; without any its number is typed. */
+/** Accounts that the page knows can be chosen; without any the number is typed. */
 function fromField(app: App, draft: Draft | null): Choice {
-  const { accounts } = app;
-  if (!accounts.length) return typedAccount(app);
+  const { accounts } = app.session.customer;
+  if (!accounts.length) return typedAccount(app, draft);
   const chosen = draft?.from_account ?? accounts[0];
   const options = accounts.map((one) => radio("from", one, one, "", one === chosen));
   const element = h("fieldset", { class: "choices" }, h("legend", {}, "From account"), ...options);
@@ -101,14 +100,17 @@ function fromField(app: App, draft: Draft | null): Choice {
   return { element, value, check: () => false };
 }
 
-function typedAccount(app: App): Choice {
-  const input = h("input", { id: "from", autocomplete: "off" });
+function typedAccount(app: App, draft: Draft | null): Choice {
+  const used = app.usedAccounts;
+  const value = draft?.from_account ?? used[0];
+  const input = h("input", { id: "from", autocomplete: "off", list: "used", value });
   const { user } = app.session.customer;
   const command = `countersign --as alice accounts open acc-9 --owner ${user} --balance 1000.00`;
   const element = h(
     "div",
     { class: "stack" },
     field("Your account", input, "The number that your bank has given you"),
+    h("datalist", { id: "used" }, ...used.map((one) => h("option", { value: one }))),
     h(
       "details",
       {},
@@ -117,8 +119,8 @@ function typedAccount(app: App): Choice {
       h("pre", { tabindex: 0, "aria-label": "Commands" }, `${command}\ncountersign --as bob approve ID`),
     ),
   );
-  const value = () => input.value.trim();
-  return { element, value, check: () => setFault(input, ACCOUNT.test(value()) ? "" : "Enter your account.") };
+  const typed = () => input.value.trim();
+  return { element, value: typed, check: () => setFault(input, ACCOUNT.test(typed()) ? "" : "Enter your account.") };
 }
 
 function radio(name: string, value: string, label: string, hint: string, checked: boolean): HTMLElement {

@@ -75,13 +75,14 @@ function milestones({ step, record }: Run): (readonly [string, Mark])[] {
   const isConfirmed = ["confirmed", "settled", "returned"].includes(state);
   const isOver = ["declined", "refused"].includes(state);
   const isAsked = step.name === "code" || step.name === "checking";
+  if (isOver) return [["Sent to your bank", "done"], ["Not confirmed", "failed"]];
   const last = state === "returned" ? "Returned by the payee's bank" : "Settled at the payee's bank";
   return [
-    ["Sent to your bank", isAsked || isConfirmed || isOver ? "done" : "now"],
+    ["Sent to your bank", isAsked || isConfirmed ? "done" : "now"],
     ...(isAsked ? [["Code from your phone", "now"] as const] : []),
     [
       isConfirmed && reference ? `Confirmed, reference ${reference}` : "Confirmed",
-      isConfirmed ? "done" : isOver ? "failed" : "todo",
+      isConfirmed ? "done" : "todo",
     ],
     [last, state === "settled" ? "done" : state === "returned" ? "failed" : isConfirmed ? "now" : "todo"],
   ];
@@ -106,7 +107,7 @@ function panelOf(app: App, run: Run): HTMLElement[] {
     case "waiting":
       return [problemBox(step.problem, ["Try now", () => run.retry()])];
     case "stopped":
-      return [problemBox(step.problem, actionOf(run, step.problem.remedy))];
+      return [problemBox(step.problem, actionOf(app, run, step.problem.remedy))];
     case "done":
       return record.state === "declined" ? [problemBox(reasonOf(record)), again()] : [outcome(record.state), again()];
     default:
@@ -114,14 +115,14 @@ function panelOf(app: App, run: Run): HTMLElement[] {
   }
 }
 
-function actionOf(run: Run, remedy: string): readonly [string, () => void] | undefined {
+function actionOf(app: App, run: Run, remedy: string): readonly [string, () => void] | undefined {
   switch (remedy) {
     case "retry":
       return ["Try again", () => run.retry()];
     case "sign-in":
       return ["Sign in", () => go("/sign-out")];
     case "edit":
-      return ["Start again", () => go("/pay")];
+      return ["Correct it", () => (app.rewrite(run.record), go("/pay"))];
     default:
       return undefined;
   }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from local_stack.errors import StackError
 from local_stack.inventory import Inventory, Service
+from local_stack.layout import CHECKOUT
 
 _WORD = re.compile(r"\{([a-z_]+)\}")
 _CALL = re.compile(r"\{([a-z_]+):([a-z0-9_-]+)\}")
@@ -35,7 +36,7 @@ class Place:
     postgres_tls: str = ""
     http_tls: Callable[[str], str] = lambda _: ""
     """By service the path of its certificate for HTTP; empty without TLS."""
-    clients: str = ""
+    clients: str = str(CHECKOUT / "clients")
     """The folder of the client libraries and pages."""
     port: Callable[[Service, int], int] = field(default=Service.port_of)
 

@@ -330,7 +330,6 @@ class Stack:
             at=lambda name, _, instance: f"127.0.0.1:{ports.of(name, instance)}",
             secret=lambda name: str(self.credentials.path(name)),
             state=lambda name: str(self.layout.state_of(name)),
-            clients=str(CHECKOUT / "clients"),
             port=lambda service, instance: ports.of(service.name, instance),
         )
         return Environments(self.inventory, place, self.instances)

@@ -22,6 +22,8 @@ WITHIN_S = 20
 _LOOK_AGAIN_S = 0.05
 _MOST_BYTES = 64 * 1024 * 1024
 _ENDS_WITHIN_S = 10
+_DESK_WIDTH = 700
+"""Narrower windows are those of phones, whose scroll bars take no place."""
 KEYS = {"Tab": 9, "Enter": 13, "Space": 32, "ArrowDown": 40, "ArrowUp": 38}
 """Keys with their codes. Source: Windows virtual-key codes, which the protocol names."""
 _TEXTS = {"Enter": "\r", "Space": " "}
@@ -138,7 +140,7 @@ class Tab:
             width=width,
             height=height,
             deviceScaleFactor=1,
-            mobile=False,
+            mobile=width < _DESK_WIDTH,
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         still = {"name": "prefers-reduced-motion", "value": "reduce"}
