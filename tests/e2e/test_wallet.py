@@ -197,7 +197,10 @@ async def test_a_lost_connection_in_mid_confirm_never_makes_a_second_payment(
     await wallet.responded.wait()
     await wallet.tab.connected(to_network=False)
     await wallet.tab.sees("No connection. Payments go on when it is back.")
+    await wallet.tab.sees("Try now")
+    await inspected(wallet.tab, "no-connection")
     await wallet.tab.connected(to_network=True)
+    await wallet.tab.tap("Try now")
     await wallet.settled()
     assert len(wallet.sent) > 1
     assert len(wallet.attempts) == 1
@@ -229,6 +232,12 @@ async def test_a_reload_goes_on_with_the_same_attempt(
     before = wallet.attempts
     await wallet.tab.call("Page.reload")
     await wallet.tab.until("performance.getEntriesByType('navigation')[0].type === 'reload'")
+    await wallet.tab.evaluate("location.hash = '#/'")
+    await wallet.fill()
+    await wallet.tab.sees("still in progress. This would be another one.")
+    await inspected(wallet.tab, "another")
+    await wallet.tab.evaluate("location.hash = '#/'")
+    await wallet.tab.tap("Harbour Books")
     await wallet.enter(CODE)
     await wallet.settled()
     assert wallet.attempts == before
@@ -302,7 +311,9 @@ async def test_a_person_opens_an_account_of_identity_and_is_told_about_a_foreign
         await tab.tap("Open an account")
         await tab.sees("Hello,")
         await tab.tap("Send money")
-        await tab.sees("You have no account yet?")
+        await tab.tap("You have no account yet?")
+        await tab.sees("countersign --as bob approve")
+        await inspected(tab, "own-account")
         for name, text in (("amount", "5"), ("from", "acc-1")):
             await tab.evaluate(f"document.getElementById('{name}').focus()")
             await tab.type(text)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+import pytest
 import standardwebhooks
 
 from testbed.typescript import NODE, run_node
@@ -27,9 +28,10 @@ async def test_the_tests_in_node_pass(typescript: Path):
     assert re.search(r"# pass [1-9]\d+", output), output
 
 
-def test_the_lock_names_no_registry(typescript: Path):
+@pytest.mark.parametrize("name", ["typescript", "wallet"])
+def test_the_lock_names_no_registry(name):
     """Each machine asks its own registry; what it gets is held by hashes."""
-    lock = (typescript / "package-lock.json").read_text()
+    lock = (Path(__file__).parents[2] / name / "package-lock.json").read_text()
     assert '"resolved"' not in lock
     assert lock.count('"integrity": "sha512-') == lock.count('"node_modules/')
 

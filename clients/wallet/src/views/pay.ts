@@ -116,7 +116,7 @@ function typedAccount(app: App, draft: Draft | null): Choice {
       {},
       h("summary", {}, "You have no account yet?"),
       h("p", {}, "An operator opens one, and a second operator approves it:"),
-      h("pre", { tabindex: 0, "aria-label": "Commands" }, `${command}\ncountersign --as bob approve ID`),
+      h("pre", { tabindex: 0, role: "group", "aria-label": "Commands" }, `${command}\ncountersign --as bob approve ID`),
     ),
   );
   const typed = () => input.value.trim();
