@@ -6,6 +6,6 @@ import { watchedFetch } from "./connection.js";
 import type { Session } from "./session.js";
 
 export function clientOf(session: Session): Client {
-  // The library's option for encryption is switched on here.
-  return new Client(location.origin, { token: () => session.token(), fetch: watchedFetch });
+  // Confirmations are encrypted for confirm alone.
+  return new Client(location.origin, { token: () => session.token(), fetch: watchedFetch, encryption: true });
 }
