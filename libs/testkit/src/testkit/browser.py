@@ -11,7 +11,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 LOADED_WITHIN_MS = 15_000
 """Virtual time of the page, which passes faster than real time while it is idle."""
 _ENDS_WITHIN_S = 60
-SWITCHES = (
+_SWITCHES = (
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -22,7 +22,7 @@ SWITCHES = (
     "--disable-sync",
     "--no-first-run",
     # Only loopback resolves.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
     "--window-size=1400,1000",
 )
 
@@ -35,10 +35,8 @@ def rendered(url: str, picture: Path) -> str:
     with tempfile.TemporaryDirectory() as profile:
         done = subprocess.run(
             [
-                installed(),
-                *SWITCHES,
+                *command_line(profile),
                 f"--virtual-time-budget={LOADED_WITHIN_MS}",
-                f"--user-data-dir={profile}",
                 f"--screenshot={picture}",
                 "--dump-dom",
                 url,
@@ -57,13 +55,7 @@ def opened(url: str) -> Iterator[None]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = subprocess.Popen(
             # The port keeps the browser open.
-            [
-                installed(),
-                *SWITCHES,
-                f"--user-data-dir={profile}",
-                "--remote-debugging-port=0",
-                url,
-            ],
+            [*command_line(profile), "--remote-debugging-port=0", url],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -78,8 +70,12 @@ def opened(url: str) -> Iterator[None]:
                 browser.wait()
 
 
-def installed() -> str:
-    """Return the browser's program; raise LookupError if none is installed."""
+def command_line(profile: str) -> list[str]:
+    """Return how a browser is started with a profile; raise LookupError if none is installed."""
+    return [_installed(), *_SWITCHES, f"--user-data-dir={profile}"]
+
+
+def _installed() -> str:
     browser = next(filter(None, map(shutil.which, NAMES)), None)
     if browser is None:
         raise LookupError(f"no browser: install one of {', '.join(NAMES)}")

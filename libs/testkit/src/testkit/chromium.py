@@ -16,7 +16,7 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from testkit.browser import SWITCHES, installed
+from testkit.browser import command_line
 
 WITHIN_S = 20
 _LOOK_AGAIN_S = 0.05
@@ -225,10 +225,9 @@ def _place_of(text: str, selector: str) -> str:
 async def chromium() -> AsyncIterator[Chromium]:
     """Start a browser without a window. Raises LookupError if none is installed."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        command = (*SWITCHES, f"--user-data-dir={profile}", "--remote-debugging-port=0")
         process = await asyncio.create_subprocess_exec(
-            installed(),
-            *command,
+            *command_line(profile),
+            "--remote-debugging-port=0",
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
         )
