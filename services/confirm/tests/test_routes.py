@@ -53,7 +53,7 @@ async def world(postgres_world):
 async def http(world):
     app = create_app("confirm", {}, world.clock)
     requests = HttpUnitOfWork(world.unit, "confirm", world.clock)
-    app.include_router(routes(world.database, requests, ACCESS, {"USD", "EUR", "JPY"}))
+    app.include_router(routes(world.database, requests, ACCESS, {"USD", "EUR", "JPY"}, world.clock))
     acts = {OPEN: open_approved}
     app.include_router(proposals.routes(acts, "accounts.open", requests, ACCESS.operators))
     transport = httpx.ASGITransport(app)

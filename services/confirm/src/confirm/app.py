@@ -121,7 +121,7 @@ def _routes(service: Service, policy: Policy, opening: Opening) -> APIRouter:
     access = Access(service.credentials, service.operators)
     return together(
         encryption_routes(opening.published),
-        routes(service.database, service.requests, access, policy.currencies),
+        routes(service.database, service.requests, access, policy.currencies, service.clock),
         service.two_people({OPEN: open_approved}, "accounts.open"),
     )
 

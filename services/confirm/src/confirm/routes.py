@@ -2,8 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
@@ -12,7 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationInfo
 from confirm.domain.events import status_changed
 from confirm.domain.ledger import INTERNAL
 from confirm.domain.opening import Opening
-from confirm.domain.payment import Payment
+from confirm.domain.payment import Payment, Status
 from confirm.store.check import findings
 from confirm.store.records import (
     ForeignAccountError,
@@ -20,12 +22,14 @@ from confirm.store.records import (
     PaymentQueries,
     page_of_payments,
 )
+from confirm.store.search import Wanted, activity, search
 from double_entry.check import LedgerCheck
 from double_entry.store import PostgresLedger
+from payment_schemas.answers import PublicSettlementStatus
 from payment_schemas.card_numbers import holds_card_number
 from payment_schemas.encrypted import KEYS_PATH
 from payment_schemas.events.record import AuditRecorded
-from payment_schemas.ids import NewAccountId, NewUserId, Printable
+from payment_schemas.ids import AccountId, NewAccountId, NewUserId, Printable, UserId
 from payment_schemas.money import (
     DECIMALS,
     DEFAULT_CURRENCY,
@@ -33,6 +37,7 @@ from payment_schemas.money import (
     Currency,
 )
 from service_runtime.admin import add_export, admin_router, check_router, together
+from service_runtime.clock import Clock
 from service_runtime.credentials import Credentials
 from service_runtime.http_unit import HttpUnitOfWork, Reply
 from service_runtime.messages import Cause, Emit
@@ -47,6 +52,8 @@ MOST_CHARACTERS = 64
 NUMBER_CHARACTERS = 8
 """A hyphen and up to seven digits: the suffix of a numbered account."""
 ACCOUNTS = Keyset(["id"], [""])
+END, LAST = datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1)
+BY_TIME = Keyset(["created_at", "payment_id"], [END, LAST], most=500)
 OPEN = "ACCOUNTS_OPEN"
 """The act that needs two people; the ledger's trigger names it, too."""
 
@@ -100,6 +107,19 @@ class Access:
     operators: Operators
 
 
+class SearchFields(BaseModel):
+    """What an operator searches payments for; times bound their creation."""
+
+    user_id: UserId | None = None
+    account: AccountId | None = None
+    status: Status | None = None
+    settlement_status: PublicSettlementStatus | None = None
+    amount_minor: int | None = Field(default=None, ge=1, lt=2**63)
+    currency: Currency | None = None
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+
+
 class KeysToLookUp(BaseModel):
     """Keys whose final responses are queried: `{"user_id": …, "idempotency_key": …}` each."""
 
@@ -124,11 +144,12 @@ def routes(
     requests: HttpUnitOfWork,
     access: Access,
     currencies: Collection[str],
+    clock: Clock,
 ) -> APIRouter:
     """Return all routes: reads of the gateway, reads of operators, opening of accounts."""
     return together(
         _reads(database, access.machines),
-        _admin(database, access.operators),
+        _admin(database, access.operators, clock),
         _checks(database, access.operators),
         _openings(requests, access.operators, currencies),
     )
@@ -150,7 +171,7 @@ def _reads(database: PostgresDatabase, credentials: Credentials) -> APIRouter:
     return router
 
 
-def _admin(database: PostgresDatabase, operators: Operators) -> APIRouter:
+def _admin(database: PostgresDatabase, operators: Operators, clock: Clock) -> APIRouter:
     router = admin_router(operators)
 
     @router.get("/payments")
@@ -164,6 +185,25 @@ def _admin(database: PostgresDatabase, operators: Operators) -> APIRouter:
                 for payment in found
             ]
         return JsonResponse({"payments": views})
+
+    @router.get("/payments/search")
+    async def found(
+        page: Annotated[Page, Depends(BY_TIME)], wanted: Annotated[SearchFields, Query()]
+    ) -> Response:
+        """Return payments, newest first; a page looks at a bounded number of them."""
+        before = min((page.after[0], page.after[1]), (wanted.until or END, LAST))
+        async with database.transaction() as tx:
+            result = await search(tx, Wanted(**wanted.model_dump()), before, page.limit)
+        last = result.last and {"created_at": result.last[0], "payment_id": result.last[1]}
+        views = [operator_view(payment) for payment in result.payments]
+        cursor = BY_TIME.cursor_of(last) if last else None
+        searched_to = last and last["created_at"]
+        return JsonResponse({"payments": views, "next": cursor, "searched_to": searched_to})
+
+    @router.get("/payments/activity")
+    async def now() -> Response:
+        async with database.transaction() as tx:
+            return JsonResponse(await activity(tx, clock.now()))
 
     @router.get("/accounts")
     async def accounts(page: Annotated[Page, Depends(ACCOUNTS)], prefix: Name = "") -> Response:

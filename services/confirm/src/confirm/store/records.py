@@ -54,10 +54,11 @@ class PaymentQueries:
         return payment_of(rows[0]) if rows else None
 
     async def matching(self, name: str, user_id: str | None) -> list[Payment]:
-        """Return payments with this transaction id, payment id or UETR, of one user or of all."""
+        """Return payments by transaction id, id, UETR or reference, of one user or of all."""
         rows = await self._tx.rows(
             """select * from payment_record
-               where (transaction_id = %(name)s or id = %(uuid)s or uetr = %(uuid)s)
+               where (transaction_id = %(name)s or id = %(uuid)s or uetr = %(uuid)s
+                      or reference = %(name)s)
                and (%(user_id)s::text is null or user_id = %(user_id)s)
                order by created_at limit %(limit)s""",
             name=name,

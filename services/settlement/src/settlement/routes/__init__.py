@@ -13,14 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from service_runtime.admin import add_check, add_export, admin_router, check_router, together
 from service_runtime.keys import KeyRing
 from service_runtime.operators import Operators
+from service_runtime.paging import START, Keyset, Page
 from service_runtime.ports import Database
 from service_runtime.postgres import PostgresDatabase
 from service_runtime.sealing import key_set
 from service_runtime.web import JsonResponse
 from settlement.domain.reconciliation import Case, CaseStatus, Proposal, Refused, Resolution
-from settlement.store import TABLE, Cases, queries
+from settlement.store import TABLE, Cases, PostgresCases, queries
 
 MOST_CASES = 1000
+BY_AGE = Keyset(["created_at", "payment_id"], [queries.EVERYTHING, START], most=500)
 PARTNER_KEYS = "/.well-known/partner-jwks.json"
 Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2199, 12, 31))]
 
@@ -166,7 +168,28 @@ def routes(database: PostgresDatabase, operators: Operators) -> APIRouter:
             details = "exactly one of payment_id and uetr is required"
             return JsonResponse({"error": "Invalid field: payment_id", "details": details}, 400)
         async with database.transaction() as tx:
-            return JsonResponse({"instructions": await queries.find(tx, payment_id, uetr)})
+            found = await queries.find(tx, payment_id, uetr)
+            # An operator who looks at a payment needs the cases about it, too.
+            cases = await PostgresCases(tx).unresolved([one["uetr"] for one in found])
+            return JsonResponse({"instructions": found, "cases": cases})
+
+    @router.get("/instructions/open")
+    async def counted() -> Response:
+        """Count the open instructions by partner and status."""
+        async with database.transaction() as tx:
+            found = await queries.open_by_partner(tx)
+        return JsonResponse({"open": found, "at_most": queries.MOST_OPEN})
+
+    @router.get("/instructions/search")
+    async def search(
+        partner: Annotated[str, Query(pattern=r"^[a-z0-9-]{3,32}$")],
+        page: Annotated[Page, Depends(BY_AGE)],
+    ) -> Response:
+        """Return a partner's open instructions, the oldest first."""
+        after = page.after[0], page.after[1]
+        async with database.transaction() as tx:
+            found = await queries.search(tx, partner, after, page.limit)
+        return JsonResponse(page.reply("instructions", found))
 
     add_export(checks, database, "instructions", queries.export)
     add_check(checks, database, queries.check, TABLE)

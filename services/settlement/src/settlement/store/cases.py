@@ -132,6 +132,14 @@ class PostgresCases(PostgresStatements):
             limit=limit,
         )
 
+    async def unresolved(self, uetrs: Sequence[UUID]) -> list[dict[str, Any]]:
+        """Return the unresolved cases about transfers."""
+        return await self._tx.rows(
+            """select * from reconciliation_case
+               where uetr = any(%(uetrs)s) and status <> 'RESOLVED' order by opened_at, id""",
+            uetrs=list(uetrs),
+        )
+
     async def counts(self) -> dict[str, int]:
         rows = await self._tx.rows(
             """select kind, count(*) as cases from reconciliation_case

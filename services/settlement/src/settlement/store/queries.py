@@ -9,6 +9,8 @@ from service_runtime.postgres import REPORT, PostgresTransaction, json_rows
 from settlement.domain import Status
 
 EVERYTHING = datetime.min.replace(tzinfo=UTC)
+MOST_OPEN = 10_000
+"""Open instructions that are counted."""
 LEAST_VERSION = {
     Status.QUEUED: 1,
     Status.SENDING: 2,
@@ -97,4 +99,35 @@ async def _violations(tx: PostgresTransaction, since: datetime) -> list[dict[str
         since=since,
         least=json_rows(least),
         most=MOST_FINDINGS,
+    )
+
+
+async def open_by_partner(tx: PostgresTransaction) -> list[dict[str, Any]]:
+    """Count the open instructions by partner and status, each with the oldest."""
+    return await tx.rows(
+        """with open as materialized (
+               select partner, status, created_at, due_at, parked_at from instruction
+               where due_at is not null order by created_at limit %(most)s)
+           select partner, status, count(*) as instructions, min(created_at) as oldest_at,
+                  min(due_at) as next_at, count(parked_at) as parked
+           from open group by partner, status order by partner, status""",
+        most=MOST_OPEN,
+    )
+
+
+async def search(
+    tx: PostgresTransaction, partner: str, after: tuple[datetime, UUID], limit: int
+) -> list[dict[str, Any]]:
+    """Return a partner's open instructions, the oldest first."""
+    return await tx.rows(
+        """select id as payment_id, uetr, transaction_id, user_id, partner, status, amount_minor,
+                  currency, debtor_account, creditor_account, created_at, due_at, tries, last_error
+           from instruction
+           where due_at is not null and partner = %(partner)s
+             and (created_at, id) > (%(created_at)s, %(id)s)
+           order by created_at, id limit %(limit)s""",
+        partner=partner,
+        created_at=after[0],
+        id=after[1],
+        limit=limit,
     )
