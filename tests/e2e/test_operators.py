@@ -35,7 +35,9 @@ ROUTES = {
     "confirm": {
         **SHARED,
         "GET /admin/payments": READ,
+        "GET /admin/payments/activity": READ,
         "GET /admin/payments/export": CHECK,
+        "GET /admin/payments/search": READ,
         "GET /admin/accounts": READ,
         "POST /admin/accounts": "accounts.open",
         **PROPOSALS,
@@ -54,6 +56,8 @@ ROUTES = {
         **SHARED,
         "GET /admin/instructions": READ,
         "GET /admin/instructions/export": CHECK,
+        "GET /admin/instructions/open": READ,
+        "GET /admin/instructions/search": READ,
         "GET /admin/cases": CHECK,
         "GET /admin/cases/{case_id}": READ,
         "POST /admin/cases/{case_id}/resolve": "cases.propose",
@@ -80,6 +84,7 @@ ROUTES = {
     "ops": {
         **CURSORS,
         "POST /admin/partners/{partner}/rotations": "partners.write",
+        "GET /admin/dead-letters": READ,
         "POST /admin/redrives": "dlq.redrive",
         **PROPOSALS,
         APPROVE: "dlq.redrive",

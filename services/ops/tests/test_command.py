@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from ops.clients.confirmation import exit_code_of
-from ops.clients.dead_letters import letter_of
+from ops.clients.dead_letters import letter_of, wanted
 from ops.clients.system import HttpResponse
 from ops.command import check as check_command
-from ops.command.dlq import wanted
 from ops.command.main import app
 from ops.command.output import console, table_of
 from ops.command.pay import next_after
-from ops.command.times import span
+from ops.domain.durations import span
 from ops.domain.findings import LISTED, NAMES, Findings, Violation
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -15,6 +15,7 @@ def environment(monkeypatch, tmp_path):
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "k:9092")
     monkeypatch.setenv("INTERNAL_CREDENTIAL_FILE", str(secret))
     monkeypatch.setenv("DATABASE_URL", "postgresql://ops@p/countersign")
+    monkeypatch.setenv("REDIS_URL", "redis://ops@r/0")
     monkeypatch.setenv("DATABASE_PASSWORD_FILE", str(secret))
     return monkeypatch
 

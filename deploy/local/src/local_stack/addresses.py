@@ -29,6 +29,12 @@ PAGES = {
 _TRACE = {"compose": "/trace/", "native": "/traces/"}
 
 
+def traces_of(kind: str, offset: int = 0) -> str:
+    """Return where a browser of this machine finds a trace of a stack; the id follows."""
+    port, path = PAGES[kind]["jaeger"]
+    return f"http://localhost:{port + offset}{path}{_TRACE[kind]}"
+
+
 def command_addresses(offset: int) -> dict[str, Any]:
     """Return the fields of `ops.clients.addresses.Addresses`; only `partners` without a stack."""
     partners = {"partners": PARTNERS}

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from local_stack.addresses import traces_of
 from local_stack.certificates import AUTHORITY, certificate_name
 from local_stack.credentials import (
     ADMIN_PASSWORD,
@@ -78,6 +79,8 @@ def compose_place() -> Place:
         postgres="postgres:5432",
         redis="redis:6379",
         collector="otel-collector:4317",
+        prometheus="http://prometheus:9090",
+        traces=traces_of("compose"),
         tls_ca="${TLS_CA-}",
         redis_scheme="${REDIS_SCHEME:-redis}",
         postgres_tls="${POSTGRES_TLS-}",

@@ -63,6 +63,8 @@ _REDIS_SERVICE = (
     "resetchannels ~limit/* -@all +evalsha +eval +script|load +time +lindex +lpush +ltrim +expire"
     " +select +ping"
 )
+# A selector, so that these commands act on these keys alone; none is listed.
+_REDIS_SESSIONS = " (~session/{service}/* +getex +getdel +set +del)"
 _REDIS_RIGHTS = {"admin": "~* &* +@all", "monitor": "resetchannels -@all +info +ping +select"}
 
 
@@ -130,7 +132,7 @@ class Credentials:
             return hashlib.sha256(self.read(redis_name(user)).encode()).hexdigest()
 
         lines = [
-            f"user {user} on #{hashed(user)} {_REDIS_RIGHTS.get(user, _REDIS_SERVICE)}"
+            f"user {user} on #{hashed(user)} {_redis_rights(inventory, user)}"
             for user in _redis_users(inventory)
         ]
         return "\n".join(("user default off", *lines))
@@ -207,6 +209,14 @@ def redis_name(user: str) -> str:
 def _redis_users(inventory: Inventory) -> tuple[str, ...]:
     services = (one.name for one in inventory.services.values() if "redis" in one.needs)
     return (*_REDIS_RIGHTS, *services)
+
+
+def _redis_rights(inventory: Inventory, user: str) -> str:
+    """What a user of Redis may do, in the words of its list of users."""
+    if user in _REDIS_RIGHTS:
+        return _REDIS_RIGHTS[user]
+    keeps = inventory.service(user).sessions
+    return _REDIS_SERVICE + (_REDIS_SESSIONS.format(service=user) if keeps else "")
 
 
 def principal_name(user: str) -> str:

@@ -29,6 +29,10 @@ class Place:
     """Host and port of an instance of a service with that port."""
     secret: Callable[[str], str]
     state: Callable[[str], str]
+    prometheus: str = ""
+    """Where Prometheus responds while something observes."""
+    traces: str = ""
+    """Where a browser of this machine finds a trace: its id follows."""
     tls_ca: str = ""
     scheme: str = "http"
     """Of the services; the mocks have plain HTTP."""
@@ -67,6 +71,12 @@ class Environments:
         scheme = "http" if service.mock else self.place.scheme
         return f"{scheme}://{self.place.at(name, service.port, instance)}"
 
+    def _browser_url(self, name: str) -> str:
+        """The address by which a browser of this machine reaches a process."""
+        service = self.inventory.service(name)
+        scheme = "http" if service.mock else self.place.scheme
+        return f"{scheme}://localhost:{self.place.port(service, 0)}"
+
     def _words(self, service: Service, instance: int) -> dict[str, str]:
         place = self.place
         return {
@@ -74,6 +84,8 @@ class Environments:
             "postgres": place.postgres,
             "redis": place.redis,
             "collector": place.collector,
+            "prometheus": place.prometheus,
+            "traces": place.traces,
             "tls_ca": place.tls_ca,
             "redis_scheme": place.redis_scheme,
             "postgres_tls": place.postgres_tls,
@@ -113,6 +125,8 @@ class Environments:
             match found[1]:
                 case "url":
                     return self._url(found[2])
+                case "browser":
+                    return self._browser_url(found[2])
                 case "urls":
                     return ",".join(self.urls(found[2]))
                 case "secret":

@@ -50,6 +50,7 @@ class Service:
     options: tuple[str, ...]
     bank: Bank | None = None
     public: tuple[str, ...] = ()
+    sessions: bool = False
 
     @property
     def database(self) -> bool:
@@ -226,6 +227,7 @@ def _service(
         options=tuple(key for key, one in fields.settings.items() if not one.template),
         bank=fields.bank,
         public=manifest.public,
+        sessions=manifest.sessions,
     )
 
 

@@ -122,6 +122,8 @@ class Manifest(Fields):
     """It simulates an external system; it has no internal credentials."""
     scopes: tuple[str, ...] = ()
     """The scopes of its own credential at other services."""
+    sessions: bool = False
+    """It keeps sessions of browsers in Redis, which it needs."""
     public: tuple[PublicPath, ...] = ()
     """Paths that the gateway forwards to this service, each with all paths below it."""
     reads: tuple[str, ...] = ()

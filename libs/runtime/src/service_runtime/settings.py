@@ -126,6 +126,18 @@ class DatabaseSettings(HttpSettings):
     database_pool_size: int = Field(default=6, ge=2, le=32)
 
 
+class RedisSettings(HttpSettings):
+    """Settings of every process that connects to Redis."""
+
+    redis_url: str
+    """Without the password; `rediss://` connects by TLS."""
+    redis_password: PasswordFile = Field(
+        default=Password(), validation_alias="REDIS_PASSWORD_FILE", validate_default=False
+    )
+    redis_tls_ca: str = ""
+    """File of the certificates that sign Redis' certificate; empty: those of the system."""
+
+
 class ServiceSettings(KafkaSettings, DatabaseSettings):
     """Settings of every process that consumes topics into a database."""
 

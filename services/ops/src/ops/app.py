@@ -1,31 +1,38 @@
-"""Wires the server of ops."""
+"""Wires the server of ops: the continuous check, routes for the command, and the console."""
+
+from collections.abc import Callable
+from dataclasses import replace
 
 from fastapi import APIRouter
 
 from ops.check.conservation import Conservation
 from ops.check.sources import Sources
 from ops.clients.addresses import Addresses
+from ops.clients.browser_sessions import BrowserSessions, redis_of
+from ops.clients.code_flow import CodeFlow
+from ops.clients.prometheus import Prometheus
+from ops.clients.provider import Provider
 from ops.clients.system import System
+from ops.console import sign_in
+from ops.console.frame import Console, Cookies
+from ops.console.pages import SECTIONS, dead_letters, lab, now, payments
+from ops.console.viewers import Limits as SessionLimits
+from ops.console.viewers import Viewers
 from ops.routes import partners, redrives, runbooks
 from ops.settings import Settings
 from ops.watch import Times, Watch
 from payment_schemas.events.record import AuditRecorded
 from service_runtime.admin import together
+from service_runtime.clock import Clock
 from service_runtime.process import Process
 from service_runtime.service import Service
 
 
-def build(settings: Settings) -> Process:
+def build(settings: Settings, clock: Clock | None = None) -> Process:
     """Return the server, ready to run."""
     # No service makes it unready: its task is to report services that do not respond.
-    service = Service("ops", settings)
-    addresses = Addresses(
-        settings.admin_urls,
-        lambda: settings.brokers,
-        credential_file=str(settings.internal_credential_file),
-        admins=tuple(settings.admin_urls),
-        tls=service.tls,
-    )
+    service = Service("ops", settings, clock)
+    addresses = _addresses(settings, service)
     system = System(addresses)
     watch = Watch(
         Sources(system),
@@ -35,7 +42,23 @@ def build(settings: Settings) -> Process:
         Times(settings.check_every_s, settings.check_whole_hour),
     )
     service.run(watch.run)
-    return service.process(emits=[AuditRecorded], routes=_routes(service, settings))
+    routes = together(_routes(service, settings), _console(service, settings, system, watch))
+    return service.process(emits=[AuditRecorded], routes=routes)
+
+
+def _addresses(settings: Settings, service: Service) -> Addresses:
+    own = settings.ops_url or f"http://127.0.0.1:{settings.port}"
+    others = {"gateway": settings.gateway_url, "issuer": settings.issuer_url}
+    mocks = settings.lab_urls if settings.profile == "dev" else {}
+    named = {name: url for name, url in (others | mocks).items() if url}
+    return Addresses(
+        {**settings.admin_urls, **named, "ops": own},
+        lambda: settings.brokers,
+        credential_file=str(settings.internal_credential_file),
+        admins=tuple(settings.admin_urls),
+        tls=service.tls,
+        operator_issuer=settings.operator_issuer,
+    )
 
 
 def _routes(service: Service, settings: Settings) -> APIRouter:
@@ -47,3 +70,45 @@ def _routes(service: Service, settings: Settings) -> APIRouter:
         service.two_people(acts, "dlq.redrive"),
         partners.routes(service.requests, service.operators),
     )
+
+
+def _console(service: Service, settings: Settings, system: System, watch: Watch) -> APIRouter:
+    redis = redis_of(settings.redis_url, settings.redis_password, settings.redis_tls_ca)
+    provider = Provider(replace(system.addresses, client_id=settings.console_client_id))
+    limits = SessionLimits(settings.console_idle_minutes * 60, settings.console_life_hours * 3600)
+    viewers = Viewers(BrowserSessions(redis, "signed-in"), provider, system, service.clock, limits)
+    is_development = settings.profile == "dev"
+    console = Console(
+        url=settings.console_url,
+        viewers=viewers,
+        flow=CodeFlow(provider, f"{settings.console_url}/signed-in", settings.browser_urls),
+        cookies=Cookies(settings.console_url.startswith("https:")),
+        life_s=limits.life_s,
+        is_development=is_development,
+        links={"trace": settings.traces_url},
+        sections=[one for one in SECTIONS if is_development or not one.is_development],
+    )
+    sign_in.add_refusals(service.app, console)
+    return together(
+        sign_in.routes(console, BrowserSessions(redis, "sign-in")),
+        now.routes(console, _figures(watch), Prometheus(settings.prometheus_url)),
+        payments.routes(console, service.clock),
+        dead_letters.routes(console, service.clock),
+        *([lab.routes(console, service.clock, list(settings.lab_urls))] if is_development else []),
+    )
+
+
+def _figures(watch: Watch) -> Callable[[], now.Figures]:
+    """Return what reads the figures of the continuous check."""
+
+    def read() -> now.Figures:
+        found = watch.sweep.latest
+        return now.Figures(
+            dead_letters=found.dead_letters,
+            parked=found.parked,
+            violations={name: int(n) for name, n in watch.sweep.violations().items() if n},
+            missing=tuple(found.missing),
+            checked_at=watch.checked_at,
+        )
+
+    return read

@@ -115,6 +115,8 @@ class Watch:
         self._after = FIRST
         self._stopping = threading.Event()
         self.sweep = Sweep()
+        self.checked_at: datetime | None = None
+        """When the last round ended."""
         self._expose()
 
     def _expose(self) -> None:
@@ -176,6 +178,7 @@ class Watch:
             self._whole_due = min(self._whole_due, repeat_at)
         examination.run_part(self._conservation.handled)
         self.sweep.note_owners(findings)
+        self.checked_at = self._clock.now()
         self._compare_slice(findings)
         for sentence in findings.missing:
             _log.warning("owner_unanswered", reason=sentence)

@@ -168,6 +168,21 @@ class _Windows:
             await self._connections.disconnect()
 
 
+def connection_options(redis_url: str, password: str | None, tls_ca: str) -> dict[str, Any]:
+    """Return how a service connects to Redis: deadlines, its password, the authority."""
+    # CLIENT SETINFO would need a right, and Redis 7.0 does not know it.
+    options: dict[str, Any] = {
+        "driver_info": None,
+        "socket_timeout": SOCKET_WITHIN_S,
+        "socket_connect_timeout": SOCKET_WITHIN_S,
+    }
+    if password:
+        options["password"] = password
+    if tls_ca and redis_url.startswith("rediss:"):
+        options["ssl_ca_certs"] = tls_ca
+    return options
+
+
 class SharedLimits:
     """Moving windows in Redis; windows of this process while Redis does not respond.
 
@@ -182,19 +197,8 @@ class SharedLimits:
         never_local: Collection[str] = (),
     ) -> None:
         self._never_local = never_local
-        # CLIENT SETINFO would need a right, and Redis 7.0 does not know it.
-        options: dict[str, Any] = {"driver_info": None}
-        if password:
-            options["password"] = password
-        if tls_ca and redis_url.startswith("rediss:"):
-            options["ssl_ca_certs"] = tls_ca
-        self._client = Redis.from_url(
-            redis_url,
-            **options,
-            socket_timeout=SOCKET_WITHIN_S,
-            socket_connect_timeout=SOCKET_WITHIN_S,
-            retry=Retry(NoBackoff(), 0),
-        )
+        options = connection_options(redis_url, password, tls_ca)
+        self._client = Redis.from_url(redis_url, **options, retry=Retry(NoBackoff(), 0))
         self._redis = _Windows(self._client)
         self._local = MemoryLimits(time.monotonic)
         self._breaker = Breaker(OPEN_S)

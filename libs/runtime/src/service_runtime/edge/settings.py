@@ -6,8 +6,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode
 
-from service_runtime.keys import Password, PasswordFile
-from service_runtime.settings import HttpSettings, Listed, listed
+from service_runtime.settings import Listed, RedisSettings, listed
 
 DEVELOPMENT_USER = "usr-456"
 
@@ -17,16 +16,9 @@ def _networks(text: object) -> object:
     return [ip_network(part) for part in parts] if isinstance(parts, list) else parts
 
 
-class EdgeSettings(HttpSettings):
+class EdgeSettings(RedisSettings):
     """Where tokens come from, how many requests a client may make, which proxies are trusted."""
 
-    redis_url: str
-    """Without the password; `rediss://` connects by TLS."""
-    redis_password: PasswordFile = Field(
-        default=Password(), validation_alias="REDIS_PASSWORD_FILE", validate_default=False
-    )
-    redis_tls_ca: str = ""
-    """File of the certificates that sign Redis' certificate; empty: those of the system."""
     jwks_url: str
     token_issuer: str
     token_audience: str

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from aiokafka import TopicPartition
 
 from ops.clients.topics import Span, partitions_of, reader, records_in, run_query, spans_of
+from ops.domain.masking import masked
 from payment_schemas.cloudevents import Headers
 from service_runtime.brokers import Brokers
 from service_runtime.dead_letters import SUFFIX
@@ -50,29 +51,82 @@ class DeadLetter:
 Wanted = Callable[[DeadLetter], bool]
 
 
+@dataclass(slots=True)
+class Group:
+    """Dead letters that one consumer has refused for one reason."""
+
+    topic: str
+    consumer: str
+    reason: str
+    error_class: str
+    letters: int
+    first_at: datetime
+    last_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """The newest matching dead letters, oldest first, and the total number."""
 
     letters: list[DeadLetter]
     total: int
+    groups: Sequence[Group] = ()
+    """All that match, the newest group first."""
 
 
-def read(brokers: Brokers, wanted: Wanted, most: int) -> Found:
+def wanted(
+    topic: str | None, reason: str | None, event_id: str | None, error_class: str | None = None
+) -> Wanted:
+    """Return a predicate for the letters that match all given options."""
+    source = topic.removesuffix(SUFFIX) if topic else None
+
+    def matches(letter: DeadLetter) -> bool:
+        return (
+            source in (None, letter.topic)
+            and reason in (None, letter.reason)
+            and event_id in (None, letter.event_id, letter.place)
+            and error_class in (None, letter.error_class)
+        )
+
+    return matches
+
+
+def read(brokers: Brokers, matches: Wanted, most: int) -> Found:
     """Read all dead-letter topics to their current ends; raise UnavailableError after 30 s."""
-    return run_query(_read(brokers, wanted, most), brokers, READ_WITHIN_S)
+    return run_query(read_all(brokers, matches, most), brokers, READ_WITHIN_S)
 
 
-async def _read(brokers: Brokers, wanted: Wanted, most: int) -> Found:
+async def read_all(brokers: Brokers, matches: Wanted, most: int) -> Found:
+    """Read all dead-letter topics to their current ends; raise KafkaError."""
     newest: deque[DeadLetter] = deque(maxlen=most)
+    groups: dict[tuple[str, ...], Group] = {}
     total = 0
     partitions = await partitions_of(brokers, lambda topic: topic.endswith(SUFFIX))
     async with reader(brokers) as consumer:
         async for records in records_in(consumer, await spans_of(consumer, partitions)):
-            letters = [one for one in map(letter_of, records) if wanted(one)]
+            letters = [one for one in map(letter_of, records) if matches(one)]
             total += len(letters)
             newest.extend(letters)
-    return Found(sorted(newest, key=lambda letter: letter.time), total)
+            for letter in letters:
+                _count(groups, letter)
+    by_age = sorted(groups.values(), key=lambda group: group.last_at, reverse=True)
+    return Found(sorted(newest, key=lambda letter: letter.time), total, by_age)
+
+
+def _count(groups: dict[tuple[str, ...], Group], letter: DeadLetter) -> None:
+    names = letter.topic, letter.consumer, letter.reason, letter.error_class
+    group = groups.setdefault(names, Group(*names, 0, letter.time, letter.time))
+    group.letters += 1
+    group.first_at = min(group.first_at, letter.time)
+    group.last_at = max(group.last_at, letter.time)
+
+
+def shown(letter: DeadLetter) -> dict[str, Any]:
+    """Return a letter for people: its data masked, except ids and amounts."""
+    fields = asdict(letter)
+    for raw in ("key", "headers", "value"):
+        del fields[raw]
+    return fields | {"place": letter.place, "data": masked(letter.value)}
 
 
 async def letters_at(brokers: Brokers, places: Collection[str]) -> list[DeadLetter]:

@@ -10,6 +10,7 @@ from ops.clients.addresses import Addresses
 CONNECT_WITHIN_S = 0.5
 _SERVICE_PAGES = {
     "app": ("gateway", "/app", "the wallet: pay in a browser"),
+    "console": ("ops", "/now", "the console: what happens now, payments, dead letters"),
     "gateway": ("gateway", "", "payments: POST /payment/confirm"),
     "docs": ("gateway", "/docs", "the API's documentation"),
     "sms": ("twilio", "/messages", "sent SMS"),

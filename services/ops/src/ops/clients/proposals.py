@@ -18,14 +18,16 @@ _DAY = timedelta(days=1)
 
 def waiting(system: System) -> list[Row]:
     """Return the open proposals of all services, the oldest first."""
-    found = [
-        {"owner": owner, **row}
-        for owner in OWNERS
-        for row in system.get(owner, "/admin/proposals")["proposals"]
-    ]
+    found = [row for owner in OWNERS for row in of_owner(system, owner)]
     cases = system.rows(CASES, status="PROPOSED", limit=MOST_CASES)
     found += [_of_case(case) for case in cases]
     return sorted(found, key=lambda row: str(row["proposed_at"]))
+
+
+def of_owner(system: System, owner: str) -> list[Row]:
+    """Return the open proposals of a service, the oldest first."""
+    rows = system.get(owner, "/admin/proposals")["proposals"]
+    return [{"owner": owner, **row} for row in rows]
 
 
 def content_of(system: System, proposal_id: str) -> Row:

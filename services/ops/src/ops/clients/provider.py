@@ -1,4 +1,7 @@
-"""The OpenID provider of operators: discovery, device flow, refresh. Source: RFC 8414, RFC 8628."""
+"""The OpenID provider of operators: discovery, device flow, codes, refresh.
+
+Source: RFC 8414, RFC 8628, RFC 6749.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -49,9 +52,45 @@ class Provider:
         """The address of the issuer: OPERATOR_ISSUER, else the stack's development issuer."""
         return (self._addresses.operator_issuer or self._addresses.url("issuer")).rstrip("/")
 
+    @property
+    def client_id(self) -> str:
+        """The name of the client at the issuer."""
+        return self._addresses.client_id
+
+    @property
+    def scope(self) -> str:
+        """The scopes to ask for, separated by spaces."""
+        return self._addresses.operator_scopes or SCOPE
+
+    @property
+    def issuer(self) -> str:
+        """The issuer as it names itself."""
+        return str(self._document().get("issuer", ""))
+
+    def endpoint(self, name: str) -> str:
+        """Return an address of the issuer; raise UnavailableError where it has none."""
+        address = self._document().get(name)
+        if address is None:
+            raise UnavailableError(f"{self.url} has no {name}", "printenv OPERATOR_ISSUER")
+        return str(address)
+
+    def keys(self) -> dict[str, Any]:
+        """Return the keys that the issuer signs with, as a JWK set."""
+        return self._accepted(self._send("GET", self.endpoint("jwks_uri")))
+
+    def redeemed(self, code: str, verifier: str, redirect_uri: str) -> dict[str, Any]:
+        """Return the tokens for an authorization code. Source: RFC 6749, 4.1.3; RFC 7636, 4.5."""
+        body = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": redirect_uri,
+            "code_verifier": verifier,
+        }
+        return self._accepted(self._post("token_endpoint", body))
+
     def begin(self) -> DeviceCode:
         """Begin a device's sign-in."""
-        asked = {"scope": self._addresses.operator_scopes or SCOPE}
+        asked = {"scope": self.scope}
         found = self._accepted(self._post("device_authorization_endpoint", asked))
         return DeviceCode(
             found["device_code"],
@@ -111,10 +150,7 @@ class Provider:
         return self._found
 
     def _post(self, endpoint: str, form: Mapping[str, str]) -> httpx.Response:
-        address = self._document().get(endpoint)
-        if address is None:
-            raise UnavailableError(f"{self.url} has no {endpoint}", "printenv OPERATOR_ISSUER")
-        return self._send("POST", address, {**form, "client_id": self._addresses.client_id})
+        return self._send("POST", self.endpoint(endpoint), {**form, "client_id": self.client_id})
 
     def _send(
         self, method: str, address: str, form: Mapping[str, str] | None = None

@@ -3,6 +3,7 @@
 The command, the demonstration, both checks and the benchmark's customers use it.
 """
 
+import copy
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -63,6 +64,12 @@ class System:
     ) -> None:
         self.close()
 
+    def acting_with(self, bearer: str) -> "System":
+        """Return this client with an operator's token for admin routes; it shares connections."""
+        acting = copy.copy(self)
+        acting._bearer = lambda: bearer  # noqa: SLF001 - its own copy
+        return acting
+
     def unready(self, name: str) -> str | None:
         """Return what a process lacks to be ready, None where it is ready."""
         url = self.addresses.url(name)
@@ -94,9 +101,20 @@ class System:
         given = {key: value for key, value in query.items() if value is not None}
         return self._accepted(name, self._request(name, "GET", path, params=given))
 
-    def post(self, name: str, path: str, body: Mapping[str, Any]) -> Any:
-        """Send a POST and return its JSON."""
-        return self._accepted(name, self._request(name, "POST", path, json=body))
+    def post(self, name: str, path: str, body: Mapping[str, Any], key: str | None = None) -> Any:
+        """Send a POST and return its JSON; with an idempotency key, a repeat has one effect."""
+        request = self._request(name, "POST", path, json=body)
+        if key:
+            request.headers["Idempotency-Key"] = key
+        return self._accepted(name, request)
+
+    def put(self, name: str, path: str, body: Mapping[str, Any]) -> Any:
+        """Send a PUT and return its JSON."""
+        return self._accepted(name, self._request(name, "PUT", path, json=body))
+
+    def delete(self, name: str, path: str) -> Any:
+        """Send a DELETE and return its JSON."""
+        return self._accepted(name, self._request(name, "DELETE", path))
 
     def ask(
         self,

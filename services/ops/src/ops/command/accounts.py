@@ -7,9 +7,10 @@ import typer
 
 from ops.clients.listings import ACCOUNTS
 from ops.clients.openings import MOST, OpeningRequest, balance_of, open_accounts
-from ops.command.output import AsJson, console, money, print_json, table_of
+from ops.command.output import AsJson, console, print_json, table_of
 from ops.command.proposals import show_proposed
 from ops.command.session import open_system
+from ops.domain.amounts import money
 from payment_schemas.money import DEFAULT_CURRENCY
 
 LIST_HELP = """List accounts by name, with their balances, internal accounts included.

@@ -1,21 +1,19 @@
 """`countersign dlq`: lists, shows and redrives dead letters."""
 
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from ops.clients.dead_letters import DeadLetter, Found, Wanted, read
+from ops.clients.dead_letters import DeadLetter, Found, Wanted, read, shown, wanted
 from ops.command import completion
 from ops.command.output import AsJson, cell, command_line, console, print_json, table_of
 from ops.command.proposals import show_proposed
 from ops.command.session import open_system
-from ops.command.times import Utc, span
+from ops.command.times import Utc
+from ops.domain.durations import span
 from ops.domain.errors import RefusedError
-from ops.domain.masking import masked
 from service_runtime.brokers import Brokers
 from service_runtime.clock import SystemClock
-from service_runtime.dead_letters import SUFFIX
 
 LIST_HELP = """List dead letters with position, consumer, reason and age.
 
@@ -102,15 +100,14 @@ def show_letters(
 ) -> None:
     """Show dead letters."""
     brokers = open_system(context).addresses.brokers()
-    matches = wanted(topic, None, letter_id)
-    found = read(brokers, lambda one: matches(one) or one.place == letter_id, 100)
+    found = read(brokers, wanted(topic, None, letter_id), 100)
     if not found.letters:
         raise RefusedError(f"no dead letter has the id {letter_id}", "countersign dlq list")
-    shown = [_plain(one) | {"data": masked(one.value)} for one in found.letters]
+    letters = [shown(one) for one in found.letters]
     if as_json:
-        print_json(shown)
+        print_json(letters)
         return
-    for one in shown:
+    for one in letters:
         console().print(table_of("", ("", ""), _lines(one)))
 
 
@@ -155,8 +152,8 @@ def _to_redrive(brokers: Brokers, matches: Wanted, most: int) -> list[DeadLetter
 
 def _print_redriven(letters: list[DeadLetter], found: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        shown = [_plain(one) | {"data": masked(one.value)} for one in letters]
-        print_json({"matched": len(letters), "redriven": 0, **found, "letters": shown})
+        each = [shown(one) for one in letters]
+        print_json({"matched": len(letters), "redriven": 0, **found, "letters": each})
         return
     _print_table(Found(letters, len(letters)))
     if "proposal" in found:
@@ -165,32 +162,16 @@ def _print_redriven(letters: list[DeadLetter], found: dict[str, Any], *, as_json
         console().print(f"{found.get('redriven', 0)} of {len(letters)} redriven")
 
 
-def wanted(topic: str | None, reason: str | None, event_id: str | None) -> Wanted:
-    """Return a predicate for the letters that match all given options."""
-    source = topic.removesuffix(SUFFIX) if topic else None
-
-    def matches(letter: DeadLetter) -> bool:
-        return (
-            source in (None, letter.topic)
-            and reason in (None, letter.reason)
-            and event_id in (None, letter.event_id)
-        )
-
-    return matches
-
-
 def _plain(letter: DeadLetter) -> dict[str, Any]:
-    fields = asdict(letter)
-    for raw in ("key", "headers", "value"):
-        del fields[raw]
-    return fields | {"place": letter.place}
+    """Return a letter for a list: without its data."""
+    return {name: value for name, value in shown(letter).items() if name != "data"}
 
 
-def _lines(shown: dict[str, Any]) -> list[tuple[str, Any]]:
-    data = shown["data"]
+def _lines(letter: dict[str, Any]) -> list[tuple[str, Any]]:
+    data = letter["data"]
     if not isinstance(data, dict):
-        return list(shown.items())
-    rest = [(name, value) for name, value in shown.items() if name != "data"]
+        return list(letter.items())
+    rest = [(name, value) for name, value in letter.items() if name != "data"]
     return rest + [(f"data.{name}", value) for name, value in data.items()]
 
 

@@ -12,7 +12,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from ops.command.times import moment_in, shown
-from payment_schemas.money import DECIMALS, Money
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 NARROWEST = 100
@@ -61,10 +60,3 @@ def cell(value: Any) -> str:
         return escape(", ".join(f"{name} {shown}" for name, shown in value.items()))
     moment = value if isinstance(value, datetime) else moment_in(str(value))
     return escape(shown(moment) if moment else str(value))
-
-
-def money(amount_minor: int, currency: str) -> str:
-    """Return an amount with its currency; one in an unknown currency in minor units."""
-    if currency not in DECIMALS:
-        return f"{amount_minor} minor units of {currency}"
-    return str(Money(amount_minor, currency))

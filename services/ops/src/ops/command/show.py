@@ -9,10 +9,11 @@ from rich.console import Console
 
 from ops.clients.payments import PaymentOverview, find_payments, overview_of
 from ops.clients.system import System
-from ops.command.output import AsJson, cell, command_line, console, money, print_json, table_of
+from ops.command.output import AsJson, cell, command_line, console, print_json, table_of
 from ops.command.session import open_system
 from ops.command.times import Utc, clock_time, distance, moment_in, shown, zone_of
 from ops.command.watching import View, Watch, show_view
+from ops.domain.amounts import money
 from ops.domain.errors import UNAVAILABLE, AmbiguousError, RefusedError
 from ops.domain.rows import Row
 from service_runtime.clock import SystemClock

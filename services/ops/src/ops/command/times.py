@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ops.domain.durations import span
+
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _is_utc: ContextVar[bool] = ContextVar("_is_utc", default=False)
 
@@ -52,15 +54,6 @@ def distance(moment: datetime, now: datetime) -> str:
     """Return the distance to a time in its largest unit: `in 4 min`, `2 h ago`."""
     off = moment - now
     return f"in {span(off)}" if off >= timedelta() else f"{span(-off)} ago"
-
-
-def span(length: timedelta) -> str:
-    """Return a duration in its largest unit; a negative one is `0 s`."""
-    seconds = max(0, int(length.total_seconds()))
-    for unit, unit_s in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= unit_s:
-            return f"{seconds // unit_s} {unit}"
-    return f"{seconds} s"
 
 
 def _local(moment: datetime) -> datetime:

@@ -7,10 +7,10 @@ from itertools import chain
 from ops.clients.listings import ACCOUNTS, MAILS, SMS, TIMELINE, Listing
 from ops.clients.openings import contact_of
 from ops.clients.payments import find_payments
-from ops.command.output import money
 from ops.command.show import show_timeline
 from ops.demo.requests import MESSAGE_WITHIN_S, POLL_S, Run, until
 from ops.demo.scenarios import Scenario
+from ops.domain.amounts import money
 from ops.domain.rows import Row
 
 SETTLED_WITHIN_S = 60.0

@@ -18,6 +18,8 @@ class OpsError(Exception):
 
     def __init__(self, what: str, then: str = HELP) -> None:
         super().__init__(f"{what}; next: `{then}`")
+        self.what = what
+        self.then = then
 
 
 class UnavailableError(OpsError):

@@ -1,0 +1,71 @@
+"""Latencies and firing alerts, where a Prometheus observes the system."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from ops.domain.errors import UnavailableError
+
+ANSWER_WITHIN_S = 2.0
+QUANTILES = {"p50": 0.5, "p99": 0.99}
+WINDOW = "5 min"
+_DURATION = (
+    "histogram_quantile({q}, sum by (le) (rate(payment_confirm_duration_seconds_bucket[5m])))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert that fires."""
+
+    name: str
+    severity: str
+    summary: str
+    runbook: str
+    active_at: str
+
+
+class Prometheus:
+    """One Prometheus. Methods raise UnavailableError where it is away."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._http = httpx.Client(follow_redirects=False, timeout=ANSWER_WITHIN_S, trust_env=False)
+
+    def latencies_ms(self) -> dict[str, float | None]:
+        """Return the quantiles of confirming a payment in the last five minutes."""
+        return {name: self._ms(_DURATION.format(q=q)) for name, q in QUANTILES.items()}
+
+    def firing(self) -> list[Alert]:
+        """Return the alerts that fire, the oldest first."""
+        found = [_alert(one) for one in self._get("/api/v1/alerts", {})["alerts"]]
+        return sorted((one for one in found if one), key=lambda one: one.active_at)
+
+    def _ms(self, query: str) -> float | None:
+        rows = self._get("/api/v1/query", {"query": query})["result"]
+        value = float(rows[0]["value"][1]) if rows else float("nan")
+        return None if value != value else value * 1000  # noqa: PLR0124 - NaN: no requests
+
+    def _get(self, path: str, query: Mapping[str, str]) -> Any:
+        if not self._url:
+            raise UnavailableError("no Prometheus is configured", "make observe")
+        try:
+            return self._http.get(self._url + path, params=query).raise_for_status().json()["data"]
+        except (httpx.HTTPError, ValueError, KeyError, TypeError):
+            what = "Prometheus, which has latencies and alerts, does not respond"
+            raise UnavailableError(what, "make observe") from None
+
+
+def _alert(row: Mapping[str, Any]) -> Alert | None:
+    if row.get("state") != "firing":
+        return None
+    labels, notes = row["labels"], row["annotations"]
+    return Alert(
+        labels["alertname"],
+        labels.get("severity", ""),
+        notes.get("summary", ""),
+        notes.get("runbook_url", "").rpartition("/")[2],
+        str(row.get("activeAt", "")),
+    )

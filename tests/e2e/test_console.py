@@ -1,0 +1,264 @@
+"""The console in a real browser: sign-in, pages, keyboard, acts of one and of two people."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from local_stack.layout import CHECKOUT
+from local_stack.stack import Stack
+from testbed.command import Command
+from testbed.edge import Edge
+from testkit.devtools import BrowserPage, driven
+
+pytestmark = pytest.mark.stack
+AXE = CHECKOUT / "clients/wallet/node_modules/axe-core/axe.min.js"
+PICTURES = CHECKOUT / "docs/images"
+WIDTHS = (360, 1440)
+SCHEMES = ("light", "dark")
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+class Desk:
+    """A browser of an operator at the console."""
+
+    def __init__(self, page: BrowserPage, url: str) -> None:
+        self.page = page
+        self.url = url
+        self._axe = AXE.read_text()
+
+    def open(self, path: str) -> None:
+        """Open a page, and wait for its parts."""
+        self.page.goto(self.url + path)
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until every part of the page is there."""
+        self.page.wait_for("!document.querySelector('[aria-busy=true]')")
+
+    def sign_in(self, name: str) -> None:
+        """Sign in at the development issuer."""
+        self.page.goto(f"{self.url}/sign-in")
+        self.page.wait_for("!!document.querySelector('select[name=operator]')")
+        choose = f"document.querySelector('select[name=operator]').value = {json.dumps(name)}"
+        self.page.evaluate(choose)
+        self.page.follow("button[value=approve]")
+        self.page.wait_for_text("Now")
+
+    def sign_out(self) -> None:
+        """Sign out by the menu."""
+        self.page.click(".who summary")
+        self.page.follow(".menu form button")
+
+    def faults(self) -> list[str]:
+        """Return what axe finds on the page."""
+        self.page.evaluate(f"window.axe || (() => {{ {self._axe} }})()")
+        options = json.dumps({"runOnly": RULES, "resultTypes": ["violations"]})
+        found = self.page.evaluate(f"axe.run(document, {options}).then((one) => one.violations)")
+        return [
+            f"{one['id']}: {one['help']}: {node['html'][:160]}"
+            for one in found
+            for node in one["nodes"]
+        ]
+
+    def picture(self, name: str) -> None:
+        """Keep what the window shows, for the documents."""
+        self.page.screenshot(PICTURES / f"{name}.webp")
+
+
+@pytest.fixture(scope="module")
+def url(system: Stack) -> str:
+    """The console's address for browsers."""
+    return system.description().url("ops").replace("127.0.0.1", "localhost")
+
+
+@pytest.fixture(scope="module")
+def desk(url: str) -> Iterator[Desk]:
+    """A browser in which alice has signed in."""
+    with driven() as page:
+        page.show(width=1280)
+        desk = Desk(page, url)
+        desk.sign_in("alice")
+        yield desk
+        assert page.errors == []
+
+
+async def pay(edge: Edge, name: str, **body: str) -> None:
+    """Confirm a payment of a new customer, with the customer's name as transaction id."""
+    (customer,) = await edge.open_customers(name, 1, 10_000_00)
+    await edge.pay(customer, name, **body)
+
+
+async def refuse(system: Stack, *names: str) -> None:
+    """Publish records that their consumers refuse for good."""
+    producer = AIOKafkaProducer(**system.brokers.arguments)
+    await producer.start()
+    for name in names:
+        headers = {
+            "ce_specversion": "1.0",
+            "ce_id": str(uuid4()),
+            "ce_type": "settlement.requested.v1",
+            "ce_source": "/test",
+            "ce_time": "2026-11-20T00:00:00Z",
+        }
+        value = json.dumps({"amount_minor": 55, "transaction_id": name, "note": "canary-9d2"})
+        raw = [(key, text.encode()) for key, text in headers.items()]
+        await producer.send_and_wait("settlement-queue", value.encode(), headers=raw)
+    await producer.stop()
+
+
+async def test_every_page_is_accessible_in_both_schemes_on_a_phone_and_on_a_desk(
+    desk: Desk, system: Stack, edge: Edge, name: str
+):
+    await pay(edge, name, amount="5200")
+    await refuse(system, name)
+    page = desk.page
+    paths = ["/now", "/payments", f"/payments/{name}", "/dead-letters", "/lab"]
+    paths += ["/dead-letters/redrive?topic=settlement-queue", "/payments?amount=x"]
+    found = {}
+    for path in paths:
+        desk.open(path)
+        for scheme in SCHEMES:
+            for width in WIDTHS:
+                page.show(width=width, scheme=scheme)
+                page.evaluate("new Promise((done) => requestAnimationFrame(done))")
+                wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+                faults = desk.faults() + ([f"{wide} px too wide"] if wide > 0 else [])
+                found |= {f"{path} {scheme} {width}": faults} if faults else {}
+    page.show(width=1280)
+    assert found == {}
+
+
+async def test_a_payment_is_found_by_the_keyboard_and_shows_what_the_command_shows(
+    desk: Desk, edge: Edge, countersign: Command, name: str
+):
+    await pay(edge, name, amount="5200")
+    page = desk.page
+    desk.open("/now")
+    page.press("g", "p")
+    page.wait_for("location.pathname === '/payments'")
+    page.press("/")
+    page.wait_for("document.activeElement.id === 'search'")
+    page.type(name)
+    page.press("Enter")
+    page.wait_for("location.pathname.startsWith('/payments/')")
+    status, known = await countersign.json("show", name)
+    shown = page.text().lower()
+    assert status == 0
+    assert known["waits_for"]
+    for one in known["waits_for"]:
+        assert one["what"].lower() in shown
+    for one in known["timeline"]:
+        assert one["event"].replace("_", " ").lower() in shown
+    assert "5,200.00" in shown
+    assert known["payment"]["uetr"] in shown
+    assert "awaiting code" in shown
+    desk.picture("console-payment")
+
+
+async def test_an_operator_finds_why_a_payment_is_not_settled_and_sees_it_settle(
+    desk: Desk, edge: Edge, name: str
+):
+    page = desk.page
+    desk.open("/lab")
+    page.evaluate(
+        "document.querySelector('[name=mock][value=partner_bank]').form.kind.value = 'down'"
+    )
+    page.evaluate(
+        "document.querySelector('[name=mock][value=partner_bank]').form.querySelector('button')"
+        ".setAttribute('data-test', 'down')"
+    )
+    page.follow("[data-test=down]")
+    desk.settle()
+    assert "partner_bank: down is on" in page.text()
+    try:
+        await pay(edge, name)
+        desk.open(f"/payments?user_id=usr-{name}-0001")
+        page.follow("a.row-link", name)
+        assert "first-bank" in page.text()
+        assert "until" in page.text()
+    finally:
+        desk.open("/lab")
+        page.evaluate(
+            "document.querySelector('[name=mock][value=partner_bank]').form.kind.value = '';"
+            "document.querySelector('[name=mock][value=partner_bank]').form"
+            ".querySelector('button').setAttribute('data-test', 'up')"
+        )
+        page.follow("[data-test=up]")
+    desk.open(f"/payments/{name}")
+    page.wait_for(
+        "fetch(location).then((one) => one.text()).then((text) => text.includes('It has ended'))",
+        40,
+    )
+
+
+async def test_a_group_of_dead_letters_is_redriven_by_two_people_and_one_by_one(
+    desk: Desk, system: Stack, name: str
+):
+    await refuse(system, f"{name}-a", f"{name}-b")
+    page = desk.page
+    desk.open("/dead-letters")
+    page.wait_for_text("unauthenticated")
+    assert "canary" not in page.text()
+    desk.picture("console-dead-letters")
+    page.follow("a.button", "Redrive")
+    assert "Nothing is published yet" in page.text()
+    page.follow("button.primary", "Propose")
+    desk.settle()
+    page.wait_for_text("another person approves")
+    assert not page.evaluate("!!document.querySelector('form[action$=approve]')")
+    desk.sign_out()
+    desk.sign_in("bob")
+    desk.open("/dead-letters")
+    page.follow("form[action$=approve] button")
+    page.wait_for_text("are published again")
+    desk.settle()
+    page.follow("tbody a.row-link")
+    desk.settle()
+    page.follow("#letters a.button, section[aria-labelledby=letters] a.button", "Redrive")
+    page.follow("button.primary", "Redrive")
+    page.wait_for_text("1 record is published to its topic again")
+    desk.sign_out()
+    desk.sign_in("alice")
+
+
+async def test_who_may_only_read_is_offered_no_act_and_refused_one(desk: Desk, url: str):
+    desk.sign_out()
+    desk.sign_in("carol")
+    desk.open("/dead-letters")
+    assert "Redrive" not in desk.page.text()
+    act = (
+        "fetch('/dead-letters/redrive', {method: 'POST', headers:"
+        " {'content-type': 'application/x-www-form-urlencoded'}, body: new URLSearchParams("
+        "{csrf: document.querySelector('[name=csrf]').value, places: 'a/0/0'})})"
+        ".then((one) => one.text())"
+    )
+    assert "needs the scope dlq.redrive" in desk.page.evaluate(act)
+    forged = act.replace("document.querySelector('[name=csrf]').value", "'x'")
+    assert "not of your session" in desk.page.evaluate(forged)
+    desk.page.errors.clear()  # the browser reports the two refusals
+    desk.sign_out()
+    assert "Signed out" in desk.page.text()
+    desk.sign_in("alice")
+
+
+def test_without_a_session_every_page_leads_to_the_sign_in(url: str):
+    with httpx.Client(base_url=url) as http:
+        for path in ("/", "/now", "/payments", "/payments/tx-1", "/dead-letters", "/lab"):
+            reply = http.get(path)
+            assert (reply.status_code, reply.headers["location"][:8]) == (303, "/sign-in")
+        assert http.get("/now/checks", headers={"X-Fragment": "1"}).status_code == 401
+        assert http.post("/dead-letters/redrive", data={"places": "a/0/0"}).status_code == 303
+        begun = http.get("/sign-in?next=//evil.example")
+        assert "HttpOnly" in begun.headers["set-cookie"]
+        assert "SameSite=lax" in begun.headers["set-cookie"]
+        assert http.get("/signed-in?code=x&state=y").status_code == 409
+        assert http.get("/assets/../app.py").status_code == 404
+
+
+def test_the_pictures_are_small():
+    assert all(one.stat().st_size < 100_000 for one in Path(PICTURES).glob("console-*.webp"))
