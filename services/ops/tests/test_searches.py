@@ -7,7 +7,7 @@ import pytest
 from ops.console.pages.payments import _cell
 from ops.domain.activity import rates_of
 from ops.domain.searches import BadSearchError, asked_of
-from ops.domain.timelines import steps_of
+from ops.domain.timelines import emitter_of, steps_of
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
@@ -64,6 +64,22 @@ def test_a_timeline_shows_the_pauses_between_its_steps():
     assert [step.gap for step in steps] == ["", "", "1 min"]
     assert steps[0].details == {"score": "95", "factors": "amount 45"}
     assert {step.service for step in steps} == {"risk"}
+
+
+@pytest.mark.parametrize(
+    ("topic", "service"),
+    [
+        ("risk.assessment-requested.v1", "confirm"),
+        ("risk.assessed.v1", "risk"),
+        ("otp.verification-requested.v1", "confirm"),
+        ("settlement-queue", "confirm"),
+        ("settlement.updated.v1", "settlement"),
+        ("payment.confirmed.v1", "confirm"),
+        ("notification.delivered.v1", "notification"),
+    ],
+)
+def test_a_step_names_the_service_that_has_emitted_it(topic, service):
+    assert emitter_of(topic) == service
 
 
 def newest(status, payments, settlement_status="NONE", seconds=60):

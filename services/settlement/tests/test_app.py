@@ -2,6 +2,7 @@
 
 import base64
 import json
+from datetime import date
 from uuid import UUID
 
 import jwt
@@ -18,6 +19,7 @@ from service_runtime.settings import load
 from service_runtime.web import create_app
 from settlement.app import build
 from settlement.domain import Policy
+from settlement.domain.reconciliation import Finding, case_of
 from settlement.domain.statements import StatementEntry
 from settlement.routes import CaseOperations, case_routes, key_routes, routes
 from settlement.settings import Settings
@@ -132,7 +134,17 @@ async def client(postgres_world):
         yield client
 
 
-@pytest.mark.parametrize("path", ["instructions", "instructions/export", "check", "cases"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "instructions",
+        "instructions/export",
+        "instructions/open",
+        "instructions/search",
+        "check",
+        "cases",
+    ],
+)
 @pytest.mark.stack
 async def test_reading_needs_a_credential(client, path):
     assert (await client.get(f"/admin/{path}")).status_code == 401
@@ -153,6 +165,9 @@ async def test_an_operator_finds_an_instruction_by_payment_or_uetr(client, postg
         ("instructions", "payment_id"),
         ("instructions?payment_id=1", "payment_id"),
         ("instructions?uetr=x", "uetr"),
+        ("instructions/search", "partner"),
+        ("instructions/search?partner=NOBODY!", "partner"),
+        ("instructions/search?partner=first-bank&after=x", "after"),
         ("instructions/export?limit=1001", "limit"),
         ("instructions/export?after=x", "after"),
     ],
@@ -171,6 +186,37 @@ async def test_an_export_lists_all_instructions(client, postgres_world):
     (row,) = found.json()["instructions"]
     rest = await client.get(f"/admin/instructions/export?after={row['payment_id']}", headers=OPS)
     assert len(rest.json()["instructions"]) == 1
+
+
+@pytest.mark.stack
+async def test_what_is_open_is_counted_and_found_by_partner_the_oldest_first(
+    client, postgres_world
+):
+    await postgres_world.request(requested(1), requested(2), requested(3))
+    counted = (await client.get("/admin/instructions/open", headers=OPS)).json()
+    (row,) = counted["open"]
+    assert (row["status"], row["instructions"], row["parked"]) == ("QUEUED", 3, 0)
+    path = f"/admin/instructions/search?partner={row['partner']}&limit=2"
+    first = (await client.get(path, headers=OPS)).json()
+    rest = (await client.get(f"{path}&after={first['next']}", headers=OPS)).json()
+    found = [*first["instructions"], *rest["instructions"]]
+    assert len({one["payment_id"] for one in found}) == 3
+    assert found[0]["created_at"] == row["oldest_at"]
+    assert rest["next"] is None
+    other = await client.get("/admin/instructions/search?partner=no-bank", headers=OPS)
+    assert other.json()["instructions"] == []
+
+
+@pytest.mark.stack
+async def test_an_instruction_comes_with_the_unresolved_cases_about_it(client, postgres_world):
+    await postgres_world.request(requested(1), requested(2))
+    case = case_of(instruction(1), Finding.OUTCOME_UNKNOWN, date(2026, 11, 30), "unknown")
+    async with postgres_world.database.transaction() as tx:
+        await postgres_world.cases(tx).open([case])
+    for number, expected in ((1, [str(case.id)]), (2, [])):
+        path = f"/admin/instructions?payment_id={requested(number).payment_id}"
+        found = (await client.get(path, headers=OPS)).json()
+        assert [one["id"] for one in found["cases"]] == expected
 
 
 @pytest.mark.stack

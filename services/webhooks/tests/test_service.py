@@ -11,6 +11,7 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 from webhooks_world import SETTLED, change, until, world_of
 
+from testkit.operators import signed_in
 from webhooks.routes import PATH
 
 pytestmark = pytest.mark.stack
@@ -41,6 +42,15 @@ async def test_a_change_arrives_once_signed_with_its_sequence_and_the_status_of_
     assert payload["data"]["sequence"] == 2
     (delivery,) = await until(lambda: world.deliveries(endpoint["id"], status="DELIVERED"))
     assert (delivery["webhook_id"], delivery["last_status"]) == (headers["webhook-id"], 204)
+
+    path, payment_id = "/admin/payment-deliveries", twice.payment_id
+    operator = signed_in("ops.read")
+    seen = await world.http.get(path, params={"payment_id": payment_id}, headers=operator)
+    assert [
+        (one["status"], one["url"], one["last_status"]) for one in seen.json()["deliveries"]
+    ] == [("DELIVERED", hostile.url("/good"), 204)]
+    refused = await world.http.get(path, params={"payment_id": payment_id})
+    assert refused.status_code == 401
 
 
 async def test_a_message_is_sent_again_under_its_id_and_a_test_message_under_its_own(

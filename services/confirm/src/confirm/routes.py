@@ -42,7 +42,7 @@ from service_runtime.credentials import Credentials
 from service_runtime.http_unit import HttpUnitOfWork, Reply
 from service_runtime.messages import Cause, Emit
 from service_runtime.operators import Operators
-from service_runtime.paging import Keyset, Page
+from service_runtime.paging import START, Keyset, Page
 from service_runtime.postgres import PostgresDatabase, PostgresTransaction
 from service_runtime.proposals import Draft, Proposal, propose
 from service_runtime.web import JsonResponse
@@ -191,7 +191,8 @@ def _admin(database: PostgresDatabase, operators: Operators, clock: Clock) -> AP
         page: Annotated[Page, Depends(BY_TIME)], wanted: Annotated[SearchFields, Query()]
     ) -> Response:
         """Return payments, newest first; a page looks at a bounded number of them."""
-        before = min((page.after[0], page.after[1]), (wanted.until or END, LAST))
+        at, name = page.after
+        before = min((at, name), (wanted.until, START) if wanted.until else (END, LAST))
         async with database.transaction() as tx:
             result = await search(tx, Wanted(**wanted.model_dump()), before, page.limit)
         last = result.last and {"created_at": result.last[0], "payment_id": result.last[1]}

@@ -25,6 +25,7 @@ from webhooks.clients import Calls
 from webhooks.clients.names import system_resolver
 from webhooks.routes import routes
 from webhooks.routes.api import Api
+from webhooks.routes.of_payments import operator_routes
 from webhooks.settings import LEASE_BEYOND_S, Settings
 from webhooks.store import Deliveries, Endpoints, lane_table, queries
 
@@ -86,7 +87,7 @@ def _routes(service: Service, settings: Settings, wake: Callable[[], None]) -> A
     )
     checks = check_router(service.operators)
     add_check(checks, service.database, queries.check, "delivery")
-    return together(routes(api), checks)
+    return together(routes(api), operator_routes(service.database, service.operators), checks)
 
 
 def _lanes(

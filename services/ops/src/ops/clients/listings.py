@@ -29,6 +29,7 @@ ASSESSMENTS = Listing("risk", "/admin/assessments", "assessments")
 CHALLENGES = Listing("otp", "/admin/challenges", "challenges")
 DELIVERIES = Listing("notification", "/admin/deliveries", "deliveries")
 TIMELINE = Listing("audit", "/admin/timeline", "rows")
+WEBHOOKS = Listing("webhooks", "/admin/payment-deliveries", "deliveries")
 DEAD_LETTERS = Listing("ops", "/admin/dead-letters", "letters")
 
 PAYMENTS_EXPORT = Listing("confirm", "/admin/payments/export", "payments")

@@ -22,7 +22,7 @@ class Step:
     after: timedelta | None
     """The time since the step before; None for the first one."""
     service: str
-    """The service that owns the topic."""
+    """The service that has emitted it."""
     row: Row
     details: Mapping[str, Any]
 
@@ -38,9 +38,15 @@ def steps_of(rows: Sequence[Row]) -> list[Step]:
     for row in rows:
         at = datetime.fromisoformat(row["created_at"])
         after = at - steps[-1].at if steps else None
-        service = str(row["topic"]).partition(".")[0].partition("-")[0]
-        steps.append(Step(at, after, service, row, _details(row["metadata"])))
+        steps.append(Step(at, after, emitter_of(row["topic"]), row, _details(row["metadata"])))
     return steps
+
+
+def emitter_of(topic: str) -> str:
+    """Return the service that emits an event of a payment: confirm asks, others respond."""
+    first = topic.partition(".")[0]
+    asks = topic.endswith("-requested.v1") or first in ("payment", "review", "settlement-queue")
+    return "confirm" if asks else first
 
 
 def _details(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -77,11 +77,15 @@ def state_of(change: PaymentStatusChanged) -> State:
     )
 
 
+def message_id(endpoint_id: UUID, payment_id: UUID, sequence: int, event: EventType) -> UUID:
+    """Return the id of an endpoint's message about a change of a payment."""
+    return uuid5(_MESSAGES, f"{endpoint_id}/{payment_id}/{sequence}/{event}")
+
+
 def message_of(endpoint_id: UUID, change: PaymentStatusChanged, event: EventType) -> Message:
     """Return the one message of an endpoint about a change."""
-    name = f"{endpoint_id}/{change.payment_id}/{change.sequence}/{event}"
     return Message(
-        uuid5(_MESSAGES, name),
+        message_id(endpoint_id, change.payment_id, change.sequence, event),
         endpoint_id,
         event,
         change.occurred_at,

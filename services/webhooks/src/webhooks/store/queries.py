@@ -1,7 +1,15 @@
 """Queries for operators, checks and metrics."""
 
+from itertools import product
+from typing import Any
+from uuid import UUID
+
 from service_runtime.admin import MOST_FINDINGS, Findings
 from service_runtime.postgres import PostgresTransaction
+from webhooks.domain.events import EVENT_TYPES, message_id
+
+MOST_CHANGES = 50
+"""Changes of a payment whose messages are looked up: it has some ten."""
 
 
 async def check(tx: PostgresTransaction, _since: object = None) -> Findings:
@@ -36,3 +44,29 @@ async def off_endpoints(tx: PostgresTransaction) -> int:
     """Count the endpoints that were switched off because they fail."""
     rows = await tx.rows("select count(*) from endpoint where off_reason in ('gone', 'failing')")
     return int(rows[0]["count"])
+
+
+async def of_payment(tx: PostgresTransaction, payment_id: UUID) -> list[dict[str, Any]]:
+    """Return what was sent about a payment to its owner's endpoints, in the order of its changes.
+
+    By the messages' ids, which follow from endpoint and change: no index is by payment.
+    """
+    known = await tx.rows(
+        """select endpoint.id, least(state.sequence, %(most)s)::int as sequence
+           from payment_state as state join endpoint using (user_id)
+           where state.payment_id = %(payment_id)s""",
+        payment_id=payment_id,
+        most=MOST_CHANGES,
+    )
+    ids = [
+        message_id(row["id"], payment_id, sequence, event)
+        for row in known
+        for sequence, event in product(range(1, row["sequence"] + 1), EVENT_TYPES)
+    ]
+    return await tx.rows(
+        """select delivery.id as delivery_id, endpoint_id, endpoint.url, type, sequence, status,
+                  tries, last_status, last_reason, delivery.created_at, delivery.updated_at, due_at
+           from delivery join endpoint on endpoint.id = endpoint_id
+           where delivery.id = any(%(ids)s) order by sequence, endpoint_id""",
+        ids=ids,
+    )

@@ -43,6 +43,13 @@ async function load(place) {
   showTimes(place);
 }
 
+// A part within details loads when these are opened.
+function startLazyParts() {
+  for (const place of document.querySelectorAll("details > [data-lazy]")) {
+    place.parentElement.addEventListener("toggle", () => place.parentElement.open && load(place));
+  }
+}
+
 function startParts() {
   for (const place of document.querySelectorAll("[data-part]")) {
     if (place.hasAttribute("aria-busy")) load(place);
@@ -71,6 +78,7 @@ function onKey(event) {
 
 function focusOn(selector, event) {
   event.preventDefault();
+  document.querySelector(selector)?.focus();
   document.querySelector(selector)?.select();
 }
 
@@ -119,4 +127,5 @@ addEventListener("pageshow", () => document.querySelectorAll("button:disabled").
 showTimes();
 showTheme();
 startParts();
+startLazyParts();
 setInterval(showTimes, 10000);
