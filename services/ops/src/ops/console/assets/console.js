@@ -62,13 +62,13 @@ function isTyping(target) {
   return target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
 }
 
-let waiting = 0;
+let waiting = -Infinity;
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "Escape" && isTyping(event.target)) event.target.blur();
   if (isTyping(event.target)) return;
   const follows = event.timeStamp - waiting < 1500;
-  waiting = 0;
+  waiting = -Infinity;
   if (event.key === "g") waiting = event.timeStamp;
   else if (follows) document.querySelector(`nav [data-key="${CSS.escape(event.key)}"]`)?.click();
   else if (event.key === "/") focusOn("#search", event);
