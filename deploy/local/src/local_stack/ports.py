@@ -5,7 +5,9 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from local_stack.addresses import traces_of
 from local_stack.errors import StackError
 from local_stack.inventory import Inventory
 
@@ -57,6 +59,12 @@ class Ports:
     @property
     def postgres(self) -> int:
         return self.inventory.ports["postgres"] + self.offset
+
+    @property
+    def observing(self) -> dict[str, Any]:
+        """The fields of an environment's place about what observes."""
+        prometheus = f"http://127.0.0.1:{self.at('prometheus_web')}"
+        return {"prometheus": prometheus, "traces": traces_of("native", self.offset)}
 
     @property
     def redis(self) -> int:

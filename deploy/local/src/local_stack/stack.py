@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Self
 
 from local_stack import databases, discovery, kafka, orphans, postgres, readiness, redis
-from local_stack.addresses import traces_of
 from local_stack.credentials import Credentials
 from local_stack.discovery import RunningStack, find_stack
 from local_stack.environment import Environments, Place
@@ -326,9 +325,7 @@ class Stack:
             postgres=self.postgres,
             redis=f"127.0.0.1:{ports.redis}",
             collector=self._collector(),
-            prometheus=f"http://127.0.0.1:{ports.at('prometheus_web')}",
-            traces=traces_of("native", ports.offset),
-            **(self.credentials.transport() if self.tls else {}),
+            **ports.observing | (self.credentials.transport() if self.tls else {}),
             host="127.0.0.1",
             at=lambda name, _, instance: f"127.0.0.1:{ports.of(name, instance)}",
             secret=lambda name: str(self.credentials.path(name)),
