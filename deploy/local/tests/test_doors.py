@@ -186,6 +186,24 @@ def test_the_gateways_user_counts_limits_and_does_nothing_else(infrastructure, c
             redis.execute_command(*command.split())
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("KEYS *", "SCAN 0", "GETEX session/identity/a", "SET session/gateway/a 1", "DEL limit/a"),
+        *("GETEX limit/user/a", "GET session/ops/a", "FLUSHALL", "CONFIG GET *"),
+    ],
+)
+def test_a_service_with_sessions_keeps_its_own_and_lists_none(infrastructure, command):
+    password = infrastructure.credentials.read(redis_name("ops"))
+    with redis_of(infrastructure, "ops", password) as redis:
+        assert redis.set("session/ops/test", b"sealed", ex=60)
+        assert redis.getex("session/ops/test", ex=60) == b"sealed"
+        assert redis.getdel("session/ops/test") == b"sealed"
+        assert redis.delete("session/ops/test") == 0
+        with pytest.raises(NoPermissionError):
+            redis.execute_command(*command.split())
+
+
 def test_the_monitor_of_redis_reads_no_key(infrastructure):
     password = infrastructure.credentials.read(redis_name("monitor"))
     with redis_of(infrastructure, "monitor", password) as redis:

@@ -41,6 +41,9 @@ def test_no_environment_contains_a_password(unstarted):
 
 def test_the_gateway_knows_every_instance_of_confirm(unstarted):
     unstarted.instances["confirm"] = 2
+    ops = unstarted.environment_of("ops")
+    assert ops["CONSOLE_URL"] == "http://localhost:13030"
+    assert unstarted.environment_of("issuer")["OPERATOR_REDIRECTS"].startswith(ops["CONSOLE_URL"])
     urls = unstarted.environment_of("gateway")["CONFIRM_URLS"]
     assert urls == "http://127.0.0.1:13010,http://127.0.0.1:14010"
 

@@ -213,14 +213,18 @@ def test_every_service_has_the_credentials_of_its_callers(ours, native):
         assert environment["INTERNAL_CREDENTIALS_FILE"] == "/run/secrets/internal-credentials"
 
 
-def test_every_address_in_a_container_names_a_container(compose, ours):
+def test_every_address_in_a_container_names_a_container(compose, ours, native):
+    """Those that browsers are given name this machine, where Compose publishes them."""
     names = set(compose["services"]) | {
         alias for one in ours.values() for alias in one["networks"]["payment-net"]["aliases"]
     }
     for name, container in ours.items():
-        for value in filter(None, container["environment"].values()):
-            for host in re.findall(r"(?:://|@)(?:\w+@)?([a-z][a-z_-]+)[:/]", value):
-                assert host in names, f"{name}: {value}"
+        templates = native.inventory.service(name).environment
+        for setting, value in container["environment"].items():
+            for_browsers = re.search(r"\{browser:|\{traces\}", templates.get(setting, ""))
+            known = names | ({"localhost"} if for_browsers else set())
+            for host in re.findall(r"(?:://|@)(?:\w+@)?([a-z][a-z_-]+)[:/]", value or ""):
+                assert host in known, f"{name}: {value}"
 
 
 def test_service_containers_have_limits_health_checks_and_no_privileges(ours):

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from confirm_builders import first_request
 
-from confirm.routes import END, LAST, Access, routes
+from confirm.routes import BY_TIME, END, LAST, Access, routes
 from confirm.store.search import MOST_SCANNED, Wanted, activity, search
 from service_runtime.credentials import Credentials
 from service_runtime.http_unit import HttpUnitOfWork
@@ -95,6 +95,12 @@ async def test_times_bound_the_creation(http, world):
     assert names(await found(http, until=newest["created_at"], limit=1)) == [f"tx-{HISTORY}"]
 
 
+async def test_a_cursor_without_a_zone_is_one_in_utc(http):
+    cursor = BY_TIME.cursor_of({"created_at": "2999-01-01T00:00:00", "payment_id": UUID(int=1)})
+    later = {"after": cursor, "until": "2998-01-01T00:00:00Z"}
+    assert len((await found(http, **later))["payments"]) == PAGE
+
+
 async def test_a_field_that_is_not_valid_is_refused(http):
     for query in (
         {"status": "SETTLED"},
@@ -104,6 +110,7 @@ async def test_a_field_that_is_not_valid_is_refused(http):
         {"limit": "501"},
         {"after": "x"},
         {"account": "a b"},
+        {"user_id": "\x00"},
     ):
         response = await http.get("/admin/payments/search", params=query)
         assert response.status_code == 400, query

@@ -110,7 +110,7 @@ class Access:
 class SearchFields(BaseModel):
     """What an operator searches payments for; times bound their creation."""
 
-    user_id: UserId | None = None
+    user_id: Annotated[UserId, Field(pattern=r"^[^\x00-\x1f]+$")] | None = None
     account: AccountId | None = None
     status: Status | None = None
     settlement_status: PublicSettlementStatus | None = None
@@ -192,6 +192,7 @@ def _admin(database: PostgresDatabase, operators: Operators, clock: Clock) -> AP
     ) -> Response:
         """Return payments, newest first; a page looks at a bounded number of them."""
         at, name = page.after
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
         before = min((at, name), (wanted.until, START) if wanted.until else (END, LAST))
         async with database.transaction() as tx:
             result = await search(tx, Wanted(**wanted.model_dump()), before, page.limit)
