@@ -74,7 +74,9 @@ def _routes(service: Service, settings: Settings) -> APIRouter:
 
 def _console(service: Service, settings: Settings, system: System, watch: Watch) -> APIRouter:
     redis = redis_of(settings.redis_url, settings.redis_password, settings.redis_tls_ca)
-    provider = Provider(replace(system.addresses, client_id=settings.console_client_id))
+    addresses = replace(system.addresses, client_id=settings.console_client_id)
+    # Identity may be the issuer, whose certificate is of this system's authority.
+    provider = Provider(addresses, settings.http_tls_ca)
     limits = SessionLimits(settings.console_idle_minutes * 60, settings.console_life_hours * 3600)
     viewers = Viewers(BrowserSessions(redis, "signed-in"), provider, system, service.clock, limits)
     is_development = settings.profile == "dev"

@@ -3,6 +3,7 @@
 Source: RFC 8414, RFC 8628, RFC 6749.
 """
 
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,9 +39,13 @@ class DeviceCode:
 class Provider:
     """One issuer of operators' tokens."""
 
-    def __init__(self, addresses: Addresses) -> None:
+    def __init__(self, addresses: Addresses, tls_ca: str = "") -> None:
+        """`tls_ca`: file of an authority that is trusted beside those of this machine."""
         self._addresses = addresses
-        self._http = httpx.Client(follow_redirects=False, timeout=ANSWER_WITHIN_S)
+        trusted = ssl.create_default_context()
+        if tls_ca:
+            trusted.load_verify_locations(tls_ca)
+        self._http = httpx.Client(follow_redirects=False, timeout=ANSWER_WITHIN_S, verify=trusted)
         self._found: Mapping[str, Any] = {}
 
     def close(self) -> None:
