@@ -11,7 +11,14 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from ops.clients.addresses import Addresses
 from ops.clients.browser_sessions import BrowserSessions
 from ops.clients.system import System
-from ops.console.viewers import ForbiddenError, Limits, SignInNeededError, Viewers, check_act
+from ops.console.viewers import (
+    ForbiddenError,
+    Limits,
+    SignInNeededError,
+    Stores,
+    Viewers,
+    check_act,
+)
 from ops.domain.errors import UnavailableError
 from testkit.events import NOON
 from testkit.memory import SteadyClock
@@ -75,8 +82,8 @@ class Issuer:
 @pytest.fixture
 def world():
     clock, values, issuer = SteadyClock(NOON), MemoryValues(), Issuer()
-    sessions = BrowserSessions(values, "signed-in")
-    viewers = Viewers(sessions, issuer, System(Addresses()), clock, LIMITS)
+    stores = Stores(BrowserSessions(values, "signed-in"), BrowserSessions(values, "notice"))
+    viewers = Viewers(stores, issuer, System(Addresses()), clock, LIMITS)
     request = SimpleNamespace(headers={})
     return SimpleNamespace(
         clock=clock, values=values, issuer=issuer, viewers=viewers, request=request
@@ -140,6 +147,14 @@ def test_a_sign_out_ends_the_session_here_and_at_the_issuer(world):
     secret = world.viewers.begin(TOKENS)
     world.viewers.end(world.viewers.find(world.request, secret))
     assert (world.values.kept, world.issuer.revoked) == ({}, ["refresh-1"])
+
+
+def test_a_notice_is_for_one_page_and_leaves_the_session_as_it_is(world):
+    viewer = world.viewers.find(world.request, world.viewers.begin(TOKENS))
+    kept = dict(world.values.kept)
+    world.viewers.notify(viewer, "1 record is published again.")
+    assert world.viewers.notice(viewer) == "1 record is published again."
+    assert (world.viewers.notice(viewer), world.values.kept) == ("", kept)
 
 
 def test_without_redis_the_console_says_so(world):

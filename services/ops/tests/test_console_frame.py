@@ -32,6 +32,7 @@ def test_a_sessions_cookie_is_for_this_host_and_for_no_script(is_secure):
         ("/\tx", "/"),
         ("payments", "/"),
         ("", "/"),
+        ("/" + "x" * 4000, "/"),
     ],
 )
 def test_a_sign_in_leads_to_a_page_of_the_console_alone(path, then):

@@ -17,7 +17,7 @@ from ops.console import sign_in
 from ops.console.frame import Console, Cookies
 from ops.console.pages import SECTIONS, dead_letters, lab, now, payments
 from ops.console.viewers import Limits as SessionLimits
-from ops.console.viewers import Viewers
+from ops.console.viewers import Stores, Viewers
 from ops.routes import partners, redrives, runbooks
 from ops.settings import Settings
 from ops.watch import Times, Watch
@@ -78,7 +78,8 @@ def _console(service: Service, settings: Settings, system: System, watch: Watch)
     # Identity may be the issuer, whose certificate is of this system's authority.
     provider = Provider(addresses, settings.http_tls_ca)
     limits = SessionLimits(settings.console_idle_minutes * 60, settings.console_life_hours * 3600)
-    viewers = Viewers(BrowserSessions(redis, "signed-in"), provider, system, service.clock, limits)
+    stores = Stores(BrowserSessions(redis, "signed-in"), BrowserSessions(redis, "notice"))
+    viewers = Viewers(stores, provider, system, service.clock, limits)
     is_development = settings.profile == "dev"
     console = Console(
         url=settings.console_url,

@@ -115,9 +115,7 @@ class Console:
         self, viewer: Viewer, template: str, status: int = 200, /, **values: Any
     ) -> HTMLResponse:
         """Return a page with the frame around it."""
-        notice = viewer.session.notice
-        if notice:
-            self.viewers.notify(viewer, "")
+        notice = self.viewers.notice(viewer)
         shown = [one for one in self.sections if viewer.may(one.scope)]
         frame = {"viewer": viewer, "sections": shown, "notice": notice, "links": self.links}
         return self.plain(viewer.request, template, status, **frame, **values)

@@ -17,6 +17,8 @@ from ops.domain.errors import OpsError, RefusedError
 
 SIGN_IN_WITHIN_S = 600
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+MOST_PATH = 4000
+"""Characters of an address after the sign-in."""
 YEAR_S = 31_536_000
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
@@ -111,5 +113,5 @@ def _refusal(
 def _local(path: str) -> str:
     """Return a path of this console; the first page for anything else."""
     parts = urlsplit(path)
-    is_ours = path.startswith("/") and not path.startswith(("//", "/\\"))
+    is_ours = len(path) <= MOST_PATH and path.startswith("/") and not path.startswith(("//", "/\\"))
     return path if is_ours and not parts.netloc and path.isprintable() else "/"

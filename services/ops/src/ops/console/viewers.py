@@ -18,6 +18,7 @@ from service_runtime.clock import Clock
 from service_runtime.forms import BadFormError, form_fields
 
 REFRESH_BEFORE_S = 30
+NOTICE_WITHIN_S = 60
 MOST_FIELDS = 40
 LETTERS = string.ascii_letters + string.digits
 CHARACTERS = 43
@@ -47,8 +48,6 @@ class Session:
     scopes: str
     csrf: str
     begun_at: float
-    notice: str = ""
-    """A sentence for the next page: the outcome of an act."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +56,14 @@ class Limits:
 
     idle_s: int
     life_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Where sessions are kept, and the notices for their next pages."""
+
+    sessions: BrowserSessions
+    notices: BrowserSessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +101,13 @@ class Viewers:
 
     def __init__(
         self,
-        sessions: BrowserSessions,
+        stores: Stores,
         provider: Provider,
         system: System,
         clock: Clock,
         limits: Limits,
     ) -> None:
-        self._sessions = sessions
+        self._stores = stores
         self._provider = provider
         self._system = system
         self._clock = clock
@@ -140,22 +147,27 @@ class Viewers:
         return self._clock.text(LETTERS, CHARACTERS)
 
     def notify(self, viewer: Viewer, notice: str) -> None:
-        """Keep a sentence for the next page of a session."""
-        self._write(viewer.secret, replace(viewer.session, notice=notice))
+        """Keep a sentence for the next page of a session: the outcome of an act."""
+        # Not in the session itself: a refresh at the same time would be overwritten.
+        self._stores.notices.put(viewer.secret, {"notice": notice}, NOTICE_WITHIN_S)
+
+    def notice(self, viewer: Viewer) -> str:
+        """Return the sentence that is kept for the next page, once."""
+        return str((self._stores.notices.take(viewer.secret) or {}).get("notice", ""))
 
     def end(self, viewer: Viewer) -> None:
         """End a session, here and at the issuer."""
-        self._sessions.end(viewer.secret)
+        self._stores.sessions.end(viewer.secret)
         if viewer.session.refresh_token:
             self._provider.revoke(viewer.session.refresh_token)
 
     def _read(self, secret: str) -> Session:
-        kept = self._sessions.get(secret, self._limits.idle_s) if secret else None
+        kept = self._stores.sessions.get(secret, self._limits.idle_s) if secret else None
         if kept is None:
             raise SignInNeededError
         session = Session(**kept)
         if self._now() - session.begun_at > self._limits.life_s:
-            self._sessions.end(secret)
+            self._stores.sessions.end(secret)
             raise SignInNeededError
         return session
 
@@ -168,7 +180,7 @@ class Viewers:
             token = session.refresh_token
             tokens = self._provider.refreshed(token) if token else None
             if tokens is None:
-                self._sessions.end(secret)
+                self._stores.sessions.end(secret)
                 raise SignInNeededError
             renewed = replace(
                 session,
@@ -181,7 +193,7 @@ class Viewers:
             return renewed
 
     def _write(self, secret: str, session: Session) -> None:
-        self._sessions.put(secret, asdict(session), self._limits.idle_s)
+        self._stores.sessions.put(secret, asdict(session), self._limits.idle_s)
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
