@@ -9,7 +9,7 @@ from confirm.domain.payment import Payment
 from confirm.store.postgres import payment_of
 from service_runtime.postgres import PostgresTransaction
 
-MOST_SCANNED = 2000
+MOST_SCANNED = 1000
 """Payments that one page looks at: a filter that few payments match must not read the table."""
 NEWEST = 1000
 """Payments that the figures of now are taken from, and from no longer ago than WINDOW."""
@@ -30,6 +30,12 @@ class Wanted:
     since: datetime | None = None
     until: datetime | None = None
 
+    @property
+    def is_filtered(self) -> bool:
+        """Whether a payment of the user and the time may not match."""
+        filters = self.account, self.status, self.settlement_status, self.amount_minor
+        return any(one is not None for one in (*filters, self.currency))
+
 
 Key = tuple[datetime, UUID]
 """Creation and id: the order of a search."""
@@ -45,11 +51,12 @@ class Found:
 
 async def search(tx: PostgresTransaction, wanted: Wanted, before: Key, limit: int) -> Found:
     """Return the newest matching payments before a key."""
+    scanned = MOST_SCANNED if wanted.is_filtered else limit
     asked = asdict(wanted) | {
         "created_at": before[0],
         "id": before[1],
         "limit": limit,
-        "scanned": MOST_SCANNED,
+        "scanned": scanned,
     }
     # The user's payments are found by their key, then sorted; all others by time.
     source = _OF_USER if wanted.user_id is not None else _BY_TIME
@@ -57,7 +64,7 @@ async def search(tx: PostgresTransaction, wanted: Wanted, before: Key, limit: in
     last, matches = rows[0], [payment_of(row) for row in rows if row["id"] is not None]
     if len(matches) == limit:
         return Found(matches, (matches[-1].created_at, matches[-1].id))
-    is_cut = last["scanned"] == MOST_SCANNED
+    is_cut = last["scanned"] == scanned
     return Found(matches, (last["last_at"], last["last_id"]) if is_cut else None)
 
 

@@ -13,7 +13,7 @@ from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from ops.clients.listings import WEBHOOKS
 from ops.clients.payments import find_payments, overview_of
-from ops.clients.searching import MOST_EXPORTED, export_payments, search_payments
+from ops.clients.searching import MOST_EXPORTED, PAGE, export_payments, search_payments
 from ops.console.frame import Console, box
 from ops.console.sections import Section
 from ops.console.viewers import Viewer
@@ -101,6 +101,7 @@ def _listed(
         fault=fault,
         states=STATES,
         most=MOST_EXPORTED,
+        page=PAGE,
         query=urlencode(kept),
         next=urlencode({**kept, "after": more}) if more else "",
     )
