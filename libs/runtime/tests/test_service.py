@@ -1,6 +1,7 @@
 """A service is composed of the parts that it uses, and its settings demand no more."""
 
 import asyncio
+from importlib.metadata import version
 
 import pytest
 from fastapi import APIRouter, Body
@@ -39,6 +40,12 @@ async def test_an_http_api_is_a_service_without_database_and_broker(bare):
         assert (await http.get("/greeting")).json() == {"hello": "world"}
         assert (await http.get("/ready")).json() == {"status": "ready", "missing": []}
         assert (await http.get("/asyncapi")).status_code == 404
+
+
+async def test_a_service_says_its_version_beside_its_readiness(bare):
+    for name, expected in (("service-runtime", version("service-runtime")), ("x", "unknown")):
+        async with client_of(Service(name, bare).process()) as http:
+            assert (await http.get("/ready")).headers["x-service-version"] == expected
 
 
 async def test_a_services_own_check_loop_resource_and_body_limit_are_part_of_its_process(bare):

@@ -241,7 +241,10 @@ async def test_a_break_is_found_read_and_explained_over_http(client, postgres_wo
     (listed,) = (await client.get("/admin/cases", headers=OPS)).json()["cases"]
     assert listed["id"] == report["breaks"][0]["case_id"]
     path = f"/admin/cases/{listed['id']}"
-    assert (await client.get(path, headers=OPS)).json() == listed
+    booking = {"day": NOW.date().isoformat(), "amount_minor": 1, "currency": "USD"}
+    unknown = {"is_reversal": False, "bank_reference": None, "booked_at": None}
+    sides = {"instruction": None, "bookings": [booking | unknown]}
+    assert (await client.get(path, headers=OPS)).json() == listed | sides
     money = {**RESOLVE, "resolution": "SETTLE"}
     refused = await client.post(f"{path}/resolve", json=money, headers=OPS)
     assert (refused.status_code, refused.json()["error"]) == (409, "Not resolved")

@@ -19,6 +19,7 @@ from settlement.store import (
     PostgresReplays,
     Replay,
     instruction_of,
+    overview,
     waiting,
 )
 from testbed.database import fresh_database
@@ -113,6 +114,10 @@ async def work_by_kafka(tx, store):
     await replays.next(replay, 200)
     await replays.save(replay, is_finished=True)
     await waiting(tx)
+    day = NOW.date()
+    await overview.statement_days(tx, [row.partner], day, day)
+    await overview.cases_of_day(tx, row.partner, day, (NOW, row.payment_id), 10)
+    await overview.activity(tx, [row.partner])
 
 
 async def test_no_statement_of_a_transfer_scans_a_table(large):

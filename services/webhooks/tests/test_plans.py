@@ -15,7 +15,7 @@ from testkit.events import NOON
 from testkit.plans import multiply, planning
 from webhooks.domain.attempts import Attempt, Status, after_attempts
 from webhooks.domain.events import message_of, state_of
-from webhooks.store import Deliveries, Ended, Endpoint, Endpoints, lane_table
+from webhooks.store import Deliveries, Ended, Endpoint, Endpoints, lane_table, queries
 
 pytestmark = pytest.mark.stack
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
@@ -60,6 +60,7 @@ async def work(tx):
     await store.save_health({ENDPOINT.id: (replace(after, is_fast=False), None)})
     await store.page(ENDPOINT.id, None, (NOON, UUID(int=0)), 10)
     await Endpoints(tx).found(ENDPOINT.id, OWNER)
+    await queries.endpoints(tx, UUID(int=0), 10)
 
 
 async def test_no_statement_scans_a_table(large):

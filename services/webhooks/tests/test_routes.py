@@ -5,6 +5,7 @@ import pytest
 from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
+from testkit.operators import signed_in
 from testkit.tokens import token
 from webhooks.routes import PATH, described
 
@@ -59,6 +60,22 @@ async def test_an_endpoint_with_a_key_pair_shows_its_public_key_and_never_the_ot
     assert made["public_key"] == shown["public_key"]
     assert made["public_key"].startswith("whpk_")
     assert "whsk_" not in str(made) + str(shown)
+
+
+async def test_operators_see_whose_endpoints_there_are_and_of_an_address_the_host_alone(world):
+    secret = "https://receiver.example/hooks?key=of-the-owner"
+    made = await world.add(secret)
+    assert (await world.http.get("/admin/endpoints")).status_code == 401
+    reader = signed_in("ops.read")
+    found, after = [], None
+    while after is not None or not found:
+        query = {"limit": 2} | ({"after": after} if after else {})
+        page = (await world.http.get("/admin/endpoints", params=query, headers=reader)).json()
+        found, after = found + page["endpoints"], page["next"]
+    (one,) = [row for row in found if row["id"] == made["id"]]
+    assert (one["user_id"], one["host"], one["is_on"]) == ("usr-456", "receiver.example", True)
+    assert "of-the-owner" not in str(found)
+    assert made["secret"] not in str(found)
 
 
 @pytest.mark.parametrize(

@@ -71,13 +71,15 @@ def add_export(router: APIRouter, database: Database, name: str, read: ReadPage)
 def add_check(
     router: APIRouter, database: Database, check: Check, work_table: str | None = None
 ) -> None:
-    """Add `GET /admin/check?since=` to a check router, with counts of parked rows and letters."""
+    """Add `GET /admin/check?since=` to a check router, with counts, and the age of the outbox."""
 
     @router.get("/check")
     async def checked(since: AwareDatetime | None = None) -> Response:
         async with database.transaction() as tx:
             found = await check(tx, since)
-            return JsonResponse(found._asdict() | await counts_of(tx, work_table))
+            counts: dict[str, Any] = await counts_of(tx, work_table)
+            counts["outbox_oldest_s"] = await _outbox_oldest_s(tx)
+        return JsonResponse(found._asdict() | counts)
 
 
 async def counts_of(tx: Any, work_table: str | None) -> dict[str, int]:
@@ -85,6 +87,15 @@ async def counts_of(tx: Any, work_table: str | None) -> dict[str, int]:
     cursor = await tx.connection.execute(_counts(work_table), {"most": COUNTED})
     counts: dict[str, int] = await cursor.fetchone()
     return counts
+
+
+async def _outbox_oldest_s(tx: Any) -> float:
+    """Return the age in seconds of the oldest row that is not published yet; 0 without one."""
+    cursor = await tx.connection.execute(
+        """select coalesce(extract(epoch from clock_timestamp() - (
+               select created_at from outbox order by id limit 1)), 0)::float8 as age_s"""
+    )
+    return float((await cursor.fetchone())["age_s"])
 
 
 def _counts(work_table: str | None) -> sql.Composed:

@@ -1,9 +1,11 @@
 """The HTTP app of every process: health, readiness, metrics, hot routes."""
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -29,6 +31,8 @@ Check = Callable[[], Awaitable[bool]]
 """Returns whether a dependency can be reached now."""
 
 CHECK_WITHIN_S = 3.0
+VERSION = "X-Service-Version"
+"""Header of `/ready`."""
 NO_METHOD = ""
 """Of a WebSocket, which has a path alone."""
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -106,13 +110,15 @@ def create_app(
     app.add_exception_handler(RequestValidationError, refuse_invalid)
     app.add_exception_handler(HTTPException, refuse)
 
+    headers = {VERSION: _version_of(name)}
+
     async def health(_request: Request) -> Response:
         return JsonResponse({"status": "alive", "service": name})
 
     async def ready(_request: Request) -> Response:
         missing = [dependency for dependency, check in checks.items() if not await _passes(check)]
         status = {"status": "not ready" if missing else "ready", "missing": missing}
-        return JsonResponse(status, 503 if missing else 200)
+        return JsonResponse(status, 503 if missing else 200, headers=headers)
 
     async def metrics(_request: Request) -> Response:
         return Response(exposition(), media_type=PROMETHEUS_TEXT)
@@ -122,6 +128,13 @@ def create_app(
     app.add_route("/metrics", metrics, include_in_schema=False)
     add_documentation(app)
     return app
+
+
+def _version_of(name: str) -> str:
+    """Return the version of the package of a service; a process of a mock has another name."""
+    with contextlib.suppress(PackageNotFoundError):
+        return version(name)
+    return "unknown"
 
 
 async def _passes(check: Check) -> bool:

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 
 from payment_schemas.events.record import AuditRecorded
 from payment_schemas.events.settlement import SettlementRequested, SettlementUpdated
+from service_runtime.admin import together
 from service_runtime.clock import Clock
 from service_runtime.consumer import Handler
 from service_runtime.http_client import HttpClient, RequestNotSent
@@ -21,6 +22,7 @@ from settlement import handlers
 from settlement.clients import HttpPartnerBank, PartnerBank
 from settlement.domain import NextStep
 from settlement.routes import CaseOperations, case_routes, key_routes, routes
+from settlement.routes.overview import HttpProfile, Overview, overview_routes
 from settlement.routes.partners import PartnerChanges, partner_routes
 from settlement.settings import Settings
 from settlement.store import (
@@ -71,7 +73,10 @@ def build(settings: Settings) -> Process:
     return service.process(
         handlers=[_handler(settings, senders, outlet), _reports()],
         emits=[SettlementUpdated, AuditRecorded],
-        routes=_routes(service, settings, reconciliation, replays),
+        routes=together(
+            _routes(service, settings, reconciliation, replays),
+            overview_routes(_overview(service, settings, banks), service.operators),
+        ),
     )
 
 
@@ -92,6 +97,19 @@ def _routes(
     changes = PartnerChanges(service.requests, service.clock, replays)
     router.include_router(partner_routes(service.database, changes, service.operators))
     return router
+
+
+def _overview(service: Service, settings: Settings, banks: Mapping[str, PartnerBank]) -> Overview:
+    by_http = {}
+    for partner in banks:
+        profile, policy = settings.profile_of(partner), settings.policy(partner)
+        by_http[partner] = HttpProfile(
+            is_idempotent=policy.is_idempotent,
+            in_flight_s=policy.in_flight_s,
+            batch_rows=profile.batch_rows,
+            concurrency=settings.concurrency(partner),
+        )
+    return Overview(service.database, service.clock, by_http, lambda name: banks[name].is_open)
 
 
 def _client(settings: Settings, partner: str) -> HttpClient:

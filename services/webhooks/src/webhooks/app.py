@@ -24,6 +24,7 @@ from webhooks import handlers
 from webhooks.clients import Calls
 from webhooks.clients.names import system_resolver
 from webhooks.routes import routes
+from webhooks.routes.admin import admin_routes
 from webhooks.routes.api import Api
 from webhooks.routes.of_payments import operator_routes
 from webhooks.settings import LEASE_BEYOND_S, Settings
@@ -87,7 +88,9 @@ def _routes(service: Service, settings: Settings, wake: Callable[[], None]) -> A
     )
     checks = check_router(service.operators)
     add_check(checks, service.database, queries.check, "delivery")
-    return together(routes(api), operator_routes(service.database, service.operators), checks)
+    admin = admin_routes(service.database, service.operators)
+    of_payments = operator_routes(service.database, service.operators)
+    return together(routes(api), of_payments, admin, checks)
 
 
 def _lanes(

@@ -1,7 +1,7 @@
 """Operator routes of settlement."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Annotated, Any, Protocol
 from uuid import UUID
@@ -18,7 +18,9 @@ from service_runtime.ports import Database
 from service_runtime.postgres import PostgresDatabase
 from service_runtime.sealing import key_set
 from service_runtime.web import JsonResponse
+from settlement.domain import Instruction
 from settlement.domain.reconciliation import Case, CaseStatus, Proposal, Refused, Resolution
+from settlement.domain.statements import Booking
 from settlement.store import TABLE, Cases, PostgresCases, queries
 
 MOST_CASES = 1000
@@ -94,9 +96,16 @@ def _read_routes(cases: CaseOperations, operators: Operators) -> APIRouter:
 
     @router.get("/cases/{case_id}")
     async def one(case_id: UUID) -> Response:
+        """Return a case with both sides: our instruction, and the bookings of the bank."""
         async with cases.database.transaction() as tx:
-            found = await cases.cases(tx).find(case_id)
-        return JsonResponse(found[0]) if found else _no_case(case_id)
+            store = cases.cases(tx)
+            found = await store.find(case_id)
+            if not found:
+                return _no_case(case_id)
+            case, uetr = found[0], found[0]["uetr"]
+            ours = (await store.instructions_of([uetr])).get(uetr)
+            theirs = (await store.booked(case["partner"], [uetr])).get(uetr, [])
+        return JsonResponse(case | {"instruction": our_side(ours), "bookings": their_side(theirs)})
 
     return together(router, checks)
 
@@ -140,6 +149,40 @@ def _write_routes(cases: CaseOperations, operators: Operators) -> APIRouter:
         return JsonResponse(body | {"proposed_by": decided.proposed_by})
 
     return router
+
+
+def our_side(instruction: Instruction | None) -> dict[str, Any] | None:
+    """Return what our books have of a transfer."""
+    if instruction is None:
+        return None
+    return {
+        "payment_id": instruction.payment_id,
+        "transaction_id": instruction.transaction_id,
+        "partner": instruction.partner,
+        "status": instruction.status,
+        **asdict(instruction.money),
+        "debtor_account": instruction.debtor_account,
+        "creditor_account": instruction.creditor_account,
+        "confirmed_at": instruction.confirmed_at,
+        "sent_at": instruction.sent_at,
+        "bank_reference": instruction.bank_reference,
+        "reason": instruction.reason,
+    }
+
+
+def their_side(bookings: Sequence[Booking]) -> list[dict[str, Any]]:
+    """Return what the bank's statements have of a transfer; an unreadable amount is null."""
+    return [
+        {
+            "day": one.day,
+            "amount_minor": one.entry.money.amount_minor if one.entry.money else None,
+            "currency": one.entry.money.currency if one.entry.money else None,
+            "is_reversal": one.entry.is_reversal,
+            "bank_reference": one.entry.bank_reference,
+            "booked_at": one.entry.booked_at,
+        }
+        for one in bookings
+    ]
 
 
 def _no_case(case_id: UUID) -> Response:

@@ -70,3 +70,22 @@ async def of_payment(tx: PostgresTransaction, payment_id: UUID) -> list[dict[str
            where delivery.id = any(%(ids)s) order by sequence, endpoint_id""",
         ids=ids,
     )
+
+
+async def endpoints(tx: PostgresTransaction, after: UUID, limit: int) -> list[dict[str, Any]]:
+    """Return endpoints of all owners behind an id; of each, whether something waits or failed."""
+    return await tx.rows(
+        """select id, user_id, url, event_types, scheme, is_on, off_reason, failures,
+               failing_since, last_error, created_at, updated_at, waiting.oldest_due_at,
+               exists (select from delivery where endpoint_id = one.id and status = 'FAILED')
+                   as has_failed
+           from endpoint as one
+           cross join lateral (
+               select min(due_at) as oldest_due_at from (
+                   select due_at from delivery
+                   where endpoint_id = one.id and due_at is not null and parked_at is null
+                   order by due_at limit 1) as first) as waiting
+           where id > %(after)s order by id limit %(limit)s""",
+        after=after,
+        limit=limit,
+    )
