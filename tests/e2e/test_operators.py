@@ -15,7 +15,7 @@ from payment_schemas.scopes import SCOPES, TABLE
 pytestmark = pytest.mark.stack
 READ, CHECK = "ops.read", "ops.read or the machine's check.read"
 MACHINE = "machine"
-BESIDE_THE_CORE = {"identity.write"}
+BESIDE_THE_CORE = {"identity.write", "roles.grant"}
 """Scopes of services that this system does not start."""
 PAYMENT = "11111111-1111-4111-8111-111111111111"
 PROPOSALS = {
@@ -63,6 +63,9 @@ ROUTES = {
         "POST /admin/cases/{case_id}/resolve": "cases.propose",
         "POST /admin/cases/{case_id}/approve": "cases.approve",
         "POST /admin/reconciliations": "ops.write",
+        "GET /admin/statements": READ,
+        "GET /admin/statements/{partner}/{day}/cases": READ,
+        "GET /admin/partner-activity": READ,
         "GET /admin/partners": READ,
         "GET /admin/partners/{partner}": READ,
         "POST /admin/partners": "partners.write",

@@ -1,9 +1,13 @@
 """A user's steps at the identity service."""
 
+from html.parser import HTMLParser
+from urllib.parse import parse_qsl
 from uuid import uuid4
 
 import jwt
 import psycopg
+
+from testkit.operators import approval_of, signed_in
 
 PASSWORD = "correct horse battery"
 
@@ -52,3 +56,53 @@ def bearer(tokens):
 def claims_of(token):
     """Return the claims of a token, not verified."""
     return jwt.decode(token, options={"verify_signature": False})
+
+
+class Page(HTMLParser):
+    """A page, as a browser reads it: its text, and the fields of its first form."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.forms, self.fields, self.text = 0, {}, ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self.forms += tag == "form"
+        if tag == "input" and self.forms == 1 and found["type"] == "hidden":
+            self.fields[found["name"]] = found["value"]
+
+    def handle_data(self, text):
+        self.text += text
+
+
+class Browser:
+    """A person at a browser: it sends forms as an own page does."""
+
+    def __init__(self, http, email, password=PASSWORD):
+        self.http, self.email, self.password = http, email, password
+        self.headers = {"Sec-Fetch-Site": "same-origin"}
+
+    async def open(self, address):
+        return await self.http.get(address)
+
+    async def send(self, reply, path, decision="approve", **changes):
+        """Send the form of a page."""
+        person = {"email": self.email, "password": self.password, "decision": decision}
+        form = Page(reply.text).fields | person | changes
+        return await self.http.post(path, data=form, headers=self.headers)
+
+
+async def client_added(world, **fields):
+    """Let two operators add a client."""
+    alice, bob = (signed_in("identity.write", name=name) for name in ("alice", "bob"))
+    proposed = await world.http.post("/admin/clients", json=fields, headers=alice)
+    assert proposed.status_code == 202, proposed.text
+    done = await world.http.post(**approval_of(proposed.json()), headers=bob)
+    assert done.status_code == 200, done.text
+
+
+def query_of(reply):
+    """Return address and parameters that a response sends the browser to."""
+    address, _, query = reply.headers["location"].partition("?")
+    return address, dict(parse_qsl(query))

@@ -10,7 +10,9 @@ from testbed.service import published_events
 from testkit.operators import actor, approval_of, signed_in
 
 pytestmark = pytest.mark.stack
-ALICE, BOB = (signed_in("identity.write", "ops.read", name=name) for name in ("alice", "bob"))
+ALICE, BOB = (
+    signed_in("identity.write", "roles.grant", "ops.read", name=name) for name in ("alice", "bob")
+)
 
 
 async def user_of(world, email):
@@ -63,6 +65,60 @@ async def test_a_disabled_user_cannot_sign_in_and_all_sessions_end(world, stack)
     assert (shown["sessions"], shown["disabledAt"], email in str(shown)) == (1, None, False)
     records = await published_events(stack.brokers, AuditRecorded, actor("bob"), 1)
     assert records
+
+
+async def test_roles_come_from_an_admin_and_never_from_oneself(world):
+    user = await user_of(world, await world.registered())
+    path, body = f"/admin/users/{user}/roles", {"roles": ["admin"]}
+    by_approver = signed_in("identity.write", "ops.read")
+    assert (await world.http.post(path, json=body, headers=by_approver)).status_code == 403
+    own = signed_in("roles.grant", "identity.write", name=user)
+    refused = await world.http.post(path, json=body, headers=own)
+    assert (refused.status_code, refused.json()["details"]) == (
+        403, "nobody grants roles to oneself",
+    )  # fmt: skip
+
+    proposed = (await world.http.post(path, json=body, headers=ALICE)).json()
+    assert (await world.http.post(**approval_of(proposed), headers=own)).status_code == 403
+    assert (await world.http.post(**approval_of(proposed), headers=BOB)).status_code == 200
+    listed = (await world.http.get("/admin/operators?limit=200", headers=BOB)).json()["operators"]
+    assert {"user": user, "roles": ["admin"]}.items() <= {
+        key: value for one in listed if one["user"] == user for key, value in one.items()
+    }.items()
+
+
+async def test_the_database_knows_that_nobody_grants_roles_to_oneself(world, monkeypatch):
+    monkeypatch.setattr("identity.routes.admin.is_own", lambda *_: False)
+    user = await user_of(world, await world.registered())
+    own = signed_in("roles.grant", "identity.write", name=user)
+    path, body = f"/admin/users/{user}/roles", {"roles": ["admin"]}
+    for proposer, approver in ((own, BOB), (ALICE, own)):
+        proposed = (await world.http.post(path, json=body, headers=proposer)).json()
+        refused = await world.http.post(**approval_of(proposed), headers=approver)
+        assert refused.status_code >= 400
+    assert world.rows("select roles from operator_roles where user_id = %s::uuid", user[-32:]) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"grants": ["authorization_code"], "redirect_uris": []},
+        {"grants": ["authorization_code"], "redirect_uris": ["http://evil.example/"]},
+        {"grants": ["client_credentials"]},
+        {"grants": ["client_credentials"], "kind": "operator", "scopes": ["ops.read"]},
+        {"kind": "customer", "scopes": ["ops.read"]},
+        {"grants": ["password"]},
+    ],
+)
+async def test_a_client_that_could_harm_is_not_even_proposed(world, change):
+    body = {"client_id": "acme-app", "scopes": ["payment.read"], "secrets_sha256": []} | {
+        "grants": ["authorization_code"],
+        "redirect_uris": ["https://app.example/"],
+    }
+    assert (await world.http.post("/admin/clients", json=body, headers=ALICE)).status_code == 202
+    assert (
+        await world.http.post("/admin/clients", json=body | change, headers=ALICE)
+    ).status_code == 400
 
 
 @pytest.mark.parametrize(

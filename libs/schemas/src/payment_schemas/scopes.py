@@ -21,6 +21,7 @@ Scope = Literal[
     "cases.approve",
     "dlq.redrive",
     "identity.write",
+    "roles.grant",
     "partners.write",
     "subjects.erase",
 ]
@@ -59,8 +60,9 @@ TABLE: tuple[Entry, ...] = (
     Entry(
         "identity.write",
         "operator",
-        "disable and enable users; propose and approve clients and roles of operators",
+        "disable and enable users; propose and approve clients, approve roles of operators",
     ),
+    Entry("roles.grant", "operator", "propose roles of operators, never own ones"),
     Entry(
         "partners.write",
         "operator",

@@ -9,13 +9,11 @@ from identity.clients.attempts import NEVER_LOCAL, Attempts
 from identity.clients.passwords import Passwords, common_passwords
 from identity.clients.tokens import OwnKeys, TokenIssuer
 from identity.domain.passwords import PasswordRules
-from identity.routes import public_routes
+from identity.routes import Parts, public_routes
 from identity.routes.admin import WRITE, AdminRoutes
 from identity.routes.commits import Commits
 from identity.routes.session_acts import SessionActs
-from identity.routes.sessions import SessionRoutes
-from identity.routes.tokens import TokenRoutes
-from identity.routes.users import PasswordCheck, UserRoutes
+from identity.routes.sign_ins import PasswordCheck, SignIns
 from identity.settings import Settings
 from payment_schemas.events.record import AuditRecorded
 from service_runtime.clock import Clock
@@ -30,6 +28,11 @@ from service_runtime.web import HttpPolicy
 MOST_BODY_BYTES = 16 * 1024
 SESSIONS = Retention("session", "expires_at", timedelta(days=0))
 """A session's refresh tokens are deleted with it. Until then, a reuse is found."""
+CODES = [
+    Retention(table, "expires_at", timedelta(days=1))
+    for table in ("authorization_code", "device_code")
+]
+"""A code lives for minutes. Within a day, its second use ends what the first one has opened."""
 
 
 def build(settings: Settings, clock: Clock | None = None) -> Process:
@@ -44,20 +47,18 @@ def build(settings: Settings, clock: Clock | None = None) -> Process:
         life_s=settings.token_life_s,
         clock=service.clock,
     )
-    commits = Commits(service.unit, service.name, service.clock)
-    admission = _admission(service, settings)
-    service.retain(SESSIONS)
-    check, acts = (
-        _check(service, settings),
+    for kept in (SESSIONS, *CODES):
+        service.retain(kept)
+    parts = Parts(
+        SignIns(
+            _check(service, settings), _admission(service, settings), _attempts(service, settings)
+        ),
+        Commits(service.unit, service.name, service.clock),
         SessionActs(settings.session_rules, issuer, service.clock),
     )
-    attempts = _attempts(service, settings)
     router = APIRouter()
-    users = UserRoutes(check, commits, admission, attempts, acts)
-    sessions = SessionRoutes(check, commits, admission, attempts, acts)
-    tokens = TokenRoutes(service.database, admission, issuer)
-    router.include_router(public_routes(users, sessions, tokens))
-    admin = AdminRoutes(service)
+    router.include_router(public_routes(parts))
+    admin = AdminRoutes(service, parts.acts)
     admin.add_to(router)
     router.include_router(service.two_people(admin.acts(), WRITE))
     return service.process(emits=[AuditRecorded], routes=router)

@@ -29,10 +29,14 @@ REQUEST_HEADERS = (
     "idempotency-key",
     "if-match",
     "if-none-match",
+    # A page of the service learns from them which site has sent its form.
+    "origin",
+    "sec-fetch-site",
     "user-agent",
 )
 RESPONSE_HEADERS = (
     "cache-control",
+    "content-security-policy",
     "content-type",
     "etag",
     "link",

@@ -14,7 +14,8 @@ from service_runtime.edge.limits import Limits
 
 WINDOW_S = 15 * 60
 ACCOUNT, ADDRESS, REGISTRATION = "login-account", "login-address", "registration"
-NEVER_LOCAL = (ACCOUNT, ADDRESS, REGISTRATION)
+DEVICE = "device-code"
+NEVER_LOCAL = (ACCOUNT, ADDRESS, REGISTRATION, DEVICE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,10 @@ class Attempts:
     async def register(self, address: str) -> None:
         """Count a registration; raise RefusedError with 429, or Unavailable without Redis."""
         await self._count(REGISTRATION, address, self.registrations)
+
+    async def device(self, address: str) -> None:
+        """Count a device code that is asked for or entered; raise as `sign_in` does."""
+        await self._count(DEVICE, address, self.per_address)
 
     async def accepted(self, email: Personal) -> None:
         """Begin an account's count again: its owner has signed in."""

@@ -56,6 +56,10 @@ class Session:
     expires_at: datetime
     """When it ends in any case."""
     ended_at: datetime | None = None
+    client_id: str | None = None
+    """The application that the person signed in to; None for the routes below `/auth`."""
+    scopes: list[str] | None = None
+    """What was granted to the application; None for everything that the person has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,11 @@ def user_id_of(subject: str) -> UUID | None:
     return UUID(hex=text) if subject.startswith(_USER) and _HEX.fullmatch(text) else None
 
 
+def is_own(actor: str, subject: str) -> bool:
+    """Return whether an actor, `iss|sub`, is the user; no other issuer has such subjects."""
+    return actor.rpartition("|")[2].lower() == subject.lower()
+
+
 def is_client_id(text: str) -> bool:
     """Return whether a text can be the id of a client."""
     return re.fullmatch(CLIENT_ID, text) is not None

@@ -8,6 +8,7 @@ from fastapi.responses import Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from identity.domain.passwords import MOST_CHARACTERS
+from identity.domain.refusals import OAuthError
 from identity.domain.subjects import email_of
 from payment_schemas.sealed import Personal
 from service_runtime.web import JsonResponse
@@ -114,7 +115,25 @@ class StandardToken(BaseModel):
     access_token: str
     token_type: Literal["Bearer"]
     expires_in: int
+    """Seconds."""
     scope: str
+    refresh_token: str | None = None
+    """With the scope `offline_access`; it is used once."""
+    id_token: str | None = None
+    """With the scope `openid`: who has signed in."""
+
+
+class DeviceAuthorization(BaseModel):
+    """A sign-in that waits for a person at a browser. Source: RFC 8628, 3.2."""
+
+    device_code: str
+    user_code: str
+    verification_uri: str
+    verification_uri_complete: str
+    expires_in: int
+    """Seconds."""
+    interval: int
+    """Seconds between two polls."""
 
 
 class ShownSession(BaseModel):
@@ -145,6 +164,11 @@ class Refusal(BaseModel):
 def success(data: Any, status: int = 200) -> Response:
     """Return a response in the printed shape, which no cache keeps."""
     return JsonResponse({"success": True, "data": data}, status, headers=_NO_STORE)
+
+
+def refused(error: OAuthError) -> Response:
+    """Return a refusal in the shape of OAuth. Source: RFC 6749, 5.2."""
+    return standard({"error": error.error, "error_description": str(error)}, error.status)
 
 
 def standard(body: Any, status: int = 200) -> Response:

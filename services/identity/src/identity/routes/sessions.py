@@ -23,18 +23,17 @@ from identity.routes.bodies import (
 )
 from identity.routes.commits import Commits
 from identity.routes.session_acts import Opened, SessionActs
-from identity.routes.users import WRONG, PasswordCheck, profile_of
+from identity.routes.sign_ins import WRONG, PasswordCheck
+from identity.routes.users import profile_of
 from identity.store import Sessions, Users
 from payment_schemas import answers
 from payment_schemas.answers import RefusedError
 from payment_schemas.events.record import AuditRecorded
 from payment_schemas.sealed import Personal
-from service_runtime import metrics
 from service_runtime.edge import Access, Admission, Caller
 from service_runtime.postgres import PostgresTransaction
 
 PER_MINUTE = 60
-_refreshes = metrics.counter("token_refreshes", "Refresh tokens that were presented, by result.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +95,13 @@ class SessionRoutes:
         outcomes: list[tuple[Verdict, Opened | None]] = []
 
         async def act(tx: PostgresTransaction) -> Sequence[AuditRecorded]:
-            verdict, opened, records = await self.acts.refresh(tx, fields.refresh_token, address)
+            verdict, opened, records = await self.acts.refresh(tx, fields.refresh_token)
             outcomes.append((verdict, opened))
-            return records
+            return [one.model_copy(update={"metadata": {"ip_address": address}}) for one in records]
 
         await self.commits.run(request, act)
         verdict, opened = outcomes[-1]
-        _refreshes.add(1, {"result": verdict.value})
+        self.acts.note(verdict)
         if opened is None:
             details = "refreshToken: not valid; sign in again"
             raise RefusedError(await self.admission.failed(request, details))
@@ -115,7 +114,7 @@ class SessionRoutes:
             found = await Sessions(tx).presented(fields.refresh_token)
             if found is None:
                 return []
-            return await self._end(tx, found[0].id, found[0].user_id, "logout")
+            return await self.acts.end(tx, found[0].id, found[0].user_id, "logout")
 
         await self.commits.run(request, act)
         return success({})
@@ -126,16 +125,10 @@ class SessionRoutes:
         async def act(tx: PostgresTransaction) -> Sequence[AuditRecorded]:
             if await Sessions(tx).owner_of(session_id) != user_id:
                 raise HTTPException(404, f"Unknown session: {session_id}")
-            return await self._end(tx, session_id, user_id, "owner")
+            return await self.acts.end(tx, session_id, user_id, "owner")
 
         await self.commits.run(request, act)
         return success({})
-
-    async def _end(
-        self, tx: PostgresTransaction, session_id: UUID, user_id: UUID, by: str
-    ) -> Sequence[AuditRecorded]:
-        has_ended = await Sessions(tx).end(session_id, self.commits.clock.now(), by)
-        return [self.acts.audited(user_id, "SIGNED_OUT", session_id)] if has_ended else []
 
     async def profile(self, user_id: UUID) -> Response:
         """Return the account of a user."""
@@ -161,7 +154,7 @@ class SessionRoutes:
             if present is None or present.password != user.password:
                 raise RefusedError(answers.unauthorized(WRONG))
             await Users(tx).set_password(user_id, password)
-            await Sessions(tx).end_all(user_id, self.commits.clock.now(), "password")
+            await self.acts.end_all(tx, user_id, "password")
             return [self.acts.audited(user_id, "PASSWORD_CHANGED", user_id)]
 
         await self.commits.run(request, act)

@@ -1,7 +1,9 @@
 """Users, sessions and clients in PostgreSQL."""
 
-from identity.store.clients import Client, Clients
+from identity.store.clients import Clients
+from identity.store.codes import Codes
+from identity.store.devices import Devices
 from identity.store.sessions import Sessions
 from identity.store.users import User, Users
 
-__all__ = ["Client", "Clients", "Sessions", "User", "Users"]
+__all__ = ["Clients", "Codes", "Devices", "Sessions", "User", "Users"]

@@ -1,19 +1,13 @@
-"""Machines that get tokens by a secret, within one transaction."""
+"""Clients within one transaction."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from datetime import datetime
 
+from identity.domain.applications import Client
 from service_runtime.postgres import PostgresTransaction
 
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """A machine: its scopes, and the SHA-256 of each accepted secret as hex."""
-
-    id: str
-    scopes: Sequence[str]
-    secrets: Sequence[str]
+_COLUMNS = "id, name, kind, scopes, grants, redirect_uris, sign_out_uris"
+"""Constant: no value of a request is part of a statement."""
 
 
 class Clients:
@@ -25,8 +19,7 @@ class Clients:
     async def found(self, client_id: str) -> Client | None:
         """Return a client that is not disabled."""
         rows = await self._tx.rows(
-            """select id, scopes, secrets from client
-               where id = %(id)s and disabled_at is null""",
+            f"select {_COLUMNS}, secrets from client where id = %(id)s and disabled_at is null",  # noqa: S608
             id=client_id,
         )
         return Client(**rows[0]) if rows else None
@@ -34,9 +27,9 @@ class Clients:
     async def page(self, after: str, limit: int) -> list[dict[str, object]]:
         """Return clients behind an id, without anything of their secrets but the number."""
         return await self._tx.rows(
-            """select id, scopes, cardinality(secrets) as secrets, changed_at as "changedAt",
-                   disabled_at as "disabledAt"
-               from client where id > %(after)s order by id limit %(limit)s""",
+            f"""select {_COLUMNS}, cardinality(secrets) as secrets, changed_at as "changedAt",
+                    disabled_at as "disabledAt"
+                from client where id > %(after)s order by id limit %(limit)s""",  # noqa: S608
             after=after,
             limit=limit,
         )
@@ -44,14 +37,16 @@ class Clients:
     async def set(self, client: Client, now: datetime) -> None:
         """Add or replace a client, which two people have approved."""
         await self._tx.run(
-            """insert into client (id, scopes, secrets, changed_at)
-               values (%(id)s, %(scopes)s, %(secrets)s, %(now)s)
-               on conflict (id) do update set scopes = excluded.scopes,
-                   secrets = excluded.secrets, changed_at = excluded.changed_at""",
-            id=client.id,
-            scopes=list(client.scopes),
-            secrets=list(client.secrets),
+            """insert into client (id, name, kind, scopes, secrets, grants, redirect_uris,
+                   sign_out_uris, changed_at)
+               values (%(id)s, %(name)s, %(kind)s, %(scopes)s, %(secrets)s, %(grants)s,
+                   %(redirect_uris)s, %(sign_out_uris)s, %(now)s)
+               on conflict (id) do update set name = excluded.name, kind = excluded.kind,
+                   scopes = excluded.scopes, secrets = excluded.secrets, grants = excluded.grants,
+                   redirect_uris = excluded.redirect_uris,
+                   sign_out_uris = excluded.sign_out_uris, changed_at = excluded.changed_at""",
             now=now,
+            **asdict(client),
         )
 
     async def set_disabled(self, client_id: str, at: datetime | None) -> bool:

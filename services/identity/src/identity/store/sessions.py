@@ -19,12 +19,15 @@ class Sessions:
         """Add a session with its first refresh token."""
         await self._tx.run(
             """insert into session
-                   (id, user_id, kind, device, created_at, used_at, idle_at, expires_at)
-               values (%(id)s, %(user)s, %(kind)s, %(device)s, %(now)s, %(now)s, %(idle)s,
-                   %(expires)s)""",
+                   (id, user_id, kind, client_id, scopes, device, created_at, used_at, idle_at,
+                    expires_at)
+               values (%(id)s, %(user)s, %(kind)s, %(client)s, %(scopes)s, %(device)s, %(now)s,
+                   %(now)s, %(idle)s, %(expires)s)""",
             id=session.id,
             user=session.user_id,
             kind=session.kind,
+            client=session.client_id,
+            scopes=session.scopes,
             device=device,
             now=now,
             idle=session.idle_at,
@@ -35,8 +38,8 @@ class Sessions:
     async def presented(self, token: Personal) -> tuple[Session, Presented] | None:
         """Return a token with its session, locked; None for an unknown token."""
         rows = await self._tx.rows(
-            """select session.id, user_id, kind, idle_at, expires_at, ended_at,
-                   token.used_at, token.nonce
+            """select session.id, user_id, kind, client_id, scopes, idle_at, expires_at,
+                   ended_at, token.used_at, token.nonce
                from refresh_token token join session on session.id = token.session_id
                where token.hash = %(hash)s for update""",
             hash=hash_of(token),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from payment_schemas.sealed import Personal
@@ -95,4 +96,14 @@ class Users:
                on conflict (user_id) do update set roles = excluded.roles""",
             id=user_id,
             roles=list(roles),
+        )
+
+    async def operators(self, after: str, limit: int) -> list[dict[str, Any]]:
+        """Return operators behind an id, with their roles."""
+        return await self._tx.rows(
+            """select user_id, roles, disabled_at as "disabledAt"
+               from operator_roles join app_user on id = user_id
+               where user_id > %(after)s::uuid order by user_id limit %(limit)s""",
+            after=after,
+            limit=limit,
         )
