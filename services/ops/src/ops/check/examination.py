@@ -11,7 +11,7 @@ from ops.check.movements import Movements
 from ops.check.sources import LAST, Sources, Span, span_of
 from ops.clients.listings import FIRST
 from ops.domain.errors import OpsError, UnavailableError
-from ops.domain.findings import Findings, Violation
+from ops.domain.findings import Findings, OwnerFigures, Violation
 from ops.domain.rows import Row
 from payment_schemas.invariants import Fault, Movement, PaymentRecords, faults_of
 from service_runtime.clock import Clock
@@ -97,6 +97,12 @@ class Examination:
         findings = self.findings
         findings.dead_letters += found["dead_letters"]
         findings.parked += found["parked"]
+        findings.owners[owner] = OwnerFigures(
+            dead_letters=found["dead_letters"],
+            parked=found["parked"],
+            unfinished=len(found["unfinished"]),
+            outbox_oldest_s=found.get("outbox_oldest_s"),
+        )
         for row in found["violations"]:
             findings.add(_violation_of(owner, row))
         if owner == "confirm":

@@ -14,6 +14,7 @@ from service_runtime.tls import Certificates
 
 _VARIABLES = {
     "gateway": "GATEWAY_URL",
+    "identity": "IDENTITY_URL",
     "issuer": "ISSUER_URL",
     "ops": "OPS_URL",
     "partner_bank": "PARTNER_BANK_URL",

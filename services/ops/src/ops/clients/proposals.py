@@ -1,14 +1,18 @@
 """Acts that wait for a second person, at every service that has some."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
+from ops.clients import cases
 from ops.clients.listings import CASES, MOST_CASES
 from ops.clients.system import System
-from ops.domain.errors import RefusedError
+from ops.domain.errors import RefusedError, UnavailableError
 from ops.domain.rows import Row
 
 OWNERS = ("confirm", "notification", "ops")
+ADD_ONS = ("identity",)
+"""They have proposals where they run; without one, its proposals cannot be approved anyway."""
 SETTLEMENT = "settlement"
 """Its proposals are its cases."""
 _LIST = "countersign proposals"
@@ -19,8 +23,10 @@ _DAY = timedelta(days=1)
 def waiting(system: System) -> list[Row]:
     """Return the open proposals of all services, the oldest first."""
     found = [row for owner in OWNERS for row in of_owner(system, owner)]
-    cases = system.rows(CASES, status="PROPOSED", limit=MOST_CASES)
-    found += [_of_case(case) for case in cases]
+    for owner in ADD_ONS:
+        with suppress(UnavailableError):
+            found += of_owner(system, owner)
+    found += [_of_case(case) for case in system.rows(CASES, status="PROPOSED", limit=MOST_CASES)]
     return sorted(found, key=lambda row: str(row["proposed_at"]))
 
 
@@ -34,7 +40,7 @@ def content_of(system: System, proposal_id: str) -> Row:
     """Return a proposal with its content; the read is audited."""
     known = _named(system, proposal_id)
     if known["owner"] == SETTLEMENT:
-        return {**known, "body": system.get(SETTLEMENT, f"/admin/cases/{known['proposal']}")}
+        return {**known, "body": cases.case_of(system, known["proposal"])}
     found: Row = system.get(known["owner"], f"/admin/proposals/{known['proposal']}")
     return {"owner": known["owner"], **found}
 
@@ -46,8 +52,7 @@ def approve(system: System, proposal_id: str) -> Row:
     if owner != SETTLEMENT:
         named = {"digest": known["digest"]}
         return {**known, **system.post(owner, f"/admin/proposals/{name}/approve", named)}
-    body = {"resolution": known["resolution"], "note": known["note"]}
-    return {**known, **system.post(owner, f"/admin/cases/{name}/approve", body)}
+    return {**known, **cases.approve(system, name, known["resolution"], known["note"])}
 
 
 def _of_case(case: Row) -> dict[str, Any]:

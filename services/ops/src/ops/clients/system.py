@@ -22,6 +22,8 @@ CONNECT_WITHIN_S = 3.0
 ANSWER_WITHIN_S = 30.0
 """Longer than the gateway's own deadline of 10 s, so that its 202 arrives."""
 CHECK_WITHIN_S = 90.0
+VERSION = "X-Service-Version"
+"""As `service_runtime.web` has it, which takes a command too long to import."""
 WHOLE_CHECK_WITHIN_S = 360.0
 """A service allows each SQL statement of a whole check 5 min."""
 
@@ -35,6 +37,17 @@ class HttpResponse:
     body: Any
     text: str
     took_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What a process says of itself."""
+
+    name: str
+    version: str = ""
+    missing: tuple[str, ...] = ()
+    """What it lacks: dependencies, by name."""
+    fault: str | None = None
 
 
 class System:
@@ -79,6 +92,17 @@ class System:
             return f"{url} does not respond ({type(error).__name__}): `make logs S={name}`"
         return None if answer.is_success else f"{answer.text[:200]}: `make logs S={name}`"
 
+    def readiness(self, name: str) -> Readiness:
+        """Return whether a process is ready, by its own words; raises nothing."""
+        try:
+            answer = self._http().get(f"{self.addresses.url(name)}/ready", timeout=CONNECT_WITHIN_S)
+        except httpx.HTTPError as error:
+            return Readiness(name, fault=f"does not respond ({type(error).__name__})")
+        fields = _json_of(answer)
+        missing = fields.get("missing", []) if isinstance(fields, dict) else []
+        fault = None if answer.is_success else "is not ready"
+        return Readiness(name, answer.headers.get(VERSION, ""), tuple(map(str, missing)), fault)
+
     def close(self) -> None:
         """Close all connections."""
         for _, client in self._clients:
@@ -95,6 +119,17 @@ class System:
         while rows := self.rows(listing, after=after, limit=limit):
             yield from rows
             after = str(rows[-1]["payment_id"])
+
+    def all_rows(self, listing: Listing, **query: Any) -> list[Row]:
+        """Return the rows of all pages of a listing by keyset."""
+        found: list[Row] = []
+        after: str | None = None
+        while True:
+            reply = self.get(listing.owner, listing.path, after=after, limit=listing.page, **query)
+            found += reply[listing.name]
+            after = reply["next"]
+            if after is None:
+                return found
 
     def get(self, name: str, path: str, **query: Any) -> Any:
         """Send a GET and return its JSON."""

@@ -112,6 +112,14 @@ async def spans_of(
     return {one: (first[one], ends[one]) for one in partitions}
 
 
+async def sizes_of(brokers: Brokers) -> dict[tuple[str, int], int]:
+    """Return the number of offsets that each partition holds, of every topic that may be read."""
+    partitions = await partitions_of(brokers, lambda name: not name.startswith("__"))
+    async with reader(brokers) as consumer:
+        spans = await spans_of(consumer, partitions)
+    return {(one.topic, one.partition): end - first for one, (first, end) in spans.items()}
+
+
 async def records_in(
     consumer: AIOKafkaConsumer, spans: Mapping[TopicPartition, Span]
 ) -> AsyncIterator[Sequence[Any]]:

@@ -10,12 +10,14 @@ from ops.command import (
     accounts,
     browse,
     check,
+    clients,
     codes,
     completion,
     dlq,
     doctor,
     identity,
     keys,
+    operators,
     partners,
     pay,
     proposals,
@@ -48,6 +50,8 @@ app.command("show", help=show.HELP)(show.show)
 app.add_typer(accounts.app, name="accounts")
 app.command("proposals", help=proposals.LIST_HELP)(proposals.proposals)
 app.command("approve", help=proposals.APPROVE_HELP)(proposals.approve_one)
+app.add_typer(clients.app, name="clients")
+app.add_typer(operators.app, name="operators")
 app.add_typer(codes.app, name="codes")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(keys.app, name="keys")

@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
+from ops.clients.cases import RESOLUTIONS, case_of, resolve
+from ops.clients.cases import reconcile as read_statement
 from ops.clients.listings import CASES
 from ops.command import completion
 from ops.command.output import AsJson, cell, console, print_json, table_of
@@ -66,7 +67,6 @@ CaseId = Annotated[
     str, typer.Argument(metavar="ID", help="The case's id.", autocompletion=completion.cases)
 ]
 _STATUSES = ("OPEN", "PROPOSED", "RESOLVED")
-_RESOLUTIONS = ("SETTLE", "RETURN", "EXPLAINED")
 _COUNTS = ("matched", "in_motion", "missing_there", "missing_here", "amount_differs")
 _LISTED = ("id", "kind", "partner", "day", "status", "resolution", "proposed_by", "details")
 
@@ -89,8 +89,8 @@ def reconcile(
     as_json: AsJson = False,
 ) -> None:
     """Compare a statement with the settlement instructions."""
-    request = {"partner": partner, "date": date.replace(tzinfo=UTC).date().isoformat()}
-    report = open_system(context).post("settlement", "/admin/reconciliations", request)
+    day = date.replace(tzinfo=UTC).date().isoformat()
+    report = read_statement(open_system(context), partner, day)
     if as_json:
         print_json(report)
     else:
@@ -143,7 +143,7 @@ def show_case(
     as_json: AsJson = False,
 ) -> None:
     """Show a case."""
-    found = open_system(context).get("settlement", f"/admin/cases/{quote(case_id, safe='')}")
+    found = case_of(open_system(context), case_id)
     if as_json:
         print_json(found)
     else:
@@ -158,16 +158,16 @@ def resolve_case(
     resolution: Annotated[
         str,
         typer.Option(
-            "--outcome", help="SETTLE, RETURN or EXPLAINED.", autocompletion=lambda: _RESOLUTIONS
+            "--outcome",
+            help="SETTLE, RETURN or EXPLAINED.",
+            autocompletion=lambda: list(RESOLUTIONS),
         ),
     ],
     note: Annotated[str, typer.Option(help="The reason; stored with the case, not published.")],
     as_json: AsJson = False,
 ) -> None:
     """Resolve a case."""
-    body = {"resolution": resolution, "note": note}
-    path = f"/admin/cases/{quote(case_id, safe='')}/resolve"
-    found = open_system(context).post("settlement", path, body)
+    found = resolve(open_system(context), case_id, resolution, note)
     if as_json:
         print_json(found)
         return

@@ -33,6 +33,17 @@ class Violation:
     details: str
 
 
+@dataclass(frozen=True, slots=True)
+class OwnerFigures:
+    """What a service says of itself in a check."""
+
+    dead_letters: int
+    parked: int
+    unfinished: int
+    outbox_oldest_s: float | None
+    """Age of the oldest row that is not published yet; None from an older version."""
+
+
 @dataclass(slots=True)
 class Findings:
     """The outcome of a check."""
@@ -46,6 +57,8 @@ class Findings:
     unfinished: int = 0
     dead_letters: int = 0
     parked: int = 0
+    owners: dict[str, OwnerFigures] = field(default_factory=dict)
+    """By service; one that did not respond is missing."""
     in_motion: int = 0
     """Payments that changed during the check; the next check looks at them."""
     explained: int = 0
