@@ -42,10 +42,21 @@ async def test_an_http_api_is_a_service_without_database_and_broker(bare):
         assert (await http.get("/asyncapi")).status_code == 404
 
 
-async def test_a_service_says_its_version_beside_its_readiness(bare):
-    for name, expected in (("service-runtime", version("service-runtime")), ("x", "unknown")):
-        async with client_of(Service(name, bare).process()) as http:
-            assert (await http.get("/ready")).headers["x-service-version"] == expected
+@pytest.mark.parametrize(
+    ("started", "expected"),
+    [
+        ("service_runtime", version("service-runtime")),
+        ("service_runtime.part", version("service-runtime")),
+        ("no_such_package", "unknown"),
+        (None, "unknown"),
+    ],
+)
+async def test_a_service_says_its_version_beside_its_readiness(
+    bare, monkeypatch, started, expected
+):
+    monkeypatch.setattr("__main__.__package__", started)
+    async with client_of(Service("twilio", bare).process()) as http:
+        assert (await http.get("/ready")).headers["x-service-version"] == expected
 
 
 async def test_a_services_own_check_loop_resource_and_body_limit_are_part_of_its_process(bare):

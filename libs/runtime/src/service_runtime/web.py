@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import re
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -110,7 +111,7 @@ def create_app(
     app.add_exception_handler(RequestValidationError, refuse_invalid)
     app.add_exception_handler(HTTPException, refuse)
 
-    headers = {VERSION: _version_of(name)}
+    headers = {VERSION: _version()}
 
     async def health(_request: Request) -> Response:
         return JsonResponse({"status": "alive", "service": name})
@@ -130,10 +131,11 @@ def create_app(
     return app
 
 
-def _version_of(name: str) -> str:
-    """Return the version of the package of a service; a process of a mock has another name."""
-    with contextlib.suppress(PackageNotFoundError):
-        return version(name)
+def _version() -> str:
+    """Return the version of the package that was started: `python -m identity`."""
+    started = getattr(sys.modules["__main__"], "__package__", None) or ""
+    with contextlib.suppress(PackageNotFoundError, ValueError):
+        return version(started.partition(".")[0])
     return "unknown"
 
 

@@ -15,7 +15,17 @@ from ops.clients.provider import Provider
 from ops.clients.system import System
 from ops.console import sign_in
 from ops.console.frame import Console, Cookies
-from ops.console.pages import SECTIONS, dead_letters, lab, now, payments
+from ops.console.pages import (
+    SECTIONS,
+    access,
+    dead_letters,
+    lab,
+    now,
+    payments,
+    reconciliation,
+)
+from ops.console.pages import partners as partner_pages
+from ops.console.pages import system as system_page
 from ops.console.viewers import Limits as SessionLimits
 from ops.console.viewers import Stores, Viewers
 from ops.routes import partners, redrives, runbooks
@@ -48,7 +58,11 @@ def build(settings: Settings, clock: Clock | None = None) -> Process:
 
 def _addresses(settings: Settings, service: Service) -> Addresses:
     own = settings.ops_url or f"http://127.0.0.1:{settings.port}"
-    others = {"gateway": settings.gateway_url, "issuer": settings.issuer_url}
+    others = {
+        "gateway": settings.gateway_url,
+        "issuer": settings.issuer_url,
+        "identity": settings.identity_url,
+    }
     mocks = settings.lab_urls if settings.profile == "dev" else {}
     named = {name: url for name, url in (others | mocks).items() if url}
     return Addresses(
@@ -97,6 +111,10 @@ def _console(service: Service, settings: Settings, system: System, watch: Watch)
         now.routes(console, _figures(watch), Prometheus(settings.prometheus_url)),
         payments.routes(console, service.clock),
         dead_letters.routes(console, service.clock),
+        reconciliation.routes(console),
+        partner_pages.routes(console),
+        access.routes(console),
+        system_page.routes(console, _checked(watch)),
         *([lab.routes(console, service.clock, list(settings.lab_urls))] if is_development else []),
     )
 
@@ -112,6 +130,22 @@ def _figures(watch: Watch) -> Callable[[], now.Figures]:
             violations={name: int(n) for name, n in watch.sweep.violations().items() if n},
             missing=tuple(found.missing),
             checked_at=watch.checked_at,
+        )
+
+    return read
+
+
+def _checked(watch: Watch) -> Callable[[], system_page.Checked]:
+    """Return what reads the last round of the continuous check."""
+
+    def read() -> system_page.Checked:
+        found = watch.sweep.latest
+        return system_page.Checked(
+            checked_at=watch.checked_at,
+            owners=found.owners,
+            violations={name: int(n) for name, n in watch.sweep.violations().items()},
+            counts=found.checked,
+            missing=found.missing,
         )
 
     return read

@@ -17,6 +17,8 @@ class Settings(KafkaSettings, DatabaseSettings, RedisSettings):
     ops_url: str = ""
     """Where the console reaches this server's own routes under `/admin`; empty: at its port."""
     issuer_url: str = ""
+    identity_url: str = ""
+    """Where clients and operators' roles are; empty: another provider has them."""
     console_url: str = Field(default="http://localhost:3030", pattern=r"^https?://[^/?#]+$")
     """Where operators open the console. Cookies are Secure unless it begins with `http://`."""
     console_client_id: str = "countersign-console"

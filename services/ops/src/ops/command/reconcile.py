@@ -1,5 +1,6 @@
 """`countersign reconcile` and `countersign cases`: breaks between the ledger and the banks."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -99,7 +100,7 @@ def reconcile(
         raise typer.Exit(REFUSED)
 
 
-def _show_report(report: dict[str, Any]) -> None:
+def _show_report(report: Mapping[str, Any]) -> None:
     title, screen = f"{report['partner']}, {report['date']}", console()
     screen.print(table_of(title, ("", ""), [(name, report[name]) for name in _COUNTS]))
     if report["breaks"]:

@@ -1,6 +1,24 @@
 """The pages of the console, a module a section."""
 
-from ops.console.pages import dead_letters, lab, now, payments
+from ops.console.pages import (
+    access,
+    dead_letters,
+    lab,
+    now,
+    partners,
+    payments,
+    reconciliation,
+    system,
+)
 
-SECTIONS = (now.SECTION, payments.SECTION, dead_letters.SECTION, lab.SECTION)
+SECTIONS = (
+    now.SECTION,
+    payments.SECTION,
+    dead_letters.SECTION,
+    reconciliation.SECTION,
+    partners.SECTION,
+    access.SECTION,
+    system.SECTION,
+    lab.SECTION,
+)
 """In the order of the navigation."""
