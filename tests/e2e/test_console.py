@@ -3,18 +3,21 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
+import psycopg
 import pytest
 from aiokafka import AIOKafkaProducer
 
 from local_stack.layout import CHECKOUT
 from local_stack.stack import Stack
+from local_stack.waiting import wait_until
 from testbed.command import Command
-from testbed.edge import Edge
+from testbed.edge import Customer, Edge
 from testkit.devtools import BrowserPage, driven
 
 pytestmark = pytest.mark.stack
@@ -24,6 +27,7 @@ WIDTHS = (360, 1440)
 SCHEMES = ("light", "dark")
 _SHOWS = "fetch(location).then((one) => one.text()).then((text) => text.includes({}))"
 """What a page shows when it is loaded anew."""
+MORE = ("/reconciliation", "/partners", "/partners/first-bank", "/access", "/system")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
@@ -135,6 +139,8 @@ async def test_every_page_is_accessible_in_both_schemes_on_a_phone_and_on_a_desk
     page = desk.page
     paths = ["/now", "/payments", f"/payments/{name}", "/dead-letters", "/lab"]
     paths += ["/dead-letters/redrive?topic=settlement-queue", "/payments?amount=x"]
+    paths += ["/reconciliation", f"/reconciliation/first-bank/{datetime.now(UTC).date()}"]
+    paths += ["/partners", "/partners/first-bank", "/partners/south-bank", "/access", "/system"]
     found = {}
     for path in paths:
         desk.open(path)
@@ -256,9 +262,131 @@ async def test_who_may_only_read_is_offered_no_act_and_refused_one(desk: Desk, u
     desk.sign_in("alice")
 
 
+async def unknown_at_its_bank(system: Stack, edge: Edge, name: str) -> tuple[str, Customer]:
+    """Let a bank book a transfer and lose its answers, until people have to find out.
+
+    The end of the bank's time is written to the tables: it would last a minute. Return the case.
+    """
+    faults = system.description().url("partner_bank") + "/faults"
+    (customer,) = await edge.open_customers(name, 1, 10_000_00)
+    try:
+        await edge.http.put(faults, json={"kind": "lose_answer"})
+        await edge.pay(customer, name, amount="10.00", to_account=f"north-{name}")
+        wait_until(lambda: over_at_its_bank(system, name), seconds=20, otherwise="it was not sent")
+    finally:
+        await edge.http.delete(faults)
+    with psycopg.connect(system.description().owner_dsn("settlement")) as owner:
+        ((case_id,),) = owner.execute(
+            """insert into settlement.reconciliation_case
+                   (id, kind, partner, uetr, payment_id, day, details)
+               select gen_random_uuid(), 'OUTCOME_UNKNOWN', partner, uetr, id, current_date,
+                   'its bank answers nothing intelligible about it'
+               from settlement.instruction where transaction_id = %s returning id""",
+            (name,),
+        ).fetchall()
+    return str(case_id), customer
+
+
+async def settled(edge: Edge, customer: Customer, name: str) -> None:
+    """Wait until a payment is settled."""
+    async with asyncio.timeout(15):
+        while (await edge.payment(customer, name))["settlement_status"] != "SETTLED":  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+
+
+def over_at_its_bank(system: Stack, name: str) -> bool:
+    """End the bank's time for a transfer that it was sent; return whether it was."""
+    with psycopg.connect(system.description().owner_dsn("settlement")) as owner:
+        done = owner.execute(
+            """update settlement.instruction
+               set status = 'RECONCILE', next_step = 'ENQUIRE', version = version + 1,
+                   epoch = epoch + 1, lease_until = null, due_at = now() + interval '1 hour'
+               where transaction_id = %s and status in ('UNKNOWN', 'SENT')""",
+            (name,),
+        )
+        return done.rowcount == 1
+
+
+async def test_a_case_is_resolved_by_two_people_and_by_one_alone_it_is_not(
+    desk: Desk, system: Stack, edge: Edge, name: str
+):
+    case, customer = await unknown_at_its_bank(system, edge, name)
+    page, path = desk.page, f"/reconciliation/cases/{case}"
+    desk.open("/reconciliation")
+    page.follow(f"a[href='{path}']")
+    assert "10.00" in page.text()
+    assert "No statement that was read has this UETR" in page.text()
+    page.evaluate(
+        "document.querySelector('[name=resolution]').value = 'SETTLE';"
+        "document.querySelector('[name=note]').value = 'their clerk has seen it'"
+    )
+    page.follow("button.primary", "Propose")
+    page.wait_for_text("A second person has to approve it within a day")
+    assert not page.evaluate("!!document.querySelector('form[action$=approve]')")
+    desk.picture("console-case")
+    # The page offers no approval to who has proposed; the owner refuses one, too.
+    alone = (
+        f"fetch('{path}/approve', {{method: 'POST', headers:"
+        " {'content-type': 'application/x-www-form-urlencoded'}, body: new URLSearchParams("
+        "{csrf: document.querySelector('[name=csrf]').value, resolution: 'SETTLE', note: 'x'})})"
+        ".then((one) => one.text())"
+    )
+    assert "a second person must approve the proposal" in page.evaluate(alone)
+    page.errors.clear()  # the browser reports the refusal
+    desk.sign_out()
+    desk.sign_in("bob")
+    desk.open(path)
+    page.follow("form[action$=approve] button", "Approve SETTLE")
+    page.wait_for_text("The case is resolved: SETTLE")
+    await settled(edge, customer, name)
+    desk.sign_out()
+    desk.sign_in("alice")
+
+
+async def test_a_partner_bank_is_suspended_and_resumed(desk: Desk, edge: Edge, name: str):
+    page = desk.page
+    desk.open("/partners")
+    page.follow("a[href='/partners/south-bank']")
+    page.follow("button.danger", "Suspend")
+    page.wait_for_text("Nothing more is sent to the bank")
+    try:
+        (customer,) = await edge.open_customers(name, 1, 10_000_00)
+        await edge.pay(customer, name, amount="10.00", to_account=f"south-{name}")
+        waits = "[...document.querySelectorAll('.figures div')].some((one) =>"
+        waits += (
+            " /wait to be sent/.test(one.textContent) && /^0?[^1-9]*[1-9]/.test(one.textContent))"
+        )
+        for _ in range(40):
+            desk.open("/partners/south-bank")
+            if page.evaluate(waits):
+                break
+        assert page.evaluate(waits)
+        assert (await edge.payment(customer, name))["settlement_status"] != "SETTLED"
+        desk.picture("console-partner")
+    finally:
+        desk.open("/partners/south-bank")
+        page.follow("button.primary", "Resume")
+    page.wait_for_text("The bank gets its instructions again")
+    await settled(edge, customer, name)
+
+
+async def test_a_box_whose_service_is_away_costs_itself_alone_a_message(desk: Desk, system: Stack):
+    system.stop_process("settlement")
+    try:
+        desk.open("/reconciliation")
+        assert "settlement cannot be reached" in desk.page.text()
+        desk.open("/access")
+        assert "messages to partner banks on Kafka" in desk.page.text()
+        desk.open("/system")
+        assert "does not respond" in desk.page.text()
+        assert "Continuous check" in desk.page.text()
+    finally:
+        system.start_services(["settlement"])
+
+
 def test_without_a_session_every_page_leads_to_the_sign_in(url: str):
     with httpx.Client(base_url=url) as http:
-        for path in ("/", "/now", "/payments", "/payments/tx-1", "/dead-letters", "/lab"):
+        for path in ("/", "/now", "/payments", "/payments/tx-1", "/dead-letters", "/lab", *MORE):
             reply = http.get(path)
             assert (reply.status_code, reply.headers["location"][:8]) == (303, "/sign-in")
         assert http.get("/now/checks", headers={"X-Fragment": "1"}).status_code == 401
