@@ -1,0 +1,140 @@
+"""What the pages of the console make of forms and of the owners' replies."""
+
+import json
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+
+import pytest
+
+from ops.clients.addresses import Addresses
+from ops.clients.partner_profiles import activity_of
+from ops.clients.system import System
+from ops.command.clients import DEVICE_GRANT, grants_of
+from ops.console.pages import access, partners, reconciliation, system
+from ops.domain.errors import RefusedError
+
+UETR = "8a562c67-ca16-48ba-b074-65581be6f011"
+
+
+@pytest.fixture
+def owner():
+    """A service that replies as it was prepared, and a client of it under every owner's name."""
+    replies = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, found = replies[self.path.partition("?")[0]]
+            raw = json.dumps(found).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(raw)))
+            self.send_header("X-Service-Version", "7.1")
+            self.end_headers()
+            self.wfile.write(raw)
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        url = f"http://127.0.0.1:{server.server_port}"
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        names = dict.fromkeys(("settlement", "identity", "webhooks"), url)
+        addresses = Addresses({**names, "away": "http://127.0.0.1:1"})
+        with System(addresses, bearer=lambda: "t") as client:
+            yield replies, client
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("act", "form", "body"),
+    [
+        ("suspend", {"uetr": "x"}, {}),
+        ("replay", {"uetr": f" {UETR} "}, {"uetr": UETR}),
+        ("replay", {"since": "2026-11-30T08:00"}, {"since": "2026-11-30T08:00:00+00:00"}),
+        ("keys", {"keys": '{"keys": []}'}, {"keys": {"keys": []}}),
+    ],
+)
+def test_a_form_about_a_partner_becomes_the_body_of_its_act(act, form, body):
+    assert partners._body(act, form) == body
+
+
+@pytest.mark.parametrize(
+    ("act", "form", "named"),
+    [
+        ("replay", {}, "since, uetr"),
+        ("replay", {"uetr": UETR, "since": "2026-11-30T08:00"}, "since, uetr"),
+        ("replay", {"since": "yesterday"}, "since"),
+        ("keys", {"keys": "{"}, "keys"),
+        ("keys", {}, "keys"),
+    ],
+)
+def test_a_field_that_cannot_be_used_is_named(act, form, named):
+    with pytest.raises(RefusedError, match=named):
+        partners._body(act, form)
+
+
+def test_days_have_a_cell_for_each_partner_the_newest_first(owner):
+    replies, client = owner
+    rows = [{"partner": p, "day": d} for d in ("2026-11-30", "2026-11-29") for p in ("b", "a")]
+    replies["/admin/statements"] = 200, {"days": rows, "counted_to": 10}
+    found = reconciliation._by_day(client)
+    assert (found["partners"], list(found["days"])) == (["a", "b"], ["2026-11-30", "2026-11-29"])
+    assert all(set(cells) == {"a", "b"} for cells in found["days"].values())
+
+
+def test_cases_that_wait_for_a_second_person_come_first(owner):
+    replies, client = owner
+    rows = [
+        {"id": "1", "status": "OPEN", "opened_at": "1"},
+        {"id": "2", "status": "PROPOSED", "opened_at": "2"},
+    ]
+    replies["/admin/cases"] = 200, {"cases": rows}
+    assert [one["id"] for one in reconciliation._unresolved(client)] == ["2", "1"]
+
+
+def test_a_partner_that_is_unknown_is_refused_by_its_name(owner):
+    replies, client = owner
+    replies["/admin/partner-activity"] = 200, {"partners": [{"partner": "first-bank"}]}
+    assert activity_of(client, "first-bank") == {"partner": "first-bank"}
+    with pytest.raises(RefusedError, match="no partner is called 'other'"):
+        activity_of(client, "other")
+
+
+def test_a_process_that_is_away_or_lacks_something_comes_first(owner):
+    replies, client = owner
+    replies["/ready"] = 503, {"status": "not ready", "missing": ["kafka"]}
+    found = {one.name: one for one in system.ready(client)}
+    assert (found["identity"].missing, found["identity"].version) == (("kafka",), "7.1")
+    assert found["away"].fault == "does not respond (ConnectError)"
+    replies["/ready"] = 200, {"status": "ready", "missing": []}
+    assert next(one.name for one in system.ready(client)) == "away"
+
+
+def test_a_listing_is_read_page_by_page_and_its_proposals_beside_it(owner):
+    replies, client = owner
+    replies["/admin/clients"] = 200, {"clients": [{"client_id": "a"}], "next": "a"}
+    assert access._page(client, access.LISTS["clients"], None)["next"] == "a"
+    acts = ("CLIENT_SET", "ROLES_SET")
+    replies["/admin/proposals"] = 200, {"proposals": [{"act": act} for act in acts]}
+    for name, act in zip(("clients", "operators"), acts, strict=True):
+        assert [row["act"] for row in access._proposed(client, name)] == [act]
+    assert access._proposed(client, "endpoints") == []
+
+
+def test_all_pages_of_a_listing_are_read_by_the_command(owner):
+    replies, client = owner
+    replies["/admin/clients"] = 200, {"clients": [{"client_id": "a"}], "next": None}
+    assert client.all_rows(access.LISTS["clients"]) == [{"client_id": "a"}]
+
+
+@pytest.mark.parametrize(
+    ("redirect", "device", "grants"),
+    [
+        (False, False, ["client_credentials"]),
+        (True, False, ["authorization_code"]),
+        (True, True, ["authorization_code", DEVICE_GRANT]),
+    ],
+)
+def test_a_client_gets_tokens_as_its_options_say(redirect, device, grants):
+    assert grants_of(has_redirect=redirect, is_device=device) == grants
