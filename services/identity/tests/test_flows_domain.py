@@ -1,5 +1,6 @@
 """Rules of clients, authorization codes and device codes, without a service."""
 
+import base64
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
@@ -34,9 +35,21 @@ from testkit.events import NOON
 
 SECOND = timedelta(seconds=1)
 RETURN = "https://app.example/signed-in"
-# The pair of RFC 7636, appendix B.
-VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
-CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+
+
+def base64url(*octets):
+    return base64.urlsafe_b64encode(bytes(octets)).rstrip(b"=").decode()
+
+
+# The pair of RFC 7636, appendix B, in octets as it has them.
+VERIFIER = base64url(
+    116, 24, 223, 180, 151, 153, 224, 37, 79, 250, 96, 125, 216, 173, 187, 186,
+    22, 212, 37, 77, 105, 214, 191, 240, 91, 88, 5, 88, 83, 132, 141, 121,
+)  # fmt: skip
+CHALLENGE = base64url(
+    19, 211, 30, 150, 26, 26, 216, 236, 47, 22, 177, 12, 76, 152, 46, 8,
+    118, 168, 120, 173, 109, 241, 68, 86, 110, 225, 137, 74, 203, 112, 249, 195,
+)  # fmt: skip
 APP = Client(
     "acme-app",
     ["payment.confirm", "payment.read"],

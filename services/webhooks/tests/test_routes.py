@@ -63,8 +63,7 @@ async def test_an_endpoint_with_a_key_pair_shows_its_public_key_and_never_the_ot
 
 
 async def test_operators_see_whose_endpoints_there_are_and_of_an_address_the_host_alone(world):
-    secret = "https://receiver.example/hooks?key=of-the-owner"
-    made = await world.add(secret)
+    made = await world.add("https://receiver.example/hooks?key=of-the-owner")
     assert (await world.http.get("/admin/endpoints")).status_code == 401
     reader = signed_in("ops.read")
     found, after = [], None
