@@ -370,6 +370,14 @@ async def test_a_partner_bank_is_suspended_and_resumed(desk: Desk, edge: Edge, n
     await settled(edge, customer, name)
 
 
+def answers(url: str) -> bool:
+    """Return whether a process is ready."""
+    try:
+        return httpx.get(url, timeout=2).is_success
+    except httpx.HTTPError:
+        return False
+
+
 async def test_a_box_whose_service_is_away_costs_itself_alone_a_message(desk: Desk, system: Stack):
     system.stop_process("settlement")
     try:
@@ -381,7 +389,9 @@ async def test_a_box_whose_service_is_away_costs_itself_alone_a_message(desk: De
         assert "does not respond" in desk.page.text()
         assert "Continuous check" in desk.page.text()
     finally:
-        system.start_services(["settlement"])
+        system.start_process("settlement")
+        ready = system.description().url("settlement") + "/ready"
+        wait_until(lambda: answers(ready), seconds=30, otherwise="settlement is not ready")
 
 
 def test_without_a_session_every_page_leads_to_the_sign_in(url: str):
