@@ -31,11 +31,17 @@ _POLICY = (
     "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; "
     "frame-ancestors 'none'; form-action 'self'"
 )
-_ADMITS = {one.scope: one.admits_to for one in TABLE if one.holder != "machine"}
+_ADMITS = {
+    one.scope: one.admits_to
+    for one in TABLE
+    if one.holder != "machine" and not one.admits_to.startswith("reserved")
+}
 _ADMITS |= {OPENID: "know who you are", OFFLINE: "stay signed in"}
 _WRONG = "E-mail or password is wrong."
 _LIMITED = "Too many attempts. Wait {minutes} minutes, and try again."
 _AWAY = "Nobody can sign in at the moment. Try again in a minute."
+MOST_OPEN = 5
+"""Scopes that a page lists at once; more are behind their number."""
 WAIT, UNAUTHORIZED, FORBIDDEN = 429, 401, 403
 
 
@@ -86,12 +92,17 @@ class SignInForm:
         return self.shown(fault=_WRONG, status=UNAUTHORIZED, email=email)
 
     def _who(self) -> str:
-        may = "".join(f"<li>{_text(_ADMITS[one])}</li>" for one in self.scopes if one in _ADMITS)
+        may = [_ADMITS[one] for one in self.scopes if one in _ADMITS]
+        listed = "".join(f"<li>{_text(one)}</li>" for one in may)
+        if len(may) > MOST_OPEN:
+            listed = f"<details><summary>{len(may)} things</summary><ul>{listed}</ul></details>"
+        else:
+            listed = f"<ul>{listed}</ul>"
         code = f'<p>Its code: <span class="code">{_text(self.code)}</span></p>' if self.code else ""
         warning = "Go on only if you have begun this sign-in yourself, just now."
         return (
-            f"<p><strong>{_text(self.client)}</strong> will be able to, as far as you may:</p>"
-            f'<ul>{may}</ul>{code}<p class="quiet">{warning}</p>'
+            f"<p>You allow <strong>{_text(self.client)}</strong>, as far as you may yourself:</p>"
+            f'{listed}{code}<p class="quiet">{warning}</p>'
         )
 
 
