@@ -15,7 +15,10 @@ from testbed.stack import WHOLE_SYSTEM_FURTHER, fresh_stack, offset_of_this_run
 def system() -> Iterator[Stack]:
     """The running system."""
     # Tests read many payments of one customer, and often.
-    often = {"gateway": {"READS_PER_MINUTE": "60000"}}
+    often = {
+        "gateway": {"READS_PER_MINUTE": "60000"},
+        "audit": {"CHECKPOINT_EVERY_S": "2"},
+    }
     with fresh_stack(offset_of_this_run() + WHOLE_SYSTEM_FURTHER, often) as stack:
         stack.start_services(instances={"gateway": 2, "confirm": 2})
         yield stack

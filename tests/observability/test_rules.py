@@ -256,6 +256,10 @@ CASES = {
     "an owner's endpoint is down": _quiet(
         "WebhooksFailing", {"webhook_deliveries_failed_total": "0x20 50x40"}
     ),
+    "the audit log is not sealed": Case("AuditCheckpointLate", {"audit_checkpoint_age": "0+60x60"}),
+    "a checkpoint fails twice": _quiet(
+        "AuditCheckpointLate", {"audit_checkpoint_age": "0x30 60 120 180 0x30"}
+    ),
     "a full outbox": Case("OutboxBacklog", {PENDING: "0x30 501x30"}, [CONFIRM]),
     "an outbox at its limit": _quiet("OutboxBacklog", {PENDING: "500x60"}),
     "full for a moment": _quiet("OutboxBacklog", {PENDING: "0x39 900 0x20"}),

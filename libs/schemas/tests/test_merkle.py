@@ -18,8 +18,7 @@ from payment_schemas.checkpoints import (
 from payment_schemas.merkle import Frontier, Tree, leaf_hash
 
 INPUTS = [
-    bytes.fromhex(text)
-    for text in ("", "00", "10", "2021", "3031", "40414243", "5051525354555657")
+    bytes.fromhex(text) for text in ("", "00", "10", "2021", "3031", "40414243", "5051525354555657")
 ] + [bytes(range(0x60, 0x70))]
 ROOTS = [
     "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
@@ -137,8 +136,8 @@ def test_a_leaf_says_what_it_is_of():
     assert content == b'{"score":1}'
     assert head == (
         b'{"topic":"risk.assessed.v1","partition":1,"offset":41,"time_us":1772452800000007,'
-        b'"event_id":"00000000-0000-0000-0000-000000000001","event":"RISK_ASSESSED",'
-        b'"payment_id":"00000000-0000-0000-0000-000000000002","form":"bytes"}'
+        b'"event_id":"00000000000000000000000000000001","event":"RISK_ASSESSED",'
+        b'"payment_id":"00000000000000000000000000000002","form":"bytes"}'
     )
 
 

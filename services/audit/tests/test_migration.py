@@ -9,9 +9,9 @@ import pytest
 from psycopg.rows import dict_row
 
 from audit.domain import AUDITED, Origin, RawEvent, entry_of, is_raw
-from audit.store import PostgresAuditLog
+from audit.store import PostgresAuditLog, columns_of
 from service_runtime.migrations import migrate
-from service_runtime.postgres import PostgresTransaction
+from service_runtime.postgres import PostgresTransaction, json_rows
 from testbed.database import fresh_database
 from testkit.events import NOON, event_of
 
@@ -36,9 +36,10 @@ async def test_rows_of_before_stay_and_a_replay_of_their_events_adds_none(infras
         )
         async with connection:
             log = PostgresAuditLog(PostgresTransaction(connection, "audit.0"))
-            await log.append(
-                [entry_of(event_of(one), origin_of(n, one)) for n, one in enumerate(AUDITED)]
-            )
+            old = [entry_of(event_of(one), origin_of(n, one)) for n, one in enumerate(AUDITED)]
+            # As the log of then appended: without trees.
+            rows = json_rows([columns_of(entry) for entry in old])
+            await connection.execute("select append_entries(%s::json)", [rows])
             read = f"select {COLUMNS} from audit_log order by id"  # noqa: S608 - constants
             before = await (await connection.execute(read)).fetchall()
 

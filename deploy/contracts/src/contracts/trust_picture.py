@@ -12,7 +12,7 @@ from local_stack.topics import Topic
 from payment_schemas.events.base import Event
 
 _SECRET = re.compile(r"\{secret:([a-z-]+)\}")
-_RING = re.compile(r"mac-|partner-signing|code-|.*-sealing-key")
+_RING = re.compile(r"mac-|partner-signing|audit-signing|code-|.*-sealing-key")
 """Secrets that protect messages. Logins are not in the picture: each process has its own."""
 _RECORDER = "audit"
 """It reads nearly every topic, acts on none, and has no key."""

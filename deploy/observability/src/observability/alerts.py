@@ -5,6 +5,7 @@ evaluates the same expressions to send notifications.
 """
 
 from observability.alert import Alert
+from observability.audit_alerts import audit_alerts
 from observability.identity_alerts import identity_alerts
 from observability.kafka_alerts import kafka_alerts
 from observability.objectives import AVAILABILITY, FAST, LATENCY, SLOW, burning
@@ -27,6 +28,7 @@ def alerts(timing: Timing) -> list[Alert]:
         *webhook_alerts(timing),
         *kafka_alerts(timing),
         *identity_alerts(timing),
+        *audit_alerts(timing),
         *_processes(timing),
         *_telemetry(timing),
     ]

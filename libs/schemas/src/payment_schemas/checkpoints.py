@@ -58,19 +58,33 @@ class Row(NamedTuple):
 
     def leaf(self) -> bytes:
         """Return the leaf: a line of JSON that says what the row is, and the content."""
-        since = self.time - _EPOCH
-        time_us = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-        payment = f'"{self.payment_id}"' if self.payment_id else "null"
-        head = (
-            f'{{"topic":"{self.topic}","partition":{self.partition},"offset":{self.offset},'
-            f'"time_us":{time_us},"event_id":"{self.event_id}","event":"{self.event}",'
-            f'"payment_id":{payment},"form":"{"bytes" if self.is_raw else "columns"}"}}\n'
-        )
-        return head.encode() + self.content
+        return leaf_of(*self)
 
     def hash(self) -> bytes:
         """Return the hash of the leaf."""
-        return leaf_hash(self.leaf())
+        return leaf_hash(leaf_of(*self))
+
+
+def leaf_of(  # noqa: PLR0913, PLR0917 - the fields of a row, which an append has without making one
+    topic: str,
+    partition: int,
+    offset: int,
+    time: datetime,
+    event_id: UUID,
+    event: str,
+    payment_id: UUID | None,
+    content: bytes,
+    is_raw: bool,  # noqa: FBT001
+) -> bytes:
+    """Return the leaf of a row: a microsecond for the line of JSON, with UUIDs as 32 hex digits."""
+    since = time - _EPOCH
+    time_us = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    payment = f'"{payment_id.int:032x}"' if payment_id else "null"
+    return (
+        f'{{"topic":"{topic}","partition":{partition},"offset":{offset},"time_us":{time_us},'
+        f'"event_id":"{event_id.int:032x}","event":"{event}","payment_id":{payment},'
+        f'"form":"{"bytes" if is_raw else "columns"}"}}\n'
+    ).encode() + content
 
 
 @dataclass(frozen=True, slots=True)

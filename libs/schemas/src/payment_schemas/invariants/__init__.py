@@ -1,4 +1,4 @@
-"""The invariants I1 to I14 (docs/reliability.md): facts about a payment, and the rules for them.
+"""The invariants I1 to I15 (docs/reliability.md): facts about a payment, and the rules for them.
 
 Readers stay independent: `countersign check`, the services' own checks, the simulation and the
 chaos run each read their own data, and judge it by these rules.

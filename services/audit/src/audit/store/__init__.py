@@ -6,9 +6,14 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from psycopg import AsyncCursor
+from psycopg.rows import DictRow
 from pydantic import ValidationError
 
 from audit.domain import UNREADABLE, Entry, Origin, RawEvent, entry_of
+from audit.domain.sealing import Columns
+from audit.store.trees import Trees
+from payment_schemas.checkpoints import LIVE
 from service_runtime.postgres import PostgresTransaction, json_rows
 
 MOST_ROWS = 1000
@@ -41,22 +46,51 @@ class AuditLog(Protocol):
 
 
 class PostgresAuditLog:
-    """The audit log in PostgreSQL."""
+    """The audit log in PostgreSQL. What is appended is added to the trees, too."""
 
     def __init__(self, tx: PostgresTransaction) -> None:
         self._tx = tx
+        self._trees = Trees(tx)
 
     async def append_raw(self, events: Sequence[tuple[RawEvent, Origin]]) -> None:
-        columns = zip(*(_raw_columns(event, origin) for event, origin in events), strict=True)
-        await self._tx.connection.execute(
-            "select append_raw(%b::text[], %b::uuid[], %b::timestamptz[], %b::uuid[], %b::text[],"
-            " %b::int[], %b::bigint[], %b::bytea[])",
-            [list(column) for column in columns],
+        columns = Columns.of((event.name, event.payment_id, origin) for event, origin in events)
+        contents = [event.value for event, _ in events]
+        appended = await self._tx.connection.execute(
+            "select * from append_raw(%b::text[], %b::uuid[], %b::timestamptz[], %b::uuid[],"
+            " %b::text[], %b::int[], %b::bigint[], %b::bytea[])",
+            [*map(list, columns), contents],
         )
+        await self._seal(appended, columns, contents)
 
     async def append(self, entries: Sequence[Entry]) -> None:
-        rows = json_rows([_columns(entry) for entry in entries])
-        await self._tx.run("select append_entries(%(rows)s::json)", rows=rows)
+        appended = await self._tx.connection.execute(
+            "select * from append_entries(%(rows)s::json)",
+            {"rows": json_rows([columns_of(entry) for entry in entries])},
+        )
+        columns = Columns.of((one.event, one.payment_id, one.origin) for one in entries)
+        await self._seal(appended, columns, None)
+
+    async def _seal(
+        self, appended: AsyncCursor[DictRow], columns: Columns, contents: Sequence[bytes] | None
+    ) -> None:
+        """Add a leaf to its tree for each row that a statement has added.
+
+        `contents`: the records' bytes; None for columns, which the database returns as stored.
+        """
+        # One round trip: the trees are requested before the statement's result is awaited.
+        frontiers = await self._trees.frontiers(LIVE, columns.trees())
+        found = await appended.fetchone()
+        if found is None or not found["added"]:
+            return
+        first = found["first_id"]
+        ids = found["row_ids"] or range(first, first + found["added"])
+        places = columns.places(found["event_ids"], found["event_topics"])
+        if contents is None:
+            leaves = columns.leaves(ids, places, map(str.encode, found["contents"]), is_raw=False)
+        else:
+            added = (contents[place] for place in places)
+            leaves = columns.leaves(ids, places, added, is_raw=True)
+        await self._trees.grow(LIVE, leaves, frontiers)
 
     async def timeline(self, payment_id: UUID) -> list[StoredEntry]:
         rows = await self._tx.rows(
@@ -68,12 +102,8 @@ class PostgresAuditLog:
         return [_stored_entry(row) for row in rows]
 
 
-def _raw_columns(event: RawEvent, origin: Origin) -> tuple[Any, ...]:
-    where = origin.event_id, origin.topic, origin.partition, origin.offset
-    return event.name, event.payment_id, origin.time, *where, event.value
-
-
-def _columns(entry: Entry) -> dict[str, Any]:
+def columns_of(entry: Entry) -> dict[str, Any]:
+    """Return the columns of an entry, as `append_entries` takes them."""
     origin = entry.origin
     return {
         "event": entry.event,

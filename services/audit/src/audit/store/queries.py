@@ -48,7 +48,14 @@ async def check(tx: PostgresTransaction, since: datetime, now: datetime) -> Find
         key=lambda one: (one["payment_id"], one["details"]),
     )
     unfinished = await tx.rows(_PAYMENTS + _UNFINISHED, **parameters)
-    return Findings(violations[:MOST_FINDINGS], unfinished)
+    faults = await _faults_of_trees(tx, is_whole=since == EVERYTHING)
+    return Findings([*faults, *violations[:MOST_FINDINGS]], unfinished)
+
+
+async def _faults_of_trees(tx: PostgresTransaction, *, is_whole: bool) -> list[dict[str, Any]]:
+    """Return where the table takes changes, or, in a whole check, the trees lack rows (I15)."""
+    found = await tx.rows(_REFUSES) + (await tx.rows(_COUNTS) if is_whole else [])
+    return [{"invariant": "I15", "details": one["details"]} for one in found if one["is_broken"]]
 
 
 def _violations(group: dict[str, Any]) -> list[dict[str, Any]]:
@@ -84,3 +91,24 @@ _UNFINISHED = """
     select payment_id, floor(extract(epoch from %(now)s - began_at))::int as age_s
     from payments where not events && %(final)s
     order by began_at, payment_id limit %(most)s"""
+_REFUSES = """
+    select not exists (
+               select from pg_trigger
+               where tgrelid = 'audit_entry'::regclass and tgname = 'audit_log_append_only'
+                 and tgenabled = 'A') as is_broken,
+           'the trigger that refuses changes is off' as details"""
+# One statement: an append between two of them would be a fault.
+_COUNTS = """
+    with counted as (
+        select (select coalesce(sum(size), 0) from audit_tree) as leaves,
+               (select coalesce(sum(size), 0) from audit_tree where era = 1) as live,
+               (select coalesce(sum(size), 0) from audit_seal) as sealed,
+               (select coalesce(sum(length(leaves)), 0) / 48 from audit_leaves) as waiting,
+               (select count(*) from audit_entry, audit_history where id > last_id) as rows
+    )
+    select leaves <> sealed + waiting as is_broken,
+           format('the trees have %s leaves, of which %s are sealed and %s wait', leaves, sealed,
+                  waiting) as details from counted
+    union all
+    select live <> rows, format('the trees have %s leaves, and the table %s rows', live, rows)
+    from counted"""

@@ -107,6 +107,8 @@ class Examination:
             findings.add(_violation_of(owner, row))
         if owner == "confirm":
             findings.checked["I3"] += 1
+        if owner == "audit":
+            findings.checked["I15"] += 1
         if owner != WITHOUT_LIVENESS:
             findings.checked["I8"] += 1
             self._note_unfinished(owner, found["unfinished"])

@@ -8,6 +8,7 @@ from typer._completion_classes import completion_init
 
 from ops.command import (
     accounts,
+    audit,
     browse,
     check,
     clients,
@@ -53,6 +54,7 @@ app.command("approve", help=proposals.APPROVE_HELP)(proposals.approve_one)
 app.add_typer(clients.app, name="clients")
 app.add_typer(operators.app, name="operators")
 app.add_typer(codes.app, name="codes")
+app.add_typer(audit.app, name="audit")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(keys.app, name="keys")
 app.add_typer(partners.app, name="partners")

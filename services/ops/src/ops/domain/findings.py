@@ -16,6 +16,7 @@ NAMES = {
     "I10": "codes: bounded, accepted once, for this payment",
     "I12": "fail closed: confirmed only with every result",
     "I13": "messages: each outcome has exactly one message",
+    "I15": "audit: the trees have each row, and the table refuses changes",
 }
 """Checked continuously. `check --full` adds I7; a service may report others."""
 NAMES_OF_FULL = {**NAMES, "I7": "replay: one final response a key, byte for byte"}

@@ -80,7 +80,7 @@ class RawEvent:
     @property
     def name(self) -> str:
         """The entry's name, as far as the event's class decides it."""
-        return _LATER.get(self.kind) or _NAMES.get(self.kind) or _upper(self.kind.__name__)
+        return _raw_name(self.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +131,11 @@ def _name_of(event: Event) -> str:
             return "OTP_LOCKED" if event.is_locked else "OTP_UNLOCKED"
         case _:
             return _NAMES.get(type(event)) or _upper(type(event).__name__)
+
+
+@cache
+def _raw_name(kind: type[Event]) -> str:
+    return _LATER.get(kind) or _NAMES.get(kind) or _upper(kind.__name__)
 
 
 def _upper(name: str) -> str:

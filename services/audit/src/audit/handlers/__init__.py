@@ -7,6 +7,7 @@ from uuid import UUID
 import orjson
 
 from audit.domain import Origin, RawEvent, entry_of, is_raw
+from audit.domain.sealing import steps
 from audit.store import AuditLog
 from payment_schemas.cloudevents import MalformedRecordError, read_event
 from payment_schemas.events.base import Event
@@ -51,17 +52,20 @@ def _about(key: bytes | None, value: bytes) -> tuple[UUID, AbstractSet[str]]:
 
 async def on_events(batch: Batch[Received[Any]], log: AuditLog) -> Events:
     """Append one entry an event, with one statement for each way of storing."""
-    raw = [(item.event, _origin_of(item)) for item in batch if isinstance(item.event, RawEvent)]
-    entries = [
-        entry_of(item.event, _origin_of(item))
-        for item in batch
-        if not isinstance(item.event, RawEvent)
-    ]
-    if raw:
-        await log.append_raw(raw)
-    if entries:
-        await log.append(entries)
+    by_step: dict[int, list[Received[Any]]] = {}
+    for step, item in zip(steps(map(_form_of, batch)), batch, strict=True):
+        by_step.setdefault(step, []).append(item)
+    for _, items in sorted(by_step.items()):
+        if isinstance(items[0].event, RawEvent):
+            await log.append_raw([(item.event, _origin_of(item)) for item in items])
+        else:
+            await log.append([entry_of(item.event, _origin_of(item)) for item in items])
     return ()
+
+
+def _form_of(item: Received[Any]) -> tuple[tuple[str, int], bool]:
+    record = item.record
+    return (record.topic, record.partition), isinstance(item.event, RawEvent)
 
 
 def _origin_of(item: Received[Any]) -> Origin:
