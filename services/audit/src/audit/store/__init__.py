@@ -53,30 +53,26 @@ class PostgresAuditLog:
         self._trees = Trees(tx)
 
     async def append_raw(self, events: Sequence[tuple[RawEvent, Origin]]) -> None:
-        columns = Columns.of((event.name, event.payment_id, origin) for event, origin in events)
-        contents = [event.value for event, _ in events]
+        columns = Columns.of((one.name, one.payment_id, at, one.value) for one, at in events)
         appended = await self._tx.connection.execute(
             "select * from append_raw(%b::text[], %b::uuid[], %b::timestamptz[], %b::uuid[],"
             " %b::text[], %b::int[], %b::bigint[], %b::bytea[])",
-            [*map(list, columns), contents],
+            list(map(list, columns)),
         )
-        await self._seal(appended, columns, contents)
+        await self._seal(appended, columns, is_raw=True)
 
     async def append(self, entries: Sequence[Entry]) -> None:
         appended = await self._tx.connection.execute(
             "select * from append_entries(%(rows)s::json)",
             {"rows": json_rows([columns_of(entry) for entry in entries])},
         )
-        columns = Columns.of((one.event, one.payment_id, one.origin) for one in entries)
-        await self._seal(appended, columns, None)
+        columns = Columns.of((one.event, one.payment_id, one.origin, b"") for one in entries)
+        await self._seal(appended, columns, is_raw=False)
 
     async def _seal(
-        self, appended: AsyncCursor[DictRow], columns: Columns, contents: Sequence[bytes] | None
+        self, appended: AsyncCursor[DictRow], columns: Columns, *, is_raw: bool
     ) -> None:
-        """Add a leaf to its tree for each row that a statement has added.
-
-        `contents`: the records' bytes; None for columns, which the database returns as stored.
-        """
+        """Add a leaf to its tree for each row that a statement has added."""
         # One round trip: the trees are requested before the statement's result is awaited.
         frontiers = await self._trees.frontiers(LIVE, columns.trees())
         found = await appended.fetchone()
@@ -84,12 +80,10 @@ class PostgresAuditLog:
             return
         first = found["first_id"]
         ids = found["row_ids"] or range(first, first + found["added"])
-        places = columns.places(found["event_ids"], found["event_topics"])
-        if contents is None:
-            leaves = columns.leaves(ids, places, map(str.encode, found["contents"]), is_raw=False)
-        else:
-            added = (contents[place] for place in places)
-            leaves = columns.leaves(ids, places, added, is_raw=True)
+        added = columns.added(found["event_ids"], found["event_topics"])
+        if not is_raw:
+            added = added._replace(contents=list(map(str.encode, found["contents"])))
+        leaves = added.leaves(ids, is_raw=is_raw)
         await self._trees.grow(LIVE, leaves, frontiers)
 
     async def timeline(self, payment_id: UUID) -> list[StoredEntry]:
