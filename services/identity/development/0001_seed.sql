@@ -2,7 +2,7 @@
 
 insert into client (id, scopes, secrets, changed_at) values (
     'test-client',
-    array['payment.confirm', 'payment.read', 'webhooks.write'],
+    array['payment.confirm', 'payment.read', 'webhooks.write', 'charges.write'],
     array[encode(sha256('test-secret-key'), 'hex')],
     now()
 )

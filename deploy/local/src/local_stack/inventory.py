@@ -218,7 +218,7 @@ def _service(
         module=module,
         home=home,
         port=fields.port,
-        group=manifest.group,
+        group=fields.group or manifest.group,
         needs=manifest.needs,
         admin=manifest.admin,
         mock=manifest.mock,

@@ -102,6 +102,8 @@ class ProcessFields(Fields):
     """The fields of one process of a package with several."""
 
     port: int = Field(ge=1024, le=9999)
+    group: str | None = Field(default=None, pattern=NAME)
+    """The group that starts it, where it is not the package's."""
     bank: Bank | None = None
     settings: Mapping[str, Setting] = {}
 

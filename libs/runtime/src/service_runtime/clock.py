@@ -7,6 +7,11 @@ from typing import Protocol
 from uuid import UUID, uuid4
 
 
+def chance(seed: int | None = None) -> random.Random:
+    """Return a source of chance for statistics, never for secrets; with a seed, reproducible."""
+    return random.Random(seed)  # noqa: S311 - guards nothing
+
+
 class Clock(Protocol):
     """The source of time, ids and random values."""
 

@@ -42,6 +42,7 @@ TABLE: tuple[Entry, ...] = (
     Entry("payment.confirm", "customer", "confirm payments from own accounts, and read them"),
     Entry("payment.read", "customer", "reserved: reading own payments takes payment.confirm"),
     Entry("webhooks.write", "customer", "manage own webhook endpoints"),
+    Entry("charges.write", "customer", "charge cards; refund, cancel, capture, read own charges"),
     Entry("ops.read", "operator", "every read; the API descriptions in production"),
     Entry(
         "ops.write",

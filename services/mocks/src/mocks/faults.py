@@ -29,6 +29,9 @@ Kind = Literal[
     "statement_breaks_off",
     "refuse_credential",
     "refuse_large",
+    "webhook_before_reply",
+    "webhook_late",
+    "webhook_twice",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 EXEMPT_PATHS = frozenset({"/health", "/ready", "/metrics", "/faults", "/messages", "/statement"})

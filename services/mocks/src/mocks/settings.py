@@ -85,6 +85,31 @@ class SouthBankSettings(MockSettings, KafkaSettings):
     """Where Countersign publishes the keys that it signs with."""
 
 
+class CardProviderSettings(MockSettings):
+    """Settings that both card providers have."""
+
+    provider_webhook_url: str = Field(default="", pattern=r"^(https?://.*)?$")
+    """Where webhooks are sent; empty: nowhere."""
+    webhook_late_s: float = Field(default=3.0, ge=0, le=600)
+    """Seconds by which the fault `webhook_late` delays a webhook."""
+
+
+class StripeSettings(CardProviderSettings):
+    """Settings of the Stripe mock."""
+
+    port: int = Field(default=3028, ge=1, le=65535)
+    stripe_api_key: SecretText = Field(validation_alias="STRIPE_API_KEY_FILE")
+    stripe_webhook_secret: SecretText = Field(validation_alias="STRIPE_WEBHOOK_SECRET_FILE")
+
+
+class AdyenSettings(CardProviderSettings):
+    """Settings of the Adyen mock."""
+
+    port: int = Field(default=3029, ge=1, le=65535)
+    adyen_api_key: SecretText = Field(validation_alias="ADYEN_API_KEY_FILE")
+    adyen_hmac_key: SecretKeys = Field(validation_alias="ADYEN_HMAC_KEY_FILE")
+
+
 class IssuerSettings(MockSettings):
     """Settings of the token issuer."""
 

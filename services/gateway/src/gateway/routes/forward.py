@@ -32,6 +32,7 @@ REQUEST_HEADERS = (
     # A page of the service learns from them which site has sent its form.
     "origin",
     "sec-fetch-site",
+    "stripe-signature",
     "user-agent",
 )
 RESPONSE_HEADERS = (

@@ -1,0 +1,199 @@
+"""Stripe, by its SDK: payment intents, in minor units, captured in one call where wanted."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import aiohttp
+import stripe
+
+from charges.clients.port import BadWebhookError, Guard, Report, report_of
+from charges.domain.charge import Charge, Goal
+from charges.domain.declines import STRIPE, declined
+from charges.domain.refund import Refund
+from charges.domain.replies import Kind, Reply
+from service_runtime.keys import SecretFile
+
+NAME = "stripe"
+_STATUSES = {
+    "succeeded": Kind.CAPTURED,
+    "requires_capture": Kind.AUTHORIZED,
+    "canceled": Kind.CANCELLED,
+    "processing": Kind.PENDING,
+    "requires_action": Kind.PENDING,
+}
+_REFUNDS = {"succeeded": Kind.REFUNDED, "pending": Kind.PENDING, "requires_action": Kind.PENDING}
+_REFUSED = (
+    stripe.InvalidRequestError,
+    stripe.AuthenticationError,
+    stripe.PermissionError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StripeAccount:
+    """Where Stripe's API is, and the secrets of calls and of webhooks."""
+
+    url: str
+    api_key: SecretFile[str]
+    webhook_secret: SecretFile[str]
+    within_s: float
+
+
+class Stripe:
+    """Stripe; opened at start, closed at stop."""
+
+    def __init__(self, account: StripeAccount, guard: Guard) -> None:
+        self._account = account
+        self._guard = guard
+        self._client: stripe.StripeClient | None = None
+        self._http: stripe.AIOHTTPClient | None = None
+
+    async def __aenter__(self) -> Self:
+        timeout = aiohttp.ClientTimeout(total=self._account.within_s, sock_connect=1.0)
+        self._http = stripe.AIOHTTPClient(timeout=timeout)
+        self._client = stripe.StripeClient(
+            self._account.api_key.get(),
+            base_addresses={"api": self._account.url},
+            http_client=self._http,
+            max_network_retries=0,
+        )
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        if self._http is not None:
+            await self._http.close_async()  # type: ignore[no-untyped-call]
+
+    @property
+    def is_open(self) -> bool:
+        return self._guard.is_open
+
+    async def authorize(self, charge: Charge) -> Reply:
+        params = {
+            "amount": charge.money.amount_minor,
+            "currency": charge.money.currency.lower(),
+            "confirm": True,
+            "capture_method": "automatic" if charge.goal is Goal.CAPTURE else "manual",
+            "payment_method_types": ["card"],
+            "payment_method_data": {"type": "card", "card": {"token": charge.source}},
+            "metadata": {"reference": charge.reference},
+            "receipt_email": charge.email,
+        }
+        options = {"idempotency_key": f"{charge.reference}:authorize"}
+        return await self._call(
+            "authorize", lambda api: api.payment_intents.create_async(params, options), _intent
+        )
+
+    async def capture(self, charge: Charge) -> Reply:
+        options = {"idempotency_key": f"{charge.reference}:capture"}
+        own = charge.provider_reference or ""
+        return await self._call(
+            "capture", lambda api: api.payment_intents.capture_async(own, {}, options), _intent
+        )
+
+    async def void(self, charge: Charge) -> Reply:
+        options = {"idempotency_key": f"{charge.reference}:void"}
+        own = charge.provider_reference or ""
+        return await self._call(
+            "void", lambda api: api.payment_intents.cancel_async(own, {}, options), _intent
+        )
+
+    async def refund(self, refund: Refund) -> Reply:
+        params = {
+            "payment_intent": refund.provider_reference,
+            "amount": refund.money.amount_minor,
+            "metadata": {"reference": refund.reference},
+        }
+        options = {"idempotency_key": refund.reference}
+        return await self._call(
+            "refund", lambda api: api.refunds.create_async(params, options), _refund
+        )
+
+    async def enquire(self, charge: Charge, *, may_execute: bool) -> Reply:  # noqa: ARG002 - an enquiry executes nothing here
+        if own := charge.provider_reference:
+            return await self._call(
+                "enquire", lambda api: api.payment_intents.retrieve_async(own), _intent
+            )
+        # Stripe's search is seconds behind: NOT_FOUND leads to a repeat with the same key.
+        query = {"query": f"metadata['reference']:'{charge.reference}'"}
+        return await self._call(
+            "enquire", lambda api: api.payment_intents.search_async(query), _first_intent
+        )
+
+    async def enquire_refund(self, refund: Refund) -> Reply:
+        query = {"payment_intent": refund.provider_reference, "limit": 100}
+
+        def ours(found: Any) -> Reply:
+            same = [one for one in found.data if one.metadata["reference"] == refund.reference]
+            return _refund(same[0]) if same else Reply(Kind.NOT_FOUND)
+
+        return await self._call("enquire_refund", lambda api: api.refunds.list_async(query), ours)
+
+    def verify_webhook(self, body: bytes, headers: Mapping[str, str]) -> Sequence[Report]:
+        signature = headers.get("stripe-signature", "")
+        try:
+            event = stripe.Webhook.construct_event(
+                body, signature, self._account.webhook_secret.get()
+            )
+        except (ValueError, stripe.SignatureVerificationError):
+            raise BadWebhookError(NAME) from None
+        about = event.data.object
+        if about.get("object") == "payment_intent":
+            reply = _intent(about)
+        elif about.get("object") == "refund":
+            reply = _refund(about)
+        else:
+            return ()
+        reference = (about.get("metadata") or {}).get("reference", "")
+        report = report_of(event.id, reference, reply)
+        return [report] if report else ()
+
+    async def _call(
+        self, what: str, call: Callable[[Any], Awaitable[Any]], read: Callable[[Any], Reply]
+    ) -> Reply:
+        async def run() -> Reply:
+            if self._client is None:
+                return Reply(Kind.NOT_SENT, "not_started")
+            try:
+                return read(await call(self._client.v1))
+            except stripe.CardError as error:
+                return _card_error(error)
+            except stripe.RateLimitError:
+                return Reply(Kind.NOT_SENT, "rate_limited")
+            except _REFUSED as error:
+                return Reply(Kind.REFUSED, error.code or "refused")
+            except stripe.APIConnectionError as error:
+                return _not_connected(error)
+            except (stripe.StripeError, aiohttp.ClientError):
+                return Reply(Kind.NO_ANSWER, "no_answer")
+
+        return await self._guard.run(what, run)
+
+
+def _intent(intent: Any) -> Reply:
+    if intent["status"] == "requires_payment_method":
+        error = intent.get("last_payment_error") or {}
+        code = error.get("decline_code") or error.get("code")
+        return declined(STRIPE, code, intent["id"])
+    return Reply(_STATUSES.get(intent["status"], Kind.PENDING), reference=intent["id"])
+
+
+def _first_intent(found: Any) -> Reply:
+    return _intent(found.data[0]) if found.data else Reply(Kind.NOT_FOUND)
+
+
+def _refund(refund: Any) -> Reply:
+    code = refund.get("failure_reason")
+    return Reply(_REFUNDS.get(refund["status"], Kind.DECLINED), code, reference=refund["id"])
+
+
+def _card_error(error: stripe.CardError) -> Reply:
+    body: Any = error.error
+    intent = (body or {}).get("payment_intent") or {}
+    code = (body or {}).get("decline_code") or error.code
+    return declined(STRIPE, code, intent.get("id"))
+
+
+def _not_connected(error: stripe.APIConnectionError) -> Reply:
+    is_unsent = isinstance(error.__cause__, aiohttp.ClientConnectorError)
+    return Reply(Kind.NOT_SENT if is_unsent else Kind.NO_ANSWER, "not_connected")

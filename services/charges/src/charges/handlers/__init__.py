@@ -1,0 +1,19 @@
+"""What charges does with due charges, due refunds and providers' webhooks."""
+
+from charges.handlers.charging import Caller, on_called, plan
+from charges.handlers.refunding import RefundCaller, on_refund_called, plan_refunds
+from charges.handlers.reports import Reports
+from charges.handlers.router import Router
+from charges.handlers.waiting import Waiting
+
+__all__ = [
+    "Caller",
+    "RefundCaller",
+    "Reports",
+    "Router",
+    "Waiting",
+    "on_called",
+    "on_refund_called",
+    "plan",
+    "plan_refunds",
+]

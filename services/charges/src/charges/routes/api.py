@@ -1,0 +1,114 @@
+"""What the routes share."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from fastapi import Depends, HTTPException, Request
+from fastapi.responses import Response
+
+from charges.clients import Provider
+from charges.domain.acts import Refusal
+from charges.domain.answers import usage_answer
+from charges.domain.charge import Charge, Policy
+from charges.domain.ids import charge_id_of, transaction_id
+from charges.handlers import Router, Waiting
+from charges.store import Charges
+from service_runtime.clock import Clock
+from service_runtime.edge import Access, Admission
+from service_runtime.http_unit import Act, HttpUnitOfWork, Reply
+from service_runtime.ports import Database
+from service_runtime.web import JsonResponse
+
+SCOPE = "charges.write"
+PATH = "/api/v1/payments"
+POLL_S = 0.5
+"""For an outcome that another instance has saved."""
+REFUSED = 400
+_STATUS = {None: 202, "declined": 402, "failed": 402}
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """What the routes need."""
+
+    requests: HttpUnitOfWork
+    database: Database
+    admission: Admission
+    providers: dict[str, Provider]
+    router: Router
+    waiting: Waiting
+    clock: Clock
+    policy: Policy
+    wake: Callable[[], None]
+    """Looks for due charges and refunds now."""
+    answer_within_s: float
+    unscored_most_minor: int
+    writes_per_minute: int
+    reads_per_minute: int
+
+    def writer(self) -> Any:
+        """Return the dependency that yields the caller of a write."""
+        return Depends(self.admission.require(Access(SCOPE, self.writes_per_minute)))
+
+    def reader(self) -> Any:
+        """Return the dependency that yields the caller of a read."""
+        access = Access(SCOPE, self.reads_per_minute, limit="read")
+        return Depends(self.admission.require(access))
+
+    async def run(self, request: Request, caller: str, act: Act) -> Response:
+        """Commit a change; what has become due by it is done at once."""
+        response = await self.requests.run(request, caller, act)
+        self.wake()
+        return response
+
+    async def answered(self, response: Response, user_id: str) -> Response:
+        """Return the outcome of the charge that a stored reply names, or 202 past the time."""
+        if response.status_code >= REFUSED:
+            return response
+        charge_id = UUID(orjson.loads(response.body)["charge_id"])
+        charge, outcome = await self._outcome(charge_id, user_id)
+        headers = {} if outcome else {"Location": f"{PATH}/{transaction_id(charge_id)}"}
+        return JsonResponse(usage_answer(charge, outcome), _STATUS.get(outcome, 200), headers)
+
+    async def _outcome(self, charge_id: UUID, user_id: str) -> tuple[Charge, str | None]:
+        until_s = asyncio.get_running_loop().time() + self.answer_within_s
+        with self.waiting.on(charge_id) as changed:
+            while True:
+                changed.clear()
+                charge, outcome = await self._now(charge_id, user_id)
+                left_s = until_s - asyncio.get_running_loop().time()
+                if outcome or left_s <= 0:
+                    return charge, outcome
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(min(POLL_S, left_s)):
+                        await changed.wait()
+
+    async def _now(self, charge_id: UUID, user_id: str) -> tuple[Charge, str | None]:
+        async with self.database.transaction() as tx:
+            found = await Charges(tx).found(charge_id, user_id)
+        if found is None:
+            raise HTTPException(404, f"Unknown payment: {transaction_id(charge_id)}")
+        charge, row = found
+        return charge, row["outcome"]
+
+
+def known_id(text: str) -> UUID:
+    """Return a charge's id; answer 404 for what is no id."""
+    if (found := charge_id_of(text)) is None:
+        raise HTTPException(404, f"Unknown payment: {text[:64]}")
+    return found
+
+
+def unknown(charge_id: UUID) -> Reply:
+    """Return 404 for a charge that the caller does not have."""
+    return Reply({"error": f"Unknown payment: {transaction_id(charge_id)}"}, status=404)
+
+
+def refused(refusal: Refusal, charge: Charge) -> Reply:
+    """Return 409 for an act that the charge's state does not allow."""
+    return Reply({"error": refusal.value, "details": charge.status.value}, status=409)

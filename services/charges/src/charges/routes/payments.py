@@ -1,0 +1,115 @@
+"""Payments: as gateway-proxy.md prints them, `/pay` with options, `/route` without a payment."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import Response
+
+from charges.domain.answers import shown
+from charges.domain.charge import Charge, Goal
+from charges.domain.ids import refund_id
+from charges.handlers.events import emit
+from charges.routes.api import PATH, Api, known_id
+from charges.routes.bodies import Answer, Envelope, Pay, Refusal, Route, Usage
+from charges.store import Charges, Refunds
+from payment_schemas.money import Money
+from service_runtime.edge import Caller
+from service_runtime.http_unit import Reply
+from service_runtime.messages import Cause
+from service_runtime.postgres import PostgresTransaction
+from service_runtime.web import JsonResponse
+
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Refusal, "description": description}
+    for status, description in {
+        400: "A field is missing, invalid or unknown.",
+        401: "No token or an invalid one.",
+        403: "The token lacks the scope charges.write.",
+        404: "Unknown, or another user's.",
+        409: "In progress, or not in this state.",
+        422: "The Idempotency-Key was used for another request.",
+        429: "Over the limit of requests.",
+        503: "Nothing was accepted.",
+    }.items()
+}
+
+
+def add_payments(router: APIRouter, api: Api) -> None:
+    """Add the routes that charge, and those that read."""
+    Writer = Annotated[Caller, api.writer()]  # noqa: N806 - a type
+    Reader = Annotated[Caller, api.reader()]  # noqa: N806 - a type
+
+    @router.post(f"{PATH}/usage", response_model=Answer, responses=_REFUSALS)
+    async def usage(request: Request, caller: Writer, fields: Usage) -> Response:
+        """Charge a customer. 202 where the outcome is not known in time, 402 where it is no."""
+        return await _pay(api, request, caller, Pay(**fields.model_dump()))
+
+    @router.post("/pay", response_model=Answer, responses=_REFUSALS)
+    async def pay(request: Request, caller: Writer, fields: Pay) -> Response:
+        """Charge a customer, with options."""
+        return await _pay(api, request, caller, fields)
+
+    @router.post("/route", responses=_REFUSALS, dependencies=[api.reader()])
+    async def route(fields: Route) -> Response:
+        """Return which provider a charge would be sent to now, and why; nothing is sent."""
+        choice = api.router.choose(Money(fields.amount, fields.currency), api.clock.now().date())
+        body = {
+            "provider": choice.provider,
+            "propensity": round(choice.propensity, 6),
+            "segment": choice.segment,
+            "reasons": dict(choice.reasons),
+        }
+        return JsonResponse(body)
+
+    @router.get(PATH + "/{transaction_id}", response_model=Envelope, responses=_REFUSALS)
+    async def one(caller: Reader, transaction_id: str) -> Response:
+        """Return a payment, and its refunds."""
+        charge_id = known_id(transaction_id)
+        async with api.database.transaction() as tx:
+            found = await Charges(tx).found(charge_id, caller.user_id)
+            refunds = await Refunds(tx).of_charge(charge_id) if found else []
+        if found is None:
+            raise HTTPException(404, f"Unknown payment: {transaction_id}")
+        charge, row = found
+        listed = [_refund(one) for one in refunds]
+        data = {**shown(charge, row["updated_at"]), "refunds": listed}
+        return JsonResponse({"success": True, "data": data})
+
+
+def _refund(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "refundId": refund_id(row["id"]),
+        "amount": row["amount_minor"],
+        "currency": row["currency"],
+        "status": row["status"],
+        "code": row["code"],
+        "createdAt": row["created_at"],
+    }
+
+
+async def _pay(api: Api, request: Request, caller: Caller, fields: Pay) -> Response:
+    async def act(tx: PostgresTransaction, cause: Cause) -> Reply:
+        charge = _new_charge(api, caller, fields, cause)
+        await Charges(tx).add(charge, fields.metadata, cause.trace)
+        return Reply({"charge_id": charge.id}, events=[emit(charge, cause)])
+
+    response = await api.run(request, caller.user_id, act)
+    return await api.answered(response, caller.user_id)
+
+
+def _new_charge(api: Api, caller: Caller, fields: Pay, cause: Cause) -> Charge:
+    """Return a charge without a risk score: captured and listed for review, or held for it."""
+    now = api.clock.now()
+    is_held = fields.amount > api.unscored_most_minor
+    return Charge(
+        id=cause.id,
+        user_id=caller.user_id,
+        money=Money(fields.amount, fields.currency),
+        source=fields.source,
+        email=fields.email,
+        created_at=now,
+        due_at=now,
+        goal=Goal.CAPTURE if fields.capture and not is_held else Goal.HOLD,
+        review="HELD" if is_held else "LISTED",
+        may_retry=fields.retry,
+    )

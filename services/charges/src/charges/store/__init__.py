@@ -1,0 +1,16 @@
+"""The tables of charges in PostgreSQL."""
+
+from charges.store.charges import CHARGE_TABLE, Charges, charge_of
+from charges.store.refunds import REFUND_TABLE, Refunds, refund_of
+from charges.store.routes import RouteRow, Routes
+
+__all__ = [
+    "CHARGE_TABLE",
+    "REFUND_TABLE",
+    "Charges",
+    "Refunds",
+    "RouteRow",
+    "Routes",
+    "charge_of",
+    "refund_of",
+]

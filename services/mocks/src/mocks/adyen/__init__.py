@@ -1,0 +1,1 @@
+"""Adyen's checkout payments and modifications, as far as charges uses them."""

@@ -1,0 +1,152 @@
+"""What both card providers share: payments with their refunds, idempotency keys, webhooks."""
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi.responses import Response
+
+from mocks.bodies import Refused
+from mocks.edge import Mock
+from mocks.settings import CardProviderSettings
+from service_runtime.errors import Unavailable
+from service_runtime.http_client import HttpClient
+from service_runtime.web import JsonResponse
+
+MOST_KEPT = 100_000
+MOST_WEBHOOKS = 10_000
+WEBHOOK_TRIES = 20
+RETRY_S = 1.0
+REFUSED = 300
+SOFT, HARD, PENDING = "tok_soft", "tok_hard", "tok_pending"
+"""Sources that begin so are declined at each provider, or decided later; `tok_soft_stripe`, for
+instance, is declined by that provider alone."""
+
+
+@dataclass(slots=True)
+class Payment:
+    """A payment as its provider keeps it."""
+
+    id: str
+    reference: str
+    amount_minor: int
+    currency: str
+    status: str
+    fields: dict[str, Any] = field(default_factory=dict)
+    refunds: dict[str, int] = field(default_factory=dict)
+    """Our reference → minor units; a reference is refunded once."""
+
+    @property
+    def left_minor(self) -> int:
+        """What may still be refunded."""
+        return self.amount_minor - sum(self.refunds.values())
+
+
+class Payments:
+    """Payments by id and by our reference; the oldest are forgotten beyond MOST_KEPT."""
+
+    def __init__(self) -> None:
+        self._by_id: OrderedDict[str, Payment] = OrderedDict()
+        self._ids: dict[str, str] = {}
+
+    def add(self, payment: Payment) -> Payment:
+        """Add a payment."""
+        self._by_id[payment.id] = payment
+        self._ids[payment.reference] = payment.id
+        if len(self._by_id) > MOST_KEPT:
+            _, oldest = self._by_id.popitem(last=False)
+            self._ids.pop(oldest.reference, None)
+        return payment
+
+    def found(self, payment_id: str) -> Payment | None:
+        """Return a payment by its id."""
+        return self._by_id.get(payment_id)
+
+    def of_reference(self, reference: str) -> Payment | None:
+        """Return a payment by our reference."""
+        return self._by_id.get(self._ids.get(reference, ""))
+
+    def all(self) -> list[Payment]:
+        """Return every payment, for tests and people."""
+        return list(self._by_id.values())
+
+
+def is_declined(source: str, kind: str, provider: str) -> bool:
+    """Return whether a source is declined here: everywhere, or by this provider alone."""
+    return source in {kind, f"{kind}_{provider}"}
+
+
+class Keys:
+    """Idempotency keys: a repeat of a request gets its first response."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, tuple[bytes, int, Any]] = OrderedDict()
+
+    def run(self, key: str | None, content: bytes, act: Callable[[], tuple[int, Any]]) -> Response:
+        """Return the first response of the key; raises Refused (400) for another request."""
+        digest = hashlib.sha256(content).digest()
+        if key is not None and key in self._kept:
+            kept, status, body = self._kept[key]
+            if kept != digest:
+                raise Refused(400, {"error": {"type": "idempotency_error"}, "errorCode": "704"})
+            return JsonResponse(body, status)
+        status, body = act()
+        if key is not None:
+            self._kept[key] = digest, status, body
+            if len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        return JsonResponse(body, status)
+
+
+Message = tuple[Any, Mapping[str, str]]
+"""A webhook's body, and its headers."""
+
+
+class Webhooks:
+    """Sends webhooks until they are accepted; the mock's faults delay, repeat or hasten them."""
+
+    def __init__(self, mock: Mock, settings: CardProviderSettings) -> None:
+        self._faults = mock.faults
+        self._late_s = settings.webhook_late_s
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._client: HttpClient | None = None
+        if settings.provider_webhook_url:
+            client = HttpClient(f"{mock.name}-webhooks", settings.provider_webhook_url)
+            self._client = mock.use(client)
+        mock.run(self._until)
+
+    async def _until(self, stopping: asyncio.Event) -> None:
+        await stopping.wait()
+        for task in self._tasks:
+            task.cancel()
+
+    async def send(self, message: Message) -> None:
+        """Send a webhook, before the reply of the request where that fault is on."""
+        if self._client is None or len(self._tasks) >= MOST_WEBHOOKS:
+            return
+        if self._faults.is_on("webhook_before_reply"):
+            await self._try(message)
+            return
+        for _ in range(1 + self._faults.is_on("webhook_twice")):
+            task = asyncio.create_task(self._deliver(message))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _deliver(self, message: Message) -> None:
+        if self._faults.is_on("webhook_late"):
+            await asyncio.sleep(self._late_s)
+        for _ in range(WEBHOOK_TRIES):
+            if await self._try(message):
+                return
+            await asyncio.sleep(RETRY_S)
+
+    async def _try(self, message: Message) -> bool:
+        assert self._client is not None  # noqa: S101 - checked by `send`
+        body, headers = message
+        try:
+            return (await self._client.post("", body, headers)).status < REFUSED
+        except Unavailable:
+            return False

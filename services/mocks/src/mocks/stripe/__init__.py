@@ -1,0 +1,1 @@
+"""Stripe's payment intents and refunds, as far as charges uses them."""

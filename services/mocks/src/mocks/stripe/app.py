@@ -1,0 +1,219 @@
+"""Wires the Stripe mock. Source of the shapes: Stripe's API reference, version 2024 and later."""
+
+import hashlib
+import hmac
+import re
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+from fastapi import Request
+from fastapi.responses import Response
+
+from mocks.bodies import Refused
+from mocks.card_payments import (
+    HARD,
+    PENDING,
+    SOFT,
+    Keys,
+    Message,
+    Payment,
+    Payments,
+    Webhooks,
+    is_declined,
+)
+from mocks.edge import Mock
+from mocks.settings import StripeSettings
+from service_runtime.clock import Clock
+from service_runtime.process import Process
+from service_runtime.web import JsonResponse
+
+_QUERY = re.compile(r"""metadata\[['"]reference['"]\]:['"]([A-Za-z0-9-]{1,80})['"]""")
+_EVENTS = {
+    "succeeded": "payment_intent.succeeded",
+    "requires_capture": "payment_intent.amount_capturable_updated",
+    "canceled": "payment_intent.canceled",
+    "requires_payment_method": "payment_intent.payment_failed",
+}
+
+
+def create(settings: StripeSettings, clock: Clock | None = None) -> Process:
+    """Return the mock, ready to run."""
+    mock = Mock("stripe", settings, clock)
+    routes = _Routes(mock, settings)
+    intents = "/v1/payment_intents"
+    for path, act, method in [
+        (intents, routes.create, "POST"),
+        (f"{intents}/search", routes.search, "GET"),
+        (intents + "/{id}", routes.get, "GET"),
+        (intents + "/{id}/capture", routes.capture, "POST"),
+        (intents + "/{id}/cancel", routes.cancel, "POST"),
+        ("/v1/refunds", routes.refund, "POST"),
+        ("/v1/refunds", routes.refunds, "GET"),
+        ("/payments", routes.listed, "GET"),
+    ]:
+        mock.app.add_route(path, act, methods=[method])
+    return mock.process()
+
+
+class _Routes:
+    def __init__(self, mock: Mock, settings: StripeSettings) -> None:
+        self._clock = mock.clock
+        self._api_key = settings.stripe_api_key
+        self._secret = settings.stripe_webhook_secret
+        self._payments, self._keys = Payments(), Keys()
+        self._webhooks = Webhooks(mock, settings)
+
+    async def create(self, request: Request) -> Response:
+        form = await self._form(request)
+        changed: list[Payment] = []
+        response = self._keys.run(
+            request.headers.get("idempotency-key"),
+            await request.body(),
+            lambda: self._created(form, changed),
+        )
+        for payment in changed:
+            await self._notify(payment)
+        return response
+
+    def _created(self, form: dict[str, str], changed: list[Payment]) -> tuple[int, Any]:
+        source = form.get("payment_method_data[card][token]", "")
+        payment = Payment(
+            f"pi_{self._clock.new_id().hex}",
+            form.get("metadata[reference]", ""),
+            int(form["amount"]),
+            form["currency"],
+            "succeeded" if form.get("capture_method") != "manual" else "requires_capture",
+            {"metadata": {"reference": form.get("metadata[reference]", "")}},
+        )
+        decline = _decline_of(source)
+        if decline or is_declined(source, PENDING, "stripe"):
+            payment.status = "requires_payment_method" if decline else "processing"
+        changed.append(self._payments.add(payment))
+        if decline:
+            payment.fields["last_payment_error"] = {
+                "code": "card_declined",
+                "decline_code": decline,
+            }
+            error = {
+                "type": "card_error",
+                "code": "card_declined",
+                "decline_code": decline,
+                "message": "Your card was declined.",
+                "payment_intent": _shown(payment),
+            }
+            return 402, {"error": error}
+        return 200, _shown(payment)
+
+    async def search(self, request: Request) -> Response:
+        await self._form(request)
+        found = _QUERY.fullmatch(request.query_params.get("query", ""))
+        if found is None:
+            raise Refused(400, _error("invalid_request_error", "query"))
+        payment = self._payments.of_reference(found[1])
+        listed = [_shown(payment)] if payment else []
+        return JsonResponse({"object": "search_result", "data": listed, "has_more": False})
+
+    async def get(self, request: Request) -> Response:
+        await self._form(request)
+        return JsonResponse(_shown(self._existing(request.path_params["id"])))
+
+    async def capture(self, request: Request) -> Response:
+        return await self._change(request, "requires_capture", "succeeded")
+
+    async def cancel(self, request: Request) -> Response:
+        return await self._change(request, "requires_capture", "canceled")
+
+    async def _change(self, request: Request, before: str, after: str) -> Response:
+        await self._form(request)
+        payment = self._existing(request.path_params["id"])
+        if payment.status == before:
+            payment.status = after
+            await self._notify(payment)
+        elif payment.status != after:
+            raise Refused(400, _error("invalid_request_error", "payment_intent_unexpected_state"))
+        return JsonResponse(_shown(payment))
+
+    async def refund(self, request: Request) -> Response:
+        form = await self._form(request)
+        key = request.headers.get("idempotency-key")
+        return self._keys.run(key, await request.body(), lambda: self._refunded(form))
+
+    def _refunded(self, form: dict[str, str]) -> tuple[int, Any]:
+        payment = self._existing(form.get("payment_intent", ""))
+        amount, reference = int(form["amount"]), form["metadata[reference]"]
+        if payment.status != "succeeded" or amount > payment.left_minor:
+            return 400, _error("invalid_request_error", "charge_already_refunded")
+        payment.refunds[reference] = amount
+        return 200, _refund(payment, reference)
+
+    async def refunds(self, request: Request) -> Response:
+        await self._form(request)
+        payment = self._existing(request.query_params.get("payment_intent", ""))
+        listed = [_refund(payment, reference) for reference in payment.refunds]
+        return JsonResponse({"object": "list", "data": listed, "has_more": False})
+
+    async def listed(self, _request: Request) -> Response:
+        shown = [{**_shown(one), "refunds": one.refunds} for one in self._payments.all()]
+        return JsonResponse({"payments": shown})
+
+    def _existing(self, payment_id: str) -> Payment:
+        if (payment := self._payments.found(payment_id)) is None:
+            raise Refused(404, _error("invalid_request_error", "resource_missing"))
+        return payment
+
+    async def _form(self, request: Request) -> dict[str, str]:
+        presented = request.headers.get("authorization", "")
+        if not hmac.compare_digest(presented, f"Bearer {self._api_key}"):
+            raise Refused(401, _error("invalid_request_error", "api_key"))
+        return dict(parse_qsl((await request.body()).decode()))
+
+    async def _notify(self, payment: Payment) -> None:
+        if kind := _EVENTS.get(payment.status):
+            await self._webhooks.send(self._event(kind, payment))
+
+    def _event(self, kind: str, payment: Payment) -> Message:
+        at_s = int(self._clock.now().timestamp())
+        body = {
+            "id": f"evt_{self._clock.new_id().hex}",
+            "object": "event",
+            "type": kind,
+            "created": at_s,
+            "data": {"object": _shown(payment)},
+        }
+        signed = f"{at_s}.".encode() + orjson.dumps(body)
+        signature = hmac.new(self._secret.encode(), signed, hashlib.sha256).hexdigest()
+        return body, {"Stripe-Signature": f"t={at_s},v1={signature}"}
+
+
+def _decline_of(source: str) -> str | None:
+    if is_declined(source, SOFT, "stripe"):
+        return "do_not_honor"
+    return "stolen_card" if is_declined(source, HARD, "stripe") else None
+
+
+def _shown(payment: Payment) -> dict[str, Any]:
+    return {
+        "id": payment.id,
+        "object": "payment_intent",
+        "amount": payment.amount_minor,
+        "currency": payment.currency,
+        "status": payment.status,
+        **payment.fields,
+    }
+
+
+def _refund(payment: Payment, reference: str) -> dict[str, Any]:
+    return {
+        "id": f"re_{reference}",
+        "object": "refund",
+        "amount": payment.refunds[reference],
+        "currency": payment.currency,
+        "payment_intent": payment.id,
+        "status": "succeeded",
+        "metadata": {"reference": reference},
+    }
+
+
+def _error(kind: str, code: str) -> dict[str, Any]:
+    return {"error": {"type": kind, "code": code, "message": code}}
