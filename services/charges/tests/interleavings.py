@@ -101,6 +101,7 @@ class World:
         self.arriving: list[tuple[datetime, object]] = []
         self.faults = self.chance.choice([0.0, 0.2, 0.5])
         self.late = 0
+        self.wants_refunds = self.chance.random() < 0.6
 
     def is_faulty(self):
         return self.chance.random() < self.faults
@@ -228,7 +229,7 @@ class World:
 
     def request_refund(self, amount):
         found = acts.refund(self.charge, amount)
-        if isinstance(found, acts.Refusal):
+        if not self.wants_refunds or isinstance(found, acts.Refusal):
             return
         self.save(found.charge)
         charge = found.charge

@@ -47,6 +47,9 @@ class Settings(EdgeSettings, ServiceSettings):
     """Calls in progress at once, of charges and of refunds, each."""
     charge_answer_within_s: float = Field(default=2.5, gt=0, le=3)
     """Then a request is answered 202; the gateway waits 3.5 s."""
+    charge_enquiry_first_s: float = Field(default=0.5, gt=0, le=60)
+    charge_enquiry_most_s: float = Field(default=60.0, gt=0, le=3600)
+    """The wait between two enquiries doubles from the first to the most."""
     charge_in_flight_s: float = Field(default=60.0, gt=0, le=3600)
     """Time within which a sent request may still arrive at a provider."""
     charge_expires_s: float = Field(default=900.0, gt=0, le=86_400)
@@ -58,4 +61,9 @@ class Settings(EdgeSettings, ServiceSettings):
     @property
     def policy(self) -> Policy:
         """When providers are enquired, and when it is over."""
-        return Policy(in_flight_s=self.charge_in_flight_s, expires_s=self.charge_expires_s)
+        return Policy(
+            first_s=self.charge_enquiry_first_s,
+            most_s=self.charge_enquiry_most_s,
+            in_flight_s=self.charge_in_flight_s,
+            expires_s=self.charge_expires_s,
+        )

@@ -34,7 +34,9 @@ Kind = Literal[
     "webhook_twice",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-EXEMPT_PATHS = frozenset({"/health", "/ready", "/metrics", "/faults", "/messages", "/statement"})
+EXEMPT_PATHS = frozenset(
+    {"/health", "/ready", "/metrics", "/faults", "/messages", "/statement", "/payments"}
+)
 """Paths for tests and people to observe a mock; real services have none of them."""
 MAX_REMEMBERED_REQUESTS = 10_000
 MAX_HELD = 1_000

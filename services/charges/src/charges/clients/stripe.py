@@ -124,7 +124,9 @@ class Stripe:
         query = {"payment_intent": refund.provider_reference, "limit": 100}
 
         def ours(found: Any) -> Reply:
-            same = [one for one in found.data if one.metadata["reference"] == refund.reference]
+            same = [
+                one for one in found["data"] if one["metadata"].get("reference") == refund.reference
+            ]
             return _refund(same[0]) if same else Reply(Kind.NOT_FOUND)
 
         return await self._call("enquire_refund", lambda api: api.refunds.list_async(query), ours)
@@ -137,7 +139,7 @@ class Stripe:
             )
         except (ValueError, stripe.SignatureVerificationError):
             raise BadWebhookError(NAME) from None
-        about = event.data.object
+        about = event.data.object.to_dict()
         if about.get("object") == "payment_intent":
             reply = _intent(about)
         elif about.get("object") == "refund":
@@ -155,7 +157,7 @@ class Stripe:
             if self._client is None:
                 return Reply(Kind.NOT_SENT, "not_started")
             try:
-                return read(await call(self._client.v1))
+                return read((await call(self._client.v1)).to_dict())
             except stripe.CardError as error:
                 return _card_error(error)
             except stripe.RateLimitError:
@@ -179,7 +181,7 @@ def _intent(intent: Any) -> Reply:
 
 
 def _first_intent(found: Any) -> Reply:
-    return _intent(found.data[0]) if found.data else Reply(Kind.NOT_FOUND)
+    return _intent(found["data"][0]) if found["data"] else Reply(Kind.NOT_FOUND)
 
 
 def _refund(refund: Any) -> Reply:
@@ -188,10 +190,9 @@ def _refund(refund: Any) -> Reply:
 
 
 def _card_error(error: stripe.CardError) -> Reply:
-    body: Any = error.error
-    intent = (body or {}).get("payment_intent") or {}
-    code = (body or {}).get("decline_code") or error.code
-    return declined(STRIPE, code, intent.get("id"))
+    body: Any = (error.json_body or {}).get("error") or {}
+    intent = body.get("payment_intent") or {}
+    return declined(STRIPE, body.get("decline_code") or error.code, intent.get("id"))
 
 
 def _not_connected(error: stripe.APIConnectionError) -> Reply:
