@@ -186,14 +186,20 @@ async def test_a_large_payment_without_a_score_is_held_until_a_person_approves(w
     assert transaction_id not in {one["transactionId"] for one in listed}
 
 
-async def test_a_provider_that_is_down_moves_the_traffic(world):
-    world.mocks["stripe"].switch("down")
-    replies = [await world.pay() for _ in range(30)]
-    done = [one.json() for one in replies[10:]]
-    assert sum(one["status"] == "success" and one["provider"] == "adyen" for one in done) >= 15
-    dry = (await world.http.post("/route", json={"amount": 1000, "currency": "USD"})).json()
-    assert set(dry) == {"provider", "propensity", "segment", "reasons"}
-    assert dry["provider"] == "adyen"
+async def test_a_provider_that_is_down_moves_the_traffic(settings, port, mocks):
+    patient = settings.model_copy(update={"provider_open_s": 60.0, "charge_answer_within_s": 0.3})
+    async with world_of(patient, port, mocks) as world:
+        mocks["stripe"].switch("down")
+        replies = [await world.pay() for _ in range(30)]
+        after = [one.json() for one in replies[15:]]
+        assert {(one["status"], one["provider"]) for one in after} == {("success", "adyen")}
+        body = {"amount": 1000, "currency": "USD"}
+        dry = (await world.http.post("/route", json=body)).json()
+        assert set(dry) == {"provider", "propensity", "segment", "reasons"}
+        assert (dry["provider"], dry["reasons"]["stripe"]) == ("adyen", "breaker_open")
+        # Nothing that is unknown at the one was sent to the other.
+        for one in replies:
+            assert len(world.taken(one.json()["transactionId"])) <= 1
 
 
 async def test_what_is_wrong_is_named(world):

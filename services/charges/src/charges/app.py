@@ -4,13 +4,12 @@ from datetime import timedelta
 from functools import partial
 
 from charges import handlers
-from charges.clients import Provider
+from charges.clients import Provider, Router
 from charges.clients.adyen import NAME as ADYEN
 from charges.clients.adyen import AdyenAccount, AdyenProvider
 from charges.clients.port import Guard
 from charges.clients.stripe import NAME as STRIPE
 from charges.clients.stripe import Stripe, StripeAccount
-from charges.handlers import Router, Waiting
 from charges.routes import Api, routes
 from charges.settings import LEASE_BEYOND_S, ProviderLimits, Settings
 from charges.store import (
@@ -19,6 +18,7 @@ from charges.store import (
     Charges,
     Refunds,
     Routes,
+    Waiting,
     charge_of,
     queries,
     refund_of,
@@ -64,7 +64,9 @@ def build(settings: Settings) -> Process:
         router=router,
         waiting=waiting,
         clock=service.clock,
-        policy=settings.policy,
+        apply={
+            name: handlers.Reports(name, settings.policy, service.clock).apply for name in providers
+        },
         wake=wake,
         answer_within_s=settings.charge_answer_within_s,
         unscored_most_minor=settings.unscored_most_minor,

@@ -1,5 +1,6 @@
 """The payment providers, behind one port."""
 
 from charges.clients.port import BadWebhookError, Provider, Report
+from charges.clients.router import METHOD, Router
 
-__all__ = ["BadWebhookError", "Provider", "Report"]
+__all__ = ["METHOD", "BadWebhookError", "Provider", "Report", "Router"]

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import Adyen  # type: ignore[import-untyped]
+import Adyen
 import orjson
 
-from charges.clients.port import BadWebhookError, Guard, Report, report_of
+from charges.clients.port import UNREADABLE, BadWebhookError, Guard, Report, report_of
 from charges.domain.charge import Charge
 from charges.domain.declines import ADYEN, declined
 from charges.domain.refund import Refund
@@ -145,7 +145,7 @@ class AdyenProvider:
             if not items or not all(self._is_signed(one) for one in items):
                 raise BadWebhookError(NAME)
             return [report for one in items if (report := _report(one))]
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except UNREADABLE:
             raise BadWebhookError(NAME) from None
 
     def _is_signed(self, item: dict[str, Any]) -> bool:
@@ -159,7 +159,7 @@ class AdyenProvider:
                 return _reply(call().message)
             except _REFUSED as error:
                 return Reply(Kind.REFUSED, getattr(error, "error_code", None) or "refused")
-            except Adyen.AdyenError:
+            except (Adyen.AdyenError, *UNREADABLE):
                 return Reply(Kind.NO_ANSWER, "no_answer")
             except OSError as error:
                 # `requests` raises its own subclasses of OSError.

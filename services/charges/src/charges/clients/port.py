@@ -20,6 +20,10 @@ _CHARGE, _REFUND = "chg-", "ref-"
 _ID_HEX = 32
 
 
+UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
+"""What SDKs raise on a response that no provider sends, such as a proxy's 502: no answer."""
+
+
 class BadWebhookError(Exception):
     """A webhook without a valid signature, or one that cannot be read."""
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 import aiohttp
 import stripe
 
-from charges.clients.port import BadWebhookError, Guard, Report, report_of
+from charges.clients.port import UNREADABLE, BadWebhookError, Guard, Report, report_of
 from charges.domain.charge import Charge, Goal
 from charges.domain.declines import STRIPE, declined
 from charges.domain.refund import Refund
@@ -62,7 +62,7 @@ class Stripe:
 
     async def __aexit__(self, *_error: object) -> None:
         if self._http is not None:
-            await self._http.close_async()  # type: ignore[no-untyped-call]
+            await self._http.close_async()
 
     @property
     def is_open(self) -> bool:
@@ -166,7 +166,7 @@ class Stripe:
                 return Reply(Kind.REFUSED, error.code or "refused")
             except stripe.APIConnectionError as error:
                 return _not_connected(error)
-            except (stripe.StripeError, aiohttp.ClientError):
+            except (stripe.StripeError, aiohttp.ClientError, *UNREADABLE):
                 return Reply(Kind.NO_ANSWER, "no_answer")
 
         return await self._guard.run(what, run)
@@ -190,7 +190,8 @@ def _refund(refund: Any) -> Reply:
 
 
 def _card_error(error: stripe.CardError) -> Reply:
-    body: Any = (error.json_body or {}).get("error") or {}
+    whole: Any = error.json_body
+    body = (whole or {}).get("error") or {}
     intent = body.get("payment_intent") or {}
     return declined(STRIPE, body.get("decline_code") or error.code, intent.get("id"))
 

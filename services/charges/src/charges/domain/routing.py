@@ -10,6 +10,7 @@ off-policy estimate needs.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
+from uuid import UUID
 
 from payment_schemas.money import Money
 
@@ -87,6 +88,17 @@ class Choice:
     segment: str
     reasons: Mapping[str, Any] = field(default_factory=dict)
     """By provider: its probability, or the limit that excludes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRow:
+    """An attempt, and whether its provider has accepted it."""
+
+    charge_id: UUID
+    attempt: int
+    segment: str
+    provider: str
+    is_success: bool
 
 
 def segment_of(method: str, money: Money) -> str:

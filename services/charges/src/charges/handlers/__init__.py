@@ -3,15 +3,11 @@
 from charges.handlers.charging import Caller, on_called, plan
 from charges.handlers.refunding import RefundCaller, on_refund_called, plan_refunds
 from charges.handlers.reports import Reports
-from charges.handlers.router import Router
-from charges.handlers.waiting import Waiting
 
 __all__ = [
     "Caller",
     "RefundCaller",
     "Reports",
-    "Router",
-    "Waiting",
     "on_called",
     "on_refund_called",
     "plan",

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from charges.clients import Provider
+from charges.clients import METHOD, Provider, Router
 from charges.domain.charge import (
     Call,
     Charge,
@@ -19,11 +19,9 @@ from charges.domain.charge import (
 )
 from charges.domain.postings import capture_transfers
 from charges.domain.replies import Kind, Reply
-from charges.domain.routing import Choice, segment_of
-from charges.handlers.events import emit, note_late
-from charges.handlers.router import METHOD, Router
-from charges.handlers.waiting import Waiting
-from charges.store import Charges, RouteRow, Routes
+from charges.domain.routing import Choice, RouteRow, segment_of
+from charges.store import Charges, Routes, Waiting
+from charges.store.changes import emit, note_late
 from service_runtime.clock import Clock
 from service_runtime.messages import Batch, Due, Events
 

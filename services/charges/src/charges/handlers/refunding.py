@@ -17,9 +17,8 @@ from charges.domain.refund import (
     begin_refund,
 )
 from charges.domain.replies import Reply
-from charges.handlers.events import emit
-from charges.handlers.waiting import Waiting
-from charges.store import Refunds
+from charges.store import Refunds, Waiting
+from charges.store.changes import emit
 from service_runtime.messages import Batch, Cause, Due, Emit, Events
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from charges.clients import Report
 from charges.domain.charge import Call, Policy, Step, after_reply
 from charges.domain.refund import after_refund_reply
-from charges.handlers.events import emit, note_late, save
 from charges.handlers.refunding import conclude
 from charges.store import Refunds
+from charges.store.changes import emit, note_late, save
 from service_runtime.clock import Clock
 from service_runtime.messages import Cause, Emit
 

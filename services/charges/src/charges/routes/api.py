@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -11,16 +11,16 @@ import orjson
 from fastapi import Depends, HTTPException, Request
 from fastapi.responses import Response
 
-from charges.clients import Provider
+from charges.clients import Provider, Report, Router
 from charges.domain.acts import Refusal
 from charges.domain.answers import usage_answer
-from charges.domain.charge import Charge, Policy
+from charges.domain.charge import Charge
 from charges.domain.ids import charge_id_of, transaction_id
-from charges.handlers import Router, Waiting
-from charges.store import Charges
+from charges.store import Charges, Refunds, Waiting
 from service_runtime.clock import Clock
 from service_runtime.edge import Access, Admission
 from service_runtime.http_unit import Act, HttpUnitOfWork, Reply
+from service_runtime.messages import Cause, Emit
 from service_runtime.ports import Database
 from service_runtime.web import JsonResponse
 
@@ -32,6 +32,9 @@ REFUSED = 400
 _STATUS = {None: 202, "declined": 402, "failed": 402}
 
 
+Apply = Callable[[Sequence[Report], Refunds, Cause], Awaitable[list[Emit]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Api:
     """What the routes need."""
@@ -39,11 +42,12 @@ class Api:
     requests: HttpUnitOfWork
     database: Database
     admission: Admission
-    providers: dict[str, Provider]
+    providers: Mapping[str, Provider]
+    apply: Mapping[str, Apply]
+    """Applies the webhooks of a provider."""
     router: Router
     waiting: Waiting
     clock: Clock
-    policy: Policy
     wake: Callable[[], None]
     """Looks for due charges and refunds now."""
     answer_within_s: float

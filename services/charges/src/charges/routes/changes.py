@@ -14,10 +14,10 @@ from charges.domain.charge import Charge
 from charges.domain.ids import refund_id, transaction_id
 from charges.domain.postings import refund_hold
 from charges.domain.refund import Refund
-from charges.handlers.events import emit
 from charges.routes.api import PATH, Api, known_id, refused, unknown
 from charges.routes.bodies import Envelope, NewRefund
 from charges.store import Charges, Refunds
+from charges.store.changes import emit
 from payment_schemas.money import Money
 from service_runtime.edge import Caller
 from service_runtime.http_unit import Act, Reply

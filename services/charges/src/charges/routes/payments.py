@@ -8,10 +8,10 @@ from fastapi.responses import Response
 from charges.domain.answers import shown
 from charges.domain.charge import Charge, Goal
 from charges.domain.ids import refund_id
-from charges.handlers.events import emit
 from charges.routes.api import PATH, Api, known_id
 from charges.routes.bodies import Answer, Envelope, Pay, Refusal, Route, Usage
 from charges.store import Charges, Refunds
+from charges.store.changes import emit
 from payment_schemas.money import Money
 from service_runtime.edge import Caller
 from service_runtime.http_unit import Reply

@@ -11,10 +11,10 @@ from charges.domain import acts
 from charges.domain.acts import Refusal
 from charges.domain.answers import shown
 from charges.domain.ids import transaction_id as shown_id
-from charges.handlers.events import emit
 from charges.routes.api import Api, known_id, refused, unknown
 from charges.routes.bodies import Review
 from charges.store import Charges
+from charges.store.changes import emit
 from payment_schemas.events.record import AuditRecorded
 from service_runtime.http_unit import Reply
 from service_runtime.messages import Cause, Emit

@@ -4,7 +4,6 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
 from charges.clients import BadWebhookError
-from charges.handlers import Reports
 from charges.routes.api import Api
 from charges.store import Refunds
 from service_runtime.http_unit import Reply
@@ -29,8 +28,7 @@ def add_webhooks(router: APIRouter, api: Api) -> None:
             raise HTTPException(401, "Invalid signature") from None
 
         async def act(tx: PostgresTransaction, cause: Cause) -> Reply:
-            own = Reports(provider, api.policy, api.clock)
-            events = await own.apply(reports, Refunds(tx), cause)
+            events = await api.apply[provider](reports, Refunds(tx), cause)
             api.waiting.note(one.id for one in reports)
             return Reply({"received": True}, events=events)
 

@@ -1,22 +1,10 @@
 """What routing has learned, and the log of its choices."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
-from charges.domain.routing import DISCOUNT, Arm, Choice
+from charges.domain.routing import DISCOUNT, Arm, Choice, RouteRow
 from service_runtime.postgres import PostgresTransaction, json_rows
-
-
-@dataclass(frozen=True, slots=True)
-class RouteRow:
-    """An attempt, and whether its provider has accepted it."""
-
-    charge_id: UUID
-    attempt: int
-    segment: str
-    provider: str
-    is_success: bool
 
 
 class Routes:

@@ -3,10 +3,19 @@
 from collections.abc import Iterable, Mapping
 from datetime import date
 
-from charges.clients import Provider
-from charges.domain.routing import Arm, Candidate, Chance, Choice, Limits, choose, learn, segment_of
+from charges.clients.port import Provider
+from charges.domain.routing import (
+    Arm,
+    Candidate,
+    Chance,
+    Choice,
+    Limits,
+    RouteRow,
+    choose,
+    learn,
+    segment_of,
+)
 from charges.domain.tariffs import cost_minor
-from charges.store import RouteRow
 from payment_schemas.money import Money
 
 METHOD = "card"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from charges.domain.charge import Charge
 from charges.domain.postings import capture_transfers
-from charges.store import Charges
+from charges.store.charges import Charges
 from payment_schemas.events.charges import ChargeChanged
 from service_runtime import metrics
 from service_runtime.clock import Clock
