@@ -164,6 +164,7 @@ def test_every_writer_of_what_any_service_may_emit_is_named():
             "ops",
             "identity",
             "webhooks",
+            "charges",
         )
     }
 

@@ -69,7 +69,8 @@ def _share_of(status: str) -> str:
     services = f'service_name=~"{_SERVICES}"'
     some = f'rate({_REQUESTS}{{{services},http_response_status_code=~"{status}"}}[{RATE}])'
     whole = f"sum by (service_name) (rate({_REQUESTS}{{{services}}}[{RATE}]))"
-    return f"(sum by (service_name) ({some}) or 0 * {whole}) / {whole}"
+    # Of each kind the ten largest: the native page warns of more than twenty lines in one graph.
+    return f"topk(10, (sum by (service_name) ({some}) or 0 * {whole}) / {whole})"
 
 
 def _service_level() -> list[object]:
