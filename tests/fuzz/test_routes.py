@@ -40,11 +40,11 @@ class Callers:
         self._read = credentials.read
         self._partners = json.loads(self._read("partner-credentials"))
         url = f"{servers.url('issuer')}/token"
-        self._token, self._owner = (
+        self._token, self._owner, self._merchant = (
             requests.post(url, json={"sub": "usr-456", "scope": scope}, timeout=WITHIN_S).json()[
                 "access_token"
             ]
-            for scope in ("payment.confirm", "webhooks.write")
+            for scope in ("payment.confirm", "webhooks.write", "charges.write")
         )
         self.operator = session_of(Addresses({name: servers.url(name) for name in NAMES}), "alice")
 
@@ -56,6 +56,10 @@ class Callers:
                 return f"Bearer {self._token}"
             case "webhooks" if case.path.startswith("/api/"):
                 return f"Bearer {self._owner}"
+            case "charges" if not case.path.startswith("/admin/"):
+                return f"Bearer {self._merchant}"
+            case "stripe":
+                return f"Bearer {self._read('stripe-api-key')}"
             case "twilio":
                 account = f"{values.get('account_sid', '')}:{self._read('twilio-auth-token')}"
                 return f"Basic {base64.b64encode(account.encode()).decode()}"

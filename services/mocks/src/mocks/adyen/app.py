@@ -64,14 +64,14 @@ class _Routes:
 
     async def _run(self, request: Request, act: Any) -> Response:
         presented = request.headers.get("x-api-key", "")
-        if not hmac.compare_digest(presented, self._api_key):
+        if not hmac.compare_digest(presented.encode(), self._api_key.encode()):
             raise Refused(401, _error(401, "000", "Unauthorized"))
-        content = await request.body()
-        body, events = orjson.loads(content), list[Message]()
-        key = request.headers.get("idempotency-key")
-        response = self._keys.run(
-            key, request.url.path.encode() + content, lambda: act(body, events)
-        )
+        content, events = await request.body(), list[Message]()
+        key, line = request.headers.get("idempotency-key"), request.url.path.encode() + content
+        try:
+            response = self._keys.run(key, line, lambda: act(orjson.loads(content), events))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise Refused(422, _error(422, "702", "Invalid or missing field")) from None
         for event in events:
             await self._webhooks.send(event)
         return response

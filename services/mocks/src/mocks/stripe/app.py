@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -67,11 +68,7 @@ class _Routes:
     async def create(self, request: Request) -> Response:
         form = await self._form(request)
         changed: list[Payment] = []
-        response = self._keys.run(
-            request.headers.get("idempotency-key"),
-            await request.body(),
-            lambda: self._created(form, changed),
-        )
+        response = await self._once(request, lambda: self._created(form, changed))
         for payment in changed:
             await self._notify(payment)
         return response
@@ -136,8 +133,14 @@ class _Routes:
 
     async def refund(self, request: Request) -> Response:
         form = await self._form(request)
-        key = request.headers.get("idempotency-key")
-        return self._keys.run(key, await request.body(), lambda: self._refunded(form))
+        return await self._once(request, lambda: self._refunded(form))
+
+    async def _once(self, request: Request, act: Callable[[], tuple[int, Any]]) -> Response:
+        key, line = request.headers.get("idempotency-key"), request.url.path.encode()
+        try:
+            return self._keys.run(key, line + await request.body(), act)
+        except (KeyError, ValueError):
+            raise Refused(400, _error("invalid_request_error", "parameter_missing")) from None
 
     def _refunded(self, form: dict[str, str]) -> tuple[int, Any]:
         payment = self._existing(form.get("payment_intent", ""))
@@ -164,9 +167,9 @@ class _Routes:
 
     async def _form(self, request: Request) -> dict[str, str]:
         presented = request.headers.get("authorization", "")
-        if not hmac.compare_digest(presented, f"Bearer {self._api_key}"):
+        if not hmac.compare_digest(presented.encode(), f"Bearer {self._api_key}".encode()):
             raise Refused(401, _error("invalid_request_error", "api_key"))
-        return dict(parse_qsl((await request.body()).decode()))
+        return dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
 
     async def _notify(self, payment: Payment) -> None:
         if kind := _EVENTS.get(payment.status):
