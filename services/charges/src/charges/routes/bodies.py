@@ -96,3 +96,18 @@ class Refusal(BaseModel):
 
     error: str
     details: str | None = None
+
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Refusal, "description": description}
+    for status, description in {
+        400: "A field is missing, invalid or unknown.",
+        401: "No token or an invalid one.",
+        403: "The token lacks the scope charges.write.",
+        404: "Unknown, or another user's.",
+        409: "In progress, or not in this state.",
+        422: "The Idempotency-Key was used for another request.",
+        429: "Over the limit of requests.",
+        503: "Nothing was accepted.",
+    }.items()
+}

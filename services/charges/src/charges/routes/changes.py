@@ -15,7 +15,7 @@ from charges.domain.ids import refund_id, transaction_id
 from charges.domain.postings import refund_hold
 from charges.domain.refund import Refund
 from charges.routes.api import PATH, Api, known_id, refused, unknown
-from charges.routes.bodies import Envelope, NewRefund
+from charges.routes.bodies import REFUSALS, Envelope, NewRefund
 from charges.store import Charges, Refunds
 from charges.store.changes import emit
 from payment_schemas.money import Money
@@ -32,7 +32,7 @@ def add_changes(router: APIRouter, api: Api) -> None:
     Writer = Annotated[Caller, api.writer()]  # noqa: N806 - a type
     one = PATH + "/{transaction_id}"
 
-    @router.post(f"{one}/refunds", status_code=202, response_model=Envelope)
+    @router.post(f"{one}/refunds", status_code=202, response_model=Envelope, responses=REFUSALS)
     async def refund(
         request: Request, caller: Writer, transaction_id: str, fields: NewRefund
     ) -> Response:
@@ -43,13 +43,13 @@ def add_changes(router: APIRouter, api: Api) -> None:
 
         return await api.run(request, caller.user_id, _on(caller, transaction_id, act))
 
-    @router.post(f"{one}/cancel", response_model=Envelope)
+    @router.post(f"{one}/cancel", response_model=Envelope, responses=REFUSALS)
     async def cancel(request: Request, caller: Writer, transaction_id: str) -> Response:
         """Cancel a payment that is not captured; 409 where it is: refund it."""
         act = _changed(lambda charge: acts.cancel(charge, api.clock.now()), api)
         return await api.run(request, caller.user_id, _on(caller, transaction_id, act))
 
-    @router.post(f"{one}/capture", response_model=Envelope)
+    @router.post(f"{one}/capture", response_model=Envelope, responses=REFUSALS)
     async def capture(request: Request, caller: Writer, transaction_id: str) -> Response:
         """Capture a payment that is authorized."""
         act = _changed(lambda charge: acts.capture(charge, api.clock.now()), api)

@@ -9,7 +9,7 @@ from charges.domain.answers import shown
 from charges.domain.charge import Charge, Goal
 from charges.domain.ids import refund_id
 from charges.routes.api import PATH, Api, known_id
-from charges.routes.bodies import Answer, Envelope, Pay, Refusal, Route, Usage
+from charges.routes.bodies import REFUSALS, Answer, Envelope, Pay, Route, Usage
 from charges.store import Charges, Refunds
 from charges.store.changes import emit
 from payment_schemas.money import Money
@@ -19,18 +19,9 @@ from service_runtime.messages import Cause
 from service_runtime.postgres import PostgresTransaction
 from service_runtime.web import JsonResponse
 
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Refusal, "description": description}
-    for status, description in {
-        400: "A field is missing, invalid or unknown.",
-        401: "No token or an invalid one.",
-        403: "The token lacks the scope charges.write.",
-        404: "Unknown, or another user's.",
-        409: "In progress, or not in this state.",
-        422: "The Idempotency-Key was used for another request.",
-        429: "Over the limit of requests.",
-        503: "Nothing was accepted.",
-    }.items()
+_OUTCOMES: dict[int | str, dict[str, Any]] = REFUSALS | {
+    202: {"model": Answer, "description": "The outcome is not known yet; see Location."},
+    402: {"model": Answer, "description": "Declined, or failed: nothing was taken."},
 }
 
 
@@ -39,17 +30,17 @@ def add_payments(router: APIRouter, api: Api) -> None:
     Writer = Annotated[Caller, api.writer()]  # noqa: N806 - a type
     Reader = Annotated[Caller, api.reader()]  # noqa: N806 - a type
 
-    @router.post(f"{PATH}/usage", response_model=Answer, responses=_REFUSALS)
+    @router.post(f"{PATH}/usage", response_model=Answer, responses=_OUTCOMES)
     async def usage(request: Request, caller: Writer, fields: Usage) -> Response:
         """Charge a customer. 202 where the outcome is not known in time, 402 where it is no."""
         return await _pay(api, request, caller, Pay(**fields.model_dump()))
 
-    @router.post("/pay", response_model=Answer, responses=_REFUSALS)
+    @router.post("/pay", response_model=Answer, responses=_OUTCOMES)
     async def pay(request: Request, caller: Writer, fields: Pay) -> Response:
         """Charge a customer, with options."""
         return await _pay(api, request, caller, fields)
 
-    @router.post("/route", responses=_REFUSALS, dependencies=[api.reader()])
+    @router.post("/route", responses=REFUSALS, dependencies=[api.reader()])
     async def route(fields: Route) -> Response:
         """Return which provider a charge would be sent to now, and why; nothing is sent."""
         choice = api.router.choose(Money(fields.amount, fields.currency), api.clock.now().date())
@@ -61,7 +52,7 @@ def add_payments(router: APIRouter, api: Api) -> None:
         }
         return JsonResponse(body)
 
-    @router.get(PATH + "/{transaction_id}", response_model=Envelope, responses=_REFUSALS)
+    @router.get(PATH + "/{transaction_id}", response_model=Envelope, responses=REFUSALS)
     async def one(caller: Reader, transaction_id: str) -> Response:
         """Return a payment, and its refunds."""
         charge_id = known_id(transaction_id)
