@@ -83,10 +83,14 @@ def _item(
 
 
 def _example(document: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
-    """Return a body with a value for each field that has one."""
+    """Return a body with a value for each field that has one: its own example, or VALUES'."""
     while "$ref" in schema:
         schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    body = {name: VALUES[name] for name in schema["properties"] if name in VALUES}
+    own = {
+        name: one["examples"][0] for name, one in schema["properties"].items() if "examples" in one
+    }
+    known = {**VALUES, **own}
+    body = {name: known[name] for name in schema["properties"] if name in known}
     return json.dumps(body, indent=2)
 
 

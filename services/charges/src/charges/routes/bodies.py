@@ -36,10 +36,10 @@ class _Body(BaseModel):
 class Usage(_Body):
     """A payment, as gateway-proxy.md prints it."""
 
-    amount: Amount
-    currency: Currency
-    source: Source
-    email: Email
+    amount: Annotated[Amount, Field(examples=[1000])]
+    currency: Annotated[Currency, Field(examples=["USD"])]
+    source: Annotated[Source, Field(examples=["tok_test"])]
+    email: Annotated[Email, Field(examples=["donor@example.com"])]
     metadata: Annotated[dict[Text, Text], Field(max_length=MOST_METADATA)] = {}
 
 
@@ -55,14 +55,14 @@ class Pay(Usage):
 class Route(_Body):
     """A payment to choose a provider for; nothing is sent."""
 
-    amount: Amount
-    currency: Currency
+    amount: Annotated[Amount, Field(examples=[1000])]
+    currency: Annotated[Currency, Field(examples=["USD"])]
 
 
 class NewRefund(_Body):
     """A refund; without an amount, of all that is left."""
 
-    amount: Amount | None = None
+    amount: Annotated[Amount | None, Field(examples=[300])] = None
 
 
 class Review(_Body):
