@@ -38,7 +38,7 @@ class Mock:
             "PROFILE": "dev",
             "PROVIDER_WEBHOOK_URL": webhook_url,
             "WEBHOOK_LATE_S": "1",
-            "FAULT_SLOW_S": "3",
+            "FAULT_SLOW_S": "1.5",
         }
         command = [sys.executable, "-m", f"mocks.{name}"]
         environment = os.environ | environment | own

@@ -91,3 +91,11 @@ def settings(charges_database, stack, trusted, mocks, monkeypatch):
 async def world(settings, port, mocks):
     async with world_of(settings, port, mocks) as found:
         yield found
+
+
+@pytest.fixture
+async def hurried(settings, port, mocks):
+    """A world whose calls and requests do not wait for long."""
+    short = {"provider_timeout_s": 0.4, "charge_answer_within_s": 0.5, "provider_open_s": 0.3}
+    async with world_of(settings.model_copy(update=short), port, mocks) as found:
+        yield found

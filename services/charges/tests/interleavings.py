@@ -18,6 +18,7 @@ from charges.domain.charge import (
     after_reply,
     begin,
     next_call,
+    without_route,
 )
 from charges.domain.postings import INTERNAL, capture_transfers, refund_hold, refund_outcome
 from charges.domain.refund import (
@@ -131,7 +132,7 @@ class World:
             is_first=step is Step.AUTHORIZE and charge.sent_at is None,
         )  # fmt: skip
         if step is None or provider is None:
-            self.save(after_reply(charge, call, Reply(Kind.NO_ROUTE), self.now, POLICY).state)
+            self.save(without_route(charge, call.attempt, "no_provider").state)
             return
         begun = begin(replace(charge, next_step=step), provider, self.now)
         self.alone(begun)

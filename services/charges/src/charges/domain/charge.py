@@ -177,7 +177,8 @@ def after_reply(
     | NOT_FOUND | send again, same provider and reference; FAILED once expired | enquire later | |
     | NO_ANSWER | UNKNOWN, enquire later | UNKNOWN, enquire later | |
     | NOT_SENT, REFUSED, first call | CREATED, the next attempt at another provider | | |
-    | the same, otherwise | enquire later | enquire later | |
+    | NOT_SENT, otherwise | enquire later | capture or void again, by the goal | |
+    | REFUSED, otherwise | enquire later | enquire later | |
 
     With the goal VOID nothing is sent for the first time or again: a decline, or NOT_FOUND after
     the time in flight, is CANCELLED. What is captured is captured: a refund gives it back.
@@ -187,10 +188,15 @@ def after_reply(
     return Decision(_after(charge, call, reply, now, policy))
 
 
+def without_route(charge: Charge, attempt: int, code: str) -> Decision:
+    """Return the end of a charge that no provider may take, or that is too late to send."""
+    if attempt != charge.attempt or charge.status in ENDED:
+        return Decision(charge)
+    status = Status.DECLINED if charge.code else Status.FAILED
+    return Decision(_ended(charge, status, charge.code or code))
+
+
 def _after(charge: Charge, call: Call, reply: Reply, now: datetime, policy: Policy) -> Charge:
-    if reply.kind is Kind.NO_ROUTE:
-        status = Status.DECLINED if charge.tried and charge.code else Status.FAILED
-        return _ended(charge, status, charge.code or reply.code, reply)
     match reply.kind:
         case Kind.AUTHORIZED:
             return _authorized(charge, reply, now, policy)
@@ -207,6 +213,9 @@ def _after(charge: Charge, call: Call, reply: Reply, now: datetime, policy: Poli
             return _enquire_later(charge, Status.UNKNOWN, now, policy)
         case Kind.NOT_SENT | Kind.REFUSED if call.is_first:
             return _not_taken(charge, reply, now, policy)
+        case Kind.NOT_SENT if charge.status is Status.AUTHORIZED:
+            # Certainly not sent: the same step again, or that of a goal which has changed.
+            return _authorized(charge, reply, now, policy)
         case Kind.NOT_SENT | Kind.REFUSED | Kind.PENDING:
             # A step that was not taken is found by the enquiry, and taken again.
             return _enquire_later(charge, charge.status, now, policy)
@@ -271,17 +280,16 @@ def _not_taken(charge: Charge, reply: Reply, now: datetime, policy: Policy) -> C
 def _not_found(charge: Charge, now: datetime, policy: Policy) -> Charge:
     in_flight = timedelta(seconds=policy.in_flight_s)
     is_over = charge.sent_at is None or now >= charge.sent_at + in_flight
-    nothing = Reply(Kind.NOT_FOUND)
     if charge.status is Status.AUTHORIZED or charge.provider_reference:
         # The provider knew it: its list is behind, or it lies. Nothing is sent again.
         return _enquire_later(charge, charge.status, now, policy)
     if charge.goal is Goal.VOID:
         if is_over:
-            return _ended(charge, Status.CANCELLED, None, nothing)
+            return _ended(charge, Status.CANCELLED, None)
         return _enquire_later(charge, charge.status, now, policy)
     if is_expired(charge, now, policy):
         if is_over:
-            return _ended(charge, Status.FAILED, "timed_out", nothing)
+            return _ended(charge, Status.FAILED, "timed_out")
         return _enquire_later(charge, charge.status, now, policy)
     later = _enquire_later(charge, charge.status, now, policy)
     # Sent again later, not at once: a list that is behind would be read in a tight loop.
@@ -294,8 +302,8 @@ def _enquire_later(charge: Charge, status: Status, now: datetime, policy: Policy
     return replace(moved, tries=tries, next_step=Step.ENQUIRE, due_at=policy.after(tries, now))
 
 
-def _ended(charge: Charge, status: Status, code: str | None, reply: Reply) -> Charge:
-    reference = reply.reference or charge.provider_reference
+def _ended(charge: Charge, status: Status, code: str | None, reply: Reply | None = None) -> Charge:
+    reference = (reply.reference if reply else None) or charge.provider_reference
     return _moved(
         charge,
         status,

@@ -22,8 +22,6 @@ class Kind(StrEnum):
     """A timeout, a reset, a 5xx or an unreadable body: the provider may have acted."""
     NOT_SENT = "NOT_SENT"
     """No request left: the breaker is open, no connection was made, or a limit was reached."""
-    NO_ROUTE = "NO_ROUTE"
-    """No provider may take the charge."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 from charges.clients import METHOD, Provider, Router
@@ -16,6 +17,7 @@ from charges.domain.charge import (
     begin,
     is_expired,
     next_call,
+    without_route,
 )
 from charges.domain.postings import capture_transfers
 from charges.domain.replies import Kind, Reply
@@ -42,10 +44,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """A call's reply."""
+    """A call's reply; None where nothing was called."""
 
     plan: Plan
-    reply: Reply
+    reply: Reply | None
 
 
 async def plan(
@@ -91,9 +93,9 @@ class Caller:
     providers: Mapping[str, Provider]
 
     async def __call__(self, _due: Due[Charge], made: Plan) -> Called:
-        """Return the reply; a charge without a provider gets NO_ROUTE."""
+        """Return the reply; None where nothing may be called."""
         if made.no_route:
-            return Called(made, Reply(Kind.NO_ROUTE, made.no_route))
+            return Called(made, None)
         return Called(made, await self._reply(made))
 
     async def _reply(self, made: Plan) -> Reply:
@@ -125,8 +127,7 @@ async def on_called(
     decided: list[tuple[Due[Charge], Charge, Decision]] = []
     for item in batch:
         called, before = batch.lookups[item.cause.id], states[item.row.id]
-        decision = after_reply(before, called.plan.call, called.reply, batch.now, policy)
-        decided.append((item, before, decision))
+        decided.append((item, before, _decided(before, called, batch.now, policy)))
     await store.save([one.state for _, _, one in decided], ends_lease=True)
     await store.post(
         transfer
@@ -146,9 +147,18 @@ async def on_called(
     ]
 
 
+def _decided(before: Charge, called: Called, now: datetime, policy: Policy) -> Decision:
+    call, reply = called.plan.call, called.reply
+    if reply is None:
+        return without_route(before, call.attempt, called.plan.no_route or "no_provider")
+    return after_reply(before, call, reply, now, policy)
+
+
 def _outcome(called: Called) -> RouteRow | None:
     """Return what routing learns of a first call; a hard decline says nothing of the provider."""
     call, charge, reply = called.plan.call, called.plan.charge, called.reply
+    if reply is None:
+        return None
     is_soft = reply.kind is Kind.DECLINED and reply.is_soft
     is_known = reply.kind in _SUCCESS or reply.kind in _FAILURE or is_soft
     if not call.is_first or charge.provider is None or not is_known:
