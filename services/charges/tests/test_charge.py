@@ -60,6 +60,16 @@ def test_what_is_unknown_stays_at_its_provider(kind):
     assert state.due_at > NOW
 
 
+def test_an_authorization_that_a_webhook_has_reported_is_not_in_doubt():
+    held, silence = charge(Status.AUTHORIZED), Reply(Kind.NO_ANSWER)
+    late = after(held, silence, call=Call(Step.AUTHORIZE, 1)).state
+    assert (late.status, late.next_step) == (Status.AUTHORIZED, Step.CAPTURE)
+    doubt = after(held, silence, call=Call(Step.CAPTURE, 1)).state
+    assert (doubt.status, doubt.next_step) == (Status.UNKNOWN, Step.ENQUIRE)
+    unsent = after(held, Reply(Kind.NOT_SENT), call=Call(Step.CAPTURE, 1)).state
+    assert (unsent.status, unsent.next_step) == (Status.AUTHORIZED, Step.CAPTURE)
+
+
 def test_nothing_is_sent_hours_later():
     late = NOW + timedelta(hours=2)
     unsent = charge(Status.CREATED, sent_at=None, next_step=Step.AUTHORIZE)

@@ -175,7 +175,7 @@ def after_reply(
     | DECLINED | DECLINED | DECLINED | late if paid |
     | PENDING | enquire later | enquire later | |
     | NOT_FOUND | send again, same provider and reference; FAILED once expired | enquire later | |
-    | NO_ANSWER | UNKNOWN, enquire later | UNKNOWN, enquire later | |
+    | NO_ANSWER | UNKNOWN, enquire later | UNKNOWN, enquire later, if to a capture or void | |
     | NOT_SENT, REFUSED, first call | CREATED, the next attempt at another provider | | |
     | NOT_SENT, otherwise | enquire later | capture or void again, by the goal | |
     | REFUSED, otherwise | enquire later | enquire later | |
@@ -209,13 +209,12 @@ def _after(charge: Charge, call: Call, reply: Reply, now: datetime, policy: Poli
             return _declined(charge, reply, now, policy)
         case Kind.NOT_FOUND:
             return _not_found(charge, now, policy)
+        case Kind.NO_ANSWER | Kind.NOT_SENT if _stays_authorized(charge, call, reply):
+            return _authorized(charge, reply, now, policy)
         case Kind.NO_ANSWER:
             return _enquire_later(charge, Status.UNKNOWN, now, policy)
         case Kind.NOT_SENT | Kind.REFUSED if call.is_first:
             return _not_taken(charge, reply, now, policy)
-        case Kind.NOT_SENT if charge.status is Status.AUTHORIZED:
-            # Certainly not sent: the same step again, or that of a goal which has changed.
-            return _authorized(charge, reply, now, policy)
         case Kind.NOT_SENT | Kind.REFUSED | Kind.PENDING:
             # A step that was not taken is found by the enquiry, and taken again.
             return _enquire_later(charge, charge.status, now, policy)
@@ -233,6 +232,15 @@ def _authorized(charge: Charge, reply: Reply, now: datetime, policy: Policy) -> 
     tries = 0 if is_new else charge.tries + 1
     due_at = policy.after(tries, now) if tries else now
     return replace(moved, next_step=step, due_at=due_at, tries=tries)
+
+
+def _stays_authorized(charge: Charge, call: Call, reply: Reply) -> bool:
+    """Whether a call without a reply leaves no doubt of an authorization.
+
+    A webhook has reported it meanwhile, or a capture or void was certainly not sent.
+    """
+    is_in_doubt = call.step in (Step.CAPTURE, Step.VOID) and reply.kind is Kind.NO_ANSWER
+    return charge.status is Status.AUTHORIZED and not is_in_doubt
 
 
 def _declined(charge: Charge, reply: Reply, now: datetime, policy: Policy) -> Charge:
