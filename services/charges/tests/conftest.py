@@ -81,7 +81,7 @@ def settings(charges_database, stack, trusted, mocks, monkeypatch):
         "charge_enquiry_first_s": 0.1,
         "charge_enquiry_most_s": 0.5,
         "charge_in_flight_s": 2.0,
-        "rate_limit_per_minute": 10_000,
+        "charges_per_minute": 10_000,
         "reads_per_minute": 100_000,
     }
     return settings_of(Settings, stack, charges_database, monkeypatch).model_copy(update=own)

@@ -70,7 +70,7 @@ def build(settings: Settings) -> Process:
         wake=wake,
         answer_within_s=settings.charge_answer_within_s,
         unscored_most_minor=settings.unscored_most_minor,
-        writes_per_minute=settings.rate_limit_per_minute,
+        writes_per_minute=settings.charges_per_minute,
         reads_per_minute=settings.reads_per_minute,
     )
     checks = check_router(service.operators)

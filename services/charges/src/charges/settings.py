@@ -54,6 +54,8 @@ class Settings(EdgeSettings, ServiceSettings):
     """Time within which a sent request may still arrive at a provider."""
     charge_expires_s: float = Field(default=900.0, gt=0, le=86_400)
     """Then nothing is sent for the first time or again."""
+    charges_per_minute: int = Field(default=100, ge=1)
+    """Charges, refunds and other writes of a merchant. Source: native-payments-api.md."""
     unscored_most_minor: int = Field(default=10_000, ge=0)
     """Without a risk score, a charge up to this amount is captured and listed for review; a larger
     one is authorized and held until a person approves it."""

@@ -57,7 +57,8 @@ class Api:
 
     def writer(self) -> Any:
         """Return the dependency that yields the caller of a write."""
-        return Depends(self.admission.require(Access(SCOPE, self.writes_per_minute)))
+        access = Access(SCOPE, self.writes_per_minute, limit="charges")
+        return Depends(self.admission.require(access))
 
     def reader(self) -> Any:
         """Return the dependency that yields the caller of a read."""
