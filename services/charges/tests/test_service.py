@@ -56,11 +56,16 @@ async def test_a_repeat_of_a_key_charges_once_and_gets_the_same_bytes(world):
 
 
 async def test_a_soft_decline_is_tried_at_one_other_provider_and_a_hard_one_is_final(world):
-    replies = [await world.pay(source="tok_soft_stripe", key=f"s-{n}") for n in range(8)]
-    assert {one.json()["status"] for one in replies} == {"success"}
-    assert {one.json()["provider"] for one in replies} == {"adyen"}
-    tried = [len(world.mocks["stripe"].payments(one.json()["transactionId"])) for one in replies]
-    assert max(tried) == 1
+    retried = 0
+    for declines, accepts in (("stripe", "adyen"), ("adyen", "stripe")):
+        for _ in range(6):
+            paid = (await world.pay(source=f"tok_soft_{declines}")).json()
+            assert (paid["status"], paid["provider"]) == ("success", accepts)
+            tried = len(world.mocks[declines].payments(paid["transactionId"]))
+            assert tried <= 1
+            retried += tried
+    # Whichever provider is preferred, one of the two declines first.
+    assert retried
 
     both = (await world.pay(source="tok_soft")).json()
     assert both["status"] == "declined"
