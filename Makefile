@@ -15,6 +15,8 @@ help: ## list the commands
 
 # Tests of every group need the packages of every group.
 test: G := all
+# mypy and deptry need them, too.
+check: G := all
 # One of them compiles the example bank in Java.
 test: export WITH_JDK := 1
 # Keys of encrypted requests may be in a PKCS#11 token: SoftHSM stands for one.
@@ -96,7 +98,8 @@ test-brokers: setup ## kill one of three Kafka brokers while payments run: none 
 	@$(PYTHON) -m bench brokers
 
 conformance: export CONFORMANCE_DATA := $(DATA)
-conformance: setup ## compare ISO 20022 messages, by the hundred, with the schemas in DATA=../shared/data
+conformance: G := all
+conformance: setup ## ISO 20022 messages against the schemas, and screening against the lists, in DATA=../shared/data
 	@$(PYTHON) -m pytest -q tests/conformance $(T)
 
 simulate: setup ## run all services on virtual time, with crashes and faults; SEEDS=n FIRST=n

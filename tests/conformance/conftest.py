@@ -1,10 +1,13 @@
-"""The schemas that messages are compared with: those of CONFORMANCE_DATA, or the package's own."""
+"""What is compared with: the files of CONFORMANCE_DATA; without it, the package's own schemas."""
 
 import os
 from importlib import resources
 from pathlib import Path
 
 import pytest
+
+# OFAC's list is not in this project: only `make conformance DATA=…` has names to compare with.
+collect_ignore = [] if os.environ.get("CONFORMANCE_DATA") else ["test_screening.py"]
 
 
 @pytest.fixture(scope="session")

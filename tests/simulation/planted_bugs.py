@@ -32,8 +32,7 @@ from otp.handlers.judging import VerificationBatch
 from otp.store import Verification
 from payment_schemas.events.base import PaymentEvent
 from payment_schemas.ids import Uetr, payment_id_of
-from risk import clients as risk_clients
-from risk.clients import LookUps, Match
+from risk.clients import LookUps, Match, look_ups
 from service_runtime import consumer
 from service_runtime.consumer import Consumer
 from service_runtime.errors import Unavailable
@@ -314,7 +313,11 @@ def screening_fails_open():
         clear = Match(hit=False, match_score=0, list_version="none")
         matches |= dict.fromkeys(accounts - matches.keys(), clear)
         return {
-            name: risk_clients._evidence(one, matches, statuses.get(one.user_id, "verified"))
+            name: look_ups._evidence(
+                matches[one.from_account],
+                matches[one.to_account],
+                statuses.get(one.user_id, "verified"),
+            )
             for name, one in asked.items()
         }
 

@@ -85,6 +85,7 @@ def test_each_caller_has_the_scopes_of_its_job(made):
     assert scopes == {
         "gateway": ["payment.read", "clients.forward"],
         "otp": ["contacts.query"],
+        "risk": ["screenings.query"],
         "ops": ["check.read"],
         "prometheus": ["metrics.read"],
     }

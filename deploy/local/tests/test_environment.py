@@ -71,6 +71,17 @@ def test_two_services_that_share_a_key_read_the_same_file(unstarted):
     assert file("otp", "OTP_SEALING_KEY_FILE") != file("otp", "NOTIFICATION_SEALING_KEY_FILE")
 
 
+def test_names_are_screened_where_the_service_screening_has_started(unstarted):
+    def chosen():
+        found = unstarted.environment_of("risk")
+        return found["OFAC_URL"], found["OFAC_TAKES_NAMES"]
+
+    assert chosen() == ("http://127.0.0.1:13021", "false")
+    unstarted.instances["screening"] = 1
+    address, takes_names = chosen()
+    assert (address.rpartition(":")[2], takes_names) == ("13050", "true")
+
+
 def test_an_override_replaces_the_inventorys_value(tmp_path):
     stack = Stack(0, tmp_path / "stack", overrides={"gateway": {"RATE_LIMIT_PER_MINUTE": "3"}})
     assert stack.environment_of("gateway")["RATE_LIMIT_PER_MINUTE"] == "3"

@@ -189,7 +189,8 @@ def test_every_secret_that_a_setting_names_is_mounted_and_no_other(compose, ours
         values = [value for value in container["environment"].values() if value]
         named = set(re.findall(r"/run/secrets/([\w-]+)", " ".join(values)))
         # Its path is the engine's to fill in: empty without TLS.
-        named |= {"tls-ca"} if "KAFKA_TLS_CA" in container["environment"] else set()
+        by_tls = {"KAFKA_TLS_CA", "HTTP_TLS_CA"} & container["environment"].keys()
+        named |= {"tls-ca"} if by_tls else set()
         assert set(container.get("secrets", [])) == named
         assert named <= set(compose["secrets"])
 

@@ -60,7 +60,10 @@ NEARLY_GOOD = st.fixed_dictionaries(
         "from_account": IDS,
         "to_account": IDS,
     },
-    optional={"otp_code": st.text("01", min_size=5, max_size=7)},
+    optional={
+        "otp_code": st.text("01", min_size=5, max_size=7),
+        "to_name": st.text(max_size=5),
+    },
 ).map(json.dumps)
 REFUSALS = {f"Invalid field: {name}" for name in FIELDS} | {"Missing field: idempotency_key"}
 

@@ -248,6 +248,49 @@ def test_the_accounts_must_differ():
     assert refusal(body(to_account="acc-1"))["error"] == "Invalid field: to_account"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "A",
+        "Zoë O'Brien-Smith",
+        "Müller & Co. (Zürich), 3. Filiale",
+        "Нгуен Ван Ан",
+        "محمد علي",
+        "नरेन्द्र मोदी",
+        "王小明",
+        "x" * 140,
+    ],
+)
+def test_a_name_has_letters_and_marks_of_every_script(name):
+    assert parse(body(to_name=name)).to_name.reveal() == name
+
+
+def test_a_name_is_composed_and_masked():
+    name = parse(body(to_name="Zoe\u0308")).to_name
+    assert (name.reveal(), f"{name}") == ("Zo\u00eb", "***")
+    assert "Zo" not in repr(parse(body(to_name="Zoe")))
+
+
+@pytest.mark.parametrize(
+    ("name", "details"),
+    [
+        ("", "must be 1 to 140 characters"),
+        ("x" * 141, "must be 1 to 140 characters"),
+        ("4711", "must have a letter"),
+        (" ", "must have a letter"),
+        ("Ada\n", "must consist of"),
+        ("Ada\u202e", "must consist of"),
+        ("Ada<b>", "must consist of"),
+        ("Ada \U0001f600", "must consist of"),
+        (7, "must be a string"),
+    ],
+)
+def test_another_name_is_refused(name, details):
+    refused = refusal(body(to_name=name))
+    assert refused["error"] == "Invalid field: to_name"
+    assert refused["details"].startswith(details)
+
+
 @pytest.mark.parametrize("code", ["12345", "1234567", "12345a", "٣٣٣٣٣٣", "123456\n", ""])
 def test_a_code_must_be_six_digits(code):
     assert refusal(body(otp_code=code)) == {

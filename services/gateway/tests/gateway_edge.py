@@ -20,14 +20,14 @@ from service_runtime.edge import Access, Admission
 from service_runtime.edge.limits import MemoryLimits
 from service_runtime.keys import KeyRing
 from service_runtime.push import StreamLimits, Streams
-from service_runtime.sealing import Sealer, seal_code
+from service_runtime.sealing import Sealer, seal_code, seal_name
 from service_runtime.tokens import TokenRules, TokenVerifier
 from service_runtime.web import create_app
 from testkit.events import NOON
 from testkit.memory import SteadyClock
 from testkit.tokens import AUDIENCE, ISSUER, MemoryKeys, token
 
-SEALING_KEY, TAG_KEY = b"s" * 32, b"t" * 32
+SEALING_KEY, TAG_KEY, NAME_KEY = b"s" * 32, b"t" * 32, b"n" * 32
 OK = success("tx-987", "7K2M9QX4TD", "ACH")
 BODY = {
     "transaction_id": "tx-987",
@@ -72,6 +72,7 @@ class Edge:
             access=Access(SCOPE, self.per_minute),
             confirmation=self.confirmation,
             seal=partial(seal_code, Sealer(SEALING_KEY), KeyRing(TAG_KEY)),
+            seal_name=partial(seal_name, Sealer(NAME_KEY)),
             answer_within_s=self.answer_within_s,
             strict_keys=self.strict,
             currencies={"USD", "EUR", "JPY"},

@@ -4,7 +4,7 @@ import logging
 from ipaddress import ip_network
 
 import pytest
-from gateway_edge import BODY, OK, SEALING_KEY, TAG_KEY
+from gateway_edge import BODY, NAME_KEY, OK, SEALING_KEY, TAG_KEY
 
 from payment_schemas.answers import Answer, in_progress
 from payment_schemas.ids import payment_id_of
@@ -193,6 +193,28 @@ async def test_a_code_is_in_the_command_sealed_and_tagged_only(edge):
     assert Sealer(SEALING_KEY).open(command.sealed_code, payment_id).reveal() == "789012"
     assert command.code_tag == keyed_hash(TAG_KEY, "usr-456", "tx-987", "789012")
     assert "789012" not in command.model_dump_json()
+
+
+async def test_a_payees_name_is_in_the_command_sealed_only(edge):
+    await edge.post(to_name="Zoe\u0301 O'Brien")
+
+    (command,) = edge.commands
+    payment_id = payment_id_of("usr-456", "tx-987")
+    opened = Sealer(NAME_KEY).open(command.sealed_to_name, payment_id)
+    assert opened.reveal() == "Zo\u00e9 O'Brien"
+    assert "Brien" not in command.model_dump_json()
+
+
+async def test_without_a_name_the_command_has_none(edge):
+    await edge.post()
+    assert edge.commands[0].sealed_to_name is None
+
+
+async def test_a_name_of_other_characters_is_refused_without_it(edge):
+    answer = await edge.post(to_name="Zoe<script>")
+    assert (answer.status_code, answer.json()["error"]) == (400, "Invalid field: to_name")
+    assert "Zoe" not in answer.text
+    assert not edge.commands
 
 
 async def test_the_idempotency_key_may_be_in_the_header_only(edge):

@@ -14,6 +14,36 @@ SECOND = {
 }
 
 
+@pytest.fixture
+def environment(monkeypatch, tmp_path):
+    """Set what is required; return a function that sets more."""
+    key = tmp_path / "key"
+    key.write_text(base64.b64encode(bytes(32)).decode())
+    needed = {
+        "PROFILE": "dev",
+        "KAFKA_BOOTSTRAP_SERVERS": "localhost:9092",
+        "REDIS_URL": "redis://localhost",
+        "CONFIRM_URLS": "http://one:3010, http://two:4010",
+        "SETTLEMENT_URL": "http://settlement:3013",
+        "JWKS_URL": "http://issuer/keys",
+        "TOKEN_ISSUER": "https://issuer.test",
+        "TOKEN_AUDIENCE": "countersign",
+        "OTP_SEALING_KEY_FILE": str(key),
+        "SCREENING_SEALING_KEY_FILE": str(key),
+        "MAC_GATEWAY_CONFIRM_FILE": str(key),
+        "CODE_TAG_KEY_FILE": str(key),
+        "INTERNAL_CREDENTIAL_FILE": str(key),
+    }
+    for name, value in needed.items():
+        monkeypatch.setenv(name, value)
+
+    def more(**values):
+        for name, value in values.items():
+            monkeypatch.setenv(name, value)
+
+    return more
+
+
 def test_lists_are_separated_by_commas(environment):
     environment(TRUSTED_PROXIES="10.0.0.0/8, 192.0.2.1,fd00::/8,")
 
@@ -51,6 +81,7 @@ def test_a_request_without_a_token_acts_as_the_development_user(environment, giv
         ({"RATE_LIMIT_PER_MINUTE": "0"}, "RATE_LIMIT_PER_MINUTE"),
         ({"ANSWER_WITHIN_S": "0"}, "ANSWER_WITHIN_S"),
         ({"OTP_SEALING_KEY_FILE": "/nowhere"}, "OTP_SEALING_KEY_FILE"),
+        ({"SCREENING_SEALING_KEY_FILE": "/nowhere"}, "SCREENING_SEALING_KEY_FILE"),
         ({"PORT": "0"}, "PORT"),
         ({"SECOND_TOKEN_ISSUER": "https://second.test"}, "SECOND_JWKS_URL"),
         ({**SECOND, "SECOND_SUBJECT_PREFIX": ""}, "SECOND_SUBJECT_PREFIX"),

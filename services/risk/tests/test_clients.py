@@ -6,8 +6,17 @@ from uuid import UUID, uuid5
 
 import pytest
 
-from risk import clients
-from risk.clients import Kyc, LookUps, Match, MemoryIdentities, MemorySanctionsList, Ofac
+from payment_schemas.sealed import Sealed
+from risk.clients import (
+    Kyc,
+    LookUps,
+    Match,
+    MemoryIdentities,
+    MemorySanctionsList,
+    NamedPayee,
+    Ofac,
+    calls,
+)
 from service_runtime.http_client import HttpClient
 from service_runtime.messages import Batch, Cause, Due
 
@@ -130,7 +139,7 @@ async def test_a_slow_response_times_out(ofac, remote):
 
 
 async def test_a_chunk_with_all_its_halves_has_one_deadline(ofac, remote, monkeypatch):
-    monkeypatch.setattr(clients, "CHUNK_DEADLINE_S", 0.2)
+    monkeypatch.setattr(calls, "CHUNK_DEADLINE_S", 0.2)
     remote.slow_s, remote.status = 0.15, lambda body: 422
     started = asyncio.get_running_loop().time()
     assert await ofac.screen({f"acc-{number}" for number in range(100)}) == {}
@@ -141,6 +150,52 @@ async def test_an_unreachable_service_has_no_results():
     async with HttpClient("gone-test", "http://127.0.0.1:9", 0.5) as client:
         assert await Ofac(client).screen({"acc"}) == {}
         assert await Kyc(client).statuses({"usr"}) == {}
+
+
+def payee(number=1):
+    return NamedPayee(f"payee-{number}", Sealed(f"k.{number}"), UUID(int=number))
+
+
+def screened_with_names(body, **fields):
+    by = {"screened_by": ["account", "name"]}
+    return screened(body, **by, **fields)
+
+
+async def test_a_name_is_sent_sealed_with_its_account_and_payment(ofac, remote):
+    entry = {"list": "DEMO", "version": "7", "id": "1001", "name": "X", "programmes": []}
+    remote.response = lambda body: screened_with_names(body, hit=True, entry=entry)
+    one = payee()
+    assert await ofac.screen_names([one]) == {
+        one.id: Match(True, 3, "7", ("account", "name"), "DEMO", "1001")
+    }
+    assert remote.requests == [
+        {
+            "parties": [
+                {
+                    "id": one.id,
+                    "account_id": "payee-1",
+                    "sealed_name": "k.1",
+                    "payment_id": str(UUID(int=1)),
+                }
+            ]
+        }
+    ]
+
+
+async def test_a_result_without_the_name_is_no_result_of_a_named_payee(ofac, remote):
+    remote.response = screened
+    assert await ofac.screen_names([payee()]) == {}
+    remote.response = lambda body: screened(body, hit=True)
+    assert (await ofac.screen_names([payee()]))[payee().id].hit
+
+
+async def test_a_name_that_cannot_be_opened_affects_no_other_payee(ofac, remote):
+    remote.response = screened_with_names
+    remote.status = lambda body: (
+        400 if any(p["sealed_name"] == "k.7" for p in body["parties"]) else 200
+    )
+    found = await ofac.screen_names([payee(number) for number in range(20)])
+    assert found.keys() == {payee(number).id for number in range(20) if number != 7}
 
 
 def batch_of(build, *events, now=None):
@@ -168,6 +223,57 @@ async def test_a_request_without_all_three_results_has_no_evidence(build, silent
     other = build.requested("tx-2", user_id="usr-2", from_account="acc-2", to_account="payee-2")
     batch = batch_of(build, build.requested(), other)
     assert (await look_ups.for_requests(batch)).keys() == {batch.items[1].cause.id}
+
+
+def named(build, name="k.1", **fields):
+    return build.requested(sealed_to_name=Sealed(name), **fields)
+
+
+async def test_a_known_name_is_screened_with_its_account_and_the_debtor_by_account(build):
+    sanctions = MemorySanctionsList(listed_names={"k.1"})
+    look_ups = LookUps(sanctions, MemoryIdentities(), takes_names=True)
+    batch = batch_of(build, named(build))
+    (evidence,) = (await look_ups.for_requests(batch)).values()
+    debtor, creditor = evidence.screenings
+    assert (debtor.hit, debtor.by, debtor.entry) == (False, ("account",), None)
+    assert (creditor.hit, creditor.by) == (True, ("account", "name"))
+    assert (creditor.list_name, creditor.entry) == ("MEMORY", "1")
+    assert [sorted(accounts) for accounts in sanctions.queries] == [["acc-1"]]
+
+
+async def test_two_payees_of_one_account_are_screened_by_their_own_names(build):
+    look_ups = LookUps(
+        MemorySanctionsList(listed_names={"k.1"}), MemoryIdentities(), takes_names=True
+    )
+    batch = batch_of(
+        build,
+        named(build),
+        named(build, "k.2", transaction_id="tx-2"),
+        build.requested("tx-3"),
+    )
+    found = await look_ups.for_requests(batch)
+    creditors = [found[item.cause.id].screenings[1] for item in batch]
+    assert [(one.hit, one.by) for one in creditors] == [
+        (True, ("account", "name")),
+        (False, ("account", "name")),
+        (False, ("account",)),
+    ]
+
+
+async def test_without_a_reply_to_its_name_a_request_has_no_evidence(build):
+    sanctions = MemorySanctionsList(silent={"payee-1"})
+    look_ups = LookUps(sanctions, MemoryIdentities(), takes_names=True)
+    other = named(build, transaction_id="tx-2", to_account="payee-2")
+    batch = batch_of(build, named(build), other)
+    assert (await look_ups.for_requests(batch)).keys() == {batch.items[1].cause.id}
+
+
+async def test_a_provider_outside_is_sent_no_name(build):
+    sanctions = MemorySanctionsList(listed_names={"k.1"})
+    batch = batch_of(build, named(build))
+    (evidence,) = (await LookUps(sanctions, MemoryIdentities()).for_requests(batch)).values()
+    assert evidence.screenings[1].by == ("account",)
+    assert [sorted(accounts) for accounts in sanctions.queries] == [["acc-1", "payee-1"]]
 
 
 async def test_expired_requests_are_not_looked_up(build):

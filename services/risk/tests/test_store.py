@@ -8,6 +8,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from payment_schemas.sealed import Sealed
 from risk.app import recent_payments
 from risk.domain import Assessed, Expired, History, Waiting, assess
 from risk.store import SuccessfulPayment, Window, queries
@@ -343,3 +344,14 @@ async def test_assessments_are_queried_by_payment_and_exported_in_pages(real, bu
     assert ids == sorted([whole.request.payment_id, waiting.request.payment_id])
     by_status = {row["status"]: (row["score"], row["sanctions"], row["screenings"]) for row in page}
     assert by_status == {"ASSESSED": (result.score, "clear", 2), "WAITING": (None, None, 0)}
+
+
+@pytest.mark.stack
+async def test_a_sealed_name_is_kept_as_long_as_the_request_waits(real, as_owner, build):
+    request = build.request(sealed_to_name=Sealed("k.sealed"))
+    await add(real, Waiting(request, build.now))
+    stored = "select status, sealed_to_name from assessment"
+    assert as_owner.execute(stored).fetchall() == [("WAITING", "k.sealed")]
+    async with real.database.transaction() as tx:
+        await real.store(tx).save([assessed(build, request)])
+    assert as_owner.execute(stored).fetchall() == [("ASSESSED", None)]

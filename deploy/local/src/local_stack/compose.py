@@ -15,14 +15,13 @@ from local_stack.credentials import (
     principal_name,
     secret_names,
 )
-from local_stack.environment import Environments, Place
+from local_stack.environment import Environments, Place, follows_groups
 from local_stack.inventory import ALL, CORE, Inventory, Service
 from local_stack.layout import CHECKOUT
 from local_stack.rights import principals
 
 COMPOSE_FILE = CHECKOUT / "docker-compose.yml"
 TEMPLATE = CHECKOUT / "deploy" / "compose.template.yaml"
-ADMIN_URLS = "ADMIN_URLS"
 """Follows the groups that `make up` has started."""
 STATE_FOLDER = "/var/lib/countersign"
 CLIENTS_FOLDER = "/clients"
@@ -192,7 +191,8 @@ def _changeable(
 
     An empty value of the user stays empty, as in the native stack.
     """
-    changeable = {*inventory.options, ADMIN_URLS}
+    by_groups = {name for name, text in service.environment.items() if follows_groups(text)}
+    changeable = {*inventory.options, *by_groups}
     defaults = {
         name: "${" + name + "-" + value + "}" if name in changeable else value
         for name, value in environment.items()

@@ -16,7 +16,6 @@ import yaml
 from local_stack import container_states, discovery, readiness
 from local_stack.certificates import AUTHORITY
 from local_stack.compose import (
-    ADMIN_URLS,
     COMPOSE_FILE,
     PROFILE,
     compose_document,
@@ -208,7 +207,7 @@ class ComposeStack:
             "TARGETS_FOLDER": str(self._targets),
             "PROMETHEUS_FILE": str(self._prometheus_file()),
             "COMPOSE_PROFILES": ",".join(sorted(groups)) if started else ALL,
-            ADMIN_URLS: Environments(self.inventory, place, instances).admin_urls(),
+            **Environments(self.inventory, place, instances).by_groups(),
         }
 
     def _compose(self, *arguments: str) -> None:

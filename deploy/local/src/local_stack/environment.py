@@ -10,7 +10,13 @@ from local_stack.inventory import Inventory, Service
 from local_stack.layout import CHECKOUT
 
 _WORD = re.compile(r"\{([a-z_]+)\}")
-_CALL = re.compile(r"\{([a-z_]+):([a-z0-9_-]+)\}")
+_CALL = re.compile(r"\{([a-z_]+):([a-z0-9_,-]+)\}")
+_BY_GROUPS = re.compile(r"\{(admin_urls|runs:[^}]*|url:[^}]*,[^}]*)\}")
+
+
+def follows_groups(template: str) -> bool:
+    """Return whether a setting depends on the groups that have started."""
+    return _BY_GROUPS.search(template) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,15 @@ class Environments:
             for key, template in service.environment.items()
         }
 
+    def by_groups(self) -> dict[str, str]:
+        """The settings of all processes that depend on the groups that have started."""
+        return {
+            key: self.of(service.name)[key]
+            for service in self.inventory.services.values()
+            for key, template in service.environment.items()
+            if follows_groups(template)
+        }
+
     def urls(self, name: str) -> tuple[str, ...]:
         """The addresses of a service, by instance."""
         return tuple(self._url(name, one) for one in range(self.instances.get(name, 1)))
@@ -106,6 +121,11 @@ class Environments:
         addresses = {one.name: self._url(one.name) for one in self.inventory.admins(self.instances)}
         return json.dumps(addresses, separators=(",", ":"))
 
+    def _first_started(self, names: str) -> str:
+        """Return the first of several services that has started, or the last one."""
+        *preferred, last = names.split(",")
+        return next((name for name in preferred if name in self.instances), last)
+
     def _public_routes(self) -> str:
         """Each public path and the addresses of its service, as JSON, also of one not started."""
         routes = {
@@ -124,7 +144,9 @@ class Environments:
         def call(found: re.Match[str]) -> str:
             match found[1]:
                 case "url":
-                    return self._url(found[2])
+                    return self._url(self._first_started(found[2]))
+                case "runs":
+                    return str(found[2] in self.instances).lower()
                 case "browser":
                     return self._browser_url(found[2])
                 case "urls":

@@ -70,6 +70,11 @@ def seal_code(
     return SealedCode(sealed, keyed_hash(tag_keys.current.material, user_id, transaction_id, code))
 
 
+def seal_name(sealer: Sealer, user_id: str, transaction_id: str, name: Personal) -> Sealed:
+    """Seal a payee's name for screening."""
+    return sealer.seal(name.reveal(), payment_id_of(user_id, transaction_id))
+
+
 def sign(keys: KeyRing, message: bytes) -> str:
     """Return an Ed25519 signature under the current key, after the key's id."""
     key = keys.current

@@ -15,6 +15,8 @@ from payment_schemas import answers
 from payment_schemas.answers import RefusedError
 from payment_schemas.ids import sound_identifier, without_card_number
 from payment_schemas.money import DECIMALS, DEFAULT_CURRENCY, amount_minor_of
+from payment_schemas.names import person_name
+from payment_schemas.sealed import Personal
 
 MAX_BODY_BYTES = 16 * 1024
 FIELDS = (
@@ -24,6 +26,7 @@ FIELDS = (
     "currency",
     "from_account",
     "to_account",
+    "to_name",
     "otp_code",
 )
 _IDEMPOTENCY_KEY = re.compile(r"^[\x20-\x7e]{1,255}\Z")
@@ -45,6 +48,8 @@ class ConfirmBody:
     from_account: str | None
     to_account: str | None
     otp_code: str | None
+    to_name: Personal | None = None
+    """The payee's name; its sanctions are screened."""
 
 
 def parse_confirm_body(
@@ -97,6 +102,7 @@ def confirm_body_of(
         from_account=_account(fields, "from_account"),
         to_account=_account(fields, "to_account"),
         otp_code=_code(fields),
+        to_name=_payee_name(fields),
     )
     if body.from_account is not None and body.from_account == body.to_account:
         raise _invalid("to_account", "must differ from from_account")
@@ -214,6 +220,11 @@ def _amount(fields: dict[str, Any]) -> Decimal | None:
     written = value if isinstance(value, str) else ""
     _named("amount", lambda text: amount_minor_of(text, known), written)
     return Decimal(written)
+
+
+def _payee_name(fields: dict[str, Any]) -> Personal | None:
+    name = _text(fields, "to_name")
+    return None if name is None else _named("to_name", person_name, name)
 
 
 def _code(fields: dict[str, Any]) -> str | None:

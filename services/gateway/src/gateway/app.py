@@ -31,7 +31,7 @@ from service_runtime.edge import Access, Admission
 from service_runtime.logs import Log
 from service_runtime.process import Process
 from service_runtime.push import StreamLimits, Streams
-from service_runtime.sealing import Sealer, seal_code
+from service_runtime.sealing import Sealer, seal_code, seal_name
 from service_runtime.service import Service
 from service_runtime.web import App, HttpPolicy
 
@@ -58,6 +58,7 @@ def build(settings: Settings) -> Process:
             producer, answers, service.clock, settings.waiting_requests, expires_after
         ),
         seal=partial(seal_code, Sealer(settings.otp_sealing_keys), settings.code_tag_keys),
+        seal_name=partial(seal_name, Sealer(settings.screening_sealing_keys)),
         answer_within_s=settings.answer_within_s,
         strict_keys=settings.strict_idempotency_keys,
         currencies=settings.currencies,

@@ -19,6 +19,8 @@ class Settings(EdgeSettings, KafkaSettings, CurrencySettings):
     confirm_urls: Listed = Field(min_length=1)
     settlement_url: str = Field(pattern=r"^https?://")
     otp_sealing_keys: SecretKeys = Field(validation_alias="OTP_SEALING_KEY_FILE")
+    screening_sealing_keys: SecretKeys = Field(validation_alias="SCREENING_SEALING_KEY_FILE")
+    """Keys that seal payees' names for screening."""
     code_tag_keys: SecretKeys = Field(validation_alias="CODE_TAG_KEY_FILE")
     confirm_mac_keys: SecretKeys = Field(validation_alias="MAC_GATEWAY_CONFIRM_FILE")
     internal_credential: RotatedSecret = Field(validation_alias="INTERNAL_CREDENTIAL_FILE")

@@ -33,13 +33,25 @@ def recent_payments(policy: Policy) -> Retention:
     return Retention("recent_payment", "confirmed_at", policy.velocity_window)
 
 
+def _ofac(service: Service, settings: Settings) -> HttpClient:
+    """Return the client of the sanctions screening; a provider outside gets no secret of ours."""
+    own = settings.ofac_takes_names
+    return HttpClient(
+        "ofac",
+        str(settings.ofac_url),
+        settings.look_up_timeout_s,
+        settings.internal_credential.get if own else None,
+        tls=service.tls if own else None,
+    )
+
+
 def build(settings: Settings) -> Process:
     """Return the risk process, ready to run."""
     service = Service("risk", settings)
     service.authenticate(settings.mac_keys, AssessmentRequested, RiskAssessed, PaymentConfirmed)
-    ofac = service.use(HttpClient("ofac", str(settings.ofac_url), settings.look_up_timeout_s))
+    ofac = service.use(_ofac(service, settings))
     kyc = service.use(HttpClient("kyc", str(settings.kyc_url), settings.look_up_timeout_s))
-    look_ups = LookUps(Ofac(ofac), Kyc(kyc))
+    look_ups = LookUps(Ofac(ofac), Kyc(kyc), takes_names=settings.ofac_takes_names)
     policy = settings.policy()
     later = partial(delay_s, clock=service.clock, first_s=FIRST_RETRY_S, most_s=LATEST_RETRY_S)
     assessor = Assessor(policy, later)

@@ -8,6 +8,7 @@ from decimal import ROUND_UP, Decimal
 from payment_schemas.events.risk import Factor, KycStatus, RiskLevel, Screening
 from payment_schemas.ids import PaymentId
 from payment_schemas.money import DECIMALS
+from payment_schemas.sealed import Sealed
 
 MAX_SCORE = 100
 CENTS_PLACES = 2
@@ -36,6 +37,8 @@ class AssessmentRequest:
     """ISO 3166-1 alpha-2 of the client; None if the edge does not know it."""
     requested_at: datetime
     expires_at: datetime
+    sealed_to_name: Sealed | None = None
+    """The payee's name, which screening alone can read; None: it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

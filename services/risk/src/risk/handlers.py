@@ -173,6 +173,7 @@ def _request_of(event: AssessmentRequested) -> AssessmentRequest:
         country=event.context.country,
         requested_at=event.requested_at,
         expires_at=event.expires_at,
+        sealed_to_name=event.sealed_to_name,
     )
 
 

@@ -7,7 +7,7 @@ from pydantic import Field, HttpUrl, model_validator
 
 from payment_schemas.currencies import CurrencySettings
 from risk.domain import AmountBand, Levels, Points, Policy
-from service_runtime.keys import SecretKeys
+from service_runtime.keys import RotatedSecret, SecretKeys
 from service_runtime.settings import ServiceSettings
 
 FactorPoints = Annotated[int, Field(ge=0, le=100)]
@@ -20,6 +20,10 @@ class Settings(ServiceSettings, CurrencySettings):
 
     mac_keys: SecretKeys = Field(validation_alias="MAC_CONFIRM_RISK_FILE")
     ofac_url: HttpUrl
+    ofac_takes_names: bool = False
+    """Whether OFAC_URL is the service screening, which alone can read sealed names."""
+    internal_credential: RotatedSecret = Field(validation_alias="INTERNAL_CREDENTIAL_FILE")
+    """Risk's secret at screening."""
     kyc_url: HttpUrl
     look_up_timeout_s: float = Field(default=3.0, gt=0, le=5)
     """Timeout of one call; a slice of retries must fit its lease."""

@@ -30,6 +30,8 @@ class ConfirmRequested(Command):
     currency: Currency | None = None
     from_account: AccountId | None = None
     to_account: AccountId | None = None
+    sealed_to_name: Sealed | None = None
+    """The payee's name as the client wrote it, sealed for screening."""
     sealed_code: Sealed | None = None
     """The one-time code, sealed for otp."""
     code_tag: str | None = None

@@ -8,9 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from payment_schemas.events.base import ClientContext, Command, PaymentEvent
 from payment_schemas.ids import AccountId
 from payment_schemas.money import AmountMinor, Currency
+from payment_schemas.sealed import Sealed
 
 RiskLevel = Literal["low", "medium", "high", "critical"]
 KycStatus = Literal["verified", "pending", "expired", "rejected"]
+ScreenedBy = Literal["account", "name"]
 Party = Literal["debtor", "creditor"]
 
 
@@ -28,6 +30,8 @@ class AssessmentRequested(Command, PaymentEvent):
     requested_at: datetime
     expires_at: datetime
     """Past it the payment is declined and needs no result: risk skips the request."""
+    sealed_to_name: Sealed | None = None
+    """The payee's name, sealed for screening. None: it is not known, or from an older confirm."""
     context: ClientContext = ClientContext()
 
 
@@ -49,6 +53,12 @@ class Screening(BaseModel):
     hit: bool
     list_version: str
     match_score: int = Field(ge=0, le=100)
+    by: tuple[ScreenedBy, ...] = ("account",)
+    """What was screened: the account alone where the party's name is not known."""
+    list_name: str | None = None
+    """Of a hit: the list that the entry is on. None: the provider does not name it."""
+    entry: str | None = None
+    """Of a hit: the entry's id on that list. Its names are not in the event."""
 
 
 class RiskAssessed(PaymentEvent):

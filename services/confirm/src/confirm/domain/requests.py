@@ -67,7 +67,13 @@ def create(
     remaining = account.balance_minor - payment.amount_minor
     if account.minimum_minor is not None and remaining < account.minimum_minor:
         return _declined_at_once(payment, request)
-    scoring = about(AssessmentRequested, payment, requested_at=now, expires_at=payment.due_at)
+    scoring = about(
+        AssessmentRequested,
+        payment,
+        requested_at=now,
+        expires_at=payment.due_at,
+        sealed_to_name=request.sealed_to_name,
+    )
     return Decision(payment, (scoring,))
 
 

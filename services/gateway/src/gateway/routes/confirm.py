@@ -21,7 +21,7 @@ from payment_schemas.confirm_body import (
 from payment_schemas.encrypted import ENCRYPTED_TYPE, header_of
 from payment_schemas.events.base import ClientContext
 from payment_schemas.events.confirmation import ConfirmRequested
-from payment_schemas.sealed import SealedCode
+from payment_schemas.sealed import Personal, Sealed, SealedCode
 from service_runtime import metrics, tracing
 from service_runtime.clock import Clock
 from service_runtime.edge import Access, Admission
@@ -38,6 +38,8 @@ _duration = metrics.histogram("payment_confirm_duration", "Confirmations, from w
 
 Seal = Callable[[str, str, str], SealedCode]
 """Seals a code: user, transaction, code."""
+SealName = Callable[[str, str, Personal], Sealed]
+"""Seals a payee's name: user, transaction, name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class ConfirmRoute:
     access: Access
     confirmation: Confirmation
     seal: Seal
+    seal_name: SealName
     answer_within_s: float
     strict_keys: bool
     currencies: Collection[str]
@@ -110,7 +113,11 @@ class ConfirmRoute:
         code = None
         if body.otp_code is not None:
             code = self.seal(user_id, body.transaction_id, body.otp_code)
-        return command(request.state.request_id, user_id, body, code, context)
+        sent = command(request.state.request_id, user_id, body, code, context)
+        if body.to_name is None:
+            return sent
+        name = self.seal_name(user_id, body.transaction_id, body.to_name)
+        return sent.model_copy(update={"sealed_to_name": name})
 
     def _encrypted(
         self, raw: bytes, request: Request, user_id: str, context: ClientContext

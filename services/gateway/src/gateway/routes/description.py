@@ -51,6 +51,13 @@ _BODY = _object(
     },
     from_account=_ID,
     to_account=_ID,
+    to_name={
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 140,
+        "description": "The payee's name, for sanctions screening: letters and marks of every"
+        " script, digits, spaces and .,'-&/()+. It is passed on sealed.",
+    },
     otp_code={"type": "string", "pattern": "^[0-9]{6}$"},
 )
 _SUCCESS = _object(

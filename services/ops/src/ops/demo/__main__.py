@@ -12,13 +12,14 @@ from ops.clients.system import System
 from ops.command.session import OFFSET_VARIABLE, OPERATOR_VARIABLE
 from ops.demo.following import follow, show_balances, show_log, show_messages
 from ops.demo.requests import Run, play, prepare
-from ops.demo.scenarios import SCENARIOS, SHOWN, Cast
+from ops.demo.scenarios import SCENARIOS, SCREENED, SHOWN, Cast
 from ops.demo.screen import Screen
 from ops.domain.errors import OpsError, UnavailableError
 from service_runtime.clock import SystemClock
 
 _RUN_ALPHABET = "abcdefghjkmnpqrstvwxyz23456789"
 _RUN_LENGTH = 5
+SCREENING = "screening"
 
 
 def main() -> int:
@@ -49,9 +50,10 @@ def _play(system: System) -> int:
     cast = Cast(SystemClock().text(_RUN_ALPHABET, _RUN_LENGTH))
     run = Run(system, Screen(), cast)
     run.screen.part(f"Payments, by POST {system.addresses.url('gateway')}/payment/confirm")
-    prepare(run, SCENARIOS)
+    scenarios = SCENARIOS + (SCREENED if SCREENING in system.addresses.urls else ())
+    prepare(run, scenarios)
     # A scenario with a fault is not followed: its messages and balances are unknown.
-    played = [scenario for scenario in SCENARIOS if play(run, scenario)]
+    played = [scenario for scenario in scenarios if play(run, scenario)]
     follow(run, played)
     show_messages(run, played)
     show_balances(run, played)
@@ -69,9 +71,12 @@ def show_where(run: Run) -> None:
     rows = [(page.title, page.url) for page in pages if responds(page)]
     if run.system.addresses.sign_in:
         rows.append(("to change dashboards", run.system.addresses.sign_in))
-    shown = run.cast.transaction(SHOWN)
-    commands = [
-        ("all data of a payment", f".venv/bin/countersign --as alice show {shown}"),
+    show = ".venv/bin/countersign --as alice show"
+    commands = [("all data of a payment", f"{show} {run.cast.transaction(SHOWN)}")]
+    if SCREENING in run.system.addresses.urls:
+        hit = run.cast.transaction(SCREENED[0])
+        commands.append(("which entry of which list a payee was", f"{show} {hit}"))
+    commands += [
         ("these addresses", ".venv/bin/countersign open"),
         ("the invariants", ".venv/bin/countersign --as alice check"),
         ("one more payment", ".venv/bin/countersign pay --help"),

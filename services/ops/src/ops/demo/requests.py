@@ -101,6 +101,8 @@ def body_of(cast: Cast, scenario: Scenario, step: Step) -> dict[str, Any]:
             "from_account": cast.user(scenario),
             "to_account": scenario.payee,
         }
+    if step.to_name is not None:
+        body["to_name"] = step.to_name
     if step.code is not None:
         body["otp_code"] = step.code
     return body

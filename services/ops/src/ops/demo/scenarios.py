@@ -25,6 +25,7 @@ class Step:
     code: str | None = None
     payment: int = 1
     """Which payment of the scenario."""
+    to_name: str | None = None
     is_repeat: bool = False
     """The response equals the previous one, byte for byte, and is marked as a replay."""
 
@@ -131,5 +132,32 @@ SCENARIOS = (
         emails=2,
     ),
 )
+SCREENED = (
+    Scenario(
+        name="misspelt",
+        title="A payee whose name is on the (invented) list, with two letters swapped",
+        payee="payee-xyz",
+        steps=(
+            Step(
+                "confirm",
+                403,
+                DECLINED_BY_SCREENING,
+                amount="50.00",
+                to_name="Oleskandr Varennikov",
+            ),
+        ),
+        emails=1,
+    ),
+    Scenario(
+        name="namesake",
+        title="A payee with a common name that is on no list",
+        payee="payee-xyz",
+        steps=(Step("confirm", 200, SUCCESS, amount="50.00", to_name="Maria Garcia"),),
+        outcomes={1: "SETTLED"},
+        closing_minor=9_950_00,
+        emails=1,
+    ),
+)
+"""Of the group risk, where the service screening reads names."""
 SHOWN = SCENARIOS[1]
 """The scenario whose timeline is printed."""

@@ -60,7 +60,7 @@ def result_columns(result: Result) -> dict[str, Any]:
         "amount_usd_minor": result.amount_usd_minor,
         "factors": [factor.model_dump() for factor in result.factors],
         "sanctions": "hit" if result.sanctions_hit else "clear",
-        "screenings": [one.model_dump() for one in result.evidence.screenings],
+        "screenings": [one.model_dump(exclude_defaults=True) for one in result.evidence.screenings],
         "kyc": result.evidence.kyc,
     }
 

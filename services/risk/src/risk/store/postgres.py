@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from payment_schemas.ids import PaymentId
+from payment_schemas.sealed import Sealed
 from risk.domain import Assessed, Assessment, AssessmentRequest, Expired, History, Waiting
 from risk.store.port import (
     TABLE,
@@ -32,6 +33,7 @@ def _request_of(row: Mapping[str, Any]) -> AssessmentRequest:
         row["country"],
         row["requested_at"],
         row["expires_at"],
+        None if row["sealed_to_name"] is None else Sealed(row["sealed_to_name"]),
     )
 
 
@@ -39,9 +41,12 @@ def _row(assessment: Assessment) -> dict[str, Any]:
     request = assessment.request
     row = {name: getattr(request, name) for name in AssessmentRequest.__slots__}
     row["id"] = row.pop("payment_id")
+    name = row.pop("sealed_to_name")
     match assessment:
         case Waiting(_, due_at, trace):
-            return row | {"status": "WAITING", "due_at": due_at, "trace": trace or None}
+            # The name is kept as long as it is needed, and not a moment longer.
+            kept = {"sealed_to_name": None if name is None else name.reveal()}
+            return row | kept | {"status": "WAITING", "due_at": due_at, "trace": trace or None}
         case Assessed(_, result, assessed_at):
             columns = result_columns(result)
             return row | columns | {"status": "ASSESSED", "assessed_at": assessed_at}
@@ -67,11 +72,11 @@ class PostgresAssessments:
                       (id, user_id, transaction_id, amount_minor, currency, from_account,
                        to_account, country, requested_at, expires_at, status, score, level,
                        amount_usd_minor, factors, sanctions, screenings, kyc, assessed_at, due_at,
-                       trace)
+                       trace, sealed_to_name)
                select id, user_id, transaction_id, amount_minor, currency, from_account,
                       to_account, country, requested_at, expires_at, status, score, level,
                       amount_usd_minor, factors, sanctions, screenings, kyc, assessed_at, due_at,
-                      trace
+                      trace, sealed_to_name
                from json_populate_recordset(null::assessment, %(rows)s::json)
                on conflict do nothing returning id""",
             rows=_sorted_rows(assessments),
@@ -84,7 +89,8 @@ class PostgresAssessments:
                set status = new.status, score = new.score, level = new.level,
                    amount_usd_minor = new.amount_usd_minor, factors = new.factors,
                    sanctions = new.sanctions, screenings = new.screenings, kyc = new.kyc,
-                   assessed_at = new.assessed_at, due_at = new.due_at, lease_until = null
+                   assessed_at = new.assessed_at, due_at = new.due_at, lease_until = null,
+                   sealed_to_name = new.sealed_to_name
                from json_populate_recordset(null::assessment, %(rows)s::json) as new
                where kept.id = new.id""",
             rows=_sorted_rows(assessments),

@@ -1,0 +1,77 @@
+"""The evidence of a batch: both look-ups, in parallel."""
+
+import asyncio
+from collections.abc import Mapping
+from uuid import UUID
+
+from payment_schemas.events.risk import AssessmentRequested, KycStatus, Party, Screening
+from risk.clients.identities import Identities
+from risk.clients.sanctions import Match, NamedPayee, SanctionsList
+from risk.domain import AssessmentRequest, Evidence, is_over
+from service_runtime.messages import Batch, Due, Received
+
+
+class LookUps:
+    """Gathers the evidence of a batch, before the transaction."""
+
+    def __init__(
+        self, sanctions: SanctionsList, identities: Identities, *, takes_names: bool = False
+    ) -> None:
+        self._sanctions = sanctions
+        self._identities = identities
+        self._takes_names = takes_names
+
+    async def for_requests(
+        self, batch: Batch[Received[AssessmentRequested]]
+    ) -> Mapping[UUID, Evidence]:
+        """Look up the requests that have just arrived and have not expired."""
+        return await self._gather(
+            {item.cause.id: item.event for item in batch if batch.now < item.event.expires_at}
+        )
+
+    async def for_due(self, batch: Batch[Due[AssessmentRequest]]) -> Mapping[UUID, Evidence]:
+        """Look up the waiting requests again, except expired ones."""
+        return await self._gather(
+            {item.cause.id: item.row for item in batch if not is_over(item.row, batch.now)}
+        )
+
+    async def _gather(
+        self, requests: Mapping[UUID, AssessmentRequested | AssessmentRequest]
+    ) -> dict[UUID, Evidence]:
+        named = [payee for one in requests.values() if (payee := self._named(one))]
+        debtors = {one.from_account for one in requests.values()}
+        unnamed = {one.to_account for one in requests.values() if not self._named(one)}
+        by_account, by_name, statuses = await asyncio.gather(
+            self._sanctions.screen(debtors | unnamed),
+            self._sanctions.screen_names(named),
+            self._identities.statuses({one.user_id for one in requests.values()}),
+        )
+        found = dict[UUID, Evidence]()
+        for name, one in requests.items():
+            payee = self._named(one)
+            creditor = by_account.get(one.to_account) if payee is None else by_name.get(payee.id)
+            debtor, kyc = by_account.get(one.from_account), statuses.get(one.user_id)
+            if debtor is not None and creditor is not None and kyc is not None:
+                found[name] = _evidence(debtor, creditor, kyc)
+        return found
+
+    def _named(self, one: AssessmentRequested | AssessmentRequest) -> NamedPayee | None:
+        if one.sealed_to_name is None or not self._takes_names:
+            return None
+        return NamedPayee(one.to_account, one.sealed_to_name, one.payment_id)
+
+
+def _evidence(debtor: Match, creditor: Match, kyc: KycStatus) -> Evidence:
+    return Evidence((_screening("debtor", debtor), _screening("creditor", creditor)), kyc)
+
+
+def _screening(party: Party, match: Match) -> Screening:
+    return Screening(
+        party=party,
+        hit=match.hit,
+        list_version=match.list_version,
+        match_score=match.match_score,
+        by=match.by,
+        list_name=match.list_name,
+        entry=match.entry,
+    )
