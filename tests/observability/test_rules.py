@@ -184,6 +184,12 @@ CASES = {
             'reconciliation_total{partner="first-bank",result="matched"}': "0x30 1x30",
         },
     ),
+    "a sanctions list is refused": Case(
+        "SanctionsListRefused", {"sanctions_lists_refused": "0x20 1x40"}, [{}]
+    ),
+    "a sanctions list was wrong for a moment": _quiet(
+        "SanctionsListRefused", {"sanctions_lists_refused": "0x20 1x3 0x37"}
+    ),
     "an unresolved case": Case(
         "ReconciliationBroken",
         {'reconciliation_cases{kind="MISSING_THERE"}': "0x30 2x30"},

@@ -10,6 +10,7 @@ from observability.identity_alerts import identity_alerts
 from observability.kafka_alerts import kafka_alerts
 from observability.objectives import AVAILABILITY, FAST, LATENCY, SLOW, burning
 from observability.partner_alerts import partner_alerts
+from observability.screening_alerts import screening_alerts
 from observability.timing import Timing
 from observability.webhook_alerts import webhook_alerts
 
@@ -29,6 +30,7 @@ def alerts(timing: Timing) -> list[Alert]:
         *kafka_alerts(timing),
         *identity_alerts(timing),
         *audit_alerts(timing),
+        *screening_alerts(timing),
         *_processes(timing),
         *_telemetry(timing),
     ]

@@ -27,7 +27,6 @@ MOST_BYTES = 256 * 1024 * 1024
 _log = Log("lists")
 _loaded: dict[str, float] = {}
 metrics.gauge("sanctions_entries", "Entries of each list that is searched.", lambda: _loaded)
-_refused = metrics.counter("sanctions_lists_refused", "Changed lists that could not be used.")
 Reader = Callable[[str, bytes, bytes], tuple[Entry, ...]]
 READERS: Mapping[str, Reader] = {"ofac": read_entries}
 """By format. Another publisher's format is one more function from files to entries."""
@@ -156,6 +155,12 @@ class Lists:
         self._folder = folder
         self._cached = cached
         self._fingerprint = ""
+        self._is_refused = False
+        metrics.gauge(
+            "sanctions_lists_refused",
+            "1 while a changed list cannot be used.",
+            lambda: float(self._is_refused),
+        )
         self._current: Current | None = None
 
     @property
@@ -179,8 +184,9 @@ class Lists:
             fingerprint = await asyncio.to_thread(self._folder.fingerprint)
             if fingerprint != self._fingerprint:
                 await self._load(fingerprint)
+            self._is_refused = False
         except ListsError as error:
-            _refused.add(1, {})
+            self._is_refused = True
             _log.warning("lists_refused", reason=str(error))
 
     async def _load(self, fingerprint: str) -> None:

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from ops.clients import listings
 from ops.clients.listings import Listing
@@ -22,6 +23,7 @@ _PARTS = (
 )
 _FIELD = {listings.TIMELINE.name: "timeline"}
 """By the name in the response; others have the field's name."""
+SCREENING = "screening"
 
 
 @dataclass(slots=True)
@@ -31,6 +33,8 @@ class PaymentOverview:
     payment: Row
     instructions: Sequence[Row] = ()
     assessments: Sequence[Row] = ()
+    screenings: Sequence[Row] = ()
+    """Of both parties; of a hit with the entry's name and programmes."""
     challenges: Sequence[Row] = ()
     deliveries: Sequence[Row] = ()
     timeline: Sequence[Row] = ()
@@ -74,5 +78,32 @@ def overview_of(system: System, payment: Row, now: datetime) -> PaymentOverview:
             setattr(known, _FIELD.get(listing.name, listing.name), found[listing.name])
             # Settlement adds the cases about the transfer.
             known.cases = found.get("cases", known.cases)
+    known.screenings = [
+        _screening(system, one, known.missing)
+        for row in known.assessments
+        for one in row.get("screenings") or ()
+    ]
     known.waits_for = waits_of(known, now)
     return known
+
+
+def _screening(system: System, found: Row, missing: list[str]) -> Row:
+    """Return one party's screening with the entry's name and programmes, which no event has."""
+    shown = {
+        "party": found["party"],
+        "hit": found["hit"],
+        "score": found["match_score"],
+        "by": " and ".join(found.get("by", ["account"])),
+        "list": found.get("list_name"),
+        "version": found["list_version"],
+        "entry": found.get("entry"),
+    }
+    if shown["entry"] is None or SCREENING not in system.addresses.urls:
+        return shown
+    try:
+        path = f"/admin/lists/{quote(shown['list'])}/entries/{quote(shown['entry'])}"
+        entry = system.get(SCREENING, path)
+    except OpsError as error:
+        missing.append(str(error))
+        return shown
+    return shown | {"name": entry["names"][0], "programmes": ", ".join(entry["programmes"])}

@@ -60,8 +60,10 @@ _FIELDS = (
     "created_at",
     "updated_at",
 )
-_HIDDEN = frozenset({"payment_id", "user_id", "transaction_id", "next_step", "created_at"})
-"""Shown above, or internal to the service; `--json` has all."""
+_HIDDEN = frozenset(
+    {"payment_id", "user_id", "transaction_id", "next_step", "created_at", "screenings"}
+)
+"""Shown above or below, or internal to the service; `--json` has all."""
 _TIMELINE_QUIET = frozenset(
     {
         "amount_minor",
@@ -141,6 +143,7 @@ def show_payment(screen: Console, known: PaymentOverview) -> None:
     _show_ledger(screen, payment["entries"])
     for title, lines in (
         ("Risk", known.assessments),
+        ("Screening", known.screenings),
         ("Settlement", known.instructions),
         ("One-time codes", known.challenges),
         ("Messages", known.deliveries),
@@ -182,8 +185,9 @@ def _show_rows(screen: Console, title: str, rows: Sequence[Mapping[str, Any]]) -
     """Print rows of a service with all columns that have a value."""
     if not rows:
         return
-    columns = [name for name in rows[0] if name not in _HIDDEN and any(row[name] for row in rows)]
-    shown = [[_plain(row[name]) for name in columns] for row in rows]
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = [name for name in names if name not in _HIDDEN and any(row.get(name) for row in rows)]
+    shown = [[_plain(row.get(name)) for name in columns] for row in rows]
     screen.print()
     if len(rows) == 1:
         screen.print(table_of(title, ("", ""), list(zip(columns, shown[0], strict=True))))
