@@ -37,11 +37,24 @@ lacks_compiler() { [ -n "${WITH_JDK:-}" ] && ! has javac; }
 
 # WITH_TOKEN: only the tests and the benchmark of keys in a PKCS#11 token need one of software.
 lacks_token() { [ -n "${WITH_TOKEN:-}" ] && ! has softhsm2-util; }
+# A lock with PyICU: it has no binary package for Linux, and is built against ICU's headers.
+groups=" $* "
+lacks_icu() {
+    local lock
+    for lock in deploy/locks/*.lock; do
+        case "$groups" in *" all "* | *" $(basename -s .lock "$lock") "*) ;; *) continue ;; esac
+        grep -q '^pyicu==' "$lock" || continue
+        has g++ && has pkg-config && pkg-config --exists icu-i18n || return 0
+        [ -e "$(python3 -c 'import sysconfig; print(sysconfig.get_paths()["include"])')/Python.h" ] || return 0
+    done
+    return 1
+}
 
 missing_packages() {
     has python3 && has_venv || say "python3 python3-venv"
     if lacks_browser; then say chromium; fi
     if lacks_token; then say softhsm2; fi
+    if lacks_icu; then say "g++ libicu-dev pkg-config python3-dev"; fi
     wants_native || return 0
     has_postgres || say postgresql
     has redis-server || has valkey-server || say redis-server

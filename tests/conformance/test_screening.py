@@ -82,8 +82,10 @@ def percentile(times: list[float], share: float) -> float:
 def rates(counts: Counter) -> str:
     """Return precision, recall and F1 of counts by (is a match, was a hit)."""
     right, false, missed = (counts[key] for key in ((True, True), (False, True), (True, False)))
-    precision, recall = (right / (right + other) if right else 0.0 for other in (false, missed))
-    return f"precision {precision:.3f}  recall {recall:.3f}  F1 {f1(counts):.3f}"
+    if not right + missed:
+        return f"no matches among them, {false} wrong"
+    precision = f"{right / (right + false):.3f}" if right + false else "    -"
+    return f"precision {precision}  recall {right / (right + missed):.3f}  F1 {f1(counts):.3f}"
 
 
 def f1(counts: Counter) -> float:

@@ -8,13 +8,16 @@ export interface Order {
   currency: string;
   from_account: string;
   to_account: string;
+  /** The payee's name. The first request's counts, so it does not distinguish attempts. */
+  to_name?: string;
 }
 
 /** The parameters of a payment as they are sent. */
 export function orderOf(payment: PaymentRequest): Order {
-  const { transaction_id, amount, currency = "USD", from_account, to_account } = payment;
+  const { transaction_id, amount, currency = "USD", from_account, to_account, to_name } = payment;
   if (typeof transaction_id !== "string") throw new TypeError("transaction_id must be a string");
-  return { transaction_id, amount: textOf(amount), currency, from_account, to_account };
+  const order = { transaction_id, amount: textOf(amount), currency, from_account, to_account };
+  return to_name === undefined ? order : { ...order, to_name };
 }
 
 /** A digest of the parameters: equal for `5200` and `5200.00`. */

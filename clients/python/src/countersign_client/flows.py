@@ -45,6 +45,8 @@ class Order:
     currency: str
     from_account: str
     to_account: str
+    to_name: str | None = None
+    """The payee's name. The first request's counts, so it does not distinguish attempts."""
 
     @property
     def digest(self) -> str:
@@ -205,7 +207,8 @@ class Flows:
         self, order: Order, key: str, otp_code: str | None, patience: Patience
     ) -> Flow[Confirmed | CodeRequired]:
         """Send one request, and follow the payment while it is pending."""
-        body = {**vars(order), **({} if otp_code is None else {"otp_code": otp_code})}
+        fields = {**vars(order), "otp_code": otp_code}
+        body = {name: value for name, value in fields.items() if value is not None}
         request = Send("POST", "/payment/confirm", {"Idempotency-Key": key}, body)
         while True:
             try:
