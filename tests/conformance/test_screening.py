@@ -20,8 +20,11 @@ from screening.domain.matching import Screener
 from screening.domain.ofac import read_entries
 from screening.domain.results import normalised
 
-ROUNDS = 3
-"""Each with a new index, which has cached nothing; each name's shortest time counts."""
+ROUNDS = 10
+"""At most, each with a new index, which has cached nothing; each name's shortest time counts.
+
+Other processes share the CPU's caches and cores, and only ever make a name slower.
+"""
 SCANNED = 150
 """Names that are compared with the whole list: a quarter of a second each."""
 LISTED_SHARE = 0.03
@@ -152,32 +155,57 @@ def test_no_verdict_of_a_scan_of_the_whole_list_is_lost(data, screener, say):
     assert not lost
 
 
-def test_names_are_screened_as_fast_as_payments_come(data, entries, screener, say):
+@pytest.mark.timeout(300)
+def test_names_are_screened_as_fast_as_payments_come(data, entries, say):
     innocent = [normalised(name) for file in NEGATIVES for name in data.names(file)]
     listed = [normalised(name) for name in data.names(POSITIVES)]
-    fast, slow = _times(entries, innocent), _times(entries, listed)
-    p50, p95, listed_p95 = percentile(fast, 0.5), percentile(fast, 0.95), percentile(slow, 0.95)
-    mean = (1 - LISTED_SHARE) * fmean(fast) + LISTED_SHARE * fmean(slow)
-    rate = 1000 / mean
-    say(
-        f"innocent names: p50 {p50:.3f} ms (at most {INNOCENT_P50_MS}), "
-        f"p95 {p95:.3f} ms (at most {INNOCENT_P95_MS})",
-        f"listed names: p95 {listed_p95:.2f} ms (at most {LISTED_P95_MS})",
-        f"97:3: {rate:.0f} names a second and core (at least {NAMES_A_SECOND})",
-    )
-    assert p50 <= INNOCENT_P50_MS
-    assert p95 <= INNOCENT_P95_MS
-    assert listed_p95 <= LISTED_P95_MS
-    assert rate >= NAMES_A_SECOND
-
-
-def _times(entries: tuple[Entry, ...], names: list[str]) -> list[float]:
-    """Return the milliseconds of each name, its shortest of all rounds."""
-    rounds = []
+    times = [float("inf")] * len(innocent + listed)
     for _ in range(ROUNDS):
         screener = Screener([SanctionsList("OFAC-SDN", "conformance", entries)])
-        rounds.append([_time(screener, name) for name in names])
-    return [min(times) for times in zip(*rounds, strict=True)]
+        new = [_time(screener, name) for name in innocent + listed]
+        times = [min(both) for both in zip(times, new, strict=True)]
+        speed = Speed.of(times[: len(innocent)], times[len(innocent) :])
+        if speed.suffices:
+            break
+    say(*speed.lines)
+    assert speed.suffices
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Milliseconds of CPU a name."""
+
+    p50: float
+    p95: float
+    listed_p95: float
+    mean: float
+
+    @classmethod
+    def of(cls, fast: list[float], slow: list[float]) -> "Speed":
+        mean = (1 - LISTED_SHARE) * fmean(fast) + LISTED_SHARE * fmean(slow)
+        return cls(percentile(fast, 0.5), percentile(fast, 0.95), percentile(slow, 0.95), mean)
+
+    @property
+    def rate(self) -> float:
+        return 1000 / self.mean
+
+    @property
+    def suffices(self) -> bool:
+        return (
+            self.p50 <= INNOCENT_P50_MS
+            and self.p95 <= INNOCENT_P95_MS
+            and self.listed_p95 <= LISTED_P95_MS
+            and self.rate >= NAMES_A_SECOND
+        )
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return (
+            f"innocent names: p50 {self.p50:.3f} ms (at most {INNOCENT_P50_MS})",
+            f"innocent names: p95 {self.p95:.3f} ms (at most {INNOCENT_P95_MS})",
+            f"listed names: p95 {self.listed_p95:.2f} ms (at most {LISTED_P95_MS})",
+            f"97:3: {self.rate:.0f} names a second and core (at least {NAMES_A_SECOND})",
+        )
 
 
 def _time(screener: Screener, name: str) -> float:

@@ -25,6 +25,7 @@ def of_one(*names, **fields):
         pytest.param("Alexander Varenikov", id="an alias"),
         pytest.param("the gardener", id="a weak alias, whole"),
         pytest.param("Tariq Qureshani", id="another entry"),
+        pytest.param("TarikKureishani", id="both parts written as one"),
         pytest.param(
             "Blackharbour Maritime Trading Company", id="an organisation, its form in full"
         ),

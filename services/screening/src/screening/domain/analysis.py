@@ -8,7 +8,8 @@ from typing import Final
 from followthemoney import EntityProxy, model
 from followthemoney.names import schema_type_tag
 from nomenklatura.matching.logic_v2.names.magic import extra_match_weights
-from rigour.names import Name, NamePart, NamePartTag, NameTypeTag, analyze_names
+from rigour.names import Name, NamePartTag, NameTypeTag, analyze_names
+from rigour.names.tokenize import tokenize_name
 
 from screening.domain.entries import Entry, Schema
 
@@ -88,12 +89,26 @@ def _add(entity: EntityProxy, name: str, values: Iterable[str]) -> None:
             entity.add(name, value, quiet=True)
 
 
-def joined(parts: Sequence[NamePart]) -> Iterator[tuple[tuple[int, ...], str]]:
+def joined(name: Name) -> Iterator[tuple[tuple[int, ...], str]]:
     """Yield the places and the text of two and of three neighbouring parts as one."""
-    for width in range(2, MOST_JOINED + 1):
-        for at in range(len(parts) - width + 1):
-            places = tuple(range(at, at + width))
-            yield places, "".join(parts[place].comparable for place in places)
+    seen = set[tuple[int, ...]]()
+    for order in _orders(name):
+        for width in range(2, MOST_JOINED + 1):
+            for at in range(len(order) - width + 1):
+                places = tuple(order[at : at + width])
+                if places not in seen:
+                    seen.add(places)
+                    yield places, "".join(name.parts[place].comparable for place in places)
+
+
+def _orders(name: Name) -> list[list[int]]:
+    """Return the parts as written, and `LAST, First` also as LogicV2 aligns it: `First LAST`."""
+    written = list(range(len(name.parts)))
+    family, comma, _ = name.form.partition(",")
+    if not comma:
+        return [written]
+    first = len(tokenize_name(family))
+    return [written, written[first:] + written[:first]]
 
 
 def weights(name: Name) -> list[tuple[float, float]]:

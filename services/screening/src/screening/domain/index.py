@@ -38,7 +38,7 @@ class NameIndex:
         symbols = defaultdict[Symbol, list[int]](list)
         for number, name in enumerate(names):
             whole = (part.comparable for part in name.parts)
-            for text in {*whole, *(text for _, text in joined(name.parts))}:
+            for text in {*whole, *(text for _, text in joined(name))}:
                 postings[text].append(number)
             for symbol in name.symbols:
                 symbols[symbol].append(number)
@@ -67,7 +67,7 @@ class NameIndex:
     def _by_part(self, name: Name) -> list[list[Hits]]:
         """Return for each part what may match it."""
         parts: list[list[Hits]] = [[self._near(part.comparable)] for part in name.parts]
-        for places, text in joined(name.parts):
+        for places, text in joined(name):
             if len((hits := self._near(text))[0]):
                 for place in places:
                     parts[place].append(hits)

@@ -8,6 +8,7 @@ Source: Garbe, SymSpell (2012).
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
 from typing import Final
 
 import numpy as np
@@ -19,6 +20,8 @@ PREFIX: Final = 7
 ONE_EDIT_FROM: Final = 4
 """Characters from which a token may have one edit; LogicV2 accepts none in a shorter one."""
 TWO_EDITS_FROM: Final = 8
+TABLE: Final = 1 << 24
+"""Bits of a hash that are looked up first; a byte each."""
 CHEAPEST_EDIT: Final = 0.7
 """Cost of the cheapest edit in rigour's comparison: a pair that is easily confused, as 0 and o."""
 
@@ -30,6 +33,8 @@ def edits_of(length: int) -> int:
     return 1 if length < TWO_EDITS_FROM else 2
 
 
+MOST_EDITS: Final = edits_of(TWO_EDITS_FROM)
+_NOTHING: Final = np.empty(0, np.int32)
 _EDITS: Final = np.array([edits_of(length) for length in range(TWO_EDITS_FROM + 1)], np.int32)
 
 
@@ -55,6 +60,9 @@ class Tokens:
         every = np.frombuffer(hashes, dtype=np.int64)
         order = np.argsort(every, kind="stable")
         keys, starts = np.unique(every[order], return_index=True)
+        # Most texts are none of these: one look at a table spares a search of two million keys.
+        self._may_be_there = np.zeros(TABLE, np.bool_)
+        self._may_be_there[keys % TABLE] = True
         # The last key has no owners: a look-up always ends at one.
         self._keys = np.append(keys, np.iinfo(np.int64).max)
         self._starts = np.append(starts, [len(every)] * 2)
@@ -76,20 +84,24 @@ class Tokens:
     def _sharing(self, token: str) -> NDArray[np.int32]:
         """Return the numbers of the tokens that share a text with deletions with this one."""
         wanted = np.array([hash(rest) for rest in _deletions(token)], dtype=np.int64)
+        wanted = wanted[self._may_be_there[wanted % TABLE]]
         places = np.searchsorted(self._keys[:-1], wanted)
-        slots = places[self._keys[places] == wanted].tolist()
-        is_found = np.zeros(len(self.texts), np.bool_)
-        for at in slots:
-            is_found[self._owners[self._starts[at] : self._starts[at + 1]]] = True
-        found = np.flatnonzero(is_found).astype(np.int32)
-        near: NDArray[np.int32] = found[np.abs(self._lengths[found] - len(token)) <= 2]
-        return near
+        places = places[self._keys[places] == wanted]
+        starts, ends = self._starts[places].tolist(), self._starts[places + 1].tolist()
+        parts = [self._owners[start:end] for start, end in zip(starts, ends, strict=True)]
+        found = np.concatenate([_NOTHING, *parts])
+        near = found[np.abs(self._lengths[found] - len(token)) <= MOST_EDITS]
+        # A set of some dozens of numbers costs less than any function of numpy.
+        return np.array(list(set(near.tolist())), np.int32)
 
 
 def _deletions(token: str) -> set[str]:
     """Return the token's prefix with zero, one or two characters removed, as its length allows."""
-    found = level = {token[:PREFIX]}
-    for _ in range(edits_of(len(token))):
-        level = {text[:at] + text[at + 1 :] for text in level for at in range(len(text))}
-        found = found | level
+    text, edits = token[:PREFIX], edits_of(len(token))
+    found = {text}
+    if edits:
+        found.update(text[:at] + text[at + 1 :] for at in range(len(text)))
+    if edits > 1:
+        pairs = combinations(range(len(text)), 2)
+        found.update(text[:at] + text[at + 1 : to] + text[to + 1 :] for at, to in pairs)
     return found
