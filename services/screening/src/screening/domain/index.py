@@ -82,12 +82,12 @@ class NameIndex:
 
 def _near(tokens: Tokens, owners: Sequence[NDArray[np.int32]], token: str) -> Hits:
     """Return the names that have a part, or joined parts, like a token."""
-    return _merged(
-        [
-            (owners[number], np.full(len(owners[number]), similarity, np.float32))
-            for number, similarity in tokens.near(token)
-        ]
-    )
+    numbers, similarity = tokens.near(token)
+    if not len(numbers):
+        return _merged([])
+    parts = [owners[number] for number in numbers.tolist()]
+    every = np.repeat(similarity.astype(np.float32), [len(part) for part in parts])
+    return _highest(np.concatenate(parts), every)
 
 
 def _merged(hits: list[Hits]) -> Hits:
@@ -96,8 +96,14 @@ def _merged(hits: list[Hits]) -> Hits:
         return hits[0]
     if not hits:
         return np.empty(0, np.int32), np.empty(0, np.float32)
-    found = np.concatenate([one[0] for one in hits], dtype=np.int64)
-    similarity = np.concatenate([one[1] for one in hits])
+    return _highest(
+        np.concatenate([one[0] for one in hits]), np.concatenate([one[1] for one in hits])
+    )
+
+
+def _highest(names: NDArray[np.int32], similarity: NDArray[np.float32]) -> Hits:
+    """Return each name once, with the highest of its similarities."""
+    found = names.astype(np.int64)
     # One sort of whole numbers, name before similarity, costs a quarter of a sort by two keys.
     keys = np.sort(found * STEPS + (STEPS - 1 - np.ceil(similarity * (STEPS - 1)).astype(np.int64)))
     found = keys // STEPS

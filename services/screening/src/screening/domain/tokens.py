@@ -7,7 +7,7 @@ Source: Garbe, SymSpell (2012).
 """
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from typing import Final
 
@@ -68,18 +68,18 @@ class Tokens:
         self._starts = np.append(starts, [len(every)] * 2)
         self._owners = np.frombuffer(numbers, dtype=np.int32)[order]
 
-    def near(self, token: str) -> Iterator[tuple[int, float]]:
-        """Yield the number of each similar token, with the highest similarity it can have."""
+    def near(self, token: str) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """Return the numbers of similar tokens, with the highest similarity each can have."""
         numbers = self._sharing(token)
         if not len(numbers):
-            return
+            return numbers, np.empty(0)
         texts = [self.texts[number] for number in numbers.tolist()]
         (common,) = cdist([token], texts, scorer=LCSseq.similarity, dtype=np.int32)
         lengths, own = self._lengths[numbers], len(token)
         theirs, ours = lengths - common, own - common
         (near,) = np.nonzero((ours <= edits_of(own)) & (theirs <= _edits_of(lengths)))
         similarity = _similarity(ours, own) * _similarity(theirs, lengths)
-        yield from zip(numbers[near].tolist(), similarity[near].tolist(), strict=True)
+        return numbers[near], similarity[near]
 
     def _sharing(self, token: str) -> NDArray[np.int32]:
         """Return the numbers of the tokens that share a text with deletions with this one."""
