@@ -1,19 +1,20 @@
 """Encryption of every fourth payment, and its opening as in confirm."""
 
 import json
+from functools import partial
 from hashlib import sha256
 from uuid import UUID
 
 from confirm.clients import proving
 from confirm.clients.file_keys import FileKeys
-from confirm.clients.opening import Opening, Workers
+from confirm.clients.opening import Opening, Seals, Workers
 from payment_schemas.currencies import USD_RATES
 from payment_schemas.encrypted import LONGEST_LIFE_S
 from payment_schemas.ids import payment_id_of
 from payment_schemas.sealed import SealedCode
 from service_runtime.clock import Clock
 from service_runtime.encryption_keys import OpeningKey, new_block, opening_keys, text_of
-from service_runtime.sealing import Sealer
+from service_runtime.sealing import Sealer, seal_name
 
 PASSPHRASE = "simulated"
 EACH = 4
@@ -44,7 +45,13 @@ def opening(sealer: Sealer) -> Opening:
         payment_id = payment_id_of(user_id, transaction_id)
         return SealedCode(sealer.seal(code, payment_id), code_tag(payment_id, code))
 
-    return Opening(_Ring(), FileKeys(), Workers(_InLine(), 1), seal, {"USD", *USD_RATES})
+    return Opening(
+        _Ring(),
+        FileKeys(),
+        Workers(_InLine(), 1),
+        Seals(seal, partial(seal_name, sealer)),
+        {"USD", *USD_RATES},
+    )
 
 
 class _Ring:

@@ -11,7 +11,7 @@ from encryption_vectors import AT, Maker
 
 from confirm.clients.encryption_keys import EncryptionKeys, key_set
 from confirm.clients.file_keys import FileKeys
-from confirm.clients.opening import Opening, Workers
+from confirm.clients.opening import Opening, Seals, Workers
 from confirm.domain.encrypted import OpenedRequest
 from payment_schemas import answers
 from payment_schemas.answers import Answer, RefusedError
@@ -24,12 +24,13 @@ from service_runtime.encryption_keys import KeyBlock, opening_keys, text_of
 from service_runtime.errors import Unavailable
 from service_runtime.keys import KeyRing
 from service_runtime.messages import Batch
-from service_runtime.sealing import Sealer, keyed_hash, seal_code
+from service_runtime.sealing import Sealer, keyed_hash, seal_code, seal_name
 from testkit.events import event_of, received
 
 VECTORS = json.loads(Path(__file__).with_name("encryption-vectors.json").read_text())
 SEALING_KEY, TAG_KEY = KeyRing(b"s" * 32), KeyRing(b"t" * 32)
-SEAL = partial(seal_code, Sealer(SEALING_KEY), TAG_KEY)
+NAME_KEY = KeyRing(b"n" * 32)
+SEAL = Seals(partial(seal_code, Sealer(SEALING_KEY), TAG_KEY), partial(seal_name, Sealer(NAME_KEY)))
 KIDS = {
     vector["key"]: header_of(vector["jwe"], AT).kid
     for vector in VECTORS["vectors"]
@@ -125,6 +126,15 @@ def test_a_code_leaves_confirm_sealed_and_tagged_as_the_gateway_does_it(vector_o
     tag = keyed_hash(TAG_KEY.current.material, "usr-456", "tx-987", "789012")
     assert found.request.code_tag == tag
     assert "789012" not in found.request.model_dump_json()
+
+
+def test_a_payees_name_leaves_confirm_sealed_for_screening(vector_opening):
+    body = {**VECTORS["body"], "to_name": "Ada Lovelace"}
+    found = vector_opening.open(command(maker("EC").request(content={"body": body})))
+    payment_id = payment_id_of("usr-456", "tx-987")
+    opened = Sealer(NAME_KEY).open(found.request.sealed_to_name, payment_id)
+    assert opened.reveal() == "Ada Lovelace"
+    assert "Lovelace" not in found.request.model_dump_json()
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,9 @@ def environment(tmp_path, monkeypatch):
 
     keys = {
         f"{name}_FILE": file(name, base64.b64encode(bytes([number]) * 32).decode())
-        for number, name in enumerate([*RINGS, "OTP_SEALING_KEY", "CODE_TAG_KEY"])
+        for number, name in enumerate(
+            [*RINGS, "OTP_SEALING_KEY", "SCREENING_SEALING_KEY", "CODE_TAG_KEY"]
+        )
     }
     usual = {
         "PROFILE": "dev",

@@ -9,7 +9,7 @@ from confirm import handlers
 from confirm.clients.encryption_keys import EncryptionKeys
 from confirm.clients.file_keys import FileKeys
 from confirm.clients.key_provider import KeyProvider
-from confirm.clients.opening import Opening, Workers
+from confirm.clients.opening import Opening, Seals, Workers
 from confirm.clients.transit_keys import TransitKeys
 from confirm.domain.payment import Policy
 from confirm.routes import OPEN, Access, encryption_routes, open_approved, routes
@@ -41,7 +41,7 @@ from service_runtime.compute import Bounds, Executor
 from service_runtime.consumer import Handle, Handler
 from service_runtime.process import Process
 from service_runtime.retention import Retention
-from service_runtime.sealing import Sealer, seal_code
+from service_runtime.sealing import Sealer, seal_code, seal_name
 from service_runtime.service import Service
 from service_runtime.work import Work
 
@@ -94,9 +94,12 @@ def _opening(service: Service, settings: Settings) -> Opening:
     keys = EncryptionKeys(settings.e2e_key_files, settings.e2e_passphrase)
     workers = settings.e2e_workers
     executor = service.use(Executor("encryption", Bounds(workers, QUEUED, OPENED_WITHIN_S)))
-    seal = partial(seal_code, Sealer(settings.otp_sealing_keys), settings.code_tag_keys)
+    seals = Seals(
+        partial(seal_code, Sealer(settings.otp_sealing_keys), settings.code_tag_keys),
+        partial(seal_name, Sealer(settings.screening_sealing_keys)),
+    )
     provider = service.use(_provider(settings))
-    opening = Opening(keys, provider, Workers(executor, workers), seal, settings.currencies)
+    opening = Opening(keys, provider, Workers(executor, workers), seals, settings.currencies)
     service.run(opening.run)
     return opening
 

@@ -24,6 +24,8 @@ class Settings(ServiceSettings, CurrencySettings):
     otp_mac_keys: SecretKeys = Field(validation_alias="MAC_CONFIRM_OTP_FILE")
     settlement_mac_keys: SecretKeys = Field(validation_alias="MAC_CONFIRM_SETTLEMENT_FILE")
     otp_sealing_keys: SecretKeys = Field(validation_alias="OTP_SEALING_KEY_FILE")
+    screening_sealing_keys: SecretKeys = Field(validation_alias="SCREENING_SEALING_KEY_FILE")
+    """Keys that seal payees' names of encrypted requests for screening."""
     code_tag_keys: SecretKeys = Field(validation_alias="CODE_TAG_KEY_FILE")
     e2e_ec_keys_file: str = ""
     """Keys that open encrypted requests, EC P-256; its private keys are encrypted PKCS#8."""

@@ -31,7 +31,7 @@ from payment_schemas.encrypted import (
     header_of,
 )
 from payment_schemas.events.confirmation import ConfirmRequested
-from payment_schemas.sealed import SealedCode
+from payment_schemas.sealed import Personal, Sealed, SealedCode
 from service_runtime import metrics
 from service_runtime.compute import Executor
 from service_runtime.encryption_keys import OpeningKey
@@ -45,9 +45,17 @@ PROVEN_EVERY_S = 60.0
 
 _log = Log("encryption")
 _opened = metrics.counter("encrypted_request", "Encrypted requests, by what became of them.")
-Seal = Callable[[str, str, str], SealedCode]
-"""Seals a code: user, transaction, code."""
 Lookup = OpenedRequest | Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Seals:
+    """What seals the fields of a request that confirm must not pass on in clear."""
+
+    code: Callable[[str, str, str], SealedCode]
+    """Takes user, transaction and code."""
+    name: Callable[[str, str, Personal], Sealed]
+    """Takes user, transaction and the payee's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +74,13 @@ class Opening:
         keys: EncryptionKeys,
         provider: KeyProvider,
         workers: Workers,
-        seal: Seal,
+        seals: Seals,
         currencies: Collection[str],
     ) -> None:
         self._keys = keys
         self._provider = provider
         self._workers = workers
-        self._seal = seal
+        self._seals = seals
         self._currencies = currencies
         self._proven: dict[str, bool] = {}
 
@@ -133,8 +141,11 @@ class Opening:
             return refused.answer
         code = None
         if body.otp_code is not None:
-            code = self._seal(request.user_id, request.transaction_id, body.otp_code)
-        return opened(request, body, code, content.token_id)
+            code = self._seals.code(request.user_id, request.transaction_id, body.otp_code)
+        name = None
+        if body.to_name is not None:
+            name = self._seals.name(request.user_id, request.transaction_id, body.to_name)
+        return opened(request, body, code, name, content.token_id)
 
     def _key_of(self, header: EncryptedHeader, item: Received[ConfirmRequested]) -> OpeningKey:
         key = self._keys.find(header.kid, item.time)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from payment_schemas.confirm_body import ConfirmBody
 from payment_schemas.events.confirmation import ConfirmRequested
-from payment_schemas.sealed import SealedCode
+from payment_schemas.sealed import Sealed, SealedCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,11 @@ class OpenedRequest:
 
 
 def opened(
-    request: ConfirmRequested, body: ConfirmBody, code: SealedCode | None, token_id: str
+    request: ConfirmRequested,
+    body: ConfirmBody,
+    code: SealedCode | None,
+    to_name: Sealed | None,
+    token_id: str,
 ) -> OpenedRequest:
     """Return a command as the gateway sends it for a plain request."""
     fields = {
@@ -34,6 +38,7 @@ def opened(
         "currency": body.currency,
         "from_account": body.from_account,
         "to_account": body.to_account,
+        "sealed_to_name": to_name,
         "sealed_code": code.sealed if code else None,
         "code_tag": code.tag if code else None,
         "encrypted": None,

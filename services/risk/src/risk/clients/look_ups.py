@@ -1,7 +1,7 @@
 """The evidence of a batch: both look-ups, in parallel."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from payment_schemas.events.risk import AssessmentRequested, KycStatus, Party, Screening
@@ -43,7 +43,7 @@ class LookUps:
         unnamed = {one.to_account for one in requests.values() if not self._named(one)}
         by_account, by_name, statuses = await asyncio.gather(
             self._sanctions.screen(debtors | unnamed),
-            self._sanctions.screen_names(named),
+            self._names(named),
             self._identities.statuses({one.user_id for one in requests.values()}),
         )
         found = dict[UUID, Evidence]()
@@ -54,6 +54,9 @@ class LookUps:
             if debtor is not None and creditor is not None and kyc is not None:
                 found[name] = _evidence(debtor, creditor, kyc)
         return found
+
+    async def _names(self, payees: Collection[NamedPayee]) -> Mapping[str, Match]:
+        return await self._sanctions.screen_names(payees) if payees else {}
 
     def _named(self, one: AssessmentRequested | AssessmentRequest) -> NamedPayee | None:
         if one.sealed_to_name is None or not self._takes_names:
