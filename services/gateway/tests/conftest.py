@@ -55,6 +55,7 @@ def environment(monkeypatch, tmp_path):
         "TOKEN_ISSUER": "https://issuer.test",
         "TOKEN_AUDIENCE": "countersign",
         "OTP_SEALING_KEY_FILE": str(key),
+        "SCREENING_SEALING_KEY_FILE": str(key),
         "MAC_GATEWAY_CONFIRM_FILE": str(key),
         "CODE_TAG_KEY_FILE": str(key),
         "INTERNAL_CREDENTIAL_FILE": str(key),

@@ -14,36 +14,6 @@ SECOND = {
 }
 
 
-@pytest.fixture
-def environment(monkeypatch, tmp_path):
-    """Set what is required; return a function that sets more."""
-    key = tmp_path / "key"
-    key.write_text(base64.b64encode(bytes(32)).decode())
-    needed = {
-        "PROFILE": "dev",
-        "KAFKA_BOOTSTRAP_SERVERS": "localhost:9092",
-        "REDIS_URL": "redis://localhost",
-        "CONFIRM_URLS": "http://one:3010, http://two:4010",
-        "SETTLEMENT_URL": "http://settlement:3013",
-        "JWKS_URL": "http://issuer/keys",
-        "TOKEN_ISSUER": "https://issuer.test",
-        "TOKEN_AUDIENCE": "countersign",
-        "OTP_SEALING_KEY_FILE": str(key),
-        "SCREENING_SEALING_KEY_FILE": str(key),
-        "MAC_GATEWAY_CONFIRM_FILE": str(key),
-        "CODE_TAG_KEY_FILE": str(key),
-        "INTERNAL_CREDENTIAL_FILE": str(key),
-    }
-    for name, value in needed.items():
-        monkeypatch.setenv(name, value)
-
-    def more(**values):
-        for name, value in values.items():
-            monkeypatch.setenv(name, value)
-
-    return more
-
-
 def test_lists_are_separated_by_commas(environment):
     environment(TRUSTED_PROXIES="10.0.0.0/8, 192.0.2.1,fd00::/8,")
 
