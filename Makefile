@@ -13,10 +13,8 @@ bench bench-against bench-backlog bench-banks bench-baseline bench-encryption be
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# Tests of every group need the packages of every group.
-test: G := all
-# mypy and deptry need them, too.
-check: G := all
+# Tests and types of every group need the packages of every group.
+test check: G := all
 # One of them compiles the example bank in Java.
 test: export WITH_JDK := 1
 # Keys of encrypted requests may be in a PKCS#11 token: SoftHSM stands for one.
@@ -99,8 +97,8 @@ test-brokers: setup ## kill one of three Kafka brokers while payments run: none 
 
 conformance: export CONFORMANCE_DATA := $(DATA)
 conformance: G := all
-conformance: setup ## ISO 20022 messages against the schemas, and screening against the lists, in DATA=../shared/data
-	@$(PYTHON) -m pytest -q tests/conformance $(T)
+conformance: setup ## ISO 20022 messages, screening against lists and rules in CEL, with the files in DATA=../shared/data
+	@$(PYTHON) -m pytest -q -s tests/conformance $(T)
 
 simulate: setup ## run all services on virtual time, with crashes and faults; SEEDS=n FIRST=n
 	@OTEL_SDK_DISABLED=true $(PYTHON) tests/simulation $(if $(SEEDS),--seeds $(SEEDS)) \

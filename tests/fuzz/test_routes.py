@@ -67,7 +67,11 @@ class Callers:
                 return f"Bearer {self._read('sendgrid-api-key')}"
             case "partner_bank":
                 return f"Bearer {self._partners.get(values.get('partner'), 'no-secret')}"
-        machines = {"/payments/{transaction_id}": "gateway", "/admin/contacts:query": "otp"}
+        machines = {
+            "/payments/{transaction_id}": "gateway",
+            "/admin/contacts:query": "otp",
+            "/checks:batch": "risk",
+        }
         if machine := machines.get(case.path):
             return f"Bearer {self._read(f'internal-credential-{machine}')}"
         return f"Bearer {self.operator.token()}"

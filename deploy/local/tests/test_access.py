@@ -165,6 +165,7 @@ def test_every_writer_of_what_any_service_may_emit_is_named():
             "identity",
             "webhooks",
             "charges",
+            "compliance",
         )
     }
 

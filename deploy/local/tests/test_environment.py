@@ -60,6 +60,12 @@ def test_ops_knows_the_admin_address_of_every_owner(unstarted):
     assert addresses["audit"] == "http://127.0.0.1:13015"
 
 
+def test_risk_asks_for_rules_only_where_compliance_has_been_started(unstarted):
+    assert not unstarted.environment_of("risk")["COMPLIANCE_URL"]
+    unstarted.instances["compliance"] = 1
+    assert unstarted.environment_of("risk")["COMPLIANCE_URL"] == "http://127.0.0.1:13051"
+
+
 def test_two_services_that_share_a_key_read_the_same_file(unstarted):
     def file(service, name):
         return unstarted.environment_of(service)[name]

@@ -68,11 +68,26 @@ def test_from_the_threshold_on_a_code_is_requested(score):
     assert decision.transfer is None
 
 
+def test_a_rule_requests_a_code_below_the_threshold():
+    decision = risk(payment_in(Status.AWAITING_RISK), 0, rules=("code",))
+
+    assert decision.state.status is Status.CHALLENGING
+    assert decision.review is None
+
+
+def test_a_rule_opens_a_review_case_and_the_payment_continues():
+    decision = risk(payment_in(Status.AWAITING_RISK), 0, rules=("review",))
+
+    assert decision.state.status is Status.CONFIRMED
+    assert decision.review.reasons == ("risk",)
+
+
 @pytest.mark.parametrize(
     ("policy", "fields"),
     [
         pytest.param(POLICY, {"sanctions": "hit"}, id="sanctions"),
         pytest.param(POLICY, {"kyc": "rejected"}, id="kyc"),
+        pytest.param(POLICY, {"rules": ("decline",)}, id="rules"),
         pytest.param(Policy(decline_at=10), {}, id="at the configured score"),
     ],
 )

@@ -22,19 +22,21 @@ CASE = {
     "proposed_by": "https://issuer|alice",
     "updated_at": "2026-03-02T12:00:00+00:00",
 }
+RULE = {"proposal": "c", "act": "RULE_SET", "proposed_at": "2026-03-02T10:00:00+00:00"}
 FIRST = {"proposal": "a", "act": "ACCOUNTS_OPEN", "proposed_at": "2026-03-02T11:00:00+00:00"}
 
 
 @contextmanager
-def services() -> Iterator[tuple[System, list[tuple[str, object]]]]:
+def services(*add_ons: str) -> Iterator[tuple[System, list[tuple[str, object]]]]:
     """Confirm with one proposal, settlement with one proposed case; and what is posted to them."""
     posted = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             case = "/admin/cases" in self.path
-            confirm = self.path.startswith("/confirm")
-            self.reply({"cases": [CASE]} if case else {"proposals": [FIRST] if confirm else []})
+            found = {"confirm": [FIRST], "compliance": [RULE]}
+            proposals = found.get(self.path.split("/")[1], [])
+            self.reply({"cases": [CASE]} if case else {"proposals": proposals})
 
         def do_POST(self):
             posted.append(
@@ -55,7 +57,8 @@ def services() -> Iterator[tuple[System, list[tuple[str, object]]]]:
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         base = f"http://127.0.0.1:{server.server_port}"
-        addresses = Addresses({name: f"{base}/{name}" for name in (*OWNERS, SETTLEMENT)})
+        names = (*OWNERS, SETTLEMENT, *add_ons)
+        addresses = Addresses({name: f"{base}/{name}" for name in names}, admins=names)
         with System(addresses, bearer=lambda: "token") as system:
             yield system, posted
         server.shutdown()
@@ -79,3 +82,8 @@ def test_an_unknown_proposal_is_refused_and_nothing_is_sent():
     with services() as (system, posted), pytest.raises(RefusedError, match="countersign proposals"):
         approve(system, "b")
     assert posted == []
+
+
+def test_proposals_of_an_add_on_are_listed_where_it_has_been_started():
+    with services("compliance") as (system, _):
+        assert [row["owner"] for row in waiting(system)] == ["compliance", "confirm", "settlement"]

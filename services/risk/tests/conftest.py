@@ -46,6 +46,7 @@ class Build:
             new_country=15,
             velocity=10,
             kyc={"pending": 30, "expired": 20},
+            rules={"LOW": 5, "MEDIUM": 15, "HIGH": 30, "CRITICAL": 50},
         ),
         levels=Levels(40, 70, 95),
         velocity_payments=5,
@@ -165,6 +166,7 @@ async def remote() -> AsyncIterator[RemoteService]:
     app = web.Application()
     app.router.add_post("/screenings:batch", remote.serve)
     app.router.add_post("/customers:batch", remote.serve)
+    app.router.add_post("/checks:batch", remote.serve)
     async with TestServer(app) as server:
         remote.url = str(server.make_url("/"))
         yield remote

@@ -1,5 +1,6 @@
 """The score, its factors and its level."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -7,15 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from payment_schemas.currencies import UnknownRateError, usd_minor_of
 from payment_schemas.events.risk import Screening
 from risk.domain import (
     Evidence,
+    FiredRule,
     History,
-    UnknownRateError,
+    Ruling,
     assess,
     is_over,
     level_of,
-    usd_minor_of,
 )
 
 
@@ -179,3 +181,30 @@ def test_the_usd_amount_is_rounded_up_by_less_than_a_cent(build, amount, currenc
     places = 0 if currency == "JPY" else 2
     exact = Decimal(amount) / 10**places * build.policy.usd_rates[currency] * 100
     assert exact <= cents < exact + 1
+
+
+def fired(severity="HIGH", *, is_tag=False, evaluated=True):
+    return FiredRule("A_RULE", severity, is_tag, evaluated)
+
+
+@pytest.mark.parametrize(
+    ("rule", "factor"),
+    [
+        (fired("LOW"), ("rule_A_RULE", 5)),
+        (fired("CRITICAL"), ("rule_A_RULE", 50)),
+        (fired("CRITICAL", is_tag=True), ("rule_A_RULE", 0)),
+        (fired(evaluated=False), ("rule_A_RULE_unevaluated", 30)),
+    ],
+)
+def test_a_rule_that_fired_is_a_factor_with_points_by_its_severity(build, rule, factor):
+    evidence = replace(build.evidence(), ruling=Ruling(("review",), (rule,)))
+    result = assess(build.request(), evidence, build.ordinary, build.policy)
+    assert [(one.name, one.points) for one in result.factors] == [factor]
+    assert (result.score, result.evidence.demands) == (factor[1], ("review",))
+
+
+@pytest.mark.parametrize("ruling", [None, Ruling()])
+def test_no_rule_that_fired_changes_nothing(build, ruling):
+    evidence = replace(build.evidence(), ruling=ruling)
+    result = assess(build.request(), evidence, build.ordinary, build.policy)
+    assert (result.factors, result.evidence.demands) == ((), ())

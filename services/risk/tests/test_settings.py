@@ -37,6 +37,12 @@ def test_the_defaults_are_the_contracts_values(environment, build):
     assert policy.usd_rates["USD"] == 1
 
 
+@pytest.mark.parametrize(("given", "is_asked"), [("", False), ("http://127.0.0.1:3051", True)])
+def test_rules_are_asked_where_their_address_is_set(environment, given, is_asked):
+    environment.setenv("COMPLIANCE_URL", given)
+    assert (load(Settings).compliance_url is not None) is is_asked
+
+
 def test_points_and_rates_can_be_set(environment):
     environment.setenv("AMOUNT_POINTS", '{"10": 1}')
     environment.setenv("USD_RATES", '{"USD": "1", "SEK": "0.09"}')
@@ -50,6 +56,8 @@ def test_points_and_rates_can_be_set(environment):
     ("name", "value", "message"),
     [
         ("OFAC_URL", "ofac", "OFAC_URL"),
+        ("COMPLIANCE_URL", "compliance", "COMPLIANCE_URL"),
+        ("RULE_POINTS", '{"HIGH": 101}', "RULE_POINTS_HIGH"),
         ("USD_RATES", '{"USD": "0"}', "USD_RATES_USD"),
         ("USD_RATES", '{"XXX": "1"}', "USD_RATES_XXX"),
         ("AMOUNT_POINTS", '{"10": 101}', "AMOUNT_POINTS_10"),

@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI
 
 from gateway.routes.description import document
 from local_stack.inventory import load_inventory
+from local_stack.layout import CHECKOUT
 
 _BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
 _SCHEMAS = "#/components/schemas/"
@@ -26,10 +27,14 @@ def edge_document() -> dict[str, Any]:
 
 def _described() -> Iterator[tuple[str, APIRouter]]:
     for service in load_inventory().services.values():
-        if service.public:
-            routes = import_module(f"{service.package}.routes")
-            if hasattr(routes, "described"):
-                yield service.package, routes.described()
+        if service.public and _describes(service.package):
+            yield service.package, import_module(f"{service.package}.routes").described()
+
+
+def _describes(package: str) -> bool:
+    """Return whether a service describes its routes; others may need packages of their group."""
+    routes = CHECKOUT / "services" / package / "src" / package / "routes" / "__init__.py"
+    return routes.exists() and "def described(" in routes.read_text()
 
 
 def _document_of(package: str, router: APIRouter) -> dict[str, Any]:

@@ -218,7 +218,7 @@ def _generate(_: argparse.Namespace) -> None:
 def _lock(_: argparse.Namespace) -> None:
     inventory = load_inventory()
     for group in inventory.groups:
-        if group != CORE and (file := lock_group(inventory, group)):
+        for file in lock_group(inventory, group) if group != CORE else ():
             print(f"wrote {file}")
 
 

@@ -58,6 +58,7 @@ class Environments:
     inventory: Inventory
     place: Place
     instances: Mapping[str, int] = field(default_factory=dict)
+    """Of the services that have started: `{url:A,B}` is the first one, `{url:A,}` A or nothing."""
 
     def of(self, name: str, instance: int = 0) -> dict[str, str]:
         """The environment of one process. Raises StackError on a placeholder that is unknown."""
@@ -122,7 +123,7 @@ class Environments:
         return json.dumps(addresses, separators=(",", ":"))
 
     def _first_started(self, names: str) -> str:
-        """Return the first of several services that has started, or the last one."""
+        """Return the first of several services that has started, or the last name."""
         *preferred, last = names.split(",")
         return next((name for name in preferred if name in self.instances), last)
 
@@ -144,7 +145,8 @@ class Environments:
         def call(found: re.Match[str]) -> str:
             match found[1]:
                 case "url":
-                    return self._url(self._first_started(found[2]))
+                    name = self._first_started(found[2])
+                    return self._url(name) if name else ""
                 case "runs":
                     return str(found[2] in self.instances).lower()
                 case "browser":

@@ -3,12 +3,13 @@
 deploy/requirements-images.lock      the part of requirements.lock that all images need
 deploy/locks/services/<service>.lock  the part of it that one image needs beyond that
 deploy/locks/<group>.lock            packages of a group's services that requirements.lock lacks
+deploy/locks/<group>-tests.lock      what their tests need beyond that, which no image has
 """
 
 import subprocess
 import sys
 import tomllib
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
@@ -90,33 +91,60 @@ def project_of(member: Path) -> dict[str, Any]:
     return project
 
 
-def beyond_the_core(inventory: Inventory, group: str, checkout: Path = CHECKOUT) -> list[str]:
-    """The declared dependencies of a group's services that requirements.lock lacks."""
+def requirements_of_tests(member: Path) -> list[Requirement]:
+    """What a member's tests need beside it: its dependency group `tests` (PEP 735)."""
+    file = member / "pyproject.toml"
+    groups = tomllib.loads(file.read_text()).get("dependency-groups", {}) if file.exists() else {}
+    return [Requirement(text) for text in groups.get("tests", ())]
+
+
+def beyond_the_core(
+    inventory: Inventory,
+    group: str,
+    checkout: Path = CHECKOUT,
+    needed: Callable[[Path], list[Requirement]] = requirements_of,
+) -> list[str]:
+    """The requirements of a group's services, by `needed`, that requirements.lock lacks."""
     there = {*blocks(), *_MEMBERS}
     packages = {one.package for one in inventory.of_groups([group])}
-    declared = (r for package in packages for r in requirements_of(checkout / "services" / package))
+    declared = (r for package in packages for r in needed(checkout / "services" / package))
     return sorted(str(one) for one in declared if canonicalize_name(one.name) not in there)
 
 
-def lock_group(inventory: Inventory, group: str) -> Path | None:
-    """Write a group's lock, with the core's versions of shared packages; None if it needs none."""
-    file = LOCKS_FOLDER / f"{group}.lock"
+def lock_group(inventory: Inventory, group: str) -> list[Path]:
+    """Write a group's locks, with the core's versions of shared packages; return those it needs."""
+    file, of_tests = LOCKS_FOLDER / f"{group}.lock", LOCKS_FOLDER / f"{group}-tests.lock"
     wanted = beyond_the_core(inventory, group)
-    if not wanted:
+    for_tests = beyond_the_core(inventory, group, needed=requirements_of_tests)
+    own = _write_lock([file], wanted, blocks())
+    beside = _write_lock(
+        [of_tests, file], [*wanted, *for_tests] if for_tests else (), blocks() | own
+    )
+    return [path for path, found in ((file, own), (of_tests, beside)) if found]
+
+
+def _write_lock(
+    files: Sequence[Path], wanted: Sequence[str], there: Mapping[str, str]
+) -> dict[str, str]:
+    """Write the closure of requirements without what is there to the first file.
+
+    Versions of all files are kept. No file is left where nothing is needed.
+    """
+    file = files[0]
+    found = blocks(_compiled(wanted, files)) if wanted else {}
+    added = {name: block for name, block in found.items() if name not in there}
+    if added:
+        file.write_text(_GROUP_HEADER + "".join(added[name] for name in sorted(added)))
+    else:
         file.unlink(missing_ok=True)
-        return None
-    pinned = _compiled(wanted, file)
-    core = blocks()
-    added = {name: block for name, block in blocks(pinned).items() if name not in core}
-    file.write_text(_GROUP_HEADER + "".join(added[name] for name in sorted(added)))
-    return file
+    return added
 
 
-def _compiled(wanted: Iterable[str], present: Path) -> str:
+def _compiled(wanted: Iterable[str], present: Iterable[Path]) -> str:
     """The hash-pinned closure of requirements; locked versions are kept."""
     options = ["--generate-hashes", "--no-header", "--no-annotate", "--python-version", "3.11"]
     kept = ["--constraint", str(LOCK_FILE)]
-    kept += ["--constraint", str(present)] if present.exists() else []
+    kept += [text for file in present if file.exists() for text in ("--constraint", str(file))]
     done = subprocess.run(
         [Path(sys.executable).with_name("uv"), "pip", "compile", "-q", *options, *kept, "-"],
         check=False,

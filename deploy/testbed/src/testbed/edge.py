@@ -79,6 +79,10 @@ class Edge:
         answer.raise_for_status()
         return answer.json()
 
+    async def operate(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        """Send an operator's request through the gateway."""
+        return await self.http.request(method, path, json=body, headers=await self._as("alice"))
+
     async def statement(self) -> list[dict[str, Any]]:
         """Return the partner banks' bookings of today and yesterday, in UTC."""
         days = {time.strftime("%Y-%m-%d", time.gmtime(time.time() - back)) for back in (0, 86400)}
@@ -106,7 +110,7 @@ class Edge:
         opened = await self._client.post(url, json={**order, "count": count}, headers=headers)
         answered = opened.raise_for_status().json()
         if "proposal" in answered:
-            await self._approve("confirm", answered)
+            await self.approve("confirm", answered)
         numbers = [f"{number:04}" for number in range(1, count + 1)]
         contacts = []
         for n in numbers:
@@ -137,9 +141,9 @@ class Edge:
         answer = await self._client.post(url, json={"contacts": contacts}, headers=headers)
         answered = answer.raise_for_status().json()
         if "proposal" in answered:
-            await self._approve("notification", answered)
+            await self.approve("notification", answered)
 
-    async def _approve(self, owner: str, proposed: Mapping[str, str]) -> None:
+    async def approve(self, owner: str, proposed: Mapping[str, str]) -> None:
         """Approve what alice has proposed, as bob."""
         url = f"{self._stack.url(owner)}/admin/proposals/{proposed['proposal']}/approve"
         named = {"digest": proposed["digest"]}

@@ -23,6 +23,7 @@ Scope = Literal[
     "identity.write",
     "roles.grant",
     "partners.write",
+    "compliance.write",
     "subjects.erase",
 ]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -70,8 +71,14 @@ TABLE: tuple[Entry, ...] = (
         "add, suspend and resume partner banks on Kafka, replace their keys and passwords, publish"
         " to them again",
     ),
+    Entry(
+        "compliance.write",
+        "operator",
+        "check a transaction by the rules, monitor a user; propose and approve rules",
+    ),
     Entry("subjects.erase", "operator", "reserved: no route asks for it yet (issue 17)"),
     Entry("payment.read", "machine", "read payments at confirm (gateway)"),
+    Entry("compliance.check", "machine", "check payments by the rules of compliance (risk)"),
     Entry("contacts.query", "machine", "ask whether a user can receive a code (otp)"),
     Entry("check.read", "machine", "checks, exports, consumed ids, cases, stored replies (ops)"),
     Entry(
@@ -90,11 +97,11 @@ ROLES: Mapping[str, tuple[Scope, ...]] = MappingProxyType(
         "viewer": ("ops.read",),
         "operator": (
             "ops.read", "ops.write", "contacts.write", "accounts.open", "cases.propose",
-            "dlq.redrive",
+            "dlq.redrive", "compliance.write",
         ),
         "approver": (
             "ops.read", "contacts.write", "accounts.open", "cases.approve", "dlq.redrive",
-            "identity.write",
+            "identity.write", "compliance.write",
         ),
         "admin": SCOPES,
     }

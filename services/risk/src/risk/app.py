@@ -5,7 +5,7 @@ from functools import partial
 from payment_schemas.events.confirmation import PaymentConfirmed
 from payment_schemas.events.record import AuditRecorded
 from payment_schemas.events.risk import AssessmentRequested, RiskAssessed
-from risk.clients import Kyc, LookUps, Ofac
+from risk.clients import Compliance, Kyc, LookUps, Ofac
 from risk.domain import Policy
 from risk.handlers import (
     Assessor,
@@ -45,13 +45,34 @@ def _ofac(service: Service, settings: Settings) -> HttpClient:
     )
 
 
+def _rules(service: Service, settings: Settings) -> HttpClient | None:
+    """Return the client of compliance; None where its address is not set."""
+    if settings.compliance_url is None:
+        return None
+    return service.use(
+        HttpClient(
+            "compliance",
+            str(settings.compliance_url),
+            settings.look_up_timeout_s,
+            settings.internal_credential.get,
+            service.tls,
+        )
+    )
+
+
 def build(settings: Settings) -> Process:
     """Return the risk process, ready to run."""
     service = Service("risk", settings)
     service.authenticate(settings.mac_keys, AssessmentRequested, RiskAssessed, PaymentConfirmed)
     ofac = service.use(_ofac(service, settings))
     kyc = service.use(HttpClient("kyc", str(settings.kyc_url), settings.look_up_timeout_s))
-    look_ups = LookUps(Ofac(ofac), Kyc(kyc), takes_names=settings.ofac_takes_names)
+    rules = _rules(service, settings)
+    look_ups = LookUps(
+        Ofac(ofac),
+        Kyc(kyc),
+        Compliance(rules) if rules else None,
+        takes_names=settings.ofac_takes_names,
+    )
     policy = settings.policy()
     later = partial(delay_s, clock=service.clock, first_s=FIRST_RETRY_S, most_s=LATEST_RETRY_S)
     assessor = Assessor(policy, later)
@@ -60,7 +81,7 @@ def build(settings: Settings) -> Process:
         handle=partial(on_due_assessments, assessor=assessor),
         store=PostgresAssessments,
         gather=look_ups.for_due,
-        may_start=lambda: not (ofac.is_open or kyc.is_open),
+        may_start=lambda: not any(one.is_open for one in (ofac, kyc, rules) if one),
     )
     service.worker(work)
     service.retain(recent_payments(policy))

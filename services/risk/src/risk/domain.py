@@ -1,25 +1,20 @@
 """The risk score of a payment, with named factors. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import ROUND_UP, Decimal
+from decimal import Decimal
+from typing import Literal
 
-from payment_schemas.events.risk import Factor, KycStatus, RiskLevel, Screening
+from payment_schemas.currencies import CENTS_PLACES, usd_minor_of
+from payment_schemas.events.risk import Demand, Factor, KycStatus, RiskLevel, Screening
 from payment_schemas.ids import PaymentId
-from payment_schemas.money import DECIMALS
 from payment_schemas.sealed import Sealed
 
 MAX_SCORE = 100
-CENTS_PLACES = 2
+Severity = Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"]
+"""Of a rule of compliance."""
 Trace = tuple[tuple[str, str], ...]
-
-
-class UnknownRateError(ValueError):
-    """The currency of an amount has no USD rate."""
-
-    def __init__(self, currency: str) -> None:
-        super().__init__(f"currency: no USD rate for {currency}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +37,42 @@ class AssessmentRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class FiredRule:
+    """A rule of compliance that fired for a payment, or could not be evaluated."""
+
+    rule_id: str
+    severity: Severity
+    is_tag: bool
+    evaluated: bool
+
+    @property
+    def name(self) -> str:
+        """The name of its factor."""
+        return f"rule_{self.rule_id}" + ("" if self.evaluated else "_unevaluated")
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What the rules demand for a payment, and those that fired."""
+
+    demands: tuple[Demand, ...] = ()
+    fired: tuple[FiredRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Results of the look-ups: the screenings and the state of the customer's documents."""
 
     screenings: tuple[Screening, Screening]
     """Of the debtor and the creditor."""
     kyc: KycStatus
+    ruling: Ruling | None = None
+    """None: the rules are not asked here."""
+
+    @property
+    def demands(self) -> tuple[Demand, ...]:
+        """What the rules demand."""
+        return self.ruling.demands if self.ruling else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +102,8 @@ class Points:
     new_country: int
     velocity: int
     kyc: Mapping[KycStatus, int]
+    rules: Mapping[Severity, int] = field(default_factory=dict)
+    """Of a rule that fired; a tag has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,22 +187,11 @@ def assess(
         *_amount_factors(usd_minor, policy.points.amounts),
         *_history_factors(request, history, policy),
         *_kyc_factors(evidence.kyc, policy.points.kyc),
+        *_rule_factors(evidence.ruling or Ruling(), policy.points.rules),
     ]
     factors = tuple(sorted(unsorted, key=lambda factor: (-factor.points, factor.name)))
     score = min(MAX_SCORE, sum(factor.points for factor in factors))
     return Result(score, level_of(score, policy.levels), usd_minor, factors, evidence)
-
-
-def usd_minor_of(amount_minor: int, currency: str, rates: Mapping[str, Decimal]) -> int:
-    """Return the amount in US cents, rounded up, so that a fraction of a cent reaches a band.
-
-    Raises UnknownRateError if the currency has no rate.
-    """
-    if currency not in rates:
-        raise UnknownRateError(currency)
-    major = Decimal(amount_minor).scaleb(-DECIMALS[currency])
-    cents = (major * rates[currency]).scaleb(CENTS_PLACES)
-    return int(cents.to_integral_value(ROUND_UP))
 
 
 def level_of(score: int, levels: Levels) -> RiskLevel:
@@ -210,3 +226,8 @@ def _history_factors(
 def _kyc_factors(status: KycStatus, points: Mapping[KycStatus, int]) -> Iterator[Factor]:
     if status in points:
         yield Factor(name=f"kyc_{status}", points=points[status])
+
+
+def _rule_factors(ruling: Ruling, points: Mapping[Severity, int]) -> Iterator[Factor]:
+    for rule in ruling.fired:
+        yield Factor(name=rule.name, points=0 if rule.is_tag else points.get(rule.severity, 0))

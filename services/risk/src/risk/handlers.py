@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from payment_schemas.currencies import UnknownRateError, usd_minor_of
 from payment_schemas.events.confirmation import PaymentConfirmed
 from payment_schemas.events.risk import AssessmentRequested, RiskAssessed
 from payment_schemas.ids import PaymentId
@@ -15,11 +16,9 @@ from risk.domain import (
     Expired,
     History,
     Policy,
-    UnknownRateError,
     Waiting,
     assess,
     is_over,
-    usd_minor_of,
 )
 from risk.store import Assessments, SuccessfulPayment, Window
 from service_runtime import metrics
@@ -158,6 +157,7 @@ def _event(assessed: Assessed) -> RiskAssessed:
         sanctions="hit" if result.sanctions_hit else "clear",
         kyc=result.evidence.kyc,
         screenings=result.evidence.screenings,
+        rules=result.evidence.demands,
     )
 
 

@@ -3,15 +3,16 @@
 from datetime import timedelta
 from typing import Annotated, Self
 
-from pydantic import Field, HttpUrl, model_validator
+from pydantic import BeforeValidator, Field, HttpUrl, model_validator
 
 from payment_schemas.currencies import CurrencySettings
-from risk.domain import AmountBand, Levels, Points, Policy
+from risk.domain import AmountBand, Levels, Points, Policy, Severity
 from service_runtime.keys import RotatedSecret, SecretKeys
 from service_runtime.settings import ServiceSettings
 
 FactorPoints = Annotated[int, Field(ge=0, le=100)]
 Score = Annotated[int, Field(ge=0, le=101)]
+RULE_POINTS: dict[Severity, int] = {"LOW": 5, "MEDIUM": 15, "HIGH": 30, "CRITICAL": 50}
 AMOUNT_POINTS = {1_000: 20, 5_000: 45, 10_000: 50}
 
 
@@ -23,8 +24,10 @@ class Settings(ServiceSettings, CurrencySettings):
     ofac_takes_names: bool = False
     """Whether OFAC_URL is the service screening, which alone can read sealed names."""
     internal_credential: RotatedSecret = Field(validation_alias="INTERNAL_CREDENTIAL_FILE")
-    """Risk's secret at screening."""
+    """Risk's secret at screening and compliance."""
     kyc_url: HttpUrl
+    compliance_url: Annotated[HttpUrl | None, BeforeValidator(lambda given: given or None)] = None
+    """Where the rules are asked; empty: they are not."""
     look_up_timeout_s: float = Field(default=3.0, gt=0, le=5)
     """Timeout of one call; a slice of retries must fit its lease."""
     amount_points: dict[Annotated[int, Field(ge=1)], FactorPoints] = AMOUNT_POINTS
@@ -36,6 +39,8 @@ class Settings(ServiceSettings, CurrencySettings):
     velocity_window_s: int = Field(default=600, ge=1, le=86_400)
     kyc_pending_points: FactorPoints = 30
     kyc_expired_points: FactorPoints = 20
+    rule_points: dict[Severity, FactorPoints] = RULE_POINTS
+    """Points of a rule of compliance that fired, by its severity."""
     medium_from: Score = 40
     high_from: Score = 70
     critical_from: Score = 95
@@ -63,4 +68,5 @@ class Settings(ServiceSettings, CurrencySettings):
             new_country=self.new_country_points,
             velocity=self.velocity_points,
             kyc={"pending": self.kyc_pending_points, "expired": self.kyc_expired_points},
+            rules=self.rule_points,
         )

@@ -49,21 +49,21 @@ def _glance() -> list[object]:
         graph(
             PanelText("Risk distribution", "Payments scored a minute, by risk level.", units.Short),
             Query(f"sum by (level) (rate(risk_assessment_total[{RATE}])) * 60", "{{level}}"),
-            span=8,
             stacked=True,
         ),
         graph(
             PanelText("Kafka lag", "Waiting messages, counted by the broker.", units.Short),
             Query("sum by (group) (kafka:consumer_lag:sum)", "{{group}}"),
-            span=8,
         ),
-        *(
-            graph(
-                PanelText(title, f"Share of {first}xx responses.", units.PercentUnit),
-                Query(_share_of(f"{first}.."), "{{service_name}}"),
-                span=4,
-            )
-            for title, first in (("HTTP errors", "5"), ("HTTP refusals", "4"))
+        graph(
+            PanelText("HTTP errors", "Share of 5xx responses.", units.PercentUnit),
+            Query(_share_of("5.."), "{{service_name}}"),
+            span=4,
+        ),
+        graph(
+            PanelText("HTTP refusals", "Share of 4xx responses.", units.PercentUnit),
+            Query(_share_of("4.."), "{{service_name}}"),
+            span=4,
         ),
     ]
 

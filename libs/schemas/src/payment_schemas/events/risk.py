@@ -14,6 +14,8 @@ RiskLevel = Literal["low", "medium", "high", "critical"]
 KycStatus = Literal["verified", "pending", "expired", "rejected"]
 ScreenedBy = Literal["account", "name"]
 Party = Literal["debtor", "creditor"]
+Demand = Literal["code", "decline", "review"]
+"""What the rules of compliance ask for a payment: a code, a decline, a review by a person."""
 
 
 class AssessmentRequested(Command, PaymentEvent):
@@ -78,3 +80,5 @@ class RiskAssessed(PaymentEvent):
     kyc: KycStatus
     screenings: tuple[Screening, ...]
     """Of both parties."""
+    rules: tuple[Demand, ...] = ()
+    """What the rules of compliance demand; the factors name those that fired."""

@@ -35,22 +35,22 @@ def after_risk(
 def _next_after_risk(
     payment: Payment, risk: RiskAssessed, policy: Policy, now: datetime, *, funds: bool
 ) -> Decision:
-    if risk.sanctions == "hit" or risk.kyc == "rejected":
+    if risk.sanctions == "hit" or risk.kyc == "rejected" or "decline" in risk.rules:
         return decline(payment, "not_permitted", now)
     if policy.decline_at is not None and risk.score >= policy.decline_at:
         return decline(payment, "not_permitted", now)
-    if risk.score >= policy.challenge_at:
+    if risk.score >= policy.challenge_at or "code" in risk.rules:
         return challenge(payment, policy, now)
     return confirm(payment, now, funds=funds)
 
 
 def _reviewed(decision: Decision, risk: RiskAssessed, policy: Policy) -> Decision:
-    """Add a review case where a limit is exceeded; the payment continues."""
+    """Add a review case over a limit, or where a rule demands one; the payment continues."""
     payment = decision.state
     reasons: tuple[ReviewReason, ...] = ()
     if risk.amount_usd_minor > policy.review_over_minor:
         reasons += ("amount",)
-    if risk.score > policy.review_over_score:
+    if risk.score > policy.review_over_score or "review" in risk.rules:
         reasons += ("risk",)
     if not reasons:
         return decision

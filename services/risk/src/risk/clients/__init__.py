@@ -1,17 +1,20 @@
-"""The two look-ups: sanctions screening (OFAC) and identity (KYC), in parallel and in batches."""
+"""The look-ups before an assessment, in batches."""
 
 from risk.clients.calls import CHUNK
 from risk.clients.identities import Identities, Kyc, MemoryIdentities
 from risk.clients.look_ups import LookUps
+from risk.clients.rules import Compliance, MemoryRules
 from risk.clients.sanctions import Match, MemorySanctionsList, NamedPayee, Ofac, SanctionsList
 
 __all__ = [
     "CHUNK",
+    "Compliance",
     "Identities",
     "Kyc",
     "LookUps",
     "Match",
     "MemoryIdentities",
+    "MemoryRules",
     "MemorySanctionsList",
     "NamedPayee",
     "Ofac",

@@ -37,17 +37,21 @@ class Reply(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
 
-async def in_chunks(query: Query[A], names: Collection[str]) -> dict[str, A]:
+async def in_chunks(
+    query: Query[A], names: Collection[str], within_s: float | None = None
+) -> dict[str, A]:
     """Query all names in concurrent chunks; a failed chunk has no results."""
     ordered = sorted(names)
     chunks = [ordered[start : start + CHUNK] for start in range(0, len(ordered), CHUNK)]
-    found = await asyncio.gather(*(_query_chunk(query, chunk) for chunk in chunks))
+    found = await asyncio.gather(*(_query_chunk(query, chunk, within_s) for chunk in chunks))
     return {name: result for chunk in found for name, result in chunk.items()}
 
 
-async def _query_chunk(query: Query[A], chunk: Sequence[str]) -> dict[str, A]:
+async def _query_chunk(
+    query: Query[A], chunk: Sequence[str], within_s: float | None
+) -> dict[str, A]:
     try:
-        async with asyncio.timeout(CHUNK_DEADLINE_S):
+        async with asyncio.timeout(within_s or CHUNK_DEADLINE_S):
             return await _bisect(query, chunk)
     except TimeoutError:
         _log.warning("look_up_failed", reason="chunk took too long", count=len(chunk))

@@ -1,11 +1,13 @@
-"""The evidence of a batch: both look-ups, in parallel."""
+"""The evidence of a batch: screenings and identities in parallel, then the rules."""
 
 import asyncio
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from uuid import UUID
 
 from payment_schemas.events.risk import AssessmentRequested, KycStatus, Party, Screening
 from risk.clients.identities import Identities
+from risk.clients.rules import Request, RuleChecks
 from risk.clients.sanctions import Match, NamedPayee, SanctionsList
 from risk.domain import AssessmentRequest, Evidence, is_over
 from service_runtime.messages import Batch, Due, Received
@@ -15,10 +17,17 @@ class LookUps:
     """Gathers the evidence of a batch, before the transaction."""
 
     def __init__(
-        self, sanctions: SanctionsList, identities: Identities, *, takes_names: bool = False
+        self,
+        sanctions: SanctionsList,
+        identities: Identities,
+        rules: RuleChecks | None = None,
+        *,
+        takes_names: bool = False,
     ) -> None:
+        """`rules`: None where no rules are asked. `takes_names`: whether names are screened."""
         self._sanctions = sanctions
         self._identities = identities
+        self._rules = rules
         self._takes_names = takes_names
 
     async def for_requests(
@@ -35,9 +44,28 @@ class LookUps:
             {item.cause.id: item.row for item in batch if not is_over(item.row, batch.now)}
         )
 
-    async def _gather(
-        self, requests: Mapping[UUID, AssessmentRequested | AssessmentRequest]
+    async def _gather(self, requests: Mapping[UUID, Request]) -> dict[UUID, Evidence]:
+        evidence = await self._looked_up(requests)
+        if self._rules is None:
+            return evidence
+        return await self._ruled(self._rules, requests, evidence)
+
+    async def _ruled(
+        self, rules: RuleChecks, requests: Mapping[UUID, Request], evidence: dict[UUID, Evidence]
     ) -> dict[UUID, Evidence]:
+        """Return the evidence of the payments that the rules have been asked about."""
+        payments = {
+            str(requests[name].payment_id): (requests[name], one) for name, one in evidence.items()
+        }
+        rulings = await rules.check(payments) if payments else {}
+        named = ((name, one, str(requests[name].payment_id)) for name, one in evidence.items())
+        return {
+            name: replace(one, ruling=rulings[payment])
+            for name, one, payment in named
+            if payment in rulings
+        }
+
+    async def _looked_up(self, requests: Mapping[UUID, Request]) -> dict[UUID, Evidence]:
         named = [payee for one in requests.values() if (payee := self._named(one))]
         debtors = {one.from_account for one in requests.values()}
         unnamed = {one.to_account for one in requests.values() if not self._named(one)}
@@ -58,7 +86,7 @@ class LookUps:
     async def _names(self, payees: Collection[NamedPayee]) -> Mapping[str, Match]:
         return await self._sanctions.screen_names(payees) if payees else {}
 
-    def _named(self, one: AssessmentRequested | AssessmentRequest) -> NamedPayee | None:
+    def _named(self, one: Request) -> NamedPayee | None:
         if one.sealed_to_name is None or not self._takes_names:
             return None
         return NamedPayee(one.to_account, one.sealed_to_name, one.payment_id)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from ops.clients.listings import CLIENTS, ENDPOINTS, OPERATORS, Listing
-from ops.clients.proposals import ADD_ONS, of_owner
+from ops.clients.proposals import of_owner
 from ops.clients.system import System
 from ops.console.frame import Console, act_of, box
 from ops.console.sections import Section
@@ -74,8 +74,7 @@ def _proposed(system: System, name: str) -> list[Row]:
     acts = {"clients": "CLIENT_SET", "operators": "ROLES_SET"}
     if name not in acts:
         return []
-    (owner,) = ADD_ONS
-    return [row for row in of_owner(system, owner) if row["act"] == acts[name]]
+    return [row for row in of_owner(system, OPERATORS.owner) if row["act"] == acts[name]]
 
 
 def _keys_of(system: System, name: str) -> Callable[[], Any]:

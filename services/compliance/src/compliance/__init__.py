@@ -1,0 +1,1 @@
+"""The compliance service: rules over payments."""

@@ -1,0 +1,1 @@
+"""Rules, their conditions and what they decide. Pure."""

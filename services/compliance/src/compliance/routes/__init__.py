@@ -1,0 +1,36 @@
+"""Rules and checks: for operators over the gateway, for risk by its secret."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from compliance.routes.api import Api
+from compliance.routes.bodies import Refusal
+from compliance.routes.checks import add_batches, add_checks, add_monitoring
+from compliance.routes.rules import SET_RULE, add_rules, set_rule
+from service_runtime.credentials import Credentials
+
+__all__ = ["SET_RULE", "Api", "routes", "set_rule"]
+PATH = "/api/v1/compliance"
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Refusal, "description": "A field is missing, invalid or unknown."},
+    401: {"model": Refusal, "description": "No operator's token, or an invalid one."},
+    403: {"model": Refusal, "description": "The token lacks the scope."},
+    404: {"model": Refusal, "description": "Unknown."},
+    409: {"model": Refusal, "description": "In progress, or changed meanwhile."},
+    412: {"model": Refusal, "description": "Changed since If-Match was read."},
+    422: {"model": Refusal, "description": "The Idempotency-Key was used for another request."},
+    503: {"model": Refusal, "description": "Nothing was changed; see Retry-After."},
+}
+
+
+def routes(api: Api, machines: Credentials) -> APIRouter:
+    """Return all routes; risk's batches are not under the public path."""
+    public = APIRouter(prefix=PATH, tags=["compliance"], responses=_REFUSALS)
+    add_checks(public, api)
+    add_monitoring(public, api)
+    add_rules(public, api)
+    whole = APIRouter()
+    whole.include_router(public)
+    add_batches(whole, api, machines)
+    return whole
