@@ -25,7 +25,7 @@ VERIFY_HELP = """Verify that the audit log is as it was sealed, and name what di
 
 Reads every row, recomputes the roots of the trees, and compares them with the signed checkpoints.
 Names each row that was changed, inserted, removed, reordered or cut off. Memory does not grow with
-the log; about 30,000 rows a second.
+the log.
 
 \b
 --store is the folder of the checkpoints: by default that of the running stack, or
