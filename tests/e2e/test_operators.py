@@ -15,7 +15,7 @@ from payment_schemas.scopes import SCOPES, TABLE
 pytestmark = pytest.mark.stack
 READ, CHECK = "ops.read", "ops.read or the machine's check.read"
 MACHINE = "machine"
-BESIDE_THE_CORE = {"identity.write", "roles.grant"}
+BESIDE_THE_CORE = {"identity.write", "roles.grant", "compliance.write"}
 """Scopes of services that this system does not start."""
 PAYMENT = "11111111-1111-4111-8111-111111111111"
 PROPOSALS = {
@@ -83,7 +83,14 @@ ROUTES = {
         APPROVE: "contacts.write",
         "POST /admin/contacts:query": MACHINE,
     },
-    "audit": {**CHECKED, "GET /admin/timeline": READ, "GET /admin/timelines": CHECK},
+    "audit": {
+        **SHARED,
+        "GET /admin/timeline": READ,
+        "GET /admin/timelines": CHECK,
+        "GET /admin/trees": READ,
+        "GET /admin/leaves": READ,
+        "GET /admin/leaves/{event_id}": READ,
+    },
     "ops": {
         **CURSORS,
         "POST /admin/partners/{partner}/rotations": "partners.write",

@@ -18,7 +18,10 @@ from testkit.events import event_of
 from testkit.operators import actor, approval_of, signed_in
 
 pytestmark = pytest.mark.stack
-ALICE, BOB = (signed_in("compliance.write", "ops.read", name=name) for name in ("alice", "bob"))
+ALICE, BOB = (
+    signed_in("compliance.write", "ops.read", name=name)
+    for name in ("rule-writer", "rule-approver")
+)
 CAROL = signed_in("ops.read", name="carol")
 PATH = "/api/v1/compliance"
 NEW_RULE = {
@@ -154,7 +157,7 @@ async def test_a_version_takes_two_people_and_counts_at_once(http, database, sta
     with psycopg.connect(database.admin_dsn) as admin:
         count = "select count(*) from compliance.rule_version where rule_id = 'NEW_PAYEE'"
         assert admin.execute(count).fetchone() == (2,)
-    (record,) = await published_events(stack.brokers, AuditRecorded, actor("bob"), 1)
+    (record,) = await published_events(stack.brokers, AuditRecorded, actor("rule-approver"), 1)
     assert record.action == "RULE_SET_APPROVED"
 
 
@@ -236,7 +239,7 @@ async def test_a_monitored_users_payments_are_reviewed_until_the_end(http, stack
     until = (NOON + timedelta(days=1)).isoformat()
     body = {"userId": "usr-9", "reason": "structuring", "until": until}
     reply = await http.post(f"{PATH}/monitor", json=body, headers=ALICE)
-    assert (reply.status_code, reply.json()["startedBy"]) == (201, actor("alice"))
+    assert (reply.status_code, reply.json()["startedBy"]) == (201, actor("rule-writer"))
     late = (NOON + timedelta(days=2)).isoformat()
     results = await ruled(http, asked("usr-9"), asked("usr-9", requested_at=late), asked("usr-8"))
     assert [one["demands"] for one in results] == [["review"], [], []]

@@ -34,7 +34,8 @@ insert into client (id, name, kind, grants, scopes, secrets, changed_at) values 
     'countersign', 'the countersign command', 'operator',
     array['urn:ietf:params:oauth:grant-type:device_code'],
     array['ops.read', 'ops.write', 'contacts.write', 'accounts.open', 'cases.propose', 'cases.approve',
-          'dlq.redrive', 'identity.write', 'roles.grant', 'partners.write', 'subjects.erase'],
+          'dlq.redrive', 'identity.write', 'roles.grant', 'partners.write', 'subjects.erase',
+          'compliance.write'],
     '{}', now());
 
 -- Roles are never proposed or approved by the person who gets them.
