@@ -9,6 +9,7 @@ from local_stack.stack import Stack
 from testbed.command import Command
 from testbed.edge import Edge
 from testbed.stack import WHOLE_SYSTEM_FURTHER, fresh_stack, offset_of_this_run
+from testkit.chromium import Chromium, chromium
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +31,13 @@ async def edge(system: Stack) -> AsyncIterator[Edge]:
     edge = Edge(system.description())
     yield edge
     await edge.close()
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Chromium]:
+    """One browser for all tests of a file."""
+    async with chromium() as running:
+        yield running
 
 
 @pytest.fixture

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,72 +17,53 @@ from aiokafka import AIOKafkaProducer
 from local_stack.layout import CHECKOUT
 from local_stack.stack import Stack
 from local_stack.waiting import wait_until
+from testbed.accessibility import faults_of_view
 from testbed.command import Command
 from testbed.edge import Customer, Edge
-from testkit.devtools import BrowserPage, driven
+from testkit.chromium import Chromium, Tab
 
 pytestmark = pytest.mark.stack
-AXE = CHECKOUT / "clients/wallet/node_modules/axe-core/axe.min.js"
 PICTURES = CHECKOUT / "docs/images"
 WIDTHS = (360, 1440)
-SCHEMES = ("light", "dark")
-TOO_WIDE = """
-document.documentElement.scrollWidth <= innerWidth ? "" : [...document.querySelectorAll("body *")]
-  .filter((one) => one.getBoundingClientRect().right > innerWidth && !one.closest(".scroll"))
-  .map((one) => one.outerHTML.slice(0, 200)).join("; ") || "unknown"
-"""
 _SHOWS = "fetch(location).then((one) => one.text()).then((text) => text.includes({}))"
 """What a page shows when it is loaded anew."""
 MORE = ("/reconciliation", "/partners", "/partners/first-bank", "/access", "/system")
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 class Desk:
     """A browser of an operator at the console."""
 
-    def __init__(self, page: BrowserPage, url: str) -> None:
+    def __init__(self, page: Tab, url: str) -> None:
         self.page = page
         self.url = url
-        self._axe = AXE.read_text()
 
-    def open(self, path: str) -> None:
+    async def open(self, path: str) -> None:
         """Open a page, and wait for its parts."""
-        self.page.goto(self.url + path)
-        self.settle()
+        await self.page.open(self.url + path)
+        await self.settle()
 
-    def settle(self) -> None:
+    async def settle(self) -> None:
         """Wait until every part of the page is there."""
-        self.page.wait_for("!document.querySelector('[aria-busy=true]')")
+        await self.page.until("!document.querySelector('[aria-busy=true]')")
 
-    def sign_in(self, name: str) -> None:
+    async def sign_in(self, name: str) -> None:
         """Sign in at the development issuer."""
-        self.page.goto(f"{self.url}/sign-in")
-        self.page.wait_for("!!document.querySelector('select[name=operator]')")
+        await self.page.open(f"{self.url}/sign-in")
+        await self.page.until("!!document.querySelector('select[name=operator]')")
         choose = f"document.querySelector('select[name=operator]').value = {json.dumps(name)}"
-        self.page.evaluate(choose)
-        self.page.follow("button[value=approve]")
-        self.page.wait_for_text("Now")
+        await self.page.evaluate(choose)
+        await self.page.follow(selector="button[value=approve]")
+        await self.page.sees("Now")
 
-    def sign_out(self) -> None:
+    async def sign_out(self) -> None:
         """Sign out by the menu."""
-        self.page.click(".who summary")
-        self.page.follow(".menu form button")
+        await self.page.tap(selector=".who summary")
+        await self.page.follow(selector=".menu form button")
 
-    def faults(self) -> list[str]:
-        """Return what axe finds on the page."""
-        if not self.page.evaluate("!!window.axe"):
-            self.page.evaluate(f"{self._axe}; true")
-        options = json.dumps({"runOnly": RULES, "resultTypes": ["violations"]})
-        found = self.page.evaluate(f"axe.run(document, {options}).then((one) => one.violations)")
-        return [
-            f"{one['id']}: {one['help']}: {node['html'][:160]}"
-            for one in found
-            for node in one["nodes"]
-        ]
-
-    def picture(self, name: str) -> None:
+    async def picture(self, name: str) -> None:
         """Keep what the window shows, for the documents."""
-        self.page.screenshot(PICTURES / f"{name}.webp")
+        picture = await self.page.picture("webp")
+        (PICTURES / f"{name}.webp").write_bytes(picture)
 
 
 @pytest.fixture(scope="module")
@@ -91,14 +73,14 @@ def url(system: Stack) -> str:
 
 
 @pytest.fixture(scope="module")
-def desk(url: str) -> Iterator[Desk]:
+async def desk(browser: Chromium, url: str) -> AsyncIterator[Desk]:
     """A browser in which alice has signed in."""
-    with driven() as page:
-        page.show(width=1280)
+    async with browser.tab() as page:
+        await page.look(width=1280, height=900)
         desk = Desk(page, url)
-        desk.sign_in("alice")
+        await desk.sign_in("alice")
         yield desk
-        assert page.errors == []
+        assert page.faults + page.errors == []
 
 
 async def pay(edge: Edge, name: str, **body: str) -> None:
@@ -148,15 +130,11 @@ async def test_every_page_is_accessible_in_both_schemes_on_a_phone_and_on_a_desk
     paths += ["/partners", "/partners/first-bank", "/partners/south-bank", "/access", "/system"]
     found = {}
     for path in paths:
-        desk.open(path)
-        for scheme in SCHEMES:
-            for width in WIDTHS:
-                page.show(width=width, scheme=scheme)
-                page.evaluate("new Promise((done) => requestAnimationFrame(done))")
-                wide = page.evaluate(TOO_WIDE)
-                faults = desk.faults() + ([f"too wide: {wide}"] if wide else [])
-                found |= {f"{path} {scheme} {width}": faults} if faults else {}
-    page.show(width=1280)
+        await desk.open(path)
+        for dark, width in product((False, True), WIDTHS):
+            if faults := await faults_of_view(page, width=width, dark=dark):
+                found[path, dark, width] = faults
+    await page.look(width=1280, height=900)
     assert found == {}
 
 
@@ -165,18 +143,18 @@ async def test_a_payment_is_found_by_the_keyboard_and_shows_what_the_command_sho
 ):
     await pay(edge, name, amount="5200")
     page = desk.page
-    desk.open("/now")
-    page.press("g", "p")
-    page.wait_for("location.pathname === '/payments' && document.readyState === 'complete'")
-    page.press("/")
-    page.wait_for("document.activeElement.id === 'search'")
-    page.type(name)
-    page.press("Enter")
-    page.wait_for("location.pathname.startsWith('/payments/')")
-    page.wait_for_text(name)
+    await desk.open("/now")
+    await page.press("g", "p")
+    await page.until("location.pathname === '/payments' && document.readyState === 'complete'")
+    await page.press("/")
+    await page.until("document.activeElement.id === 'search'")
+    await page.type(name)
+    await page.press("Enter")
+    await page.until("location.pathname.startsWith('/payments/')")
+    await page.sees(name)
     known = await settled_down(countersign, name)
-    desk.open(page.evaluate("location.pathname"))
-    shown = page.text().lower()
+    await desk.open(await page.evaluate("location.pathname"))
+    shown = (await page.text()).lower()
     assert f"{len(known['timeline'])} entries" in shown
     assert known["waits_for"]
     for one in known["waits_for"]:
@@ -186,35 +164,35 @@ async def test_a_payment_is_found_by_the_keyboard_and_shows_what_the_command_sho
     assert "5,200.00" in shown
     assert known["payment"]["uetr"] in shown
     assert "awaiting code" in shown
-    desk.picture("console-payment")
+    await desk.picture("console-payment")
 
 
-def switch_bank(page: BrowserPage, kind: str) -> None:
+async def switch_bank(page: Tab, kind: str) -> None:
     """Switch a fault of the partner banks on the page Lab; an empty one lets them work again."""
     form = "document.querySelector('[name=mock][value=partner_bank]').form"
-    page.evaluate(f"{form}.kind.value = {json.dumps(kind)}; {form}.id = 'banks'")
-    page.follow("#banks button")
+    await page.evaluate(f"{form}.kind.value = {json.dumps(kind)}; {form}.id = 'banks'")
+    await page.follow(selector="#banks button")
 
 
 async def test_an_operator_finds_why_a_payment_is_not_settled_and_sees_it_settle(
     desk: Desk, edge: Edge, name: str
 ):
     page = desk.page
-    desk.open("/lab")
-    switch_bank(page, "down")
-    desk.settle()
-    assert "partner_bank: down is on" in page.text()
+    await desk.open("/lab")
+    await switch_bank(page, "down")
+    await desk.settle()
+    assert "partner_bank: down is on" in await page.text()
     try:
         await pay(edge, name)
-        desk.open(f"/payments?user_id=usr-{name}-0001")
-        page.follow("a.row-link", name)
-        page.wait_for(_SHOWS.format(json.dumps("First-bank to")), 10)
-        assert "It has ended" not in page.text()
+        await desk.open(f"/payments?user_id=usr-{name}-0001")
+        await page.follow(name, "a.row-link")
+        await page.until(_SHOWS.format(json.dumps("First-bank to")), 10)
+        assert "It has ended" not in await page.text()
     finally:
-        desk.open("/lab")
-        switch_bank(page, "")
-    desk.open(f"/payments/{name}")
-    page.wait_for(_SHOWS.format(json.dumps("It has ended")), 40)
+        await desk.open("/lab")
+        await switch_bank(page, "")
+    await desk.open(f"/payments/{name}")
+    await page.until(_SHOWS.format(json.dumps("It has ended")), 40)
 
 
 async def test_a_group_of_dead_letters_is_redriven_by_two_people_and_one_by_one(
@@ -222,49 +200,49 @@ async def test_a_group_of_dead_letters_is_redriven_by_two_people_and_one_by_one(
 ):
     await refuse(system, f"{name}-a", f"{name}-b")
     page = desk.page
-    desk.open("/dead-letters")
-    page.wait_for_text("unauthenticated")
-    assert "canary" not in page.text()
-    desk.picture("console-dead-letters")
-    page.follow("a.button", "Redrive")
-    assert "Nothing is published yet" in page.text()
-    page.follow("button.primary", "Propose")
-    desk.settle()
-    page.wait_for_text("another person approves")
-    assert not page.evaluate("!!document.querySelector('form[action$=approve]')")
-    desk.sign_out()
-    desk.sign_in("bob")
-    desk.open("/dead-letters")
-    page.follow("form[action$=approve] button")
-    page.wait_for_text("are published again")
-    desk.settle()
-    page.follow("tbody a.row-link")
-    desk.settle()
-    page.follow("#letters a.button, section[aria-labelledby=letters] a.button", "Redrive")
-    page.follow("button.primary", "Redrive")
-    page.wait_for_text("1 record is published to its topic again")
-    desk.sign_out()
-    desk.sign_in("alice")
+    await desk.open("/dead-letters")
+    await page.sees("unauthenticated")
+    assert "canary" not in await page.text()
+    await desk.picture("console-dead-letters")
+    await page.follow("Redrive", "a.button")
+    assert "Nothing is published yet" in await page.text()
+    await page.follow("Propose", "button.primary")
+    await desk.settle()
+    await page.sees("another person approves")
+    assert not await page.evaluate("!!document.querySelector('form[action$=approve]')")
+    await desk.sign_out()
+    await desk.sign_in("bob")
+    await desk.open("/dead-letters")
+    await page.follow(selector="form[action$=approve] button")
+    await page.sees("are published again")
+    await desk.settle()
+    await page.follow(selector="tbody a.row-link")
+    await desk.settle()
+    await page.follow("Redrive", "#letters a.button, section[aria-labelledby=letters] a.button")
+    await page.follow("Redrive", "button.primary")
+    await page.sees("1 record is published to its topic again")
+    await desk.sign_out()
+    await desk.sign_in("alice")
 
 
 async def test_who_may_only_read_is_offered_no_act_and_refused_one(desk: Desk, url: str):
-    desk.sign_out()
-    desk.sign_in("carol")
-    desk.open("/dead-letters")
-    assert "Redrive" not in desk.page.text()
+    await desk.sign_out()
+    await desk.sign_in("carol")
+    await desk.open("/dead-letters")
+    assert "Redrive" not in await desk.page.text()
     act = (
         "fetch('/dead-letters/redrive', {method: 'POST', headers:"
         " {'content-type': 'application/x-www-form-urlencoded'}, body: new URLSearchParams("
         "{csrf: document.querySelector('[name=csrf]').value, places: 'a/0/0'})})"
         ".then((one) => one.text())"
     )
-    assert "needs the scope dlq.redrive" in desk.page.evaluate(act)
+    assert "needs the scope dlq.redrive" in await desk.page.evaluate(act)
     forged = act.replace("document.querySelector('[name=csrf]').value", "'x'")
-    assert "not of your session" in desk.page.evaluate(forged)
+    assert "not of your session" in await desk.page.evaluate(forged)
     desk.page.errors.clear()  # the browser reports the two refusals
-    desk.sign_out()
-    assert "Signed out" in desk.page.text()
-    desk.sign_in("alice")
+    await desk.sign_out()
+    assert "Signed out" in await desk.page.text()
+    await desk.sign_in("alice")
 
 
 async def unknown_at_its_bank(system: Stack, edge: Edge, name: str) -> tuple[str, Customer]:
@@ -317,18 +295,18 @@ async def test_a_case_is_resolved_by_two_people_and_by_one_alone_it_is_not(
 ):
     case, customer = await unknown_at_its_bank(system, edge, name)
     page, path = desk.page, f"/reconciliation/cases/{case}"
-    desk.open("/reconciliation")
-    page.follow(f"a[href='{path}']")
-    assert "10.00" in page.text()
-    assert "No statement that was read has this UETR" in page.text()
-    page.evaluate(
+    await desk.open("/reconciliation")
+    await page.follow(selector=f"a[href='{path}']")
+    assert "10.00" in await page.text()
+    assert "No statement that was read has this UETR" in await page.text()
+    await page.evaluate(
         "document.querySelector('[name=resolution]').value = 'SETTLE';"
         "document.querySelector('[name=note]').value = 'their clerk has seen it'"
     )
-    page.follow("button.primary", "Propose")
-    page.wait_for_text("A second person has to approve it within a day")
-    assert not page.evaluate("!!document.querySelector('form[action$=approve]')")
-    desk.picture("console-case")
+    await page.follow("Propose", "button.primary")
+    await page.sees("A second person has to approve it within a day")
+    assert not await page.evaluate("!!document.querySelector('form[action$=approve]')")
+    await desk.picture("console-case")
     # The page offers no approval to who has proposed; the owner refuses one, too.
     alone = (
         f"fetch('{path}/approve', {{method: 'POST', headers:"
@@ -336,24 +314,24 @@ async def test_a_case_is_resolved_by_two_people_and_by_one_alone_it_is_not(
         "{csrf: document.querySelector('[name=csrf]').value, resolution: 'SETTLE', note: 'x'})})"
         ".then((one) => one.text())"
     )
-    assert "a second person must approve the proposal" in page.evaluate(alone)
+    assert "a second person must approve the proposal" in await page.evaluate(alone)
     page.errors.clear()  # the browser reports the refusal
-    desk.sign_out()
-    desk.sign_in("bob")
-    desk.open(path)
-    page.follow("form[action$=approve] button", "Approve SETTLE")
-    page.wait_for_text("The case is resolved: SETTLE")
+    await desk.sign_out()
+    await desk.sign_in("bob")
+    await desk.open(path)
+    await page.follow("Approve SETTLE", "form[action$=approve] button")
+    await page.sees("The case is resolved: SETTLE")
     await settled(edge, customer, name)
-    desk.sign_out()
-    desk.sign_in("alice")
+    await desk.sign_out()
+    await desk.sign_in("alice")
 
 
 async def test_a_partner_bank_is_suspended_and_resumed(desk: Desk, edge: Edge, name: str):
     page = desk.page
-    desk.open("/partners")
-    page.follow("a[href='/partners/south-bank']")
-    page.follow("button.danger", "Suspend")
-    page.wait_for_text("Nothing more is sent to the bank")
+    await desk.open("/partners")
+    await page.follow(selector="a[href='/partners/south-bank']")
+    await page.follow("Suspend", "button.danger")
+    await page.sees("Nothing more is sent to the bank")
     try:
         (customer,) = await edge.open_customers(name, 1, 10_000_00)
         await edge.pay(customer, name, amount="10.00", to_account=f"south-{name}")
@@ -362,16 +340,16 @@ async def test_a_partner_bank_is_suspended_and_resumed(desk: Desk, edge: Edge, n
             " /wait to be sent/.test(one.textContent) && /^0?[^1-9]*[1-9]/.test(one.textContent))"
         )
         for _ in range(40):
-            desk.open("/partners/south-bank")
-            if page.evaluate(waits):
+            await desk.open("/partners/south-bank")
+            if await page.evaluate(waits):
                 break
-        assert page.evaluate(waits)
+        assert await page.evaluate(waits)
         assert (await edge.payment(customer, name))["settlement_status"] != "SETTLED"
-        desk.picture("console-partner")
+        await desk.picture("console-partner")
     finally:
-        desk.open("/partners/south-bank")
-        page.follow("button.primary", "Resume")
-    page.wait_for_text("The bank gets its instructions again")
+        await desk.open("/partners/south-bank")
+        await page.follow("Resume", "button.primary")
+    await page.sees("The bank gets its instructions again")
     await settled(edge, customer, name)
 
 
@@ -386,13 +364,13 @@ def answers(url: str) -> bool:
 async def test_a_box_whose_service_is_away_costs_itself_alone_a_message(desk: Desk, system: Stack):
     system.stop_process("settlement")
     try:
-        desk.open("/reconciliation")
-        assert "settlement cannot be reached" in desk.page.text()
-        desk.open("/access")
-        assert "messages to partner banks on Kafka" in desk.page.text()
-        desk.open("/system")
-        assert "does not respond" in desk.page.text()
-        assert "Continuous check" in desk.page.text()
+        await desk.open("/reconciliation")
+        assert "settlement cannot be reached" in await desk.page.text()
+        await desk.open("/access")
+        assert "messages to partner banks on Kafka" in await desk.page.text()
+        await desk.open("/system")
+        assert "does not respond" in await desk.page.text()
+        assert "Continuous check" in await desk.page.text()
     finally:
         system.start_process("settlement")
         ready = system.description().url("settlement") + "/ready"

@@ -15,8 +15,9 @@ import pytest
 
 from local_stack.layout import CHECKOUT
 from local_stack.stack import Stack
+from testbed.accessibility import faults_of_view
 from testbed.edge import CODE, Customer, Edge
-from testkit.chromium import Chromium, Tab, chromium
+from testkit.chromium import Chromium, Tab
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
 
@@ -25,27 +26,14 @@ IMAGES, OTHERS = CHECKOUT / "docs/images", CHECKOUT / "build/wallet"
 SHOWN = {"sign-in-320-dark", "pay-390-light", "code-390-light", "settled-390-light"}
 SHOWN |= {"code-390-dark", "payments-1280-light", "returned-390-dark"}
 """The pictures of docs/images; the others are only looked at."""
-AXE = CHECKOUT / "clients/wallet/node_modules/axe-core/axe.min.js"
 OPENING_MINOR = 10_000_00
 PASSWORD = "correct horse battery"
 WIDTHS = (320, 390, 1280)
-FIND_FAULTS = """
-axe.run({runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})
-   .then((found) => found.violations.map((one) =>
-     `${one.id}: ${one.help}: ${one.nodes.map((node) => node.target.join(" ")).join(", ")}`))
-"""
 TOO_SMALL = """
 [...document.querySelectorAll("button, a.button, a.row, label.choice, input:not([type=radio])")]
   .filter((one) => one.checkVisibility() && one.getBoundingClientRect().height < 24)
   .map((one) => one.outerHTML)
 """
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Chromium]:
-    """One browser for all tests of this file."""
-    async with chromium() as running:
-        yield running
 
 
 @pytest.fixture
@@ -150,13 +138,8 @@ async def paid_minor(edge: Edge, customer: Customer) -> int:
 
 async def inspected(tab: Tab, view: str) -> None:
     """Hold a view to WCAG 2.2 AA in both schemes, at 320 px; write its pictures."""
-    if not await tab.evaluate("Boolean(window.axe)"):
-        await tab.evaluate(AXE.read_text() + ";0")
     for dark in (False, True):
-        await tab.look(width=320, dark=dark)
-        assert await tab.evaluate(FIND_FAULTS) == [], (view, dark)
-        overflow = "document.documentElement.scrollWidth - window.innerWidth"
-        assert await tab.evaluate(overflow) <= 0, (view, "scrolls sideways at 320 px")
+        assert await faults_of_view(tab, width=320, dark=dark) == [], (view, dark)
         assert await tab.evaluate(TOO_SMALL) == [], view
         for width in WIDTHS if IS_DRAWN else ():
             await tab.look(width=width, dark=dark, height=900)
@@ -288,9 +271,12 @@ async def test_a_person_signs_in_and_pays_by_keyboard_alone(browser: Chromium, s
         await reach(tab, "payee-xyz", "document.activeElement.value")
         await tab.press("ArrowDown")  # to Linden Bakery
         await reach(tab, "Continue")
+        await tab.press("Tab", shift=True)
+        assert "Continue" not in await tab.evaluate("document.activeElement.innerText")
+        await reach(tab, "Continue")
         await tab.press("Enter")
         await reach(tab, "Confirm $1.25")
-        await tab.press("Space")
+        await tab.press(" ")
         await tab.sees("Linden Bakery")
         await tab.sees("The payee's bank has booked the payment.")
         said = await tab.evaluate("document.getElementById('announcer').textContent")

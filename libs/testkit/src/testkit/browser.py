@@ -1,10 +1,8 @@
-"""A real browser without a network: the document of a page after its scripts, or an open page."""
+"""A real browser without a network: how it is started, and a page's document after its scripts."""
 
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -47,27 +45,6 @@ def rendered(url: str, picture: Path) -> str:
             timeout=_ENDS_WITHIN_S,
         )
     return done.stdout
-
-
-@contextmanager
-def opened(url: str) -> Iterator[None]:
-    """Keep a page open in real time, with the storage of a new profile."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        browser = subprocess.Popen(
-            # The port keeps the browser open.
-            [*command_line(profile), "--remote-debugging-port=0", url],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            yield
-        finally:
-            browser.terminate()
-            try:
-                browser.wait(_ENDS_WITHIN_S)
-            except subprocess.TimeoutExpired:
-                browser.kill()
-                browser.wait()
 
 
 def command_line(profile: str) -> list[str]:

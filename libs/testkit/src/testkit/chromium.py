@@ -19,14 +19,14 @@ from websockets.asyncio.client import ClientConnection, connect
 from testkit.browser import command_line
 
 WITHIN_S = 20
-_LOOK_AGAIN_S = 0.05
+_LOOK_AGAIN_S = 0.02
 _MOST_BYTES = 64 * 1024 * 1024
 _ENDS_WITHIN_S = 10
 _DESK_WIDTH = 700
 """Narrower windows are those of phones, whose scroll bars take no place."""
-KEYS = {"Tab": 9, "Enter": 13, "Space": 32, "ArrowDown": 40, "ArrowUp": 38}
-"""Keys with their codes. Source: Windows virtual-key codes, which the protocol names."""
-_TEXTS = {"Enter": "\r", "Space": " "}
+KEYS = {"Tab": (9, ""), "Enter": (13, "\r"), "ArrowDown": (40, "")}
+"""Named keys: codes and texts. Source: Windows virtual-key codes, which the protocol names."""
+_CLICKABLE = "button,a,label,summary"
 
 Heard = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -101,12 +101,15 @@ class Tab:
         self._session = session
         self.faults: list[str] = []
         """What the page has thrown, and what its policy has blocked."""
+        self.errors: list[str] = []
+        """What the browser has logged as an error, as a response with a status of 400 or more."""
 
     async def start(self) -> None:
-        """Listen to the page's faults."""
+        """Listen to the page's faults and errors."""
         self.on("Runtime.exceptionThrown", self._threw)
         self.on("Audits.issueAdded", self._blocked)
-        for domain in ("Page", "Runtime", "Network", "Audits"):
+        self.on("Log.entryAdded", self._logged)
+        for domain in ("Page", "Runtime", "Network", "Audits", "Log"):
             await self.call(f"{domain}.enable")
 
     async def call(self, method: str, **fields: Any) -> dict[str, Any]:
@@ -125,9 +128,28 @@ class Tab:
         if event["issue"]["code"] == "ContentSecurityPolicyIssue":
             self.faults.append(json.dumps(event["issue"]["details"]))
 
+    async def _logged(self, event: dict[str, Any]) -> None:
+        entry = event["entry"]
+        if entry["level"] == "error":
+            self.errors.append(f"{entry['text']} {entry.get('url', '')}")
+
     async def open(self, url: str) -> None:
-        """Go to an address."""
-        await self.call("Page.navigate", url=url)
+        """Go to an address, and wait until the page is loaded. Raises BrowserError."""
+        async with self._next_page():
+            found = await self.call("Page.navigate", url=url)
+            if "errorText" in found:
+                raise BrowserError(f"{url}: {found['errorText']}")
+
+    async def follow(self, text: str = "", selector: str = _CLICKABLE) -> None:
+        """Tap what leads to another page, and wait until that page is loaded."""
+        async with self._next_page():
+            await self.tap(text, selector)
+
+    @asynccontextmanager
+    async def _next_page(self) -> AsyncIterator[None]:
+        await self.evaluate("window.isOld = true")
+        yield
+        await self.until("!window.isOld && document.readyState === 'complete'")
 
     async def before_each_page(self, script: str) -> None:
         """Run a script in each page before its own scripts."""
@@ -170,16 +192,18 @@ class Tab:
             except BrowserError:
                 pass  # the page is being replaced
             await asyncio.sleep(_LOOK_AGAIN_S)
-        text = await self.evaluate("document.body.innerText")
-        raise TimeoutError(f"never true: {expression}\n{text}\n{self.faults}")
+        found = f"{await self.text()}\n{self.faults + self.errors}"
+        raise TimeoutError(f"not within {within_s:.0f} s: {expression}\n{found}")
+
+    async def text(self) -> str:
+        """Return the page's address and what it shows."""
+        return str(await self.evaluate("location.href + '\\n' + document.body?.innerText"))
 
     async def sees(self, text: str, within_s: float = WITHIN_S) -> None:
         """Wait until the page shows a text."""
         await self.until(f"document.body.innerText.includes({json.dumps(text)})", within_s)
 
-    async def tap(
-        self, text: str, selector: str = "button,a,label,summary", times: int = 1
-    ) -> None:
+    async def tap(self, text: str = "", selector: str = _CLICKABLE, times: int = 1) -> None:
         """Press the pointer on the first element that shows a text; `times`: a fast double tap."""
         await self.until(_place_of(text, selector))
         x, y = await self.evaluate(_place_of(text, selector))
@@ -194,18 +218,17 @@ class Tab:
         """Type a text into the element that has the focus."""
         await self.call("Input.insertText", text=text)
 
-    async def press(self, key: str, *, shift: bool = False) -> None:
-        """Press a key, as `Tab` or `Enter`."""
-        code = KEYS[key]
-        named = " " if key == "Space" else key
-        fields = {"key": named, "code": key, "windowsVirtualKeyCode": code, "modifiers": 8 * shift}
-        text = {"text": _TEXTS[key]} if key in _TEXTS else {}
-        await self.call("Input.dispatchKeyEvent", type="keyDown", **fields, **text)
-        await self.call("Input.dispatchKeyEvent", type="keyUp", **fields)
+    async def press(self, *keys: str, shift: bool = False) -> None:
+        """Press keys, one after the other: characters, or names as `Tab`."""
+        for key in keys:
+            code, text = KEYS.get(key, (ord(key[0].upper()), key))
+            fields = {"key": key, "windowsVirtualKeyCode": code, "modifiers": 8 * shift}
+            await self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **fields)
+            await self.call("Input.dispatchKeyEvent", type="keyUp", **fields)
 
-    async def picture(self) -> bytes:
-        """Return a screenshot of the window as PNG."""
-        found = await self.call("Page.captureScreenshot", format="png")
+    async def picture(self, kind: str = "png") -> bytes:
+        """Return a screenshot of the window: `png`, or `webp` with losses."""
+        found = await self.call("Page.captureScreenshot", format=kind, quality=80)
         return base64.b64decode(found["data"])
 
 
