@@ -1,6 +1,6 @@
 # Every command that people and CI use.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up restart down status logs rotate reset observe observe-down test test-slow fuzz simulate mutation-test chaos chaos-full conformance test-observability test-containers test-containers-short bench bench-against bench-backlog bench-banks bench-baseline bench-encryption bench-flat bench-protection bench-scale bench-smoke bench-soak bench-streams bench-webhooks test-brokers check format generate new-service lock release-schemas wallet-pictures images sbom image-digests audit-dependencies
+.PHONY: help setup demo up restart down status logs rotate reset observe observe-down test test-slow fuzz simulate mutation-test chaos chaos-full conformance test-observability test-containers test-containers-short bench bench-against bench-backlog bench-banks bench-baseline bench-encryption bench-flat bench-protection bench-scale bench-smoke bench-soak bench-streams bench-webhooks test-brokers check format generate new-service lock release-schemas pictures images sbom image-digests audit-dependencies
 
 PYTHON := .venv/bin/python
 TEST_REPORT := .pytest_cache/tests.xml
@@ -69,13 +69,13 @@ test: setup ## run the tests on their own stack (ports + 10,000), beside a runni
 test-slow: setup ## list the twenty slowest tests of the last `make test`, and the sum
 	@$(PYTHON) tests/slowest.py $(TEST_REPORT)
 
-wallet-pictures: export WITH_NODE := 1
-wallet-pictures: export WITH_WALLET := 1
-wallet-pictures: export WITH_BROWSER := 1
-wallet-pictures: export WALLET_PICTURES := 1
-wallet-pictures: G := all
-wallet-pictures: setup ## write the screenshots of the wallet to docs/images
-	@$(PYTHON) -m pytest -q tests/e2e/test_wallet.py
+pictures: export WITH_NODE := 1
+pictures: export WITH_WALLET := 1
+pictures: export WITH_BROWSER := 1
+pictures: export PICTURES := 1
+pictures: G := all
+pictures: setup ## write the screenshots of the wallet and the console to docs/images
+	@$(PYTHON) -m pytest -q tests/e2e/test_wallet.py tests/e2e/test_console.py
 
 fuzz: export FUZZ_MINUTES := $(or $(MINUTES),10)
 fuzz: setup ## send and parse what nobody expects for MINUTES=10, every time something else

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from itertools import product
@@ -62,6 +63,8 @@ class Desk:
 
     async def picture(self, name: str) -> None:
         """Keep what the window shows, for the documents."""
+        if not os.environ.get("PICTURES"):
+            return
         picture = await self.page.picture("webp")
         (PICTURES / f"{name}.webp").write_bytes(picture)
 

@@ -1,6 +1,6 @@
 """The wallet in a real browser, on the real system: a person pays once, whatever happens.
 
-`make wallet-pictures` also writes the screenshots of docs/images.
+`make pictures` also writes the screenshots of docs/images.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from testkit.chromium import Chromium, Tab
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
 
-IS_DRAWN = bool(os.environ.get("WALLET_PICTURES"))
+IS_DRAWN = bool(os.environ.get("PICTURES"))
 IMAGES, OTHERS = CHECKOUT / "docs/images", CHECKOUT / "build/wallet"
 SHOWN = {"sign-in-320-dark", "pay-390-light", "code-390-light", "settled-390-light"}
 SHOWN |= {"code-390-dark", "payments-1280-light", "returned-390-dark"}
