@@ -38,7 +38,9 @@ class CheckpointFolder:
     def __init__(self, folder: Path, pinned: Mapping[str, bytes] | None = None) -> None:
         self._folder = folder
         if not (folder / "checkpoints").is_dir():
-            raise UnavailableError(f"{folder}: no checkpoints", f"ls {folder}")
+            raise UnavailableError(
+                f"{folder}: no checkpoints; audit writes one a minute", f"ls {folder}"
+            )
         self.keys = dict(pinned) if pinned is not None else dict(self._published())
 
     def _published(self) -> Iterator[tuple[str, bytes]]:
