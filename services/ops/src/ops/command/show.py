@@ -218,7 +218,7 @@ def _details(metadata: Mapping[str, Any]) -> str:
     shown = {
         name: _short(value)
         for name, value in metadata.items()
-        if name not in _TIMELINE_QUIET and not name.endswith("_account")
+        if name not in _TIMELINE_QUIET and not name.endswith("_account") and value != []
     }
     return ", ".join(f"{name} {value}" for name, value in shown.items())
 
