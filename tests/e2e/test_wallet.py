@@ -222,6 +222,7 @@ async def test_a_reload_goes_on_with_the_same_attempt(
     await wallet.tab.sees("still in progress. This would be another one.")
     await inspected(wallet.tab, "another")
     await wallet.tab.evaluate("location.hash = '#/'")
+    await wallet.tab.sees("Hello, Eve")
     await wallet.tab.tap("Harbour Books")
     await wallet.enter(CODE)
     await wallet.settled()

@@ -175,6 +175,7 @@ async def test_operators_see_the_status_of_a_payments_messages(client, postgres_
     assert (row["channel"], row["status"]) == ("email", "DELIVERED")
     assert "usr-456@example.com" not in found.text
     check = (await client.get("/admin/check", headers=READ)).json()
+    assert check.pop("outbox_oldest_s") < 60
     assert check == {"violations": [], "unfinished": [], "parked": 0, "dead_letters": 0}
 
 

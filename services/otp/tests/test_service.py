@@ -50,6 +50,7 @@ async def test_a_code_is_issued_sealed_and_accepted_once_over_the_topics(build, 
             refused = await http.get("/admin/check", headers={"Authorization": "Bearer guess"})
     assert code == "789012"
     assert [one.result for one in verified] == ["invalid", "valid", "expired"]
+    assert report.pop("outbox_oldest_s") < 60
     assert report == {"violations": [], "unfinished": [], "parked": 0, "dead_letters": 0}
     assert (user.json()["wrong_in_a_row"], user.json()["locked_at"]) == (0, None)
     assert [one["state"] for one in user.json()["challenges"]] == ["ACCEPTED"]
