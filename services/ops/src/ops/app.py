@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from ops.check.conservation import Conservation
 from ops.check.sources import Sources
 from ops.clients.addresses import Addresses
+from ops.clients.begun_sign_ins import BegunSignIns
 from ops.clients.browser_sessions import BrowserSessions, redis_of
 from ops.clients.code_flow import CodeFlow
 from ops.clients.prometheus import Prometheus
@@ -107,7 +108,7 @@ def _console(service: Service, settings: Settings, system: System, watch: Watch)
     )
     sign_in.add_refusals(service.app, console)
     return together(
-        sign_in.routes(console, BrowserSessions(redis, "sign-in")),
+        sign_in.routes(console, BegunSignIns(addresses.credential, service.clock)),
         now.routes(console, _figures(watch), Prometheus(settings.prometheus_url)),
         payments.routes(console, service.clock),
         dead_letters.routes(console, service.clock),

@@ -1,5 +1,6 @@
 """Sign-in and sign-out, and what a browser gets where a page cannot be shown."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -8,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 
-from ops.clients.browser_sessions import BrowserSessions
+from ops.clients.begun_sign_ins import BegunSignIns
 from ops.clients.code_flow import SignInSecrets
 from ops.console.frame import FRAGMENT, Console, act_of
 from ops.console.sections import READ
@@ -17,14 +18,14 @@ from ops.domain.errors import OpsError, RefusedError
 
 SIGN_IN_WITHIN_S = 600
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-MOST_PATH = 4000
-"""Characters of an address after the sign-in."""
+MOST_PATH = 2000
+"""Characters, as JSON, of an address after the sign-in: a cookie has 4096 bytes at most."""
 YEAR_S = 31_536_000
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
-def routes(console: Console, begun: BrowserSessions) -> APIRouter:
-    """Return the routes that need no session; `begun` keeps sign-ins under way."""
+def routes(console: Console, begun: BegunSignIns) -> APIRouter:
+    """Return the routes that need no session; `begun` seals sign-ins under way."""
     router = APIRouter(include_in_schema=False)
     cookies, viewers = console.cookies, console.viewers
     signed_in = act_of(console, READ)
@@ -35,17 +36,14 @@ def routes(console: Console, begun: BrowserSessions) -> APIRouter:
             # The issuer returns to the console's own address; this host's cookie is not sent there.
             return RedirectResponse(f"{console.url}/sign-in?{urlencode({'next': next})}", 303)
         secrets = SignInSecrets(*(viewers.new_secret() for _ in range(3)))
-        address, browser = console.flow.address(secrets), viewers.new_secret()
-        kept = {**asdict(secrets), "next": _local(next)}
-        begun.put(browser, kept, SIGN_IN_WITHIN_S)
-        response = RedirectResponse(address, 303)
-        cookies.put(response, cookies.sign_in, browser, SIGN_IN_WITHIN_S)
+        kept = begun.sealed({**asdict(secrets), "next": _local(next)}, SIGN_IN_WITHIN_S)
+        response = RedirectResponse(console.flow.address(secrets), 303)
+        cookies.put(response, cookies.sign_in, kept, SIGN_IN_WITHIN_S)
         return response
 
     @router.get("/signed-in")
     def returned(request: Request) -> Response:
-        browser = request.cookies.get(cookies.sign_in, "")
-        kept = begun.take(browser) if browser else None
+        kept = begun.opened(request.cookies.get(cookies.sign_in, ""))
         if kept is None:
             raise RefusedError("this sign-in was not begun in this browser, or too long ago", "")
         then = kept.pop("next")
@@ -113,5 +111,9 @@ def _refusal(
 def _local(path: str) -> str:
     """Return a path of this console; the first page for anything else."""
     parts = urlsplit(path)
-    is_ours = len(path) <= MOST_PATH and path.startswith("/") and not path.startswith(("//", "/\\"))
+    is_ours = (
+        len(json.dumps(path)) <= MOST_PATH
+        and path.startswith("/")
+        and not path.startswith(("//", "/\\"))
+    )
     return path if is_ours and not parts.netloc and path.isprintable() else "/"
