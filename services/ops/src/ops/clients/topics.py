@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -14,6 +14,7 @@ from service_runtime import fetched
 from service_runtime.brokers import Brokers
 
 REQUEST_TIMEOUT_MS = 10_000
+STOP_WITHIN_S = 1.0
 POLL_MS = 500
 POLL_RECORDS = 1000
 
@@ -58,7 +59,11 @@ async def reader(brokers: Brokers) -> AsyncIterator[AIOKafkaConsumer]:
         await asyncio.sleep(0)
         yield consumer
     finally:
-        await consumer.stop()
+        # A change of the assignment just before can take the cancellation that stops aiokafka's
+        # task; the one of this deadline then ends it.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_WITHIN_S):
+                await consumer.stop()
 
 
 @asynccontextmanager
@@ -125,6 +130,8 @@ async def records_in(
 ) -> AsyncIterator[Sequence[Any]]:
     """Yield the records of the spans, some at a time."""
     left = {one for one, (first, end) in spans.items() if first < end}
+    if not left:
+        return
     consumer.assign(sorted(left))
     for one in left:
         consumer.seek(one, spans[one][0])
