@@ -8,6 +8,7 @@ from settlement_builders import NOW, instruction, kafka_partner
 
 from payment_schemas.money import Money
 from service_runtime.messages import Record
+from service_runtime.paging import START
 from service_runtime.postgres import PostgresTransaction
 from service_runtime.work_table import PostgresWorkTable
 from settlement.domain.statements import Reading, StatementEntry
@@ -15,16 +16,18 @@ from settlement.store import (
     DUE_PUBLICATIONS,
     TABLE,
     NewInstruction,
+    PostgresCases,
     PostgresInstructions,
     PostgresReplays,
     Replay,
     instruction_of,
     overview,
+    queries,
     waiting,
 )
 from testbed.database import fresh_database
 from testbed.service import database_of
-from testkit.plans import multiply, planning
+from testkit.plans import CountingTransaction, multiply, planning
 
 pytestmark = pytest.mark.stack
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
@@ -118,6 +121,18 @@ async def work_by_kafka(tx, store):
     await overview.statement_days(tx, [row.partner], day, day)
     await overview.cases_of_day(tx, row.partner, day, (NOW, row.payment_id), 10)
     await overview.activity(tx, [row.partner])
+    await queries.open_by_partner(tx)
+    await queries.search(tx, row.partner, (queries.EVERYTHING, START), 50)
+    await queries.find(tx, row.payment_id, row.uetr)
+    await store_cases(tx)
+
+
+async def store_cases(tx):
+    """Run the statements of the pages of cases."""
+    store = PostgresCases(tx)
+    await store.find(limit=50)
+    await store.find(instruction().payment_id)
+    await store.unresolved([instruction().uetr])
 
 
 async def test_no_statement_of_a_transfer_scans_a_table(large):
@@ -134,3 +149,25 @@ async def test_no_statement_of_a_transfer_scans_a_table(large):
 
     assert connection.explained >= 20
     assert connection.slow == []
+
+
+async def test_a_banks_few_open_transfers_are_found_beside_many_of_another(large):
+    database, owner_dsn = large
+    async with database.transaction() as tx:
+        await PostgresInstructions(tx).add([NewInstruction(instruction())])
+    with psycopg.connect(owner_dsn, autocommit=True) as owner:
+        ids = {"id": "gen_random_uuid()", "uetr": "gen_random_uuid()"}
+        partner = "case when n % 10000 = 0 then 'few' else 'stopped' end"
+        parked = "case when n % 20000 = 0 then now() end"
+        age = "t.created_at - n * interval '1 ms'"
+        values = {**ids, "partner": partner, "parked_at": parked, "created_at": age}
+        multiply(owner, TABLE, ROWS, **values)
+
+    async with database.transaction() as tx:
+        counting = CountingTransaction(tx)
+        found = await queries.search(counting, "few", (queries.EVERYTHING, START), 50)
+        assert len(found) == ROWS / 10_000
+        assert counting.read <= 100
+        page = await queries.search(counting, "stopped", (queries.EVERYTHING, START), 50)
+        assert len(page) == 50
+        assert counting.read <= 300 + queries.MOST_OF_PARTNER
