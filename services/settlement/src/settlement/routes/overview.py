@@ -58,7 +58,7 @@ def overview_routes(found: Overview, operators: Operators) -> APIRouter:
         async with found.database.transaction() as tx:
             partners = sorted({*found.by_http, *await PostgresPartners(tx).profiles()})
             rows = await overview.statement_days(tx, partners, since, until)
-        return JsonResponse({"days": rows, "counted_to": overview.MOST_COUNTED})
+        return JsonResponse({"days": rows, "counted_to": overview.MOST_OF_DAY})
 
     @router.get("/statements/{partner}/{day}/cases")
     async def cases(partner: Partner, day: Day, page: Annotated[Page, Depends(BY_AGE)]) -> Response:
