@@ -1,21 +1,37 @@
 """The planner's choices for the hot statements, with 100,000 payments: look-ups by key alone."""
 
+from datetime import timedelta
+from uuid import UUID
+
 import pytest
 from confirm_builders import assessed, first_request, settled
 
 from confirm import handlers
 from confirm.domain.payment import Status
+from confirm.routes import END, LAST
 from confirm.store import PostgresDeadlines
 from confirm.store.check import findings
+from confirm.store.records import PaymentQueries
+from confirm.store.search import (
+    MOST_OF_USER,
+    MOST_SCANNED,
+    MOST_UNFINISHED,
+    NEWEST,
+    WINDOW,
+    Wanted,
+    activity,
+    search,
+)
 from double_entry.check import LedgerCheck
 from service_runtime.messages import Batch
 from testkit.events import received
-from testkit.plans import CountingTransaction, rows_touched, touched_since
+from testkit.plans import CountingTransaction, planning, rows_touched, touched_since
 
 pytestmark = pytest.mark.stack
 
 PAYMENTS = 100_000
 BATCH = 20
+PAGE = 50
 MOST_ROWS = 8
 """Rows of one table read for one payment: locks, the unique keys, and rows of this test."""
 
@@ -86,3 +102,44 @@ async def test_a_check_of_recent_changes_does_not_read_finished_payments(world):
         await findings(counting, 60.0, world.clock.now())
 
     assert 0 < counting.read < PAYMENTS / 2
+
+
+SEARCHES = (
+    {},
+    {"user_id": "usr-456"},
+    {"user_id": "nobody"},
+    {"account": "acc-1"},
+    {"account": "nobody"},
+    {"status": "CONFIRMED"},
+    {"status": "DECLINED"},
+    {"settlement_status": "UNKNOWN"},
+    {"amount_minor": 77, "currency": "USD"},
+    {"user_id": "usr-456", "status": "DECLINED"},
+    {"account": "acc-1", "settlement_status": "SETTLED", "currency": "USD"},
+)
+
+
+async def test_every_page_of_operators_reads_a_bounded_number_of_rows_by_key(world):
+    await world.take(*[first_request(amount="1", **names(n)) for n in range(BATCH)])
+    async with world.database.transaction() as tx:
+        planned, connection = planning(tx)
+        counting = CountingTransaction(tx)
+        now = world.clock.now()
+        for fields in SEARCHES:
+            for times in ({}, {"since": now - timedelta(days=2), "until": now}):
+                wanted, before = Wanted(**fields, **times), counting.read
+                await search(planned, wanted, (END, LAST), PAGE)
+                await search(counting, wanted, (now, LAST), PAGE)
+                # Each table once, the page again, what is materialized twice; and the user's count.
+                most = 4 * MOST_SCANNED + 4 * PAGE + MOST_OF_USER
+                assert counting.read - before <= most, fields
+        assert connection.explained >= 2 * len(SEARCHES)
+
+        before = counting.read
+        for one in (planned, counting):
+            await activity(one, now - timedelta(days=1) + WINDOW / 2)
+        assert counting.read - before <= 3 * (NEWEST + MOST_UNFINISHED)
+        records = PaymentQueries(planned)
+        for name in ("tx-7", "ref-7", str(UUID(int=7)), "nothing"):
+            await records.matching(name, None)
+    assert connection.slow == []

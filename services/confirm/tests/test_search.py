@@ -74,10 +74,15 @@ async def test_a_filter_that_matches_nothing_says_how_far_it_has_looked_and_ends
     assert pages[-1]["searched_to"] is None
 
 
-async def test_each_field_narrows_the_search(http):
+@pytest.mark.parametrize("most_of_user", [HISTORY, HISTORY + 1])
+async def test_each_field_narrows_the_search(http, monkeypatch, most_of_user):
+    """Also where a user has more payments than a page looks at: they are searched by time."""
+    monkeypatch.setattr("confirm.store.search.MOST_OF_USER", most_of_user)
     for query, count in (
         ({"user_id": "usr-456"}, PAGE),
         ({"user_id": "usr-9"}, 0),
+        ({"user_id": "usr-456", "status": "AWAITING_RISK"}, 1),
+        ({"user_id": "usr-456", "amount_minor": 77}, 0),
         ({"account": "acc-1"}, PAGE),
         ({"account": "payee"}, PAGE),
         ({"account": "acc-2"}, 0),
