@@ -1,6 +1,6 @@
 # Every command that people and CI use.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up restart down status logs rotate reset observe observe-down test test-slow fuzz simulate mutation-test chaos chaos-full conformance test-observability test-containers test-containers-short bench bench-against bench-backlog bench-banks bench-baseline bench-encryption bench-flat bench-protection bench-scale bench-smoke bench-soak bench-streams bench-webhooks test-brokers check format generate new-service lock release-schemas pictures images sbom image-digests audit-dependencies
+.PHONY: help setup demo up restart down status logs rotate reset observe observe-down test test-slow fuzz simulate mutation-test chaos chaos-full conformance test-observability test-containers test-containers-short bench bench-against bench-backlog bench-banks bench-baseline bench-console bench-encryption bench-flat bench-protection bench-scale bench-smoke bench-soak bench-streams bench-webhooks test-brokers check format generate new-service lock release-schemas pictures images sbom image-digests audit-dependencies
 
 PYTHON := .venv/bin/python
 TEST_REPORT := .pytest_cache/tests.xml
@@ -8,7 +8,7 @@ STACK_COMMAND := $(PYTHON) -m local_stack
 
 # These use the native stack even with a Docker engine, so the set-up installs its programs.
 test-observability test-brokers chaos chaos-full: export STACK := native
-bench bench-against bench-backlog bench-banks bench-baseline bench-encryption bench-flat bench-protection bench-scale bench-smoke bench-soak bench-streams bench-webhooks: export STACK := native
+bench bench-against bench-backlog bench-banks bench-baseline bench-console bench-encryption bench-flat bench-protection bench-scale bench-smoke bench-soak bench-streams bench-webhooks: export STACK := native
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -122,6 +122,9 @@ bench-baseline: setup ## measure Kafka and PostgreSQL alone with the same record
 
 bench-flat: setup ## measure with 10^3 to 10^6 payments in the tables; MOST=100000 for fewer
 	@$(PYTHON) -m bench flat
+
+bench-console: setup ## the console's pages with 10^6 payments in the tables; MOST=100000 for fewer, ROUNDS=20
+	@$(PYTHON) -m bench console
 
 bench-soak: setup ## measure memory and CPU each minute of constant load; MINUTES=15
 	@$(PYTHON) -m bench soak

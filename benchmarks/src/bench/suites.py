@@ -9,6 +9,7 @@ from bench.against import against
 from bench.backlog import backlog
 from bench.banks import banks
 from bench.baseline import measure_baseline
+from bench.console import console
 from bench.customers import open_customers
 from bench.encryption import encryption
 from bench.flat import flat
@@ -79,4 +80,5 @@ SUITES: Mapping[str, Callable[[int, Tell], None]] = {
     "brokers": brokers,
     "streams": streams,
     "encryption": encryption,
+    "console": console,
 }

@@ -1,0 +1,171 @@
+"""`make bench-console`: the pages of the console with 1,000,000 payments in the tables.
+
+An operator signs in as a browser does; then each page and each part of a page is requested in turn.
+"""
+
+import html
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+import httpx
+import uvloop
+
+from bench.customers import open_customers
+from bench.errors import BenchmarkError
+from bench.flat import SIZES
+from bench.growth import History
+from bench.measuring import Measured
+from bench.operations import Latencies, latencies_of
+from bench.report import table
+from bench.results import fill_long
+from bench.running import run_all, send_messages
+from bench.scenarios import SMOKE
+from bench.settings import number_of
+from bench.system import System, Tell, infrastructure, start
+from local_stack.waiting import elapsed_since, now_s
+from payment_schemas.money import DEFAULT_CURRENCY
+
+COMMAND = "make bench-console"
+CUSTOMERS = 500
+ROUNDS = 20
+MOST_MS = 150.0
+"""Of every page and part, at p95. Source: the design of the console."""
+OPERATOR = "alice"
+WITHIN_S = 30.0
+WITHOUT_PROMETHEUS = ("/now/latency", "/now/alerts")
+"""Parts of Prometheus, which does not run here; they say so."""
+_AWAY = 'class="away"'
+_PART = re.compile(r'data-part="([^"]+)"')
+_NEXT = re.compile(r'href="(/payments\?[^"]+)" rel="next"')
+
+Times = Mapping[str, Latencies]
+"""By the name of a page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A payment to search for."""
+
+    id: str
+    transaction_id: str
+    user_id: str
+    payer: str
+    payee: str
+
+
+def console(offset: int, tell: Tell) -> None:
+    """Measure with MOST payments. Raises BenchmarkError where a page takes 150 ms or more."""
+    most, rounds = number_of("MOST", SIZES[-1], SIZES[-1]), number_of("ROUNDS", ROUNDS, 1000)
+    # A check is of what has changed lately, which is all of a history that was made just now.
+    with infrastructure(offset, tell, CHECK_EVERY_S="86400") as system:
+        start(system)
+        customers = uvloop.run(open_customers(system, "console", CUSTOMERS))
+        runs = run_all(system, SMOKE, customers)
+        send_messages(system)
+        payments = _filled(system, runs, most)
+        with httpx.Client(follow_redirects=True, timeout=WITHIN_S, trust_env=False) as http:
+            found = measure(http, sign_in(http, system), pages(system), rounds)
+    shown = report(found, payments)
+    fill_long(COMMAND, shown)
+    tell(f"{shown}")
+    _require_fast(found)
+
+
+def _filled(system: System, runs: Sequence[Measured], most: int) -> int:
+    history = History(system, [one for run in runs for one in run.payment_ids])
+    history.grow(most)
+    return history.size
+
+
+def sign_in(http: httpx.Client, system: System) -> str:
+    """Sign an operator in at the development issuer; return the console's address."""
+    url = system.found.url("ops").replace("127.0.0.1", "localhost")
+    form = http.get(f"{url}/sign-in")
+    fields = {**form.url.params, "operator": OPERATOR, "decision": "approve"}
+    page = http.post(form.url.copy_with(query=None), data=fields)
+    if page.url.path != "/now":
+        raise BenchmarkError(f"no sign-in: {page.url.path} {page.status_code}; next: make logs")
+    return url
+
+
+def pages(system: System) -> dict[str, str]:
+    """Return the addresses of the pages by name; those of identity and webhooks are not in core."""
+    with system.database() as cursor:
+        cursor.execute(
+            """select id::text, transaction_id, user_id, from_account as payer,
+                      to_account as payee from confirm.payment order by id desc limit 1"""
+        )
+        one = Payment(**{name: str(value) for name, value in (cursor.fetchone() or {}).items()})
+    return {
+        "Now": "/now",
+        **{f"Payments {name}": f"/payments?{urlencode(query)}" for name, query in _searches(one)},
+        "a payment": f"/payments/{one.id}",
+        "Dead letters": "/dead-letters",
+        "Reconciliation": "/reconciliation",
+        "Partners": "/partners",
+        "a partner": "/partners/first-bank",
+        "System": "/system",
+    }
+
+
+def _searches(one: Payment) -> list[tuple[str, dict[str, str]]]:
+    since = {"since": "2026-01-01", "until": "2100-01-01"}
+    return [
+        ("newest", {}),
+        ("by id", {"id": one.transaction_id}),
+        ("by an id that nothing has", {"id": "nothing-has-this-id"}),
+        ("by user", {"user_id": one.user_id}),
+        ("by payer's account", {"account": one.payer}),
+        ("by payee's account", {"account": one.payee}),
+        ("by an account that nothing has", {"account": "nobody"}),
+        ("by a state that all have", {"state": "CONFIRMED"}),
+        ("by a state that none has", {"state": "settlement:UNKNOWN"}),
+        ("by amount", {"amount": "1.23", "currency": DEFAULT_CURRENCY}),
+        ("by time", since),
+        ("by user, state and time", {"user_id": one.user_id, "state": "CONFIRMED", **since}),
+        ("by account, state, amount", {"account": one.payee, "state": "DECLINED", "amount": "5"}),
+        ("open at a partner", {"partner": "first-bank"}),
+    ]
+
+
+def measure(http: httpx.Client, url: str, addresses: Mapping[str, str], rounds: int) -> Times:
+    """Request each page with its parts, so many times in turn; return the times."""
+    wanted = dict(addresses)
+    for name, path in addresses.items():
+        text = _get(http, url + path)[0]
+        parts = (html.unescape(one) for one in _PART.findall(text))
+        wanted |= {f"{name}: {part.partition('?')[0]}": part for part in parts}
+        if further := _NEXT.search(text):
+            wanted[f"{name}, the next page"] = html.unescape(further[1])
+    times: dict[str, list[float]] = {name: [] for name in wanted}
+    for _ in range(rounds):
+        for name, path in wanted.items():
+            times[name].append(_get(http, url + path)[1])
+    return {name: latencies_of(values) for name, values in times.items()}
+
+
+def _get(http: httpx.Client, address: str) -> tuple[str, float]:
+    """Return a page's text and the ms that it took. Raises BenchmarkError for none."""
+    start_s = now_s()
+    reply = http.get(address)
+    took_ms = elapsed_since(start_s) * 1000
+    is_away = _AWAY in reply.text and not address.endswith(WITHOUT_PROMETHEUS)
+    if reply.is_error or is_away or "/authorize" in reply.url.path:
+        raise BenchmarkError(f"{address}: status {reply.status_code}, away: {is_away}")
+    return reply.text, took_ms
+
+
+def report(found: Times, payments: int) -> str:
+    """Return the table of the times."""
+    rows = [
+        (name, f"{one.p50:.0f}", f"{one.p95:.0f}", f"{one.p999:.0f}") for name, one in found.items()
+    ]
+    return f"{payments:,} payments.\n\n" + table(("", "p50 ms", "p95 ms", "most ms"), rows)
+
+
+def _require_fast(found: Times) -> None:
+    slow = [f"{name}: {one.p95:.0f} ms" for name, one in found.items() if one.p95 >= MOST_MS]
+    if slow:
+        raise BenchmarkError(f"pages over {MOST_MS:.0f} ms at p95:\n  " + "\n  ".join(slow))
