@@ -22,7 +22,7 @@ from simulated_world import random_plan, run, run_seed
 from service_runtime.clock import SystemClock
 
 FIXED = (*range(4, 33), 340, 350)
-"""The last one locks a user's codes, which few seeds do."""
+"""The last two: funds that do not suffice, and a lock on a user's codes, which few seeds have."""
 FRESH = 20
 EVERY = 12
 HERE = Path(__file__).parent
