@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 # A twentieth of real time, with at least two reports of the services, which come every 10 s.
 HURRIED = Timing(0.05, shortest_s=25)
+GROUPS = ("core", "edge")
 EVERY_S = 2
 DECIDE_S = 2
 SEEN_WITHIN_S = 120
@@ -108,7 +109,7 @@ class Observed:
 
 @pytest.fixture(scope="session")
 def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
-    """All groups and telemetry, started once, with rules of seconds instead of minutes."""
+    """Telemetry and the groups with dashboards, once, with rules of seconds instead of minutes."""
     offset = int(os.environ.get("COUNTERSIGN_TEST_OFFSET", DEFAULT_OFFSET))
     rules = tmp_path_factory.mktemp("rules")
     write_rules(rules, HURRIED)
@@ -118,7 +119,7 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
         try:
             stack.start_infrastructure()
             processes = observe(stack, print, Pace(EVERY_S, DECIDE_S, rules))
-            stack.start_services(stack.inventory.services)
+            stack.start_services(one.name for one in stack.inventory.of_groups(GROUPS))
             yield Observed(stack, processes)
         finally:
             stack.stop()
