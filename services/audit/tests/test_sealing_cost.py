@@ -122,5 +122,5 @@ async def test_a_leaf_costs_at_most_six_microseconds(infrastructure, tmp_path, c
             f" {with_trees:.1f} with; a leaf costs {with_trees - without:.1f}"
         )
 
-    # Two test processes share the cores here; a quiet machine has to show MOST_US, which is printed.
+    # Two test processes share the cores: a quiet machine has to show MOST_US, which is printed.
     assert with_trees - without <= 2 * MOST_US
