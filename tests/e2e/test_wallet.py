@@ -184,8 +184,8 @@ async def test_a_lost_connection_in_mid_confirm_never_makes_a_second_payment(
     await wallet.tab.sees("No connection. Payments go on when it is back.")
     await wallet.tab.sees("Try now")
     await inspected(wallet.tab, "no-connection")
-    await wallet.tab.connected(to_network=True)
     await wallet.tab.tap("Try now")
+    await wallet.tab.connected(to_network=True)
     await wallet.settled()
     assert len(wallet.sent) > 1
     assert len(wallet.attempts) == 1
@@ -288,7 +288,7 @@ async def test_a_person_signs_in_and_pays_by_keyboard_alone(browser: Chromium, s
 async def test_a_person_opens_an_account_of_identity_and_is_told_about_a_foreign_account(
     browser: Chromium, system: Stack
 ):
-    system.start_services(["identity"])
+    system.start_services(["identity", "webhooks"])  # a whole group, as `make up` starts
     async with browser.tab() as tab:
         await tab.look(width=390)
         await tab.open(system.description().url("gateway") + "/app")

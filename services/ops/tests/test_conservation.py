@@ -149,6 +149,25 @@ async def test_a_log_that_ends_before_the_handled_offset_is_a_violation(
     assert found.counts["I5"] > 0
 
 
+async def test_a_record_that_comes_during_the_check_is_no_violation(
+    consumed, conservation, monkeypatch
+):
+    """While one partition is awaited, another gets a record after the look at the topics."""
+    await whole(conservation)
+    read = conservation._consumed
+    steps = iter(((-1, 0), (0, 1)))
+
+    def report(consumer):
+        found = read(consumer)
+        for row, step in zip(found["partitions"], next(steps), strict=False):
+            row["next_offset"] += step
+        return found
+
+    monkeypatch.setattr(conservation, "_consumed", report)
+    assert (await whole(conservation)).violations == []
+    assert next(steps, None) is None
+
+
 async def test_unconsumed_records_are_a_violation_after_the_grace_period(
     consumed, conservation, tmp_path
 ):

@@ -205,8 +205,7 @@ class Tab:
 
     async def tap(self, text: str = "", selector: str = _CLICKABLE, times: int = 1) -> None:
         """Press the pointer on the first element that shows a text; `times`: a fast double tap."""
-        await self.until(_place_of(text, selector))
-        x, y = await self.evaluate(_place_of(text, selector))
+        x, y = await self.until(_place_of(text, selector))
         events = [
             {"type": kind, "x": x, "y": y, "button": "left", "clickCount": count}
             for count in range(1, times + 1)
