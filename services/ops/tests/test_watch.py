@@ -106,7 +106,7 @@ def test_a_round_queries_the_changes_since_the_previous_round(watch, services, c
     watch.whole()
     rounds(watch, clock, 30)
     assert services.asked[0] is None
-    assert set(services.asked[-6:]) == {(clock.now() - timedelta(minutes=6)).isoformat()}
+    assert set(services.asked[-6:]) == {(clock.now() - timedelta(minutes=3)).isoformat()}
 
 
 def test_a_new_violation_is_reported_until_it_ends(watch, services, clock):

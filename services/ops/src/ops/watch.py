@@ -21,9 +21,11 @@ _log = Log("check")
 
 LIVENESS = "I8"
 """Concerns unfinished work only, so its violations never hold back the checkpoint."""
-OVERLAP = timedelta(minutes=5)
-"""Checked again: a transaction becomes visible at its end, a timeline is checked once it is quiet,
-and clocks differ."""
+OVERLAP = timedelta(minutes=2)
+"""Checked again: a timeline is checked once it has been quiet for a minute, a transaction becomes
+visible at its end, and clocks differ."""
+FIRST_WHOLE = timedelta(minutes=5)
+"""After the start: services that start together have other work until then."""
 MOST_PAUSE_S = 3600.0
 """Between two whole checks while one finds a violation or gets no response."""
 
@@ -110,7 +112,7 @@ class Watch:
         self._limits = limits
         self._times = times
         self._since = clock.now() - OVERLAP
-        self._whole_due = clock.now()
+        self._whole_due = clock.now() + FIRST_WHOLE
         self._whole_took = timedelta()
         self._after = FIRST
         self._stopping = threading.Event()
