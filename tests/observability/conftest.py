@@ -23,10 +23,10 @@ from testbed.edge import Edge
 from testbed.stack import DEFAULT_OFFSET, only_run
 
 sys.path.insert(0, str(Path(__file__).parent))
+from traffic import GROUPS
 
 # A twentieth of real time, with at least two reports of the services, which come every 10 s.
 HURRIED = Timing(0.05, shortest_s=25)
-GROUPS = ("core", "edge")
 EVERY_S = 2
 DECIDE_S = 2
 SEEN_WITHIN_S = 120

@@ -4,13 +4,14 @@ from html import escape
 
 import httpx
 import pytest
+from traffic import GROUPS
 
 from local_stack.inventory import load_inventory
 from testkit.browser import rendered
 
 pytestmark = [pytest.mark.observability, pytest.mark.timeout(420)]
 
-SERVICES = load_inventory().services
+SERVICES = [one.name for one in load_inventory().of_groups(GROUPS)]
 
 
 @pytest.mark.parametrize("name", SERVICES)

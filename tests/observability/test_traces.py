@@ -38,17 +38,24 @@ CONTACTS = tuple(
         "notification transaction",
     )
 )
+WEBHOOKS = tuple(
+    through(
+        "confirm send payment.status-changed.v1",
+        "webhooks process payment.status-changed.v1",
+        "webhooks transaction",
+    )
+)
 TO_KEYS = set(through(POST, "gateway GET issuer", "issuer GET /.well-known/jwks.json"))
 """The first request after a start also fetches the issuer's keys."""
 
 EXPECTED = {
-    "plain": with_calls(PLAIN, *LOOK_UPS, *TRANSFER, MAIL),
-    "code asked for": with_calls(CODE_ASKED_FOR, *LOOK_UPS, *CONTACTS, TEXT),
-    "code given": with_calls(CODE_GIVEN, *TRANSFER, MAIL),
-    "screened out": with_calls(SCREENED_OUT, *LOOK_UPS, MAIL),
-    "rejected": with_calls(REJECTED, *LOOK_UPS, *TRANSFER, MAIL),
-    "settled by a bank on Kafka": with_calls(BY_KAFKA, *LOOK_UPS, MAIL),
-    "unknown, then settled": with_calls(PLAIN, *LOOK_UPS, *TRANSFER, *ENQUIRY, MAIL),
+    "plain": with_calls(PLAIN, *WEBHOOKS, *LOOK_UPS, *TRANSFER, MAIL),
+    "code asked for": with_calls(CODE_ASKED_FOR, *WEBHOOKS, *LOOK_UPS, *CONTACTS, TEXT),
+    "code given": with_calls(CODE_GIVEN, *WEBHOOKS, *TRANSFER, MAIL),
+    "screened out": with_calls(SCREENED_OUT, *WEBHOOKS, *LOOK_UPS, MAIL),
+    "rejected": with_calls(REJECTED, *WEBHOOKS, *LOOK_UPS, *TRANSFER, MAIL),
+    "settled by a bank on Kafka": with_calls(BY_KAFKA, *WEBHOOKS, *LOOK_UPS, MAIL),
+    "unknown, then settled": with_calls(PLAIN, *WEBHOOKS, *LOOK_UPS, *TRANSFER, *ENQUIRY, MAIL),
 }
 
 

@@ -10,6 +10,8 @@ from aiohttp.test_utils import TestServer
 
 from testbed.edge import CODE, Customer, Edge
 
+GROUPS = ("core", "edge")
+"""The groups that run, and get traffic."""
 WRONG_CODE = "000000"
 _IN_FLIGHT = 8
 

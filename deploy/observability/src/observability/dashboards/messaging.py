@@ -19,9 +19,11 @@ def _consumers() -> list[object]:
     return [
         graph(
             PanelText(
-                "Lag", "Messages that the slowest group has not read, by topic.", units.Short
+                "Lag",
+                "Messages that the slowest group has not read, by topic: the 15 greatest.",
+                units.Short,
             ),
-            Query("max by (topic) (kafka:consumer_lag:sum)", "{{topic}}"),
+            Query("topk(15, max by (topic) (kafka:consumer_lag:sum))", "{{topic}}"),
         ),
         graph(
             PanelText("Time to drain", "Lag divided by the group's rate.", units.Seconds),
