@@ -21,9 +21,7 @@ from fastapi import HTTPException
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from confirm.clients.file_keys import FileKeys
 from confirm.clients.opening import Opening
-from confirm.clients.proving import proof_of
 from countersign_client.answers import Answer
 from countersign_client.errors import CountersignError, UnexpectedAnswer, error_of
 from countersign_client.results import CodeRequired, Confirmed, Payment
@@ -54,6 +52,7 @@ from service_runtime.edge.addresses import client_address
 from service_runtime.encryption_keys import new_block, opening_keys, text_of
 from service_runtime.errors import Invariant, Rejected, Unavailable
 from service_runtime.fetched import TolerantRecords, is_readable, readable
+from service_runtime.file_keys import FileKeys
 from service_runtime.files import _expected, _range_of
 from service_runtime.http_client import HttpClient, HttpResponse
 from service_runtime.http_unit import version_of
@@ -62,6 +61,7 @@ from service_runtime.keys import KeyRing
 from service_runtime.message_macs import MessageMacs
 from service_runtime.object_store import FolderStore
 from service_runtime.paging import Keyset
+from service_runtime.proving import proof_of
 from service_runtime.sealing import (
     Sealer,
     public_keys,

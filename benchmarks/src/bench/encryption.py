@@ -10,10 +10,6 @@ from tempfile import TemporaryDirectory
 from bench.errors import BenchmarkError
 from bench.settings import number_of
 from bench.system import Tell
-from confirm.clients.file_keys import FileKeys
-from confirm.clients.key_provider import KeyProvider, NotAbleError
-from confirm.clients.opening import decrypted
-from confirm.clients.proving import parts_of, proof_of
 from confirm.clients.token_keys import TokenKeys
 from service_runtime.encryption_keys import (
     LEAST_RSA_BITS,
@@ -24,6 +20,10 @@ from service_runtime.encryption_keys import (
     public_block,
     text_of,
 )
+from service_runtime.file_keys import FileKeys
+from service_runtime.jwe import decrypted
+from service_runtime.key_provider import KeyProvider, NotAbleError
+from service_runtime.proving import parts_of, proof_of
 from testbed.key_token import MODULE, PIN, TOKEN, make_token, new_key
 
 ROUNDS, MOST_ROUNDS = 3, 100

@@ -11,8 +11,6 @@ from threading import Thread
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from confirm.clients.file_keys import FileKeys
-from confirm.clients.key_provider import KeyProvider
 from confirm.clients.token_keys import TokenKeys
 from confirm.clients.transit_keys import TransitKeys
 from service_runtime.encryption_keys import (
@@ -21,6 +19,8 @@ from service_runtime.encryption_keys import (
     public_block,
     text_of,
 )
+from service_runtime.file_keys import FileKeys
+from service_runtime.key_provider import KeyProvider
 from testbed.key_token import MODULE, PIN, TOKEN, new_key
 
 SECRET = "s.of-the-tests"

@@ -15,13 +15,14 @@ from key_places import (
     transit_server,
 )
 
-from confirm.clients.encryption_keys import key_set
-from confirm.clients.key_provider import NotAbleError, WrongKeyError
-from confirm.clients.opening import Opening, Workers, decrypted
-from confirm.clients.proving import proof_of
+from confirm.clients.opening import Opening, Workers
 from confirm.clients.token_keys import TokenKeys
 from service_runtime.compute import Bounds, Executor
 from service_runtime.errors import Unavailable
+from service_runtime.jwe import decrypted
+from service_runtime.key_provider import NotAbleError, WrongKeyError
+from service_runtime.key_sets import key_set
+from service_runtime.proving import proof_of
 from testbed.key_token import MODULE, TOKEN, make_token
 
 FILES = file_place(2048)

@@ -9,8 +9,6 @@ from uuid import UUID
 import pytest
 from encryption_vectors import AT, Maker
 
-from confirm.clients.encryption_keys import EncryptionKeys, key_set
-from confirm.clients.file_keys import FileKeys
 from confirm.clients.opening import Opening, Seals, Workers
 from confirm.domain.encrypted import OpenedRequest
 from payment_schemas import answers
@@ -22,6 +20,8 @@ from payment_schemas.money import DECIMALS
 from service_runtime.compute import Bounds, Executor
 from service_runtime.encryption_keys import KeyBlock, opening_keys, text_of
 from service_runtime.errors import Unavailable
+from service_runtime.file_keys import FileKeys
+from service_runtime.key_sets import EncryptionKeys, key_set
 from service_runtime.keys import KeyRing
 from service_runtime.messages import Batch
 from service_runtime.sealing import Sealer, keyed_hash, seal_code, seal_name

@@ -5,11 +5,11 @@ import base64
 import pytest
 
 from confirm.app import build
-from confirm.clients.file_keys import FileKeys
 from confirm.clients.transit_keys import TransitKeys
 from confirm.settings import Settings
 from service_runtime.encryption_keys import new_block, text_of
 from service_runtime.errors import Unavailable
+from service_runtime.file_keys import FileKeys
 from service_runtime.settings import load
 
 RINGS = ("MAC_GATEWAY_CONFIRM", "MAC_CONFIRM_RISK", "MAC_CONFIRM_OTP", "MAC_CONFIRM_SETTLEMENT")

@@ -75,19 +75,25 @@ class HttpUnitOfWork:
         self._clock = clock
 
     async def run(
-        self, request: Request, caller: str, act: Act, *, is_stored: bool = True
+        self,
+        request: Request,
+        caller: str,
+        act: Act,
+        *,
+        is_stored: bool = True,
+        key: str | None = None,
     ) -> Response:
         """Return the reply of `act`, or the stored one of the caller's Idempotency-Key.
 
-        `is_stored=False`: the reply holds a secret, so that the key is ignored.
-
+        `is_stored=False`: the reply holds a secret, so that the key is ignored. `key`: where the
+        request has no Idempotency-Key, but an id of its own in its body.
 
         409 while the first request with the key is not done, where a constraint refuses, and for a
         stale version (412 to an If-Match); 422 where the key was used for another request; 400 for
         a value that the database does not take. Raises Unavailable where nothing was written.
         """
-        key = _key_of(request) if is_stored else None
-        once = _Once(caller, key, await _fingerprint(request))
+        own_key = _key_of(request) or key if is_stored else None
+        once = _Once(caller, own_key, await _fingerprint(request))
         replies: list[Response] = []
 
         async def write(tx: PostgresTransaction) -> Sequence[ProducerRecord]:

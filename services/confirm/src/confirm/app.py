@@ -6,9 +6,6 @@ from functools import partial
 from fastapi import APIRouter
 
 from confirm import handlers
-from confirm.clients.encryption_keys import EncryptionKeys
-from confirm.clients.file_keys import FileKeys
-from confirm.clients.key_provider import KeyProvider
 from confirm.clients.opening import Opening, Seals, Workers
 from confirm.clients.transit_keys import TransitKeys
 from confirm.domain.payment import Policy
@@ -39,6 +36,9 @@ from service_runtime.admin import together
 from service_runtime.clock import Clock
 from service_runtime.compute import Bounds, Executor
 from service_runtime.consumer import Handle, Handler
+from service_runtime.file_keys import FileKeys
+from service_runtime.key_provider import KeyProvider
+from service_runtime.key_sets import EncryptionKeys
 from service_runtime.process import Process
 from service_runtime.retention import Retention
 from service_runtime.sealing import Sealer, seal_code, seal_name

@@ -2,21 +2,13 @@
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from joserfc.errors import JoseError
-from joserfc.jwa import JWE_ENC_MODELS, JWEKeyEncryption
-from joserfc.jwe import JWERegistry, Recipient, decrypt_compact
-from joserfc.jwk import OctKey
-from joserfc.registry import HeaderParameter
 
-from confirm.clients.encryption_keys import EncryptionKeys, key_set
-from confirm.clients.key_provider import KeyProvider, NotAbleError
-from confirm.clients.proving import proof_of
 from confirm.domain.encrypted import OpenedRequest, opened
 from confirm.domain.requests import is_expired
 from payment_schemas import answers
@@ -24,8 +16,6 @@ from payment_schemas.answers import Answer, RefusedError
 from payment_schemas.confirm_body import confirm_body_of
 from payment_schemas.encrypted import (
     ALGORITHMS,
-    CONTENT_ENCRYPTION,
-    EC_ALGORITHM,
     EncryptedHeader,
     content_of,
     header_of,
@@ -36,8 +26,12 @@ from service_runtime import metrics
 from service_runtime.compute import Executor
 from service_runtime.encryption_keys import OpeningKey
 from service_runtime.errors import Unavailable
+from service_runtime.jwe import decrypted
+from service_runtime.key_provider import KeyProvider
+from service_runtime.key_sets import EncryptionKeys, key_set
 from service_runtime.logs import Log
 from service_runtime.messages import Batch, Received
+from service_runtime.proving import proof_of
 
 SLICE = 16
 """Requests that one worker opens in a row: 10 ms with RSA-3072."""
@@ -191,59 +185,6 @@ class Opening:
         except (Unavailable, JoseError, ValueError) as error:
             return str(error)
         return None if plain == key.kid.encode() else "it decrypts to something else"
-
-
-def decrypted(token: str, key: OpeningKey, provider: KeyProvider) -> bytes:
-    """Return what a compact JWE holds; raise JoseError, ValueError or Unavailable."""
-    registry = _Registry(key, provider)
-    plain = decrypt_compact(token, _NOT_USED, registry=registry).plaintext
-    if plain is None:
-        raise ValueError("no content")
-    return plain
-
-
-_NOT_USED = OctKey.import_key(os.urandom(32))
-"""joserfc wants a key; the content key comes from the provider."""
-_OURS = {
-    "transaction_id": HeaderParameter("Transaction", "str", required=True),
-    "iat": HeaderParameter("Issued at", "int", required=True),
-    "exp": HeaderParameter("Expires at", "int", required=True),
-}
-_GCM = next(model for model in JWE_ENC_MODELS if model.name == CONTENT_ENCRYPTION)
-
-
-class _Registry(JWERegistry):
-    """Knows the one algorithm of one key, A256GCM, and no compression."""
-
-    def __init__(self, key: OpeningKey, provider: KeyProvider) -> None:
-        name = ALGORITHMS[key.kind]
-        super().__init__(_OURS, algorithms=[name, CONTENT_ENCRYPTION])
-        by_provider = _ByProvider(name, key, provider)
-        self.algorithms = {
-            "alg": {name: by_provider},
-            "enc": {CONTENT_ENCRYPTION: _GCM},
-            "zip": {},
-        }
-
-
-class _ByProvider(JWEKeyEncryption):
-    """Decrypts the content key by the provider."""
-
-    def __init__(self, name: str, key: OpeningKey, provider: KeyProvider) -> None:
-        self.name = name
-        self._key = key
-        self._provider = provider
-        self.more_header_registry = (
-            {"epk": HeaderParameter("Ephemeral key", "jwk", required=True)}
-            if name == EC_ALGORITHM
-            else {}
-        )
-
-    def encrypt_cek(self, cek: bytes, recipient: Recipient[Any]) -> bytes:  # noqa: ARG002 - theirs
-        raise NotAbleError("confirm opens requests, and makes none")
-
-    def decrypt_cek(self, recipient: Recipient[Any]) -> bytes:
-        return self._provider.unwrap(self._key, recipient.headers(), recipient.encrypted_key or b"")
 
 
 def _counted(found: Lookup) -> Lookup:

@@ -20,15 +20,15 @@ from pkcs11.exceptions import (
     PKCS11Error,
 )
 
-from confirm.clients.key_provider import (
+from service_runtime.encryption_keys import OpeningKey
+from service_runtime.errors import Unavailable
+from service_runtime.key_provider import (
     Header,
     NotAbleError,
     WrongKeyError,
     ephemeral_of,
     unwrapped,
 )
-from service_runtime.encryption_keys import OpeningKey
-from service_runtime.errors import Unavailable
 
 SHARED_BITS = 256
 _WRONG = (

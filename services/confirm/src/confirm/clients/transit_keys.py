@@ -5,10 +5,10 @@ import base64
 from collections.abc import Callable
 from typing import Any, Self
 
-from confirm.clients.key_provider import Header, NotAbleError, WrongKeyError
 from service_runtime.encryption_keys import OpeningKey
 from service_runtime.errors import Unavailable
 from service_runtime.http_client import HttpClient, HttpResponse
+from service_runtime.key_provider import Header, NotAbleError, WrongKeyError
 from service_runtime.tls import Authority
 
 WITHIN_S = 2.0

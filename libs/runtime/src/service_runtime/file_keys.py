@@ -6,14 +6,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from confirm.clients.key_provider import (
+from service_runtime.encryption_keys import OpeningKey
+from service_runtime.key_provider import (
     Header,
     NotAbleError,
     WrongKeyError,
     ephemeral_of,
     unwrapped,
 )
-from service_runtime.encryption_keys import OpeningKey
 
 
 class FileKeys:
