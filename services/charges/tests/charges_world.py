@@ -68,6 +68,17 @@ class Mock:
         found = [(one.get("reference") or one["metadata"]["reference"], one) for one in listed]
         return [one for reference, one in found if reference.startswith(stem)]
 
+    def dispute(self, transaction_id, status):
+        """Have the provider report a dispute of a charge's payment."""
+        (payment,) = [one for one in self.payments(transaction_id) if one["status"] in TAKEN]
+        reference = payment.get("reference") or payment["metadata"]["reference"]
+        body = {"reference": reference, "status": status}
+        httpx.post(f"{self.url}/disputes", json=body).raise_for_status()
+
+    def cards(self):
+        """The cards that the provider has stored."""
+        return httpx.get(f"{self.url}/cards").json()["cards"]
+
     def kill(self):
         self._process.kill()
         self._process.wait()

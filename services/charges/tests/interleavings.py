@@ -1,7 +1,9 @@
 """Every order in which calls, losses, webhooks, kills, cancels and refunds can meet, by seed.
 
 The decisions are those of the service; the providers keep their idempotency keys, and lose, delay,
-repeat and reorder everything else. A worker may be killed before and after each call.
+repeat and reorder everything else. A worker may be killed before and after each call. A provider
+that lies says of what it has taken that it is unknown, declined, cancelled or under way; only its
+webhooks tell the truth, sooner or later.
 """
 
 from dataclasses import dataclass, field, replace
@@ -36,6 +38,13 @@ from service_runtime.clock import chance
 START = datetime(2026, 11, 30, tzinfo=UTC)
 POLICY = Policy(first_s=1, most_s=30, in_flight_s=60, expires_s=900)
 PROVIDERS = ("stripe", "adyen", "stripe_ach")
+LIES = (
+    Reply(Kind.NOT_FOUND),
+    Reply(Kind.PENDING),
+    Reply(Kind.CANCELLED),
+    Reply(Kind.DECLINED, "do_not_honor", is_soft=True),
+    Reply(Kind.DECLINED, "expired_card"),
+)
 MOST_LATE_S = 25
 """A lost request arrives within the time in flight, or never."""
 
@@ -87,8 +96,9 @@ def hash_of(reference):
 class World:
     """One charge, its refunds, three providers, and time."""
 
-    def __init__(self, seed):
+    def __init__(self, seed, lies=0.0):
         self.chance = chance(seed)
+        self.lies = lies
         self.now = START
         self.providers = {name: Provider() for name in PROVIDERS}
         self.charge = Charge(
@@ -147,7 +157,9 @@ class World:
         self.save(after_reply(self.charge, call, reply, self.now, POLICY).state)
 
     def alone(self, charge):
-        """No other provider may still charge while this one is called."""
+        """No other provider may still charge while this one is called, as far as they say."""
+        if self.lies:
+            return
         for name, provider in self.providers.items():
             kinds = {provider.payments[r] for r in provider.payments}
             if name != charge.provider:
@@ -158,18 +170,25 @@ class World:
         if self.chance.random() < self.faults / 3:
             return Reply(Kind.NOT_SENT)
         if step is Step.ENQUIRE:
-            return Reply(Kind.NO_ANSWER) if self.is_faulty() else provider.seen(charge.reference)
+            if self.is_faulty():
+                return Reply(Kind.NO_ANSWER)
+            return self.said(provider.seen(charge.reference))
         if self.is_faulty():  # the request arrives late, or never
             if self.chance.random() < 0.7:
                 at = self.now + timedelta(seconds=self.chance.randrange(1, MOST_LATE_S))
                 self.under_way.append((at, lambda: self.executed(provider, step, charge)))
             return Reply(Kind.NO_ANSWER)
         reply = self.executed(provider, step, charge)
-        return Reply(Kind.NO_ANSWER) if self.is_faulty() else reply
+        return Reply(Kind.NO_ANSWER) if self.is_faulty() else self.said(reply)
+
+    def said(self, reply):
+        """What the provider says of what it knows."""
+        is_lie = self.lies and self.chance.random() < self.lies
+        return self.chance.choice(LIES) if is_lie else reply
 
     def executed(self, provider, step, charge):
         reply = provider.execute(self, step, charge)
-        for _ in range(self.chance.choice([0, 1, 2])):
+        for _ in range(self.chance.choice([1, 2] if self.lies else [0, 1, 2])):
             at = self.now + timedelta(seconds=self.chance.randrange(0, 200))
             self.arriving.append((at, lambda: self.report(charge.attempt, reply)))
         return reply

@@ -27,6 +27,8 @@ class World:
     outages: dict[str, tuple[int, int]] = field(default_factory=lambda: dict(OUTAGES))
     segments: dict[str, dict] = field(default_factory=dict)
     routed: list[tuple[int, str, float]] = field(default_factory=list)
+    regret: float = 0.0
+    """Successes that the best choice for each payment would have had more, on average."""
 
     def __post_init__(self):
         self.chance = chance(self.seed)
@@ -42,15 +44,20 @@ class World:
     def pay(self, number, rule=None):
         currency = CURRENCIES[self.chance.random() < 0.5]
         money = Money(5_000, currency)
-        candidates = [Candidate(name, Limits(), 150) for name in PROVIDERS]
         segment = segment_of("card", money)
         arms = self.segments.setdefault(segment, {})
-        choice = choose(candidates, "card", money, arms, self.chance)
-        provider = rule or choice.provider
+        provider, propensity = (rule, 1.0) if rule else self.chosen(money, arms)
         is_success = self.chance.random() < self.rate(provider, currency, number)
         self.segments[segment] = learn(arms, provider, is_success=is_success)
-        self.routed.append((number, provider, choice.propensity))
+        self.routed.append((number, provider, propensity))
+        self.regret += max(self.rate(one, currency, number) for one in PROVIDERS)
+        self.regret -= self.rate(provider, currency, number)
         return is_success
+
+    def chosen(self, money, arms):
+        candidates = [Candidate(name, Limits(), 150) for name in PROVIDERS]
+        choice = choose(candidates, "card", money, arms, self.chance)
+        return choice.provider, choice.propensity
 
     def share(self, provider, first, last):
         routed = [one for number, one, _ in self.routed if first <= number < last]

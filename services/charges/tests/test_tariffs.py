@@ -14,6 +14,9 @@ DAY = date(2026, 11, 30)
 @pytest.mark.parametrize(
     ("name", "amount", "cost"),
     [
+        pytest.param("stripe_card", 1_000, 59, id="printed: $10 costs $0.59"),
+        pytest.param("stripe_card", 5_000, 175, id="printed: $50 costs $1.75"),
+        pytest.param("stripe_card", 10_000, 320, id="printed: $100 costs $3.20"),
         pytest.param("stripe_card_connect", 50_000, 1_605, id="printed: $500 costs $16.05"),
         pytest.param("stripe_card", 50_000, 1_480, id="the same without Connect: 14.50 + 0.30"),
         pytest.param("stripe_ach", 50_000, 400, id="0.8 %"),
@@ -26,6 +29,13 @@ DAY = date(2026, 11, 30)
 )
 def test_a_charge_costs_what_the_tariff_says_to_the_cent(name, amount, cost):
     assert cost_minor(name, Money(amount, "USD"), DAY) == cost
+
+
+def test_the_row_of_1000_dollars_is_an_erratum():
+    """Printed: $31.30. No price of the other rows gives it; docs/charges.md names the row."""
+    thousand = Money(100_000, "USD")
+    assert cost_minor("stripe_card", thousand, DAY) == 2_930
+    assert cost_minor("stripe_card_connect", thousand, DAY) == 3_180
 
 
 def test_the_fixed_part_is_that_of_the_currency():

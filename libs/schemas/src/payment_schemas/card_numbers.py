@@ -38,10 +38,10 @@ def holds_card_number(text: str) -> bool:
 
 
 def _is_number(digits: str) -> bool:
-    return _NUMBER.fullmatch(digits) is not None and _passes_luhn(digits)
+    return _NUMBER.fullmatch(digits) is not None and passes_luhn(digits)
 
 
-def _passes_luhn(digits: str) -> bool:
+def passes_luhn(digits: str) -> bool:
     """Return whether the check digit is right. Source: ISO/IEC 7812-1, annex B."""
     doubled = [int(digit) * (1 + index % 2) for index, digit in enumerate(reversed(digits))]
     return sum(value - 9 if value > 9 else value for value in doubled) % 10 == 0

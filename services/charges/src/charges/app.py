@@ -10,16 +10,21 @@ from charges.clients.adyen import AdyenAccount, AdyenProvider
 from charges.clients.port import Guard
 from charges.clients.stripe import NAME as STRIPE
 from charges.clients.stripe import Stripe, StripeAccount
+from charges.clients.vault import Codes, Vault, VaultKeys
 from charges.routes import Api, routes
 from charges.settings import LEASE_BEYOND_S, ProviderLimits, Settings
 from charges.store import (
+    CARD_TOKEN_TABLE,
     CHARGE_TABLE,
     REFUND_TABLE,
+    Cards,
     Charges,
     Refunds,
     Routes,
     Waiting,
+    changes,
     charge_of,
+    provision_of,
     queries,
     refund_of,
 )
@@ -29,6 +34,8 @@ from service_runtime.admin import add_check, check_router, together
 from service_runtime.clock import chance
 from service_runtime.compute import Bounds, Executor
 from service_runtime.edge import Admission
+from service_runtime.file_keys import FileKeys
+from service_runtime.key_sets import EncryptionKeys
 from service_runtime.lanes import LaneWork
 from service_runtime.process import Process
 from service_runtime.retention import Retention
@@ -36,6 +43,9 @@ from service_runtime.service import Service
 from service_runtime.work_table import PostgresWorkTable
 
 LEARN_EVERY_S = 1.0
+VAULT_EVERY_S = 60.0
+EVALUATED_WITHIN_S = 20.0
+VAULT_WORKERS, VAULT_QUEUE, VAULT_WITHIN_S = 2, 64, 2.0
 WEBHOOK_DAYS = 30
 """Longer than any provider repeats a webhook (Stripe: 3 days, Adyen: 30 days at most)."""
 
@@ -46,15 +56,21 @@ def build(settings: Settings) -> Process:
     providers = _providers(service, settings)
     limits = {name: _limits_of(settings, name).limits() for name in providers}
     router, waiting = Router(providers, limits, chance()), Waiting()
+    vault, codes = _vault(service, settings), Codes()
     charging = service.lanes(_charging(service, settings, providers, router, waiting))
     refunding = service.lanes(_refunding(settings, providers, waiting))
+    storing = handlers.Provisioner(providers, vault, codes)
+    provisioning = service.lanes(_provisioning(settings, storing, waiting))
 
     def wake() -> None:
         waiting.wake()
         charging.wake()
         refunding.wake()
+        provisioning.wake()
 
+    changes.announce(providers)
     _learn(service, router)
+    _watch_vault(service, vault)
     service.retain(Retention("provider_event", "received_at", timedelta(days=WEBHOOK_DAYS)))
     api = Api(
         requests=service.requests,
@@ -62,6 +78,9 @@ def build(settings: Settings) -> Process:
         admission=Admission.of(service, settings),
         providers=providers,
         router=router,
+        vault=vault,
+        codes=codes,
+        threads=service.use(Executor("evaluation", Bounds(1, 2, EVALUATED_WITHIN_S))),
         waiting=waiting,
         clock=service.clock,
         apply={
@@ -138,6 +157,41 @@ def _refunding(settings: Settings, providers: dict[str, Provider], waiting: Wait
         checks_epochs=True,
         on_saved=waiting.wake,
     )
+
+
+def _provisioning(settings: Settings, act: handlers.Provisioner, waiting: Waiting) -> LaneWork:
+    return LaneWork(
+        table=PostgresWorkTable(CARD_TOKEN_TABLE, provision_of),
+        handle=partial(handlers.on_provisioned, policy=settings.policy, waiting=waiting),
+        store=Cards,
+        load=handlers.plan_provisions,
+        act=act,
+        lease_s=settings.provider_timeout_s + LEASE_BEYOND_S,
+        concurrency=settings.provider_calls,
+        on_saved=waiting.wake,
+    )
+
+
+def _vault(service: Service, settings: Settings) -> Vault:
+    """Return the vault; its keys are read once here, so that a fault ends the start."""
+    passphrase = settings.e2e_passphrase
+    keys = VaultKeys(
+        EncryptionKeys([settings.card_keys_file], passphrase),
+        EncryptionKeys([settings.vault_keys_file], passphrase),
+        settings.card_fingerprint_keys,
+    )
+    threads = service.use(Executor("vault", Bounds(VAULT_WORKERS, VAULT_QUEUE, VAULT_WITHIN_S)))
+    return Vault(keys, service.use(FileKeys()), threads)
+
+
+def _watch_vault(service: Service, vault: Vault) -> None:
+    """Notice a ring without the key of a stored card, before a charge needs the card."""
+
+    async def look() -> None:
+        async with service.database.transaction() as tx:
+            vault.note_missing(await Cards(tx).key_ids())
+
+    service.every("vault", VAULT_EVERY_S, look)
 
 
 def _learn(service: Service, router: Router) -> None:

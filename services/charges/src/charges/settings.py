@@ -7,7 +7,7 @@ from charges.domain.routing import Limits
 from payment_schemas.money import Currency
 from service_runtime.edge import EdgeSettings
 from service_runtime.keys import RotatedSecret, SecretKeys
-from service_runtime.settings import ServiceSettings
+from service_runtime.settings import SecretText, ServiceSettings
 
 LEASE_BEYOND_S = 10.0
 """A row in progress is leased for the longest call and this time, in which it is saved."""
@@ -37,6 +37,13 @@ class Settings(EdgeSettings, ServiceSettings):
     adyen_url: str = Field(pattern=r"^https?://")
     adyen_api_key: RotatedSecret = Field(validation_alias="ADYEN_API_KEY_FILE")
     adyen_hmac_keys: SecretKeys = Field(validation_alias="ADYEN_HMAC_KEY_FILE")
+    card_keys_file: str
+    """Keys that open encrypted card data, EC P-256: encrypted PKCS#8."""
+    vault_keys_file: str
+    """Keys that card numbers are sealed under; one of a stored card must never be removed."""
+    e2e_passphrase: SecretText = Field(validation_alias="E2E_PASSPHRASE_FILE")
+    """Of the private keys in both files."""
+    card_fingerprint_keys: SecretKeys = Field(validation_alias="CARD_FINGERPRINT_KEY_FILE")
     charge_providers: dict[str, ProviderLimits] = Field(default={})
     """Provider → its limits."""
     provider_timeout_s: float = Field(default=5.0, gt=0, le=30)

@@ -5,7 +5,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from fastapi.responses import Response
 
@@ -72,6 +72,54 @@ class Payments:
     def all(self) -> list[Payment]:
         """Return every payment, for tests and people."""
         return list(self._by_id.values())
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCard:
+    """A card as its provider keeps it: what it does, and what may be shown."""
+
+    id: str
+    source: str
+    """How a charge of it ends: one of the sources above, or "tok_test"."""
+    last4: str
+    has_code: bool
+    """Whether its verification code came with it."""
+
+
+class StoredCards:
+    """Cards by the provider's token; numbers are not kept."""
+
+    BEHAVIOURS: ClassVar = {"4000000000000002": SOFT, "4000000000009979": HARD}
+    """Numbers of Stripe's documentation that are declined."""
+    REFUSED: ClassVar = "4000000000000069"
+    """Refused at once, as expired."""
+
+    def __init__(self) -> None:
+        self._by_id: OrderedDict[str, StoredCard] = OrderedDict()
+
+    def add(self, token: str, number: str, *, has_code: bool) -> StoredCard | None:
+        """Store a card; None where it is refused."""
+        if number == self.REFUSED:
+            return None
+        source = self.BEHAVIOURS.get(number, "tok_test")
+        self._by_id[token] = StoredCard(token, source, number[-4:], has_code)
+        if len(self._by_id) > MOST_KEPT:
+            self._by_id.popitem(last=False)
+        return self._by_id[token]
+
+    def source(self, token: str) -> str:
+        """Return how a charge of a token ends; other tokens are sources themselves."""
+        card = self._by_id.get(token)
+        return card.source if card else token
+
+    def shown(self) -> dict[str, Any]:
+        """Return every card, for tests and people."""
+        return {
+            "cards": [
+                {"id": one.id, "last4": one.last4, "has_code": one.has_code}
+                for one in self._by_id.values()
+            ]
+        }
 
 
 def is_declined(source: str, kind: str, provider: str) -> bool:

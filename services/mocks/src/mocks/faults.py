@@ -32,10 +32,14 @@ Kind = Literal[
     "webhook_before_reply",
     "webhook_late",
     "webhook_twice",
+    "says_declined",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 EXEMPT_PATHS = frozenset(
-    {"/health", "/ready", "/metrics", "/faults", "/messages", "/statement", "/payments"}
+    {
+        *("/health", "/ready", "/metrics", "/faults", "/messages", "/statement", "/payments"),
+        *("/cards", "/disputes"),
+    }
 )
 """Paths for tests and people to observe a mock; real services have none of them."""
 MAX_REMEMBERED_REQUESTS = 10_000

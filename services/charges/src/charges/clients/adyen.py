@@ -12,9 +12,18 @@ from typing import Any
 import Adyen
 import orjson
 
-from charges.clients.port import UNREADABLE, BadWebhookError, Guard, Report, report_of
+from charges.clients.port import (
+    UNREADABLE,
+    BadWebhookError,
+    DisputeReport,
+    Guard,
+    Report,
+    report_of,
+)
+from charges.domain.cards import CardData
 from charges.domain.charge import Charge
 from charges.domain.declines import ADYEN, declined
+from charges.domain.disputes import DisputeNews, DisputeStatus
 from charges.domain.refund import Refund
 from charges.domain.replies import Kind, Reply
 from payment_schemas.money import Money
@@ -42,6 +51,14 @@ _NOT_DONE = {
     "TECHNICAL_CANCEL": Kind.NOT_FOUND,
     "REFUND": Kind.DECLINED,
     "REFUND_FAILED": Kind.DECLINED,
+}
+_DISPUTES = {
+    "NOTIFICATION_OF_CHARGEBACK": DisputeStatus.OPEN,
+    "CHARGEBACK": DisputeStatus.OPEN,
+    "CHARGEBACK_REVERSED": DisputeStatus.WON,
+    "SECOND_CHARGEBACK": DisputeStatus.LOST,
+    "PREARBITRATION_LOST": DisputeStatus.LOST,
+    "PREARBITRATION_WON": DisputeStatus.WON,
 }
 _NOT_CONNECTED = ("ConnectionError", "ConnectTimeout", "NewConnectionError")
 _REFUSED = (
@@ -71,7 +88,8 @@ class AdyenProvider:
         )
         self._payments = client.checkout.payments_api
         self._modifications = client.checkout.modifications_api
-        for api in (self._payments, self._modifications):
+        self._cards = client.checkout.recurring_api
+        for api in (self._payments, self._modifications, self._cards):
             api.baseUrl = f"{account.url}/v72"
         self._hmac_keys = account.hmac_keys
         self._guard = guard
@@ -80,6 +98,23 @@ class AdyenProvider:
     @property
     def is_open(self) -> bool:
         return self._guard.is_open
+
+    async def store(self, reference: str, user_id: str, card: CardData) -> Reply:
+        method = {
+            "type": "scheme",
+            "number": card.number.reveal(),
+            "expiryMonth": f"{card.expiry.month:02}",
+            "expiryYear": str(card.expiry.year),
+            **({"cvc": card.code.reveal()} if card.code else {}),
+        }
+        body = {
+            "merchantAccount": MERCHANT,
+            "shopperReference": user_id,
+            "recurringProcessingModel": "CardOnFile",
+            "paymentMethod": method,
+        }
+        act = self._cards.stored_payment_methods
+        return await self._call("store", lambda: act(body, idempotency_key=reference), _kept)
 
     async def authorize(self, charge: Charge) -> Reply:
         return await self._authorize("authorize", charge)
@@ -137,7 +172,11 @@ class AdyenProvider:
     async def enquire_refund(self, refund: Refund) -> Reply:
         return await self._refund("enquire_refund", refund)
 
-    def verify_webhook(self, body: bytes, headers: Mapping[str, str]) -> Sequence[Report]:  # noqa: ARG002 - the signature is in the body
+    def verify_webhook(
+        self,
+        body: bytes,
+        headers: Mapping[str, str],  # noqa: ARG002 - the signature is in the body
+    ) -> Sequence[Report | DisputeReport]:
         try:
             items = [
                 one["NotificationRequestItem"] for one in orjson.loads(body)["notificationItems"]
@@ -153,10 +192,15 @@ class AdyenProvider:
         valid = Adyen.util.is_valid_hmac_notification
         return any(valid(item, key.material.hex()) is True for key in self._hmac_keys)
 
-    async def _call(self, what: str, call: Callable[[], Any]) -> Reply:
+    async def _call(
+        self,
+        what: str,
+        call: Callable[[], Any],
+        read: Callable[[Mapping[str, Any]], Reply] | None = None,
+    ) -> Reply:
         def run() -> Reply:
             try:
-                return _reply(call().message)
+                return (read or _reply)(call().message)
             except _REFUSED as error:
                 return Reply(Kind.REFUSED, getattr(error, "error_code", None) or "refused")
             except (Adyen.AdyenError, *UNREADABLE):
@@ -173,6 +217,10 @@ def _amount(money: Money) -> dict[str, Any]:
     return {"value": money.amount_minor, "currency": money.currency}
 
 
+def _kept(message: Mapping[str, Any]) -> Reply:
+    return Reply(Kind.AUTHORIZED, reference=message["id"])
+
+
 def _reply(message: Mapping[str, Any]) -> Reply:
     own = message.get("paymentPspReference") or message.get("pspReference")
     if message.get("status") == "received":
@@ -184,10 +232,12 @@ def _reply(message: Mapping[str, Any]) -> Reply:
     return Reply(_RESULTS.get(str(result), Kind.PENDING), reference=own)
 
 
-def _report(item: Mapping[str, Any]) -> Report | None:
+def _report(item: Mapping[str, Any]) -> Report | DisputeReport | None:
     code, is_done = item["eventCode"], item["success"] == "true"
     own = item.get("originalReference") or item["pspReference"]
     event_id = f"{item['pspReference']}/{code}/{item['success']}/{item['merchantReference']}"
+    if code in _DISPUTES:
+        return DisputeReport(event_id, _dispute(item, own))
     if code == "AUTHORISATION" and not is_done:
         reply = declined(ADYEN, item.get("reason"), own)
     else:
@@ -196,3 +246,10 @@ def _report(item: Mapping[str, Any]) -> Report | None:
             return None
         reply = Reply(kind, reference=None if kind is Kind.NOT_FOUND else own)
     return report_of(event_id, item["merchantReference"], reply)
+
+
+def _dispute(item: Mapping[str, Any], payment: str) -> DisputeNews:
+    """Return a dispute's news; a payment has one, whose events have references of their own."""
+    amount = Money(item["amount"]["value"], item["amount"]["currency"])
+    reason = item.get("reason") or "unknown"
+    return DisputeNews(payment, payment, amount, _DISPUTES[item["eventCode"]], reason)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 from uuid import UUID
 
+from charges.domain.cards import CardData
 from charges.domain.charge import Charge
+from charges.domain.disputes import DisputeNews
 from charges.domain.refund import Refund
 from charges.domain.replies import Kind, Reply
 from service_runtime import metrics, tracing
@@ -26,6 +28,14 @@ UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
 
 class BadWebhookError(Exception):
     """A webhook without a valid signature, or one that cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeReport:
+    """What a webhook says of a dispute."""
+
+    event_id: str
+    news: DisputeNews
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,10 @@ class Provider(Protocol):
         """Whether the provider is known to be down: its breaker is open."""
         ...
 
+    async def store(self, reference: str, user_id: str, card: CardData) -> Reply:
+        """Store a merchant's card; AUTHORIZED, with the provider's token as its reference."""
+        ...
+
     async def authorize(self, charge: Charge) -> Reply:
         """Reserve the amount; a provider that can capture in one call does so for that goal."""
         ...
@@ -93,7 +107,9 @@ class Provider(Protocol):
         """Return where a refund stands, by our reference."""
         ...
 
-    def verify_webhook(self, body: bytes, headers: Mapping[str, str]) -> Sequence[Report]:
+    def verify_webhook(
+        self, body: bytes, headers: Mapping[str, str]
+    ) -> Sequence[Report | DisputeReport]:
         """Return what a webhook says; raise BadWebhookError without a valid signature."""
         ...
 

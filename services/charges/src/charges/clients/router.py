@@ -1,6 +1,6 @@
 """Chooses a provider with what this process knows: limits, breakers, and learned outcomes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 
 from charges.clients.port import Provider
@@ -32,9 +32,19 @@ class Router:
         self._chance = chance
         self._arms: dict[str, dict[str, Arm]] = {}
 
-    def choose(self, money: Money, day: date, tried: Iterable[str] = ()) -> Choice:
-        """Choose a provider among those that were not tried."""
-        left = [name for name in self._providers if name not in set(tried)]
+    def choose(
+        self,
+        money: Money,
+        day: date,
+        tried: Iterable[str] = (),
+        knowing: Collection[str] | None = None,
+    ) -> Choice:
+        """Choose a provider that was not tried, among those that know the card (None: all do)."""
+        left = [
+            name
+            for name in self._providers
+            if name not in set(tried) and (knowing is None or name in knowing)
+        ]
         candidates = [
             Candidate(
                 name,

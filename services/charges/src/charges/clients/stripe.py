@@ -1,20 +1,36 @@
 """Stripe, by its SDK: payment intents, in minor units, captured in one call where wanted."""
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import aiohttp
 import stripe
+from stripe import _util
 
-from charges.clients.port import UNREADABLE, BadWebhookError, Guard, Report, report_of
+from charges.clients.port import (
+    UNREADABLE,
+    BadWebhookError,
+    DisputeReport,
+    Guard,
+    Report,
+    report_of,
+)
+from charges.domain.cards import CardData
 from charges.domain.charge import Charge, Goal
 from charges.domain.declines import STRIPE, declined
+from charges.domain.disputes import DisputeNews, DisputeStatus
 from charges.domain.refund import Refund
 from charges.domain.replies import Kind, Reply
+from payment_schemas.money import Money
 from service_runtime.keys import SecretFile
 
 NAME = "stripe"
+# The SDK logs the bodies of its calls at the level DEBUG, card numbers and codes among them, and
+# prints them where STRIPE_LOG=debug is in the environment.
+logging.getLogger("stripe").setLevel(logging.WARNING)
+_util.STRIPE_LOG = None
 _STATUSES = {
     "succeeded": Kind.CAPTURED,
     "requires_capture": Kind.AUTHORIZED,
@@ -68,6 +84,24 @@ class Stripe:
     def is_open(self) -> bool:
         return self._guard.is_open
 
+    async def store(self, reference: str, user_id: str, card: CardData) -> Reply:  # noqa: ARG002 - a customer of Stripe is one card
+        details = {
+            "number": card.number.reveal(),
+            "exp_month": card.expiry.month,
+            "exp_year": card.expiry.year,
+            **({"cvc": card.code.reveal()} if card.code else {}),
+        }
+        params: Any = {"type": "card", "card": details, "metadata": {"reference": reference}}
+
+        async def stored(api: Any) -> Any:
+            # A payment method may be used again only by the customer that it is attached to.
+            method = await api.payment_methods.create_async(params)
+            about: Any = {"payment_method": method.id, "metadata": {"reference": reference}}
+            customer = await api.customers.create_async(about)
+            return _Stored({"id": f"{customer.id}/{method.id}"})
+
+        return await self._call("store", stored, lambda one: _kept(one["id"]))
+
     async def authorize(self, charge: Charge) -> Reply:
         params = {
             "amount": charge.money.amount_minor,
@@ -75,9 +109,9 @@ class Stripe:
             "confirm": True,
             "capture_method": "automatic" if charge.goal is Goal.CAPTURE else "manual",
             "payment_method_types": ["card"],
-            "payment_method_data": {"type": "card", "card": {"token": charge.source}},
+            **_method(charge.source),
             "metadata": {"reference": charge.reference},
-            "receipt_email": charge.email,
+            **({"receipt_email": charge.email} if charge.email else {}),
         }
         options = {"idempotency_key": f"{charge.reference}:authorize"}
         return await self._call(
@@ -131,7 +165,9 @@ class Stripe:
 
         return await self._call("enquire_refund", lambda api: api.refunds.list_async(query), ours)
 
-    def verify_webhook(self, body: bytes, headers: Mapping[str, str]) -> Sequence[Report]:
+    def verify_webhook(
+        self, body: bytes, headers: Mapping[str, str]
+    ) -> Sequence[Report | DisputeReport]:
         signature = headers.get("stripe-signature", "")
         try:
             event = stripe.Webhook.construct_event(
@@ -144,6 +180,8 @@ class Stripe:
             reply = _intent(about)
         elif about.get("object") == "refund":
             reply = _refund(about)
+        elif about.get("object") == "dispute":
+            return _dispute(event.id, about)
         else:
             return ()
         reference = (about.get("metadata") or {}).get("reference", "")
@@ -170,6 +208,41 @@ class Stripe:
                 return Reply(Kind.NO_ANSWER, "no_answer")
 
         return await self._guard.run(what, run)
+
+
+def _dispute(event_id: str, about: Mapping[str, Any]) -> Sequence[DisputeReport]:
+    """Return a dispute's news; an inquiry (`warning_…`) takes no money, and is none."""
+    status = str(about["status"])
+    if status.startswith("warning"):
+        return ()
+    ends = {"won": DisputeStatus.WON, "lost": DisputeStatus.LOST}
+    news = DisputeNews(
+        about["id"],
+        about["payment_intent"],
+        Money(about["amount"], about["currency"].upper()),
+        ends.get(status, DisputeStatus.OPEN),
+        str(about.get("reason") or "unknown"),
+    )
+    return [DisputeReport(event_id, news)]
+
+
+class _Stored(dict[str, Any]):
+    """What was made by two calls, in the form of one response of the SDK."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return dict(self)
+
+
+def _kept(token: str) -> Reply:
+    return Reply(Kind.AUTHORIZED, reference=token)
+
+
+def _method(source: str) -> dict[str, Any]:
+    """Return the fields of a stored card (`cus_…/pm_…`), or of a token of Stripe's own."""
+    customer, slash, method = source.partition("/")
+    if slash:
+        return {"customer": customer, "payment_method": method}
+    return {"payment_method_data": {"type": "card", "card": {"token": source}}}
 
 
 def _intent(intent: Any) -> Reply:

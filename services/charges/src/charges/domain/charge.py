@@ -109,6 +109,8 @@ class Charge:
     refunding_minor: int = 0
     """Requested refunds without an outcome."""
     refunded_minor: int = 0
+    disputed_minor: int = 0
+    """What disputes have taken back, or have reserved."""
 
     @property
     def reference(self) -> str:
@@ -118,7 +120,9 @@ class Charge:
     @property
     def refundable_minor(self) -> int:
         """What may still be refunded."""
-        return self.captured_minor - self.refunding_minor - self.refunded_minor
+        return (
+            self.captured_minor - self.refunding_minor - self.refunded_minor - self.disputed_minor
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,11 @@ def transaction_id(charge_id: UUID) -> str:
     return f"txn_{charge_id.hex}"
 
 
+def payment_id(charge_id: UUID) -> str:
+    """Return a charge's id as `paymentId` of native-payments-api.md."""
+    return f"pay_{charge_id.hex}"
+
+
 def charge_id_of(text: str) -> UUID | None:
     """Return the charge's id; None where the text is none."""
     found = _TRANSACTION.fullmatch(text)

@@ -11,7 +11,8 @@ from charges.domain.refund import Refund
 from charges.domain.tariffs import cost_minor
 from double_entry.rules import Transfer
 
-INTERNAL = ("merchant:", "refunding:", "fees:", "equity:")
+FEE = "FEE"
+INTERNAL = ("merchant:", "refunding:", "disputed:", "fees:", "equity:")
 
 
 def merchant(user_id: str, currency: str) -> str:
@@ -34,9 +35,7 @@ def capture_transfers(charge: Charge, day: date) -> list[Transfer]:
     ]
     if cost := cost_minor(provider, charge.money, day):
         fees = f"fees:{provider}:{currency}"
-        transfers.append(
-            Transfer(charge.id, "FEE", f"equity:costs:{currency}", fees, cost, currency)
-        )
+        transfers.append(Transfer(charge.id, FEE, f"equity:costs:{currency}", fees, cost, currency))
     return transfers
 
 

@@ -19,11 +19,10 @@ from charges.domain.charge import (
     next_call,
     without_route,
 )
-from charges.domain.postings import capture_transfers
 from charges.domain.replies import Kind, Reply
 from charges.domain.routing import Choice, RouteRow, segment_of
-from charges.store import Charges, Routes, Waiting
-from charges.store.changes import emit, note_late
+from charges.store import Cards, Charges, Routes, Waiting
+from charges.store.changes import captured, emit, note_late
 from service_runtime.clock import Clock
 from service_runtime.messages import Batch, Due, Events
 
@@ -38,6 +37,8 @@ class Plan:
     charge: Charge
     call: Call
     may_execute: bool = True
+    source: str | None = None
+    """The provider's own token of the customer's card; None: the charge's source is one."""
     no_route: str | None = None
     """Why nothing is called."""
 
@@ -56,8 +57,10 @@ async def plan(
     """Choose providers, and commit with the claim that the calls begin."""
     plans: dict[UUID, Plan] = {}
     choices: list[tuple[UUID, int, Choice]] = []
+    # A card's tokens at the providers never change, so that a repeat of a call is word for word.
+    cards = await Cards(store.tx).sources(item.row.source for item in due)
     for item in due:
-        made, choice = _planned(item.row, router, policy, clock)
+        made, choice = _planned(item.row, router, policy, clock, cards.get(item.row.source))
         plans[item.row.id] = made
         choices += [(item.row.id, item.row.attempt, choice)] if choice else []
     changed = {item.row.id: item.row for item in due}
@@ -67,7 +70,11 @@ async def plan(
 
 
 def _planned(
-    charge: Charge, router: Router, policy: Policy, clock: Clock
+    charge: Charge,
+    router: Router,
+    policy: Policy,
+    clock: Clock,
+    tokens: Mapping[str, str] | None,
 ) -> tuple[Plan, Choice | None]:
     now = clock.now()
     step, choice = next_call(charge, now, policy), None
@@ -77,13 +84,14 @@ def _planned(
         return Plan(charge, call, no_route="timed_out"), None
     provider = charge.provider
     if provider is None:
-        choice = router.choose(charge.money, now.date(), charge.tried)
+        choice = router.choose(charge.money, now.date(), charge.tried, tokens)
         provider = choice.provider
     if provider is None:
         return Plan(charge, call, no_route="no_provider"), None
     begun = begin(replace(charge, next_step=step), provider, now)
     may_execute = charge.goal is not Goal.VOID and not is_expired(charge, now, policy)
-    return Plan(begun, call, may_execute), choice
+    source = tokens[provider] if tokens is not None else None
+    return Plan(begun, call, may_execute, source), choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,7 @@ class Caller:
         return Called(made, await self._reply(made))
 
     async def _reply(self, made: Plan) -> Reply:
-        charge = made.charge
+        charge = replace(made.charge, source=made.source or made.charge.source)
         provider = self.providers[charge.provider or ""]
         match made.call.step:
             case Step.AUTHORIZE:
@@ -133,7 +141,7 @@ async def on_called(
         transfer
         for _, before, one in decided
         if one.state.captured_minor and not before.captured_minor
-        for transfer in capture_transfers(one.state, batch.now.date())
+        for transfer in captured(one.state, batch.now.date())
     )
     outcomes = [row for one in batch.lookups.values() if (row := _outcome(one))]
     await Routes(store.tx).learn(outcomes)

@@ -5,8 +5,11 @@ from typing import Any
 from fastapi import APIRouter
 
 from charges.routes.api import Api
+from charges.routes.cards import add_cards
 from charges.routes.changes import add_changes
+from charges.routes.operating import add_operating
 from charges.routes.payments import add_payments
+from charges.routes.processing import add_processing
 from charges.routes.reviews import add_reviews
 from charges.routes.webhooks import add_webhooks
 from service_runtime.edge import Admission
@@ -20,8 +23,11 @@ def routes(api: Api, operators: Operators) -> APIRouter:
     router = APIRouter(tags=["charges"])
     add_payments(router, api)
     add_changes(router, api)
+    add_cards(router, api)
+    add_processing(router, api)
     add_webhooks(router, api)
     add_reviews(router, api, operators)
+    add_operating(router, api, operators)
     return router
 
 
@@ -34,4 +40,6 @@ def described() -> APIRouter:
     router = APIRouter(tags=["charges"])
     add_payments(router, api)
     add_changes(router, api)
+    add_cards(router, api)
+    add_processing(router, api)
     return router

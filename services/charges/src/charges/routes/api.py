@@ -11,13 +11,15 @@ import orjson
 from fastapi import Depends, HTTPException, Request
 from fastapi.responses import Response
 
-from charges.clients import Provider, Report, Router
+from charges.clients import DisputeReport, Provider, Report, Router
+from charges.clients.vault import Codes, Vault
 from charges.domain.acts import Refusal
 from charges.domain.answers import usage_answer
 from charges.domain.charge import Charge
 from charges.domain.ids import charge_id_of, transaction_id
 from charges.store import Charges, Refunds, Waiting
 from service_runtime.clock import Clock
+from service_runtime.compute import Executor
 from service_runtime.edge import Access, Admission
 from service_runtime.http_unit import Act, HttpUnitOfWork, Reply
 from service_runtime.messages import Cause, Emit
@@ -32,7 +34,7 @@ REFUSED = 400
 _STATUS = {None: 202, "declined": 402, "failed": 402}
 
 
-Apply = Callable[[Sequence[Report], Refunds, Cause], Awaitable[list[Emit]]]
+Apply = Callable[[Sequence[Report | DisputeReport], Refunds, Cause], Awaitable[list[Emit]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,10 @@ class Api:
     apply: Mapping[str, Apply]
     """Applies the webhooks of a provider."""
     router: Router
+    vault: Vault
+    codes: Codes
+    threads: Executor
+    """For what computes for long."""
     waiting: Waiting
     clock: Clock
     wake: Callable[[], None]
@@ -65,9 +71,11 @@ class Api:
         access = Access(SCOPE, self.reads_per_minute, limit="read")
         return Depends(self.admission.require(access))
 
-    async def run(self, request: Request, caller: str, act: Act) -> Response:
+    async def run(
+        self, request: Request, caller: str, act: Act, key: str | None = None
+    ) -> Response:
         """Commit a change; what has become due by it is done at once."""
-        response = await self.requests.run(request, caller, act)
+        response = await self.requests.run(request, caller, act, key=key)
         self.wake()
         return response
 

@@ -39,7 +39,7 @@ def add_changes(router: APIRouter, api: Api) -> None:
         """Refund a payment, whole or in part; the amount is reserved at once."""
 
         async def act(tx: PostgresTransaction, charge: Charge, cause: Cause) -> Reply:
-            return await _refund(api, tx, charge, fields.amount, cause)
+            return await refund_once(api, tx, charge, fields.amount, cause)
 
         return await api.run(request, caller.user_id, _on(caller, transaction_id, act))
 
@@ -80,9 +80,10 @@ def _changed(change: Callable[[Charge], Charge | Refusal], api: Api) -> OnCharge
     return act
 
 
-async def _refund(
+async def refund_once(
     api: Api, tx: PostgresTransaction, charge: Charge, amount_minor: int | None, cause: Cause
 ) -> Reply:
+    """Reserve a refund on a locked charge, and have it sent."""
     found = acts.refund(charge, amount_minor)
     if isinstance(found, Refusal):
         return refused(found, charge)

@@ -10,7 +10,7 @@ from charges.domain.charge import Charge, Goal
 from charges.domain.ids import refund_id
 from charges.routes.api import PATH, Api, known_id
 from charges.routes.bodies import REFUSALS, Answer, Envelope, Pay, Route, Usage
-from charges.store import Charges, Refunds
+from charges.store import Cards, Charges, Refunds
 from charges.store.changes import emit
 from payment_schemas.money import Money
 from service_runtime.edge import Caller
@@ -33,12 +33,12 @@ def add_payments(router: APIRouter, api: Api) -> None:
     @router.post(f"{PATH}/usage", response_model=Answer, responses=_OUTCOMES)
     async def usage(request: Request, caller: Writer, fields: Usage) -> Response:
         """Charge a customer. 202 where the outcome is not known in time, 402 where it is no."""
-        return await _pay(api, request, caller, Pay(**fields.model_dump()))
+        return await charge_once(api, request, caller, Pay(**fields.model_dump()))
 
     @router.post("/pay", response_model=Answer, responses=_OUTCOMES)
     async def pay(request: Request, caller: Writer, fields: Pay) -> Response:
         """Charge a customer, with options."""
-        return await _pay(api, request, caller, fields)
+        return await charge_once(api, request, caller, fields)
 
     @router.post("/route", responses=REFUSALS, dependencies=[api.reader()])
     async def route(fields: Route) -> Response:
@@ -62,12 +62,13 @@ def add_payments(router: APIRouter, api: Api) -> None:
         if found is None:
             raise HTTPException(404, f"Unknown payment: {transaction_id}")
         charge, row = found
-        listed = [_refund(one) for one in refunds]
+        listed = [shown_refund(one) for one in refunds]
         data = {**shown(charge, row["updated_at"]), "refunds": listed}
         return JsonResponse({"success": True, "data": data})
 
 
-def _refund(row: dict[str, Any]) -> dict[str, Any]:
+def shown_refund(row: dict[str, Any]) -> dict[str, Any]:
+    """Return what is seen of a refund."""
     return {
         "refundId": refund_id(row["id"]),
         "amount": row["amount_minor"],
@@ -78,14 +79,34 @@ def _refund(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _pay(api: Api, request: Request, caller: Caller, fields: Pay) -> Response:
+async def charge_once(
+    api: Api, request: Request, caller: Caller, fields: Pay, key: str | None = None
+) -> Response:
+    """Charge a customer, and return the outcome; `key` is the request's own idempotency key."""
+
     async def act(tx: PostgresTransaction, cause: Cause) -> Reply:
+        if refusal := await _refused_source(tx, caller, fields.source):
+            return refusal
         charge = _new_charge(api, caller, fields, cause)
         await Charges(tx).add(charge, fields.metadata, cause.trace)
         return Reply({"charge_id": charge.id}, events=[emit(charge, cause)])
 
-    response = await api.run(request, caller.user_id, act)
+    response = await api.run(request, caller.user_id, act, key)
     return await api.answered(response, caller.user_id)
+
+
+async def _refused_source(tx: PostgresTransaction, caller: Caller, token: str) -> Reply | None:
+    """Refuse another merchant's card, and one that no provider has; other tokens are providers'."""
+    card = await Cards(tx).of_token(token)
+    if card is None:
+        return None
+    if card.user_id != caller.user_id:
+        details = "is no card of this merchant"
+        return Reply({"error": "Invalid field: source", "details": details}, 400)
+    if (await Cards(tx).sources([token]))[token]:
+        return None
+    details = "No provider has the card yet, or each has refused it"
+    return Reply({"error": "Card is not ready", "details": details}, 409)
 
 
 def _new_charge(api: Api, caller: Caller, fields: Pay, cause: Cause) -> Charge:

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
-from charges.clients import BadWebhookError
+from charges.clients import BadWebhookError, Report
 from charges.routes.api import Api
 from charges.store import Refunds
 from service_runtime.http_unit import Reply
@@ -29,7 +29,7 @@ def add_webhooks(router: APIRouter, api: Api) -> None:
 
         async def act(tx: PostgresTransaction, cause: Cause) -> Reply:
             events = await api.apply[provider](reports, Refunds(tx), cause)
-            api.waiting.note(one.id for one in reports)
+            api.waiting.note(one.id for one in reports if isinstance(one, Report))
             return Reply({"received": True}, events=events)
 
         # Each provider repeats a webhook until it is accepted: its own id is the key.

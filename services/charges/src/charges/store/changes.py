@@ -1,10 +1,13 @@
 """The event of a charge's change, and the metrics of its steps."""
 
 from collections.abc import Iterable
+from datetime import date
 
 from charges.domain.charge import Charge
-from charges.domain.postings import capture_transfers
+from charges.domain.disputes import Dispute, DisputeStatus
+from charges.domain.postings import FEE, capture_transfers
 from charges.store.charges import Charges
+from double_entry.rules import Transfer
 from payment_schemas.events.charges import ChargeChanged
 from service_runtime import metrics
 from service_runtime.clock import Clock
@@ -13,6 +16,8 @@ from service_runtime.messages import Cause, Emit
 
 _log = Log("charges")
 _steps = metrics.counter("charges", "Changes of charges, by status and provider.")
+_disputes = metrics.counter("charge_disputes", "Disputes of charges, by status and provider.")
+_costs = metrics.counter("charge_costs", "Costs of captures in minor units, by provider.")
 _late = metrics.counter("charge_contradictions", "Replies that contradict what was decided.")
 
 
@@ -48,7 +53,28 @@ async def save(
     if after != before or ends_lease:
         await store.save([after], ends_lease=ends_lease)
     if after.captured_minor and not before.captured_minor:
-        await store.post(capture_transfers(after, clock.now().date()))
+        await store.post(captured(after, clock.now().date()))
+
+
+def announce(providers: Iterable[str]) -> None:
+    """Begin the counters that an alert watches at 0: one that begins at 1 shows no increase."""
+    for name in providers:
+        _late.add(0, {"provider": name})
+        _disputes.add(0, {"provider": name, "status": DisputeStatus.OPEN.value})
+
+
+def captured(charge: Charge, day: date) -> list[Transfer]:
+    """Return the transfers of a capture, and count its cost."""
+    transfers = capture_transfers(charge, day)
+    labels = {"provider": charge.provider or "none", "currency": charge.money.currency}
+    _costs.add(sum(one.amount_minor for one in transfers if one.kind == FEE), labels)
+    return transfers
+
+
+def note_dispute(dispute: Dispute) -> None:
+    """Count and log a dispute; each is a matter of people."""
+    _disputes.add(1, {"provider": dispute.provider, "status": dispute.status.value})
+    _log.warning("charge_disputed", charge_id=dispute.charge_id, status=dispute.status)
 
 
 async def note_late(charges: Iterable[Charge], store: Charges) -> None:

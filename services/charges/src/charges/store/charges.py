@@ -25,7 +25,8 @@ _SAVE: LiteralString = """
         attempt = new.attempt, tried = new.tried, tries = new.tries, version = new.version,
         code = new.code, provider_reference = new.provider_reference, sent_at = new.sent_at,
         captured_minor = new.captured_minor, refunding_minor = new.refunding_minor,
-        refunded_minor = new.refunded_minor, due_at = new.due_at,
+        refunded_minor = new.refunded_minor, disputed_minor = new.disputed_minor,
+        due_at = new.due_at,
         lease_until = case when %(ends_lease)s then null else old.lease_until end,
         updated_at = case when old.version = new.version then old.updated_at
                           else clock_timestamp() end
@@ -58,6 +59,7 @@ def charge_of(row: DictRow) -> Charge:
         captured_minor=row["captured_minor"],
         refunding_minor=row["refunding_minor"],
         refunded_minor=row["refunded_minor"],
+        disputed_minor=row["disputed_minor"],
     )
 
 
@@ -80,6 +82,7 @@ def _row_of(charge: Charge) -> dict[str, Any]:
         "captured_minor": charge.captured_minor,
         "refunding_minor": charge.refunding_minor,
         "refunded_minor": charge.refunded_minor,
+        "disputed_minor": charge.disputed_minor,
         "due_at": charge.due_at,
     }
 

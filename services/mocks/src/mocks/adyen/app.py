@@ -18,6 +18,7 @@ from mocks.card_payments import (
     Message,
     Payment,
     Payments,
+    StoredCards,
     Webhooks,
     is_declined,
 )
@@ -28,6 +29,7 @@ from service_runtime.process import Process
 from service_runtime.web import JsonResponse
 
 API = "/v72"
+_DISPUTES = {"won": "CHARGEBACK_REVERSED", "lost": "SECOND_CHARGEBACK"}
 _MODIFIED = {"captures": "CAPTURE", "cancels": "CANCELLATION", "refunds": "REFUND"}
 
 
@@ -38,20 +40,37 @@ def create(settings: AdyenSettings, clock: Clock | None = None) -> Process:
     mock.app.add_route(f"{API}/payments", routes.pay, methods=["POST"])
     mock.app.add_route(f"{API}/cancels", routes.cancel_unknown, methods=["POST"])
     mock.app.add_route(API + "/payments/{psp}/{act}", routes.modify, methods=["POST"])
+    mock.app.add_route(f"{API}/storedPaymentMethods", routes.store, methods=["POST"])
     mock.app.add_route("/payments", routes.listed, methods=["GET"])
+    mock.app.add_route("/disputes", routes.dispute, methods=["POST"])
+    mock.app.add_route("/cards", routes.cards, methods=["GET"])
     return mock.process()
 
 
 class _Routes:
     def __init__(self, mock: Mock, settings: AdyenSettings) -> None:
         self._clock = mock.clock
+        self._faults = mock.faults
         self._api_key = settings.adyen_api_key
         self._hmac_key = settings.adyen_hmac_key
         self._payments, self._keys = Payments(), Keys()
+        self._cards = StoredCards()
         self._webhooks = Webhooks(mock, settings)
 
     async def pay(self, request: Request) -> Response:
         return await self._run(request, self._paid)
+
+    async def store(self, request: Request) -> Response:
+        return await self._run(request, self._stored)
+
+    def _stored(self, body: dict[str, Any], _events: list[Message]) -> tuple[int, Any]:
+        method, token = body["paymentMethod"], self._psp()
+        if self._cards.add(token, method["number"], has_code="cvc" in method) is None:
+            return 422, _error(422, "103", "The card has expired")
+        return 201, {"id": token, "type": "scheme", "shopperReference": body["shopperReference"]}
+
+    async def cards(self, _request: Request) -> Response:
+        return JsonResponse(self._cards.shown())
 
     async def modify(self, request: Request) -> Response:
         psp, act = request.path_params["psp"], request.path_params["act"]
@@ -77,7 +96,7 @@ class _Routes:
         return response
 
     def _paid(self, body: dict[str, Any], events: list[Message]) -> tuple[int, Any]:
-        source = body["paymentMethod"]["storedPaymentMethodId"]
+        source = self._cards.source(body["paymentMethod"]["storedPaymentMethodId"])
         is_manual = body.get("additionalData", {}).get("manualCapture") == "true"
         payment = Payment(
             self._psp(),
@@ -95,6 +114,8 @@ class _Routes:
             return 200, {**shown, **refusal}
         self._payments.add(payment)
         events.append(self._event("AUTHORISATION", payment))
+        if self._faults.is_on("says_declined"):
+            return 200, {**shown, "resultCode": "Refused", "refusalReasonCode": "2"}
         is_later = is_declined(source, PENDING, "adyen")
         return 200, {**shown, "resultCode": "Pending" if is_later else "Authorised"}
 
@@ -149,6 +170,16 @@ class _Routes:
                 ]
             }
         )
+
+    async def dispute(self, request: Request) -> Response:
+        """Dispute a payment, for tests and people: {"reference", "status"}."""
+        given = orjson.loads(await request.body())
+        payment = self._payments.of_reference(given["reference"])
+        if payment is None:
+            raise Refused(404, _error(404, "000", "Not found"))
+        code = _DISPUTES.get(given["status"], "CHARGEBACK")
+        await self._webhooks.send(self._event(code, payment, reason="fraudulent"))
+        return JsonResponse({"eventCode": code})
 
     def _psp(self) -> str:
         return self._clock.new_id().hex[:16].upper()

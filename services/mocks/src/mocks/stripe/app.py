@@ -20,6 +20,7 @@ from mocks.card_payments import (
     Message,
     Payment,
     Payments,
+    StoredCards,
     Webhooks,
     is_declined,
 )
@@ -51,7 +52,11 @@ def create(settings: StripeSettings, clock: Clock | None = None) -> Process:
         (intents + "/{id}/cancel", routes.cancel, "POST"),
         ("/v1/refunds", routes.refund, "POST"),
         ("/v1/refunds", routes.refunds, "GET"),
+        ("/v1/payment_methods", routes.store, "POST"),
+        ("/v1/customers", routes.attach, "POST"),
         ("/payments", routes.listed, "GET"),
+        ("/disputes", routes.dispute, "POST"),
+        ("/cards", routes.cards, "GET"),
     ]:
         mock.app.add_route(path, act, methods=[method])
     return mock.process()
@@ -60,10 +65,28 @@ def create(settings: StripeSettings, clock: Clock | None = None) -> Process:
 class _Routes:
     def __init__(self, mock: Mock, settings: StripeSettings) -> None:
         self._clock = mock.clock
+        self._faults = mock.faults
         self._api_key = settings.stripe_api_key
         self._secret = settings.stripe_webhook_secret
         self._payments, self._keys = Payments(), Keys()
+        self._cards = StoredCards()
         self._webhooks = Webhooks(mock, settings)
+
+    async def store(self, request: Request) -> Response:
+        form = await self._form(request)
+        token = f"pm_{self._clock.new_id().hex}"
+        number, has_code = form.get("card[number]", ""), "card[cvc]" in form
+        if self._cards.add(token, number, has_code=has_code) is None:
+            code = {"type": "card_error", "code": "expired_card", "message": "It has expired."}
+            raise Refused(402, {"error": code})
+        return JsonResponse({"id": token, "object": "payment_method", "type": "card"})
+
+    async def attach(self, request: Request) -> Response:
+        await self._form(request)
+        return JsonResponse({"id": f"cus_{self._clock.new_id().hex}", "object": "customer"})
+
+    async def cards(self, _request: Request) -> Response:
+        return JsonResponse(self._cards.shown())
 
     async def create(self, request: Request) -> Response:
         form = await self._form(request)
@@ -74,7 +97,8 @@ class _Routes:
         return response
 
     def _created(self, form: dict[str, str], changed: list[Payment]) -> tuple[int, Any]:
-        source = form.get("payment_method_data[card][token]", "")
+        given = form.get("payment_method_data[card][token]") or form.get("payment_method", "")
+        source = self._cards.source(given)
         payment = Payment(
             f"pi_{self._clock.new_id().hex}",
             form.get("metadata[reference]", ""),
@@ -87,11 +111,14 @@ class _Routes:
         if decline or is_declined(source, PENDING, "stripe"):
             payment.status = "requires_payment_method" if decline else "processing"
         changed.append(self._payments.add(payment))
+        is_lie = not decline and self._faults.is_on("says_declined")
         if decline:
             payment.fields["last_payment_error"] = {
                 "code": "card_declined",
                 "decline_code": decline,
             }
+        if decline or is_lie:
+            decline = decline or "do_not_honor"
             error = {
                 "type": "card_error",
                 "code": "card_declined",
@@ -173,16 +200,36 @@ class _Routes:
 
     async def _notify(self, payment: Payment) -> None:
         if kind := _EVENTS.get(payment.status):
-            await self._webhooks.send(self._event(kind, payment))
+            await self._webhooks.send(self._event(kind, _shown(payment)))
 
-    def _event(self, kind: str, payment: Payment) -> Message:
+    async def dispute(self, request: Request) -> Response:
+        """Dispute a payment, for tests and people: {"reference", "status", "amount"}."""
+        given = orjson.loads(await request.body())
+        payment = self._payments.of_reference(given["reference"])
+        if payment is None:
+            raise Refused(404, _error("invalid_request_error", "resource_missing"))
+        is_closed = given["status"] in ("won", "lost")
+        about = {
+            "id": f"dp_{payment.id[3:]}",
+            "object": "dispute",
+            "payment_intent": payment.id,
+            "amount": given.get("amount", payment.amount_minor),
+            "currency": payment.currency,
+            "reason": "fraudulent",
+            "status": given["status"],
+        }
+        kind = "charge.dispute.closed" if is_closed else "charge.dispute.created"
+        await self._webhooks.send(self._event(kind, about))
+        return JsonResponse(about)
+
+    def _event(self, kind: str, about: dict[str, Any]) -> Message:
         at_s = int(self._clock.now().timestamp())
         body = {
             "id": f"evt_{self._clock.new_id().hex}",
             "object": "event",
             "type": kind,
             "created": at_s,
-            "data": {"object": _shown(payment)},
+            "data": {"object": about},
         }
         signed = f"{at_s}.".encode() + orjson.dumps(body)
         signature = hmac.new(self._secret.encode(), signed, hashlib.sha256).hexdigest()
