@@ -131,6 +131,7 @@ async def test_every_page_is_accessible_in_both_schemes_on_a_phone_and_on_a_desk
     paths += ["/dead-letters/redrive?topic=settlement-queue", "/payments?amount=x"]
     paths += ["/reconciliation", f"/reconciliation/first-bank/{datetime.now(UTC).date()}"]
     paths += ["/partners", "/partners/first-bank", "/partners/south-bank", "/access", "/system"]
+    paths += ["/charges", "/charges/routing"]
     found = {}
     for path in paths:
         await desk.open(path)

@@ -3,6 +3,7 @@
 import json
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,7 +11,8 @@ from ops.clients.addresses import Addresses
 from ops.clients.partner_profiles import activity_of
 from ops.clients.system import System
 from ops.command.clients import DEVICE_GRANT, grants_of
-from ops.console.pages import access, partners, reconciliation, system
+from ops.console.frame import Templates
+from ops.console.pages import access, charges, partners, reconciliation, system
 from ops.domain.errors import RefusedError
 
 UETR = "8a562c67-ca16-48ba-b074-65581be6f011"
@@ -138,3 +140,67 @@ def test_all_pages_of_a_listing_are_read_by_the_command(owner):
 )
 def test_a_client_gets_tokens_as_its_options_say(redirect, device, grants):
     assert grants_of(has_redirect=redirect, is_device=device) == grants
+
+
+CHARGE = {
+    "transactionId": "txn_1", "id": "1", "user_id": "usr-1", "amount_minor": 1_000,
+    "currency": "USD", "source": "tok_1", "status": "PARTIALLY_REFUNDED", "review": "LISTED",
+    "provider": "stripe", "provider_reference": "pi_1", "attempt": 2, "tried": ["adyen"],
+    "code": None, "due_at": None, "parked_at": None, "last_error": None, "next_step": "ENQUIRE",
+    "captured_minor": 1_000, "refunded_minor": 300, "refunding_minor": 100, "disputed_minor": 50,
+    "contradicted_at": "2026-11-30T08:00:00+00:00", "created_at": "2026-11-30T08:00:00+00:00",
+    "updated_at": "2026-11-30T08:00:00+00:00",
+    "refunds": [{"refundId": "rfd_1", "amount": 300, "currency": "USD", "status": "SUCCEEDED"}],
+    "disputes": [
+        {"dispute_id": "dp_1", "status": "OPEN", "reason": "fraudulent", "amount_minor": 50,
+         "currency": "USD", "opened_at": "2026-11-30T08:00:00+00:00"}
+    ],
+    "transfers": [
+        {"kind": "REFUND_HOLD", "debit_account": "merchant:usr-1:USD",
+         "credit_account": "refunding:stripe:USD", "amount_minor": 300, "currency": "USD",
+         "posted_at": "2026-11-30T08:00:00+00:00"}
+    ],
+    "choices": [
+        {"attempt": 1, "provider": "adyen", "propensity": 0.25, "is_success": False,
+         "reasons": {"adyen": {"probability": 0.25}, "stripe": "breaker_open"}}
+    ],
+}  # fmt: skip
+
+
+def test_the_page_of_a_card_payment_says_why_what_moved_and_what_is_left():
+    left = charges.left_minor(CHARGE)
+    assert left == 550
+    session = SimpleNamespace(csrf="c", name="alice", actor="i|alice", scopes=("ops.read",))
+    viewer = SimpleNamespace(
+        session=session, may=lambda _scope: True, actor="i|alice", scopes=("ops.read",)
+    )
+    shown = Templates().render(
+        "charge.html", one=CHARGE, may=True, left=left, viewer=viewer, sections=[], notice=None,
+        links={}, path="/charges/txn_1", theme="", is_development=False,
+    )  # fmt: skip
+    for text in ("excluded: breaker open", "REFUND HOLD".lower(), "5.50", "contradicts", "dp_1"):
+        assert text in shown
+
+
+@pytest.mark.parametrize(
+    ("form", "body"),
+    [
+        ({"note": " twice "}, {"note": "twice"}),
+        ({"note": "twice", "amount": "300"}, {"note": "twice", "amount": 300}),
+    ],
+)
+def test_a_form_of_a_refund_becomes_its_body(form, body):
+    assert charges.body_of(form) == body
+
+
+@pytest.mark.parametrize(
+    ("form", "named"),
+    [
+        ({}, "note"),
+        ({"note": "a", "amount": "3.00"}, "amount"),
+        ({"note": "a", "amount": "0"}, "amount"),
+    ],
+)
+def test_a_refunds_field_that_cannot_be_used_is_named(form, named):
+    with pytest.raises(RefusedError, match=named):
+        charges.body_of(form)

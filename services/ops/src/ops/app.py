@@ -25,6 +25,7 @@ from ops.console.pages import (
     payments,
     reconciliation,
 )
+from ops.console.pages import charges as charge_pages
 from ops.console.pages import partners as partner_pages
 from ops.console.pages import system as system_page
 from ops.console.viewers import Limits as SessionLimits
@@ -111,6 +112,7 @@ def _console(service: Service, settings: Settings, system: System, watch: Watch)
         sign_in.routes(console, BegunSignIns(addresses.credential, service.clock)),
         now.routes(console, _figures(watch), Prometheus(settings.prometheus_url)),
         payments.routes(console, service.clock),
+        charge_pages.routes(console, service.clock),
         dead_letters.routes(console, service.clock),
         reconciliation.routes(console),
         partner_pages.routes(console),

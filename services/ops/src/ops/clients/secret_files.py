@@ -38,8 +38,9 @@ from service_runtime.keys import (
 
 OVERLAP = timedelta(hours=1)
 """The longest life of what a key has sealed or signed, except for dead letters."""
-OVERLAPS = {"partner-signing": timedelta(days=30)}
-"""Rings whose records are read for longer: a bank reads its topic for 30 days."""
+OVERLAPS = {"partner-signing": timedelta(days=30), "e2e-vault": timedelta(days=36_500)}
+"""Rings whose secrets are needed for longer: a bank reads its topic for 30 days, and a card number
+is sealed for as long as the card is kept."""
 CALLERS = "internal-credentials"
 """The file of the hashes by which services know the machines that call them."""
 CREDENTIAL = "internal-credential-"
@@ -195,8 +196,11 @@ class EncryptionRing:
     """Private keys that open encrypted requests, one block of PEM each."""
 
     path: Path
-    overlap: ClassVar[timedelta] = OPENS_AFTER + OVERLAP
-    """A replaced key opens for a day, and a command waits for minutes."""
+
+    @property
+    def overlap(self) -> timedelta:
+        # A replaced key opens for a day, and a command waits for minutes.
+        return OVERLAPS.get(self.name, OPENS_AFTER + OVERLAP)
 
     @property
     def name(self) -> str:

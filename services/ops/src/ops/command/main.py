@@ -10,6 +10,7 @@ from ops.command import (
     accounts,
     audit,
     browse,
+    charges,
     check,
     clients,
     codes,
@@ -55,6 +56,8 @@ app.add_typer(clients.app, name="clients")
 app.add_typer(operators.app, name="operators")
 app.add_typer(codes.app, name="codes")
 app.add_typer(audit.app, name="audit")
+app.add_typer(charges.app, name="charges")
+app.add_typer(charges.routing_app, name="routing")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(keys.app, name="keys")
 app.add_typer(partners.app, name="partners")

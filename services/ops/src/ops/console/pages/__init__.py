@@ -2,6 +2,7 @@
 
 from ops.console.pages import (
     access,
+    charges,
     dead_letters,
     lab,
     now,
@@ -14,6 +15,7 @@ from ops.console.pages import (
 SECTIONS = (
     now.SECTION,
     payments.SECTION,
+    charges.SECTION,
     dead_letters.SECTION,
     reconciliation.SECTION,
     partners.SECTION,
