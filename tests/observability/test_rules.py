@@ -255,6 +255,39 @@ CASES = {
         "JobFailing", {'job_runs_total{name="retention",result="done"}': "0+1x60"}
     ),
     "webhooks wait": Case("WebhooksBacklog", {"webhook_backlog_age": "0x30 61x30"}),
+    "a provider contradicts": Case(
+        "ChargeContradicted",
+        {'charge_contradictions_total{provider="stripe"}': "0x20 1x40"},
+        [{"provider": "stripe"}],
+    ),
+    "no provider contradicts": _quiet(
+        "ChargeContradicted", {'charge_contradictions_total{provider="stripe"}': "3x60"}
+    ),
+    "charges fail": Case(
+        "ChargesFailing",
+        {
+            'charges_total{status="DECLINED"}': "0+10x60",
+            'charges_total{status="CAPTURED"}': "0+2x60",
+        },
+    ),
+    "few charges fail": _quiet("ChargesFailing", {'charges_total{status="FAILED"}': "0+1x60"}),
+    "a tenth of the charges fails": _quiet(
+        "ChargesFailing",
+        {
+            'charges_total{status="DECLINED"}': "0+1x60",
+            'charges_total{status="CAPTURED"}': "0+9x60",
+        },
+    ),
+    "a charge is disputed": Case(
+        "ChargeDisputed",
+        {'charge_disputes_total{provider="adyen",status="OPEN"}': "0x20 1x40"},
+        [{"provider": "adyen"}],
+    ),
+    "a dispute is won": _quiet(
+        "ChargeDisputed", {'charge_disputes_total{provider="adyen",status="WON"}': "0x20 1x40"}
+    ),
+    "a vault's key is missing": Case("VaultKeyMissing", {"vault_keys_missing": "0x20 1x40"}),
+    "no vault's key is missing": _quiet("VaultKeyMissing", {"vault_keys_missing": "0x60"}),
     "webhooks waited once": _quiet("WebhooksBacklog", {"webhook_backlog_age": "0x35 61 0x30"}),
     "webhooks are given up": Case(
         "WebhooksFailing", {"webhook_deliveries_failed_total": "0x20 150x40"}

@@ -6,6 +6,7 @@ evaluates the same expressions to send notifications.
 
 from observability.alert import Alert
 from observability.audit_alerts import audit_alerts
+from observability.charge_alerts import charge_alerts
 from observability.identity_alerts import identity_alerts
 from observability.kafka_alerts import kafka_alerts
 from observability.objectives import AVAILABILITY, FAST, LATENCY, SLOW, burning
@@ -27,6 +28,7 @@ def alerts(timing: Timing) -> list[Alert]:
         *_banks(timing),
         *partner_alerts(timing),
         *webhook_alerts(timing),
+        *charge_alerts(timing),
         *kafka_alerts(timing),
         *identity_alerts(timing),
         *audit_alerts(timing),

@@ -9,6 +9,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from local_stack.generation import write
 from local_stack.layout import CHECKOUT
+from observability.dashboards.charges import charges
 from observability.dashboards.logs import logs
 from observability.dashboards.messaging import messaging
 from observability.dashboards.payments import payments
@@ -24,6 +25,7 @@ DASHBOARDS: Mapping[str, Callable[[], builder.Dashboard]] = {
     "payment-confirm": payments,
     "settlement": settlement,
     "webhooks": webhooks,
+    "charges": charges,
     "messaging": messaging,
     "services": services,
     "logs": logs,
