@@ -1,6 +1,6 @@
 # Every command that people and CI use.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up restart down status logs rotate reset observe observe-down test test-slow fuzz simulate mutation-test chaos chaos-full conformance test-observability test-containers test-containers-short bench bench-against bench-backlog bench-banks bench-baseline bench-console bench-encryption bench-flat bench-protection bench-scale bench-smoke bench-soak bench-streams bench-webhooks test-brokers check format generate new-service lock release-schemas pictures images sbom image-digests audit-dependencies
+.PHONY: help setup demo up restart down status logs rotate reset observe observe-down test test-slow fuzz simulate simulate-charges mutation-test chaos chaos-full conformance test-observability test-containers test-containers-short bench bench-against bench-backlog bench-banks bench-baseline bench-charges bench-console bench-encryption bench-flat bench-protection bench-routing bench-scale bench-smoke bench-soak bench-streams bench-webhooks test-brokers check format generate new-service lock release-schemas pictures images sbom image-digests audit-dependencies
 
 PYTHON := .venv/bin/python
 TEST_REPORT := .pytest_cache/tests.xml
@@ -8,7 +8,7 @@ STACK_COMMAND := $(PYTHON) -m local_stack
 
 # These use the native stack even with a Docker engine, so the set-up installs its programs.
 test-observability test-brokers chaos chaos-full: export STACK := native
-bench bench-against bench-backlog bench-banks bench-baseline bench-console bench-encryption bench-flat bench-protection bench-scale bench-smoke bench-soak bench-streams bench-webhooks: export STACK := native
+bench bench-against bench-backlog bench-banks bench-baseline bench-charges bench-console bench-encryption bench-flat bench-protection bench-routing bench-scale bench-smoke bench-soak bench-streams bench-webhooks: export STACK := native
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -104,6 +104,9 @@ simulate: setup ## run all services on virtual time, with crashes and faults; SE
 	@OTEL_SDK_DISABLED=true $(PYTHON) tests/simulation $(if $(SEEDS),--seeds $(SEEDS)) \
 		$(if $(FIRST),--first $(FIRST)) $(if $(ONLY),--only '$(ONLY)')
 
+simulate-charges: setup ## card payments in SEEDS=10000 orders of calls, losses, kills, webhooks, lies
+	@CHARGE_SEEDS=$(or $(SEEDS),10000) $(PYTHON) -m pytest -q services/charges/tests/test_interleavings.py
+
 mutation-test: setup ## plant bugs and show that the simulation catches each one
 	@OTEL_SDK_DISABLED=true $(PYTHON) tests/simulation/mutation.py
 
@@ -141,6 +144,13 @@ bench-protection: setup ## what MACs, logins and rights cost, by windows with an
 bench-webhooks: G := core edge
 bench-webhooks: setup ## 10,000 webhook deliveries while other endpoints misbehave; COUNT=10000 RATE=200
 	@$(PYTHON) -m bench webhooks
+
+bench-charges: G := core edge rails
+bench-charges: setup ## card payments through the providers' mocks: own latency, rate, CPU each; COUNT=2000
+	@$(PYTHON) -m bench charges
+
+bench-routing: setup ## what routing gains over the best fixed provider, and the plot of its regret
+	@$(PYTHON) services/charges/tests/routing_report.py
 
 bench-scale: setup ## 1, 2, 4 instances on 2, 4, 8 partitions, and three brokers; fills docs/sizing.md
 	@$(PYTHON) -m bench scale

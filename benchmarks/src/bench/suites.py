@@ -9,6 +9,7 @@ from bench.against import against
 from bench.backlog import backlog
 from bench.banks import banks
 from bench.baseline import measure_baseline
+from bench.charges import charges
 from bench.console import console
 from bench.customers import open_customers
 from bench.encryption import encryption
@@ -76,6 +77,7 @@ SUITES: Mapping[str, Callable[[int, Tell], None]] = {
     "banks": banks,
     "protection": protection,
     "webhooks": webhooks,
+    "charges": charges,
     "scale": scale,
     "brokers": brokers,
     "streams": streams,
