@@ -9,7 +9,7 @@ import httpx
 import orjson
 import pytest
 
-from audit.domain import AUDITED, Origin, entry_of
+from audit.domain import AUDITED, Origin, RawEvent, entry_of
 from audit.handlers import on_events, read_record
 from audit.routes import routes
 from audit.store import MemoryAuditLog, PostgresAuditLog
@@ -24,6 +24,8 @@ from service_runtime.web import create_app
 from testkit.events import NOON, PAYMENT, SEALED_CODE, event_of, outgoing_of
 from testkit.memory import MemoryBroker, MemoryDatabase, MemorySource, SteadyClock
 from testkit.operators import operators, signed_in
+
+READS = ("timeline", "events", "timelines", "check")
 
 
 class Audit:
@@ -213,6 +215,26 @@ async def test_a_payments_timeline_is_ordered_by_time(audit_tx):
 
 
 @pytest.mark.stack
+async def test_the_events_of_a_payment_have_the_fields_of_their_records(audit_tx):
+    assessed = event_of(RiskAssessed)
+    raw = RawEvent(RiskAssessed, PAYMENT, assessed.model_dump_json().encode())
+    origin = Origin(uuid4(), NOON, RiskAssessed.topic, 3, 17)
+    await PostgresAuditLog(audit_tx).append_raw([(raw, origin)])
+    await append(audit_tx, event_of(PaymentDeclined))
+
+    async with http(audit_tx) as client:
+        response = await client.get("/admin/events", params={"payment_id": str(PAYMENT)})
+        other = await client.get("/admin/events", params={"payment_id": str(UUID(int=5))})
+
+    first, second = response.json()["events"]
+    assert (first["fields"], first["is_raw"]) == (orjson.loads(assessed.model_dump_json()), True)
+    assert (first["topic"], first["partition"], first["offset"]) == (origin.topic, 3, 17)
+    assert (second["topic"], second["is_raw"]) == ("payment.declined.v1", False)
+    assert second["fields"]["reason"] == "not_permitted"
+    assert other.json() == {"events": []}
+
+
+@pytest.mark.stack
 async def test_timelines_are_returned_in_pages(audit_tx):
     payments = [UUID(int=number) for number in (1, 2, 3)]
     await append(audit_tx, *[event_of(AssessmentRequested, payment_id=one) for one in payments])
@@ -256,7 +278,9 @@ async def test_the_check_names_violations_and_unfinished_payments(audit_tx):
     }
 
 
-@pytest.mark.parametrize("path", ["/admin/timeline", "/admin/timelines", "/admin/check"])
+@pytest.mark.parametrize(
+    "path", ["/admin/timeline", "/admin/events", "/admin/timelines", "/admin/check"]
+)
 async def test_a_caller_without_the_scope_is_refused(path):
     async with http(headers={"Authorization": "Bearer wrong"}) as client:
         response = await client.get(path, params={"payment_id": str(PAYMENT)})
@@ -269,6 +293,7 @@ async def test_a_caller_without_the_scope_is_refused(path):
     [
         ("timeline?payment_id=nonsense", "payment_id"),
         ("timeline", "payment_id"),
+        ("events?payment_id=nonsense", "payment_id"),
         ("timelines?limit=501", "limit"),
         ("timelines?after=1", "after"),
         ("check?hours=0", "hours"),

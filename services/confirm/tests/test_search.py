@@ -145,3 +145,16 @@ async def test_the_figures_of_now_are_of_the_newest_payments_and_of_what_is_in_f
 async def test_a_reference_finds_its_payment(http):
     found = await http.get("/admin/payments", params={"transaction_id": "ref-77"})
     assert [one["payment_id"] for one in found.json()["payments"]] == [str(UUID(int=77))]
+
+
+async def test_payments_are_found_by_their_ids_and_unknown_ones_are_left_out(http):
+    (waits,) = (await found(http, status="AWAITING_RISK"))["payments"]
+    ids = [waits["payment_id"], str(UUID(int=77)), str(UUID(int=2**127))]
+    reply = await http.get("/admin/payments/named", params={"payment_id": ids})
+    named = reply.json()["payments"]
+    assert {one["payment_id"] for one in named} == set(ids[:2])
+    assert {one["state"] for one in named} == {"AWAITING_RISK", "CONFIRMED"}
+    for wrong in (["x"], [], [str(UUID(int=n)) for n in range(101)]):
+        reply = await http.get("/admin/payments/named", params={"payment_id": wrong})
+        assert reply.status_code == 400
+        assert reply.json()["error"].startswith("Invalid field: payment_id")

@@ -48,6 +48,12 @@ def _timeline(database: PostgresDatabase, operators: Operators) -> APIRouter:
             rows = await PostgresAuditLog(tx).timeline(payment_id)
         return {"rows": [_row(stored) for stored in rows]}
 
+    @router.get("/events")
+    async def events(payment_id: UUID) -> dict[str, Any]:
+        """Return the events of one payment as their records were, by time."""
+        async with database.transaction() as tx:
+            return {"events": await queries.events(tx, payment_id)}
+
     return router
 
 

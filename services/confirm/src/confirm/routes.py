@@ -54,6 +54,7 @@ NUMBER_CHARACTERS = 8
 ACCOUNTS = Keyset(["id"], [""])
 END, LAST = datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1)
 BY_TIME = Keyset(["created_at", "payment_id"], [END, LAST], most=500)
+MOST_NAMED = 100
 OPEN = "ACCOUNTS_OPEN"
 """The act that needs two people; the ledger's trigger names it, too."""
 
@@ -201,6 +202,13 @@ def _admin(database: PostgresDatabase, operators: Operators, clock: Clock) -> AP
         cursor = BY_TIME.cursor_of(last) if last else None
         searched_to = last and last["created_at"]
         return JsonResponse({"payments": views, "next": cursor, "searched_to": searched_to})
+
+    @router.get("/payments/named")
+    async def named(payment_id: Annotated[list[UUID], Query(max_length=MOST_NAMED)]) -> Response:
+        """Return the payments with these ids; an unknown one is left out."""
+        async with database.transaction() as tx:
+            result = await PaymentQueries(tx).named(payment_id)
+        return JsonResponse({"payments": [operator_view(payment) for payment in result]})
 
     @router.get("/payments/activity")
     async def now() -> Response:

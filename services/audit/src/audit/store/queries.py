@@ -33,6 +33,21 @@ async def timelines(tx: PostgresTransaction, after: UUID, limit: int) -> list[di
     )
 
 
+async def events(tx: PostgresTransaction, payment_id: UUID) -> list[dict[str, Any]]:
+    """Return the events of one payment, by time; `is_raw`: with all fields of the record.
+
+    Others have sealed fields, and were stored without these; one that is unreadable has none.
+    """
+    return await tx.rows(
+        """select event_id, topic, "partition", "offset", created_at, value is not null as is_raw,
+                  coalesce(decoded(value), metadata) as fields
+           from audit_entry where payment_id = %(payment_id)s
+           order by created_at, id limit %(most)s""",
+        payment_id=payment_id,
+        most=MOST_ROWS,
+    )
+
+
 async def check(tx: PostgresTransaction, since: datetime, now: datetime) -> Findings:
     """Check the payments with entries recorded since a time, or all with EVERYTHING.
 

@@ -68,6 +68,13 @@ class PaymentQueries:
         )
         return [payment_of(row) for row in rows]
 
+    async def named(self, payment_ids: Sequence[UUID]) -> list[Payment]:
+        """Return the payments with these ids, by id."""
+        rows = await self._tx.rows(
+            "select * from payment_record where id = any(%(ids)s) order by id", ids=payment_ids
+        )
+        return [payment_of(row) for row in rows]
+
     async def accounts(self, prefix: str, after: str, limit: int) -> list[DictRow]:
         """Return a page of accounts by name: those after `after` that begin with the prefix."""
         return await self._tx.rows(
