@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import pytest
 
 from ops.clients.addresses import Addresses
+from ops.clients.grants import DEVICE_GRANT, grants_of
 from ops.clients.partner_profiles import activity_of
 from ops.clients.system import System
-from ops.command.clients import DEVICE_GRANT, grants_of
 from ops.console.frame import Templates
-from ops.console.pages import access, charges, partners, reconciliation, system
+from ops.console.pages import access, charges, partners, proposals, reconciliation, system
 from ops.domain.errors import RefusedError
 
 UETR = "8a562c67-ca16-48ba-b074-65581be6f011"
@@ -204,3 +204,54 @@ def test_a_form_of_a_refund_becomes_its_body(form, body):
 def test_a_refunds_field_that_cannot_be_used_is_named(form, named):
     with pytest.raises(RefusedError, match=named):
         charges.body_of(form)
+
+
+@pytest.mark.parametrize(
+    ("form", "part"),
+    [
+        (
+            {"client_id": " acme ", "kind": "customer", "customer-payment.confirm": "1"},
+            {"client_id": "acme", "scopes": ["payment.confirm"], "grants": ["client_credentials"]},
+        ),
+        (
+            {"kind": "operator", "operator-ops.read": "1", "customer-payment.confirm": "1"},
+            {"kind": "operator", "scopes": ["ops.read"]},
+        ),
+        (
+            {"kind": "customer", "redirect_uris": "https://a/x\r\nhttps://b/y", "device": "1"},
+            {
+                "redirect_uris": ["https://a/x", "https://b/y"],
+                "grants": ["authorization_code", DEVICE_GRANT],
+            },
+        ),
+        ({"kind": "other", "other-x": "1"}, {"scopes": []}),
+    ],
+)
+def test_a_form_about_a_client_becomes_what_identity_takes(form, part):
+    assert part.items() <= access.client_of(form).items()
+
+
+def test_the_content_of_a_proposal_is_shown_whole_and_its_letters_apart():
+    body = {"reason": "a test", "places": ["t/0/1"], "letters": [{"place": "t/0/1"}]}
+    assert proposals.facts_of(body) == {"reason": "a test"}
+    assert proposals.facts_of({"places": ["a", "b"]}) == {"places": "a, b"}
+    shown = proposals.facts_of({"roles": [], "name": "", "kind": "operator"})
+    assert shown == {"roles": "none", "name": "none", "kind": "operator"}
+
+
+@pytest.mark.parametrize(
+    ("done", "words"),
+    [
+        ({"discarded": 2}, "Discarded: 2"),
+        ({"redriven": 3}, "3 records are published again"),
+        ({"client_id": "acme"}, "acme"),
+        ({"user": "cs_user_1", "roles": []}, "cs_user_1"),
+    ],
+)
+def test_an_approval_says_what_it_has_done(done, words):
+    assert words in proposals.outcome_of(done)
+
+
+def test_proposals_of_an_unknown_service_are_refused():
+    with pytest.raises(RefusedError, match="owner"):
+        proposals._owner("gateway")

@@ -1,4 +1,4 @@
-"""Redriving dead letters: unchanged, each once; and twice on real Kafka."""
+"""Dead letters: redriven unchanged, each once, and twice on real Kafka; discarded by two."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ from testbed.database import fresh_database
 from testbed.probe_process import Probe, make_topics
 from testbed.service import client_of, kafka_fields, running, settings_of
 from testkit.events import NOON
-from testkit.operators import approval_of, signed_in
+from testkit.operators import actor, approval_of, signed_in
 
 ROOT = Path(__file__).parents[3]
 COMMAND = Path(sys.executable).parent / "countersign"
@@ -121,6 +121,7 @@ async def ops(stack, infrastructure, operator_trust, monkeypatch):
         settings = settings_of(Settings, stack, database, monkeypatch)
         process = build(settings.model_copy(update=operator_trust | login))
         async with running(process), client_of(process) as http:
+            http.database = database
             yield http
 
 
@@ -175,3 +176,61 @@ async def test_a_thousand_dead_letters_redriven_twice_have_one_effect_each(probe
     numbers = column(database, "select number from tally")
     assert sorted(numbers) == list(range(MESSAGES + 5))
     assert await end_of(probe.brokers, "audit.recorded.v1") == audited + 2 * (MESSAGES + 2)
+
+
+@pytest.mark.stack
+async def test_dead_letters_are_discarded_by_two_people_and_leave_the_list(probe, database, ops):
+    refusing = probe.start(probe.password_file, PROBE_REFUSES="true", PROBE_INBOX="true")
+    await probe.publish([numbered(probe, number) for number in range(3)])
+    await probe.read(f"{probe.topic}-dlq", 3)
+    refusing.terminate()
+    await asyncio.to_thread(refusing.wait, 15)
+
+    async def listed(**asked):
+        query = {"topic": probe.topic, **asked}
+        reply = await ops.get("/admin/dead-letters", params=query, headers=signed_in("ops.read"))
+        return reply.json()
+
+    letters = (await listed())["letters"]
+    given_up, kept = [one["place"] for one in letters[:2]], letters[2]["place"]
+    order = {"places": given_up, "reason": "a test of ours, sent by mistake"}
+    for wrong, status in (
+        ({**order, "reason": "short"}, 400),
+        ({**order, "reason": "a reason\nof two lines"}, 400),
+        ({**order, "places": []}, 400),
+        ({**order, "places": [f"{probe.topic}/0/999999"]}, 409),
+    ):
+        reply = await ops.post("/admin/discards", json=wrong, headers=signed_in("dlq.redrive"))
+        assert reply.status_code == status, reply.text
+    reply = await ops.post("/admin/discards", json=order, headers=signed_in("dlq.redrive"))
+    assert (reply.status_code, reply.json()["about"]) == (202, "2 dead letters")
+    seen = approval_of(reply.json())
+    read = await ops.get(seen["url"].removesuffix("/approve"), headers=signed_in("ops.read"))
+    assert [one["place"] for one in read.json()["body"]["letters"]] == sorted(given_up)
+    alone = await ops.post(**seen, headers=signed_in("dlq.redrive"))
+    assert (alone.status_code, (await listed())["total"]) == (409, 3)
+
+    audited = await end_of(probe.brokers, "audit.recorded.v1")
+    done = await ops.post(**seen, headers=signed_in("dlq.redrive", name="bob"))
+    assert (done.status_code, done.json()["discarded"]) == (200, 2)
+    assert [one["place"] for one in (await listed())["letters"]] == [kept]
+    assert (await listed(discarded=True))["total"] == 2
+    (one,) = (await ops.get("/admin/discards", headers=signed_in("ops.read"))).json()["discards"]
+    assert (one["reason"], one["places"]) == (order["reason"], sorted(given_up))
+    assert (one["proposed_by"], one["approved_by"]) == (actor("alice"), actor("bob"))
+    again = await ops.post("/admin/discards", json=order, headers=signed_in("dlq.redrive"))
+    assert "Discarded already" in again.json()["error"]
+    # One row for each letter and one for the approval; reads of others come beside them.
+    async with asyncio.timeout(30):
+        while await end_of(probe.brokers, "audit.recorded.v1") < audited + 3:  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+    # Its consumer has them as dead letters still, so nothing is missing between the offsets (I5).
+    assert len(column(database, "select event_id from dead_letter")) == 3
+    with (
+        psycopg.connect(ops.database.dsn) as service,
+        pytest.raises(psycopg.errors.RaiseException, match="second person"),
+    ):
+        service.execute(
+            """insert into discard (id, reason, places)
+               values (gen_random_uuid(), 'alone, without anybody', '["a/0/1"]')"""
+        )

@@ -79,6 +79,7 @@ def compose_place() -> Place:
         redis="redis:6379",
         collector="otel-collector:4317",
         prometheus="http://prometheus:9090",
+        jaeger="http://jaeger:16686",
         traces=traces_of("compose"),
         tls_ca="${TLS_CA-}",
         redis_scheme="${REDIS_SCHEME:-redis}",

@@ -37,6 +37,8 @@ class Place:
     state: Callable[[str], str]
     prometheus: str = ""
     """Where Prometheus responds while something observes."""
+    jaeger: str = ""
+    """Where Jaeger's query API responds while something observes."""
     traces: str = ""
     """Where a browser of this machine finds a trace: its id follows."""
     tls_ca: str = ""
@@ -101,6 +103,7 @@ class Environments:
             "redis": place.redis,
             "collector": place.collector,
             "prometheus": place.prometheus,
+            "jaeger": place.jaeger,
             "traces": place.traces,
             "tls_ca": place.tls_ca,
             "redis_scheme": place.redis_scheme,

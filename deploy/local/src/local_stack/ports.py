@@ -63,8 +63,11 @@ class Ports:
     @property
     def observing(self) -> dict[str, Any]:
         """The fields of an environment's place about what observes."""
-        prometheus = f"http://127.0.0.1:{self.at('prometheus_web')}"
-        return {"prometheus": prometheus, "traces": traces_of("native", self.offset)}
+        return {
+            "prometheus": f"http://127.0.0.1:{self.at('prometheus_web')}",
+            "jaeger": f"http://127.0.0.1:{self.at('jaeger_web')}",
+            "traces": traces_of("native", self.offset),
+        }
 
     @property
     def redis(self) -> int:

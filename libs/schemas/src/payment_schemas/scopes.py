@@ -57,7 +57,7 @@ TABLE: tuple[Entry, ...] = (
     Entry(
         "dlq.redrive",
         "operator",
-        "publish a dead letter again; propose and approve more than one",
+        "publish a dead letter again; propose and approve more than one, or to discard some",
     ),
     Entry(
         "identity.write",

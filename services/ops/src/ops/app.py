@@ -11,6 +11,7 @@ from ops.clients.addresses import Addresses
 from ops.clients.begun_sign_ins import BegunSignIns
 from ops.clients.browser_sessions import BrowserSessions, redis_of
 from ops.clients.code_flow import CodeFlow
+from ops.clients.jaeger import Jaeger
 from ops.clients.prometheus import Prometheus
 from ops.clients.provider import Provider
 from ops.clients.system import System
@@ -22,7 +23,9 @@ from ops.console.pages import (
     dead_letters,
     lab,
     now,
+    payment_parts,
     payments,
+    proposals,
     reconciliation,
 )
 from ops.console.pages import charges as charge_pages
@@ -30,7 +33,8 @@ from ops.console.pages import partners as partner_pages
 from ops.console.pages import system as system_page
 from ops.console.viewers import Limits as SessionLimits
 from ops.console.viewers import Stores, Viewers
-from ops.routes import partners, redrives, runbooks
+from ops.routes import dead_letters as letter_routes
+from ops.routes import discards, partners, redrives, runbooks
 from ops.settings import Settings
 from ops.watch import Times, Watch
 from payment_schemas.events.record import AuditRecorded
@@ -79,12 +83,19 @@ def _addresses(settings: Settings, service: Service) -> Addresses:
 
 def _routes(service: Service, settings: Settings) -> APIRouter:
     brokers, clock = settings.brokers, service.clock
-    acts = {redrives.REDRIVE: redrives.approved(brokers, clock)}
+    acts = {
+        redrives.REDRIVE: redrives.approved(brokers, clock),
+        discards.DISCARD: discards.approved(brokers),
+    }
+    service.retain(discards.DISCARDS)
+    requests, operators = service.requests, service.operators
     return together(
         runbooks.router(),
-        redrives.routes(brokers, service.requests, service.operators, clock),
+        letter_routes.routes(brokers, service.database, operators),
+        redrives.routes(brokers, requests, operators, clock),
+        discards.routes(brokers, service.database, requests, operators),
         service.two_people(acts, "dlq.redrive"),
-        partners.routes(service.requests, service.operators),
+        partners.routes(requests, operators),
     )
 
 
@@ -113,10 +124,12 @@ def _console(service: Service, settings: Settings, system: System, watch: Watch)
         now.routes(console, _figures(watch), Prometheus(settings.prometheus_url)),
         payments.routes(console, service.clock),
         charge_pages.routes(console, service.clock),
+        payment_parts.routes(console, Jaeger(settings.jaeger_url)),
         dead_letters.routes(console, service.clock),
+        proposals.routes(console),
         reconciliation.routes(console),
         partner_pages.routes(console),
-        access.routes(console),
+        access.routes(console, service.clock),
         system_page.routes(console, _checked(watch)),
         *([lab.routes(console, service.clock, list(settings.lab_urls))] if is_development else []),
     )

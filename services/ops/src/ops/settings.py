@@ -27,6 +27,7 @@ class Settings(KafkaSettings, DatabaseSettings, RedisSettings):
     browser_urls: dict[str, str] = Field(default_factory=dict)
     """An issuer's address between processes → its address for browsers."""
     prometheus_url: str = ""
+    jaeger_url: str = ""
     traces_url: str = ""
     lab_urls: dict[str, str] = Field(default_factory=dict)
     """Mock → address; used with PROFILE=dev alone."""

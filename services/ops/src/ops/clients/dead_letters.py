@@ -91,6 +91,12 @@ def wanted(
     return matches
 
 
+def is_discarded(letter: DeadLetter, discarded_at: Mapping[str, datetime]) -> bool:
+    """Say whether a letter is discarded, by place; a later one there, of a new log, is not."""
+    at = discarded_at.get(letter.place)
+    return at is not None and letter.time <= at
+
+
 def read(brokers: Brokers, matches: Wanted, most: int) -> Found:
     """Read all dead-letter topics to their current ends; raise UnavailableError after 30 s."""
     return run_query(read_all(brokers, matches, most), brokers, READ_WITHIN_S)

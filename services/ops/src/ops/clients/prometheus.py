@@ -14,6 +14,9 @@ WINDOW = "5 min"
 _DURATION = (
     "histogram_quantile({q}, sum by (le) (rate(payment_confirm_duration_seconds_bucket[5m])))"
 )
+_CODES = "sum by (result) (increase(otp_validation_total[5m]))"
+ACCEPTED = "valid"
+"""The result of otp for a code that was right, in time, and for this payment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,14 @@ class Alert:
     active_at: str
 
 
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """One-time codes that were checked."""
+
+    accepted: int
+    checked: int
+
+
 class Prometheus:
     """One Prometheus. Methods raise UnavailableError where it is away."""
 
@@ -37,6 +48,12 @@ class Prometheus:
     def latencies_ms(self) -> dict[str, float | None]:
         """Return the quantiles of confirming a payment in the last five minutes."""
         return {name: self._ms(_DURATION.format(q=q)) for name, q in QUANTILES.items()}
+
+    def codes(self) -> Codes:
+        """Return the one-time codes that were checked in the last five minutes."""
+        rows = self._get("/api/v1/query", {"query": _CODES})["result"]
+        counts = {row["metric"].get("result", ""): float(row["value"][1]) for row in rows}
+        return Codes(round(counts.get(ACCEPTED, 0)), round(sum(counts.values())))
 
     def firing(self) -> list[Alert]:
         """Return the alerts that fire, the oldest first."""

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from ops.clients import cases
 from ops.clients.listings import CASES, MOST_CASES
@@ -53,6 +54,13 @@ def approve(system: System, proposal_id: str) -> Row:
         named = {"digest": known["digest"]}
         return {**known, **system.post(owner, f"/admin/proposals/{name}/approve", named)}
     return {**known, **cases.approve(system, name, known["resolution"], known["note"])}
+
+
+def approve_as_read(system: System, owner: str, proposal_id: str, digest: str) -> Row:
+    """Approve the content that was read, by its digest; return what was done."""
+    path = f"/admin/proposals/{quote(proposal_id, safe='')}/approve"
+    done: Row = system.post(owner, path, {"digest": digest})
+    return done
 
 
 def _of_case(case: Row) -> dict[str, Any]:

@@ -125,6 +125,19 @@ async def sizes_of(brokers: Brokers) -> dict[tuple[str, int], int]:
     return {(one.topic, one.partition): end - first for one, (first, end) in spans.items()}
 
 
+async def lags_of(brokers: Brokers, groups: Sequence[str]) -> dict[str, int]:
+    """Return by group how many records of its topics it has not committed; idle groups have 0."""
+    committed = await committed_offsets(brokers, groups)
+    partitions = sorted({one for offsets in committed.values() for one in offsets})
+    async with reader(brokers) as consumer:
+        spans = await spans_of(consumer, partitions)
+    return {
+        group: sum(max(0, spans[one][1] - max(spans[one][0], at)) for one, at in offsets.items())
+        for group, offsets in committed.items()
+        if offsets
+    }
+
+
 async def records_in(
     consumer: AIOKafkaConsumer, spans: Mapping[TopicPartition, Span]
 ) -> AsyncIterator[Sequence[Any]]:

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ops.clients.grants import grants_of
 from ops.clients.listings import CLIENTS
 from ops.command.output import AsJson, cell, console, print_json, table_of
 from ops.command.proposals import show_proposed
@@ -54,7 +55,6 @@ Examples:
 \b
 Exit codes: 0 enabled; 1 refused; 2 unknown, or identity did not respond."""
 
-DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 _LISTED = ("client_id", "name", "kind", "grants", "scopes", "redirect_uris", "disabledAt")
 
 app = typer.Typer(
@@ -115,12 +115,6 @@ def add(  # noqa: PLR0913 - one parameter an option
         print_json(proposed)
     else:
         show_proposed(proposed)
-
-
-def grants_of(*, has_redirect: bool, is_device: bool) -> list[str]:
-    """Return the grants that a client's options name: a machine's where it signs nobody in."""
-    named = ["authorization_code"] * has_redirect + [DEVICE_GRANT] * is_device
-    return named or ["client_credentials"]
 
 
 @app.command("disable", help=DISABLE_HELP)

@@ -1,23 +1,35 @@
-"""`countersign dlq`: lists, shows and redrives dead letters."""
+"""`countersign dlq`: lists, shows, redrives and discards dead letters."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
-from ops.clients.dead_letters import DeadLetter, Found, Wanted, read, shown, wanted
+from ops.clients.dead_letters import (
+    DeadLetter,
+    Found,
+    Wanted,
+    is_discarded,
+    read,
+    shown,
+    wanted,
+)
+from ops.clients.discards import discarded_at
 from ops.command import completion
 from ops.command.output import AsJson, cell, command_line, console, print_json, table_of
 from ops.command.proposals import show_proposed
 from ops.command.session import open_system
 from ops.command.times import Utc
 from ops.domain.durations import span
-from ops.domain.errors import RefusedError
+from ops.domain.errors import OpsError, RefusedError
 from service_runtime.brokers import Brokers
 from service_runtime.clock import SystemClock
 
 LIST_HELP = """List dead letters with position, consumer, reason and age.
 
-Reads the topics `<topic>-dlq` up to their current ends; no offset is committed.
+Reads the topics `<topic>-dlq` up to their current ends; no offset is committed. Discarded ones are
+left out, which ops has to know; --discarded lists them alone.
 
 \b
 Examples:
@@ -59,7 +71,7 @@ Exit codes: 0 redriven, proposed, or shown by --dry-run; 1 none, or more than on
 wrong usage, or ops or Kafka did not respond."""
 
 app = typer.Typer(
-    help="Look at dead letters, and redrive them.", no_args_is_help=True, rich_markup_mode=None
+    help="Look at dead letters, redrive, discard them.", no_args_is_help=True, rich_markup_mode=None
 )
 
 Topic = Annotated[
@@ -75,18 +87,35 @@ def list_letters(  # noqa: PLR0913 - one parameter an option
     topic: Topic = None,
     reason: Reason = None,
     event_id: Annotated[str | None, typer.Option("--id", help="Only this event.")] = None,
+    are_discarded: Annotated[
+        bool, typer.Option("--discarded", help="Only those that were discarded.")
+    ] = False,
     limit: Annotated[
         int, typer.Option(min=1, max=10_000, help="Maximum number, the newest first.")
     ] = 100,
     as_json: AsJson = False,
 ) -> None:
     """List dead letters."""
-    brokers = open_system(context).addresses.brokers()
-    found = read(brokers, wanted(topic, reason, event_id), limit)
+    system = open_system(context)
+    matches, unknown = wanted(topic, reason, event_id), ""
+    try:
+        matches = _apart(matches, discarded_at(system), are_discarded=are_discarded)
+    except OpsError as error:
+        if are_discarded:
+            raise
+        unknown = f"discarded ones are listed, too: {error.what}"
+    found = read(system.addresses.brokers(), matches, limit)
     if as_json:
-        print_json({"total": found.total, "letters": [_plain(one) for one in found.letters]})
-    else:
-        _print_table(found)
+        letters = [_plain(one) for one in found.letters]
+        print_json({"total": found.total, "letters": letters, "unknown": unknown or None})
+        return
+    _print_table(found)
+    if unknown:
+        console().print(cell(unknown))
+
+
+def _apart(matches: Wanted, discarded: Mapping[str, datetime], *, are_discarded: bool) -> Wanted:
+    return lambda one: matches(one) and is_discarded(one, discarded) is are_discarded
 
 
 @app.command("show", help=SHOW_HELP)

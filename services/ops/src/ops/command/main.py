@@ -15,6 +15,7 @@ from ops.command import (
     clients,
     codes,
     completion,
+    discards,
     dlq,
     doctor,
     identity,
@@ -58,6 +59,8 @@ app.add_typer(codes.app, name="codes")
 app.add_typer(audit.app, name="audit")
 app.add_typer(charges.app, name="charges")
 app.add_typer(charges.routing_app, name="routing")
+dlq.app.command("discard", help=discards.DISCARD_HELP)(discards.discard)
+dlq.app.command("discards", help=discards.LIST_HELP)(discards.list_discards)
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(keys.app, name="keys")
 app.add_typer(partners.app, name="partners")

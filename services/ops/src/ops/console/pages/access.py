@@ -1,23 +1,26 @@
 """Who and what has access: webhooks of owners, clients, operators, and the published keys."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
+from ops.clients.grants import grants_of
 from ops.clients.listings import CLIENTS, ENDPOINTS, OPERATORS, Listing
 from ops.clients.proposals import of_owner
 from ops.clients.system import System
 from ops.console.frame import Console, act_of, box
 from ops.console.sections import Section
-from ops.console.viewers import Viewer
+from ops.console.viewers import Form, Viewer
 from ops.domain.errors import RefusedError
 from ops.domain.rows import Row
+from payment_schemas.scopes import CUSTOMER_SCOPES, ROLES, SCOPES
+from service_runtime.clock import Clock
 
 SECTION = Section("Access", "/access", "a")
-WRITE = "identity.write"
+WRITE, GRANT = "identity.write", "roles.grant"
 PAGE = 50
 KEY_SETS = {
     "identity": ("/.well-known/jwks.json", "access tokens of users, clients and operators"),
@@ -25,14 +28,17 @@ KEY_SETS = {
 }
 """Where each service publishes its keys, and what they sign."""
 LISTS = {"endpoints": ENDPOINTS, "clients": CLIENTS, "operators": OPERATORS}
+SCOPES_BY_KIND = {"customer": CUSTOMER_SCOPES, "operator": SCOPES}
+"""What a client may be given, by whom it acts for."""
 STATES = {"disable": "gets no more tokens", "enable": "gets tokens again"}
 
 
-def routes(console: Console) -> APIRouter:
+def routes(console: Console, clock: Clock) -> APIRouter:
     """Return the routes; each box is a part of its own, with pages of its own."""
     router = APIRouter(include_in_schema=False)
     Operator = Annotated[Viewer, Depends(console.viewer)]  # noqa: N806 - a type
     Acting = Annotated[Viewer, Depends(act_of(console, WRITE))]  # noqa: N806 - a type
+    Granting = Annotated[Viewer, Depends(act_of(console, GRANT))]  # noqa: N806 - a type
 
     @router.get(SECTION.path)
     def page(viewer: Operator, request: Request) -> Response:
@@ -51,7 +57,27 @@ def routes(console: Console) -> APIRouter:
         found = box(lambda: _page(viewer.system, LISTS[name], after))
         proposed = box(lambda: _proposed(viewer.system, name))
         values = {"box": found, "proposed": proposed, "may": viewer.may(WRITE)}
+        values |= {"roles": ROLES, "may_grant": viewer.may(GRANT)}
         return console.part(viewer, f"parts/{name}.html", **values)
+
+    @router.get("/access/clients/new")
+    def new_client(viewer: Operator) -> Response:
+        viewer.need(WRITE)
+        return console.page(viewer, "client.html", scopes=SCOPES_BY_KIND, key=str(clock.new_id()))
+
+    @router.post("/access/clients")
+    def propose_client(viewer: Acting, form: Form) -> Response:
+        key = form.get("key")
+        done = viewer.system.post(CLIENTS.owner, CLIENTS.path, client_of(form), key)
+        return console.done(viewer, SECTION.path, _proposal_of(done))
+
+    @router.post("/access/operators")
+    def propose_roles(viewer: Granting, form: Form) -> Response:
+        user = form.get("user", "").strip()
+        path = f"/admin/users/{quote(user, safe='')}/roles"
+        roles = [name for name in ROLES if form.get(f"role-{name}")]
+        done = viewer.system.post(OPERATORS.owner, path, {"roles": roles})
+        return console.done(viewer, SECTION.path, _proposal_of(done))
 
     @router.post("/access/clients/{client_id}/{state}")
     def client(viewer: Acting, client_id: str, state: str) -> Response:
@@ -62,6 +88,26 @@ def routes(console: Console) -> APIRouter:
         return console.done(viewer, SECTION.path, f"{client_id} {STATES[state]}.")
 
     return router
+
+
+def client_of(form: Mapping[str, str]) -> dict[str, Any]:
+    """Return the client that a form describes, as identity takes it."""
+    redirects, hashes = (form.get(name, "").split() for name in ("redirect_uris", "secrets"))
+    kind = form.get("kind", "")
+    return {
+        "client_id": form.get("client_id", "").strip(),
+        "name": form.get("name", "").strip(),
+        "kind": kind,
+        "scopes": [one for one in SCOPES_BY_KIND.get(kind, ()) if form.get(f"{kind}-{one}")],
+        "secrets_sha256": hashes,
+        "grants": grants_of(has_redirect=bool(redirects), is_device=bool(form.get("device"))),
+        "redirect_uris": redirects,
+        "sign_out_uris": form.get("sign_out_uris", "").split(),
+    }
+
+
+def _proposal_of(done: Row) -> str:
+    return f"Proposed: {done['about']}. A second person reads it below, and approves it."
 
 
 def _page(system: System, listing: Listing, after: str | None) -> Row:

@@ -1,4 +1,4 @@
-"""Dead letters: in groups, one by one with masked data, and published again: first as a dry run."""
+"""Dead letters: in groups, one by one with masked data; published again, or given up by two."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -7,19 +7,22 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
-from ops.clients.listings import DEAD_LETTERS
+from ops.clients.discards import MOST_DISCARDED, concerned_of
+from ops.clients.listings import DEAD_LETTERS, DISCARDS
 from ops.clients.proposals import approve, of_owner
 from ops.clients.redriving import MOST_REDRIVEN
 from ops.console.frame import Console, act_of, box
 from ops.console.sections import Section
 from ops.console.viewers import Form, Viewer
+from ops.domain.concerns import concern_of
 from ops.domain.errors import RefusedError
 from ops.domain.rows import Row
 from service_runtime.clock import Clock
 
 SECTION = Section("Dead letters", "/dead-letters", "d")
 SCOPE = "dlq.redrive"
-FILTERS = ("topic", "reason", "error_class", "id")
+PAGE = 50
+FILTERS = ("topic", "reason", "error_class", "id", "discarded")
 
 
 def routes(console: Console, clock: Clock) -> APIRouter:
@@ -31,7 +34,8 @@ def routes(console: Console, clock: Clock) -> APIRouter:
     @router.get("/dead-letters")
     def page(viewer: Operator, request: Request) -> Response:
         query = urlencode(_asked(request.query_params))
-        return console.page(viewer, "dead_letters.html", query=query)
+        after = request.query_params.get("discards", "")
+        return console.page(viewer, "dead_letters.html", query=query, discards=after)
 
     @router.get("/dead-letters/found")
     def found(viewer: Operator, request: Request) -> Response:
@@ -73,7 +77,44 @@ def routes(console: Console, clock: Clock) -> APIRouter:
         notice = f"Approved: {done.get('redriven', 0)} records are published again."
         return console.done(viewer, "/dead-letters", notice)
 
+    _add_discards(router, console, clock)
     return router
+
+
+def _add_discards(router: APIRouter, console: Console, clock: Clock) -> None:
+    Operator = Annotated[Viewer, Depends(console.viewer)]  # noqa: N806 - a type
+    Acting = Annotated[Viewer, Depends(act_of(console, SCOPE))]  # noqa: N806 - a type
+
+    @router.get("/dead-letters/discards")
+    def discards(viewer: Operator, after: str | None = None) -> Response:
+        found = box(lambda: viewer.system.get("ops", DISCARDS.path, after=after, limit=PAGE))
+        return console.part(viewer, "parts/discards.html", box=found)
+
+    @router.get("/dead-letters/discard")
+    def preview(viewer: Operator, request: Request) -> Response:
+        viewer.need(SCOPE)
+        asked = _asked(request.query_params)
+        if not asked:
+            return RedirectResponse("/dead-letters", 303)
+        found = viewer.system.get("ops", DEAD_LETTERS.path, **asked, limit=MOST_DISCARDED)
+        letters = [{**one, "concerns": concern_of(one["data"])} for one in found["letters"]]
+        return console.page(
+            viewer,
+            "discard.html",
+            letters=letters,
+            total=found["total"],
+            most=MOST_DISCARDED,
+            payments=box(lambda: concerned_of(viewer.system, letters)),
+            query=urlencode(asked),
+            key=str(clock.new_id()),
+        )
+
+    @router.post("/dead-letters/discard")
+    def propose(viewer: Acting, form: Form) -> Response:
+        body = {"places": form.get("places", "").split(), "reason": form.get("why", "")}
+        done = viewer.system.post("ops", DISCARDS.path, body, form.get("key"))
+        notice = f"Proposed: {done['about']} to discard. A second person reads it and approves."
+        return console.done(viewer, "/dead-letters", notice)
 
 
 def _asked(query: Mapping[str, str]) -> dict[str, str]:

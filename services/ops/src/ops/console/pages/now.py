@@ -11,6 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 from ops.clients.listings import CASES, MOST_CASES
 from ops.clients.prometheus import WINDOW, Prometheus
 from ops.clients.system import System
+from ops.clients.topics import lags_of, run_query
 from ops.console.frame import Console, box
 from ops.console.sections import Section
 from ops.console.viewers import Viewer
@@ -18,6 +19,7 @@ from ops.domain.activity import rates_of
 from ops.domain.findings import NAMES_OF_FULL
 
 SECTION = Section("Now", "/now", "n")
+KAFKA_WITHIN_S = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,13 @@ def routes(console: Console, figures: Callable[[], Figures], prometheus: Prometh
 
     @router.get("/now/latency")
     def latency(viewer: Operator) -> Response:
-        found = box(prometheus.latencies_ms)
+        found = box(lambda: {"ms": prometheus.latencies_ms(), "codes": prometheus.codes()})
         return console.part(viewer, "parts/now_latency.html", box=found, window=WINDOW)
+
+    @router.get("/now/consumers")
+    def consumers(viewer: Operator) -> Response:
+        found = box(lambda: _lags(viewer.system))
+        return console.part(viewer, "parts/now_consumers.html", box=found)
 
     @router.get("/now/settlement")
     def settlement(viewer: Operator) -> Response:
@@ -74,6 +81,13 @@ def routes(console: Console, figures: Callable[[], Figures], prometheus: Prometh
         return console.part(viewer, "parts/now_alerts.html", box=box(prometheus.firing))
 
     return router
+
+
+def _lags(system: System) -> dict[str, int]:
+    """Return the lag of every consumer that has committed, the furthest behind first."""
+    brokers = system.addresses.brokers()
+    found = run_query(lags_of(brokers, system.addresses.owners()), brokers, KAFKA_WITHIN_S)
+    return dict(sorted(found.items(), key=lambda one: (-one[1], one[0])))
 
 
 def _activity(system: System) -> dict[str, Any]:

@@ -6,12 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
-from ops.clients.listings import WEBHOOKS
 from ops.clients.payments import find_payments, overview_of
 from ops.clients.searching import MOST_EXPORTED, PAGE, export_payments, search_payments
 from ops.console.frame import Console, box
@@ -74,12 +72,6 @@ def routes(console: Console, clock: Clock) -> APIRouter:
         known = overview_of(viewer.system, _one(viewer, name), clock.now())
         steps = steps_of(known.timeline)
         return console.page(viewer, "payment.html", known=known, steps=steps)
-
-    @router.get("/payments/{payment_id}/webhooks")
-    def webhooks(viewer: Operator, payment_id: UUID) -> Response:
-        is_known = WEBHOOKS.owner in viewer.system.addresses.urls
-        found = box(lambda: viewer.system.rows(WEBHOOKS, payment_id=payment_id)) if is_known else {}
-        return console.part(viewer, "parts/webhooks.html", box=found)
 
     return router
 
