@@ -4,7 +4,7 @@ from grafana_foundation_sdk.builders import dashboard as builder
 from grafana_foundation_sdk.models import units
 
 from observability.alerts import COLLECTOR, SIGNALS, lost
-from observability.dashboards.panels import RATE, PanelText, Query, dashboard, graph
+from observability.dashboards.panels import RATE, PanelText, Query, dashboard, graph, number
 
 _DURATION = "http_server_request_duration_seconds"
 
@@ -16,6 +16,7 @@ def services() -> builder.Dashboard:
         "services",
         [
             ("Requests", _requests()),
+            ("The console", _console()),
             ("Live status", _streams()),
             ("Spans", _spans()),
             ("Resources", _use()),
@@ -58,6 +59,42 @@ def _requests() -> list[object]:
                 " or vector(0)",
                 "{{service_name}}",
             ),
+        ),
+    ]
+
+
+_OF_CONSOLE = f'service_name="ops",http_route!~"{_NOT_FOR_CLIENTS}"'
+_SLOWEST_S = 0.15
+"""The console's objective: 95 of 100 requests take less. Source: docs/console.md."""
+
+
+def _console() -> list[object]:
+    """Return the panels of the console's own budget; the parts of pages count as pages do."""
+    whole = f"sum(rate({_DURATION}_count{{{_OF_CONSOLE}}}[1h]))"
+    fast = f'sum(rate({_DURATION}_bucket{{{_OF_CONSOLE},le="{_SLOWEST_S}"}}[1h]))'
+    by_page = f"sum by (le, http_route) (rate({_DURATION}_bucket{{{_OF_CONSOLE}}}[{RATE}]))"
+    return [
+        number(
+            PanelText(
+                "Within 150 ms, 1 h",
+                "Share of the console's requests. Objective: 95 %.",
+                units.PercentUnit,
+            ),
+            f"{fast} / {whole}",
+        ),
+        number(
+            PanelText(
+                "Budget in use, 1 h",
+                "Slower requests, of the 5 % that may be: over 100 %, the objective is missed.",
+                units.PercentUnit,
+            ),
+            f"(1 - {fast} / {whole}) / 0.05",
+        ),
+        graph(
+            PanelText("The console's pages", "p95 by route; objective: 150 ms.", units.Seconds),
+            Query(f"histogram_quantile(0.95, {by_page})", "{{http_route}}", exemplars=True),
+            Query(f"vector({_SLOWEST_S})", "objective"),
+            span=16,
         ),
     ]
 
