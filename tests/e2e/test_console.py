@@ -2,88 +2,28 @@
 
 import asyncio
 import json
-import os
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import psycopg
 import pytest
-from aiokafka import AIOKafkaProducer
 
-from local_stack.layout import CHECKOUT
 from local_stack.stack import Stack
 from local_stack.waiting import wait_until
 from testbed.accessibility import faults_of_view
 from testbed.command import Command
+from testbed.desk import PICTURES, Desk, refuse
 from testbed.edge import Customer, Edge
-from testkit.chromium import Chromium, Tab
+from testkit.chromium import Tab
 
 pytestmark = pytest.mark.stack
-PICTURES = CHECKOUT / "docs/images"
 WIDTHS = (360, 1440)
 _SHOWS = "fetch(location).then((one) => one.text()).then((text) => text.includes({}))"
 """What a page shows when it is loaded anew."""
 MORE = ("/reconciliation", "/partners", "/partners/first-bank", "/access", "/system")
-
-
-class Desk:
-    """A browser of an operator at the console."""
-
-    def __init__(self, page: Tab, url: str) -> None:
-        self.page = page
-        self.url = url
-
-    async def open(self, path: str) -> None:
-        """Open a page, and wait for its parts."""
-        await self.page.open(self.url + path)
-        await self.settle()
-
-    async def settle(self) -> None:
-        """Wait until every part of the page is there."""
-        await self.page.until("!document.querySelector('[aria-busy=true]')")
-
-    async def sign_in(self, name: str) -> None:
-        """Sign in at the development issuer."""
-        await self.page.open(f"{self.url}/sign-in")
-        await self.page.until("!!document.querySelector('select[name=operator]')")
-        choose = f"document.querySelector('select[name=operator]').value = {json.dumps(name)}"
-        await self.page.evaluate(choose)
-        await self.page.follow(selector="button[value=approve]")
-        await self.page.sees("Now")
-
-    async def sign_out(self) -> None:
-        """Sign out by the menu."""
-        await self.page.tap(selector=".who summary")
-        await self.page.follow(selector=".menu form button")
-
-    async def picture(self, name: str) -> None:
-        """Keep what the window shows, for the documents."""
-        if not os.environ.get("PICTURES"):
-            return
-        picture = await self.page.picture("webp")
-        (PICTURES / f"{name}.webp").write_bytes(picture)
-
-
-@pytest.fixture(scope="module")
-def url(system: Stack) -> str:
-    """The console's address for browsers."""
-    return system.description().url("ops").replace("127.0.0.1", "localhost")
-
-
-@pytest.fixture(scope="module")
-async def desk(browser: Chromium, url: str) -> AsyncIterator[Desk]:
-    """A browser in which alice has signed in."""
-    async with browser.tab() as page:
-        await page.look(width=1280, height=900)
-        desk = Desk(page, url)
-        await desk.sign_in("alice")
-        yield desk
-        assert page.faults + page.errors == []
 
 
 async def pay(edge: Edge, name: str, **body: str) -> None:
@@ -101,24 +41,6 @@ async def settled_down(countersign: Command, name: str) -> dict[str, Any]:
             return dict(known)
         await asyncio.sleep(0.5)
     raise AssertionError(f"{name}: its code was not delivered")
-
-
-async def refuse(system: Stack, *names: str) -> None:
-    """Publish records that their consumers refuse for good."""
-    producer = AIOKafkaProducer(**system.brokers.arguments)
-    await producer.start()
-    for name in names:
-        headers = {
-            "ce_specversion": "1.0",
-            "ce_id": str(uuid4()),
-            "ce_type": "settlement.requested.v1",
-            "ce_source": "/test",
-            "ce_time": "2026-11-20T00:00:00Z",
-        }
-        value = json.dumps({"amount_minor": 55, "transaction_id": name, "note": "canary-9d2"})
-        raw = [(key, text.encode()) for key, text in headers.items()]
-        await producer.send_and_wait("settlement-queue", value.encode(), headers=raw)
-    await producer.stop()
 
 
 async def test_every_page_is_accessible_in_both_schemes_on_a_phone_and_on_a_desk(

@@ -1,0 +1,269 @@
+"""The console in a real browser: what one payment has beside its rows, and acts of two people."""
+
+import asyncio
+import json
+import re
+from itertools import product
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from local_stack.stack import Stack
+from testbed.accessibility import faults_of_view
+from testbed.command import Command
+from testbed.desk import Desk, refuse
+from testbed.edge import Customer, Edge
+
+pytestmark = pytest.mark.stack
+WIDTHS = (360, 1440)
+REASON = "a test of ours; the transfer was booked by hand"
+DELIVERED = "NOTIFICATION_DELIVERED"
+SETTLED = ("SETTLEMENT_SETTLED", DELIVERED)
+PASSWORD = "correct horse battery"
+
+
+async def faults(desk: Desk) -> dict[Any, list[str]]:
+    """Return what is wrong with the open page, on a phone and on a desk, in both schemes."""
+    found = {}
+    for dark, width in product((False, True), WIDTHS):
+        if wrong := await faults_of_view(desk.page, width=width, dark=dark):
+            found[await desk.page.evaluate("location.pathname"), dark, width] = wrong
+    await desk.page.look(width=1280, height=900)
+    return found
+
+
+async def customer_of(edge: Edge, name: str) -> Customer:
+    """Return a new customer with money."""
+    (customer,) = await edge.open_customers(name, 1, 10_000_00)
+    return customer
+
+
+async def known_to_command(countersign: Command, name: str, *events: str) -> dict[str, Any]:
+    """Return what the command shows of a payment once its timeline has entries, its last ones."""
+    for _ in range(40):
+        status, known = await countersign.json("show", name)
+        assert status == 0, known
+        if {row["event"] for row in known["timeline"]} >= set(events):
+            return dict(known)
+        await asyncio.sleep(0.5)
+    raise AssertionError(f"{name}: {events} are not all there")
+
+
+async def test_a_payment_shows_its_events_side_by_side_and_what_belongs_to_it(
+    desk: Desk, edge: Edge, countersign: Command, name: str
+):
+    customer = await customer_of(edge, name)
+    for number in ("first", "second"):
+        await edge.pay(customer, f"{name}-{number}", amount="12.50", to_account=f"shop-{name}")
+    known = await known_to_command(countersign, f"{name}-second", *SETTLED)
+    await desk.open(f"/payments/{name}-second")
+    await desk.unfold()
+    page = desk.page
+    events = "document.querySelector('#events').innerText"
+    shown = await page.evaluate(events)
+    assert "settlement.requested.v1" in shown
+    assert "version 1" in shown
+    columns = "document.querySelectorAll('#events thead th').length - 1"
+    assert await page.evaluate(columns) == len(known["timeline"])
+    for row in known["timeline"]:
+        assert row["event_id"] in shown
+    related = await page.evaluate("document.querySelector('#related').innerText")
+    assert f"{name}-first" in related
+    assert "same order again" in related
+    # Nothing observes this system: the box says so, and what to run.
+    assert "Jaeger" in await page.evaluate("document.querySelector('#trace').innerText")
+    assert "make observe" in await page.evaluate("document.querySelector('#trace').innerText")
+    assert await faults(desk) == {}
+    await page.evaluate("document.querySelector('#events').scrollIntoView()")
+    await desk.picture("console-events")
+
+
+async def test_now_shows_how_far_consumers_are_behind(desk: Desk):
+    await desk.open("/now")
+    await desk.page.sees("Consumers behind")
+    shown = await desk.page.evaluate("document.querySelector('[data-part$=consumers]').innerText")
+    # Of the groups of the core, those that read something.
+    assert int(re.findall(r"of (\d+)", shown)[0]) >= 6
+    await desk.picture("console-now")
+
+
+def lines_of(known: dict[str, Any]) -> list[str]:
+    """Return all that the command says of a payment, as a person reads it, in lower case."""
+    payment = known["payment"]
+    words = [payment["state"], payment["transaction_id"], payment["uetr"], payment["payment_id"]]
+    words += [row["event"] for row in known["timeline"]]
+    words += [one["account_id"] for one in payment["entries"]]
+    words += [one["what"] for one in known["waits_for"]]
+    words += [one["partner"] for one in known["instructions"]]
+    words += [one["status"] for one in known["instructions"]]
+    words += [one["template"] for one in known["deliveries"]]
+    words += [one["name"] for row in known["assessments"] for one in row["factors"]]
+    words += [row["sanctions"] for row in known["assessments"] if row["sanctions"]]
+    words += [one["state"] for one in known["challenges"]]
+    return [str(word).replace("_", " ").lower() for word in words]
+
+
+async def test_the_command_and_the_console_never_disagree_about_the_same_payments(
+    desk: Desk, edge: Edge, countersign: Command, name: str
+):
+    kinds = {"settled": ("7.00", SETTLED), "waits": ("5200", (DELIVERED,))}
+    kinds["declined"] = ("999999.00", (DELIVERED,))
+    seen = set()
+    for kind, (amount, last) in kinds.items():
+        customer = await customer_of(edge, f"{name}-{kind}")
+        await edge.pay(customer, f"{name}-{kind}", amount=amount)
+        known = await known_to_command(countersign, f"{name}-{kind}", *last)
+        await desk.open(f"/payments/{name}-{kind}")
+        shown = (await desk.page.text()).replace("_", " ").lower()
+        missing = [line for line in lines_of(known) if line not in shown]
+        assert missing == [], (kind, shown)
+        assert f"{len(known['timeline'])} entries" in shown
+        count = "document.querySelectorAll('section[aria-labelledby=ledger] tbody tr').length"
+        assert await desk.page.evaluate(count) == len(known["payment"]["entries"])
+        assert ("nothing" in shown) is (not known["waits_for"])
+        seen.add((known["payment"]["state"], known["payment"]["settlement_status"]))
+        # A search has the same state as both.
+        await desk.open(f"/payments?user_id={customer.user_id}")
+        text = json.dumps(f"{name}-{kind}")
+        rows = "[...document.querySelectorAll('tbody tr')].map((one) => one.innerText)"
+        row = f"{rows}.find((one) => one.includes({text}))"
+        listed = (await desk.page.evaluate(row)).lower()
+        assert known["payment"]["state"].replace("_", " ").lower() in listed
+    assert len(seen) == 3
+
+
+async def waiting_payment(edge: Edge, countersign: Command, name: str) -> str:
+    """Return the id of a payment that waits for a code."""
+    await edge.pay(await customer_of(edge, name), name, amount="5200")
+    _, known = await countersign.json("show", name)
+    return str(known["payment"]["payment_id"])
+
+
+async def both_letters(countersign: Command, event_id: str, *options: str) -> list[dict[str, Any]]:
+    """Return the dead letters of an event, once both of its consumers have refused it."""
+    for _ in range(40):
+        status, found = await countersign.json("dlq", "list", "--id", event_id, *options)
+        assert (status, found["unknown"]) == (0, None)
+        if found["total"] == 2:
+            break
+        await asyncio.sleep(0.5)
+    return list(found["letters"])
+
+
+async def test_a_dead_letter_is_discarded_by_two_people_who_see_its_payment_by_the_keyboard_alone(
+    desk: Desk, system: Stack, edge: Edge, countersign: Command, name: str
+):
+    payment_id = await waiting_payment(edge, countersign, name)
+    (event_id,) = await refuse(system, name, payment_id=payment_id)
+    assert len(await both_letters(countersign, event_id)) == 2
+    page = desk.page
+    await desk.open(f"/dead-letters/discard?id={event_id}")
+    shown = await page.text()
+    assert "1 payment has not ended" in shown
+    assert "usr-" in shown
+    assert "canary" not in shown
+    assert await faults(desk) == {}
+    await desk.picture("console-discard")
+    await desk.reach("textarea[name=why]")
+    await page.type(REASON)
+    await desk.reach("button.danger", "Propose")
+    await desk.enter()
+    await page.sees("2 dead letters to discard")
+    await desk.reach("#main a.button", "Read")
+    await desk.enter()
+    assert "Another person has to approve it" in await page.text()
+    assert len(await both_letters(countersign, event_id)) == 2
+    await desk.become("bob")
+    await page.press("g", "d")
+    await page.until("location.pathname === '/dead-letters' && document.readyState === 'complete'")
+    await desk.settle()
+    await desk.reach("#main a.button", "Read")
+    await desk.enter()
+    shown = await page.text()
+    assert REASON in shown
+    assert "1 payment has not ended" in shown
+    assert await faults(desk) == {}
+    await desk.picture("console-proposal")
+    await desk.reach("button.primary", "Approve")
+    await desk.enter()
+    await page.sees("Discarded: 2 dead letters")
+    _, found = await countersign.json("dlq", "list", "--id", event_id)
+    assert (found["total"], found["unknown"]) == (0, None)
+    assert len(await both_letters(countersign, event_id, "--discarded")) == 2
+    _, listed = await countersign.json("dlq", "discards")
+    (one,) = [row for row in listed["discards"] if row["reason"] == REASON]
+    assert len(one["places"]) == 2
+    assert one["proposed_by"].endswith("|alice")
+    assert one["approved_by"].endswith("|bob")
+    _, checked = await countersign.json("check")
+    assert checked["invariants"]["I5"]["checked"] > 0
+    assert checked["invariants"]["I5"]["violations"] == 0
+    await desk.open("/dead-letters?discarded=true")
+    await desk.unfold()
+    assert REASON in await page.text()
+    await desk.become("alice")
+
+
+async def test_the_command_discards_with_two_people_too(
+    countersign: Command, system: Stack, name: str
+):
+    (event_id,) = await refuse(system, name)
+    await both_letters(countersign, event_id)
+    discard = ("dlq", "discard", "--id", event_id)
+    _, shown = await countersign.json(*discard, "--dry-run")
+    assert (shown["matched"], shown["letters"][0]["concerns"]["transaction_id"]) == (2, name)
+    assert (await countersign(*discard, "--because", "short"))[0] == 1
+    status, proposed = await countersign.json(*discard, "--because", f"{REASON}, {name}")
+    assert status == 0
+    assert (await countersign("approve", proposed["proposal"]))[0] == 1
+    status, _, error = await countersign("approve", proposed["proposal"], by="bob")
+    assert status == 0, error
+    _, found = await countersign.json("dlq", "list", "--id", event_id)
+    assert found["total"] == 0
+
+
+def registered(system: Stack) -> str:
+    """Return the subject of a new user of identity."""
+    account = {"email": f"{uuid4().hex}@example.com", "password": PASSWORD}
+    gateway = system.description().url("gateway")
+    reply = httpx.post(f"{gateway}/auth/register", json=account, timeout=20).json()
+    return str(reply["data"]["id"])
+
+
+async def test_a_client_and_roles_are_added_by_two_people_in_the_pages(desk: Desk, system: Stack):
+    system.start_services(["identity"])
+    client_id = f"app-{uuid4().hex[:8]}"
+    user = registered(system)
+    page = desk.page
+    await desk.open("/access/clients/new")
+    assert await faults(desk) == {}
+    await page.evaluate(
+        f"document.querySelector('[name=client_id]').value = {json.dumps(client_id)};"
+        "document.querySelector('[name=redirect_uris]').value = 'https://app.example/in';"
+        "document.querySelector('[name=\"customer-payment.confirm\"]').click()"
+    )
+    await page.follow("Propose", "button.primary")
+    await page.sees(f"Proposed: {client_id}")
+    await desk.settle()
+    await page.evaluate(
+        f"document.querySelector('[name=user]').value = {json.dumps(user)};"
+        "document.querySelector('[name=role-viewer]').click()"
+    )
+    await page.follow("Propose roles", "button.primary")
+    await page.sees(f"Proposed: {user}")
+    assert await faults(desk) == {}
+    await desk.become("bob")
+    for about in (client_id, user):
+        await desk.open("/access")
+        await page.follow(f"Read the proposal about {about}", "a.button")
+        assert about in await page.text()
+        await page.follow("Approve", "button.primary")
+        await page.sees("is as it was proposed")
+    await desk.settle()
+    shown = await page.text()
+    assert client_id in shown
+    assert "https://app.example/in" in shown
+    await desk.picture("console-access")
+    await desk.become("alice")
