@@ -96,7 +96,7 @@ def _print(
     rows = [_row(one, payments.get(str(one["concerns"].get("payment_id")))) for one in letters]
     console().print(table_of("", _COLUMNS, rows))
     if open_ones := [one for one in payments.values() if not has_ended(one)]:
-        what = f"{len(open_ones)} payments have not ended; a discarded record does not end them"
+        what = f"payments that have not ended, and do not by this: {len(open_ones)}"
         console().print(cell(what))
     if done:
         show_proposed(done)
