@@ -69,11 +69,12 @@ def test_a_payment_has_the_fields_of_the_description():
 
 
 def test_a_confirmation_has_the_fields_of_the_description():
+    further = {"to_name": "Ada", "otp_code": "123456", "instrument": "CASH", "branch": "b-1"}
     gateway = ScriptedGateway([{"status": 404, "body": {"error": "Not found"}}])
     with pytest.raises(CountersignError):
-        gateway.client("Client").confirm(**PAYMENT, to_name="Ada", otp_code="123456")
+        gateway.client("Client").confirm(**PAYMENT, **further)
     body = OPENAPI["/payment/confirm"]["post"]["requestBody"]
     schema = body["content"]["application/json"]["schema"]
     sent = json.loads(gateway.requests[0].content)
     assert set(sent) == set(schema["properties"]) - {"idempotency_key"}
-    assert sent == {**PAYMENT, "to_name": "Ada", "otp_code": "123456"}
+    assert sent == {**PAYMENT, **further}

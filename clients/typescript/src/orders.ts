@@ -8,16 +8,21 @@ export interface Order {
   currency: string;
   from_account: string;
   to_account: string;
-  /** The payee's name. The first request's counts, so it does not distinguish attempts. */
+  /** The payee's name. The first request's counts, so it does not distinguish attempts; nor do the next two. */
   to_name?: string;
+  instrument?: PaymentRequest["instrument"];
+  branch?: string;
 }
+
+const OPTIONAL = ["to_name", "instrument", "branch"] as const;
 
 /** The parameters of a payment as they are sent. */
 export function orderOf(payment: PaymentRequest): Order {
-  const { transaction_id, amount, currency = "USD", from_account, to_account, to_name } = payment;
+  const { transaction_id, amount, currency = "USD", from_account, to_account } = payment;
   if (typeof transaction_id !== "string") throw new TypeError("transaction_id must be a string");
   const order = { transaction_id, amount: textOf(amount), currency, from_account, to_account };
-  return to_name === undefined ? order : { ...order, to_name };
+  const given = OPTIONAL.filter((name) => payment[name] !== undefined);
+  return { ...order, ...Object.fromEntries(given.map((name) => [name, payment[name]])) };
 }
 
 /** A digest of the parameters: equal for `5200` and `5200.00`. */

@@ -17,7 +17,7 @@ export type Amount = string | number | bigint;
 
 /** The parameters of an attempt, and perhaps a code. `currency` is USD by default. */
 export type PaymentRequest = Required<Pick<Request, "transaction_id" | "from_account" | "to_account">> &
-  Pick<Request, "to_name" | "otp_code"> & { amount: Amount; currency?: string };
+  Pick<Request, "to_name" | "otp_code" | "instrument" | "branch"> & { amount: Amount; currency?: string };
 
 /** The payment is confirmed; its settlement follows. */
 export type Confirmed = Json<Confirm["responses"]["200"]> & { request_id: string | null };

@@ -123,10 +123,11 @@ test("a signal ends a call while the user is asked, or a token is fetched", asyn
 
 test("a confirmation has the fields of the description", async (context) => {
   const gateway = await start(context, [OK]);
-  await gateway.client().confirm({ ...PAYMENT, to_name: "Ada", otp_code: "123456" });
+  const given = { ...PAYMENT, to_name: "Ada", otp_code: "123456", instrument: "CASH", branch: "b-1" };
+  await gateway.client().confirm(given);
   const { schema } = openapi.paths["/payment/confirm"].post.requestBody.content["application/json"];
   const sent = JSON.parse(gateway.requests[0].body);
-  assert.deepEqual(sent, { ...PAYMENT, to_name: "Ada", otp_code: "123456" });
+  assert.deepEqual(sent, given);
   assert.deepEqual(new Set([...Object.keys(sent), "idempotency_key"]), new Set(Object.keys(schema.properties)));
 });
 

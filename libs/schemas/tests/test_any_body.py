@@ -63,6 +63,8 @@ NEARLY_GOOD = st.fixed_dictionaries(
     optional={
         "otp_code": st.text("01", min_size=5, max_size=7),
         "to_name": st.text(max_size=5),
+        "instrument": st.sampled_from(["CASH", "ACCOUNT", "cash"]),
+        "branch": IDS,
     },
 ).map(json.dumps)
 REFUSALS = {f"Invalid field: {name}" for name in FIELDS} | {"Missing field: idempotency_key"}

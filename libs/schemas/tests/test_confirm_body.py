@@ -291,6 +291,27 @@ def test_another_name_is_refused(name, details):
     assert refused["details"].startswith(details)
 
 
+@pytest.mark.parametrize("instrument", ["CASH", "ACCOUNT"])
+def test_a_request_says_what_funds_the_payment_and_where(instrument):
+    parsed = parse(body(instrument=instrument, branch="branch-1"))
+    assert (parsed.instrument, parsed.branch) == (instrument, "branch-1")
+    assert (parse(body()).instrument, parse(body()).branch) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"instrument": "cash"}, "instrument"),
+        ({"instrument": 1}, "instrument"),
+        ({"instrument": ""}, "instrument"),
+        ({"branch": ""}, "branch"),
+        ({"branch": "a b"}, "branch"),
+    ],
+)
+def test_another_instrument_or_branch_is_refused(fields, error):
+    assert refusal(body(**fields))["error"] == f"Invalid field: {error}"
+
+
 @pytest.mark.parametrize("code", ["12345", "1234567", "12345a", "٣٣٣٣٣٣", "123456\n", ""])
 def test_a_code_must_be_six_digits(code):
     assert refusal(body(otp_code=code)) == {

@@ -94,6 +94,12 @@ def test_a_new_payment_waits_for_its_risk_result():
     assert event.context == payment.context == request.context
 
 
+def test_a_payment_keeps_what_funds_it():
+    request = first_request(instrument="CASH", branch="branch-1")
+    payment = create(request, ACCOUNT, uetr(7), POLICY, NOON).state
+    assert (payment.instrument, payment.branch) == ("CASH", "branch-1")
+
+
 @given(st.uuids(version=4))
 def test_a_reference_has_ten_characters_derived_from_the_uetr(drawn):
     reference = reference_of(drawn)

@@ -128,6 +128,12 @@ def test_a_code_leaves_confirm_sealed_and_tagged_as_the_gateway_does_it(vector_o
     assert "789012" not in found.request.model_dump_json()
 
 
+def test_what_funds_an_encrypted_payment_is_in_its_command(vector_opening):
+    body = {**VECTORS["body"], "instrument": "CASH", "branch": "branch-1"}
+    found = vector_opening.open(command(maker("EC").request(content={"body": body})))
+    assert (found.request.instrument, found.request.branch) == ("CASH", "branch-1")
+
+
 def test_a_payees_name_leaves_confirm_sealed_for_screening(vector_opening):
     body = {**VECTORS["body"], "to_name": "Ada Lovelace"}
     found = vector_opening.open(command(maker("EC").request(content={"body": body})))

@@ -205,6 +205,12 @@ async def test_a_payees_name_is_in_the_command_sealed_only(edge):
     assert "Brien" not in command.model_dump_json()
 
 
+async def test_what_funds_a_payment_is_in_the_command(edge):
+    await edge.post(instrument="CASH", branch="branch-1")
+    (command,) = edge.commands
+    assert (command.instrument, command.branch) == ("CASH", "branch-1")
+
+
 async def test_without_a_name_the_command_has_none(edge):
     await edge.post()
     assert edge.commands[0].sealed_to_name is None

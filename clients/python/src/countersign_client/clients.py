@@ -112,20 +112,30 @@ class Client(_Base):
         to_account: str,
         currency: str = "USD",
         to_name: str | None = None,
+        instrument: str | None = None,
+        branch: str | None = None,
         otp_code: str | None = None,
         code: CodeSource | None = None,
         deadline_s: float = 60,
     ) -> Confirmed | CodeRequired:
         """Confirm a payment: the same call again is the same attempt, and never a second payment.
 
-        `amount` is in major units; `to_name` is the payee's name, if it is known. Where a code is
-        needed, `code` is called with the CodeRequired, and again after a wrong code; without
-        `code`, or if it returns None, the result is the CodeRequired: call again with `otp_code`.
+        `amount` is in major units; `to_name` is the payee's name, if it is known; `instrument` is
+        "CASH" where the payer hands in cash, at the `branch`. Where a code is needed, `code` is
+        called with the CodeRequired, and again after a wrong code; without `code`, or if it
+        returns None, the result is the CodeRequired: call again with `otp_code`.
         `deadline_s` bounds all tries together, without the time in `code`. Raises Refused for a
         definite refusal, Undecided at the deadline.
         """
         order = flows.Order(
-            transaction_id, _text(amount), currency, from_account, to_account, to_name
+            transaction_id,
+            _text(amount),
+            currency,
+            from_account,
+            to_account,
+            to_name,
+            instrument,
+            branch,
         )
         flow = self._flows.confirm(order, (otp_code, code), self._patience(deadline_s))
         return self._run(flow)
@@ -220,13 +230,22 @@ class AsyncClient(_Base):
         to_account: str,
         currency: str = "USD",
         to_name: str | None = None,
+        instrument: str | None = None,
+        branch: str | None = None,
         otp_code: str | None = None,
         code: CodeSource | None = None,
         deadline_s: float = 60,
     ) -> Confirmed | CodeRequired:
         """Confirm a payment, as `Client.confirm`."""
         order = flows.Order(
-            transaction_id, _text(amount), currency, from_account, to_account, to_name
+            transaction_id,
+            _text(amount),
+            currency,
+            from_account,
+            to_account,
+            to_name,
+            instrument,
+            branch,
         )
         flow = self._flows.confirm(order, (otp_code, code), self._patience(deadline_s))
         return await self._run(flow)

@@ -46,7 +46,10 @@ class Order:
     from_account: str
     to_account: str
     to_name: str | None = None
-    """The payee's name. The first request's counts, so it does not distinguish attempts."""
+    """The payee's name. The first request's counts, so it does not distinguish attempts; nor do
+    the next two."""
+    instrument: str | None = None
+    branch: str | None = None
 
     @property
     def digest(self) -> str:

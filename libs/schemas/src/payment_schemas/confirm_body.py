@@ -9,12 +9,12 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from payment_schemas import answers
 from payment_schemas.answers import RefusedError
 from payment_schemas.ids import sound_identifier, without_card_number
-from payment_schemas.money import DECIMALS, DEFAULT_CURRENCY, amount_minor_of
+from payment_schemas.money import DECIMALS, DEFAULT_CURRENCY, Instrument, amount_minor_of
 from payment_schemas.names import person_name
 from payment_schemas.sealed import Personal
 
@@ -28,6 +28,8 @@ FIELDS = (
     "to_account",
     "to_name",
     "otp_code",
+    "instrument",
+    "branch",
 )
 _IDEMPOTENCY_KEY = re.compile(r"^[\x20-\x7e]{1,255}\Z")
 _UUID4 = re.compile(
@@ -50,6 +52,10 @@ class ConfirmBody:
     otp_code: str | None
     to_name: Personal | None = None
     """The payee's name; its sanctions are screened."""
+    instrument: Instrument | None = None
+    """None: the account's balance."""
+    branch: str | None = None
+    """Where cash was handed in."""
 
 
 def parse_confirm_body(
@@ -103,6 +109,8 @@ def confirm_body_of(
         to_account=_account(fields, "to_account"),
         otp_code=_code(fields),
         to_name=_payee_name(fields),
+        instrument=_instrument(fields),
+        branch=_account(fields, "branch"),
     )
     if body.from_account is not None and body.from_account == body.to_account:
         raise _invalid("to_account", "must differ from from_account")
@@ -225,6 +233,13 @@ def _amount(fields: dict[str, Any]) -> Decimal | None:
 def _payee_name(fields: dict[str, Any]) -> Personal | None:
     name = _text(fields, "to_name")
     return None if name is None else _named("to_name", person_name, name)
+
+
+def _instrument(fields: dict[str, Any]) -> Instrument | None:
+    given, known = _text(fields, "instrument"), get_args(Instrument)
+    if given is not None and given not in known:
+        raise _invalid("instrument", f"must be one of {', '.join(known)}")
+    return next((one for one in known if one == given), None)
 
 
 def _code(fields: dict[str, Any]) -> str | None:

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from decimal import Context, Decimal, InvalidOperation
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -31,6 +31,8 @@ DECIMALS: dict[str, int] = {
 }
 DEFAULT_CURRENCY = "USD"
 MAX_INTEGER_DIGITS = 12
+Instrument = Literal["ACCOUNT", "CASH"]
+"""What funds a payment: the account's balance, or cash that the payer hands in at a branch."""
 _WRITTEN = re.compile(r"([0-9]+)(?:\.([0-9]+))?", re.ASCII)
 # Python's usual 28 digits would round the 40th decimal of an amount away and accept it.
 _EXACT = Context(prec=200)

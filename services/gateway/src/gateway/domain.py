@@ -60,6 +60,8 @@ def command(
         to_account=body.to_account,
         sealed_code=code.sealed if code else None,
         code_tag=code.tag if code else None,
+        instrument=body.instrument,
+        branch=body.branch,
         context=context,
     )
 

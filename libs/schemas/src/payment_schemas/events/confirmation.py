@@ -9,7 +9,7 @@ from payment_schemas.answers import DeclineReason, PublicSettlementStatus, Publi
 from payment_schemas.encrypted import MAX_ENCRYPTED_BYTES
 from payment_schemas.events.base import ClientContext, Command, PaymentEvent, Reply
 from payment_schemas.ids import AccountId, RequestId, TransactionId, UserId
-from payment_schemas.money import AmountMinor, Currency, Money
+from payment_schemas.money import AmountMinor, Currency, Instrument, Money
 from payment_schemas.sealed import Sealed
 
 
@@ -32,6 +32,10 @@ class ConfirmRequested(Command):
     to_account: AccountId | None = None
     sealed_to_name: Sealed | None = None
     """The payee's name as the client wrote it, sealed for screening."""
+    instrument: Instrument | None = None
+    """None: the account's balance, or a field of an encrypted request."""
+    branch: AccountId | None = None
+    """Where cash was handed in."""
     sealed_code: Sealed | None = None
     """The one-time code, sealed for otp."""
     code_tag: str | None = None
@@ -79,7 +83,7 @@ class ConfirmAnswered(Reply):
 class PaymentConfirmed(PaymentEvent):
     """A payment was confirmed and its funds are held.
 
-    Emitted by confirm; read by risk, notification, audit.
+    Emitted by confirm; read by risk, notification, compliance, audit.
     """
 
     topic: ClassVar = "payment.confirmed.v1"
@@ -95,6 +99,10 @@ class PaymentConfirmed(PaymentEvent):
     settlement_method: str
     risk_score: int
     confirmed_at: datetime
+    instrument: Instrument | None = None
+    """None: the account's balance, or from an older confirm."""
+    branch: AccountId | None = None
+    """Where cash was handed in."""
     context: ClientContext = ClientContext()
 
 
@@ -165,7 +173,10 @@ class PaymentStatusChanged(PaymentEvent):
 
 
 class ReviewOpened(PaymentEvent):
-    """A payment needs review by a person; it goes on. Emitted by confirm; read by audit."""
+    """A payment needs review by a person; it goes on.
+
+    Emitted by confirm; read by compliance and audit.
+    """
 
     topic: ClassVar = "review.opened.v1"
 

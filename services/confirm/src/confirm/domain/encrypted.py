@@ -39,6 +39,8 @@ def opened(
         "from_account": body.from_account,
         "to_account": body.to_account,
         "sealed_to_name": to_name,
+        "instrument": body.instrument,
+        "branch": body.branch,
         "sealed_code": code.sealed if code else None,
         "code_tag": code.tag if code else None,
         "encrypted": None,

@@ -10,7 +10,7 @@ from payment_schemas.answers import DeclineReason, PublicSettlementStatus, Publi
 from payment_schemas.events.base import ClientContext
 from payment_schemas.events.risk import RiskLevel
 from payment_schemas.ids import ChallengeId, PaymentId, RequestId, Uetr
-from payment_schemas.money import DEFAULT_CURRENCY
+from payment_schemas.money import DEFAULT_CURRENCY, Instrument
 
 
 class Status(StrEnum):
@@ -98,6 +98,9 @@ class Payment:
     country: str | None = None
     traceparent: str | None = None
     """The trace of the request that created the payment."""
+    instrument: Instrument | None = None
+    branch: str | None = None
+    """Where cash was handed in."""
     risk_score: int | None = None
     risk_level: RiskLevel | None = None
     challenge_id: ChallengeId | None = None

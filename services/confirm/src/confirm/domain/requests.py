@@ -211,6 +211,8 @@ def _new_payment(
         device_fingerprint=request.context.device_fingerprint,
         country=request.context.country,
         traceparent=request.context.traceparent,
+        instrument=request.instrument,
+        branch=request.branch,
     )
 
 

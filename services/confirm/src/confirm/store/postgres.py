@@ -24,7 +24,7 @@ _FIELDS = tuple(field.name for field in fields(Payment))
 _FIXED = (
     "id", "user_id", "transaction_id", "idempotency_key", "amount_minor", "currency",
     "from_account", "to_account", "uetr", "reference", "created_at", "ip_address",
-    "device_fingerprint", "country", "traceparent", "settlement_method",
+    "device_fingerprint", "country", "traceparent", "settlement_method", "instrument", "branch",
 )  # fmt: skip
 """Columns of `payment`, which never change."""
 _STATE = tuple(name for name in _FIELDS if name not in _FIXED)

@@ -59,6 +59,12 @@ _BODY = _object(
         " script, digits, spaces and .,'-&/()+. It is passed on sealed.",
     },
     otp_code={"type": "string", "pattern": "^[0-9]{6}$"},
+    instrument={
+        "enum": ["ACCOUNT", "CASH"],
+        "description": "What funds the payment: the account's balance (without the field), or cash"
+        " that the payer hands in. The first request's counts.",
+    },
+    branch={**_ID, "description": "Where cash was handed in. The first request's counts."},
 )
 _SUCCESS = _object(
     ["status", "transaction_id", "reference", "settlement_method"],
