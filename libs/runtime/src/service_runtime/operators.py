@@ -55,6 +55,11 @@ class Operators:
             raise RefusedError(answers.forbidden(scope))
         return actor
 
+    async def holds(self, request: Request, scope: str) -> bool:
+        """Return whether the operator of an admitted request has one more scope."""
+        caller = await self._caller(given_once(request.headers, "authorization") or "")
+        return scope in caller.scopes
+
     async def _caller(self, authorization: str) -> Caller:
         token = bearer_token(authorization)
         if self._tokens is None:

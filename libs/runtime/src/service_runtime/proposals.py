@@ -5,8 +5,8 @@ refuses to write anything else. The service's role can change neither proposal n
 effect is in the approval's transaction, and so are its audit records.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -97,20 +97,40 @@ def audited(proposal: Proposal, actor: str, step: str, cause: Cause) -> Emit:
     return Emit(event, Cause(cause.id, cause.trace, discriminator=step))
 
 
-def routes(
-    acts: Mapping[str, CarryOut], scope: Scope, requests: HttpUnitOfWork, operators: Operators
-) -> APIRouter:
+@dataclass(frozen=True, slots=True)
+class Acts:
+    """What a service carries out, and who approves it."""
+
+    carry_out: Mapping[str, CarryOut]
+    scope: Scope
+    """Whoever approves needs it."""
+    confidential: Mapping[str, Scope] = field(default_factory=dict)
+    """Acts that only operators with one more scope see and approve."""
+
+    async def hidden_from(self, operators: Operators, request: Request) -> list[str]:
+        """Return the acts that the operator of a request must not see."""
+        return [
+            act
+            for act, scope in self.confidential.items()
+            if not await operators.holds(request, scope)
+        ]
+
+
+def routes(acts: Acts, requests: HttpUnitOfWork, operators: Operators) -> APIRouter:
     """Return the routes under `/admin/proposals`: read `ops.read`, approve with the scope."""
     router = APIRouter(prefix="/admin/proposals")
-    may_read, may_approve = operators.require("ops.read"), operators.require(scope)
+    may_read, may_approve = operators.require("ops.read"), operators.require(acts.scope)
 
     @router.get("")
     async def listing(request: Request, actor: Annotated[str, Depends(may_read)]) -> Response:
         """Return the proposals that can be approved now, without their content."""
+        hidden = await acts.hidden_from(operators, request)
 
         async def act(tx: PostgresTransaction, _cause: Cause) -> Reply:
-            where = " where approved_by is null and proposal.expires_at > now()"
-            rows = await tx.rows(_FOUND + where + " order by proposed_at, id limit 1000")
+            where = """ where approved_by is null and proposal.expires_at > now()
+                        and not proposal.act = any(%(hidden)s)
+                        order by proposed_at, id limit 1000"""
+            rows = await tx.rows(_FOUND + where, hidden=hidden)
             return Reply({"proposals": [_listed(Proposal(**row)) for row in rows]})
 
         return await requests.run(request, actor, act)
@@ -120,9 +140,10 @@ def routes(
         proposal_id: UUID, request: Request, actor: Annotated[str, Depends(may_read)]
     ) -> Response:
         """Return a proposal with its content, which may be personal: the read is audited."""
+        hidden = await acts.hidden_from(operators, request)
 
         async def act(tx: PostgresTransaction, cause: Cause) -> Reply:
-            proposal = await _find(tx, proposal_id)
+            proposal = await _find(tx, proposal_id, hidden)
             if proposal is None:
                 return _unknown(proposal_id)
             body = _listed(proposal) | {"body": proposal.body}
@@ -138,14 +159,15 @@ def routes(
         actor: Annotated[str, Depends(may_approve)],
     ) -> Response:
         """Approve a proposal, and carry its act out in the same transaction."""
+        hidden = await acts.hidden_from(operators, request)
 
         async def act(tx: PostgresTransaction, cause: Cause) -> Reply:
-            proposal = await _find(tx, proposal_id)
+            proposal = await _find(tx, proposal_id, hidden)
             if proposal is None:
                 return _unknown(proposal_id)
             if why := refusal(proposal, actor, approval.digest):
                 return Reply({"error": "Not approved", "details": why}, 409)
-            return await _approve(tx, proposal, actor, cause, acts[proposal.act])
+            return await _approve(tx, proposal, actor, cause, acts.carry_out[proposal.act])
 
         return await requests.run(request, actor, act)
 
@@ -190,8 +212,11 @@ def refusal(proposal: Proposal, actor: str, digest: str) -> str | None:
     return None
 
 
-async def _find(tx: PostgresTransaction, proposal_id: UUID) -> Proposal | None:
-    rows = await tx.rows(_FOUND + " where id = %(id)s", id=proposal_id)
+async def _find(
+    tx: PostgresTransaction, proposal_id: UUID, hidden: Sequence[str]
+) -> Proposal | None:
+    where = " where id = %(id)s and not proposal.act = any(%(hidden)s)"
+    rows = await tx.rows(_FOUND + where, id=proposal_id, hidden=hidden)
     return Proposal(**rows[0]) if rows else None
 
 

@@ -157,10 +157,19 @@ class Service:
         """
         self.macs.add(keys, events)
 
-    def two_people(self, acts: Mapping[str, CarryOut], scope: Scope) -> APIRouter:
-        """Return the routes of acts that one operator proposes and another one approves."""
+    def two_people(
+        self,
+        acts: Mapping[str, CarryOut],
+        scope: Scope,
+        confidential: Mapping[str, Scope] | None = None,
+    ) -> APIRouter:
+        """Return the routes of acts that one operator proposes and another one approves.
+
+        `confidential`: acts that only operators with one more scope see and approve.
+        """
         self.retain(PROPOSALS)
-        return proposals.routes(acts, scope, self.requests, self.operators)
+        wanted = proposals.Acts(acts, scope, confidential or {})
+        return proposals.routes(wanted, self.requests, self.operators)
 
     def use(self, resource: R) -> R:
         """Open a resource at start, close it at stop; return it."""
