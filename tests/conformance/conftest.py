@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-# OFAC's list is not in this project: only `make conformance DATA=…` has names to compare with.
-collect_ignore = [] if os.environ.get("CONFORMANCE_DATA") else ["test_screening.py"]
+# OFAC's list and FinCEN's schemas are not in this project: only `make conformance DATA=…` has them.
+WITH_DATA = ["test_screening.py", "test_fincen.py"]
+collect_ignore = [] if os.environ.get("CONFORMANCE_DATA") else WITH_DATA
 
 
 @pytest.fixture(scope="session")

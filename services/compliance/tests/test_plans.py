@@ -8,9 +8,10 @@ import psycopg
 import pytest
 from rules_world import NO_HISTORY, NOON, ORDINARY, rule
 
+from compliance.domain.cases import case_id_of
 from compliance.domain.checks import Question, checked
 from compliance.domain.rules import prepared
-from compliance.store import Checks, Payments, Rules
+from compliance.store import Cases, Checks, Payments, Reviews, Rules
 from testbed.database import fresh_database
 from testbed.service import database_of
 from testkit.plans import multiply, planning
@@ -30,6 +31,8 @@ def confirmed(payment_id):
         "currency": "USD",
         "country": None,
         "confirmed_at": NOON,
+        "instrument": "CASH",
+        "business_day": NOON.date(),
     }
 
 
@@ -56,7 +59,29 @@ async def work(tx, check_id):
     asked = Question(id=check_id, payment=ORDINARY, by="risk", payment_id=FIRST)
     await Checks(tx).add([checked(asked, NO_HISTORY, [prepared(rule())])])
     await Checks(tx).found(asked.id)
+    await cases(tx, check_id)
     return histories[FIRST]
+
+
+async def cases(tx, payment_id):
+    """Run every statement that opens a case: of suspicion for a payment, of cash for all."""
+    reviewed = {
+        "payment_id": payment_id,
+        "user_id": f"usr-{payment_id.int}",
+        "transaction_id": "tx-1",
+        "reasons": ["risk"],
+        "detected_at": NOON,
+        "due_on": NOON.date(),
+    }
+    await Cases(tx).open_suspicious([reviewed])
+    await Cases(tx).open_for_cash([FIRST, SECOND])
+    case_id = case_id_of("SAR", payment_id)
+    case = await Cases(tx).lock(case_id, "nobody")
+    await Reviews(tx).evidence(case)
+    await Reviews(tx).entries(case_id)
+    await Reviews(tx).queue(
+        (NOON.date().replace(day=1), FIRST), 50, state=None, kind=None, hidden="nobody"
+    )
 
 
 async def test_no_statement_of_a_check_scans_a_table(infrastructure, tmp_path):
@@ -68,6 +93,9 @@ async def test_no_statement_of_a_check_scans_a_table(infrastructure, tmp_path):
                 owner.execute("delete from known_payment where payment_id = %s", (SECOND,))
                 new = {"payment_id": "gen_random_uuid()", "user_id": "'u' || n"}
                 multiply(owner, "known_payment", ROWS, **new)
+                multiply(owner, "review_case", ROWS, id="gen_random_uuid()", user_id="'u' || n")
+                linked = {"payment_id": "gen_random_uuid()", "case_id": "case_id"}
+                multiply(owner, "case_payment", ROWS, **linked)
                 multiply(owner, "compliance_check", ROWS, id="gen_random_uuid()")
 
             async with database.transaction() as tx:
@@ -76,5 +104,5 @@ async def test_no_statement_of_a_check_scans_a_table(infrastructure, tmp_path):
 
     assert (history.payments_24h, history.payee_known) == (2, True)
     assert again == history
-    assert connection.explained == 6
+    assert connection.explained == 17
     assert connection.slow == []

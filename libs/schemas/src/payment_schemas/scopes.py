@@ -24,6 +24,8 @@ Scope = Literal[
     "roles.grant",
     "partners.write",
     "compliance.write",
+    "reviews.read",
+    "reviews.write",
     "subjects.erase",
 ]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -76,6 +78,12 @@ TABLE: tuple[Entry, ...] = (
         "operator",
         "check a transaction by the rules, monitor a user; propose and approve rules",
     ),
+    Entry("reviews.read", "operator", "review cases and drafts of reports to FinCEN"),
+    Entry(
+        "reviews.write",
+        "operator",
+        "assign and escalate review cases, add notes; propose and approve how they end",
+    ),
     Entry("subjects.erase", "operator", "reserved: no route asks for it yet (issue 17)"),
     Entry("payment.read", "machine", "read payments at confirm (gateway)"),
     Entry("compliance.check", "machine", "check payments by the rules of compliance (risk)"),
@@ -103,6 +111,7 @@ ROLES: Mapping[str, tuple[Scope, ...]] = MappingProxyType(
             "ops.read", "contacts.write", "accounts.open", "cases.approve", "dlq.redrive",
             "identity.write", "compliance.write",
         ),
+        "reviewer": ("ops.read", "compliance.write", "reviews.read", "reviews.write"),
         "admin": SCOPES,
     }
 )  # fmt: skip

@@ -1,17 +1,19 @@
 """The compliance service, wired."""
 
+from functools import partial
+
 from compliance.domain.rulebook import Rulebook
-from compliance.handlers import on_payment_confirmed, on_risk_assessed
-from compliance.routes import SET_RULE, Api, routes, set_rule
+from compliance.handlers import Handlers, stores
+from compliance.routes import CLOSE_CASE, SET_RULE, Api, close_case, routes, set_rule
 from compliance.settings import Settings
-from compliance.store import Payments
-from payment_schemas.events.confirmation import PaymentConfirmed
+from payment_schemas.events.confirmation import PaymentConfirmed, ReviewOpened
 from payment_schemas.events.record import AuditRecorded
 from payment_schemas.events.risk import RiskAssessed
 from service_runtime.admin import Findings, add_check, check_router, together
 from service_runtime.consumer import Handler
 from service_runtime.postgres import PostgresTransaction
 from service_runtime.process import Process
+from service_runtime.proposals import CarryOut
 from service_runtime.retention import Retention
 from service_runtime.service import Service
 
@@ -31,18 +33,24 @@ def build(settings: Settings) -> Process:
         clock=service.clock,
         usd_rates=settings.usd_rates,
         book=Rulebook(),
+        zone=settings.zone,
+        filer=settings.institution,
     )
     service.retain(
         Retention("known_payment", "seen_at", settings.history_life),
         Retention("compliance_check", "created_at", settings.check_life),
+        Retention("review_case", "closed_at", settings.case_life),
     )
     checks = check_router(service.operators)
     add_check(checks, service.database, check)
-    approvals = service.two_people({SET_RULE: set_rule}, "compliance.write")
+    acts: dict[str, CarryOut] = {SET_RULE: set_rule, CLOSE_CASE: partial(close_case, api)}
+    approvals = service.two_people(acts, "compliance.write", {CLOSE_CASE: "reviews.write"})
+    read = Handlers(settings.zone)
     return service.process(
         handlers=[
-            Handler(RiskAssessed, on_risk_assessed, Payments),
-            Handler(PaymentConfirmed, on_payment_confirmed, Payments),
+            Handler(RiskAssessed, read.on_risk_assessed, stores),
+            Handler(PaymentConfirmed, read.on_payment_confirmed, stores),
+            Handler(ReviewOpened, read.on_review_opened, stores),
         ],
         emits=[AuditRecorded],
         routes=together(routes(api, service.credentials), approvals, checks),

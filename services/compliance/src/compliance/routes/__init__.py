@@ -1,4 +1,4 @@
-"""Rules and checks: for operators over the gateway, for risk by its secret."""
+"""Rules, checks, review cases, reports: for operators over the gateway, for risk by its secret."""
 
 from typing import Any
 
@@ -7,10 +7,12 @@ from fastapi import APIRouter
 from compliance.routes.api import Api
 from compliance.routes.bodies import Refusal
 from compliance.routes.checks import add_batches, add_checks, add_monitoring
+from compliance.routes.reports import add_reports, draft_routes
+from compliance.routes.reviews import CLOSE_CASE, close_case, review_routes
 from compliance.routes.rules import SET_RULE, add_rules, set_rule
 from service_runtime.credentials import Credentials
 
-__all__ = ["SET_RULE", "Api", "routes", "set_rule"]
+__all__ = ["CLOSE_CASE", "SET_RULE", "Api", "close_case", "routes", "set_rule"]
 PATH = "/api/v1/compliance"
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": Refusal, "description": "A field is missing, invalid or unknown."},
@@ -30,7 +32,10 @@ def routes(api: Api, machines: Credentials) -> APIRouter:
     add_checks(public, api)
     add_monitoring(public, api)
     add_rules(public, api)
+    add_reports(public, api)
     whole = APIRouter()
     whole.include_router(public)
     add_batches(whole, api, machines)
+    whole.include_router(review_routes(api))
+    whole.include_router(draft_routes(api))
     return whole

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from compliance.domain.checks import Check, DryRun, Question, checked
+from compliance.domain.filings import Filer
 from compliance.domain.payments import CheckedPayment, History
 from compliance.domain.rulebook import Rulebook
 from compliance.domain.rules import CompiledRule, Rule
@@ -33,6 +35,10 @@ class Api:
     clock: Clock
     usd_rates: Mapping[str, Decimal]
     book: Rulebook
+    zone: ZoneInfo
+    """The bank's time zone: of business days and deadlines."""
+    filer: Filer | None
+    """Who files reports; None: nobody is set."""
 
     async def rules(self, tx: PostgresTransaction) -> Sequence[CompiledRule]:
         """Return the rules as they are now: an approved version counts at once."""

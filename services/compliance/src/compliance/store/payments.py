@@ -24,15 +24,18 @@ class Payments:
     async def know_assessed(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Keep what risk has said of payments."""
         await self._tx.run(
-            """insert into known_payment as known (payment_id, user_id, amount_usd_minor,
-                   debtor_hit, creditor_hit, match_score, list_version, kyc)
-               select payment_id, user_id, amount_usd_minor, debtor_hit, creditor_hit, match_score,
-                      list_version, kyc
+            """insert into known_payment as known (payment_id, user_id, transaction_id,
+                   amount_usd_minor, debtor_hit, creditor_hit, match_score, list_version, kyc,
+                   score, factors)
+               select payment_id, user_id, transaction_id, amount_usd_minor, debtor_hit,
+                      creditor_hit, match_score, list_version, kyc, score, factors
                from json_populate_recordset(null::known_payment, %(rows)s::json)
                on conflict (payment_id) do update
                set amount_usd_minor = excluded.amount_usd_minor, debtor_hit = excluded.debtor_hit,
                    creditor_hit = excluded.creditor_hit, match_score = excluded.match_score,
-                   list_version = excluded.list_version, kyc = excluded.kyc
+                   list_version = excluded.list_version, kyc = excluded.kyc,
+                   score = excluded.score, factors = excluded.factors,
+                   transaction_id = excluded.transaction_id
                where known.kyc is null""",
             rows=_by_id(rows),
         )
@@ -40,14 +43,18 @@ class Payments:
     async def know_confirmed(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Keep what confirm has said of payments."""
         await self._tx.run(
-            """insert into known_payment as known (payment_id, user_id, payee, amount_minor,
-                   currency, country, confirmed_at)
-               select payment_id, user_id, payee, amount_minor, currency, country, confirmed_at
+            """insert into known_payment as known (payment_id, user_id, transaction_id, account,
+                   payee, amount_minor, currency, country, confirmed_at, instrument, branch,
+                   business_day)
+               select payment_id, user_id, transaction_id, account, payee, amount_minor, currency,
+                      country, confirmed_at, instrument, branch, business_day
                from json_populate_recordset(null::known_payment, %(rows)s::json)
                on conflict (payment_id) do update
                set payee = excluded.payee, amount_minor = excluded.amount_minor,
                    currency = excluded.currency, country = excluded.country,
-                   confirmed_at = excluded.confirmed_at
+                   confirmed_at = excluded.confirmed_at, account = excluded.account,
+                   instrument = excluded.instrument, branch = excluded.branch,
+                   business_day = excluded.business_day, transaction_id = excluded.transaction_id
                where known.confirmed_at is null""",
             rows=_by_id(rows),
         )

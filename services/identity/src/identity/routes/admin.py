@@ -112,7 +112,7 @@ class RolesBody(Body):
     """The roles of an operator; an empty list takes all roles away."""
 
     roles: Annotated[
-        list[str], Field(max_length=4), AfterValidator(_known("role", frozenset(ROLES)))
+        list[str], Field(max_length=len(ROLES)), AfterValidator(_known("role", frozenset(ROLES)))
     ]
 
 
