@@ -27,6 +27,7 @@ from ops.console.pages import (
     payments,
     proposals,
     reconciliation,
+    reviews,
 )
 from ops.console.pages import charges as charge_pages
 from ops.console.pages import partners as partner_pages
@@ -128,6 +129,7 @@ def _console(service: Service, settings: Settings, system: System, watch: Watch)
         dead_letters.routes(console, service.clock),
         proposals.routes(console),
         reconciliation.routes(console),
+        reviews.routes(console, service.clock),
         partner_pages.routes(console),
         access.routes(console, service.clock),
         system_page.routes(console, _checked(watch)),

@@ -25,6 +25,7 @@ from ops.command import (
     pay,
     proposals,
     reconcile,
+    reviews,
     show,
 )
 from ops.command.session import OFFSET_VARIABLE, OPERATOR_VARIABLE, Choice
@@ -66,6 +67,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(partners.app, name="partners")
 app.command("reconcile", help=reconcile.RECONCILE_HELP)(reconcile.reconcile)
 app.add_typer(reconcile.cases, name="cases")
+app.add_typer(reviews.app, name="reviews")
 app.command("check", help=check.HELP)(check.check)
 app.command("doctor", help=doctor.HELP)(doctor.doctor)
 app.command("open", help=browse.HELP)(browse.browse)

@@ -9,6 +9,7 @@ from ops.console.pages import (
     partners,
     payments,
     reconciliation,
+    reviews,
     system,
 )
 
@@ -18,6 +19,7 @@ SECTIONS = (
     charges.SECTION,
     dead_letters.SECTION,
     reconciliation.SECTION,
+    reviews.SECTION,
     partners.SECTION,
     access.SECTION,
     system.SECTION,
