@@ -8,6 +8,7 @@ import chaos_network as network
 import chaos_outside as outside
 import chaos_processes as processes
 import chaos_records as records
+import chaos_rules as rules
 from chaos_arena import Arena
 
 Strike = Callable[[Arena, int], Awaitable[str]]
@@ -42,6 +43,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("OFAC slow", outside.ofac_slow, smoke=0, full=2),
     Fault("KYC down", outside.kyc_down, smoke=0, full=2),
     Fault("KYC slow", outside.kyc_slow, smoke=0, full=2),
+    Fault("compliance away", rules.compliance_away, smoke=0, full=2),
     Fault("risk stopped", processes.stop_risk, smoke=0, full=3),
     Fault("otp stopped", processes.stop_otp, smoke=0, full=3),
     Fault("links slow", network.slow, smoke=0, full=2),

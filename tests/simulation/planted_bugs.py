@@ -306,7 +306,7 @@ def settlement_not_shown():
 def screening_fails_open():
     """A look-up without a response counts as clear."""
 
-    async def gather(self, asked):
+    async def looked_up(self, asked):
         accounts = {name for one in asked.values() for name in (one.from_account, one.to_account)}
         matches = dict(await self._sanctions.screen(accounts))
         statuses = dict(await self._identities.statuses({one.user_id for one in asked.values()}))
@@ -321,7 +321,18 @@ def screening_fails_open():
             for name, one in asked.items()
         }
 
-    return replaced((LookUps, "_gather", gather))
+    return replaced((LookUps, "_looked_up", looked_up))
+
+
+def rules_fail_open():
+    """A payment without a ruling counts as allowed by every rule."""
+
+    async def ruled(_self, rules, requests, evidence):
+        asked = {str(requests[one].payment_id): (requests[one], evidence[one]) for one in evidence}
+        await rules.check(asked)
+        return evidence
+
+    return replaced((LookUps, "_ruled", ruled))
 
 
 def raw_audit_of_a_sealed_code():
@@ -366,6 +377,7 @@ BUGS = (
     _bug(messages_out_of_order, "I13"),
     _bug(settlement_not_shown, "I6"),
     _bug(screening_fails_open, "I12"),
+    _bug(rules_fail_open, "I12"),
     _bug(raw_audit_of_a_sealed_code, "I11"),
     _bug(commands_without_an_end, "I14"),
     _bug(deadlines_with_grace, "I14"),

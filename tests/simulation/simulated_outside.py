@@ -13,7 +13,7 @@ from notification.domain import Attempt, Kind, Message
 from otp.clients import WITHIN_S
 from payment_schemas.ids import Uetr
 from payment_schemas.money import Money
-from risk.clients import Match, MemoryIdentities, MemorySanctionsList
+from risk.clients import Match, MemoryIdentities, MemoryRules, MemorySanctionsList
 from settlement.domain import BankResponse, Instruction
 from settlement.domain import Kind as Said
 from testkit.simulation.chance import Faults
@@ -177,6 +177,9 @@ class Outside:
     """Accounts that were screened as not listed."""
     verified: set[str] = field(default_factory=set)
     """Users whose identity status was returned."""
+    rules: MemoryRules = field(default_factory=MemoryRules)
+    ruled: set[str] = field(default_factory=set)
+    """Payments that the rules of compliance were evaluated for, by id."""
 
 
 @dataclass
@@ -200,6 +203,14 @@ class LookUpLine:
                 return {}
             found = await self.outside.identities.statuses(user_ids)
             self.outside.verified |= set(found)
+        return found
+
+    async def check(self, payments):
+        async with self._call("compliance") as lost:
+            if lost:
+                return {}
+            found = await self.outside.rules.check(payments)
+            self.outside.ruled |= set(found)
         return found
 
     @asynccontextmanager

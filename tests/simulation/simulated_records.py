@@ -197,7 +197,7 @@ def _other_amounts(world: "World") -> Iterator[str]:
 
 
 def nothing_goes_unchecked(world: "World") -> Iterator[str]:
-    """I12 confirmed only with the results of OFAC and KYC, and a score."""
+    """I12 confirmed only with the results of OFAC, KYC and the rules, and a score."""
     for payment in payments_of(world):
         if payment.status is not Status.CONFIRMED:
             continue
@@ -205,6 +205,8 @@ def nothing_goes_unchecked(world: "World") -> Iterator[str]:
             yield f"{payment.transaction_id}: confirmed unscreened"
         if payment.user_id not in world.outside.verified:
             yield f"{payment.transaction_id}: confirmed without documents"
+        if str(payment.id) not in world.outside.ruled:
+            yield f"{payment.transaction_id}: confirmed without the rules"
 
 
 def each_outcome_has_its_message(world: "World") -> Iterator[str]:
