@@ -1,0 +1,329 @@
+"""Review cases on the whole system: real payments open them, two decide, customers see none."""
+
+import asyncio
+import json
+import os
+import re
+from collections.abc import AsyncIterator, Iterator
+from itertools import product
+from typing import Any
+from uuid import UUID, uuid4
+from xml.etree import ElementTree as ET
+
+import httpx
+import pytest
+from aiokafka import AIOKafkaConsumer
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
+
+from local_stack.inventory import load_inventory
+from local_stack.layout import CHECKOUT
+from local_stack.stack import Stack
+from payment_schemas.ids import payment_id_of
+from payment_schemas.scopes import CUSTOMER_SCOPES
+from testbed.accessibility import faults_of_view
+from testbed.command import Command
+from testbed.edge import CODE, Customer, Edge
+from testkit.chromium import Chromium, Tab
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+PATH = "/api/v1/compliance"
+WITHIN_S = 40
+SPEAKING_TO_CUSTOMERS = ("gateway", "webhooks", "notification")
+TRACES = re.compile(
+    r"review|\bcases?\b|complian|suspicio|regulat|\b(SAR|CTR)\b|E_WATCHED", re.IGNORECASE
+)
+WIDTHS = (360, 1440)
+
+
+@pytest.fixture(scope="module")
+def watched(system: Stack) -> Iterator[Stack]:
+    """The system with compliance and webhooks; without them afterwards."""
+    added = ["compliance", "webhooks"]
+    system.start_services(added)
+    system.refresh()
+    yield system
+    for one in added:
+        system.stop_process(one)
+        del system.instances[one]
+    system.refresh()
+
+
+@pytest.fixture(scope="module")
+async def desk(watched: Stack) -> AsyncIterator[Edge]:
+    """The edge of that system, for customers and operators."""
+    edge = Edge(watched.description())
+    yield edge
+    await edge.close()
+
+
+async def cases_of(desk: Edge, user_id: str, count: int = 1) -> list[dict[str, Any]]:
+    """Return a user's undecided cases, once there are as many."""
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            listed = await desk.admin("compliance", "/reviews", limit=200)
+            found = [one for one in listed["reviews"] if one["user_id"] == user_id]
+            if len(found) == count:
+                return found
+            await asyncio.sleep(0.3)
+
+
+async def paid(desk: Edge, customer: Customer, transaction_id: str, **body: str) -> httpx.Response:
+    """Confirm a payment, with the code where one is required."""
+    answer = await desk.pay(customer, transaction_id, **body)
+    async with asyncio.timeout(WITHIN_S):
+        while answer.status_code != 200 and answer.json().get("status") != "DECLINED":
+            answer = await desk.pay(customer, transaction_id, otp_code=CODE, **body)
+            await asyncio.sleep(0.2)
+    return answer
+
+
+async def watch(desk: Edge, user_id: str) -> None:
+    """Make a rule that has all payments of a user reviewed."""
+    body = {"jurisdiction": "GLOBAL", "condition": f"user.id == '{user_id}'", "action": "REVIEW"}
+    proposed = await desk.operate("PUT", f"{PATH}/rules/E_WATCHED", body)
+    assert proposed.status_code == 202, proposed.text
+    await desk.approve("compliance", proposed.json())
+
+
+async def opened_case(desk: Edge, name: str) -> tuple[str, Customer]:
+    """Return the case of a customer who has paid over the limit."""
+    (customer,) = await desk.open_customers(name, 1, 100_000_00)
+    await paid(desk, customer, name, amount="12000.00")
+    (case,) = await cases_of(desk, customer.user_id)
+    return case["id"], customer
+
+
+def normal(text: str, customer: Customer, transaction_id: str) -> str:
+    """Return a text without what tells one payment from another."""
+    known = {
+        str(payment_id_of(customer.user_id, transaction_id)): "PAYMENT",
+        customer.user_id: "USER",
+        customer.account: "ACCOUNT",
+        transaction_id: "TRANSACTION",
+    }
+    for one, word in known.items():
+        text = text.replace(one, word)
+    text = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "ID", text)
+    text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)", "TIME", text)
+    text = re.sub(r'(reference\\*": ?\\*")[0-9A-Z]{10}', r"\1REFERENCE", text)
+    return re.sub(r'"(risk_score|iat|exp)": ?\d+', r'"\1":0', text)
+
+
+async def all_that_is_readable(
+    desk: Edge, customer: Customer, transaction_id: str
+) -> dict[str, str]:
+    """Return the replies to every route of the edge that reads, with a token of every scope."""
+    token = await desk.token(customer.user_id, " ".join(CUSTOMER_SCOPES))
+    headers = {"Authorization": f"Bearer {token}"}
+    document = json.loads((CHECKOUT / "docs/openapi.json").read_text())
+    found = {}
+    for path in (one for one, verbs in document["paths"].items() if "get" in verbs):
+        if path == "/ws":
+            found[path] = await frames(desk, token, transaction_id)
+            continue
+        named = path.replace("{transaction_id}", transaction_id)
+        named = re.sub(r"\{\w+\}", str(UUID(int=7)), named)
+        async with desk.http.stream("GET", named, headers=headers) as reply:
+            found[path] = f"{reply.status_code} {await until_settled(reply)}"
+    return found
+
+
+async def frames(desk: Edge, token: str, transaction_id: str) -> str:
+    """Return what a WebSocket sends about a settled payment."""
+    url = str(desk.http.base_url).replace("http", "ws", 1).rstrip("/") + "/ws"
+    protocols = [Subprotocol("countersign.v1"), Subprotocol(f"bearer.{token}")]
+    async with (
+        asyncio.timeout(WITHIN_S),
+        connect(url, subprotocols=protocols, proxy=None) as socket,
+    ):
+        await socket.send(json.dumps({"subscribe": transaction_id}))
+        text = ""
+        while "final" not in text:
+            frame = json.loads(await socket.recv())
+            text += json.dumps({**frame, "id": 0})
+        return text
+
+
+async def until_settled(reply: httpx.Response) -> str:
+    """Return a reply; a stream of events up to its end."""
+    text = ""
+    async with asyncio.timeout(WITHIN_S):
+        async for line in reply.aiter_lines():
+            text += f"{line}\n" if not line.startswith(("id:", ":")) else ""
+    return text
+
+
+async def records_about(system: Stack, customer: Customer, transaction_id: str) -> list[str]:
+    """Return the records about a payment on all topics that lead to customers."""
+    reads = load_inventory().reads
+    topics = {topic for one in SPEAKING_TO_CUSTOMERS for topic in reads[one]}
+    payment_id = str(payment_id_of(customer.user_id, transaction_id))
+    arguments = {**system.brokers.arguments, "auto_offset_reset": "earliest"}
+    found = []
+    async with asyncio.timeout(WITHIN_S), AIOKafkaConsumer(*topics, **arguments) as consumer:
+        ends = await consumer.end_offsets(consumer.assignment())
+        left = {part for part, end in ends.items() if end}
+        while left:
+            for part, batch in (await consumer.getmany(timeout_ms=500)).items():
+                texts = [(one.value or b"").decode() for one in batch]
+                about = [one for one in texts if payment_id in one or transaction_id in one]
+                found += [f"{part.topic} {normal(one, customer, transaction_id)}" for one in about]
+            left = {part for part in left if await consumer.position(part) < ends[part]}
+    return sorted(found)
+
+
+async def test_the_person_of_a_case_sees_no_trace_of_it(watched: Stack, desk: Edge, name: str):
+    """Two customers pay the same; one is watched by a rule, and has a case."""
+    suspect, other = await desk.open_customers(name, 2, 10_000_00)
+    await watch(desk, suspect.user_id)
+    seen = {}
+    for customer in (suspect, other):
+        transaction = f"{name}-{customer.account[-1]}"
+        answer = await paid(desk, customer, transaction)
+        assert answer.json()["status"] == "SUCCESS", answer.text
+        assert (await desk.until(customer, transaction))["settlement_status"] == "SETTLED"
+        seen[customer.user_id] = normal(answer.text, customer, transaction)
+    (case,) = await cases_of(desk, suspect.user_id)
+    assert await cases_of(desk, other.user_id, 0) == []
+
+    assert seen[suspect.user_id] == seen[other.user_id]
+    routes, records = [], []
+    for customer in (suspect, other):
+        transaction = f"{name}-{customer.account[-1]}"
+        replies = await all_that_is_readable(desk, customer, transaction)
+        about = await records_about(watched, customer, transaction)
+        assert about
+        for text in (*replies.values(), *about):
+            assert case["id"] not in text
+            assert not TRACES.search(text), text
+        routes.append({path: normal(one, customer, transaction) for path, one in replies.items()})
+        records.append(about)
+    assert routes[0]["/payment/{transaction_id}"].startswith("200")
+    assert "SETTLED" in routes[0]["/payment/{transaction_id}/events"]
+    assert routes[0] == routes[1]
+    assert records[0] == records[1]
+
+
+async def test_a_customers_token_opens_no_route_of_compliance(desk: Edge, name: str):
+    case, customer = await opened_case(desk, name)
+    token = await desk.token(customer.user_id, " ".join((*CUSTOMER_SCOPES, "reviews.read")))
+    headers = {"Authorization": f"Bearer {token}"}
+    reads = ["reports/suspicious", f"reports/audit-trail?caseId={case}", "rules", f"check/{case}"]
+    for path in reads:
+        reply = await desk.http.get(f"{PATH}/{path}", headers=headers)
+        unknown = await desk.http.get(f"{PATH}/{path}".replace(case, str(uuid4())), headers=headers)
+        assert reply.status_code == 401, path
+        assert reply.json() == unknown.json()
+        assert customer.user_id not in reply.text
+    for path in ("/admin/reviews", f"/admin/reviews/{case}", f"/api/v1/reviews/{case}"):
+        assert (await desk.http.get(path, headers=headers)).status_code == 404, path
+
+
+async def test_cash_at_two_branches_becomes_one_case_and_a_valid_looking_draft(
+    desk: Edge, countersign: Command, name: str
+):
+    (customer,) = await desk.open_customers(name, 1, 100_000_00)
+    for number, (amount, branch) in enumerate((("6000.00", "north"), ("4000.01", "south"))):
+        body = {"amount": amount, "instrument": "CASH", "branch": branch}
+        await paid(desk, customer, f"{name}-{number}", **body)
+    (case,) = await cases_of(desk, customer.user_id)
+    assert (case["kind"], case["amount_usd_minor"], case["payments"]) == ("CTR", 1_000_001, 2)
+    code, document, _ = await countersign("reviews", "draft", case["id"])
+    assert code == 0
+    root = ET.fromstring(document.encode())  # noqa: S314 - our own
+    total = root.find(".//{www.fincen.gov/base}TotalCashInReceiveAmountText")
+    assert total is not None
+    assert total.text == "10001"
+
+
+async def test_the_command_shows_and_changes_a_case(desk: Edge, countersign: Command, name: str):
+    case, customer = await opened_case(desk, name)
+    _, listed = await countersign.json("reviews", "list", "--kind", "SAR")
+    assert case in {one["id"] for one in listed["reviews"]}
+    code, _, error = await countersign("reviews", "assign", case)
+    assert (code, error) == (0, "")
+    code, _, error = await countersign("reviews", "note", case, "--note", "called the branch")
+    assert (code, error) == (0, "")
+    code, shown, _ = await countersign("reviews", "show", case)
+    assert code == 0
+    assert "called the branch" in shown
+    assert customer.user_id in shown
+    ending = ("reviews", "close", case, "--outcome", "NOT_SUSPICIOUS", "--note", "a house")
+    _, proposed = await countersign.json(*ending)
+    code, _, _ = await countersign("approve", proposed["proposal"])
+    assert code == 1
+    code, _, error = await countersign("approve", proposed["proposal"], by="bob")
+    assert (code, error) == (0, "")
+    assert case in (await countersign("reviews", "list", "--state", "CLOSED", "--json"))[1]
+    code, _, error = await countersign("reviews", "list", by="carol")
+    assert code != 0
+    assert "reviews.read" in error
+
+
+async def keep(page: Tab, name: str) -> None:
+    """Keep what the window shows, for the documents."""
+    if os.environ.get("PICTURES"):
+        path = CHECKOUT / "docs/images" / f"{name}.webp"
+        path.write_bytes(await page.picture("webp"))
+
+
+async def sign_in(page: Tab, url: str, operator: str) -> None:
+    """Sign in at the development issuer."""
+    await page.open(f"{url}/sign-in")
+    await page.until("!!document.querySelector('select[name=operator]')")
+    await page.evaluate(f"document.querySelector('select[name=operator]').value = '{operator}'")
+    await page.follow(selector="button[value=approve]")
+    await page.sees("Now")
+
+
+async def test_two_people_decide_a_case_in_the_console(
+    watched: Stack, browser: Chromium, desk: Edge, name: str
+):
+    case, customer = await opened_case(desk, name)
+    url = watched.description().url("ops").replace("127.0.0.1", "localhost")
+    async with browser.tab() as page:
+        await page.look(width=1280, height=900)
+        await sign_in(page, url, "alice")
+        await page.open(f"{url}/reviews")
+        await page.sees("days left")
+        await page.follow(selector=f"a[href='/reviews/{case}']")
+        await page.sees(customer.user_id)
+        await page.follow(selector="form[action$=assign] button")
+        await page.sees("The case is assigned")
+        await page.evaluate(
+            "document.querySelector('form[action$=notes] input[name=text]').value"
+            " = 'The branch knows the seller.'"
+        )
+        await page.follow(selector="form[action$=notes] button")
+        await page.sees("The branch knows the seller.")
+        faults = {}
+        for path in ("/reviews", f"/reviews/{case}", "/reviews?state=CLOSED"):
+            await page.open(url + path)
+            for dark, width in product((False, True), WIDTHS):
+                if found := await faults_of_view(page, width=width, dark=dark):
+                    faults[path, dark, width] = found
+        assert faults == {}
+        await page.look(width=1280, height=900)
+        await keep(page, "console-review")
+        await page.open(f"{url}/reviews/{case}")
+        await page.evaluate(
+            "document.querySelector('form[action$=close] input[name=text]').value"
+            " = 'The sale of a house.'"
+        )
+        await page.follow(selector="form[action$=close] button")
+        await page.sees("A second person has to approve it within a day")
+        assert not await page.evaluate("!!document.querySelector('form[action$=approve]')")
+        draft = f"fetch('/reviews/{case}/draft.xml').then((one) => one.text())"
+        assert "SARX" in await page.evaluate(draft)
+    async with browser.tab() as page:
+        await sign_in(page, url, "bob")
+        await page.open(f"{url}/reviews/{case}")
+        await page.follow(selector="form[action$=approve] button")
+        await page.sees("The case is closed")
+    async with browser.tab() as page:
+        await sign_in(page, url, "carol")
+        assert not await page.evaluate("!!document.querySelector('nav a[href='/reviews']')")
+        text = f"fetch('/reviews/{case}').then((one) => one.text())"
+        assert customer.user_id not in await page.evaluate(text)
+        assert "reviews.read" in await page.evaluate(text)
