@@ -68,7 +68,8 @@ def written(form: str, activities: Iterable[Node], figures: Mapping[str, int]) -
     for one in activities:
         _append(root, one, numbers)
     ET.indent(root)
-    return ET.tostring(root, encoding="UTF-8", xml_declaration=True)
+    document: bytes = ET.tostring(root, encoding="UTF-8", xml_declaration=True)
+    return document
 
 
 def parties_in(activity: Node) -> int:
