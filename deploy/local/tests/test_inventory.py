@@ -73,6 +73,15 @@ def manifest_of(checkout, name, text):
             "public: /admin/a is in /admin of every service",
             id="public path of operators",
         ),
+        pytest.param(
+            "port = 3012",
+            'port = 3012\npublic = ["/admin/*/a"]',
+            "public: /admin/./a is in /admin of every service",
+            id="single path of operators",
+        ),
+        pytest.param(
+            "port = 3012", 'port = 3012\npublic = ["/a/*"]', "public.0: String", id="open end"
+        ),
         pytest.param("port = 3012", "port =", "Invalid value", id="no TOML"),
     ],
 )

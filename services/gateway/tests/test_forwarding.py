@@ -1,6 +1,7 @@
 """Public paths of other services, forwarded by real HTTP."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from urllib.parse import unquote
 
 import httpx
@@ -87,6 +88,24 @@ async def test_a_response_comes_back_with_the_named_headers_alone(http, hooks):
     assert not {"set-cookie", "server"} & set(response.headers)
     assert response.headers["x-request-id"] != "theirs"
     assert "cookie" not in (await http.get(PATH)).request.headers
+
+
+async def test_a_path_with_a_segment_for_any_is_forwarded_alone_and_before_what_it_lies_in(hooks):
+    paths = ("/api/v1/hooks/*/words", PATH)
+    app = create_app("gateway", {}, SteadyClock(NOON))
+    async with AsyncExitStack() as stack:
+        for path in paths:
+            sent_on = HttpForwarding(path, [hooks.url + path.count("*") * "/words"], lambda: "s")
+            await stack.enter_async_context(sent_on)
+            ForwardRoute(path, sent_on, lambda _request: "192.0.2.7").add_to(app)
+        http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway")
+        await stack.enter_async_context(http)
+        for path in ("/7/words", "/7", "/7/words/more", "/words"):
+            await http.get(PATH + path)
+    assert [path for _, path, _ in hooks.requests] == [
+        "/words/api/v1/hooks/7/words",
+        *(f"/api/v1/hooks{path}" for path in ("/7", "/7/words/more", "/words")),
+    ]
 
 
 async def test_a_redirect_is_passed_on_and_not_followed(http, hooks):

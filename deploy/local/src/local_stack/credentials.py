@@ -65,6 +65,7 @@ _REDIS_SERVICE = (
 )
 # A selector, so that these commands act on these keys alone; none is listed.
 _REDIS_SESSIONS = " (~session/{service}/* +getex +getdel +set +del)"
+_REDIS_CACHE = " (~cache/{service}/* +get +set)"
 _REDIS_RIGHTS = {"admin": "~* &* +@all", "monitor": "resetchannels -@all +info +ping +select"}
 
 
@@ -215,8 +216,9 @@ def _redis_rights(inventory: Inventory, user: str) -> str:
     """What a user of Redis may do, in the words of its list of users."""
     if user in _REDIS_RIGHTS:
         return _REDIS_RIGHTS[user]
-    keeps = inventory.service(user).sessions
-    return _REDIS_SERVICE + (_REDIS_SESSIONS.format(service=user) if keeps else "")
+    service = inventory.service(user)
+    more = (_REDIS_SESSIONS if service.sessions else "") + (_REDIS_CACHE if service.caches else "")
+    return _REDIS_SERVICE + more.format(service=user)
 
 
 def principal_name(user: str) -> str:

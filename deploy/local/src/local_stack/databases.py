@@ -2,7 +2,8 @@
 
 Each service with a database has a schema with its name, owned by `<service>_owner` (migrations run
 as this role) and used by the role `<service>` (the process), which owns nothing. What the service
-role may do is granted by the migrations themselves.
+role may do is granted by the migrations themselves. A service with `reader = true` in its manifest
+may also act as `<service>_reader`, which nobody logs in as, and which is granted selects alone.
 """
 
 import os
@@ -76,6 +77,8 @@ def make_roles(address: str, credentials: Credentials, services: Iterable[Servic
     with psycopg.connect(admin_dsn(address, credentials), connect_timeout=wait) as connection:
         for service in services:
             _make_service(connection, service.name, credentials)
+            if service.reader:
+                make_reader(connection, service.name)
             roles = sql.SQL(", ").join(map(sql.Identifier, (service.name, owner_of(service.name))))
             connection.execute(sql.SQL(_CONNECT).format(roles))
         _make_role(connection, MONITOR, credentials.read(MONITOR_PASSWORD))
@@ -101,6 +104,16 @@ def _make_service(connection: psycopg.Connection, service: str, credentials: Cre
         "alter role {schema} set search_path = {schema}",
     ):
         connection.execute(sql.SQL(statement).format(**names))
+
+
+def make_reader(connection: psycopg.Connection, service: str) -> None:
+    """Make the role that a service's queries take within a transaction. Repeatable."""
+    reader = f"{service}_reader"
+    if not connection.execute("select 1 from pg_roles where rolname = %s", (reader,)).fetchone():
+        create = sql.SQL("create role {} nologin noinherit")
+        connection.execute(create.format(sql.Identifier(reader)))
+    grant = sql.SQL("grant {} to {}")
+    connection.execute(grant.format(sql.Identifier(reader), sql.Identifier(service)))
 
 
 def _make_role(connection: psycopg.Connection, role: str, password: str) -> None:

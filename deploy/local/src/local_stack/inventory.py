@@ -51,6 +51,8 @@ class Service:
     bank: Bank | None = None
     public: tuple[str, ...] = ()
     sessions: bool = False
+    caches: bool = False
+    reader: bool = False
 
     @property
     def database(self) -> bool:
@@ -228,6 +230,8 @@ def _service(
         bank=fields.bank,
         public=manifest.public,
         sessions=manifest.sessions,
+        caches=manifest.caches,
+        reader=manifest.reader,
     )
 
 
@@ -305,13 +309,19 @@ def _check_ports(inventory: Inventory) -> None:
 
 
 def _check_public(inventory: Inventory) -> None:
-    """Refuse a public path that lies in another one: one service must own it."""
+    """Refuse a public path that lies in another one: one service must own it.
+
+    One with a `*` is a single path within the paths of a service, and is matched before them.
+    """
     owned = [(path, one.package) for one in inventory.services.values() for path in one.public]
     # Operators do not come through the gateway.
     owned.insert(0, ("/admin", "every service"))
     for path, package in owned[1:]:
         for other, owner in owned:
+            is_single = "*" in path and owner != "every service" and path != other
             if (path, package) != (other, owner) and f"{path}/".startswith(f"{other}/"):
+                if is_single:
+                    continue
                 raise StackError(f"{_path(package)}: public: {path} is in {other} of {owner}")
 
 

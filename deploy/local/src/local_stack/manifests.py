@@ -108,8 +108,8 @@ class ProcessFields(Fields):
     settings: Mapping[str, Setting] = {}
 
 
-PublicPath = Annotated[str, StringConstraints(pattern=r"^(/[a-z0-9._-]+)+$")]
-"""A path and all paths below it."""
+PublicPath = Annotated[str, StringConstraints(pattern=r"^(/[a-z0-9._-]+)+(/\*(/[a-z0-9._-]+)+)?$")]
+"""A path and all paths below it; with a segment `*`, which stands for any, that path alone."""
 
 
 class Manifest(Fields):
@@ -126,8 +126,13 @@ class Manifest(Fields):
     """The scopes of its own credential at other services."""
     sessions: bool = False
     """It keeps sessions of browsers in Redis, which it needs."""
+    caches: bool = False
+    """It keeps answers that may be lost in Redis, which it needs."""
+    reader: bool = False
+    """It has a second role in its database, `<service>_reader`, for queries that only read."""
     public: tuple[PublicPath, ...] = ()
-    """Paths that the gateway forwards to this service, each with all paths below it."""
+    """Paths that the gateway forwards to this service, each with all paths below it. A path with a
+    segment `*` is forwarded before those that it lies in."""
     reads: tuple[str, ...] = ()
     """Topics; `*` is every topic, `!NAME` leaves one out."""
     families: Families = Families()

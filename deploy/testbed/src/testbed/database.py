@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from local_stack.credentials import owner_password_name, password_name
+from local_stack.databases import make_reader
 from local_stack.discovery import RunningStack
 from service_runtime.migrations import migrate
 
@@ -38,12 +39,22 @@ class Backend:
 
 @contextmanager
 def fresh_database(
-    infrastructure: RunningStack, service: str, folders: Sequence[Path] = ()
+    infrastructure: RunningStack,
+    service: str,
+    folders: Sequence[Path] = (),
+    *,
+    reader: bool = False,
 ) -> Iterator[FreshDatabase]:
-    """Create a database with the service's migrated schema; drop it at the end."""
+    """Create a database with the service's migrated schema; drop it at the end.
+
+    `reader`: whether the service has a role that only reads.
+    """
     name = f"test_{service}_{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(infrastructure.admin_dsn, autocommit=True) as server:
         server.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        if reader:
+            _role(server, infrastructure, service, password_name(service))
+            make_reader(server, service)
         try:
             yield _migrated(server, infrastructure, service, folders, name)
         finally:

@@ -112,7 +112,8 @@ def add_routes(
 
 def add_public_routes(service: Service, settings: Settings, admission: Admission) -> None:
     """Forward the public paths of other services to them, after the gateway's own routes."""
-    for path, urls in settings.public_routes.items():
+    # A path with a `*` lies within the paths of another service: it comes first.
+    for path, urls in sorted(settings.public_routes.items(), key=lambda one: "*" not in one[0]):
         credential = settings.internal_credential.get
         forwarding = HttpForwarding(path, urls.split(","), credential, service.tls)
         ForwardRoute(path, service.use(forwarding), admission.address).add_to(service.app)

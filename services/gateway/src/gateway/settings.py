@@ -9,7 +9,7 @@ from service_runtime.edge import EdgeSettings
 from service_runtime.keys import RotatedSecret, SecretKeys
 from service_runtime.settings import KafkaSettings, Listed
 
-PublicPath = Annotated[str, StringConstraints(pattern=r"^(/[a-z0-9._-]+)+$")]
+PublicPath = Annotated[str, StringConstraints(pattern=r"^(/[a-z0-9._-]+)+(/\*(/[a-z0-9._-]+)+)?$")]
 
 
 class Settings(EdgeSettings, KafkaSettings, CurrencySettings):
@@ -34,7 +34,8 @@ class Settings(EdgeSettings, KafkaSettings, CurrencySettings):
     e2e: Literal["optional", "required"] | None = None
     """Whether confirm requests must be encrypted; not set: in production they must."""
     public_routes: dict[PublicPath, str] = Field(default_factory=dict)
-    """Public path of another service → the addresses of its instances, comma separated."""
+    """Public path of another service → the addresses of its instances, comma separated. A segment
+    `*` stands for any; such a path is that path alone."""
     streams: int = Field(default=10_000, ge=1, le=60_000)
     """Payments that clients may follow at once, over server-sent events and WebSockets."""
     streams_per_user: int = Field(default=10, ge=1)

@@ -77,8 +77,9 @@ class ForwardRoute:
         return Forwarded(request.method, _target(request), headers, await _body(request))
 
     def add_to(self, app: App) -> None:
-        """Serve the path and every path below it."""
-        for path in (self.path, self.path + "/{rest:path}"):
+        """Serve the path and every path below it; one with a segment `*`, any, alone."""
+        below = () if "*" in self.path else (self.path + "/{rest:path}",)
+        for path in (self.path.replace("*", "{any}"), *below):
             app.add_route(path, self.__call__, methods=[*METHODS], include_in_schema=False)
 
 
