@@ -52,14 +52,14 @@ class Callers:
         """Return the header of a caller that may ask for this."""
         values = case.path_parameters or {}
         match server:
-            case "gateway":
+            case "gateway" | "insight" if not case.path.startswith("/admin/"):
                 return f"Bearer {self._token}"
             case "webhooks" if case.path.startswith("/api/"):
                 return f"Bearer {self._owner}"
             case "charges" if not case.path.startswith("/admin/"):
                 return f"Bearer {self._merchant}"
-            case "stripe":
-                return f"Bearer {self._read('stripe-api-key')}"
+            case "stripe" | "model":
+                return f"Bearer {self._read(f'{server}-api-key')}"
             case "twilio":
                 account = f"{values.get('account_sid', '')}:{self._read('twilio-auth-token')}"
                 return f"Basic {base64.b64encode(account.encode()).decode()}"

@@ -166,6 +166,7 @@ def test_every_writer_of_what_any_service_may_emit_is_named():
             "webhooks",
             "charges",
             "compliance",
+            "insight",
         )
     }
 

@@ -204,6 +204,31 @@ def test_a_service_with_sessions_keeps_its_own_and_lists_none(infrastructure, co
             redis.execute_command(*command.split())
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["KEYS *", "GET cache/other/a", "GET limit/user/a", "DEL cache/insight/a", "FLUSHALL"],
+)
+def test_a_service_with_a_cache_keeps_its_own_and_lists_none(infrastructure, command):
+    password = infrastructure.credentials.read(redis_name("insight"))
+    with redis_of(infrastructure, "insight", password) as redis:
+        assert redis.set("cache/insight/test", b"words", ex=60)
+        assert redis.get("cache/insight/test") == b"words"
+        with pytest.raises(NoPermissionError):
+            redis.execute_command(*command.split())
+
+
+def test_the_role_that_only_reads_has_no_login_and_no_member_but_its_service(infrastructure):
+    with psycopg.connect(infrastructure.admin_dsn) as admin:
+        found = admin.execute(
+            """select rolcanlogin, rolinherit, array(
+                   select member.rolname::text from pg_auth_members
+                   join pg_roles as member on member.oid = pg_auth_members.member
+                   where pg_auth_members.roleid = pg_roles.oid)
+               from pg_roles where rolname like '%\\_reader'"""
+        ).fetchall()
+    assert found == [(False, False, ["insight"])]
+
+
 def test_the_monitor_of_redis_reads_no_key(infrastructure):
     password = infrastructure.credentials.read(redis_name("monitor"))
     with redis_of(infrastructure, "monitor", password) as redis:

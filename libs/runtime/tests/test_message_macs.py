@@ -116,5 +116,6 @@ def test_each_message_that_a_service_acts_on_is_authenticated():
         "payment.declined.v1",
         "payment.status-changed.v1",
         "review.opened.v1",
+        "risk.explained.v1",
         "webhooks.endpoint-changed.v1",
     }

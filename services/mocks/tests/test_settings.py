@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from mocks.settings import KycSettings, PartnerBankSettings
 from service_runtime.settings import load
 
-MOCKS = ["ofac", "kyc", "twilio", "sendgrid", "partner_bank", "issuer"]
+MOCKS = ["ofac", "kyc", "twilio", "sendgrid", "partner_bank", "issuer", "model"]
 
 
 @pytest.mark.parametrize("environment", [{}, {"PROFILE": "prod"}], ids=str)
@@ -53,6 +53,7 @@ def test_each_mock_starts_becomes_ready_and_stops_on_request(program, secret_fil
     settings = {
         "TWILIO_AUTH_TOKEN_FILE": secret_file("twilio", "token"),
         "SENDGRID_API_KEY_FILE": secret_file("sendgrid", "key"),
+        "MODEL_API_KEY_FILE": secret_file("model", "key"),
         "PARTNER_CREDENTIALS_FILE": secret_file("partners", '{"first-bank": "secret"}'),
         "MOCK_STATE": str(tmp_path / "made" / "where it is missing"),
         "ISSUER_KEY_FILE": secret_file("issuer.pem", pem),

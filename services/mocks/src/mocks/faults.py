@@ -33,6 +33,10 @@ Kind = Literal[
     "webhook_late",
     "webhook_twice",
     "says_declined",
+    "rate_limit",
+    "malformed",
+    "invented",
+    "injected",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 EXEMPT_PATHS = frozenset(

@@ -85,6 +85,13 @@ class SouthBankSettings(MockSettings, KafkaSettings):
     """Where Countersign publishes the keys that it signs with."""
 
 
+class ModelSettings(MockSettings):
+    """Settings of the language model's stand-in."""
+
+    port: int = Field(default=3020, ge=1, le=65535)
+    model_api_key: SecretText = Field(validation_alias="MODEL_API_KEY_FILE")
+
+
 class CardProviderSettings(MockSettings):
     """Settings that both card providers have."""
 

@@ -1,0 +1,1 @@
+"""Explanations of risk scores, and answers to questions about payments; nothing is decided."""

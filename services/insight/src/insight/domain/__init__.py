@@ -1,0 +1,1 @@
+"""What is explained, what counts as grounded, which questions are answered. Pure."""
