@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from local_stack.inventory import load_inventory
 from local_stack.stack import Stack
 from testbed.command import Command
 from testbed.desk import Desk
@@ -16,10 +17,12 @@ from testkit.chromium import Chromium, chromium
 @pytest.fixture(scope="session")
 def overrides() -> dict[str, dict[str, str]]:
     """Settings of services that replace the stack's; `system.refresh()` applies a change."""
+    model = load_inventory().service("model").port + offset_of_this_run() + WHOLE_SYSTEM_FURTHER
     # Tests read many payments of one customer, and often.
     return {
         "gateway": {"READS_PER_MINUTE": "60000"},
         "audit": {"CHECKPOINT_EVERY_S": "2"},
+        "insight": {"MODEL_URL": f"http://127.0.0.1:{model}/v1"},
     }
 
 

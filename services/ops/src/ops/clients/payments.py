@@ -33,6 +33,8 @@ class PaymentOverview:
     payment: Row
     instructions: Sequence[Row] = ()
     assessments: Sequence[Row] = ()
+    explanations: Sequence[Row] = ()
+    """The score in words, where the service insight runs."""
     screenings: Sequence[Row] = ()
     """Of both parties; of a hit with the entry's name and programmes."""
     challenges: Sequence[Row] = ()
@@ -69,9 +71,12 @@ def overview_of(system: System, payment: Row, now: datetime) -> PaymentOverview:
             return error
         return found
 
+    asked = [*_PARTS]
+    if listings.EXPLANATIONS.owner in system.addresses.urls:
+        asked.append(listings.EXPLANATIONS)
     # At once: each of the services needs some milliseconds for the audit row of the read.
-    with ThreadPoolExecutor(len(_PARTS)) as pool:
-        for listing, found in zip(_PARTS, pool.map(rows, _PARTS), strict=True):
+    with ThreadPoolExecutor(len(asked)) as pool:
+        for listing, found in zip(asked, pool.map(rows, asked), strict=True):
             if isinstance(found, OpsError):
                 known.missing.append(str(found))
                 continue

@@ -8,6 +8,7 @@ from typer._completion_classes import completion_init
 
 from ops.command import (
     accounts,
+    ask,
     audit,
     browse,
     charges,
@@ -51,6 +52,7 @@ app.command("logout", help=identity.LOGOUT_HELP)(identity.logout)
 app.command("pay", help=pay.HELP)(pay.pay)
 app.command("token", help=pay.TOKEN_HELP)(pay.token)
 app.command("show", help=show.HELP)(show.show)
+app.command("ask", help=ask.HELP)(ask.ask)
 app.add_typer(accounts.app, name="accounts")
 app.command("proposals", help=proposals.LIST_HELP)(proposals.proposals)
 app.command("approve", help=proposals.APPROVE_HELP)(proposals.approve_one)

@@ -141,6 +141,7 @@ def show_payment(screen: Console, known: PaymentOverview) -> None:
     screen.print(table_of(f"Payment {payment['transaction_id']}", ("", ""), [amount, *rows]))
     _show_waits(screen, known)
     _show_ledger(screen, payment["entries"])
+    _show_explanations(screen, known.explanations)
     for title, lines in (
         ("Risk", known.assessments),
         ("Screening", known.screenings),
@@ -179,6 +180,22 @@ def _show_ledger(screen: Console, entries: Sequence[Mapping[str, Any]]) -> None:
     )
     screen.print()
     screen.print(table_of("Ledger", ("transfer", "account", "amount"), rows))
+
+
+def _show_explanations(screen: Console, explanations: Sequence[Mapping[str, Any]]) -> None:
+    for one in explanations:
+        by = one["source"] and f"{one['source']}{_reason(one)}"
+        rows = [
+            ("why this score", one["summary"] or "not explained yet"),
+            ("recommended", "\n".join(one["recommendations"] or ()) or "-"),
+            ("explained by", by or "-"),
+        ]
+        screen.print()
+        screen.print(table_of("Explanation", ("", ""), rows))
+
+
+def _reason(explanation: Mapping[str, Any]) -> str:
+    return f" ({explanation['reason']})" if explanation["reason"] else ""
 
 
 def _show_rows(screen: Console, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
