@@ -190,6 +190,27 @@ CASES = {
     "a sanctions list was wrong for a moment": _quiet(
         "SanctionsListRefused", {"sanctions_lists_refused": "0x20 1x3 0x37"}
     ),
+    "a language model that is of no use": Case(
+        "ExplanationsWithoutModel",
+        {
+            'explanations_total{source="template",reason="timeout"}': "0+5x60",
+            'explanations_total{source="model",reason="none"}': "0+1x60",
+        },
+    ),
+    "a language model that fails now and then, and templates without one": _quiet(
+        "ExplanationsWithoutModel",
+        {
+            'explanations_total{source="template",reason="timeout"}': "0+1x60",
+            'explanations_total{source="template",reason="no_model"}': "0+9x60",
+            'explanations_total{source="model",reason="none"}': "0+5x60",
+        },
+    ),
+    "the budget of the language model is used up": Case(
+        "ModelBudgetSpent", {'explanations_total{source="template",reason="budget"}': "0x30 1x30"}
+    ),
+    "no language model": _quiet(
+        "ModelBudgetSpent", {'explanations_total{source="template",reason="no_model"}': "0+1x60"}
+    ),
     "an unresolved case": Case(
         "ReconciliationBroken",
         {'reconciliation_cases{kind="MISSING_THERE"}': "0x30 2x30"},

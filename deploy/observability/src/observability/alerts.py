@@ -8,6 +8,7 @@ from observability.alert import Alert
 from observability.audit_alerts import audit_alerts
 from observability.charge_alerts import charge_alerts
 from observability.identity_alerts import identity_alerts
+from observability.insight_alerts import insight_alerts
 from observability.kafka_alerts import kafka_alerts
 from observability.objectives import AVAILABILITY, FAST, LATENCY, SLOW, burning
 from observability.partner_alerts import partner_alerts
@@ -33,6 +34,7 @@ def alerts(timing: Timing) -> list[Alert]:
         *identity_alerts(timing),
         *audit_alerts(timing),
         *screening_alerts(timing),
+        *insight_alerts(timing),
         *_processes(timing),
         *_telemetry(timing),
     ]

@@ -10,6 +10,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from local_stack.generation import write
 from local_stack.layout import CHECKOUT
 from observability.dashboards.charges import charges
+from observability.dashboards.insight import insight
 from observability.dashboards.logs import logs
 from observability.dashboards.messaging import messaging
 from observability.dashboards.payments import payments
@@ -26,6 +27,7 @@ DASHBOARDS: Mapping[str, Callable[[], builder.Dashboard]] = {
     "settlement": settlement,
     "webhooks": webhooks,
     "charges": charges,
+    "insight": insight,
     "messaging": messaging,
     "services": services,
     "logs": logs,
