@@ -14,7 +14,7 @@ from testbed.edge import Edge
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 WITHIN_S = 60
-QUESTION = {"question": "How many payments did I make today?"}
+QUESTION = {"question": "How many payments did I make in the last 7 days?"}
 
 
 @pytest.fixture(scope="module")

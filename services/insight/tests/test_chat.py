@@ -45,12 +45,16 @@ async def http(settings, stack):
 
 
 async def _is_known(http):
-    last = {"payment_id": str(ids(OTHER, "tx-100")["payment_id"])}
-    risk = await http.get("/admin/explanations", params=last, headers=READ)
-    documents = await _ask(http, "operator", "What does WorkParked mean?")
-    paid = await _ask(http, "operator", "status of payment tx-900")
-    is_there = "tx-900" in paid["answer"] and documents["outcome"] == "answered"
-    return is_there and risk.json()["explanations"]
+    for user, count in ((OWN, 4), (OTHER, 2)):
+        paid = await _ask(http, "operator", f"How many payments did {user} make in 90 days?")
+        if sum(row["count"] for row in paid["figures"][0]["rows"]) < count:
+            return False
+    for risk in RISKS:
+        about = {"payment_id": str(risk.payment_id)}
+        known = await http.get("/admin/explanations", params=about, headers=READ)
+        if not known.json()["explanations"]:
+            return False
+    return (await _ask(http, "operator", "What does WorkParked mean?"))["outcome"] == "answered"
 
 
 async def _ask(http, who, question, user_id=OWN):

@@ -51,6 +51,10 @@ class MockProcess:
         found: list[Any] = httpx.get(f"{self.url}/messages").json()["messages"]
         return found
 
+    def count(self) -> int:
+        """Return how many messages it has received."""
+        return int(httpx.get(f"{self.url}/messages").json()["count"])
+
     def kill(self) -> None:
         """End it by SIGKILL."""
         self._process.kill()

@@ -19,6 +19,7 @@ from service_runtime.process import Process
 from service_runtime.web import JsonResponse
 
 _KINDS: tuple[Kind, ...] = ("malformed", "invented", "injected")
+MOST_LISTED = 1000
 _PIECE = 24
 """Characters of one event of a stream."""
 
@@ -39,14 +40,15 @@ class _Routes:
         self._clock = mock.clock
         self._api_key = api_key
         self._received: list[Any] = []
+        self._count = 0
 
     async def models(self, request: Request) -> Response:
         self._authenticate(request)
         return JsonResponse({"object": "list", "data": [{"id": "stand-in", "object": "model"}]})
 
     async def listed(self, _request: Request) -> Response:
-        """Return the latest requests, for tests to see what a model was sent."""
-        return JsonResponse({"messages": self._received})
+        """Return the latest requests, and how many there were: what a model was sent."""
+        return JsonResponse({"messages": self._received, "count": self._count})
 
     async def complete(self, request: Request) -> Response:
         self._authenticate(request)
@@ -54,7 +56,8 @@ class _Routes:
         fields = _fields(raw)
         if self._faults.affects("rate_limit", raw):
             raise Refused(429, _error("rate_limit_exceeded", "Too many requests"))
-        self._received = [*self._received, fields["messages"]][-1000:]
+        self._received = [*self._received, fields["messages"]][-MOST_LISTED:]
+        self._count += 1
         kind = next((one for one in _KINDS if self._faults.affects(one, raw)), None)
         text = text_of(_data(fields), kind)
         usage = _usage(raw.decode("utf-8", "replace"), text)
