@@ -44,7 +44,7 @@ def completed_by_bash(*words, **environment):
     ("words", "expected"),
     [
         (["re"], ["reconcile"]),
-        (["dlq", ""], ["list", "show", "redrive"]),
+        (["dlq", ""], ["list", "show", "redrive", "discard", "discards"]),
         (["dlq", "list", "--topic", "settlement-q"], ["settlement-queue"]),
     ],
     ids=["a command", "its own commands", "a value"],
