@@ -51,6 +51,8 @@ async def test_every_page_is_accessible_in_both_schemes_on_a_phone_and_on_a_desk
     page = desk.page
     paths = ["/now", "/payments", f"/payments/{name}", "/dead-letters", "/lab"]
     paths += ["/dead-letters/redrive?topic=settlement-queue", "/payments?amount=x"]
+    paths += ["/dead-letters/discard?topic=settlement-queue", "/dead-letters?discarded=true"]
+    paths += ["/access/clients/new"]
     paths += ["/reconciliation", f"/reconciliation/first-bank/{datetime.now(UTC).date()}"]
     paths += ["/partners", "/partners/first-bank", "/partners/south-bank", "/access", "/system"]
     paths += ["/charges", "/charges/routing"]

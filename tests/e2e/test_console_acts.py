@@ -3,35 +3,19 @@
 import asyncio
 import json
 import re
-from itertools import product
 from typing import Any
-from uuid import uuid4
 
-import httpx
 import pytest
 
 from local_stack.stack import Stack
-from testbed.accessibility import faults_of_view
 from testbed.command import Command
 from testbed.desk import Desk, refuse
 from testbed.edge import Customer, Edge
 
 pytestmark = pytest.mark.stack
-WIDTHS = (360, 1440)
 REASON = "a test of ours; the transfer was booked by hand"
 DELIVERED = "NOTIFICATION_DELIVERED"
 SETTLED = ("SETTLEMENT_SETTLED", DELIVERED)
-PASSWORD = "correct horse battery"
-
-
-async def faults(desk: Desk) -> dict[Any, list[str]]:
-    """Return what is wrong with the open page, on a phone and on a desk, in both schemes."""
-    found = {}
-    for dark, width in product((False, True), WIDTHS):
-        if wrong := await faults_of_view(desk.page, width=width, dark=dark):
-            found[await desk.page.evaluate("location.pathname"), dark, width] = wrong
-    await desk.page.look(width=1280, height=900)
-    return found
 
 
 async def customer_of(edge: Edge, name: str) -> Customer:
@@ -72,7 +56,7 @@ async def test_a_payment_shows_its_events_side_by_side_and_what_belongs_to_it(
     related = await page.evaluate("document.querySelector('#related').innerText")
     assert f"{name}-first" in related
     assert "same order again" in related
-    assert await faults(desk) == {}
+    assert await desk.faults() == {}
     await page.evaluate("document.querySelector('#events').scrollIntoView()")
     await desk.picture("console-events")
 
@@ -89,7 +73,6 @@ async def test_now_shows_how_far_consumers_are_behind(desk: Desk):
     shown = await desk.page.evaluate("document.querySelector('[data-part$=consumers]').innerText")
     # Of the groups of the core, those that read something.
     assert int(re.findall(r"of (\d+)", shown)[0]) >= 6
-    await desk.picture("console-now")
 
 
 def lines_of(known: dict[str, Any]) -> list[str]:
@@ -167,7 +150,7 @@ async def test_a_dead_letter_is_discarded_by_two_people_who_see_its_payment_by_t
     assert "1 payment has not ended" in shown
     assert "usr-" in shown
     assert "canary" not in shown
-    assert await faults(desk) == {}
+    assert await desk.faults() == {}
     await desk.picture("console-discard")
     await desk.reach("textarea[name=why]")
     await page.type(REASON)
@@ -177,7 +160,6 @@ async def test_a_dead_letter_is_discarded_by_two_people_who_see_its_payment_by_t
     await desk.reach("#main a.button", "Read")
     await desk.enter()
     assert "Another person has to approve it" in await page.text()
-    assert len(await both_letters(countersign, event_id)) == 2
     await desk.become("bob")
     await page.press("g", "d")
     await page.until("location.pathname === '/dead-letters' && document.readyState === 'complete'")
@@ -187,8 +169,7 @@ async def test_a_dead_letter_is_discarded_by_two_people_who_see_its_payment_by_t
     shown = await page.text()
     assert REASON in shown
     assert "1 payment has not ended" in shown
-    assert await faults(desk) == {}
-    await desk.picture("console-proposal")
+    assert await desk.faults() == {}
     await desk.reach("button.primary", "Approve")
     await desk.enter()
     await page.sees("Discarded: 2 dead letters")
@@ -213,58 +194,16 @@ async def test_the_command_discards_with_two_people_too(
     countersign: Command, system: Stack, name: str
 ):
     (event_id,) = await refuse(system, name)
-    await both_letters(countersign, event_id)
     discard = ("dlq", "discard", "--id", event_id, "--because", f"{REASON}, {name}")
-    _, shown = await countersign.json(*discard, "--dry-run")
-    assert (shown["matched"], shown["letters"][0]["concerns"]["transaction_id"]) == (2, name)
+    for _ in range(40):
+        _, shown = await countersign.json(*discard, "--dry-run")
+        if isinstance(shown, dict) and shown["matched"] == 2:
+            break
+        await asyncio.sleep(0.5)
+    assert [one["concerns"]["transaction_id"] for one in shown["letters"]] == [name, name]
     status, proposed = await countersign.json(*discard)
     assert status == 0
     status, _, error = await countersign("approve", proposed["proposal"], by="bob")
     assert status == 0, error
     _, found = await countersign.json("dlq", "list", "--id", event_id)
     assert found["total"] == 0
-
-
-def registered(system: Stack) -> str:
-    """Return the subject of a new user of identity."""
-    account = {"email": f"{uuid4().hex}@example.com", "password": PASSWORD}
-    gateway = system.description().url("gateway")
-    reply = httpx.post(f"{gateway}/auth/register", json=account, timeout=20).json()
-    return str(reply["data"]["id"])
-
-
-async def test_a_client_and_roles_are_added_by_two_people_in_the_pages(desk: Desk, system: Stack):
-    system.start_services(["identity"])
-    client_id = f"app-{uuid4().hex[:8]}"
-    user = registered(system)
-    page = desk.page
-    await desk.open("/access/clients/new")
-    assert await faults(desk) == {}
-    await page.evaluate(
-        f"document.querySelector('[name=client_id]').value = {json.dumps(client_id)};"
-        "document.querySelector('[name=redirect_uris]').value = 'https://app.example/in';"
-        "document.querySelector('[name=\"customer-payment.confirm\"]').click()"
-    )
-    await page.follow("Propose", "button.primary")
-    await page.sees(f"Proposed: {client_id}")
-    await desk.settle()
-    await page.evaluate(
-        f"document.querySelector('[name=user]').value = {json.dumps(user)};"
-        "document.querySelector('[name=role-viewer]').click()"
-    )
-    await page.follow("Propose roles", "button.primary")
-    await page.sees(f"Proposed: {user}")
-    assert await faults(desk) == {}
-    await desk.become("bob")
-    for about in (client_id, user):
-        await desk.open("/access")
-        await page.follow(f"Read the proposal about {about}", "a.button")
-        assert about in await page.text()
-        await page.follow("Approve", "button.primary")
-        await page.sees("is as it was proposed")
-    await desk.settle()
-    shown = await page.text()
-    assert client_id in shown
-    assert "https://app.example/in" in shown
-    await desk.picture("console-access")
-    await desk.become("alice")

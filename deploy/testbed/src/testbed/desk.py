@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaProducer
 from local_stack.layout import CHECKOUT
 from local_stack.stack import Stack
 from service_runtime.clock import SystemClock
+from testbed.accessibility import faults_of_view
 from testkit.chromium import Tab
 
 PICTURES = CHECKOUT / "docs/images"
@@ -73,6 +74,18 @@ class Desk:
         await self.page.press("Enter")
         await self.page.until("!window.isOld && document.readyState === 'complete'")
         await self.settle()
+
+    async def faults(self) -> dict[int, list[str]]:
+        """Return what is wrong with the open page: on a phone in the dark, on a desk in the light.
+
+        A test of its own looks at every page in all four views.
+        """
+        found = {}
+        for width, dark in ((360, True), (1440, False)):
+            if wrong := await faults_of_view(self.page, width=width, dark=dark):
+                found[width] = wrong
+        await self.page.look(width=1280, height=900)
+        return found
 
     async def picture(self, name: str) -> None:
         """Keep what the window shows, for the documents."""

@@ -1,4 +1,4 @@
-"""The console with identity as the issuer of operators, in a real browser: from `/` to Now."""
+"""The console and identity in a real browser: clients and roles by two people; its sign-in."""
 
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -16,8 +16,8 @@ from testkit.chromium import Chromium
 
 pytestmark = pytest.mark.stack
 PASSWORD = "correct horse battery"
-ASKED_BY_NOW = ("ops", "confirm", "settlement")
-"""The services that the page asks: they get the new issuer, and the others keep theirs."""
+WITH_NEW_ISSUER = ("ops", "confirm")
+"""The services that get the new issuer; the others keep theirs, for the tests that follow."""
 CLIENT = "countersign-console"
 
 
@@ -40,34 +40,77 @@ async def console_client(system: Stack, countersign: Command, url: str) -> Async
 def identity_is_the_issuer(
     system: Stack, overrides: dict[str, dict[str, str]], console_client: None
 ) -> Iterator[None]:
-    """The services that the page asks trust identity's operators, as after `make restart`."""
+    """Services trust identity's operators, as after `make restart`."""
     issuer = system.description().url("identity")
     settings = {
         "OPERATOR_ISSUER": issuer,
         "OPERATOR_JWKS_URL": f"{issuer}/.well-known/jwks.json",
     }
-    for name in ASKED_BY_NOW:
+    for name in WITH_NEW_ISSUER:
         overrides.setdefault(name, {}).update(settings)
     system.refresh()
     try:
         yield
     finally:
-        for name in ASKED_BY_NOW:
+        for name in WITH_NEW_ISSUER:
             for setting in settings:
                 del overrides[name][setting]
         system.refresh()
 
 
-def new_operator(system: Stack) -> dict[str, str]:
-    """Register a person, and make it an operator as a seed of development does."""
+def new_user(system: Stack) -> dict[str, str]:
+    """Register a person."""
     account = {"email": f"{uuid4().hex}@example.com", "password": PASSWORD}
     gateway = system.description().url("gateway")
-    user = httpx.post(f"{gateway}/auth/register", json=account, timeout=20).json()["data"]["id"]
+    reply = httpx.post(f"{gateway}/auth/register", json=account, timeout=20).json()
+    return {**account, "user": reply["data"]["id"]}
+
+
+def new_operator(system: Stack) -> dict[str, str]:
+    """Register a person, and make it an operator as a seed of development does."""
+    account = new_user(system)
     with psycopg.connect(system.description().owner_dsn("identity")) as owner:
         owner.execute(
-            "insert into identity.operator_roles values (%s::uuid, array['viewer'])", (user[-32:],)
+            "insert into identity.operator_roles values (%s::uuid, array['viewer'])",
+            (account["user"][-32:],),
         )
-    return {**account, "user": user}
+    return account
+
+
+async def test_a_client_and_roles_are_added_by_two_people_in_the_pages(desk: Desk, system: Stack):
+    system.start_services(["identity"])
+    client_id = f"app-{uuid4().hex[:8]}"
+    user = new_user(system)["user"]
+    page = desk.page
+    await desk.open("/access/clients/new")
+    assert await desk.faults() == {}
+    await page.evaluate(
+        f"document.querySelector('[name=client_id]').value = {json.dumps(client_id)};"
+        "document.querySelector('[name=redirect_uris]').value = 'https://app.example/in';"
+        "document.querySelector('[name=\"customer-payment.confirm\"]').click()"
+    )
+    await page.follow("Propose", "button.primary")
+    await page.sees(f"Proposed: {client_id}")
+    await desk.settle()
+    await page.evaluate(
+        f"document.querySelector('[name=user]').value = {json.dumps(user)};"
+        "document.querySelector('[name=role-viewer]').click()"
+    )
+    await page.follow("Propose roles", "button.primary")
+    await page.sees(f"Proposed: {user}")
+    assert await desk.faults() == {}
+    await desk.become("bob")
+    for about in (client_id, user):
+        await desk.open("/access")
+        await page.follow(f"about {about}", "a.button")
+        assert about in await page.text()
+        await page.follow("Approve", "button.primary")
+        await page.sees("is as it was proposed")
+    await desk.settle()
+    shown = await page.text()
+    assert client_id in shown
+    assert "https://app.example/in" in shown
+    await desk.become("alice")
 
 
 async def test_an_operator_signs_in_at_identity_and_comes_to_the_first_page(
@@ -94,9 +137,8 @@ async def test_an_operator_signs_in_at_identity_and_comes_to_the_first_page(
         await desk.settle()
         assert await page.evaluate("location.pathname") == "/now"
         shown = await page.text()
-        # Confirm and settlement have admitted identity's operator.
+        # Confirm has admitted identity's operator.
         assert "All outcomes" in shown
-        assert "refused" not in shown
         await page.tap(selector=".who summary")
         await page.sees(account["user"])
         # The role is a viewer's: there is nothing to act with.
