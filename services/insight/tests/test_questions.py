@@ -83,6 +83,12 @@ def test_a_choice_that_is_unknown_or_lacks_its_id_is_not_run(choice):
     assert not usable(choice, Parameters(), to_operator=True)
 
 
+def test_a_question_that_names_a_payment_is_about_it_whatever_a_model_chooses():
+    named = Parameters(transaction="tx-1")
+    assert usable("risk", named, to_operator=False)
+    assert not usable("levels", named, to_operator=False)
+
+
 def test_a_number_without_a_source_is_found():
     rows = [{"count": 12, "status": "SUCCESS"}]
     assert untraced("SUCCESS: 12 payments [counts, row 1]", rows) == set()

@@ -141,13 +141,16 @@ def matching(question: str, parameters: Parameters, *, to_operator: bool) -> str
 
 
 def usable(choice: str, parameters: Parameters, *, to_operator: bool) -> bool:
-    """Return whether a choice is one that may be run with these parameters."""
+    """Return whether a choice is one that may be run, and fits these parameters.
+
+    A question that names a payment is about that payment, whatever a model chooses.
+    """
     if choice in (DOCUMENTS, NONE):
         return True
     query = QUERIES.get(choice)
     if query is None or (query.is_for_operators and not to_operator):
         return False
-    return not query.takes_id or parameters.transaction is not None
+    return query.takes_id is (parameters.transaction is not None)
 
 
 def words_of(name: str, rows: Sequence[Row], parameters: Parameters) -> str:

@@ -12,6 +12,8 @@ GAP = timedelta(seconds=1)
 """A pause that is shown: below it all is one flow."""
 NOISE = frozenset({"payment_id", "transaction_id", "user_id", "uetr", "request_id"})
 """Fields of an entry that the page's head has already."""
+_EMITTERS = {"risk.explained.v1": "insight"}
+"""Of topics whose first word is another service's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ def steps_of(rows: Sequence[Row]) -> list[Step]:
 
 def emitter_of(topic: str) -> str:
     """Return the service that emits an event of a payment: confirm asks, others respond."""
-    first = topic.partition(".")[0]
+    first = _EMITTERS.get(topic, topic.partition(".")[0])
     asks = topic.endswith("-requested.v1") or first in ("payment", "review", "settlement-queue")
     return "confirm" if asks else first
 
