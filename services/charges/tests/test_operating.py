@@ -41,6 +41,17 @@ async def test_operators_list_charges_and_see_one_with_its_transfers_and_choices
     assert missing.status_code == 404
 
 
+async def test_the_check_gets_what_it_reads_of_every_owner(world):
+    assert await get(world, "/admin/consumed") == {"topics": [], "partitions": []}
+
+
+async def test_an_operators_read_is_in_the_audit_log(world, stack):
+    reader = signed_in("ops.read", name="charges-reader")
+    assert (await world.http.get("/admin/routing", headers=reader)).status_code == 200
+    (record,) = await published_events(stack.brokers, AuditRecorded, actor("charges-reader"))
+    assert (record.action, record.about) == ("OPERATOR_READ", "/admin/routing")
+
+
 async def test_an_operators_refund_is_bounded_and_in_the_audit_log(world, stack):
     paid = await captured(world, "usr-refunded")
     path = f"/admin/charges/{paid}/refunds"
@@ -81,3 +92,7 @@ async def test_a_policy_is_evaluated_by_the_logged_choices(world):
         headers=READER,
     )
     assert (wrong.status_code, wrong.json()["error"]) == (400, "Invalid field: otherwise.stripe")
+    nobody = await world.http.post(
+        "/admin/routing/evaluate", json={"segments": {"x": {"nobody": 1}}}, headers=READER
+    )
+    assert (nobody.status_code, nobody.json()["details"]) == (400, "nobody")

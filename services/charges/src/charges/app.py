@@ -3,6 +3,8 @@
 from datetime import timedelta
 from functools import partial
 
+from fastapi import APIRouter
+
 from charges import handlers
 from charges.clients import Provider, Router
 from charges.clients.adyen import NAME as ADYEN
@@ -30,6 +32,7 @@ from charges.store import (
 )
 from payment_schemas.events.charges import ChargeChanged
 from payment_schemas.events.record import AuditRecorded
+from service_runtime import conservation
 from service_runtime.admin import add_check, check_router, together
 from service_runtime.clock import chance
 from service_runtime.compute import Bounds, Executor
@@ -37,6 +40,7 @@ from service_runtime.edge import Admission
 from service_runtime.file_keys import FileKeys
 from service_runtime.key_sets import EncryptionKeys
 from service_runtime.lanes import LaneWork
+from service_runtime.operators import CHECK
 from service_runtime.process import Process
 from service_runtime.retention import Retention
 from service_runtime.service import Service
@@ -65,8 +69,6 @@ def build(settings: Settings) -> Process:
     def wake() -> None:
         waiting.wake()
         charging.wake()
-        refunding.wake()
-        provisioning.wake()
 
     changes.announce(providers)
     _learn(service, router)
@@ -87,6 +89,8 @@ def build(settings: Settings) -> Process:
             name: handlers.Reports(name, settings.policy, service.clock).apply for name in providers
         },
         wake=wake,
+        wake_refunds=refunding.wake,
+        wake_cards=provisioning.wake,
         answer_within_s=settings.charge_answer_within_s,
         unscored_most_minor=settings.unscored_most_minor,
         writes_per_minute=settings.charges_per_minute,
@@ -96,8 +100,14 @@ def build(settings: Settings) -> Process:
     add_check(checks, service.database, queries.check, CHARGE_TABLE)
     return service.process(
         emits=[ChargeChanged, AuditRecorded],
-        routes=together(routes(api, service.operators), checks),
+        routes=together(routes(api, service.operators), checks, _consumed(service)),
     )
+
+
+def _consumed(service: Service) -> APIRouter:
+    """Return what the check reads of every owner; charges consumes no topic."""
+    may_read = service.operators.require("ops.read", or_machine=CHECK)
+    return conservation.routes(service.name, (), service.database, may_read)
 
 
 def _limits_of(settings: Settings, name: str) -> ProviderLimits:

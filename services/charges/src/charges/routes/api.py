@@ -55,7 +55,10 @@ class Api:
     waiting: Waiting
     clock: Clock
     wake: Callable[[], None]
-    """Looks for due charges and refunds now."""
+    """Looks for due charges now."""
+    wake_refunds: Callable[[], None]
+    wake_cards: Callable[[], None]
+    """Looks for cards that providers are to store."""
     answer_within_s: float
     unscored_most_minor: int
     writes_per_minute: int

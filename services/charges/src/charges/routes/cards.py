@@ -116,7 +116,7 @@ async def kept(
     with api.codes.keep(card.id, data.code):
         # Not stored by Idempotency-Key: `jti` is the request's own.
         await api.requests.run(request, caller.user_id, act, is_stored=False)
-        api.wake()
+        api.wake_cards()
         return found[-1], await _provided(api, found[-1].id)
 
 

@@ -41,7 +41,9 @@ def add_changes(router: APIRouter, api: Api) -> None:
         async def act(tx: PostgresTransaction, charge: Charge, cause: Cause) -> Reply:
             return await refund_once(api, tx, charge, fields.amount, cause)
 
-        return await api.run(request, caller.user_id, _on(caller, transaction_id, act))
+        response = await api.run(request, caller.user_id, _on(caller, transaction_id, act))
+        api.wake_refunds()
+        return response
 
     @router.post(f"{one}/cancel", response_model=Envelope, responses=REFUSALS)
     async def cancel(request: Request, caller: Writer, transaction_id: str) -> Response:

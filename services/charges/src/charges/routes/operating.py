@@ -115,7 +115,9 @@ def _add_refunds(router: APIRouter, api: Api, operators: Operators) -> None:
             )
             return Reply(reply.body, reply.status, [*reply.events, Emit(audit, cause)])
 
-        return await api.run(request, actor, act)
+        response = await api.run(request, actor, act)
+        api.wake_refunds()
+        return response
 
 
 def _add_routing(router: APIRouter, api: Api, may_read: list[Any]) -> None:
@@ -130,6 +132,12 @@ def _add_routing(router: APIRouter, api: Api, may_read: list[Any]) -> None:
     @router.post("/admin/routing/evaluate", dependencies=may_read)
     async def estimate(fields: Candidate) -> Any:
         """Return what a policy would have achieved, by IPS, SNIPS and a doubly robust estimate."""
+        named = {
+            name for shares in (fields.otherwise, *fields.segments.values()) for name in shares
+        }
+        if unknown_names := sorted(named - api.providers.keys()):
+            body = {"error": "Unknown provider", "details": ", ".join(unknown_names)[:200]}
+            raise HTTPException(400, body)
         since = api.clock.now() - timedelta(days=fields.days)
         async with api.database.transaction() as tx:
             choices = await Reading(tx).logged(since)
