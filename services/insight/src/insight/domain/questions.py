@@ -10,7 +10,7 @@ _PROCEDURE = re.compile(
     r"(?:(?:and|so|please|hi|hello|ok),?\s+)*(?:"
     r"how (?:do|can|should|to|does|is|are|long|often)\b"
     r"|what (?:does|do|should|to|happens|means)\b"
-    r"|which (?:alert|runbook|error|reason|document)|who (?:may|can|should)\b"
+    r"|which (?:alert|runbook|error|reason|document|key)|who (?:may|can|should)\b"
     r"|(?:when|where) (?:do|does|is|are|can|should|will)\b|why |what is an? |explain |describe )"
 )
 """How something is done, or what it means: it may name passwords without asking for one."""
