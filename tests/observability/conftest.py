@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import pytest
 
-from local_stack.inventory import load_inventory
 from local_stack.stack import Stack
 from local_stack.telemetry.observation import addresses, observe
 from local_stack.telemetry.processes import Pace, Processes
@@ -28,8 +27,6 @@ from traffic import GROUPS
 
 # A twentieth of real time, with at least two reports of the services, which come every 10 s.
 HURRIED = Timing(0.05, shortest_s=25)
-BESIDE = ("model", "insight")
-"""Of other groups: with a dashboard, and what it needs."""
 EVERY_S = 2
 DECIDE_S = 2
 SEEN_WITHIN_S = 120
@@ -110,11 +107,6 @@ class Observed:
         )
 
 
-def _asks_the_stand_in(offset: int) -> dict[str, dict[str, str]]:
-    port = load_inventory().service("model").port + offset
-    return {"insight": {"MODEL_URL": f"http://127.0.0.1:{port}/v1"}}
-
-
 @pytest.fixture(scope="session")
 def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
     """Telemetry and the groups with dashboards, once, with rules of seconds instead of minutes."""
@@ -122,13 +114,12 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
     rules = tmp_path_factory.mktemp("rules")
     write_rules(rules, HURRIED)
     with only_run(offset):
-        stack = Stack(offset, overrides=OVERRIDES | _asks_the_stand_in(offset))
+        stack = Stack(offset, overrides=OVERRIDES)
         stack.reset()
         try:
             stack.start_infrastructure()
             processes = observe(stack, print, Pace(EVERY_S, DECIDE_S, rules))
-            groups = [one.name for one in stack.inventory.of_groups(GROUPS)]
-            stack.start_services([*groups, *BESIDE])
+            stack.start_services(one.name for one in stack.inventory.of_groups(GROUPS))
             yield Observed(stack, processes)
         finally:
             stack.stop()

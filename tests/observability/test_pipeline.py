@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from traffic import Traffic, ask_about_payments, pay_with_webhooks, receiver
+from traffic import Traffic, pay_with_webhooks, receiver
 
 from local_stack.layout import CHECKOUT
 from local_stack.waiting import wait_until
@@ -21,7 +21,6 @@ async def loaded(observed, edge):
         await asyncio.gather(
             Traffic(edge, "panels").drive(LOAD_S),
             pay_with_webhooks(edge, "webhooks", url, LOAD_S),
-            ask_about_payments(edge, LOAD_S),
         )
     return observed
 

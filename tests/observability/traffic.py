@@ -101,14 +101,4 @@ async def pay_with_webhooks(edge: Edge, name: str, url: str, seconds: float) -> 
         await asyncio.sleep(6)
 
 
-async def ask_about_payments(edge: Edge, seconds: float) -> None:
-    """Let a customer ask the chat every three seconds."""
-    (customer,) = await edge.open_customers("asks", 1, 50_000_00)
-    headers = {"Authorization": f"Bearer {await edge.token(customer.user_id, 'payment.confirm')}"}
-    for _ in range(int(seconds / 3)):
-        body = {"question": "How many payments did I make this month?"}
-        (await edge.http.post("/chat", json=body, headers=headers)).raise_for_status()
-        await asyncio.sleep(3)
-
-
 _JSON = {"Content-Type": "application/json"}

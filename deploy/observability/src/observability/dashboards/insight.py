@@ -1,9 +1,12 @@
-"""Explanations and chat: who explains, what the language model costs, what chat refuses."""
+"""Explanations and chat: who explains, what the language model costs, what chat refuses.
+
+Where the service does not run, every panel shows 0.
+"""
 
 from grafana_foundation_sdk.builders import dashboard as builder
 from grafana_foundation_sdk.models import units
 
-from observability.dashboards.panels import RATE, PanelText, Query, dashboard, graph, quantiles
+from observability.dashboards.panels import RATE, PanelText, Query, dashboard, graph
 
 
 def insight() -> builder.Dashboard:
@@ -12,39 +15,44 @@ def insight() -> builder.Dashboard:
     return dashboard("Explanations and chat", "insight", rows)
 
 
+def _rates(metric: str, *labels: str) -> Query:
+    """Return the rates of a counter by labels; 0 without any."""
+    by = ", ".join(labels)
+    legend = " ".join(f"{{{{{label}}}}}" for label in labels)
+    return Query(f"sum by ({by}) (rate({metric}_total[{RATE}])) or vector(0)", legend)
+
+
 def _explanations() -> list[object]:
     return [
         graph(
             PanelText("Explanations", "A second, by source and reason.", units.RequestsPerSecond),
-            Query(
-                f"sum by (source, reason) (rate(explanations_total[{RATE}]))",
-                "{{source}} {{reason}}",
-            ),
+            _rates("explanations", "source", "reason"),
         ),
         graph(
             PanelText("Cache", "Looks for a cached answer, by result.", units.RequestsPerSecond),
-            Query(f"sum by (result) (rate(insight_cache_total[{RATE}]))", "{{result}}"),
+            _rates("insight_cache", "result"),
         ),
     ]
 
 
 def _model() -> list[object]:
+    slowest = f"sum by (le) (rate(model_call_duration_seconds_bucket[{RATE}]))"
     return [
         graph(
             PanelText("Calls", "Calls a second, by result.", units.RequestsPerSecond),
-            Query(f"sum by (result) (rate(model_calls_total[{RATE}]))", "{{result}}"),
+            _rates("model_calls", "result"),
         ),
         graph(
-            PanelText("Duration", "Of one call.", units.Seconds),
-            *quantiles("model_call_duration_seconds"),
+            PanelText("Duration", "Of one call: 95 of 100 are shorter.", units.Seconds),
+            Query(f"histogram_quantile(0.95, {slowest}) or vector(0)", "p95"),
         ),
         graph(
             PanelText("Breaker", "0 closed, 1 half open, 2 open.", units.Short),
-            Query("max(model_breaker_state)", "state"),
+            Query("max(model_breaker_state) or vector(0)", "state"),
         ),
         graph(
             PanelText("Budget", "Share of the day's budget that is used.", units.PercentUnit),
-            Query("max by (kind) (model_budget_used)", "{{kind}}"),
+            Query("max by (kind) (model_budget_used) or vector(0)", "{{kind}}"),
         ),
     ]
 
@@ -53,10 +61,7 @@ def _chat() -> list[object]:
     return [
         graph(
             PanelText("Questions", "A second, by outcome and reason.", units.RequestsPerSecond),
-            Query(
-                f"sum by (outcome, reason) (rate(chat_questions_total[{RATE}]))",
-                "{{outcome}} {{reason}}",
-            ),
+            _rates("chat_questions", "outcome", "reason"),
             span=24,
         ),
     ]

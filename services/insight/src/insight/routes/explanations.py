@@ -12,7 +12,7 @@ from insight.store import Explanations
 from service_runtime.edge import Caller
 from service_runtime.web import JsonResponse
 
-PATH = "/api/v1/payments/{id}/explanation"
+PATH = "/api/v1/payments/{transaction_id}/explanation"
 
 
 def add_explanations(router: APIRouter, api: Api) -> None:
@@ -20,12 +20,12 @@ def add_explanations(router: APIRouter, api: Api) -> None:
     Reader = Annotated[Caller, api.reader()]  # noqa: N806 - a type
 
     @router.get(PATH, response_model=ExplanationReply, responses=REFUSALS)
-    async def explanation(caller: Reader, id: str) -> Response:  # noqa: A002 - the path's name
+    async def explanation(caller: Reader, transaction_id: str) -> Response:
         """Return why a payment has its risk score. 404 until it is assessed."""
         async with api.database.transaction() as tx:
-            found = await Explanations(tx).of_user(caller.user_id, id)
+            found = await Explanations(tx).of_user(caller.user_id, transaction_id)
         if not found:
-            raise HTTPException(404, f"Unknown payment: {id[:64]}")
+            raise HTTPException(404, f"Unknown payment: {transaction_id[:64]}")
         return JsonResponse({"success": True, "data": _shown(found[0])})
 
 
