@@ -5,10 +5,11 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from service_runtime.keys import read_secret
+from service_runtime.keys import SecretKeys, read_secret
 from service_runtime.object_store import FolderStore, ObjectStore
 from service_runtime.service import Service
 from service_runtime.settings import HttpSettings
+from service_runtime.subject_keys import RingProvider, SubjectKeys
 
 OptionalSecret = Annotated[
     str, BeforeValidator(lambda path: read_secret(path) if path else ""), Field(repr=False)
@@ -57,3 +58,35 @@ def object_store(service: Service, settings: ObjectStoreSettings) -> ObjectStore
             )
         )
     )
+
+
+class SubjectKeySettings(ObjectStoreSettings):
+    """Settings of a service that keeps personal data under keys of its subjects.
+
+    The keys are in a folder or bucket of their own, which is in no backup of the database.
+    """
+
+    subject_key_folder: str = ""
+    subject_key_bucket: str = ""
+    subject_wrapping_keys: SecretKeys = Field(validation_alias="SUBJECT_WRAPPING_KEY_FILE")
+    """The first one wraps the keys of subjects; every one of them unwraps."""
+
+    @model_validator(mode="after")
+    def _keys_are_apart(self) -> Self:
+        if self.s3_endpoint:
+            if self.subject_key_bucket in ("", self.s3_bucket):
+                raise ValueError("SUBJECT_KEY_BUCKET must be set, and differ from S3_BUCKET")
+        elif not self.subject_key_folder or _holds(self.object_folder, self.subject_key_folder):
+            raise ValueError("SUBJECT_KEY_FOLDER must be set, and be outside of OBJECT_FOLDER")
+        return self
+
+
+def _holds(folder: str, other: str) -> bool:
+    return Path(other).absolute().is_relative_to(Path(folder).absolute())
+
+
+def subject_keys(service: Service, settings: SubjectKeySettings) -> SubjectKeys:
+    """Return the keys of a service's subjects."""
+    own = {"object_folder": settings.subject_key_folder, "s3_bucket": settings.subject_key_bucket}
+    store = object_store(service, settings.model_copy(update=own))
+    return SubjectKeys(store, RingProvider(settings.subject_wrapping_keys))
