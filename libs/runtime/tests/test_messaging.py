@@ -283,7 +283,12 @@ async def test_only_rows_that_are_older_than_their_table_keeps_them_are_purged(
     aged = "update inbox set handled_at = now() - interval '98 days' where event_id = any(%s)"
     rows(aged, IDS[:3])
 
-    assert await retention.purge(postgres, retention.INBOX) == 3
+    assert await retention.due(postgres, retention.INBOX) == 3
+    kept = replace(retention.INBOX, where="event_id <> '" + str(IDS[0]) + "'")
+    assert await retention.due(postgres, kept) == 2
+    assert await retention.purge(postgres, kept) == 2
+    assert await retention.purge(postgres, retention.INBOX) == 1
+    assert await retention.due(postgres, retention.INBOX) == 0
 
     async with postgres.transaction() as tx:
         assert await tx.claim_inbox("probe", "one", IDS) == set(IDS[:3])

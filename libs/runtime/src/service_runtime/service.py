@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from payment_schemas.events.base import Event
 from payment_schemas.events.record import AuditRecorded
 from payment_schemas.scopes import Scope
-from service_runtime import conservation, proposals, rewinding, tracing
+from service_runtime import conservation, proposals, retention, rewinding, tracing
 from service_runtime.asyncapi import asyncapi_document
 from service_runtime.clock import Clock, SystemClock
 from service_runtime.consumer import Consumer, Handler
@@ -228,8 +228,8 @@ class Service:
         self._retentions += retentions
 
     async def _purge(self, _run: Run) -> None:
-        for retention in self._retentions:
-            await purge(self.database, retention)
+        for one in self._retentions:
+            await purge(self.database, one)
 
     def _cursor(self, name: str) -> Cursor:
         self._cursors.append(name)
@@ -259,6 +259,9 @@ class Service:
             self.app.include_router(routes)
         if self._cursors and "unit" in vars(self):
             self._add_rewinding()
+        if "database" in vars(self):
+            kept = retention.routes(self._retentions, self.database, self.operators)
+            self.app.include_router(kept)
         self._is_wired = True
         return Process(self.name, self.app, self._resources, self._loops)
 
