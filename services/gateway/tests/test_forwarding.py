@@ -11,12 +11,19 @@ from aiohttp.test_utils import TestServer, unused_port
 
 from gateway.clients import forwarding
 from gateway.clients.forwarding import HttpForwarding
-from gateway.routes.forward import MAX_BODY_BYTES, ForwardRoute
+from gateway.routes.forward import (
+    MAX_BODY_BYTES,
+    MAX_UPLOAD_BYTES,
+    MOST_UPLOADS,
+    ForwardRoute,
+    Uploads,
+)
 from service_runtime.web import create_app
 from testkit.events import NOON
 from testkit.memory import SteadyClock
 
 PATH = "/api/v1/hooks"
+UPLOAD = f"{PATH}/upload"
 
 
 class Hooks:
@@ -37,7 +44,7 @@ class Hooks:
 @pytest.fixture
 async def hooks():
     stub = Hooks()
-    app = web.Application()
+    app = web.Application(client_max_size=MAX_UPLOAD_BYTES + 1)
     app.router.add_route("*", "/{path:.*}", stub.answer)
     async with TestServer(app) as server:
         stub.url = str(server.make_url("")).rstrip("/")
@@ -47,7 +54,8 @@ async def hooks():
 async def gateway_to(*urls):
     sent_on = HttpForwarding(PATH, urls, lambda: "gateways-secret")
     app = create_app("gateway", {}, SteadyClock(NOON))
-    ForwardRoute(PATH, sent_on, lambda _request: "192.0.2.7").add_to(app)
+    uploads = Uploads([UPLOAD])
+    ForwardRoute(PATH, sent_on, lambda _request: "192.0.2.7", uploads).add_to(app)
     transport = httpx.ASGITransport(app)
     async with sent_on, httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:
         yield http
@@ -147,6 +155,18 @@ async def test_a_body_over_the_limit_is_refused(http, hooks):
     assert (await http.post(PATH, content=b"x" * MAX_BODY_BYTES)).status_code == 200
     assert (await http.post(PATH, content=b"x" * (MAX_BODY_BYTES + 1))).status_code == 413
     assert len(hooks.requests) == 1
+
+
+async def test_a_path_for_uploads_takes_more_and_a_bounded_number_at_once(http, hooks):
+    async def upload(size):
+        return (await http.post(UPLOAD, content=b"x" * size)).status_code
+
+    assert (await upload(MAX_UPLOAD_BYTES), len(hooks.body)) == (200, MAX_UPLOAD_BYTES)
+    assert await upload(MAX_UPLOAD_BYTES + 1) == 413
+    hooks.waits_s = 0.5
+    sent = await asyncio.gather(*[upload(100) for _ in range(MOST_UPLOADS + 2)])
+    assert sorted(sent) == [200] * MOST_UPLOADS + [503] * 2
+    assert await upload(100) == 200
 
 
 async def test_the_next_instance_is_asked_where_one_does_not_accept(hooks):

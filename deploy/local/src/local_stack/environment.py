@@ -118,6 +118,9 @@ class Environments:
             "clients": place.clients,
             "admin_urls": self.admin_urls(),
             "public_routes": self._public_routes(),
+            "upload_paths": ",".join(
+                path for one in self.inventory.services.values() for path in one.uploads
+            ),
         }
 
     def admin_urls(self) -> str:

@@ -50,6 +50,7 @@ class Service:
     options: tuple[str, ...]
     bank: Bank | None = None
     public: tuple[str, ...] = ()
+    uploads: tuple[str, ...] = ()
     sessions: bool = False
     caches: bool = False
     reader: bool = False
@@ -229,6 +230,7 @@ def _service(
         options=tuple(key for key, one in fields.settings.items() if not one.template),
         bank=fields.bank,
         public=manifest.public,
+        uploads=manifest.uploads,
         sessions=manifest.sessions,
         caches=manifest.caches,
         reader=manifest.reader,

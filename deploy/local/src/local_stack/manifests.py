@@ -133,6 +133,8 @@ class Manifest(Fields):
     public: tuple[PublicPath, ...] = ()
     """Paths that the gateway forwards to this service, each with all paths below it. A path with a
     segment `*` is forwarded before those that it lies in."""
+    uploads: tuple[PublicPath, ...] = ()
+    """Of these, or below them: paths whose bodies may have 10 MB."""
     reads: tuple[str, ...] = ()
     """Topics; `*` is every topic, `!NAME` leaves one out."""
     families: Families = Families()

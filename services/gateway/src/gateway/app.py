@@ -15,7 +15,7 @@ from gateway.domain import SCOPE
 from gateway.routes.confirm import ConfirmRoute
 from gateway.routes.description import document
 from gateway.routes.events import EventsRoute
-from gateway.routes.forward import ForwardRoute
+from gateway.routes.forward import ForwardRoute, Uploads
 from gateway.routes.published_keys import PublishedKeysRoute
 from gateway.routes.reads import ReadRoute
 from gateway.routes.socket import SocketRoute
@@ -112,11 +112,13 @@ def add_routes(
 
 def add_public_routes(service: Service, settings: Settings, admission: Admission) -> None:
     """Forward the public paths of other services to them, after the gateway's own routes."""
+    uploads = Uploads(settings.upload_paths)
     # A path with a `*` lies within the paths of another service: it comes first.
     for path, urls in sorted(settings.public_routes.items(), key=lambda one: "*" not in one[0]):
         credential = settings.internal_credential.get
         forwarding = HttpForwarding(path, urls.split(","), credential, service.tls)
-        ForwardRoute(path, service.use(forwarding), admission.address).add_to(service.app)
+        service.use(forwarding)
+        ForwardRoute(path, forwarding, admission.address, uploads).add_to(service.app)
 
 
 def add_live_routes(app: App, events: EventsRoute, socket: SocketRoute) -> None:

@@ -36,6 +36,8 @@ class Settings(EdgeSettings, KafkaSettings, CurrencySettings):
     public_routes: dict[PublicPath, str] = Field(default_factory=dict)
     """Public path of another service → the addresses of its instances, comma separated. A segment
     `*` stands for any; such a path is that path alone."""
+    upload_paths: Listed = Field(default_factory=list)
+    """Public paths whose bodies may have 10 MB; of others 64 KiB."""
     streams: int = Field(default=10_000, ge=1, le=60_000)
     """Payments that clients may follow at once, over server-sent events and WebSockets."""
     streams_per_user: int = Field(default=10, ge=1)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +25,7 @@ WITHIN_S = 3.5
 MOST_AT_ONCE = 64
 MOST_BYTES = 1024 * 1024
 OPEN_S = 5.0
+CHUNKED_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ class HttpForwarding:
                 async with self._session.request(
                     request.method,
                     URL(url + request.target, encoded=True),
-                    data=request.body or None,
+                    data=_chunked(request.body) or None,
                     headers={**request.headers, **own, **trace},
                     allow_redirects=False,
                     ssl=self._tls.client if self._tls else True,
@@ -139,6 +141,11 @@ class HttpForwarding:
                 raise
             except aiohttp.ClientError as error:
                 raise NoAnswer(f"{self._path}: {type(error).__name__}") from None
+
+
+def _chunked(body: bytes) -> bytes | io.BytesIO:
+    """Return a body as aiohttp sends it: a large one in parts, so that others have their turn."""
+    return io.BytesIO(body) if len(body) > CHUNKED_BYTES else body
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:

@@ -5,8 +5,9 @@ a path or header that two programs could read differently is refused.
 """
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -21,6 +22,10 @@ from service_runtime.web import App, given_once
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 MAX_BODY_BYTES = 64 * 1024
+MAX_UPLOAD_BYTES = 10 * 1024 * 1024
+"""Of a path that a manifest names under `uploads`. Source: compliance.md, documents."""
+MOST_UPLOADS = 4
+"""Bodies of such paths that are in memory at once; more get 503."""
 REQUEST_HEADERS = (
     "accept",
     "accept-language",
@@ -34,6 +39,7 @@ REQUEST_HEADERS = (
     "sec-fetch-site",
     "stripe-signature",
     "user-agent",
+    "x-sha2-signature",
 )
 RESPONSE_HEADERS = (
     "cache-control",
@@ -53,6 +59,28 @@ _QUERY = re.compile(r"[\x21\x22\x24-\x7e]*\Z")
 _VALUE = re.compile(r"[\t\x20-\x7e]*\Z")
 
 
+@dataclass(slots=True)
+class Uploads:
+    """The paths that take large bodies, and how many of these are in memory."""
+
+    paths: Collection[str] = ()
+    _held: int = 0
+
+    @contextmanager
+    def limit(self, path: str) -> Iterator[int]:
+        """Yield the most bytes of a path's body; raise RequestNotSent for one upload too many."""
+        if path not in self.paths:
+            yield MAX_BODY_BYTES
+            return
+        if self._held >= MOST_UPLOADS:
+            raise RequestNotSent(f"{path}: too many uploads")
+        self._held += 1
+        try:
+            yield MAX_UPLOAD_BYTES
+        finally:
+            self._held -= 1
+
+
 @dataclass(frozen=True, slots=True)
 class ForwardRoute:
     """Forwards the requests of one public path to its service."""
@@ -61,20 +89,23 @@ class ForwardRoute:
     forwarding: Forwarding
     address: Callable[[Request], str]
     """Returns the client's address, which is forwarded to the service."""
+    uploads: Uploads = field(default_factory=Uploads)
 
     async def __call__(self, request: Request) -> Response:
         """Return the service's response; 503 where none was asked, 504 where none has replied."""
-        sent = await self._forwarded(request)
         try:
-            return _response(await self.forwarding.send(sent))
+            with self.uploads.limit(request.url.path) as most_bytes:
+                sent = await self._forwarded(request, most_bytes)
+                return _response(await self.forwarding.send(sent))
         except RequestNotSent:
             return response_of(answers.unavailable_at(self.path))
         except NoAnswer:
             return response_of(answers.no_answer_at(self.path))
 
-    async def _forwarded(self, request: Request) -> Forwarded:
+    async def _forwarded(self, request: Request, most_bytes: int) -> Forwarded:
         headers = _headers(request) | {"X-Forwarded-For": self.address(request)}
-        return Forwarded(request.method, _target(request), headers, await _body(request))
+        target = _target(request)
+        return Forwarded(request.method, target, headers, await _body(request, most_bytes))
 
     def add_to(self, app: App) -> None:
         """Serve the path and every path below it; one with a segment `*`, any, alone."""
@@ -106,8 +137,8 @@ def _headers(request: Request) -> dict[str, str]:
     return found
 
 
-async def _body(request: Request) -> bytes:
-    request.state.body.allow(MAX_BODY_BYTES)
+async def _body(request: Request, most_bytes: int) -> bytes:
+    request.state.body.allow(most_bytes)
     try:
         return await request.body()
     except ClientDisconnect:
