@@ -17,6 +17,7 @@ READ, CHECK = "ops.read", "ops.read or the machine's check.read"
 MACHINE = "machine"
 BESIDE_THE_CORE = {
     "identity.write", "roles.grant", "compliance.write", "reviews.read", "reviews.write",
+    "subjects.erase",
 }  # fmt: skip
 """Scopes of services that this system does not start."""
 PAYMENT = "11111111-1111-4111-8111-111111111111"

@@ -33,6 +33,14 @@ WITHIN_S = 10
 WHO = st.sampled_from(["a caller that may", "a caller that may", "", "a-stranger"])
 
 
+PROVIDERS = {
+    "stripe": ("Bearer ", "stripe-api-key"),
+    "model": ("Bearer ", "model-api-key"),
+    "sendgrid": ("Bearer ", "sendgrid-api-key"),
+    "onfido": ("Token token=", "kyc-provider-token"),
+}
+
+
 class Callers:
     """Who asks: nobody, a stranger, and whoever may."""
 
@@ -40,17 +48,20 @@ class Callers:
         self._read = credentials.read
         self._partners = json.loads(self._read("partner-credentials"))
         url = f"{servers.url('issuer')}/token"
-        self._token, self._owner, self._merchant = (
+        self._token, self._owner, self._merchant, self._person = (
             requests.post(url, json={"sub": "usr-456", "scope": scope}, timeout=WITHIN_S).json()[
                 "access_token"
             ]
-            for scope in ("payment.confirm", "webhooks.write", "charges.write")
+            for scope in ("payment.confirm", "webhooks.write", "charges.write", "kyc.write")
         )
         self.operator = session_of(Addresses({name: servers.url(name) for name in NAMES}), "alice")
 
     def authorization(self, server, case):
         """Return the header of a caller that may ask for this."""
         values = case.path_parameters or {}
+        if server in PROVIDERS:
+            scheme, secret = PROVIDERS[server]
+            return f"{scheme}{self._read(secret)}"
         match server:
             case "gateway" | "insight" if not case.path.startswith("/admin/"):
                 return f"Bearer {self._token}"
@@ -58,13 +69,11 @@ class Callers:
                 return f"Bearer {self._owner}"
             case "charges" if not case.path.startswith("/admin/"):
                 return f"Bearer {self._merchant}"
-            case "stripe" | "model":
-                return f"Bearer {self._read(f'{server}-api-key')}"
+            case "compliance" if case.path.startswith("/api/v1/kyc/"):
+                return f"Bearer {self._person}"
             case "twilio":
                 account = f"{values.get('account_sid', '')}:{self._read('twilio-auth-token')}"
                 return f"Basic {base64.b64encode(account.encode()).decode()}"
-            case "sendgrid":
-                return f"Bearer {self._read('sendgrid-api-key')}"
             case "partner_bank":
                 return f"Bearer {self._partners.get(values.get('partner'), 'no-secret')}"
         machines = {

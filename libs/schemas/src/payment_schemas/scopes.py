@@ -46,6 +46,7 @@ TABLE: tuple[Entry, ...] = (
     Entry("payment.read", "customer", "reserved: reading own payments takes payment.confirm"),
     Entry("webhooks.write", "customer", "manage own webhook endpoints"),
     Entry("charges.write", "customer", "charge cards; refund, cancel, capture, read own charges"),
+    Entry("kyc.write", "customer", "state who one is, upload documents, read own identity checks"),
     Entry("ops.read", "operator", "every read; the API descriptions in production"),
     Entry(
         "ops.write",
@@ -76,7 +77,13 @@ TABLE: tuple[Entry, ...] = (
     Entry(
         "compliance.write",
         "operator",
-        "check a transaction by the rules, monitor a user; propose and approve rules",
+        "check a transaction by the rules, monitor a user, decide about identity checks; propose"
+        " and approve rules",
+    ),
+    Entry(
+        "subjects.erase",
+        "operator",
+        "export, hold and release a subject's personal data; propose and approve its erasure",
     ),
     Entry("reviews.read", "operator", "review cases and drafts of reports to FinCEN"),
     Entry(
@@ -84,7 +91,6 @@ TABLE: tuple[Entry, ...] = (
         "operator",
         "assign and escalate review cases, add notes; propose and approve how they end",
     ),
-    Entry("subjects.erase", "operator", "reserved: no route asks for it yet (issue 17)"),
     Entry("payment.read", "machine", "read payments at confirm (gateway)"),
     Entry("compliance.check", "machine", "check payments by the rules of compliance (risk)"),
     Entry("contacts.query", "machine", "ask whether a user can receive a code (otp)"),

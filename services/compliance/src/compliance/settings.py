@@ -16,8 +16,12 @@ from pydantic import (
 from pydantic_settings import NoDecode
 
 from compliance.domain.filings import DEMONSTRATION, Filer
+from compliance.domain.kyc import Validity
 from payment_schemas.currencies import CurrencySettings
+from service_runtime.edge import EdgeSettings
+from service_runtime.keys import RotatedSecret, SecretKeys
 from service_runtime.settings import ServiceSettings
+from service_runtime.storage import SubjectKeySettings
 
 
 def _zone(name: str) -> str:
@@ -56,8 +60,33 @@ class FilerSettings(BaseModel):
     contact: Words
 
 
-class Settings(ServiceSettings, CurrencySettings):
+class Settings(EdgeSettings, SubjectKeySettings, ServiceSettings, CurrencySettings):
     """Settings of the compliance service."""
+
+    mac_risk_keys: SecretKeys = Field(validation_alias="MAC_COMPLIANCE_RISK_FILE")
+    subject_lookup_keys: SecretKeys = Field(validation_alias="SUBJECT_LOOKUP_KEY_FILE")
+    """Documents of one number are found by HMACs under them."""
+    kyc_provider_url: str = Field(pattern=r"^https?://")
+    """With the version: https://api.eu.onfido.com/v3.6."""
+    kyc_provider_token: RotatedSecret = Field(validation_alias="KYC_PROVIDER_TOKEN_FILE")
+    kyc_webhook_token: RotatedSecret = Field(validation_alias="KYC_WEBHOOK_TOKEN_FILE")
+    kyc_provider_timeout_s: float = Field(default=10.0, gt=0, le=60)
+    """Of one call of the provider; documents are sent within it."""
+    kyc_poll_first_s: float = Field(default=5.0, gt=0, le=3600)
+    kyc_poll_most_s: float = Field(default=3600.0, gt=0, le=86_400)
+    """Between two questions about a check, where no webhook comes; the wait doubles."""
+    kyc_give_up_h: float = Field(default=72.0, gt=0, le=720)
+    """Then a person decides without the provider's result."""
+    kyc_basic_days: int = Field(default=730, ge=1, le=3650)
+    kyc_enhanced_days: int = Field(default=365, ge=1, le=3650)
+    """For which a verification of the level holds, if no document expires before."""
+    kyc_per_minute: int = Field(default=20, ge=1)
+    """Writes of a person to identity checks, uploads included."""
+    kyc_document_days: int = Field(default=1830, ge=1)
+    """Days for which documents are kept after their upload. Source of the default: five years, 31
+    CFR 1020.220(a)(3)(ii)."""
+    page_workers: int = Field(default=1, ge=0, le=8)
+    """Processes that draw uploaded documents anew; 0: this instance takes no uploads."""
 
     history_days: int = Field(default=400, ge=31)
     """Days for which what is known of a payment is kept, as history and for dry runs."""
@@ -96,3 +125,8 @@ class Settings(ServiceSettings, CurrencySettings):
         if self.filer is not None:
             return Filer(**self.filer.model_dump())
         return DEMONSTRATION if self.profile == "dev" else None
+
+    @property
+    def validity(self) -> Validity:
+        """For how long verifications hold."""
+        return Validity(timedelta(days=self.kyc_basic_days), timedelta(days=self.kyc_enhanced_days))

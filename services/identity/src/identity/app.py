@@ -26,7 +26,7 @@ from service_runtime.tokens import TokenRules, TokenVerifier
 from service_runtime.web import HttpPolicy
 
 MOST_BODY_BYTES = 16 * 1024
-SESSIONS = Retention("session", "expires_at", timedelta(days=0))
+SESSIONS = Retention("session", "expires_at", timedelta(days=0), "identity")
 """A session's refresh tokens are deleted with it. Until then, a reuse is found."""
 CODES = [
     Retention(table, "expires_at", timedelta(days=1))

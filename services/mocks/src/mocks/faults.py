@@ -31,6 +31,7 @@ Kind = Literal[
     "refuse_large",
     "webhook_before_reply",
     "webhook_late",
+    "webhook_lost",
     "webhook_twice",
     "says_declined",
     "rate_limit",

@@ -92,8 +92,8 @@ class ModelSettings(MockSettings):
     model_api_key: SecretText = Field(validation_alias="MODEL_API_KEY_FILE")
 
 
-class CardProviderSettings(MockSettings):
-    """Settings that both card providers have."""
+class WebhookSettings(MockSettings):
+    """Settings of providers that send webhooks."""
 
     provider_webhook_url: str = Field(default="", pattern=r"^(https?://.*)?$")
     """Where webhooks are sent; empty: nowhere."""
@@ -101,7 +101,7 @@ class CardProviderSettings(MockSettings):
     """Seconds by which the fault `webhook_late` delays a webhook."""
 
 
-class StripeSettings(CardProviderSettings):
+class StripeSettings(WebhookSettings):
     """Settings of the Stripe mock."""
 
     port: int = Field(default=3028, ge=1, le=65535)
@@ -109,12 +109,24 @@ class StripeSettings(CardProviderSettings):
     stripe_webhook_secret: SecretText = Field(validation_alias="STRIPE_WEBHOOK_SECRET_FILE")
 
 
-class AdyenSettings(CardProviderSettings):
+class AdyenSettings(WebhookSettings):
     """Settings of the Adyen mock."""
 
     port: int = Field(default=3029, ge=1, le=65535)
     adyen_api_key: SecretText = Field(validation_alias="ADYEN_API_KEY_FILE")
     adyen_hmac_key: SecretKeys = Field(validation_alias="ADYEN_HMAC_KEY_FILE")
+
+
+class OnfidoSettings(WebhookSettings):
+    """Settings of the mock of the identity provider."""
+
+    port: int = Field(default=3034, ge=1, le=65535)
+    kyc_provider_token: SecretText = Field(validation_alias="KYC_PROVIDER_TOKEN_FILE")
+    kyc_webhook_token: SecretText = Field(validation_alias="KYC_WEBHOOK_TOKEN_FILE")
+    check_takes_s: float = Field(default=1.0, ge=0, le=600)
+    """Seconds until a check is complete."""
+    check_slow_s: float = Field(default=20.0, ge=0, le=3600)
+    """The same for an applicant whose last name is Slow."""
 
 
 class IssuerSettings(MockSettings):

@@ -3,19 +3,26 @@
 from functools import partial
 
 from payment_schemas.events.confirmation import PaymentConfirmed
+from payment_schemas.events.kyc import KycStatusChanged
 from payment_schemas.events.record import AuditRecorded
 from payment_schemas.events.risk import AssessmentRequested, RiskAssessed
-from risk.clients import Compliance, Kyc, LookUps, Ofac
+from risk.clients import Compliance, KnownFirst, Kyc, LookUps, Ofac
 from risk.domain import Policy
 from risk.handlers import (
     Assessor,
     on_assessment_requested,
     on_due_assessments,
+    on_kyc_status_changed,
     on_payment_confirmed,
 )
 from risk.routes import routes
 from risk.settings import Settings
-from risk.store import PostgresAssessments, assessment_table
+from risk.store import (
+    KnownIdentities,
+    PostgresAssessments,
+    assessment_table,
+    known_statuses,
+)
 from service_runtime.backoff import delay_s
 from service_runtime.consumer import Handler
 from service_runtime.http_client import HttpClient
@@ -30,7 +37,7 @@ LATEST_RETRY_S = 10.0
 
 def recent_payments(policy: Policy) -> Retention:
     """Return the retention of payments: the velocity window. Payees and countries are kept."""
-    return Retention("recent_payment", "confirmed_at", policy.velocity_window)
+    return Retention("recent_payment", "confirmed_at", policy.velocity_window, "history")
 
 
 def _ofac(service: Service, settings: Settings) -> HttpClient:
@@ -64,12 +71,14 @@ def build(settings: Settings) -> Process:
     """Return the risk process, ready to run."""
     service = Service("risk", settings)
     service.authenticate(settings.mac_keys, AssessmentRequested, RiskAssessed, PaymentConfirmed)
+    service.authenticate(settings.mac_compliance_keys, KycStatusChanged)
     ofac = service.use(_ofac(service, settings))
     kyc = service.use(HttpClient("kyc", str(settings.kyc_url), settings.look_up_timeout_s))
     rules = _rules(service, settings)
     look_ups = LookUps(
         Ofac(ofac),
-        Kyc(kyc),
+        # Without compliance nothing is announced, and nothing is read.
+        KnownFirst(service.database, known_statuses, Kyc(kyc)) if rules else Kyc(kyc),
         Compliance(rules) if rules else None,
         takes_names=settings.ofac_takes_names,
     )
@@ -89,6 +98,7 @@ def build(settings: Settings) -> Process:
         # Payments first: they count for the requests of the same poll.
         handlers=[
             Handler(PaymentConfirmed, on_payment_confirmed, PostgresAssessments),
+            Handler(KycStatusChanged, on_kyc_status_changed, KnownIdentities),
             Handler(
                 AssessmentRequested,
                 partial(on_assessment_requested, assessor=assessor),

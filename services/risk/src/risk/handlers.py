@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from payment_schemas.currencies import UnknownRateError, usd_minor_of
 from payment_schemas.events.confirmation import PaymentConfirmed
+from payment_schemas.events.kyc import KycStatusChanged
 from payment_schemas.events.risk import AssessmentRequested, RiskAssessed
 from payment_schemas.ids import PaymentId
 from risk.domain import (
@@ -20,7 +21,7 @@ from risk.domain import (
     assess,
     is_over,
 )
-from risk.store import Assessments, SuccessfulPayment, Window
+from risk.store import Assessments, KnownIdentities, SuccessfulPayment, Window
 from service_runtime import metrics
 from service_runtime.errors import Rejected
 from service_runtime.messages import Batch, Cause, Due, Emit, Events, Received
@@ -88,6 +89,14 @@ async def on_payment_confirmed(
 ) -> Events:
     """Store the payees, countries and times of successful payments."""
     await store.add_payments([_payment_of(item.event) for item in batch])
+    return ()
+
+
+async def on_kyc_status_changed(
+    batch: Batch[Received[KycStatusChanged]], store: KnownIdentities
+) -> Events:
+    """Keep the announced state of identity checks: it counts for the next payment."""
+    await store.announce([item.event for item in batch])
     return ()
 
 

@@ -20,6 +20,8 @@ class Settings(ServiceSettings, CurrencySettings):
     """Settings of the risk service. Points and thresholds: contract.md, risk score."""
 
     mac_keys: SecretKeys = Field(validation_alias="MAC_CONFIRM_RISK_FILE")
+    mac_compliance_keys: SecretKeys = Field(validation_alias="MAC_COMPLIANCE_RISK_FILE")
+    """They authenticate what compliance announces of identity checks."""
     ofac_url: HttpUrl
     ofac_takes_names: bool = False
     """Whether OFAC_URL is the service screening, which alone can read sealed names."""

@@ -7,12 +7,19 @@ from fastapi import APIRouter
 from compliance.routes.api import Api
 from compliance.routes.bodies import Refusal
 from compliance.routes.checks import add_batches, add_checks, add_monitoring
+from compliance.routes.kyc import add_kyc, add_provider_webhooks
+from compliance.routes.kyc_api import PATH as KYC_PATH
+from compliance.routes.kyc_api import KycApi
+from compliance.routes.kyc_documents import add_uploads
+from compliance.routes.kyc_review import add_reviews
 from compliance.routes.reports import add_reports, draft_routes
 from compliance.routes.reviews import CLOSE_CASE, close_case, review_routes
 from compliance.routes.rules import SET_RULE, add_rules, set_rule
+from compliance.routes.subjects import add_subjects
 from service_runtime.credentials import Credentials
+from service_runtime.operators import Operators
 
-__all__ = ["CLOSE_CASE", "SET_RULE", "Api", "close_case", "routes", "set_rule"]
+__all__ = ["CLOSE_CASE", "SET_RULE", "Api", "close_case", "kyc_routes", "routes", "set_rule"]
 PATH = "/api/v1/compliance"
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": Refusal, "description": "A field is missing, invalid or unknown."},
@@ -38,4 +45,17 @@ def routes(api: Api, machines: Credentials) -> APIRouter:
     add_batches(whole, api, machines)
     whole.include_router(review_routes(api))
     whole.include_router(draft_routes(api))
+    return whole
+
+
+def kyc_routes(api: KycApi, operators: Operators) -> APIRouter:
+    """Return the routes of identity checks and of subjects."""
+    public = APIRouter(prefix=KYC_PATH, tags=["kyc"])
+    add_uploads(public, api)
+    add_kyc(public, api)
+    add_provider_webhooks(public, api)
+    whole = APIRouter()
+    whole.include_router(public)
+    add_reviews(whole, api, operators)
+    add_subjects(whole, api, operators)
     return whole

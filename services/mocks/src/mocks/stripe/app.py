@@ -17,15 +17,14 @@ from mocks.card_payments import (
     PENDING,
     SOFT,
     Keys,
-    Message,
     Payment,
     Payments,
     StoredCards,
-    Webhooks,
     is_declined,
 )
 from mocks.edge import Mock
 from mocks.settings import StripeSettings
+from mocks.webhooks import Message, Webhooks
 from service_runtime.clock import Clock
 from service_runtime.process import Process
 from service_runtime.web import JsonResponse

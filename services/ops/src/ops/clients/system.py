@@ -136,6 +136,12 @@ class System:
         given = {key: value for key, value in query.items() if value is not None}
         return self._accepted(name, self._request(name, "GET", path, params=given))
 
+    def download(self, name: str, path: str) -> bytes:
+        """Send a GET and return its bytes."""
+        response = self._send(name, self._request(name, "GET", path))
+        self._check_status(name, response)
+        return response.content
+
     def post(self, name: str, path: str, body: Mapping[str, Any], key: str | None = None) -> Any:
         """Send a POST and return its JSON; with an idempotency key, a repeat has one effect."""
         request = self._request(name, "POST", path, json=body)

@@ -26,8 +26,10 @@ from ops.command import (
     pay,
     proposals,
     reconcile,
+    retention,
     reviews,
     show,
+    subject,
 )
 from ops.command.session import OFFSET_VARIABLE, OPERATOR_VARIABLE, Choice
 from ops.domain.errors import OpsError
@@ -59,6 +61,7 @@ app.command("approve", help=proposals.APPROVE_HELP)(proposals.approve_one)
 app.add_typer(clients.app, name="clients")
 app.add_typer(operators.app, name="operators")
 app.add_typer(codes.app, name="codes")
+app.add_typer(subject.app, name="subject")
 app.add_typer(audit.app, name="audit")
 app.add_typer(charges.app, name="charges")
 app.add_typer(charges.routing_app, name="routing")
@@ -70,6 +73,7 @@ app.add_typer(partners.app, name="partners")
 app.command("reconcile", help=reconcile.RECONCILE_HELP)(reconcile.reconcile)
 app.add_typer(reconcile.cases, name="cases")
 app.add_typer(reviews.app, name="reviews")
+app.command("retention", help=retention.HELP)(retention.retention)
 app.command("check", help=check.HELP)(check.check)
 app.command("doctor", help=doctor.HELP)(doctor.doctor)
 app.command("open", help=browse.HELP)(browse.browse)

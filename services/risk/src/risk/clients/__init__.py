@@ -1,7 +1,7 @@
 """The look-ups before an assessment, in batches."""
 
 from risk.clients.calls import CHUNK
-from risk.clients.identities import Identities, Kyc, MemoryIdentities
+from risk.clients.identities import Identities, KnownFirst, Kyc, MemoryIdentities
 from risk.clients.look_ups import LookUps
 from risk.clients.rules import Compliance, MemoryRules
 from risk.clients.sanctions import Match, MemorySanctionsList, NamedPayee, Ofac, SanctionsList
@@ -10,6 +10,7 @@ __all__ = [
     "CHUNK",
     "Compliance",
     "Identities",
+    "KnownFirst",
     "Kyc",
     "LookUps",
     "Match",

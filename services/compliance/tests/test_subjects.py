@@ -1,0 +1,255 @@
+"""Erasure: two people, no hold, and nothing to read, also in a backup of before."""
+
+import os
+import shutil
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from aiokafka import AIOKafkaConsumer
+from kyc_world import ALICE, BOB, REVIEWER, free_port, stated, until, world_of, zone
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from compliance.app import retentions
+from compliance.store.vault import Vault
+from payment_schemas.events.record import AuditRecorded
+from service_runtime.object_store import FolderStore
+from service_runtime.retention import purge
+from testbed.service import database_of, published_events
+from testkit.operators import actor, approval_of
+
+pytestmark = pytest.mark.stack
+CANARIES = {"street": "Canary Wharf 7318462", "city": "Canaryville", "postcode": "C7318462"}
+NUMBER = "C73184620"
+PG_DUMP = shutil.which("pg_dump") or "pg_dump"
+PSQL = shutil.which("psql") or "psql"
+
+
+@pytest.fixture
+def user():
+    return f"usr-{uuid4().hex[:12]}"
+
+
+def searched():
+    """Return what must not be found, in the forms in which it could be written."""
+    texts = [*CANARIES.values(), "Canarybird", NUMBER]
+    return [one.encode() for one in texts] + [one.encode().hex().encode() for one in texts]
+
+
+async def planted(world, user):
+    """Verify a person whose data, and whose document, hold canaries; return the picture."""
+    address = stated()["address"] | CANARIES
+    await world.initiate(user, "Canarybird", address=address)
+    document = (await world.upload(user)).json()["documentId"]
+    zones = {document: zone("CANARYBIRD", NUMBER)}
+    assert (await world.verify(user, zones)).status_code == 202
+    await world.ends(user, "VERIFIED", "REVIEW")
+    return document
+
+
+def run(program, dsn, *arguments, **streams):
+    """Run a program of PostgreSQL as the superuser."""
+    named = conninfo_to_dict(dsn)
+    password = {"PGPASSWORD": named.pop("password")}
+    command = [program, *arguments, "--dbname", make_conninfo(**named)]
+    return subprocess.run(command, env=os.environ | password, check=True, timeout=60, **streams)  # noqa: S603 - named above
+
+
+@contextmanager
+def restored(infrastructure, dump):
+    """Restore a backup into a database of its own."""
+    name = f"test_restored_{uuid4().hex[:8]}"
+    with psycopg.connect(infrastructure.admin_dsn, autocommit=True) as server:
+        server.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        try:
+            dsn = infrastructure.admin_dsn.rpartition("/")[0] + f"/{name}"
+            quiet = {"stdout": subprocess.DEVNULL}
+            run(PSQL, dsn, "--quiet", "--set=ON_ERROR_STOP=1", "--file", str(dump), **quiet)
+            yield name
+        finally:
+            drop = sql.SQL("drop database {} with (force)")
+            server.execute(drop.format(sql.Identifier(name)))
+
+
+async def records(world):
+    """Return all that is in the topics that compliance writes."""
+    brokers, found = world.brokers, b""
+    topics = ("kyc.status-changed.v1", "audit.recorded.v1")
+    consumer = AIOKafkaConsumer(*topics, **brokers.arguments, auto_offset_reset="earliest")
+    async with consumer:
+        while batch := await consumer.getmany(timeout_ms=2000):
+            for some in batch.values():
+                found += b"".join((one.key or b"") + (one.value or b"") for one in some)
+    return found
+
+
+def found_in(content):
+    return {one.decode() for one in searched() if one in content}
+
+
+def files_of(*folders):
+    files = (file for folder in folders for file in Path(folder).rglob("*") if file.is_file())
+    return b"\n".join(file.name.encode() + file.read_bytes() for file in files)
+
+
+async def test_erased_data_cannot_be_read_in_a_backup_of_before(
+    world, kyc_database, infrastructure, tmp_path, capfd
+):
+    user = f"usr-{uuid4().hex[:12]}"
+    document = await planted(world, user)
+    read = (await world.profile(user)).text
+    assert set(CANARIES.values()) <= found_in(read.encode()), "the search finds what is there"
+    dump = tmp_path / "before.sql"
+    with dump.open("wb") as file:
+        run(PG_DUMP, kyc_database.admin_dsn, "--format=plain", stdout=file)
+    assert user.encode() in dump.read_bytes()
+
+    await world.erase(user)
+    for gone in (await world.profile(user), await world.initiate(user)):
+        assert gone.status_code == 410
+    assert (await world.http.get(f"/admin/kyc/{user}", headers=REVIEWER)).status_code == 410
+    assert document.encode() not in files_of(world.settings.object_folder)
+    assert applicants(kyc_database, user) == []
+
+    with restored(infrastructure, dump) as name:
+        settings, port = with_database(world.settings, name), free_port()
+        async with world_of(settings, port) as old:
+            for reading in (
+                await old.profile(user),
+                await old.http.get(f"/admin/kyc/{user}", headers=REVIEWER),
+                await old.subject("GET", f"{user}/export"),
+            ):
+                assert (reading.status_code, found_in(reading.content)) == (410, set())
+            # The restored database learns of the erasure, and forgets what it cannot read.
+            await until(lambda: rows_of(infrastructure, name, user) == (None, 0, 0))
+            assert (await old.subject("GET", user)).json()["destroyed_at"] is not None
+    folders = (world.settings.object_folder, world.settings.subject_key_folder)
+    for place, content in {
+        "the backup": dump.read_bytes(),
+        "topics": await records(world),
+        "files": files_of(*folders),
+        "logs": "".join(capfd.readouterr()).encode(),
+    }.items():
+        assert found_in(content) == set(), place
+
+
+def with_database(settings, name):
+    url = settings.database_url.rpartition("/")
+    return settings.model_copy(update={"database_url": f"{url[0]}/{name}", "instance": 902})
+
+
+def rows_of(infrastructure, name, user):
+    dsn = infrastructure.admin_dsn.rpartition("/")[0] + f"/{name}"
+    with psycopg.connect(dsn) as database:
+        return database.execute(
+            """select (select sealed from compliance.kyc_profile where user_id = %(user)s),
+                      (select count(*) from compliance.kyc_document where user_id = %(user)s),
+                      (select count(*) from compliance.kyc_check where user_id = %(user)s)""",
+            {"user": user},
+        ).fetchone()
+
+
+def applicants(database, user):
+    """Return what the provider is still known to have of a user."""
+    with psycopg.connect(database.admin_dsn) as connection:
+        return connection.execute(
+            "select applicant_id from compliance.kyc_check where user_id = %s", (user,)
+        ).fetchall()
+
+
+async def test_a_hold_keeps_a_subject_until_it_is_released(world, user):
+    await world.initiate(user)
+    proposed = (await world.subject("POST", f"{user}/erase")).json()
+    held = await world.subject("POST", f"{user}/hold", json={"reason": "order 7 of the court"})
+    assert held.json()["held_by"] == actor("ann")
+    late = await world.http.post(**approval_of(proposed), headers=BOB)
+    refused = await world.subject("POST", f"{user}/erase")
+    assert [one.json()["error"] for one in (late, refused)] == ["Under a hold"] * 2
+    assert (await world.profile(user)).status_code == 200
+
+    assert (await world.subject("POST", f"{user}/release")).json()["held_at"] is None
+    await world.erase(user)
+    after = await world.subject("POST", f"{user}/hold", json={"reason": "too late"})
+    assert (after.status_code, after.json()["error"]) == (409, "Erased")
+
+
+async def test_an_erasure_takes_two_people_with_the_scope(world, user, kyc_database):
+    await world.initiate(user)
+    proposed = (await world.subject("POST", f"{user}/erase")).json()
+    for by, status in ((ALICE, 409), (REVIEWER, 403)):
+        refused = await world.http.post(**approval_of(proposed), headers=by)
+        assert refused.status_code == status
+    assert (await world.subject("POST", f"{user}/erase", by=REVIEWER)).status_code == 403
+    with (
+        psycopg.connect(kyc_database.dsn) as alone,
+        pytest.raises(psycopg.errors.RaiseException, match="SUBJECT_ERASE"),
+    ):
+        alone.execute("update subject set erased_at = now() where user_id = %s", (user,))
+    assert (await world.profile(user)).status_code == 200
+
+
+async def test_an_export_holds_what_the_person_has_given_and_is_audited(world, user):
+    document = await planted(world, user)
+    found = await world.subject("GET", f"{user}/export")
+    body = found.json()
+    assert body["stated"]["address"] == stated()["address"] | CANARIES
+    assert (body["documents"][0]["documentId"], body["documents"][0]["zone"]) == (
+        document,
+        zone("CANARYBIRD", NUMBER),
+    )
+    unknown = await world.subject("GET", "nobody/export")
+    assert (unknown.status_code, unknown.json()["error"]) == (409, "Unknown subject")
+    records = await published_events(world.brokers, AuditRecorded, actor("ann"))
+    assert records
+
+
+async def test_retention_deletes_what_its_dry_run_says_and_nothing_of_a_held_person(
+    world, user, kyc_database, tmp_path
+):
+    held, documents = user + "-held", {}
+    for one in (user, held):
+        await world.initiate(one)
+        documents[one] = (await world.upload(one)).json()["documentId"]
+    await world.subject("POST", f"{held}/hold", json={"reason": "order 8 of the court"})
+    with psycopg.connect(kyc_database.admin_dsn) as database:
+        database.execute(
+            """update compliance.kyc_document set uploaded_at = now() - interval '1831 days'
+               where user_id = any(%s)""",
+            ([user, held],),
+        )
+    said = await world.http.get("/admin/retention", headers=REVIEWER)
+    due = {one["table"]: one["due"] for one in said.json()["tables"]}
+    assert due["kyc_document"] == 1
+    # The store of the running service: the run is the job's own.
+    vault = Vault(None, FolderStore(Path(world.settings.object_folder)), None)
+    own = [one for one in retentions(world.settings, vault) if one.table in due]
+    async with database_of(kyc_database.dsn, tmp_path) as database:
+        assert {one.table: await purge(database, one) for one in own} == {
+            one.table: due[one.table] for one in own
+        }
+    left = files_of(world.settings.object_folder)
+    assert documents[user].encode() not in left
+    assert documents[held].encode() in left
+    await world.subject("POST", f"{held}/release")
+    said = await world.http.get("/admin/retention", headers=REVIEWER)
+    assert {one["table"]: one["due"] for one in said.json()["tables"]}["kyc_document"] == 1
+
+
+async def test_a_lost_key_is_no_erasure(world, user):
+    await world.initiate(user)
+    before, other = keys_of(world), user + "-2"
+    await world.initiate(other)
+    (own,) = keys_of(world) - before
+    content = own.read_bytes()
+    own.unlink()
+    assert (await world.profile(other)).status_code == 503
+    own.write_bytes(content)
+    assert (await world.profile(other)).status_code == 200
+
+
+def keys_of(world):
+    return set(Path(world.settings.subject_key_folder).iterdir())

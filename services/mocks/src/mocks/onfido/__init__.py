@@ -1,0 +1,1 @@
+"""Onfido's applicants, documents and checks, as far as compliance uses them."""
