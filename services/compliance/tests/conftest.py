@@ -49,25 +49,25 @@ async def http(settings):
         yield http
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def kyc_database(infrastructure):
     with fresh_database(infrastructure, "compliance", [HERE.parent / "migrations"]) as database:
         yield database
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def port():
     return free_port()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def provider(stack, port):
     mock = Mock(stack.environment_of("onfido"), f"http://127.0.0.1:{port}/api/v1/kyc/provider")
     yield mock
     mock.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def kyc_settings(kyc_database, stack, operator_trust, provider, tmp_path_factory):
     own = {
         "instance": 901,
@@ -86,10 +86,11 @@ def kyc_settings(kyc_database, stack, operator_trust, provider, tmp_path_factory
     }
     with pytest.MonkeyPatch.context() as patch:
         found = settings_of(Settings, stack, kyc_database, patch)
-        yield found.model_copy(update=own)
+    return found.model_copy(update=own)
 
 
-@pytest.fixture(scope="session")
+# Ended with its module: of two processes of one group each would read a part of the records.
+@pytest.fixture(scope="module")
 async def world(kyc_settings, stack, port):
     with pytest.MonkeyPatch.context() as patch:
         for name in ("DESTROY_EVERY_S", "LOOK_AFTER_KEYS_S", "EXPIRE_EVERY_S"):

@@ -12,6 +12,7 @@ import time
 from contextlib import asynccontextmanager
 
 import httpx
+import psycopg
 import uvicorn
 from PIL import Image
 
@@ -171,6 +172,16 @@ async def world_of(settings, port):
         finally:
             server.should_exit = True
             await serving
+
+
+async def execute(database, statement, *values):
+    """Run a statement as the superuser; return its rows.
+
+    Not by a blocking client: the service runs in this loop, and may hold the lock.
+    """
+    async with await psycopg.AsyncConnection.connect(database.admin_dsn) as connection:
+        cursor = await connection.execute(statement, values)
+        return await cursor.fetchall() if cursor.description else []
 
 
 async def until(condition, within_s=WITHIN_S):

@@ -3,9 +3,8 @@
 from uuid import uuid4
 
 import httpx
-import psycopg
 import pytest
-from kyc_world import KYC, REVIEWER, picture, stated, zone
+from kyc_world import KYC, REVIEWER, execute, picture, stated, zone
 
 from payment_schemas.events.kyc import KycStatusChanged
 from testbed.service import published_events
@@ -47,10 +46,8 @@ async def test_a_person_is_verified_by_documents_and_the_provider(world, user, k
     (event,) = await announced(world, user)
     assert (event.status, event.level) == ("verified", "BASIC")
     assert found["expiresAt"].startswith(event.valid_until.isoformat()[:19])
-    with psycopg.connect(kyc_database.admin_dsn) as database:
-        (sealed,) = database.execute(
-            "select sealed from compliance.kyc_profile where user_id = %s", (user,)
-        ).fetchone()
+    query = "select sealed from compliance.kyc_profile where user_id = %s"
+    ((sealed,),) = await execute(kyc_database, query, user)
     assert b"Eriksson" not in sealed
 
 
@@ -85,11 +82,8 @@ async def test_a_disturbed_provider_checks_a_person_once(world, user, faults, ky
     await world.checked(user)
     await world.ends(user, "VERIFIED")
     faults.heal()
-    with psycopg.connect(kyc_database.admin_dsn) as database:
-        ((applicant, sent),) = database.execute(
-            "select applicant_id, cardinality(sent) from compliance.kyc_check where user_id = %s",
-            (user,),
-        ).fetchall()
+    query = "select applicant_id, cardinality(sent) from compliance.kyc_check where user_id = %s"
+    ((applicant, sent),) = await execute(kyc_database, query, user)
     header = {"Authorization": f"Token token={world.settings.kyc_provider_token.get()}"}
     async with httpx.AsyncClient(base_url=faults.url, headers=header) as http:
         listed = await http.get("/v3.6/checks", params={"applicant_id": applicant})
@@ -110,10 +104,8 @@ async def test_one_document_of_two_people_is_looked_at_by_a_person(world, user):
 async def test_a_verification_ends_by_itself_and_is_announced(world, user, kyc_database):
     await world.checked(user)
     await world.ends(user, "VERIFIED")
-    with psycopg.connect(kyc_database.admin_dsn) as database:
-        database.execute(
-            "update compliance.kyc_profile set verified_until = now() where user_id = %s", (user,)
-        )
+    ended = "update compliance.kyc_profile set verified_until = now() where user_id = %s"
+    await execute(kyc_database, ended, user)
     assert (await world.status(user))["status"] == "EXPIRED"
     assert [one.status for one in await announced(world, user, 2)] == ["verified", "expired"]
 
@@ -206,10 +198,10 @@ async def test_a_webhook_without_a_valid_signature_is_refused(world):
 
 async def test_a_person_decides_where_the_provider_never_does(world, user, kyc_database):
     await world.checked(user, "Never")
-    with psycopg.connect(kyc_database.admin_dsn) as database:
-        database.execute(
-            """update compliance.kyc_check set created_at = now() - interval '73 hours'
-               where user_id = %s""",
-            (user,),
-        )
+    await execute(
+        kyc_database,
+        """update compliance.kyc_check set created_at = now() - interval '73 hours'
+           where user_id = %s""",
+        user,
+    )
     await world.ends(user, "REVIEW")

@@ -10,7 +10,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from aiokafka import AIOKafkaConsumer
-from kyc_world import ALICE, BOB, REVIEWER, free_port, stated, until, world_of, zone
+from kyc_world import ALICE, BOB, REVIEWER, execute, free_port, stated, until, world_of, zone
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -113,7 +113,8 @@ async def test_erased_data_cannot_be_read_in_a_backup_of_before(
         assert gone.status_code == 410
     assert (await world.http.get(f"/admin/kyc/{user}", headers=REVIEWER)).status_code == 410
     assert document.encode() not in files_of(world.settings.object_folder)
-    assert applicants(kyc_database, user) == []
+    query = "select applicant_id from compliance.kyc_check where user_id = %s"
+    assert await execute(kyc_database, query, user) == []
 
     with restored(infrastructure, dump) as name:
         settings, port = with_database(world.settings, name), free_port()
@@ -125,7 +126,11 @@ async def test_erased_data_cannot_be_read_in_a_backup_of_before(
             ):
                 assert (reading.status_code, found_in(reading.content)) == (410, set())
             # The restored database learns of the erasure, and forgets what it cannot read.
-            await until(lambda: rows_of(infrastructure, name, user) == (None, 0, 0))
+
+            async def forgotten():
+                return await rows_of(infrastructure, name, user) == (None, 0, 0)
+
+            await until(forgotten)
             assert (await old.subject("GET", user)).json()["destroyed_at"] is not None
     folders = (world.settings.object_folder, world.settings.subject_key_folder)
     for place, content in {
@@ -142,23 +147,16 @@ def with_database(settings, name):
     return settings.model_copy(update={"database_url": f"{url[0]}/{name}", "instance": 902})
 
 
-def rows_of(infrastructure, name, user):
+async def rows_of(infrastructure, name, user):
     dsn = infrastructure.admin_dsn.rpartition("/")[0] + f"/{name}"
-    with psycopg.connect(dsn) as database:
-        return database.execute(
+    async with await psycopg.AsyncConnection.connect(dsn) as database:
+        cursor = await database.execute(
             """select (select sealed from compliance.kyc_profile where user_id = %(user)s),
                       (select count(*) from compliance.kyc_document where user_id = %(user)s),
                       (select count(*) from compliance.kyc_check where user_id = %(user)s)""",
             {"user": user},
-        ).fetchone()
-
-
-def applicants(database, user):
-    """Return what the provider is still known to have of a user."""
-    with psycopg.connect(database.admin_dsn) as connection:
-        return connection.execute(
-            "select applicant_id from compliance.kyc_check where user_id = %s", (user,)
-        ).fetchall()
+        )
+        return await cursor.fetchone()
 
 
 async def test_a_hold_keeps_a_subject_until_it_is_released(world, user):
@@ -184,11 +182,10 @@ async def test_an_erasure_takes_two_people_with_the_scope(world, user, kyc_datab
         refused = await world.http.post(**approval_of(proposed), headers=by)
         assert refused.status_code == status
     assert (await world.subject("POST", f"{user}/erase", by=REVIEWER)).status_code == 403
-    with (
-        psycopg.connect(kyc_database.dsn) as alone,
-        pytest.raises(psycopg.errors.RaiseException, match="SUBJECT_ERASE"),
-    ):
-        alone.execute("update subject set erased_at = now() where user_id = %s", (user,))
+    alone = "update subject set erased_at = now() where user_id = %s"
+    async with await psycopg.AsyncConnection.connect(kyc_database.dsn) as connection:
+        with pytest.raises(psycopg.errors.RaiseException, match="SUBJECT_ERASE"):
+            await connection.execute(alone, (user,))
     assert (await world.profile(user)).status_code == 200
 
 
@@ -215,12 +212,12 @@ async def test_retention_deletes_what_its_dry_run_says_and_nothing_of_a_held_per
         await world.initiate(one)
         documents[one] = (await world.upload(one)).json()["documentId"]
     await world.subject("POST", f"{held}/hold", json={"reason": "order 8 of the court"})
-    with psycopg.connect(kyc_database.admin_dsn) as database:
-        database.execute(
-            """update compliance.kyc_document set uploaded_at = now() - interval '1831 days'
-               where user_id = any(%s)""",
-            ([user, held],),
-        )
+    await execute(
+        kyc_database,
+        """update compliance.kyc_document set uploaded_at = now() - interval '1831 days'
+           where user_id = any(%s)""",
+        [user, held],
+    )
     said = await world.http.get("/admin/retention", headers=REVIEWER)
     due = {one["table"]: one["due"] for one in said.json()["tables"]}
     assert due["kyc_document"] == 1

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -28,7 +29,7 @@ async def announced(infrastructure, tmp_path):
 
 
 async def announce(database, *events):
-    batch = Batch([received(event) for event in events], SystemClock().now())
+    batch = Batch([received(event, uuid4()) for event in events], SystemClock().now())
     async with database.transaction() as tx:
         assert await on_kyc_status_changed(batch, KnownIdentities(tx)) == ()
 
