@@ -32,7 +32,8 @@ CURSORS = {
 }
 CONSUMED = {"GET /admin/consumed": CHECK}
 CHECKED = {"GET /admin/check": CHECK, **CONSUMED}
-SHARED = {**CHECKED, **CURSORS}
+RETENTION = {"GET /admin/retention": CHECK}
+SHARED = {**CHECKED, **CURSORS, **RETENTION}
 ROUTES = {
     "gateway": {},
     "confirm": {
@@ -98,6 +99,7 @@ ROUTES = {
     },
     "ops": {
         **CURSORS,
+        **RETENTION,
         "POST /admin/partners/{partner}/rotations": "partners.write",
         "GET /admin/dead-letters": READ,
         "POST /admin/redrives": "dlq.redrive",
