@@ -20,6 +20,7 @@ def environment(tmp_path, monkeypatch):
         "DATABASE_URL": "postgresql://risk@127.0.0.1/countersign",
         "DATABASE_PASSWORD_FILE": str(secret),
         "MAC_CONFIRM_RISK_FILE": str(secret),
+        "MAC_COMPLIANCE_RISK_FILE": str(secret),
         "INTERNAL_CREDENTIAL_FILE": str(secret),
         "OFAC_URL": "http://127.0.0.1:3021",
         "KYC_URL": "http://127.0.0.1:3022",
