@@ -24,7 +24,10 @@ from testkit.tokens import token
 
 KYC = "/api/v1/kyc"
 WITHIN_S = 40
-ALICE, BOB = (signed_in("subjects.erase", "ops.read", name=name) for name in ("ann", "ben"))
+ALICE, BOB = (
+    signed_in("subjects.erase", "compliance.write", "ops.read", name=name)
+    for name in ("ann", "ben")
+)
 REVIEWER = signed_in("compliance.write", "ops.read", name="reviewer")
 
 
