@@ -11,6 +11,7 @@ from local_stack.layout import CHECKOUT
 from local_stack.listings import fill
 from local_stack.manifests import MANIFEST
 from local_stack.rights import principals
+from local_stack.topics import topics_of
 
 
 @pytest.fixture
@@ -126,6 +127,24 @@ def test_a_new_manifest_is_in_its_group_and_its_topic_is_read_by_audit(checkout)
     assert "a.b.v1" in inventory.reads["audit"]
     assert inventory.service("spare") not in inventory.admins()
     assert inventory.service("spare") in inventory.admins(["spare"])
+
+
+def test_a_service_may_emit_a_topic_of_another_one(checkout):
+    fields = 'group = "spare"\nport = 3900\nneeds = ["kafka"]\nwrites = ["review.opened.v1"]\n'
+    manifest_of(checkout, "spare", fields)
+    (topic,) = [
+        one for one in topics_of(load_inventory(checkout)) if one.name == "review.opened.v1"
+    ]
+    assert (topic.owner, {"confirm", "spare"} <= set(topic.writers)) == ("confirm", True)
+
+
+@pytest.mark.parametrize("topic", ["no.such.v1", "a.b.v1"])
+def test_what_a_service_emits_of_others_is_a_topic_of_another_one(checkout, topic):
+    fields = f'group = "spare"\nport = 3900\nwrites = ["{topic}"]\n'
+    emits = '[emits]\n"a.b.v1" = {key = "id", retention_hours = 1}'
+    manifest_of(checkout, "spare", fields + emits)
+    with pytest.raises(StackError, match=f"writes: no other service emits {topic}"):
+        load_inventory(checkout)
 
 
 def test_every_documented_setting_belongs_to_some_service():

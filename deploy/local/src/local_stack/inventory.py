@@ -74,7 +74,8 @@ class Inventory:
 
     `ports` holds the infrastructure's by name, the observability's by name and purpose:
     `kafka`, `jaeger_web`. `options` are settings of every process that the user may change.
-    `made` says how each secret of a setting is made. `emits` and `reads` name topics, by package.
+    `made` says how each secret of a setting is made. `emits`, `reads` and `writes` name topics, by
+    package.
     """
 
     services: Mapping[str, Service]
@@ -85,6 +86,7 @@ class Inventory:
     made: Mapping[str, str]
     emits: Mapping[str, Mapping[str, Emitted]]
     reads: Mapping[str, tuple[str, ...]]
+    writes: Mapping[str, tuple[str, ...]]
     families: Mapping[str, Families]
     operations: Mapping[str, Operations]
     topic_defaults: Mapping[str, Any]
@@ -186,6 +188,7 @@ def load_inventory(checkout: Path = CHECKOUT) -> Inventory:
         made={one.secret: one.made for _, _, one in said if one.secret and one.made},
         emits={package: one.emits for package, one in manifests.items()},
         reads=_reads(manifests),
+        writes={package: one.writes for package, one in manifests.items()},
         families=_families(manifests),
         operations={package: one.operations for package, one in manifests.items()},
         topic_defaults=shared["topics"],
@@ -249,6 +252,9 @@ def _reads(manifests: Mapping[str, Manifest]) -> dict[str, tuple[str, ...]]:
         for topic in one.reads:
             if topic.removeprefix("!") not in {*known, "*"}:
                 raise StackError(f"{_path(package)}: reads: no service emits {topic}")
+        for topic in one.writes:
+            if topic not in known or topic in one.emits:
+                raise StackError(f"{_path(package)}: writes: no other service emits {topic}")
     return {
         package: tuple(
             topic

@@ -137,6 +137,8 @@ class Manifest(Fields):
     """Of these, or below them: paths whose bodies may have 10 MB."""
     reads: tuple[str, ...] = ()
     """Topics; `*` is every topic, `!NAME` leaves one out."""
+    writes: tuple[str, ...] = ()
+    """Topics of others that it emits, too; their owners own the schemas."""
     families: Families = Families()
     operations: Operations = Operations()
     emits: Mapping[str, Emitted] = {}

@@ -64,7 +64,9 @@ def _fields(package: str, name: str, emitted: Emitted, inventory: Inventory) -> 
         "schema": emitted.schema_name or name,
         "owner": emitted.owner or package,
         "readers": [reader for reader, reads in inventory.reads.items() if name in reads],
-        "writers": inventory.auditing if emitted.owner == "any" else [package],
+        "writers": inventory.auditing
+        if emitted.owner == "any"
+        else [package, *(one for one, writes in inventory.writes.items() if name in writes)],
         "source": "",
         "retention_hours": emitted.retention_hours,
     }
