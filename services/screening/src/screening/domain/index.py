@@ -26,7 +26,7 @@ STEPS: Final = 1024
 """Of a similarity, rounded up, while hits are merged."""
 
 Hits = tuple[NDArray[np.int32], NDArray[np.float32]]
-"""Numbers of list names, each once, and the similarity of the part."""
+"""Numbers of list names, each once, and the similarity of a part, or the bound of the whole."""
 
 
 class NameIndex:
@@ -48,10 +48,10 @@ class NameIndex:
         self._near = lru_cache(CACHED_TOKENS)(partial(_near, tokens, owners))
         self._symbols = {one: np.array(found, np.int32) for one, found in symbols.items()}
 
-    def candidates(self, name: Name) -> NDArray[np.int32]:
-        """Return the numbers of the names that can reach the bound."""
+    def candidates(self, name: Name) -> Hits:
+        """Return the numbers of the names that can reach the bound, and the bound of each."""
         if not name.parts or not self._size:
-            return np.empty(0, np.int32)
+            return _merged([])
         scores = np.zeros(self._size, np.float32)
         totals = np.zeros(self._size, np.float32)
         extra = 0.0
@@ -61,8 +61,9 @@ class NameIndex:
             found, similarity = _merged(hits)
             scores[found] += matched * similarity
             totals[found] += matched - EXTRA_QUERY * unmatched
-        (reached,) = np.nonzero(scores >= LOWEST_BOUND * (totals + extra))
-        return reached.astype(np.int32)
+        totals += extra
+        (reached,) = np.nonzero(scores >= LOWEST_BOUND * totals)
+        return reached.astype(np.int32), scores[reached] / totals[reached]
 
     def _by_part(self, name: Name) -> list[list[Hits]]:
         """Return for each part what may match it."""
