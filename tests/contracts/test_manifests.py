@@ -36,5 +36,6 @@ async def test_a_service_reads_and_emits_the_topics_of_its_manifest(service, sta
 
     assert read == set(INVENTORY.reads[service.package])
     assert {topic for topic in emitted if OWNERS[topic] != "any"} == {
-        topic for topic, owner in OWNERS.items() if owner == service.name
+        *(topic for topic, owner in OWNERS.items() if owner == service.name),
+        *INVENTORY.writes[service.package],
     }

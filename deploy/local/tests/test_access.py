@@ -167,8 +167,19 @@ def test_every_writer_of_what_any_service_may_emit_is_named():
             "charges",
             "compliance",
             "insight",
+            "screening",
         )
     }
+
+
+def test_screening_writes_the_cases_of_confirm_too_and_no_other_topic_of_others():
+    assert set(TOPICS["review.opened.v1"].writers) == {"confirm", "screening"}
+    shared = {
+        name: one.writers
+        for name, one in TOPICS.items()
+        if len(one.writers) > 1 and not one.dead_letters_of and one.owner != "any"
+    }
+    assert set(shared) == {"review.opened.v1"}
 
 
 def test_a_partner_reads_its_instructions_and_dead_letters_and_writes_its_reports():

@@ -89,6 +89,7 @@ def test_wrong_usage_names_the_help_of_its_command():
         ["dlq", "discards"],
         *(["partners", name] for name in ("add", "list", "show", "rotate", "suspend", "resume")),
         ["partners", "replay"],
+        *(["screening", name] for name in ("exceptions", "except", "end", "entry")),
         ["check"],
         ["reconcile"],
         ["cases", "list"],

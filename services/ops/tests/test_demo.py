@@ -10,7 +10,7 @@ from ops.clients.confirmation import exit_code_of
 from ops.clients.system import HttpResponse, System
 from ops.demo.__main__ import show_where
 from ops.demo.requests import MOST_REQUESTS_SENT, Run, body_of, faults_of
-from ops.demo.scenarios import CODE, SCENARIOS, SHOWN, Cast, Step
+from ops.demo.scenarios import CODE, SCENARIOS, SCREENED, SHOWN, Cast, Step
 from ops.demo.screen import Screen
 
 CAST = Cast("abcde")
@@ -21,7 +21,7 @@ def response(status=200, text="", body=None, **headers):
     return HttpResponse(status, headers, body, text, 1.0)
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
+@pytest.mark.parametrize("scenario", SCENARIOS + SCREENED, ids=lambda one: one.name)
 def test_the_expected_balances_follow_from_the_settled_payments(scenario):
     spent = sum(
         Decimal(step.amount) * 100
@@ -31,12 +31,12 @@ def test_the_expected_balances_follow_from_the_settled_payments(scenario):
     assert scenario.opening_minor - spent == scenario.closing_minor
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
+@pytest.mark.parametrize("scenario", SCENARIOS + SCREENED, ids=lambda one: one.name)
 def test_every_customer_stays_well_below_ten_requests_a_minute(scenario):
     assert len(scenario.steps) - 1 + MOST_REQUESTS_SENT < 10
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
+@pytest.mark.parametrize("scenario", SCENARIOS + SCREENED, ids=lambda one: one.name)
 def test_every_confirmed_payment_is_followed(scenario):
     confirmed = {step.payment for step in scenario.steps if step.status == 200}
     assert confirmed == set(scenario.outcomes)

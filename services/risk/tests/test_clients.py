@@ -182,6 +182,13 @@ async def test_a_name_is_sent_sealed_with_its_account_and_payment(ofac, remote):
     ]
 
 
+async def test_an_excepted_entry_is_part_of_the_result(ofac, remote):
+    aside = [{"list": "DEMO", "id": "1002"}, {"list": "EU", "id": "EU.1"}]
+    remote.response = lambda body: screened_with_names(body, excepted=aside)
+    found = (await ofac.screen_names([payee()]))[payee().id]
+    assert (found.hit, found.excepted) == (False, ("DEMO:1002", "EU:EU.1"))
+
+
 async def test_a_result_without_the_name_is_no_result_of_a_named_payee(ofac, remote):
     remote.response = screened
     assert await ofac.screen_names([payee()]) == {}

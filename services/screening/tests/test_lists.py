@@ -1,24 +1,16 @@
 """Lists: OFAC's files, manifests, and a change while the service runs."""
 
-import gzip
 import hashlib
 import json
 
 import pytest
+from lists_world import entries, write
 
 from screening.clients import ListFolder, Lists, ListsError
 from screening.domain.analysis import Party
 from screening.domain.ofac import ListError, read_accounts, read_entries
 
 ALIAS = '36,12,"aka","KING, Augusta",-0- \n'
-
-
-def entries(text):
-    rest = ",-0- " * 6
-    remarks = (
-        "DOB 14 Mar 1965; alt. DOB Mar 1966; DOB circa 1967; nationality Cuba; a.k.a. 'COUNT'."
-    )
-    return text or f'36,"LOVELACE, Ada","individual","SDGT] [CUBA",-0- {rest},"{remarks}"\n\x1a'
 
 
 def test_an_entry_has_names_dates_countries_and_programmes():
@@ -58,19 +50,6 @@ def test_an_account_of_an_unknown_entry_is_refused():
     assert read_accounts(found, b"36,payee-1\n") == {"payee-1": "36"}
     with pytest.raises(ListError, match="number 37"):
         read_accounts(found, b"37,payee-1\n")
-
-
-def write(folder, name="ADA LOVELACE", version="1", packed=False, **fields):
-    content = entries("").replace("LOVELACE, Ada", name).encode()
-    files = {"sdn.csv": content, "alt.csv": b""}
-    named = {}
-    for (file, raw), role in zip(files.items(), ("entries", "aliases"), strict=True):
-        stored = f"{file}.gz" if packed else file
-        kept = gzip.compress(raw) if packed else raw
-        (folder / stored).write_bytes(kept)
-        named[role] = {"file": stored, "sha256": hashlib.sha256(kept).hexdigest()}
-    manifest = {"list": "OFAC", "version": version, "format": "ofac", "files": named} | fields
-    (folder / "ofac.json").write_text(json.dumps(manifest))
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -78,7 +78,7 @@ TABLE: tuple[Entry, ...] = (
         "compliance.write",
         "operator",
         "check a transaction by the rules, monitor a user, decide about identity checks; propose"
-        " and approve rules",
+        " and approve rules and exceptions from sanctions hits, end exceptions",
     ),
     Entry(
         "subjects.erase",
@@ -92,6 +92,7 @@ TABLE: tuple[Entry, ...] = (
         "assign and escalate review cases, add notes; propose and approve how they end",
     ),
     Entry("payment.read", "machine", "read payments at confirm (gateway)"),
+    Entry("screenings.query", "machine", "screen parties at the service screening (risk)"),
     Entry("compliance.check", "machine", "check payments by the rules of compliance (risk)"),
     Entry("contacts.query", "machine", "ask whether a user can receive a code (otp)"),
     Entry("check.read", "machine", "checks, exports, consumed ids, cases, stored replies (ops)"),

@@ -8,6 +8,7 @@ from pydantic import Field
 from payment_schemas.answers import DeclineReason, PublicSettlementStatus, PublicStatus, is_final
 from payment_schemas.encrypted import MAX_ENCRYPTED_BYTES
 from payment_schemas.events.base import ClientContext, Command, PaymentEvent, Reply
+from payment_schemas.events.risk import Screening
 from payment_schemas.ids import AccountId, RequestId, TransactionId, UserId
 from payment_schemas.money import AmountMinor, Currency, Instrument, Money
 from payment_schemas.sealed import Sealed
@@ -175,7 +176,7 @@ class PaymentStatusChanged(PaymentEvent):
 class ReviewOpened(PaymentEvent):
     """A payment needs review by a person; it goes on.
 
-    Emitted by confirm; read by compliance and audit.
+    Emitted by confirm, and by screening for a hit of a changed list; read by compliance and audit.
     """
 
     topic: ClassVar = "review.opened.v1"
@@ -184,3 +185,5 @@ class ReviewOpened(PaymentEvent):
     amount_minor: AmountMinor
     currency: Currency
     risk_score: int
+    screening: Screening | None = None
+    """The hit of a list that has changed since the assessment; None: the assessment's reasons."""

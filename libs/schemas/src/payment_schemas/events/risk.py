@@ -61,6 +61,8 @@ class Screening(BaseModel):
     """Of a hit: the list that the entry is on. None: the provider does not name it."""
     entry: str | None = None
     """Of a hit: the entry's id on that list. Its names are not in the event."""
+    excepted: tuple[str, ...] = ()
+    """Entries (`list:id`) that the name would have hit, but for an exception by two people."""
 
 
 class RiskAssessed(PaymentEvent):

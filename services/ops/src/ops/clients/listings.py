@@ -39,6 +39,7 @@ DEAD_LETTERS = Listing("ops", "/admin/dead-letters", "letters")
 DISCARDS = Listing("ops", "/admin/discards", "discards", page=100)
 CLIENTS = Listing("identity", "/admin/clients", "clients", page=200)
 REVIEWS = Listing("compliance", "/admin/reviews", "reviews", page=200)
+EXCEPTIONS = Listing("screening", "/admin/exceptions", "exceptions")
 OPERATORS = Listing("identity", "/admin/operators", "operators", page=200)
 
 PAYMENTS_EXPORT = Listing("confirm", "/admin/payments/export", "payments")

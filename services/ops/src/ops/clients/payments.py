@@ -102,6 +102,7 @@ def _screening(system: System, found: Row, missing: list[str]) -> Row:
         "list": found.get("list_name"),
         "version": found["list_version"],
         "entry": found.get("entry"),
+        "excepted": ", ".join(found.get("excepted", ())),
     }
     if shown["entry"] is None or SCREENING not in system.addresses.urls:
         return shown

@@ -28,6 +28,7 @@ from ops.command import (
     reconcile,
     retention,
     reviews,
+    screening,
     show,
     subject,
 )
@@ -70,6 +71,7 @@ dlq.app.command("discards", help=discards.LIST_HELP)(discards.list_discards)
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(keys.app, name="keys")
 app.add_typer(partners.app, name="partners")
+app.add_typer(screening.app, name="screening")
 app.command("reconcile", help=reconcile.RECONCILE_HELP)(reconcile.reconcile)
 app.add_typer(reconcile.cases, name="cases")
 app.add_typer(reviews.app, name="reviews")

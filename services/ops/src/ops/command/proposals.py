@@ -12,8 +12,9 @@ from ops.domain.rows import Row
 
 LIST_HELP = """List the acts that wait for a second person, or show one with its content.
 
-Opening balances, changed contacts, SETTLE and RETURN, and redrives above one message take effect
-when another person approves them, within a day. The audit log records who read a content.
+Opening balances, changed contacts, SETTLE and RETURN, redrives above one message, rules and
+exceptions from sanctions hits take effect when another person approves them, within a day. The
+audit log records who read a content.
 
 \b
 Examples:

@@ -9,6 +9,7 @@ from ops.clients.confirmation import PENDING, authorization, confirm, exit_code_
 from ops.clients.listings import SMS
 from ops.clients.openings import OpeningRequest, contact_of, open_in_development
 from ops.clients.system import HttpResponse, System
+from ops.demo.excepting import except_payee
 from ops.demo.scenarios import Cast, Scenario, Step
 from ops.demo.screen import Screen
 from ops.domain.rows import Row
@@ -61,6 +62,9 @@ def play(run: Run, scenario: Scenario) -> bool:
         body = body_of(run.cast, scenario, step)
         if step.code is not None:
             _await_code(run, scenario)
+        if step.after_exception:
+            declined = run.cast.transaction(scenario, step.payment - 1)
+            run.screen.note(except_payee(run.system, declined, body["to_account"]))
         response = _decided(run, scenario, body)
         faults = faults_of(step, response, before)
         run.screen.exchange(step.title, body, response, faults)
@@ -99,7 +103,7 @@ def body_of(cast: Cast, scenario: Scenario, step: Step) -> dict[str, Any]:
         body |= {
             "amount": step.amount,
             "from_account": cast.user(scenario),
-            "to_account": scenario.payee,
+            "to_account": cast.payee(scenario),
         }
     if step.to_name is not None:
         body["to_name"] = step.to_name

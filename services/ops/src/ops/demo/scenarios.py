@@ -26,6 +26,8 @@ class Step:
     payment: int = 1
     """Which payment of the scenario."""
     to_name: str | None = None
+    after_exception: bool = False
+    """Before it, two people find that the payee is not the entry that the payment before hit."""
     is_repeat: bool = False
     """The response equals the previous one, byte for byte, and is marked as a replay."""
 
@@ -43,6 +45,8 @@ class Scenario:
     opening_minor: int = 10_000_00
     closing_minor: int = 10_000_00
     has_account: bool = True
+    own_payee: bool = False
+    """The payee's account is of this run: what is found about it is not left to the next one."""
     sms: int = 0
     emails: int = 0
     """Number of messages to the customer."""
@@ -57,6 +61,10 @@ class Cast:
     def user(self, scenario: Scenario) -> str:
         """Return the customer's user id, which is also the account's name."""
         return f"demo-{self.run}-{scenario.name}"
+
+    def payee(self, scenario: Scenario) -> str:
+        """Return the payee's account."""
+        return f"{scenario.payee}-{self.run}" if scenario.own_payee else scenario.payee
 
     def transaction(self, scenario: Scenario, payment: int = 1) -> str:
         """Return the transaction id of a payment; it is the idempotency key, too."""
@@ -156,6 +164,27 @@ SCREENED = (
         outcomes={1: "SETTLED"},
         closing_minor=9_950_00,
         emails=1,
+    ),
+    Scenario(
+        name="mistaken",
+        title="A payee who is mistaken for a listed person, and an exception by two people",
+        payee="payee-mistaken",
+        own_payee=True,
+        steps=(
+            Step("confirm", 403, DECLINED_BY_SCREENING, amount="50.00", to_name="Tariq Qureshi"),
+            Step(
+                "a new payment",
+                200,
+                SUCCESS,
+                amount="50.00",
+                payment=2,
+                to_name="Tariq Qureshi",
+                after_exception=True,
+            ),
+        ),
+        outcomes={2: "SETTLED"},
+        closing_minor=9_950_00,
+        emails=2,
     ),
 )
 """Of the group risk, where the service screening reads names."""

@@ -105,4 +105,5 @@ def _screening(party: Party, match: Match) -> Screening:
         by=match.by,
         list_name=match.list_name,
         entry=match.entry,
+        excepted=match.excepted,
     )

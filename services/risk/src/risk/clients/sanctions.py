@@ -1,7 +1,7 @@
 """The client of the sanctions screening: the service screening, or a provider outside."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Protocol
 
 from pydantic import Field
@@ -23,6 +23,8 @@ class Match:
     by: tuple[ScreenedBy, ...] = ("account",)
     list_name: str | None = None
     entry: str | None = None
+    excepted: tuple[str, ...] = ()
+    """Entries (`list:id`) that the party is not, by an exception at the screening."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,11 @@ class _Entry(Reply):
     id: Annotated[str, Field(min_length=1, max_length=64)]
 
 
+class _Excepted(Reply):
+    list: Annotated[str, Field(min_length=1, max_length=20)]
+    id: Annotated[str, Field(min_length=1, max_length=64)]
+
+
 class _Screened(Reply):
     id: str
     hit: bool
@@ -64,6 +71,7 @@ class _Screened(Reply):
     screened_by: tuple[ScreenedBy, ...] = Field(default=("account",), strict=False)
     """A provider outside does not say it: it was sent an account alone."""
     entry: _Entry | None = None
+    excepted: tuple[_Excepted, ...] = Field(default=(), strict=False)
 
 
 class _ScreenedMany(Reply):
@@ -117,9 +125,11 @@ def _is_of_name(match: Match) -> bool:
 
 def _match(one: _Screened, version: str) -> Match:
     entry = one.entry
+    excepted = tuple(f"{aside.list}:{aside.id}" for aside in one.excepted)
+    match = Match(one.hit, one.match_score, version, one.screened_by, excepted=excepted)
     if entry is None:
-        return Match(one.hit, one.match_score, version, one.screened_by)
-    return Match(one.hit, one.match_score, entry.version, one.screened_by, entry.list, entry.id)
+        return match
+    return replace(match, list_version=entry.version, list_name=entry.list, entry=entry.id)
 
 
 @dataclass

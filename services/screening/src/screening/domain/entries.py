@@ -8,6 +8,10 @@ Schema = Literal["Person", "Organization", "Company", "LegalEntity", "Vessel", "
 """Kind of an entry or of a screened party, by the names of FollowTheMoney."""
 
 
+class ListError(ValueError):
+    """A file is not of the format that it should have; the message names the place."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One entry of a list."""

@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import chain
 from typing import Final
 
-from screening.domain.entries import Entry, Schema
+from screening.domain.entries import Entry, ListError, Schema
 
 ENTRY_FIELDS: Final = 12
 ALIAS_FIELDS: Final = 5
@@ -31,10 +31,6 @@ _WEAK = re.compile(r"a\.k\.a\. '([^']+)'")
 _FORMATS: Final = (("%d %b %Y", "%Y-%m-%d"), ("%b %Y", "%Y-%m"), ("%Y", "%Y"))
 
 
-class ListError(ValueError):
-    """A file is not of the format that it should have; the message names the line."""
-
-
 def read_entries(list_name: str, entries: bytes, aliases: bytes) -> tuple[Entry, ...]:
     """Return the entries of an SDN file with the names of its alternate file. Raises ListError."""
     names = defaultdict[str, list[str]](list)
@@ -49,20 +45,26 @@ def read_entries(list_name: str, entries: bytes, aliases: bytes) -> tuple[Entry,
 
 
 def read_accounts(entries: tuple[Entry, ...], content: bytes) -> dict[str, str]:
-    """Return entries' ids by account: a file of our own, `number,account`. Raises ListError."""
+    """Return entries' ids by account, of any list: a file of our own, `number,account`.
+
+    Raises ListError.
+    """
     known = {entry.id for entry in entries}
-    accounts = {row[1]: row[0] for row in _rows("accounts", content, ACCOUNT_FIELDS)}
+    rows = _rows("accounts", content, ACCOUNT_FIELDS, is_by_number=False)
+    accounts = {row[1]: row[0] for row in rows}
     if strangers := set(accounts.values()) - known:
         raise ListError(f"accounts: no entry has the number {min(strangers)}")
     return accounts
 
 
-def _rows(where: str, content: bytes, fields: int) -> Iterator[list[str]]:
+def _rows(
+    where: str, content: bytes, fields: int, *, is_by_number: bool = True
+) -> Iterator[list[str]]:
     lines = _text(content).replace(_END_MARK, "").splitlines()
     for number, row in enumerate(csv.reader(lines), start=1):
         if not any(row):
             continue
-        if len(row) != fields or not row[0].strip().isdigit():
+        if len(row) != fields or (is_by_number and not row[0].strip().isdigit()):
             raise ListError(f"{where}: line {number} has not the {fields} fields of this file")
         yield [field.strip() for field in row]
 

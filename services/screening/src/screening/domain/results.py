@@ -21,6 +21,8 @@ class Outcome:
     """Of the entry's list."""
     explanation: str = ""
     """How the names agree. It contains names, and is for the caller alone."""
+    excepted: tuple[Entry, ...] = ()
+    """Entries that the name hits and that the party is not, as two people have found."""
 
 
 def by_account(screener: Screener, account_id: str) -> Outcome:
@@ -41,6 +43,8 @@ def body_of(outcome: Outcome, party_id: str) -> dict[str, Any]:
         "match_score": outcome.score,
         "screened_by": list(outcome.by),
     }
+    if outcome.excepted:
+        body["excepted"] = [{"list": one.list_name, "id": one.id} for one in outcome.excepted]
     if entry is None:
         return body
     matched = {

@@ -1,8 +1,7 @@
 """Screen parties: the interface that the OFAC mock has, with names and the entry that matched."""
 
-import asyncio
-from dataclasses import asdict
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, HTTPException
@@ -10,12 +9,13 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from payment_schemas.sealed import Personal, Sealed
-from screening.clients import Current, Lists
+from screening.clients import Current, Subject, screen
 from screening.domain.analysis import Party
-from screening.domain.results import Outcome, body_of, by_account, normalised
+from screening.domain.results import Outcome, body_of, normalised
+from screening.routes.api import Api
+from screening.store import Exceptions
 from service_runtime.credentials import Credentials
 from service_runtime.errors import Rejected
-from service_runtime.operators import Operators
 from service_runtime.sealing import Sealer
 from service_runtime.web import JsonResponse
 
@@ -23,9 +23,6 @@ QUERY = "screenings.query"
 """The scope of risk, by its secret."""
 MOST_PARTIES = 100
 """Source: the OFAC mock's limit, which risk keeps to."""
-PARTIES_AT_ONCE = 8
-"""Between two pauses for other requests: some 10 ms of listed names."""
-
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
@@ -63,46 +60,45 @@ class PartiesBody(BaseModel):
     parties: Annotated[list[PartyBody], Field(min_length=1, max_length=MOST_PARTIES)]
 
 
-def routes(
-    lists: Lists, sealer: Sealer, credentials: Credentials, operators: Operators
-) -> APIRouter:
-    """Return the routes: screenings for machines with `screenings.query`, entries for operators."""
-    router = APIRouter()
-    machine = [Depends(credentials.require(QUERY))]
+def add_screenings(router: APIRouter, api: Api, machines: Credentials) -> None:
+    """Add the screenings of one party and of many."""
+    machine = [Depends(machines.require(QUERY))]
 
     @router.post("/screenings", dependencies=machine)
     async def screen_one(body: PartyBody) -> Response:
         """Screen one party."""
-        current = lists.current
-        result = body_of(_screened(current, sealer, body), body.id)
-        return JsonResponse({"list_version": current.version, **result})
+        current = api.lists.current
+        (outcome,) = await _screen(api, current, [body])
+        return JsonResponse({"list_version": current.version, **body_of(outcome, body.id)})
 
     @router.post("/screenings:batch", dependencies=machine)
     async def screen_many(body: PartiesBody) -> Response:
         """Screen up to a hundred parties; the results are in the order of the parties."""
-        current = lists.current
-        results = []
-        for number, party in enumerate(body.parties, start=1):
-            results.append(body_of(_screened(current, sealer, party), party.id))
-            if number % PARTIES_AT_ONCE == 0:
-                await asyncio.sleep(0)
+        current = api.lists.current
+        outcomes = await _screen(api, current, body.parties)
+        results = [
+            body_of(outcome, party.id)
+            for outcome, party in zip(outcomes, body.parties, strict=True)
+        ]
         return JsonResponse({"list_version": current.version, "results": results})
 
-    _add_lists(router, lists, operators)
-    return router
+
+async def _screen(api: Api, current: Current, parties: Sequence[PartyBody]) -> list[Outcome]:
+    """Screen parties. Raises HTTPException 400 for a name that cannot be opened."""
+
+    async def excepted(accounts: set[str]) -> Mapping[str, frozenset[str]]:
+        async with api.database.transaction() as tx:
+            return await Exceptions(tx).of(accounts)
+
+    return await screen(current, [_subject(api.sealer, one) for one in parties], excepted)
 
 
-def _screened(current: Current, sealer: Sealer, body: PartyBody) -> Outcome:
-    """Screen a party. Raises HTTPException 400 for a name that cannot be opened."""
-    if body.account_id is not None:
-        found = by_account(current.screener, body.account_id)
-        if found.entry is not None:
-            return found
+def _subject(sealer: Sealer, body: PartyBody) -> Subject:
     name = _name(sealer, body)
     if name is None:
-        return Outcome(by=("account",))
+        return Subject(body.account_id)
     party = Party(normalised(name.reveal()), birth_date=body.birth_date, country=body.country)
-    return current.screen(party, by_account=body.account_id is not None)
+    return Subject(body.account_id, party)
 
 
 def _name(sealer: Sealer, body: PartyBody) -> Personal | None:
@@ -113,25 +109,3 @@ def _name(sealer: Sealer, body: PartyBody) -> Personal | None:
     except Rejected:
         details = {"error": "Invalid field: sealed_name", "details": "cannot be opened"}
         raise HTTPException(400, details) from None
-
-
-def _add_lists(router: APIRouter, lists: Lists, operators: Operators) -> None:
-    reader = [Depends(operators.require("ops.read"))]
-
-    @router.get("/admin/lists", dependencies=reader)
-    async def listing() -> Any:
-        """Return the lists that are searched now."""
-        return {
-            "lists": [
-                {"list": one.name, "version": one.version, "entries": len(one.entries)}
-                for one in lists.current.screener.lists
-            ]
-        }
-
-    @router.get("/admin/lists/{list_name}/entries/{entry_id}", dependencies=reader)
-    async def entry(list_name: str, entry_id: str) -> Any:
-        """Return what a list says of an entry."""
-        found = lists.current.screener.entry(list_name, entry_id)
-        if found is None:
-            raise HTTPException(404, f"Unknown entry: {list_name} {entry_id}")
-        return asdict(found)
