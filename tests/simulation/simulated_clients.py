@@ -9,6 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from simulated_encryption import code_tag, encrypted, is_encrypted
+from simulated_names import name_of
 from simulated_outside import Outside
 from simulated_services import OTP_KEY, STATE_TIMEOUT
 
@@ -107,10 +108,14 @@ class Edge:
     def _body(self, order: Order, code: str | None) -> dict[str, str]:
         """Return the fields that the gateway fills in from a plain or an encrypted request."""
         body = {"amount": order.amount, "from_account": order.account, "to_account": order.payee}
+        name = name_of(order.payee)
         if is_encrypted(order.payment_id):
             given = {"otp_code": code} if code else {}
+            given |= {"to_name": name} if name else {}
             fields = {"transaction_id": order.transaction, **body, **given}
             return {"encrypted": encrypted(order.user, fields, self.simulation.clock)}
+        if name is not None:
+            body["sealed_to_name"] = self._sealer.seal(name, order.payment_id)
         if code is None:
             return body
         sealed = self._sealer.seal(code, order.payment_id)

@@ -5,12 +5,12 @@ from functools import partial
 from hashlib import sha256
 from uuid import UUID
 
-from confirm.clients import proving
 from confirm.clients.opening import Opening, Seals, Workers
 from payment_schemas.currencies import USD_RATES
 from payment_schemas.encrypted import LONGEST_LIFE_S
 from payment_schemas.ids import payment_id_of
 from payment_schemas.sealed import SealedCode
+from service_runtime import proving
 from service_runtime.clock import Clock
 from service_runtime.encryption_keys import OpeningKey, new_block, opening_keys, text_of
 from service_runtime.file_keys import FileKeys

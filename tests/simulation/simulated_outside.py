@@ -6,7 +6,10 @@ There is a labelled point before and after each call; the effect of a call is pe
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+from simulated_names import LISTED
 
 from notification.clients.messengers import MemoryMessenger
 from notification.domain import Attempt, Kind, Message
@@ -14,6 +17,8 @@ from otp.clients import WITHIN_S
 from payment_schemas.ids import Uetr
 from payment_schemas.money import Money
 from risk.clients import Match, MemoryIdentities, MemoryRules, MemorySanctionsList
+from risk.clients.sanctions import NamedPayee
+from service_runtime.sealing import Sealer
 from settlement.domain import BankResponse, Instruction
 from settlement.domain import Kind as Said
 from testkit.simulation.chance import Faults
@@ -175,6 +180,10 @@ class Outside:
     """Users without a contact."""
     screened: set[str] = field(default_factory=set)
     """Accounts that were screened as not listed."""
+    screened_names: set[UUID] = field(default_factory=set)
+    """Payments whose payee's name was screened as not listed."""
+    listed_names: set[UUID] = field(default_factory=set)
+    """Payments whose payee's name was screened as listed."""
     verified: set[str] = field(default_factory=set)
     """Users whose identity status was returned."""
     rules: MemoryRules = field(default_factory=MemoryRules)
@@ -188,6 +197,25 @@ class LookUpLine:
 
     outside: Outside
     parts: Parts
+    names: Sealer
+    """Opens payees' names, as the service screening does."""
+
+    async def screen_names(self, payees: Collection[NamedPayee]) -> Mapping[str, Match]:
+        async with self._call("names") as lost:
+            if lost:
+                return {}
+            by_account = await self.outside.sanctions.screen({one.account for one in payees})
+            found = {one.id: self._named(one, by_account[one.account]) for one in payees}
+            clear = [one for one in payees if not found[one.id].hit]
+            self.outside.screened |= {one.account for one in clear}
+            self.outside.screened_names |= {one.payment_id for one in clear}
+        return found
+
+    def _named(self, payee: NamedPayee, account: Match) -> Match:
+        is_listed = self.names.open(payee.sealed_name, payee.payment_id).reveal() == LISTED
+        if is_listed:
+            self.outside.listed_names.add(payee.payment_id)
+        return replace(account, hit=account.hit or is_listed, by=("account", "name"))
 
     async def screen(self, accounts: Collection[str]) -> Mapping[str, Match]:
         async with self._call("ofac") as lost:

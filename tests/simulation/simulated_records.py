@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from simulated_clients import is_final
+from simulated_names import name_of
 from simulated_services import LIMITS, MAILED
 from simulated_watcher import id_of, payments_of, tables_of
 
@@ -197,7 +198,7 @@ def _other_amounts(world: "World") -> Iterator[str]:
 
 
 def nothing_goes_unchecked(world: "World") -> Iterator[str]:
-    """I12 confirmed only with the results of OFAC, KYC and the rules, and a score."""
+    """I12 confirmed only with the results of OFAC (of a name, too), KYC and rules, and a score."""
     for payment in payments_of(world):
         if payment.status is not Status.CONFIRMED:
             continue
@@ -207,6 +208,8 @@ def nothing_goes_unchecked(world: "World") -> Iterator[str]:
             yield f"{payment.transaction_id}: confirmed without documents"
         if str(payment.id) not in world.outside.ruled:
             yield f"{payment.transaction_id}: confirmed without the rules"
+        if name_of(payment.to_account) and payment.id not in world.outside.screened_names:
+            yield f"{payment.transaction_id}: confirmed without its payee's name"
 
 
 def each_outcome_has_its_message(world: "World") -> Iterator[str]:

@@ -214,6 +214,8 @@ class World:
         by_kafka = [one for one in instructions if one.partner == KAFKA_BANK.partner]
         found |= {f"Kafka {one.status}" for one in by_kafka}
         found |= {"forged report"} if self.kafka_bank.forged else set()
+        found |= {"name screened"} if self.outside.screened_names else set()
+        found |= {"name listed"} if self.outside.listed_names else set()
         found |= {str(answer.status) for one in self.edge.log.values() for answer in one.answers}
         return frozenset(found | self.watcher.seen | self.simulation.story.met)
 
