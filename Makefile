@@ -1,6 +1,6 @@
 # Every command that people and CI use.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up restart down status logs rotate reset observe observe-down test test-slow fuzz simulate simulate-charges mutation-test chaos chaos-full conformance test-observability test-containers test-containers-short bench bench-against bench-backlog bench-banks bench-baseline bench-charges bench-console bench-encryption bench-flat bench-protection bench-routing bench-scale bench-smoke bench-soak bench-streams bench-webhooks test-brokers check format generate new-service lock release-schemas pictures images sbom image-digests audit-dependencies
+.PHONY: help setup demo up restart down status logs rotate reset observe observe-down test test-slow fuzz simulate simulate-charges mutation-test chaos chaos-full conformance test-observability test-containers test-containers-short bench bench-against bench-backlog bench-banks bench-baseline bench-charges bench-console bench-encryption bench-flat bench-protection bench-routing bench-scale bench-screening bench-smoke bench-soak bench-streams bench-webhooks test-brokers check format generate new-service lock release-schemas pictures images sbom image-digests audit-dependencies
 
 PYTHON := .venv/bin/python
 TEST_REPORT := .pytest_cache/tests.xml
@@ -8,7 +8,7 @@ STACK_COMMAND := $(PYTHON) -m local_stack
 
 # These use the native stack even with a Docker engine, so the set-up installs its programs.
 test-observability test-brokers chaos chaos-full: export STACK := native
-bench bench-against bench-backlog bench-banks bench-baseline bench-charges bench-console bench-encryption bench-flat bench-protection bench-routing bench-scale bench-smoke bench-soak bench-streams bench-webhooks: export STACK := native
+bench bench-against bench-backlog bench-banks bench-baseline bench-charges bench-console bench-encryption bench-flat bench-protection bench-routing bench-scale bench-screening bench-smoke bench-soak bench-streams bench-webhooks: export STACK := native
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -157,6 +157,11 @@ bench-scale: setup ## 1, 2, 4 instances on 2, 4, 8 partitions, and three brokers
 
 bench-against: setup ## windows of this revision and of REF=commit in turn; ROUNDS=3 ONLY="closed 64"
 	@$(PYTHON) -m bench against
+
+bench-screening: G := risk
+bench-screening: export DATA := $(DATA)
+bench-screening: setup ## what payees' names cost a payment, 0, 10, 100 % of them new; DATA=../shared/data ROUNDS=3
+	@$(PYTHON) -m bench screening
 
 bench-encryption: setup ## encrypted requests that a core opens in a second: EC, RSA, in files and a token; ROUNDS=3
 	@$(PYTHON) -m bench encryption

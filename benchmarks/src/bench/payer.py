@@ -8,6 +8,7 @@ import orjson
 
 from bench.client import Client
 from bench.customers import Customers
+from bench.names import name_of
 from bench.operations import (
     CODE_REQUIRED,
     NO_RESPONSE,
@@ -33,12 +34,14 @@ class Payer:
         self._customers = customers
         self._run = scenario.run
         self._payees = scenario.payees
+        self._names = scenario.new_names
         self.log: list[Operation] = []
 
     async def pay(self, number: int, intended_s: float) -> None:
         """Make one payment without a code."""
         payee = self._payees[number % len(self._payees)]
-        body = self._body(number, amount="50.00", to_account=payee)
+        fields = {} if self._names is None else {"to_name": name_of(self._run, number, self._names)}
+        body = self._body(number, amount="50.00", to_account=payee, **fields)
         await self._call(number, intended_s, body)
 
     async def pay_with_code(self, number: int, intended_s: float) -> None:

@@ -22,6 +22,9 @@ class Scenario:
     payees: tuple[str, ...] = ("payee-shop", "north-shop", "south-shop")
     """In turn; by default one at each partner bank, the last one on Kafka."""
 
+    new_names: float | None = None
+    """Share of payments whose payee has a name that was not screened yet; None: no names."""
+
     @property
     def run(self) -> str:
         """The prefix of its transaction ids."""

@@ -18,6 +18,7 @@ from bench.protection import protection
 from bench.running import end_well, open_for_all, require, run_all, run_one
 from bench.scale import brokers, scale
 from bench.scenarios import CLOSED, CODE, OPEN, REPEATS, SMOKE, TRANSPORTS, WARM_UP
+from bench.screening import screening
 from bench.soak import soak
 from bench.streams import streams
 from bench.system import Tell, started
@@ -83,4 +84,5 @@ SUITES: Mapping[str, Callable[[int, Tell], None]] = {
     "streams": streams,
     "encryption": encryption,
     "console": console,
+    "screening": screening,
 }
