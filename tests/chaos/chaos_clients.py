@@ -37,11 +37,13 @@ class Payment:
     twist: Twist
     amount_minor: int
     payee: str
+    to_name: str | None = None
 
     @property
     def order(self) -> dict[str, str]:
         """The fields of all its requests."""
-        return {"amount": _major(self.amount_minor), "to_account": self.payee}
+        name = {"to_name": self.to_name} if self.to_name else {}
+        return {"amount": _major(self.amount_minor), "to_account": self.payee, **name}
 
 
 def _major(amount_minor: int) -> str:

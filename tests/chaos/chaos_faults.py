@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import chaos_abuse as abuse
+import chaos_names as names
 import chaos_network as network
 import chaos_outside as outside
 import chaos_processes as processes
@@ -44,6 +45,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("KYC down", outside.kyc_down, smoke=0, full=2),
     Fault("KYC slow", outside.kyc_slow, smoke=0, full=2),
     Fault("compliance away", rules.compliance_away, smoke=0, full=2),
+    Fault("screening killed", names.kill_screening, smoke=0, full=2 * names.IS_INSTALLED),
     Fault("risk stopped", processes.stop_risk, smoke=0, full=3),
     Fault("otp stopped", processes.stop_otp, smoke=0, full=3),
     Fault("links slow", network.slow, smoke=0, full=2),

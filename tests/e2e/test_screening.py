@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from local_stack import discovery
 from local_stack.stack import Stack
 from screening.settings import DEMONSTRATION
 from service_runtime.clock import SystemClock
@@ -42,6 +43,7 @@ def screened(system: Stack, folder: Path) -> Iterator[Stack]:
         system.stop_process("screening")
         del system.instances["screening"]
         system.refresh()
+        discovery.describe(system.layout, system.description())
 
 
 @pytest.fixture(scope="module")
