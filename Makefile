@@ -25,6 +25,8 @@ test check: export WITH_NODE := 1
 up restart: export WITH_WALLET := if-there
 test check: export WITH_WALLET := 1
 test: export WITH_BROWSER := 1
+# The models of fraud are trained by packages that no service has.
+test train train-smoke: export WITH_TRAINING := 1
 ifeq ($(MAKECMDGOALS),setup)
 export WITH_NODE := if-there
 export WITH_WALLET := if-there
@@ -76,6 +78,15 @@ pictures: export PICTURES := 1
 pictures: G := all
 pictures: setup ## write the screenshots of the wallet and the console to docs/images
 	@$(PYTHON) -m pytest -q tests/e2e/test_wallet.py tests/e2e/test_console*.py tests/e2e/test_identity_console.py
+
+.PHONY: train train-smoke
+train: G := core risk
+train: setup ## generate payments, train and judge the fraud models, write docs/models and the shipped ones; SEEDS=5
+	@$(PYTHON) -m training full $(if $(SEEDS),--seeds $(SEEDS)) $(if $(CUSTOMERS),--customers $(CUSTOMERS))
+
+train-smoke: G := core risk
+train-smoke: setup ## the same, small, into a temporary folder: under a minute
+	@$(PYTHON) -m training smoke
 
 fuzz: export FUZZ_MINUTES := $(or $(MINUTES),10)
 fuzz: setup ## send and parse what nobody expects for MINUTES=10, every time something else

@@ -152,13 +152,13 @@ ensure_python() {
     say "$now" >.venv/stamp
 }
 
-# Install the packages of a group that are not in requirements.lock, into the same .venv.
+# Install the packages of a lock, of a group's by default, that are not in requirements.lock, into the same .venv.
 ensure_group() {
-    local lock=deploy/locks/$1.lock now
+    local lock=${2:-deploy/locks/$1.lock} now
     [ -f "$lock" ] || return 0
     now=$(sha256sum <"$lock")
     if [ "$(cat ".venv/stamp-$1" 2>/dev/null)" = "$now" ]; then return 0; fi
-    say "installing the packages of group $1 from $lock"
+    say "installing the packages of $1 from $lock"
     .venv/bin/uv pip install -q --no-deps --require-hashes -r "$lock" --python .venv/bin/python
     say "$now" >".venv/stamp-$1"
 }
@@ -207,3 +207,5 @@ ensure_typescript
 ensure_wallet
 case " $* " in *" all "*) set -- $(basename -s .lock -a deploy/locks/*.lock) ;; esac
 for group in "$@"; do ensure_group "$group"; done
+# WITH_TRAINING: only training and its tests need its packages; no service does.
+if [ -n "${WITH_TRAINING:-}" ]; then ensure_group training deploy/training/requirements.lock; fi

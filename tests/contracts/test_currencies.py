@@ -12,7 +12,7 @@ from payment_schemas.currencies import USD_RATES, CurrencySettings
 from risk.settings import Settings as RiskSettings
 
 INVENTORY = load_inventory()
-READERS = {"gateway", "confirm", "risk", "compliance"}
+READERS = {"gateway", "confirm", "risk", "compliance", "fraud"}
 
 
 class FromEnvironment(BaseSettings, CurrencySettings):

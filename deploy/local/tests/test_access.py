@@ -168,6 +168,7 @@ def test_every_writer_of_what_any_service_may_emit_is_named():
             "compliance",
             "insight",
             "screening",
+            "fraud",
         )
     }
 

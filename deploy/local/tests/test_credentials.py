@@ -85,7 +85,7 @@ def test_each_caller_has_the_scopes_of_its_job(made):
     assert scopes == {
         "gateway": ["payment.read", "clients.forward"],
         "otp": ["contacts.query"],
-        "risk": ["screenings.query", "compliance.check"],
+        "risk": ["screenings.query", "compliance.check", "fraud.score"],
         "ops": ["check.read"],
         "prometheus": ["metrics.read"],
     }

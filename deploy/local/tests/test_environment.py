@@ -66,6 +66,12 @@ def test_risk_asks_for_rules_only_where_compliance_has_been_started(unstarted):
     assert unstarted.environment_of("risk")["COMPLIANCE_URL"] == "http://127.0.0.1:13051"
 
 
+def test_risk_asks_the_models_only_where_fraud_has_been_started(unstarted):
+    assert not unstarted.environment_of("risk")["FRAUD_URL"]
+    unstarted.instances["fraud"] = 1
+    assert unstarted.environment_of("risk")["FRAUD_URL"] == "http://127.0.0.1:13052"
+
+
 def test_two_services_that_share_a_key_read_the_same_file(unstarted):
     def file(service, name):
         return unstarted.environment_of(service)[name]

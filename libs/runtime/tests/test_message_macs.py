@@ -111,6 +111,7 @@ def test_each_message_that_a_service_acts_on_is_authenticated():
     assert {topic for topic in informing if not topic.startswith("probe.")} == {
         "audit.recorded.v1",
         "charges.changed.v1",
+        "fraud.reported.v1",
         "notification.delivered.v1",
         "otp.codes-lock-changed.v1",
         "payment.declined.v1",

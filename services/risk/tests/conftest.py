@@ -47,6 +47,8 @@ class Build:
             velocity=10,
             kyc={"pending": 30, "expired": 20},
             rules={"LOW": 5, "MEDIUM": 15, "HIGH": 30, "CRITICAL": 50},
+            fraud={5: 10, 20: 30, 50: 50},
+            model_unavailable=20,
         ),
         levels=Levels(40, 70, 95),
         velocity_payments=5,
@@ -167,6 +169,7 @@ async def remote() -> AsyncIterator[RemoteService]:
     app.router.add_post("/screenings:batch", remote.serve)
     app.router.add_post("/customers:batch", remote.serve)
     app.router.add_post("/checks:batch", remote.serve)
+    app.router.add_post("/scores:batch", remote.serve)
     async with TestServer(app) as server:
         remote.url = str(server.make_url("/"))
         yield remote

@@ -44,6 +44,12 @@ def test_rules_are_asked_where_their_address_is_set(environment, given, is_asked
     assert (load(Settings).compliance_url is not None) is is_asked
 
 
+@pytest.mark.parametrize(("given", "is_asked"), [("", False), ("http://127.0.0.1:3052", True)])
+def test_models_are_asked_where_their_address_is_set(environment, given, is_asked):
+    environment.setenv("FRAUD_URL", given)
+    assert (load(Settings).fraud_url is not None) is is_asked
+
+
 def test_points_and_rates_can_be_set(environment):
     environment.setenv("AMOUNT_POINTS", '{"10": 1}')
     environment.setenv("USD_RATES", '{"USD": "1", "SEK": "0.09"}')
@@ -58,6 +64,8 @@ def test_points_and_rates_can_be_set(environment):
     [
         ("OFAC_URL", "ofac", "OFAC_URL"),
         ("COMPLIANCE_URL", "compliance", "COMPLIANCE_URL"),
+        ("FRAUD_URL", "fraud", "FRAUD_URL"),
+        ("FRAUD_POINTS", '{"101": 1}', "FRAUD_POINTS"),
         ("RULE_POINTS", '{"HIGH": 101}', "RULE_POINTS_HIGH"),
         ("USD_RATES", '{"USD": "0"}', "USD_RATES_USD"),
         ("USD_RATES", '{"XXX": "1"}', "USD_RATES_XXX"),

@@ -14,7 +14,7 @@ from local_stack.errors import StackError
 from local_stack.generation import generated_files, write
 from local_stack.inventory import CORE, load_inventory
 from local_stack.layout import Layout, default_data_folder
-from local_stack.locks import lock_group
+from local_stack.locks import lock_group, lock_training
 from local_stack.preparation import prepare_broker, prepare_database
 from local_stack.readiness import last_lines
 from local_stack.rights import ADMIN
@@ -220,6 +220,7 @@ def _lock(_: argparse.Namespace) -> None:
     for group in inventory.groups:
         for file in lock_group(inventory, group) if group != CORE else ():
             print(f"wrote {file}")
+    print(f"wrote {lock_training(inventory)}")
 
 
 def _new_service(options: argparse.Namespace) -> None:

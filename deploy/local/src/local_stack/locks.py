@@ -4,6 +4,7 @@ deploy/requirements-images.lock      the part of requirements.lock that all imag
 deploy/locks/services/<service>.lock  the part of it that one image needs beyond that
 deploy/locks/<group>.lock            packages of a group's services that requirements.lock lacks
 deploy/locks/<group>-tests.lock      what their tests need beyond that, which no image has
+deploy/training/requirements.lock    what training needs beyond the services of the group risk
 """
 
 import subprocess
@@ -25,6 +26,10 @@ LOCK_FILE = CHECKOUT / "requirements.lock"
 IMAGES_FILE = CHECKOUT / "deploy" / "requirements-images.lock"
 LOCKS_FOLDER = CHECKOUT / "deploy" / "locks"
 SERVICE_LOCKS = LOCKS_FOLDER / "services"
+TRAINING = CHECKOUT / "deploy" / "training"
+TRAINED_FOR = "fraud"
+_OURS = (TRAINED_FOR, "service-runtime", "bench")
+"""The service whose models are trained: training installs its group's packages, too."""
 _HEADER = "# Generated from requirements.lock: `make generate`.\n"
 _GROUP_HEADER = "# Of the services of this group, beside requirements.lock: `make lock`.\n"
 _RUNTIME = "service-runtime"
@@ -121,6 +126,16 @@ def lock_group(inventory: Inventory, group: str) -> list[Path]:
         [of_tests, file], [*wanted, *for_tests] if for_tests else (), blocks() | own
     )
     return [path for path, found in ((file, own), (of_tests, beside)) if found]
+
+
+def lock_training(inventory: Inventory) -> Path:
+    """Write the lock of what training needs beyond the group of the service that it is for."""
+    group = inventory.service(TRAINED_FOR).group
+    file, of_group = TRAINING / "requirements.lock", LOCKS_FOLDER / f"{group}.lock"
+    there = blocks() | blocks(of_group.read_text())
+    wanted = [str(one) for one in requirements_of(TRAINING) if one.name not in _OURS]
+    _write_lock([file, of_group], wanted, there)
+    return file
 
 
 def _write_lock(

@@ -46,7 +46,7 @@ def usd_minor_of(amount_minor: int, currency: str, rates: Mapping[str, Decimal])
 
 
 class CurrencySettings(BaseModel):
-    """The setting `USD_RATES` of gateway, confirm, risk and compliance.
+    """The setting `USD_RATES` of gateway, confirm, risk, compliance and fraud.
 
     A currency without a rate is refused at the edge, and no account is opened in it, because risk
     could not score a payment in it.

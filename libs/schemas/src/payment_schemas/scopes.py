@@ -78,7 +78,8 @@ TABLE: tuple[Entry, ...] = (
         "compliance.write",
         "operator",
         "check a transaction by the rules, monitor a user, decide about identity checks; propose"
-        " and approve rules and exceptions from sanctions hits, end exceptions",
+        " and approve rules and exceptions from sanctions hits, end exceptions; score a transaction,"
+        " report a fraud, roll fraud models back; propose and approve their stages",
     ),
     Entry(
         "subjects.erase",
@@ -94,6 +95,7 @@ TABLE: tuple[Entry, ...] = (
     Entry("payment.read", "machine", "read payments at confirm (gateway)"),
     Entry("screenings.query", "machine", "screen parties at the service screening (risk)"),
     Entry("compliance.check", "machine", "check payments by the rules of compliance (risk)"),
+    Entry("fraud.score", "machine", "score payments by the models of fraud (risk)"),
     Entry("contacts.query", "machine", "ask whether a user can receive a code (otp)"),
     Entry("check.read", "machine", "checks, exports, consumed ids, cases, stored replies (ops)"),
     Entry(

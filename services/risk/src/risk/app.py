@@ -2,11 +2,13 @@
 
 from functools import partial
 
+from pydantic import HttpUrl
+
 from payment_schemas.events.confirmation import PaymentConfirmed
 from payment_schemas.events.kyc import KycStatusChanged
 from payment_schemas.events.record import AuditRecorded
 from payment_schemas.events.risk import AssessmentRequested, RiskAssessed
-from risk.clients import Compliance, KnownFirst, Kyc, LookUps, Ofac
+from risk.clients import Compliance, Fraud, KnownFirst, Kyc, LookUps, Ofac
 from risk.domain import Policy
 from risk.handlers import (
     Assessor,
@@ -52,14 +54,16 @@ def _ofac(service: Service, settings: Settings) -> HttpClient:
     )
 
 
-def _rules(service: Service, settings: Settings) -> HttpClient | None:
-    """Return the client of compliance; None where its address is not set."""
-    if settings.compliance_url is None:
+def _optional(
+    service: Service, settings: Settings, name: str, address: HttpUrl | None
+) -> HttpClient | None:
+    """Return the client of an add-on; None where its address is not set."""
+    if address is None:
         return None
     return service.use(
         HttpClient(
-            "compliance",
-            str(settings.compliance_url),
+            name,
+            str(address),
             settings.look_up_timeout_s,
             settings.internal_credential.get,
             service.tls,
@@ -74,12 +78,14 @@ def build(settings: Settings) -> Process:
     service.authenticate(settings.mac_compliance_keys, KycStatusChanged)
     ofac = service.use(_ofac(service, settings))
     kyc = service.use(HttpClient("kyc", str(settings.kyc_url), settings.look_up_timeout_s))
-    rules = _rules(service, settings)
+    rules = _optional(service, settings, "compliance", settings.compliance_url)
+    models = _optional(service, settings, "fraud", settings.fraud_url)
     look_ups = LookUps(
         Ofac(ofac),
         # Without compliance nothing is announced, and nothing is read.
         KnownFirst(service.database, known_statuses, Kyc(kyc)) if rules else Kyc(kyc),
         Compliance(rules) if rules else None,
+        models=Fraud(models) if models else None,
         takes_names=settings.ofac_takes_names,
     )
     policy = settings.policy()

@@ -4,14 +4,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from enum import Enum
 from typing import Literal
 
 from payment_schemas.currencies import CENTS_PLACES, usd_minor_of
-from payment_schemas.events.risk import Demand, Factor, KycStatus, RiskLevel, Screening
+from payment_schemas.events.risk import (
+    Demand,
+    Factor,
+    FraudScore,
+    KycStatus,
+    RiskLevel,
+    Screening,
+)
 from payment_schemas.ids import PaymentId
 from payment_schemas.sealed import Sealed
 
 MAX_SCORE = 100
+PPM_A_PERCENT = 10_000
 Severity = Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"]
 """Of a rule of compliance."""
 Trace = tuple[tuple[str, str], ...]
@@ -34,6 +43,8 @@ class AssessmentRequest:
     expires_at: datetime
     sealed_to_name: Sealed | None = None
     """The payee's name, which screening alone can read; None: it is not known."""
+    device: str | None = None
+    """The fingerprint of the client's device; None: it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +70,12 @@ class Ruling:
     fired: tuple[FiredRule, ...] = ()
 
 
+class Unavailable(Enum):
+    """A model that was asked in vain: away, too late, or with what is no score."""
+
+    MODEL = "model_unavailable"
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """Results of the look-ups: the screenings and the state of the customer's documents."""
@@ -68,11 +85,18 @@ class Evidence:
     kyc: KycStatus
     ruling: Ruling | None = None
     """None: the rules are not asked here."""
+    fraud: FraudScore | Unavailable | None = None
+    """None: no model is asked here."""
 
     @property
     def demands(self) -> tuple[Demand, ...]:
         """What the rules demand."""
         return self.ruling.demands if self.ruling else ()
+
+    @property
+    def fraud_score(self) -> FraudScore | None:
+        """The model's score, where there is one."""
+        return None if isinstance(self.fraud, Unavailable) else self.fraud
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +128,9 @@ class Points:
     kyc: Mapping[KycStatus, int]
     rules: Mapping[Severity, int] = field(default_factory=dict)
     """Of a rule that fired; a tag has none."""
+    fraud: Mapping[int, int] = field(default_factory=dict)
+    """By lowest probability of fraud, in per cent; only the highest one reached counts."""
+    model_unavailable: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +215,7 @@ def assess(
         *_history_factors(request, history, policy),
         *_kyc_factors(evidence.kyc, policy.points.kyc),
         *_rule_factors(evidence.ruling or Ruling(), policy.points.rules),
+        *_fraud_factors(evidence.fraud, policy.points),
     ]
     factors = tuple(sorted(unsorted, key=lambda factor: (-factor.points, factor.name)))
     score = min(MAX_SCORE, sum(factor.points for factor in factors))
@@ -231,3 +259,12 @@ def _kyc_factors(status: KycStatus, points: Mapping[KycStatus, int]) -> Iterator
 def _rule_factors(ruling: Ruling, points: Mapping[Severity, int]) -> Iterator[Factor]:
     for rule in ruling.fired:
         yield Factor(name=rule.name, points=0 if rule.is_tag else points.get(rule.severity, 0))
+
+
+def _fraud_factors(fraud: FraudScore | Unavailable | None, points: Points) -> Iterator[Factor]:
+    if isinstance(fraud, Unavailable):
+        yield Factor(name=fraud.value, points=points.model_unavailable)
+    elif fraud is not None:
+        reached = [one for one in points.fraud if fraud.probability_ppm >= one * PPM_A_PERCENT]
+        if reached:
+            yield Factor(name="fraud_model", points=points.fraud[max(reached)])

@@ -17,6 +17,7 @@ from risk.domain import (
     Expired,
     History,
     Policy,
+    Unavailable,
     Waiting,
     assess,
     is_over,
@@ -30,6 +31,9 @@ DelayS = Callable[[int], float]
 """Returns the seconds until the next look-up, after this number of attempts."""
 
 _assessed = metrics.counter("risk_assessment", "Payments that were scored, by level.")
+_unscored = metrics.counter(
+    "risk_model_unavailable", "Payments that were assessed without the fraud model's score."
+)
 _dropped = metrics.counter("risk_dropped", "Assessment requests that were dropped, by reason.")
 
 
@@ -155,6 +159,7 @@ def _events(requests: Sequence[OpenRequest], decided: Mapping[PaymentId, Assessm
 def _event(assessed: Assessed) -> RiskAssessed:
     request, result = assessed.request, assessed.result
     _assessed.add(1, {"level": result.level})
+    _unscored.add(isinstance(result.evidence.fraud, Unavailable))
     return RiskAssessed(
         payment_id=request.payment_id,
         user_id=request.user_id,
@@ -167,6 +172,7 @@ def _event(assessed: Assessed) -> RiskAssessed:
         kyc=result.evidence.kyc,
         screenings=result.evidence.screenings,
         rules=result.evidence.demands,
+        fraud=result.evidence.fraud_score,
     )
 
 
@@ -183,6 +189,7 @@ def _request_of(event: AssessmentRequested) -> AssessmentRequest:
         requested_at=event.requested_at,
         expires_at=event.expires_at,
         sealed_to_name=event.sealed_to_name,
+        device=event.context.device_fingerprint,
     )
 
 

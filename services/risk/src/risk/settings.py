@@ -13,6 +13,7 @@ from service_runtime.settings import ServiceSettings
 FactorPoints = Annotated[int, Field(ge=0, le=100)]
 Score = Annotated[int, Field(ge=0, le=101)]
 RULE_POINTS: dict[Severity, int] = {"LOW": 5, "MEDIUM": 15, "HIGH": 30, "CRITICAL": 50}
+FRAUD_POINTS = {5: 10, 20: 30, 50: 50}
 AMOUNT_POINTS = {1_000: 20, 5_000: 45, 10_000: 50}
 
 
@@ -26,10 +27,12 @@ class Settings(ServiceSettings, CurrencySettings):
     ofac_takes_names: bool = False
     """Whether OFAC_URL is the service screening, which alone can read sealed names."""
     internal_credential: RotatedSecret = Field(validation_alias="INTERNAL_CREDENTIAL_FILE")
-    """Risk's secret at screening and compliance."""
+    """Risk's secret at screening, compliance and fraud."""
     kyc_url: HttpUrl
     compliance_url: Annotated[HttpUrl | None, BeforeValidator(lambda given: given or None)] = None
     """Where the rules are asked; empty: they are not."""
+    fraud_url: Annotated[HttpUrl | None, BeforeValidator(lambda given: given or None)] = None
+    """Where the fraud models are asked; empty: they are not."""
     look_up_timeout_s: float = Field(default=3.0, gt=0, le=5)
     """Timeout of one call; a slice of retries must fit its lease."""
     amount_points: dict[Annotated[int, Field(ge=1)], FactorPoints] = AMOUNT_POINTS
@@ -43,6 +46,10 @@ class Settings(ServiceSettings, CurrencySettings):
     kyc_expired_points: FactorPoints = 20
     rule_points: dict[Severity, FactorPoints] = RULE_POINTS
     """Points of a rule of compliance that fired, by its severity."""
+    fraud_points: dict[Annotated[int, Field(ge=1, le=100)], FactorPoints] = FRAUD_POINTS
+    """Points by lowest probability of fraud, in per cent; only the highest reached counts."""
+    model_unavailable_points: FactorPoints = 20
+    """Points where the models are asked and do not answer."""
     medium_from: Score = 40
     high_from: Score = 70
     critical_from: Score = 95
@@ -71,4 +78,6 @@ class Settings(ServiceSettings, CurrencySettings):
             velocity=self.velocity_points,
             kyc={"pending": self.kyc_pending_points, "expired": self.kyc_expired_points},
             rules=self.rule_points,
+            fraud=self.fraud_points,
+            model_unavailable=self.model_unavailable_points,
         )

@@ -65,6 +65,18 @@ class Screening(BaseModel):
     """Entries (`list:id`) that the name would have hit, but for an exception by two people."""
 
 
+class FraudScore(BaseModel):
+    """A model's probability that a payment is a fraud."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    model_version: str
+    probability_ppm: int = Field(ge=0, le=1_000_000)
+    """Parts per million."""
+    reasons: tuple[str, ...] = ()
+    """Groups of features that speak for a fraud, the strongest first."""
+
+
 class RiskAssessed(PaymentEvent):
     """The risk service has scored a payment. Emitted by risk; read by confirm and audit."""
 
@@ -84,3 +96,5 @@ class RiskAssessed(PaymentEvent):
     """Of both parties."""
     rules: tuple[Demand, ...] = ()
     """What the rules of compliance demand; the factors name those that fired."""
+    fraud: FraudScore | None = None
+    """None: no model is asked, or none has answered (factor `model_unavailable`)."""

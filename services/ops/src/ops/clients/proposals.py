@@ -12,7 +12,7 @@ from ops.domain.errors import RefusedError, UnavailableError
 from ops.domain.rows import Row
 
 OWNERS = ("confirm", "notification", "ops")
-ADD_ONS = ("identity", "compliance", "screening")
+ADD_ONS = ("identity", "compliance", "screening", "fraud")
 """They have proposals where they run; without one, its proposals cannot be approved anyway."""
 SETTLEMENT = "settlement"
 """Its proposals are its cases."""

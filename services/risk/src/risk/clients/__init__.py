@@ -3,20 +3,24 @@
 from risk.clients.calls import CHUNK
 from risk.clients.identities import Identities, KnownFirst, Kyc, MemoryIdentities
 from risk.clients.look_ups import LookUps
+from risk.clients.models import Fraud, MemoryModels, Models
 from risk.clients.rules import Compliance, MemoryRules
 from risk.clients.sanctions import Match, MemorySanctionsList, NamedPayee, Ofac, SanctionsList
 
 __all__ = [
     "CHUNK",
     "Compliance",
+    "Fraud",
     "Identities",
     "KnownFirst",
     "Kyc",
     "LookUps",
     "Match",
     "MemoryIdentities",
+    "MemoryModels",
     "MemoryRules",
     "MemorySanctionsList",
+    "Models",
     "NamedPayee",
     "Ofac",
     "SanctionsList",

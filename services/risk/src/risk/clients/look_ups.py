@@ -1,15 +1,22 @@
-"""The evidence of a batch: screenings and identities in parallel, then the rules."""
+"""The evidence of a batch: screenings, identities, models in parallel, then the rules."""
 
 import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from uuid import UUID
 
-from payment_schemas.events.risk import AssessmentRequested, KycStatus, Party, Screening
+from payment_schemas.events.risk import (
+    AssessmentRequested,
+    FraudScore,
+    KycStatus,
+    Party,
+    Screening,
+)
 from risk.clients.identities import Identities
+from risk.clients.models import Models
 from risk.clients.rules import Request, RuleChecks
 from risk.clients.sanctions import Match, NamedPayee, SanctionsList
-from risk.domain import AssessmentRequest, Evidence, is_over
+from risk.domain import AssessmentRequest, Evidence, Unavailable, is_over
 from service_runtime.messages import Batch, Due, Received
 
 
@@ -22,12 +29,14 @@ class LookUps:
         identities: Identities,
         rules: RuleChecks | None = None,
         *,
+        models: Models | None = None,
         takes_names: bool = False,
     ) -> None:
-        """`rules`: None where no rules are asked. `takes_names`: whether names are screened."""
+        """`rules`, `models`: None: none are asked. `takes_names`: whether names are screened."""
         self._sanctions = sanctions
         self._identities = identities
         self._rules = rules
+        self._models = models
         self._takes_names = takes_names
 
     async def for_requests(
@@ -45,10 +54,23 @@ class LookUps:
         )
 
     async def _gather(self, requests: Mapping[UUID, Request]) -> dict[UUID, Evidence]:
-        evidence = await self._looked_up(requests)
+        evidence, scores = await asyncio.gather(self._looked_up(requests), self._scored(requests))
+        evidence = {name: replace(one, fraud=scores.get(name)) for name, one in evidence.items()}
         if self._rules is None:
             return evidence
         return await self._ruled(self._rules, requests, evidence)
+
+    async def _scored(
+        self, requests: Mapping[UUID, Request]
+    ) -> Mapping[UUID, FraudScore | Unavailable]:
+        """Return the models' scores; of a payment without one, that there is none."""
+        if self._models is None or not requests:
+            return {}
+        found = await self._models.score({str(one.payment_id): one for one in requests.values()})
+        return {
+            name: found.get(str(one.payment_id), Unavailable.MODEL)
+            for name, one in requests.items()
+        }
 
     async def _ruled(
         self, rules: RuleChecks, requests: Mapping[UUID, Request], evidence: dict[UUID, Evidence]

@@ -62,6 +62,7 @@ def result_columns(result: Result) -> dict[str, Any]:
         "sanctions": "hit" if result.sanctions_hit else "clear",
         "screenings": [one.model_dump(exclude_defaults=True) for one in result.evidence.screenings],
         "kyc": result.evidence.kyc,
+        "fraud": score.model_dump() if (score := result.evidence.fraud_score) else None,
     }
 
 

@@ -34,6 +34,7 @@ def _request_of(row: Mapping[str, Any]) -> AssessmentRequest:
         row["requested_at"],
         row["expires_at"],
         None if row["sealed_to_name"] is None else Sealed(row["sealed_to_name"]),
+        row["device"],
     )
 
 
@@ -72,11 +73,11 @@ class PostgresAssessments:
                       (id, user_id, transaction_id, amount_minor, currency, from_account,
                        to_account, country, requested_at, expires_at, status, score, level,
                        amount_usd_minor, factors, sanctions, screenings, kyc, assessed_at, due_at,
-                       trace, sealed_to_name)
+                       trace, sealed_to_name, device, fraud)
                select id, user_id, transaction_id, amount_minor, currency, from_account,
                       to_account, country, requested_at, expires_at, status, score, level,
                       amount_usd_minor, factors, sanctions, screenings, kyc, assessed_at, due_at,
-                      trace, sealed_to_name
+                      trace, sealed_to_name, device, fraud
                from json_populate_recordset(null::assessment, %(rows)s::json)
                on conflict do nothing returning id""",
             rows=_sorted_rows(assessments),
@@ -90,7 +91,7 @@ class PostgresAssessments:
                    amount_usd_minor = new.amount_usd_minor, factors = new.factors,
                    sanctions = new.sanctions, screenings = new.screenings, kyc = new.kyc,
                    assessed_at = new.assessed_at, due_at = new.due_at, lease_until = null,
-                   sealed_to_name = new.sealed_to_name
+                   sealed_to_name = new.sealed_to_name, fraud = new.fraud
                from json_populate_recordset(null::assessment, %(rows)s::json) as new
                where kept.id = new.id""",
             rows=_sorted_rows(assessments),

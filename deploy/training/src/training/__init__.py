@@ -1,0 +1,1 @@
+"""Training of the fraud models: data, split, models, figures, and the files that are shipped."""

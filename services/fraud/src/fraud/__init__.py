@@ -1,0 +1,1 @@
+"""The fraud service: models that score payments."""

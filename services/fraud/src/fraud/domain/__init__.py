@@ -1,0 +1,1 @@
+"""Features, models, their stages and their drift. Pure."""
