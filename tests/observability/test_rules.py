@@ -211,6 +211,31 @@ CASES = {
     "no language model": _quiet(
         "ModelBudgetSpent", {'explanations_total{source="template",reason="no_model"}': "0+1x60"}
     ),
+    "a feature has drifted": Case(
+        "FraudModelDrift",
+        {'fraud_psi{feature="amount"}': "0.1x10 0.4x50"},
+        [{"feature": "amount"}],
+    ),
+    "a feature that drifted for some minutes": _quiet(
+        "FraudModelDrift", {'fraud_psi{feature="amount"}': "0.1x10 0.4x5 0.1x45"}
+    ),
+    "more frauds than the model expects": Case(
+        "FraudModelMiscalibrated", {"fraud_calibration_ratio": "3x60"}
+    ),
+    "fewer frauds than the model expects": Case(
+        "FraudModelMiscalibrated", {"fraud_calibration_ratio": "0.3x60"}
+    ),
+    "about as many frauds as the model expects": _quiet(
+        "FraudModelMiscalibrated", {"fraud_calibration_ratio": "1.3x60"}
+    ),
+    "payments without a model's score": Case(
+        "FraudModelUnavailable",
+        {"risk_model_unavailable_total": "0+30x60", "risk_assessment_total": "0+300x60"},
+    ),
+    "few payments without a model's score": _quiet(
+        "FraudModelUnavailable",
+        {"risk_model_unavailable_total": "0+3x60", "risk_assessment_total": "0+300x60"},
+    ),
     "an unresolved case": Case(
         "ReconciliationBroken",
         {'reconciliation_cases{kind="MISSING_THERE"}': "0x30 2x30"},

@@ -87,6 +87,7 @@ def test_wrong_usage_names_the_help_of_its_command():
         ["dlq", "redrive"],
         ["dlq", "discard"],
         ["dlq", "discards"],
+        *(["fraud", name] for name in ("models", "stage", "roll-back")),
         *(["partners", name] for name in ("add", "list", "show", "rotate", "suspend", "resume")),
         ["partners", "replay"],
         *(["screening", name] for name in ("exceptions", "except", "end", "entry")),

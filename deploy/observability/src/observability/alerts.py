@@ -7,6 +7,7 @@ evaluates the same expressions to send notifications.
 from observability.alert import Alert
 from observability.audit_alerts import audit_alerts
 from observability.charge_alerts import charge_alerts
+from observability.fraud_alerts import fraud_alerts
 from observability.identity_alerts import identity_alerts
 from observability.insight_alerts import insight_alerts
 from observability.kafka_alerts import kafka_alerts
@@ -35,6 +36,7 @@ def alerts(timing: Timing) -> list[Alert]:
         *audit_alerts(timing),
         *screening_alerts(timing),
         *insight_alerts(timing),
+        *fraud_alerts(timing),
         *_processes(timing),
         *_telemetry(timing),
     ]

@@ -19,6 +19,7 @@ from ops.command import (
     discards,
     dlq,
     doctor,
+    fraud,
     identity,
     keys,
     operators,
@@ -72,6 +73,7 @@ app.add_typer(dlq.app, name="dlq")
 app.add_typer(keys.app, name="keys")
 app.add_typer(partners.app, name="partners")
 app.add_typer(screening.app, name="screening")
+app.add_typer(fraud.app, name="fraud")
 app.command("reconcile", help=reconcile.RECONCILE_HELP)(reconcile.reconcile)
 app.add_typer(reconcile.cases, name="cases")
 app.add_typer(reviews.app, name="reviews")

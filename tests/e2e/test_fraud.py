@@ -1,0 +1,129 @@
+"""Fraud models over real payments: a score, a model that is away or slow, and the command."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+
+import pytest
+
+from local_stack.stack import Stack
+from testbed.command import Command
+from testbed.edge import Customer, Edge
+
+PATH = "/api/v1/fraud"
+REPORTED_WITHIN_S = 60
+PAYMENTS = 10
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+
+
+@pytest.fixture(scope="module")
+def scored(system: Stack) -> Iterator[Stack]:
+    """The system with fraud, which risk asks; without both afterwards."""
+    system.start_services(["fraud"])
+    system.refresh()
+    yield system
+    system.stop_process("fraud")
+    del system.instances["fraud"]
+    system.refresh()
+
+
+@pytest.fixture(scope="module")
+async def edge(scored: Stack) -> AsyncIterator[Edge]:
+    edge = Edge(scored.description())
+    yield edge
+    await edge.close()
+
+
+async def customer_of(edge: Edge, name: str) -> Customer:
+    (customer,) = await edge.open_customers(name, 1, 10_000_000_00)
+    return customer
+
+
+async def factors(countersign: Command, name: str) -> str:
+    code, shown = await countersign.json("show", name)
+    assert code == 0
+    return str(shown)
+
+
+async def scored_payment(
+    edge: Edge, countersign: Command, customer: Customer, names: str, **body: str
+) -> str:
+    """Pay until the model was in time, as it may not be on a busy machine; return what is shown."""
+    for number in range(PAYMENTS):
+        payment = f"{names}-{number}"
+        await edge.pay(customer, payment, **body)
+        if "model_unavailable" not in (shown := await factors(countersign, payment)):
+            return shown
+    raise AssertionError("the model was never in time")
+
+
+async def test_a_payment_like_a_fraud_has_the_models_factor_and_an_ordinary_one_has_not(
+    edge: Edge, countersign: Command, name: str
+):
+    customer = await customer_of(edge, name)
+    # A payee of its own: the report is remembered against it.
+    pay = partial(scored_payment, edge, countersign, customer, to_account=f"payee-{name}")
+    assert "fraud_model" not in await pay(f"{name}-usual", amount="50.00")
+    # A thousand times the usual amount, once fraud knows by its topic what is usual.
+    await reported(edge, customer, f"{name}-usual-0")
+    assert "fraud_model" in await pay(f"{name}-large", amount="50000.00")
+
+
+async def test_a_model_that_hangs_is_unavailable_and_holds_nothing_up(
+    scored: Stack, edge: Edge, countersign: Command, name: str
+):
+    customer = await customer_of(edge, name)
+    process = scored.pid("fraud")
+    os.kill(process, signal.SIGSTOP)
+    try:
+        answer = await edge.pay(customer, name, amount="50.00")
+    finally:
+        os.kill(process, signal.SIGCONT)
+    assert answer.json()["status"] in {"SUCCESS", "OTP_REQUIRED"}
+    assert "model_unavailable" in await factors(countersign, name)
+
+
+async def test_the_command_proposes_a_canary_and_takes_it_back(
+    edge: Edge, countersign: Command, name: str
+):
+    _, listed = await countersign.json("fraud", "models")
+    shadow = next(one for one in listed["models"] if one["stage"] == "SHADOW")["version"]
+    code, proposed = await countersign.json("fraud", "stage", shadow, "canary", "--share", "20")
+    assert code == 0
+    code, _, error = await countersign("approve", proposed["proposal"], by="bob")
+    assert (code, error) == (0, "")
+    _, listed = await countersign.json("fraud", "models")
+    assert {one["version"]: one["stage"] for one in listed["models"]}[shadow] == "CANARY"
+
+    code, done = await countersign.json("fraud", "roll-back")
+
+    assert (code, done["steps"][0]["version"], done["steps"][0]["stage"]) == (0, shadow, "SHADOW")
+
+
+async def reported(edge: Edge, customer: Customer, transaction_id: str) -> None:
+    """Report a payment, once fraud knows it by its topic."""
+    body = {
+        "customerId": customer.user_id,
+        "transactionId": transaction_id,
+        "fraudType": "payment_fraud",
+    }
+    async with asyncio.timeout(REPORTED_WITHIN_S):
+        while (  # noqa: ASYNC110 - another process reads the topic
+            reply := await edge.operate("POST", f"{PATH}/report", body)
+        ).status_code == 404:
+            await asyncio.sleep(0.2)
+    assert reply.status_code == 200, reply.text
+
+
+async def test_operators_report_a_fraud_through_the_gateway(edge: Edge, name: str):
+    customer = await customer_of(edge, name)
+    paid = await edge.pay(customer, name, amount="50.00", to_account=f"payee-{name}")
+    assert paid.json()["status"] == "SUCCESS", paid.text
+
+    await reported(edge, customer, name)
+
+    detected = await edge.operate("POST", "/fraud", {"customerId": name, "amount": 5000})
+    assert detected.status_code == 200, detected.text
+    assert detected.json()["recommendation"] in {"APPROVE", "REVIEW", "BLOCK"}
