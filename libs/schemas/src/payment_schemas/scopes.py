@@ -78,8 +78,8 @@ TABLE: tuple[Entry, ...] = (
         "compliance.write",
         "operator",
         "check a transaction by the rules, monitor a user, decide about identity checks; propose"
-        " and approve rules and exceptions from sanctions hits, end exceptions; score a transaction,"
-        " report a fraud, roll fraud models back; propose and approve their stages",
+        " and approve rules and exceptions from sanctions hits, end exceptions; score"
+        " a transaction, report a fraud, roll fraud models back; propose and approve their stages",
     ),
     Entry(
         "subjects.erase",
