@@ -111,6 +111,8 @@ async def test_a_client_and_roles_are_added_by_two_people_in_the_pages(desk: Des
     assert client_id in shown
     assert "https://app.example/in" in shown
     await desk.become("alice")
+    # A page that asks for nothing while the next test restarts the console.
+    await desk.open("/payments")
 
 
 async def test_an_operator_signs_in_at_identity_and_comes_to_the_first_page(
