@@ -288,6 +288,7 @@ async def test_two_people_decide_a_case_in_the_console(
         await page.open(f"{url}/reviews")
         await page.sees("days left")
         await page.evaluate(f"document.querySelector('a[href=\"/reviews/{case}\"]').click()")
+        await page.sees("Notes and acts")
         await page.sees(customer.user_id)
         await page.follow(selector="form[action$=assign] button")
         await page.sees("The case is assigned")
