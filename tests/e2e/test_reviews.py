@@ -324,7 +324,9 @@ async def test_two_people_decide_a_case_in_the_console(
         await page.sees("The case is closed")
     async with browser.tab() as page:
         await sign_in(page, url, "carol")
-        assert not await page.evaluate("!!document.querySelector('nav a[href='/reviews']')")
+        link = "!!document.querySelector('nav a[href=\"/reviews\"]')"
+        assert await page.evaluate(link.replace("/reviews", "/payments"))
+        assert not await page.evaluate(link)
         text = f"fetch('/reviews/{case}').then((one) => one.text())"
         assert customer.user_id not in await page.evaluate(text)
         assert "reviews.read" in await page.evaluate(text)
