@@ -55,7 +55,9 @@ async def http(world):
     requests = HttpUnitOfWork(world.unit, "confirm", world.clock)
     app.include_router(routes(world.database, requests, ACCESS, {"USD", "EUR", "JPY"}, world.clock))
     acts = {OPEN: open_approved}
-    app.include_router(proposals.routes(acts, "accounts.open", requests, ACCESS.operators))
+    app.include_router(
+        proposals.routes(proposals.Acts(acts, "accounts.open"), requests, ACCESS.operators)
+    )
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://confirm") as client:
         yield client

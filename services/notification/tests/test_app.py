@@ -101,7 +101,9 @@ async def client(postgres_world):
     app = create_app("notification", {}, postgres_world.clock)
     requests = HttpUnitOfWork(postgres_world.unit, "notification", postgres_world.clock)
     acts = {CHANGE: partial(change_approved, clock=postgres_world.clock)}
-    app.include_router(proposals.routes(acts, "contacts.write", requests, operators()))
+    app.include_router(
+        proposals.routes(proposals.Acts(acts, "contacts.write"), requests, operators())
+    )
     app.include_router(routes(postgres_world.database, requests, otp, operators()))
     async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
         yield client
