@@ -11,7 +11,7 @@ from insight.domain.questions import Parameters, parameters_of
 from insight.domain.traces import untraced
 from insight.store.figures import SQL
 
-HELD_OUT = (Path(__file__).parent / "held_out.txt").read_text().splitlines()
+FURTHER_HOSTILE = (Path(__file__).parent / "hostile_further.txt").read_text().splitlines()
 
 
 def own_id(case):
@@ -28,8 +28,8 @@ def test_a_hostile_question_is_refused_before_anything_is_read(case):
     assert refusal_of(case["ask"], own_id(case)) is not None
 
 
-@pytest.mark.parametrize("question", HELD_OUT)
-def test_so_is_one_that_the_rules_were_not_written_after(question):
+@pytest.mark.parametrize("question", FURTHER_HOSTILE)
+def test_so_is_each_of_the_further_hostile_ones(question):
     assert refusal_of(question, OWN) is not None
 
 
