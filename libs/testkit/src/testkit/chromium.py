@@ -205,7 +205,11 @@ class Tab:
 
     async def tap(self, text: str = "", selector: str = _CLICKABLE, times: int = 1) -> None:
         """Press the pointer on the first element that shows a text; `times`: a fast double tap."""
-        x, y = await self.until(_place_of(text, selector))
+        place = None
+        # What loads above it moves it: a person would wait, too.
+        while place != (place := await self.until(_place_of(text, selector))):
+            await asyncio.sleep(_LOOK_AGAIN_S)
+        x, y = place
         events = [
             {"type": kind, "x": x, "y": y, "button": "left", "clickCount": count}
             for count in range(1, times + 1)

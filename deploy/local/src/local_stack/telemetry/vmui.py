@@ -11,7 +11,7 @@ _VARIABLE = re.compile(r"\$\{?\w+\}?")
 _FIRST = "payment-confirm"
 # Grafana's unit names, which this page would print after each number.
 _UNSPOKEN = {"short": "", "percentunit": "", "reqps": "/s"}
-_WIDTH = {8: 4, 12: 6, 24: 12, 4: 4}
+_WIDTH = {8: 4, 12: 6, 16: 8, 24: 12, 4: 4}
 
 
 def write_pages(dashboards: Path, folder: Path) -> None:

@@ -1,4 +1,9 @@
-"""Charges: what becomes of card payments, by provider, with time and cost."""
+"""Charges: what becomes of card payments, by provider, with time and cost.
+
+Each panel shows 0 where the group `rails` does not run.
+"""
+
+from dataclasses import replace
 
 from grafana_foundation_sdk.builders import dashboard as builder
 from grafana_foundation_sdk.models import units
@@ -19,7 +24,7 @@ def _outcomes() -> list[object]:
     return [
         graph(
             PanelText("Charges", "Changes of charges a second, by status.", units.Short),
-            Query(f"sum by (status) (rate(charges_total[{RATE}]))", "{{status}}"),
+            Query(f"sum by (status) (rate(charges_total[{RATE}])) or vector(0)", "{{status}}"),
         ),
         graph(
             PanelText(
@@ -30,7 +35,7 @@ def _outcomes() -> list[object]:
             Query(
                 'sum by (provider) (rate(provider_calls_total{call="authorize",'
                 f'reply=~"AUTHORIZED|CAPTURED"}}[{RATE}])) / sum by (provider)'
-                f' (rate(provider_calls_total{{call="authorize"}}[{RATE}]))',
+                f' (rate(provider_calls_total{{call="authorize"}}[{RATE}])) or vector(0)',
                 "{{provider}}",
             ),
         ),
@@ -49,13 +54,16 @@ def _providers() -> list[object]:
         graph(
             PanelText("Calls", "Calls of providers a second, by kind of reply.", units.Short),
             Query(
-                f"sum by (provider, reply) (rate(provider_calls_total[{RATE}]))",
+                f"sum by (provider, reply) (rate(provider_calls_total[{RATE}])) or vector(0)",
                 "{{provider}} {{reply}}",
             ),
         ),
         graph(
             PanelText("Duration", "Of calls of providers.", units.Seconds),
-            *quantiles("provider_call_duration_seconds", by="provider"),
+            *(
+                replace(one, expr=f"{one.expr} or vector(0)")
+                for one in quantiles("provider_call_duration_seconds", by="provider")
+            ),
         ),
     ]
 
