@@ -26,10 +26,9 @@ from testkit.events import event_of, outgoing_of
 
 
 def test_every_service_with_a_key_of_a_mac_is_compared():
-    inventory = load_inventory()
     with_keys = {
-        name
-        for name, one in inventory.services.items()
+        one.name
+        for one in load_inventory().core
         if any(setting.startswith("MAC_") for setting in one.environment)
     }
     assert with_keys == set(WITH_KEYS)

@@ -70,10 +70,12 @@ def test_an_image_of_a_group_contains_the_packages_of_its_groups_lock(tmp_path, 
     assert "aiokafka" in found
 
 
-def test_settlements_image_alone_contains_the_packages_of_iso_20022():
-    images = sbom.images_of(load_inventory())
-    with_xml = {one.name for one in images if "lxml" in _packages_of(one)}
-    assert with_xml == {"countersign/settlement"}
+def test_no_image_contains_the_packages_of_xml_that_another_one_reads():
+    packages = {one.name: _packages_of(one) for one in sbom.images_of(load_inventory())}
+    with_xml = {name for name, found in packages.items() if "lxml" in found}
+    assert with_xml == {"countersign/settlement", "countersign/screening"}
+    iso = {name for name, found in packages.items() if "pyiso20022" in found}
+    assert iso == {"countersign/settlement"}
 
 
 def _packages_of(image):

@@ -10,6 +10,9 @@ import jwt
 import pytest
 from authlib.common.security import generate_token
 from authlib.integrations.httpx_client import AsyncOAuth2Client
+
+# Authlib is built on httpx2 where that is installed, else on httpx.
+from authlib.integrations.httpx_client._compat import httpx2 as its_httpx
 from identity_world import PASSWORD, Browser, Page, claims_of, client_added, query_of
 
 from payment_schemas.events.record import AuditRecorded
@@ -75,7 +78,7 @@ async def app_of(world, client_id="acme-app", secret=None):
     """Run an application that reads the description of the issuer."""
     found = (await world.http.get("/.well-known/openid-configuration")).json()
     issuer = world.settings.token_issuer
-    transport = world.http._transport
+    transport = its_httpx.ASGITransport(world.http._transport.app)
     async with AsyncOAuth2Client(
         client_id,
         secret,

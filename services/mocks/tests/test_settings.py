@@ -17,8 +17,10 @@ MOCKS = ["ofac", "kyc", "twilio", "sendgrid", "partner_bank", "issuer", "model"]
 
 @pytest.mark.parametrize("environment", [{}, {"PROFILE": "prod"}], ids=str)
 @pytest.mark.parametrize("name", MOCKS)
-def test_no_mock_starts_outside_development(name, environment, capsys):
+def test_no_mock_starts_outside_development(name, environment, capsys, monkeypatch):
     """As `python -m mocks.<name>`, in this process: twelve more would take seven seconds."""
+    # Another test of this process may have imported what runs here.
+    monkeypatch.delitem(sys.modules, f"mocks.{name}.__main__", raising=False)
     started = patch.dict(os.environ, environment, clear=True)
     with started, pytest.raises(SystemExit, match=r"^2$"):
         runpy.run_module(f"mocks.{name}", run_name="__main__")

@@ -43,7 +43,7 @@ def completed_by_bash(*words, **environment):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["re"], ["reconcile"]),
+        (["rec"], ["reconcile"]),
         (["dlq", ""], ["list", "show", "redrive", "discard", "discards"]),
         (["dlq", "list", "--topic", "settlement-q"], ["settlement-queue"]),
     ],

@@ -64,7 +64,8 @@ def compose_document(inventory: Inventory) -> dict[str, Any]:
 def _finish(containers: Mapping[str, dict[str, Any]]) -> None:
     """Limit every container's log; let one container of each image build it."""
     built: set[str] = set()
-    for container in containers.values():
+    # The core's first: a container of a profile that is not chosen builds nothing.
+    for container in sorted(containers.values(), key=lambda one: "profiles" in one):
         container["logging"] = dict(_LOGGING)
         if container["image"] in built:
             container.pop("build", None)

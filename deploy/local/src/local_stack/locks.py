@@ -38,11 +38,15 @@ _COMPILE_WITHIN_S = 300
 
 
 def image_locks() -> dict[Path, str]:
-    """The locks of the images: that of all, and those of services with a library's extra."""
+    """The locks of the images: that of all, and those of services that need more."""
     found = blocks()
     shared = _shared(found)
     own = {
-        SERVICE_LOCKS / f"{folder.name}.lock": _closure(_extras_of(folder), found) - shared
+        SERVICE_LOCKS / f"{folder.name}.lock": _closure(
+            _extras_of(folder) + (requirements_of(folder) if _has_locked_group(folder) else []),
+            found,
+        )
+        - shared
         for folder in CHECKOUT.glob("services/*")
     }
     wanted = {IMAGES_FILE: shared, **{file: names for file, names in own.items() if names}}
@@ -53,7 +57,7 @@ def image_locks() -> dict[Path, str]:
 
 
 def _shared(found: Container[str]) -> set[str]:
-    """The packages that every image has: what all our packages depend on."""
+    """The packages that every image has: what our packages depend on, groups with locks apart."""
     folders = (
         "libs/schemas",
         "libs/runtime",
@@ -63,8 +67,16 @@ def _shared(found: Container[str]) -> set[str]:
         "deploy/local",
         "services/*",
     )
-    members = [member for folder in folders for member in sorted(CHECKOUT.glob(folder))]
+    found_members = (member for folder in folders for member in sorted(CHECKOUT.glob(folder)))
+    members = [member for member in found_members if not _has_locked_group(member)]
     return _closure([one for member in members for one in requirements_of(member)], found)
+
+
+def _has_locked_group(member: Path) -> bool:
+    """Whether a member is a service of a group that has packages of its own."""
+    file = member / "service.toml"
+    group = tomllib.loads(file.read_text()).get("group") if file.exists() else None
+    return group is not None and (LOCKS_FOLDER / f"{group}.lock").exists()
 
 
 def _extras_of(service: Path) -> list[Requirement]:

@@ -136,6 +136,8 @@ class Stack:
             self._require_free(programs)
             self._remove_surplus(services)
             self._supervisor.apply(programs)
+            for one in programs:
+                self._supervisor.resume(one.name)
             discovery.describe(self.layout, self.description())
             self._wait_for(services)
             started = map(self.inventory.service, self.instances)
