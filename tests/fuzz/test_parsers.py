@@ -25,7 +25,7 @@ from confirm.clients.opening import Opening
 from countersign_client.answers import Answer
 from countersign_client.errors import CountersignError, UnexpectedAnswer, error_of
 from countersign_client.results import CodeRequired, Confirmed, Payment
-from gateway.clients.reads import ConfirmReads
+from gateway.clients.reads import ConfirmReads, PaymentView
 from notification.clients import SendgridMail, TwilioAccount, TwilioSms
 from notification.clients.http_transport import HttpResponse as ProviderResponse
 from notification.domain import Attempt, Message
@@ -428,7 +428,7 @@ def test_confirms_answer_to_a_read_is_a_payment_nothing_or_unavailable(status, b
     reads = ConfirmReads(["http://confirm"], lambda: "credential")
     reads._clients = [Answering(status, body)]
     found = outcome(lambda: asyncio.run(reads.payment("usr-456", "t-1")), Unavailable)
-    assert found is None or isinstance(found, dict | Unavailable)
+    assert found is None or isinstance(found, PaymentView | Unavailable)
 
 
 DEEP = st.integers(1_000, 100_000).map(lambda depth: b"[" * depth)

@@ -25,6 +25,7 @@ from ops.clients.sessions import session_of
 from testbed.fuzzing import explore
 
 pytestmark = pytest.mark.stack
+schemathesis.serializer.alias("application/jose", "text/plain")
 NAMES = list(load_inventory().services)
 EXAMPLES = 2
 SHARE = 1 / 400

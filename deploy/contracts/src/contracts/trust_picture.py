@@ -34,12 +34,17 @@ def trust_picture(
     inventory: Inventory, topics: Iterable[Topic], events: Iterable[type[Event]]
 ) -> list[str]:
     """Return the lines of the picture, in Mermaid's language."""
-    core = sorted(one.name for one in inventory.ours if one.group == CORE)
-    rings = {name: set(_rings(inventory, name)) for name in core}
+    ours = sorted(inventory.ours, key=lambda one: one.name)
+    held = {one.name: set(_rings(inventory, one.name)) for one in ours}
+    rings = {
+        one.name: held[one.name]
+        for one in ours
+        if one.group == CORE or any(ring.startswith("mac-") for ring in held[one.name])
+    }
     boxes = [
-        f'    {name}["{name}<br/>{"<br/>".join(sorted(held))}"]:::keys'
-        for name, held in rings.items()
-        if held
+        f'    {name}["{name}<br/>{"<br/>".join(sorted(its))}"]:::keys'
+        for name, its in rings.items()
+        if its
     ]
     acting = {event.topic: event.acting_reader for event in events}
     return [*_BEGIN.splitlines(), *boxes, *_arrows(topics, acting, rings), *_END.splitlines()]

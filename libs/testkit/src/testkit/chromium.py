@@ -207,7 +207,7 @@ class Tab:
         """Press the pointer on the first element that shows a text; `times`: a fast double tap."""
         place = None
         # What loads above it moves it: a person would wait, too.
-        while place != (place := await self.until(_place_of(text, selector))):
+        while place != (place := await self.until(_place_of(text, selector))):  # noqa: ASYNC110 - no event
             await asyncio.sleep(_LOOK_AGAIN_S)
         x, y = place
         events = [

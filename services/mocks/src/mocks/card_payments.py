@@ -4,9 +4,10 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from fastapi.responses import Response
+from pydantic import BaseModel, ValidationError
 
 from mocks.bodies import Refused
 from service_runtime.web import JsonResponse
@@ -75,6 +76,23 @@ class StoredCard:
     last4: str
     has_code: bool
     """Whether its verification code came with it."""
+
+
+class DisputeRequest(BaseModel):
+    """A dispute to report, by tests and people; the amount is in minor units."""
+
+    reference: str
+    status: str
+    amount: int | None = None
+
+    @classmethod
+    def of(cls, body: bytes) -> Self:
+        """Parse a body. Raises Refused, 400, with the fields that are wrong."""
+        try:
+            return cls.model_validate_json(body)
+        except ValidationError as error:
+            wrong = error.errors(include_url=False, include_context=False, include_input=False)
+            raise Refused(400, {"error": "Invalid request", "details": str(wrong)}) from None
 
 
 class StoredCards:

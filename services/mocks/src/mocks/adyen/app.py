@@ -14,6 +14,7 @@ from mocks.card_payments import (
     HARD,
     PENDING,
     SOFT,
+    DisputeRequest,
     Keys,
     Payment,
     Payments,
@@ -172,11 +173,11 @@ class _Routes:
 
     async def dispute(self, request: Request) -> Response:
         """Dispute a payment, for tests and people: {"reference", "status"}."""
-        given = orjson.loads(await request.body())
-        payment = self._payments.of_reference(given["reference"])
+        given = DisputeRequest.of(await request.body())
+        payment = self._payments.of_reference(given.reference)
         if payment is None:
             raise Refused(404, _error(404, "000", "Not found"))
-        code = _DISPUTES.get(given["status"], "CHARGEBACK")
+        code = _DISPUTES.get(given.status, "CHARGEBACK")
         await self._webhooks.send(self._event(code, payment, reason="fraudulent"))
         return JsonResponse({"eventCode": code})
 

@@ -16,6 +16,7 @@ from mocks.card_payments import (
     HARD,
     PENDING,
     SOFT,
+    DisputeRequest,
     Keys,
     Payment,
     Payments,
@@ -203,19 +204,19 @@ class _Routes:
 
     async def dispute(self, request: Request) -> Response:
         """Dispute a payment, for tests and people: {"reference", "status", "amount"}."""
-        given = orjson.loads(await request.body())
-        payment = self._payments.of_reference(given["reference"])
+        given = DisputeRequest.of(await request.body())
+        payment = self._payments.of_reference(given.reference)
         if payment is None:
             raise Refused(404, _error("invalid_request_error", "resource_missing"))
-        is_closed = given["status"] in ("won", "lost")
+        is_closed = given.status in ("won", "lost")
         about = {
             "id": f"dp_{payment.id[3:]}",
             "object": "dispute",
             "payment_intent": payment.id,
-            "amount": given.get("amount", payment.amount_minor),
+            "amount": payment.amount_minor if given.amount is None else given.amount,
             "currency": payment.currency,
             "reason": "fraudulent",
-            "status": given["status"],
+            "status": given.status,
         }
         kind = "charge.dispute.closed" if is_closed else "charge.dispute.created"
         await self._webhooks.send(self._event(kind, about))
