@@ -135,9 +135,7 @@ class Stack:
             programs = [program for one in services for program in self._programs(one)]
             self._require_free(programs)
             self._remove_surplus(services)
-            self._supervisor.apply(programs)
-            for one in programs:
-                self._supervisor.resume(one.name)
+            self._supervisor.apply(programs, resumes=True)
             discovery.describe(self.layout, self.description())
             self._wait_for(services)
             started = map(self.inventory.service, self.instances)

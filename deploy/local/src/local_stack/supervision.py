@@ -135,8 +135,12 @@ class Supervisor:
             otherwise=f"the supervisor did not start: see {self._layout.supervisor}",
         )
 
-    def apply(self, programs: Iterable[Program]) -> None:
-        """Start these programs; replace those whose settings have changed."""
+    def apply(self, programs: Iterable[Program], *, resumes: bool = False) -> None:
+        """Start these programs; replace those whose settings have changed.
+
+        `resumes`: also start those that `stop` has stopped.
+        """
+        programs = list(programs)
         for program in programs:
             (self._programs / f"{program.name}.conf").write_text(self._section(program))
         added, changed, _ = self._call("reloadConfig")[0]
@@ -145,6 +149,8 @@ class Supervisor:
             self._call("removeProcessGroup", name)
         for name in (*added, *changed):
             self._call("addProcessGroup", name)
+        for program in programs if resumes else ():
+            self.resume(program.name)
 
     def remove(self, names: Iterable[str]) -> None:
         """Stop programs and forget them; an interrupted command may have removed some before."""
