@@ -75,9 +75,12 @@ def _producers() -> list[object]:
             ),
         ),
         graph(
-            PanelText("New dead letters", "Dead letters an hour, by topic.", units.Short),
+            PanelText(
+                "New dead letters", "Dead letters an hour, the 15 topics with most.", units.Short
+            ),
             Query(
-                'sum by (topic) (increase(kafka_partition_current_offset{topic=~".+-dlq"}[1h]))',
+                "topk(15, sum by (topic) ("
+                'increase(kafka_partition_current_offset{topic=~".+-dlq"}[1h])))',
                 "{{topic}}",
             ),
         ),

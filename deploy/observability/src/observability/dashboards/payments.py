@@ -162,8 +162,11 @@ def _invariants() -> list[object]:
             span=8,
         ),
         graph(
-            PanelText("Dead letters", "Dead letters, in total.", units.Short),
-            Query('sum by (topic) (kafka_partition_current_offset{topic=~".+-dlq"})', "{{topic}}"),
+            PanelText("Dead letters", "In total, the 15 topics with most.", units.Short),
+            Query(
+                'topk(15, sum by (topic) (kafka_partition_current_offset{topic=~".+-dlq"}))',
+                "{{topic}}",
+            ),
             span=8,
         ),
     ]

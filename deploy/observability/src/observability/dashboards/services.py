@@ -80,7 +80,7 @@ def _console() -> list[object]:
                 "Share of the console's requests. Objective: 95 %.",
                 units.PercentUnit,
             ),
-            f"{fast} / {whole}",
+            f"{fast} / {whole} or vector(1)",
         ),
         number(
             PanelText(
@@ -88,11 +88,15 @@ def _console() -> list[object]:
                 "Slower requests, of the 5 % that may be: over 100 %, the objective is missed.",
                 units.PercentUnit,
             ),
-            f"(1 - {fast} / {whole}) / 0.05",
+            f"(1 - {fast} / {whole}) / 0.05 or vector(0)",
         ),
         graph(
             PanelText("The console's pages", "p95 by route; objective: 150 ms.", units.Seconds),
-            Query(f"histogram_quantile(0.95, {by_page})", "{{http_route}}", exemplars=True),
+            Query(
+                f"histogram_quantile(0.95, {by_page}) or vector(0)",
+                "{{http_route}}",
+                exemplars=True,
+            ),
             Query(f"vector({_SLOWEST_S})", "objective"),
             span=16,
         ),
