@@ -11,6 +11,7 @@ import pytest
 from local_stack.stack import Stack
 from testbed.command import Command
 from testbed.edge import Edge
+from testbed.stack import joined
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 WITHIN_S = 60
@@ -20,13 +21,8 @@ QUESTION = {"question": "How many payments did I make in the last 7 days?"}
 @pytest.fixture(scope="module")
 def explaining(system: Stack) -> Iterator[Stack]:
     """The system with insight, whose model is the stand-in."""
-    system.start_services(["model", "insight"])
-    system.refresh()
-    yield system
-    for name in ("insight", "model"):
-        system.stop_process(name)
-        del system.instances[name]
-    system.refresh()
+    with joined(system, "model", "insight"):
+        yield system
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import pytest
 from local_stack.stack import Stack
 from testbed.command import Command
 from testbed.edge import Customer, Edge
+from testbed.stack import joined
 
 PATH = "/api/v1/fraud"
 REPORTED_WITHIN_S = 60
@@ -21,12 +22,8 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 @pytest.fixture(scope="module")
 def scored(system: Stack) -> Iterator[Stack]:
     """The system with fraud, which risk asks; without both afterwards."""
-    system.start_services(["fraud"])
-    system.refresh()
-    yield system
-    system.stop_process("fraud")
-    del system.instances["fraud"]
-    system.refresh()
+    with joined(system, "fraud"):
+        yield system
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from payment_schemas.scopes import CUSTOMER_SCOPES
 from testbed.accessibility import faults_of_view
 from testbed.command import Command
 from testbed.edge import CODE, Customer, Edge
+from testbed.stack import joined
 from testkit.chromium import Chromium, Tab
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
@@ -39,14 +40,8 @@ WIDTHS = (360, 1440)
 @pytest.fixture(scope="module")
 def watched(system: Stack) -> Iterator[Stack]:
     """The system with compliance and webhooks; without them afterwards."""
-    added = ["compliance", "webhooks"]
-    system.start_services(added)
-    system.refresh()
-    yield system
-    for one in added:
-        system.stop_process(one)
-        del system.instances[one]
-    system.refresh()
+    with joined(system, "compliance", "webhooks"):
+        yield system
 
 
 @pytest.fixture(scope="module")

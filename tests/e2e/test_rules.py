@@ -10,6 +10,7 @@ import pytest
 from local_stack.stack import Stack
 from testbed.command import Command
 from testbed.edge import Customer, Edge
+from testbed.stack import joined
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 PATH = "/api/v1/compliance"
@@ -23,12 +24,8 @@ RULES = {
 @pytest.fixture(scope="module")
 def ruled(system: Stack) -> Iterator[Stack]:
     """The system with compliance, which risk asks; without both afterwards."""
-    system.start_services(["compliance"])
-    system.refresh()
-    yield system
-    system.stop_process("compliance")
-    del system.instances["compliance"]
-    system.refresh()
+    with joined(system, "compliance"):
+        yield system
 
 
 @pytest.fixture(scope="module")

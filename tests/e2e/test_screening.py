@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from local_stack import discovery
 from local_stack.stack import Stack
 from screening.settings import DEMONSTRATION
 from service_runtime.clock import SystemClock
 from testbed.command import Command
 from testbed.edge import Customer, Edge
+from testbed.stack import joined
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 SWAPPED, INNOCENT, MISTAKEN = "Oleskandr Varennikov", "Maria Garcia", "Tariq Qureshi"
@@ -37,13 +37,8 @@ def screened(system: Stack, folder: Path) -> Iterator[Stack]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LISTS_FOLDER", str(folder))
         patch.setenv("LISTS_EVERY_S", "0.5")
-        system.start_services(["screening"])
-        system.refresh()
-        yield system
-        system.stop_process("screening")
-        del system.instances["screening"]
-        system.refresh()
-        discovery.describe(system.layout, system.description())
+        with joined(system, "screening"):
+            yield system
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from local_stack import discovery
 from local_stack.discovery import RunningStack
 from local_stack.engine import chosen_kind
 from local_stack.errors import StackError
@@ -68,6 +69,21 @@ def fresh_stack(
         undo.callback(fresh.stop)
         fresh.start_infrastructure()
         yield fresh
+
+
+@contextmanager
+def joined(stack: Stack, *names: str) -> Iterator[Stack]:
+    """Start further services, which others then ask; take them away again at the end."""
+    stack.start_services(names)
+    stack.refresh()
+    try:
+        yield stack
+    finally:
+        for name in names:
+            stack.stop_process(name)
+            del stack.instances[name]
+        stack.refresh()
+        discovery.describe(stack.layout, stack.description())
 
 
 def _stack_class() -> type[Stack]:

@@ -1,5 +1,6 @@
 """JSON responses, and the one shape of every service's refusals."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -7,10 +8,25 @@ import orjson
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from payment_schemas.answers import Answer
 from service_runtime.errors import Consequence, conflict_of, consequence_of
+
+
+class Refusal(BaseModel):
+    """Why a request is refused."""
+
+    error: str
+    details: str | None = None
+
+
+def refusals(descriptions: Mapping[int | str, str]) -> dict[int | str, dict[str, Any]]:
+    """Return a route's refusals for its OpenAPI description, by status or `default`."""
+    return {
+        status: {"model": Refusal, "description": text} for status, text in descriptions.items()
+    }
 
 
 class JsonResponse(Response):

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from payment_schemas.ids import printable, without_card_number
 from payment_schemas.money import Currency
+from service_runtime.responses import refusals
 
 MOST_METADATA = 20
 Amount = Annotated[int, Field(strict=True, gt=0, lt=10**12)]
@@ -91,16 +92,8 @@ class Envelope(BaseModel):
     data: dict[str, Any]
 
 
-class Refusal(BaseModel):
-    """Why a request is refused."""
-
-    error: str
-    details: str | None = None
-
-
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Refusal, "description": description}
-    for status, description in {
+REFUSALS = refusals(
+    {
         400: "A field is missing, invalid or unknown.",
         401: "No token or an invalid one.",
         403: "The token lacks the scope charges.write.",
@@ -109,5 +102,5 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         422: "The Idempotency-Key was used for another request.",
         429: "Over the limit of requests.",
         503: "Nothing was accepted.",
-    }.items()
-}
+    }
+)

@@ -1,11 +1,8 @@
 """Rules, checks, review cases, reports: for operators over the gateway, for risk by its secret."""
 
-from typing import Any
-
 from fastapi import APIRouter
 
 from compliance.routes.api import Api
-from compliance.routes.bodies import Refusal
 from compliance.routes.checks import add_batches, add_checks, add_monitoring
 from compliance.routes.kyc import add_kyc, add_provider_webhooks
 from compliance.routes.kyc_api import PATH as KYC_PATH
@@ -18,19 +15,22 @@ from compliance.routes.rules import SET_RULE, add_rules, set_rule
 from compliance.routes.subjects import add_subjects
 from service_runtime.credentials import Credentials
 from service_runtime.operators import Operators
+from service_runtime.responses import refusals
 
 __all__ = ["CLOSE_CASE", "SET_RULE", "Api", "close_case", "kyc_routes", "routes", "set_rule"]
 PATH = "/api/v1/compliance"
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Refusal, "description": "A field is missing, invalid or unknown."},
-    401: {"model": Refusal, "description": "No operator's token, or an invalid one."},
-    403: {"model": Refusal, "description": "The token lacks the scope."},
-    404: {"model": Refusal, "description": "Unknown."},
-    409: {"model": Refusal, "description": "In progress, or changed meanwhile."},
-    412: {"model": Refusal, "description": "Changed since If-Match was read."},
-    422: {"model": Refusal, "description": "The Idempotency-Key was used for another request."},
-    503: {"model": Refusal, "description": "Nothing was changed; see Retry-After."},
-}
+_REFUSALS = refusals(
+    {
+        400: "A field is missing, invalid or unknown.",
+        401: "No operator's token, or an invalid one.",
+        403: "The token lacks the scope.",
+        404: "Unknown.",
+        409: "In progress, or changed meanwhile.",
+        412: "Changed since If-Match was read.",
+        422: "The Idempotency-Key was used for another request.",
+        503: "Nothing was changed; see Retry-After.",
+    }
+)
 
 
 def routes(api: Api, machines: Credentials) -> APIRouter:

@@ -225,10 +225,3 @@ class ShownCheck(BaseModel):
     metadata: dict[str, str]
     createdAt: datetime  # noqa: N815 - as printed
     completedAt: datetime  # noqa: N815 - as printed
-
-
-class Refusal(BaseModel):
-    """Why a request was refused."""
-
-    error: str
-    details: str | None = None

@@ -124,10 +124,3 @@ class Detected(BaseModel):
     """Milliseconds."""
     error: str | None = None
     timestamp: datetime
-
-
-class Refusal(BaseModel):
-    """Why a request was refused."""
-
-    error: str
-    details: str | None = None

@@ -6,7 +6,6 @@ from typing import Any
 from fastapi import APIRouter
 
 from identity.routes.authorize import AuthorizeRoutes
-from identity.routes.bodies import Refusal
 from identity.routes.client_check import ClientCheck
 from identity.routes.commits import Commits
 from identity.routes.device import DeviceRoutes
@@ -19,15 +18,18 @@ from identity.routes.sign_out import SignOutRoutes
 from identity.routes.tokens import TokenRoutes
 from identity.routes.users import UserRoutes
 from service_runtime.edge import Admission
+from service_runtime.responses import refusals
 
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Refusal, "description": "A field is missing, invalid or unknown."},
-    401: {"model": Refusal, "description": "Wrong address, password, secret or token."},
-    403: {"model": Refusal, "description": "Not a user's token, or no role of an operator."},
-    429: {"model": Refusal, "description": "Over a limit; see Retry-After."},
-    503: {"model": Refusal, "description": "Repeat after Retry-After."},
-    "default": {"model": Refusal, "description": "504 of the gateway: it may have been done."},
-}
+_REFUSALS = refusals(
+    {
+        400: "A field is missing, invalid or unknown.",
+        401: "Wrong address, password, secret or token.",
+        403: "Not a user's token, or no role of an operator.",
+        429: "Over a limit; see Retry-After.",
+        503: "Repeat after Retry-After.",
+        "default": "504 of the gateway: it may have been done.",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,13 +154,6 @@ class ShownSessions(BaseModel):
     sessions: list[ShownSession]
 
 
-class Refusal(BaseModel):
-    """Why nothing was done."""
-
-    error: str
-    details: str | None = None
-
-
 def success(data: Any, status: int = 200) -> Response:
     """Return a response in the printed shape, which no cache keeps."""
     return JsonResponse({"success": True, "data": data}, status, headers=_NO_STORE)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from insight.domain.guarding import MOST_CHARACTERS
+from service_runtime.responses import refusals
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=MOST_CHARACTERS)]
 
@@ -74,21 +75,13 @@ class ExplanationReply(BaseModel):
     data: ExplanationData
 
 
-class Refusal(BaseModel):
-    """Why a request is refused."""
-
-    error: str
-    details: str | None = None
-
-
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Refusal, "description": description}
-    for status, description in {
+REFUSALS = refusals(
+    {
         400: "A field is missing, invalid or unknown.",
         401: "No token or an invalid one.",
         403: "The token lacks the scope payment.confirm.",
         404: "Unknown, or another user's.",
         429: "Over the limit of requests.",
         503: "The service cannot be reached.",
-    }.items()
-}
+    }
+)

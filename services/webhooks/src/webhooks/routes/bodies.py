@@ -138,10 +138,3 @@ class Accepted(_Body):
 
     delivery_id: UUID
     webhook_id: str
-
-
-class Refusal(_Body):
-    """Why a request is refused."""
-
-    error: str
-    details: str | None = None
