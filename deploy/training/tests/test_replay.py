@@ -33,7 +33,7 @@ def observed(log: Log, at: int) -> Observed:
 
 
 def replayed(log: Log):
-    """Return features as a service makes them: each payment asked for, then counted."""
+    """Return features as a service makes them: each payment is scored, then counted."""
     activity, payments, rows = MemoryActivity(), [], []
     for at, reported in enumerate(log.reports.tolist()):
         payment = observed(log, at)

@@ -137,7 +137,7 @@ class SubjectKeys:
         await self._put(key_id, self.provider.wrap(key.material))
 
     async def destroy(self, key_id: UUID) -> None:
-        """Replace a key by a mark, which tells an erasure from a loss. May be repeated."""
+        """Replace a key by a mark: an erasure is no loss. May be repeated."""
         await self._put(key_id, _DESTROYED)
 
     async def _put(self, key_id: UUID, content: bytes) -> None:

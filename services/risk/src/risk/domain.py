@@ -71,7 +71,7 @@ class Ruling:
 
 
 class Unavailable(Enum):
-    """A model that was asked in vain: away, too late, or with what is no score."""
+    """A model without a valid score: unavailable, too late, or with another reply."""
 
     MODEL = "model_unavailable"
 

@@ -11,7 +11,7 @@ Kind = Literal["SAR", "CTR"]
 """The report that a case may end with: on suspicious activity, or on cash."""
 State = Literal["OPEN", "ASSIGNED", "ESCALATED", "CLOSED"]
 Outcome = Literal["FILED", "NOT_SUSPICIOUS"]
-"""Of a CTR case NOT_SUSPICIOUS says that no report is due: 31 CFR 1020.315 exempts the person."""
+"""NOT_SUSPICIOUS ends a CTR case where no report is due: the person is exempt, 31 CFR 1020.315."""
 Reason = Literal["amount", "risk", "rule", "cash"]
 """Why a payment is evidence: `amount` and `risk` as in `review.opened.v1`, a rule of compliance
 that demands a review or blocks, or cash over the limit."""

@@ -133,7 +133,7 @@ class KycApi:
         return Depends(self.admission.require(Access(SCOPE, self.reads_per_minute, limit="read")))
 
     async def run(self, request: Request, caller: str, act: Act) -> Response:
-        """Commit a change. Nothing of the request is kept: a hash of a birth date tells it."""
+        """Commit a change. Nothing of the request is kept: a hash would reveal a birth date."""
         with_erasure = _answering_erasure(act)
         response = await self.requests.run(request, caller, with_erasure, is_stored=False)
         self.wake()

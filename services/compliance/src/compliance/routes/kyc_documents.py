@@ -91,7 +91,7 @@ async def _pages(request: Request, api: KycApi) -> Pages:
 async def _add(
     tx: PostgresTransaction, cause: Cause, api: KycApi, draft: Document, pages: Pages
 ) -> Reply:
-    """Add a document; its object is written first, and is sealed: a lost one tells nothing."""
+    """Add a document; its object is written first, sealed: one without a row reveals nothing."""
     store = Kyc(tx)
     known = (await store.locked([draft.user_id])).get(draft.user_id)
     if refusal := may_add_document(known):

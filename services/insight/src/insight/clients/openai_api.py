@@ -21,7 +21,7 @@ _CALLS = 64
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Where the API is, what is asked for, and the key."""
+    """The address of the API, the model, and the key."""
 
     url: str
     model: str

@@ -1,4 +1,4 @@
-"""Dead letters that two people give up: what they concern, and the audit record of each."""
+"""Dead letters that two people discard: what they concern, and the audit record of each."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ ACTION = "DEAD_LETTER_DISCARDED"
 
 
 def summary_of(letter: DeadLetter) -> dict[str, Any]:
-    """Return what people read of a letter before they give it up; its data is masked."""
+    """Return what people read of a letter before they discard it; its data is masked."""
     return {
         "place": letter.place,
         "topic": letter.topic,

@@ -1,4 +1,4 @@
-"""`countersign dlq discard` and `dlq discards`: dead letters that two people give up."""
+"""`countersign dlq discard` and `dlq discards`: dead letters that two people discard."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ from ops.domain.concerns import concern_of, has_ended
 from ops.domain.errors import RefusedError
 from ops.domain.rows import Row
 
-DISCARD_HELP = """Propose to give dead letters up; another person reads them, and approves.
+DISCARD_HELP = """Propose to discard dead letters; another person reads them, and approves.
 
 No consumer handles them then, and they leave `dlq list`. They stay in their topic until its
 retention ends, and can be redriven by their id. The audit log has a row for each, with the reason.

@@ -97,7 +97,7 @@ def propose(  # noqa: PLR0913 - one parameter an option
     entry: EntryId,
     *,
     until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The last day, in UTC.")],
-    reason: Annotated[str, typer.Option(help="How the two were told apart.")],
+    reason: Annotated[str, typer.Option(help="What distinguishes the two.")],
     as_json: AsJson = False,
 ) -> None:
     """Propose an exception."""

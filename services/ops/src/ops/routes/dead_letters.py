@@ -1,4 +1,4 @@
-"""The listing of dead letters, masked for operators, and what is known of those given up."""
+"""The listing of dead letters, masked for operators, and what is known of discarded ones."""
 
 import asyncio
 from collections.abc import Collection, Mapping
@@ -32,7 +32,7 @@ Word = Annotated[str, StringConstraints(min_length=1, max_length=280)]
 
 
 class Asked(BaseModel):
-    """Which dead letters are asked for; None asks for all."""
+    """The filters of a listing; None filters nothing."""
 
     topic: Word | None = None
     reason: Word | None = None

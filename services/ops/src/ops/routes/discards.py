@@ -1,4 +1,4 @@
-"""Dead letters that two people give up, with a reason; each is an audit row in the same commit."""
+"""Dead letters that two people discard, with a reason; each is an audit row in the same commit."""
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
@@ -38,7 +38,7 @@ Reason = Annotated[
 
 
 class Discard(BaseModel):
-    """The dead letters to give up, and why; the reason is in the audit log."""
+    """The dead letters to discard, and why; the reason is in the audit log."""
 
     model_config = ConfigDict(extra="forbid")
 

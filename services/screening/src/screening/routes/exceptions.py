@@ -32,7 +32,7 @@ class ExceptionBody(BaseModel):
     list: Annotated[str, Field(min_length=1, max_length=20)]
     entry: Annotated[str, Field(min_length=1, max_length=64)]
     reason: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f]{1,500}$")]
-    """How the two were told apart: what an examiner reads."""
+    """What distinguishes the two: what an examiner reads."""
     last_day: date
 
 

@@ -1,4 +1,4 @@
-"""Dead letters: in groups, one by one with masked data; published again, or given up by two."""
+"""Dead letters: in groups, one by one with masked data; published again, or discarded by two."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
