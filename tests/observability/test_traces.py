@@ -1,7 +1,7 @@
 """Each kind of payment in Jaeger: every span has the right parent and service."""
 
 import pytest
-from traces import JaegerTrace
+from traces import UNKNOWN, JaegerTrace
 
 from testbed.edge import CODE
 from testbed.span_tree import (
@@ -84,11 +84,15 @@ async def trace_ids(observed, edge):
 
 
 async def complete(observed, trace_id, expected):
-    """Wait until Jaeger has the expected spans; return the trace."""
+    """Wait until Jaeger has the expected spans and the parents of all; return the trace.
+
+    The processes export on their own clocks, so that a span may be stored before its parent.
+    """
 
     def look():
         trace = JaegerTrace(observed.trace(trace_id))
-        return trace if trace.hops >= expected else None
+        whole = all(parent != UNKNOWN for parent, _ in trace.hops)
+        return trace if whole and trace.hops >= expected else None
 
     return await observed.seen(look)
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from testbed.span_tree import Hop
 
+UNKNOWN = "?"
+
 
 class JaegerTrace:
     """The spans of one trace, each with the name of its service.
@@ -30,9 +32,9 @@ class JaegerTrace:
 
     @property
     def hops(self) -> set[Hop]:
-        """Return parent and child names; `?` for a missing parent."""
+        """Return parent and child names; `UNKNOWN` for a missing parent."""
         return {
-            (self._named(self._spans[up]) if up in self._spans else "?", self._named(span))
+            (self._named(self._spans[up]) if up in self._spans else UNKNOWN, self._named(span))
             for span in self._spans.values()
             if (up := self._parent(span)) is not None
         }
