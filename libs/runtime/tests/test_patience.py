@@ -4,7 +4,6 @@ import asyncio
 
 from aiokafka import TopicPartition
 
-from service_runtime import patience
 from service_runtime.patience import Patience
 
 PATIENT, OTHER, LOST = (TopicPartition(name, 0) for name in ("patient", "other", "lost"))
@@ -29,9 +28,8 @@ class Assigned:
         self.paused -= set(partitions)
 
 
-async def test_a_patient_partition_rests_after_each_read_and_the_others_do_not(monkeypatch):
-    monkeypatch.setattr(patience, "PATIENCE_S", 0.05)
-    consumer, waits = Assigned(PATIENT, OTHER), Patience(["patient"])
+async def test_a_patient_partition_rests_after_each_read_and_the_others_do_not():
+    consumer, waits = Assigned(PATIENT, OTHER), Patience({"patient": 0.05})
     for _ in range(2):
         waits.rest(consumer, {PATIENT: [], OTHER: []})
         waits.wake(consumer)
@@ -41,9 +39,8 @@ async def test_a_patient_partition_rests_after_each_read_and_the_others_do_not(m
         assert consumer.paused == set()
 
 
-async def test_a_resting_partition_may_be_assigned_to_another_member(monkeypatch):
-    monkeypatch.setattr(patience, "PATIENCE_S", 0.0)
-    consumer, waits = Assigned(LOST), Patience(["lost"])
+async def test_a_resting_partition_may_be_assigned_to_another_member():
+    consumer, waits = Assigned(LOST), Patience({"lost": 1e-9})
     waits.rest(consumer, {LOST: []})
     consumer.partitions.clear()
 

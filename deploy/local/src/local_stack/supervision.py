@@ -80,6 +80,15 @@ stdout_logfile_backups=2
 """
 
 
+def _without_preemption() -> None:
+    """Let no process of the stack interrupt another one when it wakes up.
+
+    They share a few cores: one that is interrupted for each record leaves the others small batches.
+    """
+    if sys.platform == "linux":
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
 class _Connection(http.client.HTTPConnection):
     """HTTP over the supervisor's Unix socket."""
 
@@ -127,7 +136,12 @@ class Supervisor:
         settings.write_text(self._main())
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(settings)]
         subprocess.run(
-            command, check=True, env=self._environment(), cwd="/", timeout=_START_WITHIN_S
+            command,
+            check=True,
+            env=self._environment(),
+            cwd="/",
+            timeout=_START_WITHIN_S,
+            preexec_fn=_without_preemption,
         )
         wait_until(
             lambda: self.pid is not None,

@@ -68,9 +68,9 @@ class Handler:
     """
     pattern: str | None = None
     """A regular expression of topics of others, which may be created while the process runs."""
-    is_patient: bool = False
-    """Whether its records may wait, so that more of them are handled together: those that no
-    customer waits for, beside others that one waits for."""
+    every_s: float = 0.0
+    """Shortest time between two reads of a partition, so that more records are handled together:
+    for those that no customer waits for, beside others that one waits for."""
 
     @property
     def events(self) -> Sequence[type[Event]]:

@@ -72,7 +72,7 @@ class KafkaSource:
         self._member = f"{group}.{settings.instance}"
         self._topics = topics
         self._patterns = patterns
-        self.patience = Patience(())
+        self.patience = Patience({})
         """Topics that are read at intervals."""
         self._consumer: AIOKafkaConsumer | None = None
         self._handled: dict[TopicPartition, int] = {}

@@ -1,28 +1,28 @@
 """Topics that are read at intervals, so that more of their records are handled together."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-PATIENCE_S = 0.4
-"""Shortest time between two reads of a partition of a patient topic."""
-
 
 class Patience:
-    """Pauses partitions of patient topics after each read; the other topics are read on."""
+    """Pauses a topic's partition after each read for `every_s[topic]` seconds.
 
-    def __init__(self, topics: Collection[str]) -> None:
-        self._topics = frozenset(topics)
+    The other topics are read on.
+    """
+
+    def __init__(self, every_s: Mapping[str, float]) -> None:
+        self._every_s = {topic: seconds for topic, seconds in every_s.items() if seconds}
         self._resting: dict[TopicPartition, float] = {}
         """Paused partitions, and when they are read again."""
 
     def rest(self, consumer: AIOKafkaConsumer, read: Collection[TopicPartition]) -> None:
         """Pause those partitions that were just read and may wait."""
-        patient = {one for one in read if one.topic in self._topics} & consumer.assignment()
+        patient = {one for one in read if one.topic in self._every_s} & consumer.assignment()
         if patient:
             consumer.pause(*patient)
-            self._resting |= dict.fromkeys(patient, _time_s() + PATIENCE_S)
+            self._resting |= {one: _time_s() + self._every_s[one.topic] for one in patient}
 
     def wake(self, consumer: AIOKafkaConsumer) -> None:
         """Let the partitions be read again that have waited long enough."""

@@ -277,11 +277,11 @@ class Service:
         self.operators.note_read = self._note_read
         # Opened last: a member of the group gets records as soon as it has joined.
         topics = [event.topic for handler in handlers for event in handler.events]
-        patient = [event.topic for one in handlers if one.is_patient for event in one.events]
+        every_s = {event.topic: one.every_s for one in handlers for event in one.events}
         positions = Positions(self.database, self.name)
         patterns = [handler.pattern for handler in handlers if handler.pattern]
         source = self.use(KafkaSource(settings, self.name, topics, positions, patterns))
-        source.patience = Patience(patient)
+        source.patience = Patience(every_s)
         self.check("partitions", source.assigned)
         consumer = Consumer(self.name, source, unit, handlers, self.clock)
         consumer.batch_records = settings.batch_records

@@ -142,7 +142,7 @@ def _handlers(clock: Clock, policy: Policy, opening: Opening) -> list[Handler]:
     requested = Handler(ConfirmRequested, request, PostgresPayments, opening.gather)
     # A settlement follows the customer's answer, and must not take the CPU from the next one's.
     settled = Handler(
-        SettlementUpdated, handlers.on_settlement_updated, PostgresPayments, is_patient=True
+        SettlementUpdated, handlers.on_settlement_updated, PostgresPayments, every_s=0.4
     )
     results = (Handler(event, handle, PostgresPayments) for event, handle in by_event)
     return [settled, *results, requested]

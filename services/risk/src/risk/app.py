@@ -35,6 +35,9 @@ from service_runtime.work import Work
 
 FIRST_RETRY_S = 0.5
 LATEST_RETRY_S = 10.0
+LEARNED_EVERY_S = 0.1
+"""A payment counts this much later for the next one. An attack gains nothing: requests that run at
+the same time never counted for each other."""
 
 
 def recent_payments(policy: Policy) -> Retention:
@@ -103,7 +106,9 @@ def build(settings: Settings) -> Process:
     return service.process(
         # Payments first: they count for the requests of the same poll.
         handlers=[
-            Handler(PaymentConfirmed, on_payment_confirmed, PostgresAssessments),
+            Handler(
+                PaymentConfirmed, on_payment_confirmed, PostgresAssessments, every_s=LEARNED_EVERY_S
+            ),
             Handler(KycStatusChanged, on_kyc_status_changed, KnownIdentities),
             Handler(
                 AssessmentRequested,

@@ -57,11 +57,9 @@ def build(settings: Settings) -> Process:
     add_check(checks, service.database, check)
     return service.process(
         handlers=[
-            Handler(AssessmentRequested, on_requested, Payments, is_patient=True),
-            Handler(RiskAssessed, on_assessed, Payments, is_patient=True),
-            Handler(
-                PaymentConfirmed, on_decided, Payments, also=[PaymentDeclined], is_patient=True
-            ),
+            Handler(AssessmentRequested, on_requested, Payments, every_s=0.4),
+            Handler(RiskAssessed, on_assessed, Payments, every_s=0.4),
+            Handler(PaymentConfirmed, on_decided, Payments, also=[PaymentDeclined], every_s=0.4),
         ],
         emits=[ReviewOpened, AuditRecorded],
         routes=together(routes(api, service.credentials), approvals, checks),
