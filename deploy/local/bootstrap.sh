@@ -25,8 +25,13 @@ wants_native() {
     esac
 }
 
+# The distribution's Python is preferred to another one on PATH: it is built with profile-guided optimisation,
+# which one that was built from source usually lacks; that costs a third more CPU (docs/performance.md).
+python=/usr/bin/python3
+suits() { "$1" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+suits "$python" || python=python3
+
 has_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || has initdb; }
-has_venv() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
 # WITH_BROWSER: only the tests that open pages need one, so only they install it.
 lacks_browser() {
     [ -n "${WITH_BROWSER:-}" ] && ! has chromium && ! has chromium-browser && ! has google-chrome
@@ -45,13 +50,13 @@ lacks_icu() {
         case "$groups" in *" all "* | *" $(basename -s .lock "$lock") "*) ;; *) continue ;; esac
         grep -q '^pyicu==' "$lock" || continue
         has g++ && has pkg-config && pkg-config --exists icu-i18n || return 0
-        [ -e "$(python3 -c 'import sysconfig; print(sysconfig.get_paths()["include"])')/Python.h" ] || return 0
+        [ -e "$("$python" -c 'import sysconfig; print(sysconfig.get_paths()["include"])')/Python.h" ] || return 0
     done
     return 1
 }
 
 missing_packages() {
-    has python3 && has_venv || say "python3 python3-venv"
+    suits "$python" || say "python3 python3-venv"
     if lacks_browser; then say chromium; fi
     if lacks_token; then say softhsm2; fi
     if lacks_icu; then say "g++ libicu-dev pkg-config python3-dev"; fi
@@ -115,7 +120,7 @@ ensure_packages() {
 members() { dirname {libs,services,deploy}/*/pyproject.toml benchmarks/pyproject.toml; }
 
 fingerprint() {
-    { say "$root"; python3 -VV; cat requirements.lock deploy/local/bootstrap.sh; \
+    { say "$root"; "$python" -VV; cat requirements.lock deploy/local/bootstrap.sh; \
       for member in $(members); do say "$member"; cat "$member/pyproject.toml"; done; } | sha256sum
 }
 
@@ -123,15 +128,14 @@ fingerprint() {
 locked_uv() { awk '/^uv==/ {on=1} /^[^ #]/ && !/^uv==/ {on=0} on' requirements.lock; }
 
 install_python() {
-    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-        || fail "Python 3.11 or newer is needed, python3 is $(python3 -V 2>&1)"
+    suits "$python" || fail "Python 3.11 or newer with venv is needed, python3 is $(python3 -V 2>&1)"
     say "making .venv from requirements.lock"
     rm -f .venv/stamp .venv/stamp-*
     # Its scripts contain the paths of the folder and of the interpreter.
     local made_for
-    made_for="$root $(python3 -VV)"
+    made_for="$root $("$python" -VV)"
     if [ "$(cat .venv/made-for 2>/dev/null)" != "$made_for" ]; then
-        python3 -m venv .venv --clear
+        "$python" -m venv .venv --clear
         say "$made_for" >.venv/made-for
     fi
     locked_uv >.venv/uv.lock
