@@ -96,8 +96,6 @@ DELAYED = tuple(Span(one.days, DELAY_DAYS) for one in SPANS)
 """The payments whose frauds the reports of `SPANS` are about."""
 OLD = Span(9, 21)
 """Reports of three to four weeks ago: of a campaign that may be over."""
-MOST_BUCKETS = BUCKETS_A_DAY * (MONTH.days + DELAY_DAYS)
-"""How far back the longest span reaches."""
 
 WINDOWS: tuple[Window, ...] = (
     *(Window("customer", "payments", span) for span in SPANS),

@@ -21,18 +21,28 @@ MISSED = 0.05
 TYPICAL_PAIRS = 10_000
 """For this number of payments the bound of a comparison is narrowest."""
 LEAST_PAIRS = 500
+MOVED, DRIFTED = 0.1, 0.25
+"""Of the population stability index: from here on something, and much, has changed."""
 Verdict = Literal["better", "worse", "undecided"]
+Change = Literal["stable", "moved", "drifted"]
 
 
 def psi(expected: Bins, values: NDArray[np.float32]) -> float:
     """Return the population stability index of values against a distribution.
 
-    Below 0.1 nothing has changed, above 0.25 much has. Source: Siddiqi, Credit Risk Scorecards.
+    Source, of the bounds too: Siddiqi, Credit Risk Scorecards.
     """
     found = shares(values, expected.edges)
     pairs = zip(expected.shares, found, strict=True)
     bounded = [(max(before, LEAST_SHARE), max(now, LEAST_SHARE)) for before, now in pairs]
     return sum((now - before) * log(now / before) for before, now in bounded)
+
+
+def change_of(index: float) -> Change:
+    """Return what a population stability index says; the alert fires above `DRIFTED`."""
+    if index > DRIFTED:
+        return "drifted"
+    return "moved" if index > MOVED else "stable"
 
 
 def drift(

@@ -9,11 +9,12 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Request
 from fastapi.responses import Response
 
 from fraud.domain.features import DELAY_DAYS
-from fraud.domain.monitoring import Pairs
+from fraud.domain.monitoring import Pairs, change_of
 from fraud.domain.stages import Registered, StageError, Step, live, step_of, steps_back, steps_up
 from fraud.routes.api import Api
 from fraud.routes.bodies import StageBody, Version
 from fraud.store import Registry, Scores
+from fraud.store.watch import last_drift
 from payment_schemas.events.record import AuditRecorded
 from service_runtime.http_unit import Reply
 from service_runtime.messages import Cause, Emit
@@ -38,7 +39,8 @@ def add_models(router: APIRouter, api: Api) -> None:
     async def listing() -> Response:
         """Return all versions, what they reach on real payments, and how each compares."""
         async with api.database.transaction() as tx:
-            return JsonResponse({"models": await _listed(api, tx)})
+            models = await _listed(api, tx)
+        return JsonResponse({"models": models, "drift": _drift()})
 
     @router.post("/admin/models/{version}/stage", status_code=202)
     async def step(
@@ -94,6 +96,12 @@ def setter(api: Api) -> Any:
         return Reply(asdict(step))
 
     return set_stage
+
+
+def _drift() -> list[dict[str, Any]]:
+    """Return the drift of each feature and of the live model's probability, the largest first."""
+    ordered = sorted(last_drift().items(), key=lambda one: (-one[1], one[0]))
+    return [{"feature": name, "psi": psi, "change": change_of(psi)} for name, psi in ordered]
 
 
 async def _listed(api: Api, tx: PostgresTransaction) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Confirmed payments and reports of fraud, and the counts of both that features are made of."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,40 +9,47 @@ from uuid import UUID
 
 from fraud.domain.features import (
     BUCKET_S,
-    DELAYED,
-    MOST_BUCKETS,
-    OLD,
-    SPANS,
+    KINDS,
     UNKNOWN,
     WINDOWS,
     Kind,
     Measure,
     Observed,
-    Span,
+    Window,
 )
 from service_runtime.postgres import PostgresTransaction, json_rows
 
-_COUNTED: tuple[tuple[Measure, Span], ...] = (
-    *(("payments", span) for span in (*SPANS, *DELAYED)),
-    *(("amount_minor", span) for span in SPANS),
-    *(("reports", span) for span in (*SPANS, OLD)),
-)
-"""Columns of the query: every measure over every span, whether a kind needs it or not."""
+
+def _sum(window: Window) -> str:
+    span = window.span
+    last = f" and bucket <= requested.at {span.last(0):+d}" if span.lag_days else ""
+    within = f"bucket >= requested.at {span.first(0):+d}{last}"
+    # Of counts as int: the sum of a bigint is a numeric, which costs more.
+    column = window.measure if window.measure == "amount_minor" else f"{window.measure}::int"
+    return f"coalesce(sum({column}) filter (where {within}), 0)::bigint"
 
 
-def _column(number: int, measure: Measure, span: Span) -> str:
-    last = f" and bucket <= asked.at {span.last(0):+d}" if span.lag_days else ""
-    within = f"bucket >= asked.at {span.first(0):+d}{last}"
-    return f"coalesce(sum({measure}) filter (where {within}), 0)::bigint as c{number}"
+def _counts_of(kind: Kind) -> str:
+    """Return the query of one kind: what it needs alone, in the order of `WINDOWS`."""
+    windows = [one for one in WINDOWS if one.kind == kind]
+    first = min(one.span.first(0) for one in windows)
+    # A subquery of each row needs no sort, as groups of all rows would.
+    return f"""
+        select requested.id, '{kind}' as kind, counted.counts
+        from requested cross join lateral (
+            select array[{", ".join(map(_sum, windows))}] as counts
+            from activity where activity.kind = '{kind}' and activity.key = requested.key
+                                and bucket >= requested.at {first:+d}) as counted
+        where requested.kind = '{kind}'"""  # noqa: S608 - constants of this module
 
 
+_WINDOWS_OF = Counter(one.kind for one in WINDOWS)
+"""How many whole numbers each kind has, in the order of `WINDOWS`, which has them by kind."""
 _COUNTS = f"""
-    select asked.id, asked.kind,
-           {", ".join(_column(number, *one) for number, one in enumerate(_COUNTED))}
-    from json_to_recordset(%(rows)s::json) as asked (id int, kind text, key text, at int)
-    left join activity on activity.kind = asked.kind and activity.key = asked.key
-                      and bucket > asked.at - {MOST_BUCKETS}
-    group by asked.id, asked.kind, asked.at"""  # noqa: S608 - constants of this module
+    with requested as (
+        select * from json_to_recordset(%(rows)s::json)
+            as one (id int, kind text, key text, at int))
+    {" union all ".join(map(_counts_of, KINDS))}"""  # noqa: S608 - constants of this module
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +92,7 @@ class Activity:
             for kind, key in payment.keys().items()
         ]
         found = await self._tx.rows(_COUNTS, rows=json_rows(asked))
-        counted = {(row["id"], row["kind"]): row for row in found}
+        counted = {(row["id"], row["kind"]): row["counts"] for row in found}
         return [_row(counted, number) for number in range(len(payments))]
 
     async def pay(self, payments: Sequence[Paid]) -> None:
@@ -172,10 +179,8 @@ def _begin(bucket: int) -> datetime:
     return datetime.fromtimestamp(bucket * BUCKET_S, UTC)
 
 
-def _row(counted: Mapping[tuple[int, str], Mapping[str, Any]], number: int) -> list[int]:
-    found = []
-    for window in WINDOWS:
-        row = counted.get((number, window.kind))
-        column = f"c{_COUNTED.index((window.measure, window.span))}"
-        found.append(int(UNKNOWN) if row is None else row[column])
+def _row(counted: Mapping[tuple[int, str], Sequence[int]], number: int) -> list[int]:
+    found: list[int] = []
+    for kind, count in _WINDOWS_OF.items():
+        found += counted.get((number, kind)) or [int(UNKNOWN)] * count
     return found

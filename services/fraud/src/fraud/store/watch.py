@@ -30,6 +30,11 @@ metrics.gauge(
 )
 
 
+def last_drift() -> dict[str, float]:
+    """Return the last measurement of this process; empty of too few scores."""
+    return dict(_psi)
+
+
 class Watch:
     """Measures the live model."""
 
