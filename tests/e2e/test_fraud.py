@@ -10,6 +10,7 @@ import pytest
 
 from local_stack.stack import Stack
 from testbed.command import Command
+from testbed.desk import Desk
 from testbed.edge import Customer, Edge
 from testbed.stack import joined
 
@@ -97,6 +98,39 @@ async def test_the_command_proposes_a_canary_and_takes_it_back(
     code, done = await countersign.json("fraud", "roll-back")
 
     assert (code, done["steps"][0]["version"], done["steps"][0]["stage"]) == (0, shadow, "SHADOW")
+
+
+async def test_two_people_let_a_model_decide_in_the_console_and_one_takes_it_back(
+    scored: Stack, desk: Desk
+):
+    page, form = desk.page, "form[action^='/models/ensemble']"
+    await desk.open("/models")
+    await page.sees("Comparison with the live model")
+    row = "[...document.querySelectorAll('[aria-labelledby=versions] tbody tr')]"
+    shadow = f"{row}.some((one) => /^ensemble/.test(one.innerText) && /shadow/.test(one.innerText))"
+    assert await page.evaluate(shadow)
+    assert await desk.faults() == {}
+    await page.evaluate(f'document.querySelector("{form}").share.value = "20"')
+    await page.follow(selector=f"{form} button")
+    await page.sees("A second person reads it below")
+    await page.follow(selector="[aria-labelledby=proposed] a.button")
+    await page.sees("Another person has to approve it")
+    proposal = await page.evaluate("location.pathname")
+
+    await desk.become("bob")
+    await desk.open(proposal)
+    assert "CANARY" in await page.text()
+    await page.follow(selector="form[action$=approve] button")
+    await page.sees("is canary for 20 %")
+    await desk.picture("console-models")
+    await page.follow(selector="form[action$=roll-back] button")
+
+    await page.sees("Rolled back: ensemble")
+    assert await page.evaluate(shadow)
+    await desk.become("carol")
+    await desk.open("/models")
+    assert not await page.evaluate("!!document.querySelector('main form')")
+    await desk.become("alice")
 
 
 async def reported(edge: Edge, customer: Customer, transaction_id: str) -> None:

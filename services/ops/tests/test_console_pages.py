@@ -12,7 +12,7 @@ from ops.clients.grants import DEVICE_GRANT, grants_of
 from ops.clients.partner_profiles import activity_of
 from ops.clients.system import System
 from ops.console.frame import Templates
-from ops.console.pages import access, charges, partners, proposals, reconciliation, system
+from ops.console.pages import access, charges, models, partners, proposals, reconciliation, system
 from ops.domain.errors import RefusedError
 
 UETR = "8a562c67-ca16-48ba-b074-65581be6f011"
@@ -182,6 +182,25 @@ def test_the_page_of_a_card_payment_says_why_what_moved_and_what_is_left():
         assert text in shown
 
 
+@pytest.mark.parametrize("share", ["", "0", "100", "1.5", "²"])
+def test_a_canarys_share_that_is_none_is_refused(share):
+    with pytest.raises(RefusedError, match="share"):
+        models.body_of({"stage": "CANARY", "share": share})
+
+
+def test_a_step_up_becomes_its_body_and_a_roll_back_a_sentence():
+    assert models.body_of({"stage": "CANARY", "share": "20"}) == {"stage": "CANARY", "share": 20}
+    assert models.body_of({"stage": "LIVE"}) == {"stage": "LIVE"}
+    steps = [{"version": "a", "stage": "RETIRED"}, {"version": "b", "stage": "LIVE"}]
+    assert models.rolled_back({"steps": steps}) == "Rolled back: a is retired, b is live."
+
+
+def test_calibration_is_found_frauds_for_each_expected_one():
+    assert models.calibration_of({"found": 3, "expected": 2.0}) == "1.50"
+    assert models.calibration_of({"found": 0, "expected": 0.0}) is None
+    assert models.calibration_of(None) is None
+
+
 @pytest.mark.parametrize(
     ("form", "body"),
     [
@@ -246,6 +265,7 @@ def test_the_content_of_a_proposal_is_shown_whole_and_its_letters_apart():
         ({"redriven": 3}, "3 records are published again"),
         ({"client_id": "acme"}, "acme"),
         ({"user": "cs_user_1", "roles": []}, "cs_user_1"),
+        ({"version": "m-1", "stage": "CANARY", "share": 20}, "m-1 is canary for 20 %"),
     ],
 )
 def test_an_approval_says_what_it_has_done(done, words):

@@ -30,6 +30,7 @@ class Owner:
 OWNERS: Mapping[str, Owner] = {
     "ops": Owner("dlq.redrive", "/dead-letters", "Dead letters"),
     "identity": Owner("identity.write", "/access", "Access"),
+    "fraud": Owner("compliance.write", "/models", "Fraud models"),
 }
 LETTERS = "letters"
 """The member of a content that has dead letters."""
@@ -81,6 +82,8 @@ def outcome_of(done: Row) -> str:
         return f"Discarded: {done['discarded']} dead letters. The audit log has a row for each."
     if "redriven" in done:
         return f"Approved: {done['redriven']} records are published again."
+    if "version" in done:
+        return f"Approved: {done['version']} is {done['stage'].lower()} for {done['share']} %."
     about = done.get("client_id") or done.get("user") or "the proposal"
     return f"Approved: {about} is as it was proposed."
 
