@@ -93,6 +93,7 @@ fuzz: setup ## send and parse what nobody expects for MINUTES=10, every time som
 	@$(PYTHON) -m pytest --timeout=0 tests/fuzz $(T)
 
 test-observability: export WITH_BROWSER := 1
+test-observability: G := core edge risk
 test-observability: setup ## test alert rules, dashboards, pages and staged faults on a stack with observability
 	@$(STACK_COMMAND) observe-tools
 	@$(PYTHON) -m pytest -m observability tests/observability $(T)

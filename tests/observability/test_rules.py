@@ -7,17 +7,26 @@ while the others are not; the recording rules have their own cases.
 import subprocess
 from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
 import yaml
 
+from fraud.domain import monitoring
+from fraud.domain.features import COLUMNS, FEATURES
+from fraud.settings import SHIPPED
+from fraud.store import load_scorers
+from fraud.store.scores import MOST_SAMPLED
 from local_stack.telemetry.programs import promtool
 from observability.alerts import alerts
+from observability.fraud_alerts import DRIFTED
 from observability.objectives import FAST, OBJECTIVES, SLOW
 from observability.rules import GROUPS, RULES_FOLDER
 from observability.timing import Timing
 
 pytestmark = pytest.mark.observability
 
+LIVE_MODEL = next(one.card for one in load_scorers(SHIPPED).values() if one.card.is_first)
+SCORED_A_MINUTE = 100
 SEVERITY = {alert.name: alert.severity for alert in alerts(Timing())}
 
 
@@ -412,6 +421,45 @@ def test_an_alert_fires_exactly_in_its_cases(case, tool, tmp_path):
     expr = f'ALERTS{{alertname="{case.alert}",alertstate="firing"}}'
     samples = [{"labels": _labelled(case.alert, labels), "value": 1} for labels in case.fires]
     _run(tool, tmp_path, "alerts.rules.yml", case.series, (expr, case.minute, samples))
+
+
+def _drawn(bins, count, rng):
+    """Return numbers that are distributed as in the training: each bin's is at its upper edge."""
+    edges = np.array(bins.edges)
+    upper = edges.astype(np.float32)
+    upper = np.where(upper > edges, np.nextafter(upper, np.float32(-np.inf)), upper)
+    shares = np.array(bins.shares)
+    return rng.choice(np.append(upper, upper[-1] + 1), count, p=shares / shares.sum())
+
+
+def _indexes_by_minute(minutes, drifts_from):
+    """Return the indexes as fraud measures them, while amounts become twenty times as large."""
+    rng, bins = np.random.default_rng(7), LIVE_MODEL.bins
+    count = MOST_SAMPLED + SCORED_A_MINUTE * minutes
+    features = np.column_stack([_drawn(bins[name], count, rng) for name in FEATURES])
+    probabilities = _drawn(bins["probability"], count, rng).astype(np.float32)
+    features[MOST_SAMPLED + SCORED_A_MINUTE * drifts_from :, COLUMNS["amount"]] *= 20
+    found = []
+    for minute in range(minutes):
+        seen = slice(minute * SCORED_A_MINUTE, MOST_SAMPLED + minute * SCORED_A_MINUTE)
+        found.append(monitoring.drift(bins, features[seen].astype(np.float32), probabilities[seen]))
+    return found
+
+
+def test_a_drifted_stream_raises_the_alert_in_the_runbooks_time(tool, tmp_path):
+    """The runbook: 1,500 scores and ten minutes after all amounts have changed, at the latest."""
+    assert monitoring.DRIFTED == DRIFTED
+    indexes = _indexes_by_minute(minutes=45, drifts_from=15)
+    risen = next(at for at, one in enumerate(indexes) if one["amount"] > DRIFTED)
+    assert 15 < risen <= 15 + 1_500 / SCORED_A_MINUTE
+    series = {
+        f'fraud_psi{{feature="{name}"}}': " ".join(f"{one[name]:.4f}" for one in indexes)
+        for name in indexes[0]
+    }
+    expr = 'ALERTS{alertname="FraudModelDrift",alertstate="firing"}'
+    fires = [{"labels": _labelled("FraudModelDrift", {"feature": "amount"}), "value": 1}]
+    for minute, expected in ((risen + 9, []), (risen + 10, fires)):
+        _run(tool, tmp_path, "alerts.rules.yml", series, (expr, minute, expected))
 
 
 def _labelled(alert, labels):
