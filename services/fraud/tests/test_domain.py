@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fraud.domain.answers import verdict_of
-from fraud.domain.features import FEATURES, GROUPS
+from fraud.domain.features import COLUMNS, FEATURES, GROUPS
 from fraud.domain.monitoring import Pairs, calibration, drift, psi
 from fraud.domain.scoring import Card, ModelError, Score, Scorer, bins_of, in_share
 from fraud.domain.stages import (
@@ -154,6 +154,25 @@ def test_calibration_needs_enough_expected_frauds():
 def test_a_probability_is_shown_by_the_words_of_the_document(probability, shown):
     found = verdict_of(Score(probability, ("amount",)))
     assert (found.score, found.level, found.recommendation, found.reasons) == shown
+
+
+@pytest.mark.parametrize(
+    ("dollars", "payments", "shown"),
+    [
+        (45_000, 0, ("REVIEW", ("new_customer_large_amount",))),
+        (1_000, 0, ("REVIEW", ("new_customer_large_amount",))),
+        (999, 0, ("APPROVE", ("low_risk",))),
+        (45_000, 1, ("APPROVE", ("low_risk",))),
+    ],
+)
+def test_a_large_payment_of_a_new_customer_is_never_approved(dollars, payments, shown):
+    features = [0.0] * len(FEATURES)
+    features[COLUMNS["amount"]] = dollars
+    features[COLUMNS["customer_payments_30d"]] = payments
+    found = verdict_of(Score(0.02, ()), features)
+    assert (found.recommendation, found.reasons) == shown
+    # A higher probability decides as for others.
+    assert verdict_of(Score(0.6, ("amount",)), features).recommendation == "BLOCK"
 
 
 def test_an_unknown_score_is_no_number_and_is_reviewed():

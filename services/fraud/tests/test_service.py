@@ -192,6 +192,13 @@ async def test_detection_speaks_the_documents_fields(http, path):
     assert isinstance(shown["evaluationTime"], int)
 
 
+async def test_a_new_customers_large_payment_is_reviewed_though_the_model_scores_it_low(http):
+    body = {"customerId": f"usr-{uuid4()}", "amount": 45_000_00}
+    shown = (await http.post(PATH, json=body, headers=ALICE)).json()
+    assert (shown["riskLevel"], shown["recommendation"]) == ("LOW", "REVIEW")
+    assert shown["reasonCodes"] == ["new_customer_large_amount"]
+
+
 async def test_an_unknown_payments_score_is_no_number_and_is_reviewed(http):
     body = {"action": "get_fraud_score", "customerId": "usr-1", "transactionId": "tx-none"}
     shown = (await http.post(PATH, json=body, headers=ALICE)).json()

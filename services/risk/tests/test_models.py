@@ -8,7 +8,7 @@ import pytest
 from payment_schemas.events.risk import FraudScore
 from risk.clients import Fraud, LookUps, MemoryIdentities, MemoryModels, MemorySanctionsList
 from risk.clients import models as models_client
-from risk.domain import Unavailable, assess
+from risk.domain import History, Unavailable, assess
 from risk.handlers import Assessor, on_assessment_requested
 from risk.store import MemoryAssessments
 from service_runtime.http_client import HttpClient
@@ -138,6 +138,20 @@ async def test_without_an_address_no_model_is_asked(build):
 def test_a_probability_has_the_points_of_the_highest_step_that_it_reaches(build, ppm, factors):
     score = FraudScore(model_version="gbm-1", probability_ppm=ppm)
     assert factors_of(build, score) == factors
+
+
+@pytest.mark.parametrize(("dollars", "level"), [(1_000, "medium"), (45_000, "high")])
+def test_a_new_customers_large_payment_requires_a_code_though_the_model_scores_it_low(
+    build, dollars, level
+):
+    """The model knows few such payments; the bands of amounts and the new payee decide."""
+    evidence = replace_fraud(
+        build.evidence(), FraudScore(model_version="gbm-1", probability_ppm=20_000)
+    )
+    request = build.request(amount_minor=dollars * 100)
+    result = assess(request, evidence, History(False, True, 0), build.policy)
+    assert "fraud_model" not in {factor.name for factor in result.factors}
+    assert result.level == level
 
 
 def test_an_unavailable_model_has_points_and_no_score(build):

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from fraud.domain.answers import verdict_of
+from fraud.domain.answers import Verdict, verdict_of
 from fraud.domain.features import Observed
 from fraud.domain.scoring import Score
 from fraud.routes.api import Api
@@ -65,7 +65,8 @@ def _evaluating(api: Api, body: DetectBody) -> Act:
         started = api.clock.now()
         (assessed,) = await api.assess(tx, [observed])
         took_ms = round((api.clock.now() - started).total_seconds() * 1000)
-        return _shown(api, assessed.score, assessed.version, evaluationTime=took_ms)
+        verdict = verdict_of(assessed.score, assessed.features)
+        return _shown(api, verdict, assessed.version, evaluationTime=took_ms)
 
     return act
 
@@ -90,9 +91,9 @@ def _score_of(api: Api, body: DetectBody) -> Act:
         paid = await Activity(tx).found(customer, transaction)
         found = None if paid is None else await Scores(tx).decided(paid.payment_id)
         if found is None:
-            return _shown(api, None, None)
+            return _shown(api, verdict_of(None), None)
         score = Score(found["probability"], tuple(found["reasons"]))
-        return _shown(api, score, found["version"])
+        return _shown(api, verdict_of(score, found["features"]), found["version"])
 
     return act
 
@@ -158,10 +159,9 @@ def _recorded(event: FraudReported, actor: str, cause: Cause) -> list[Emit]:
     return [Emit(event, cause), Emit(record, Cause(cause.id, cause.trace, discriminator="audit"))]
 
 
-def _shown(api: Api, score: Score | None, version: str | None, **fields: Any) -> Reply:
-    verdict = verdict_of(score)
+def _shown(api: Api, verdict: Verdict, version: str | None, **fields: Any) -> Reply:
     body: dict[str, Any] = {
-        "success": score is not None,
+        "success": verdict.score is not None,
         "fraudScore": verdict.score,
         "riskLevel": verdict.level,
         "recommendation": verdict.recommendation,
@@ -170,7 +170,7 @@ def _shown(api: Api, score: Score | None, version: str | None, **fields: Any) ->
         "modelVersion": version,
         "timestamp": api.clock.now(),
     }
-    unknown = {"error": UNAVAILABLE} if score is None else {}
+    unknown = {"error": UNAVAILABLE} if verdict.score is None else {}
     return Reply(body | unknown | fields)
 
 

@@ -69,7 +69,7 @@ class Scores:
     async def decided(self, payment_id: UUID) -> dict[str, Any] | None:
         """Return the score of a payment that risk was given."""
         rows = await self._tx.rows(
-            """select version, probability, reasons, scored_at from score
+            """select version, probability, reasons, features, scored_at from score
                where payment_id = %(payment_id)s and decides""",
             payment_id=payment_id,
         )
