@@ -9,6 +9,8 @@ from uuid import UUID
 import psycopg
 from chaos_arena import Arena, NotHealedError, until
 
+from local_stack import discovery
+
 AWAY_S = 8.0
 """Longer than the rules of a batch may take (1.5 s), and than a breaker's window."""
 DECIDED_WITHIN_S = 120
@@ -37,6 +39,8 @@ def _stop(arena: Arena) -> None:
     arena.stack.stop_process("compliance")
     del arena.stack.instances["compliance"]
     arena.stack.refresh()
+    # Commands read where the services are: no longer compliance, whose group they would check.
+    discovery.describe(arena.stack.layout, arena.stack.description())
 
 
 async def _judged(arena: Arena, began: datetime, ended: datetime) -> str:
