@@ -23,6 +23,7 @@ def overrides() -> dict[str, dict[str, str]]:
         "gateway": {"READS_PER_MINUTE": "60000"},
         "audit": {"CHECKPOINT_EVERY_S": "2"},
         "insight": {"MODEL_URL": f"http://127.0.0.1:{model}/v1"},
+        "webhooks": {"WEBHOOK_LOCAL_TARGETS": "true"},
     }
 
 

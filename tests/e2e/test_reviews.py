@@ -24,6 +24,7 @@ from payment_schemas.scopes import CUSTOMER_SCOPES
 from testbed.accessibility import faults_of_view
 from testbed.command import Command
 from testbed.edge import CODE, Customer, Edge
+from testbed.hostile import HostileServer
 from testbed.stack import joined
 from testkit.chromium import Chromium, Tab
 
@@ -34,6 +35,7 @@ SPEAKING_TO_CUSTOMERS = ("gateway", "webhooks", "notification")
 TRACES = re.compile(
     r"review|\bcases?\b|complian|suspicio|regulat|\b(SAR|CTR)\b|E_WATCHED", re.IGNORECASE
 )
+DELIVERED = {"payment.confirmed", "payment.settled"}
 WIDTHS = (360, 1440)
 
 
@@ -168,9 +170,50 @@ async def records_about(system: Stack, customer: Customer, transaction_id: str) 
     return sorted(found)
 
 
+async def add_endpoint(desk: Edge, customer: Customer, server: HostileServer) -> None:
+    """Have all events of a customer delivered to a server of the test."""
+    token = await desk.token(customer.user_id, " ".join(CUSTOMER_SCOPES))
+    body = {"url": server.url(f"/good?{customer.user_id}")}
+    headers = {"Authorization": f"Bearer {token}"}
+    reply = await desk.http.post("/api/v1/webhooks/endpoints", json=body, headers=headers)
+    assert reply.status_code == 201, reply.text
+
+
+async def delivered(server: HostileServer, customer: Customer) -> list[str]:
+    """Return the bodies that a customer's endpoint got, once it has all of a settled payment."""
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            own = [one for one in server.received if one.query == customer.user_id]
+            bodies = [one.body.decode() for one in own]
+            if {json.loads(one)["type"] for one in bodies} >= DELIVERED:
+                return bodies
+            await asyncio.sleep(0.2)
+
+
+def comparable(bodies: list[str], customer: Customer, transaction_id: str) -> dict[str, str]:
+    """Return the bodies by type, without what tells one payment or one moment from another."""
+    found = {json.loads(one)["type"]: normal(one, customer, transaction_id) for one in bodies}
+    # A confirmation says how far the settlement is when it is sent.
+    moment = re.compile(r'"(settlement_status|status_sequence)":("\w+"|\d+)')
+    found["payment.confirmed"] = moment.sub(r'"\1":""', found["payment.confirmed"])
+    return found
+
+
 async def test_the_person_of_a_case_sees_no_trace_of_it(watched: Stack, desk: Edge, name: str):
     """Two customers pay the same; one is watched by a rule, and has a case."""
     suspect, other = await desk.open_customers(name, 2, 10_000_00)
+    async with HostileServer() as server:
+        for customer in (suspect, other):
+            await add_endpoint(desk, customer, server)
+        await compare_views(watched, desk, (suspect, other), server)
+
+
+async def compare_views(
+    watched: Stack, desk: Edge, customers: tuple[Customer, Customer], server: HostileServer
+) -> None:
+    """Let both pay; compare replies, routes, records and webhooks of the one with the other's."""
+    suspect, other = customers
+    name = suspect.account.rpartition("-")[0]
     await watch(desk, suspect.user_id)
     seen = {}
     for customer in (suspect, other):
@@ -183,24 +226,28 @@ async def test_the_person_of_a_case_sees_no_trace_of_it(watched: Stack, desk: Ed
     assert await cases_of(desk, other.user_id, 0) == []
 
     assert seen[suspect.user_id] == seen[other.user_id]
-    routes, records = [], []
+    routes, records, webhooks = [], [], []
     for customer in (suspect, other):
         transaction = f"{name}-{customer.account[-1]}"
         replies = await all_that_is_readable(desk, customer, transaction)
         about = await records_about(watched, customer, transaction)
         assert about
+        bodies = await delivered(server, customer)
         # The scopes of operators are in identity's description, for everyone the same.
         described = replies.pop("/.well-known/openid-configuration")
         assert case["id"] not in described
-        for text in (*replies.values(), *about):
+        for text in (*replies.values(), *about, *bodies):
             assert case["id"] not in text
             assert not TRACES.search(text), text
         routes.append({path: normal(one, customer, transaction) for path, one in replies.items()})
         records.append(about)
+        webhooks.append(comparable(bodies, customer, transaction))
     assert routes[0]["/payment/{transaction_id}"].startswith("200")
     assert "SETTLED" in routes[0]["/payment/{transaction_id}/events"]
     assert routes[0] == routes[1]
     assert records[0] == records[1]
+    assert set(webhooks[0]) == DELIVERED
+    assert webhooks[0] == webhooks[1]
 
 
 async def test_a_customers_token_opens_no_route_of_compliance(desk: Edge, name: str):
