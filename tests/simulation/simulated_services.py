@@ -23,7 +23,12 @@ from otp.handlers import Codes, Rules, on_challenge_requested, on_verification_r
 from otp.store import MemoryChallenges
 from partner_messages.keys import Keys, SigningKey
 from payment_schemas.currencies import USD_RATES
-from payment_schemas.events.confirmation import ConfirmRequested, PaymentConfirmed, PaymentDeclined
+from payment_schemas.events.confirmation import (
+    ConfirmRequested,
+    PaymentConfirmed,
+    PaymentDeclined,
+    ReviewOpened,
+)
 from payment_schemas.events.otp import (
     Challenged,
     ChallengeRefused,
@@ -111,7 +116,8 @@ def _topic_of(read) -> str:
 
 
 CONFIRM_READS = (
-    *(SettlementUpdated, Verified, Challenged, ChallengeRefused, RiskAssessed, ConfirmRequested),
+    *(SettlementUpdated, Verified, Challenged, ChallengeRefused, ReviewOpened),
+    *(RiskAssessed, ConfirmRequested),
 )
 MAILED = (PaymentConfirmed, PaymentDeclined, SettlementUpdated, CodesLockChanged)
 NOTIFICATION_READS = (Verified, Challenged, *MAILED)
@@ -123,6 +129,7 @@ def build_confirm(parts: Parts):
         Verified: partial(confirm.on_verified, policy=POLICY),
         Challenged: partial(confirm.on_challenged, policy=POLICY),
         ChallengeRefused: confirm.on_challenge_refused,
+        ReviewOpened: confirm.on_review_opened,
         RiskAssessed: partial(confirm.on_risk_assessed, policy=POLICY),
         ConfirmRequested: partial(
             confirm.on_confirm_requested, policy=POLICY, draw_uetr=partial(new_uetr, parts.clock)

@@ -9,7 +9,7 @@ from confirm.domain.decision import Decision, final_answer
 from confirm.domain.payment import FINAL, Payment, Policy, Status
 from confirm.domain.requests import create
 from double_entry.rules import Account
-from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
+from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested, ReviewOpened
 from payment_schemas.events.otp import Challenged, ChallengeRefused, Verified
 from payment_schemas.events.risk import RiskAssessed
 from payment_schemas.events.settlement import SettlementUpdated
@@ -118,6 +118,12 @@ def verified(payment: Payment, result: str = "valid", **fields: Any) -> Verified
 def settled(payment: Payment, status: str = "SETTLED", version: int = 2) -> SettlementUpdated:
     update = {"status": status, "version": version, "uetr": payment.uetr}
     return event_of(SettlementUpdated, **_about(payment), **update)
+
+
+def reviewed(payment: Payment, *, by_list: bool = True) -> ReviewOpened:
+    """A review of a payment: a hit of a changed list, or a risk of its assessment."""
+    hit = {"party": "creditor", "hit": True, "list_version": "2", "match_score": 91}
+    return event_of(ReviewOpened, **_about(payment), screening=hit if by_list else None)
 
 
 def answer_in(decision: Decision) -> ConfirmAnswered | None:

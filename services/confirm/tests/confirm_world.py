@@ -20,7 +20,7 @@ from confirm.domain.payment import Payment, Policy
 from confirm.store import UNFINISHED, MemoryPayments, PostgresDeadlines, PostgresPayments
 from confirm.store.postgres import payment_of
 from confirm.store.records import PaymentQueries
-from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
+from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested, ReviewOpened
 from payment_schemas.events.otp import Challenged, ChallengeRefused, Verified
 from payment_schemas.events.risk import RiskAssessed
 from payment_schemas.events.settlement import SettlementUpdated
@@ -110,6 +110,7 @@ class World(ABC):
             ChallengeRefused: handlers.on_challenge_refused,
             Verified: partial(handlers.on_verified, policy=self.policy),
             SettlementUpdated: handlers.on_settlement_updated,
+            ReviewOpened: handlers.on_review_opened,
         }
         return by_event[type(event)]
 

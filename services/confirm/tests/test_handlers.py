@@ -16,6 +16,7 @@ from confirm_builders import (
     first_request,
     payment_in,
     refused,
+    reviewed,
     settled,
     verified,
 )
@@ -404,3 +405,32 @@ async def test_a_result_after_the_deadline_moves_no_money_before_the_worker_runs
     assert [answer.body for answer in answers(events)] == [payment.answer_body]
     assert await funded.transfers() == []
     assert await funded.deadlines().work_slice() == 0
+
+
+@pytest.mark.parametrize("is_assessed", [True, False])
+async def test_a_hit_of_a_changed_list_declines_before_the_code_or_the_assessment(
+    funded, is_assessed
+):
+    await funded.take(request())
+    payment = await only(funded)
+    if is_assessed:
+        await funded.take(assessed(payment, 75))
+
+    assert await funded.take(reviewed(payment, by_list=False)) == []
+    events = await funded.take(reviewed(payment), reviewed(payment))
+
+    kinds = [type(event).__name__ for event in events]
+    assert kinds == ["ConfirmAnswered", "PaymentDeclined", "PaymentStatusChanged"]
+    # Neither the late assessment nor a code confirms it.
+    assert await funded.take(assessed(payment, 10)) == []
+    payment = await only(funded)
+    assert (payment.status, payment.reason) == (Status.DECLINED, "not_permitted")
+    assert (await funded.balances())["acc-1"] == 1_000_000
+
+
+async def test_a_hit_of_a_changed_list_leaves_a_confirmed_payment_to_people(funded):
+    await funded.take(request())
+    await funded.take(assessed(await only(funded), 10))
+
+    assert await funded.take(reviewed(await only(funded))) == []
+    assert (await only(funded)).status is Status.CONFIRMED

@@ -26,6 +26,7 @@ from confirm_builders import (
 from confirm.domain.payment import Policy, Status
 from confirm.domain.results import (
     after_challenge,
+    after_new_hit,
     after_refusal,
     after_risk,
     after_verification,
@@ -302,3 +303,23 @@ def test_a_late_code_result_does_not_change_a_payment(status, result):
 
     assert decision.state is payment
     assert (decision.events, decision.transfer) == ((), None)
+
+
+@pytest.mark.parametrize("status", OPEN)
+def test_a_hit_of_a_changed_list_declines_an_open_payment(status):
+    decision = after_new_hit(payment_in(status), NOON)
+
+    state, answer = decision.state, answer_in(decision)
+    assert (state.status, state.reason) == (Status.DECLINED, "not_permitted")
+    assert (answer.status, answer.body) == (403, declined("not_permitted"))
+    assert kinds(decision) == ["PaymentDeclined"]
+    assert decision.transfer is None
+
+
+@pytest.mark.parametrize("status", DONE)
+def test_a_hit_of_a_changed_list_does_not_change_a_final_payment(status):
+    payment = payment_in(status)
+
+    decision = after_new_hit(payment, NOON)
+
+    assert (decision.state, decision.events, decision.transfer) == (payment, (), None)

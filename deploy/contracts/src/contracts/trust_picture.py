@@ -62,7 +62,9 @@ def _arrows(
     found: defaultdict[tuple[str, str, bool], list[str]] = defaultdict(list)
     for topic in topics:
         for reader in topic.readers:
-            if topic.owner in rings and reader in rings and reader != _RECORDER:
+            if reader in {_RECORDER, topic.owner}:
+                continue
+            if topic.owner in rings and reader in rings:
                 is_acting = acting.get(topic.name) == reader
                 found[topic.owner, reader, is_acting].append(topic.name.removesuffix(".v1"))
     for (writer, reader, is_acting), names in sorted(found.items()):

@@ -136,6 +136,7 @@ def _handlers(clock: Clock, policy: Policy, opening: Opening) -> list[Handler]:
         (Verified, partial(handlers.on_verified, policy=policy)),
         (Challenged, partial(handlers.on_challenged, policy=policy)),
         (ChallengeRefused, handlers.on_challenge_refused),
+        (ReviewOpened, handlers.on_review_opened),
         (RiskAssessed, partial(handlers.on_risk_assessed, policy=policy)),
     ]
     request = partial(handlers.on_confirm_requested, policy=policy, draw_uetr=draw_uetr)

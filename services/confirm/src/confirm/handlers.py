@@ -15,6 +15,7 @@ from confirm.domain.requests import is_expired
 from confirm.domain.results import (
     after_challenge,
     after_deadline,
+    after_new_hit,
     after_refusal,
     after_risk,
     after_settlement,
@@ -24,7 +25,7 @@ from confirm.store.port import Payments
 from double_entry.rules import Ledger
 from payment_schemas import answers
 from payment_schemas.answers import Answer
-from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested
+from payment_schemas.events.confirmation import ConfirmAnswered, ConfirmRequested, ReviewOpened
 from payment_schemas.events.otp import Challenged, ChallengeRefused, Verified
 from payment_schemas.events.risk import RiskAssessed
 from payment_schemas.events.settlement import SettlementUpdated
@@ -155,6 +156,18 @@ async def on_verified(
         return after_verification(payment, item.event, policy, batch.now, funds=funds)
 
     return await _carry_out(batch, payments, decide, locks_payers=True)
+
+
+async def on_review_opened(batch: Batch[Received[ReviewOpened]], payments: Payments) -> Events:
+    """Decline open payments that a changed list hits; no other review changes a payment."""
+    hits = tuple(item for item in batch if item.event.screening and item.event.screening.hit)
+    if not hits:
+        return []
+
+    def decide(payment: Payment, _item: Received[ReviewOpened], _: Ledger) -> Decision:
+        return after_new_hit(payment, batch.now)
+
+    return await _carry_out(replace(batch, items=hits), payments, decide)
 
 
 async def on_settlement_updated(

@@ -174,9 +174,10 @@ class PaymentStatusChanged(PaymentEvent):
 
 
 class ReviewOpened(PaymentEvent):
-    """A payment needs review by a person; it goes on.
+    """A payment needs review by a person; it goes on, unless it is open and `screening` is a hit.
 
-    Emitted by confirm, and by screening for a hit of a changed list; read by compliance and audit.
+    Emitted by confirm, and by screening for a hit of a changed list; read by compliance and audit,
+    and by confirm, which declines an open payment that a changed list hits.
     """
 
     topic: ClassVar = "review.opened.v1"

@@ -12,7 +12,7 @@ from typing import assert_never
 from confirm.domain.decision import Decision, ignore, review_case
 from confirm.domain.events import ReviewReason, about, reply
 from confirm.domain.ledger import release, settle
-from confirm.domain.payment import Payment, Policy, Status
+from confirm.domain.payment import FINAL, Payment, Policy, Status
 from confirm.domain.steps import challenge, confirm, decline
 from payment_schemas import answers
 from payment_schemas.answers import Answer
@@ -126,6 +126,14 @@ def after_verification(
     )
     answer = answers.codes_locked() if judged.codes_locked else answers.invalid_otp()
     return Decision(state, (reply(payment, answer),))
+
+
+def after_new_hit(payment: Payment, now: datetime) -> Decision:
+    """Decline a payment that a changed list hits while it is open; a final one stays as it is.
+
+    In each open state: the assessment that the payment has, or waits for, is of the former list.
+    """
+    return ignore(payment) if payment.status in FINAL else decline(payment, "not_permitted", now)
 
 
 def after_settlement(payment: Payment, update: SettlementUpdated, now: datetime) -> Decision:
