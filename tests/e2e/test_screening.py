@@ -17,7 +17,7 @@ from local_stack.stack import Stack
 from screening.settings import DEMONSTRATION
 from service_runtime.clock import SystemClock
 from testbed.command import Command
-from testbed.edge import Customer, Edge
+from testbed.edge import CODE, Customer, Edge
 from testbed.stack import joined
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
@@ -122,18 +122,36 @@ async def test_a_name_waits_for_screening_and_never_passes_without_it(
     assert (await names.until(customer, f"{name}-b"))["status"] == "SUCCESS"
 
 
-async def test_a_changed_list_opens_a_case_about_a_payee_that_was_paid(
+async def test_a_changed_list_declines_an_open_payment_and_opens_a_case_about_a_paid_one(
     names: Edge, countersign: Command, folder: Path, name: str
 ):
     customer, payee = await customer_of(names, name), f"payee-{name}"
     paid = await names.pay(customer, name, to_name="Wilhelmina Ashgrove", to_account=payee)
     assert paid.json()["status"] == "SUCCESS"
+    waiting = {"amount": "5200", "to_name": "Wilhelmina Ashgrove", "to_account": f"{payee}-new"}
+    await names.pay(customer, f"{name}-open", **waiting)
+    await _until_a_code_is_required(names, customer, f"{name}-open")
 
     _list(folder, '1007,"ASHGROVE, Wilhelmina","individual","DEMO"' + ",-0- " * 8)
 
     row = await _review_of(countersign, name)
     assert "1007" in str(row)
     assert "shgrove" not in str(row).lower()
+    stopped = await names.until(customer, f"{name}-open")
+    assert (stopped["status"], stopped["reason"]) == ("DECLINED", "not_permitted")
+    late = await names.pay(customer, f"{name}-open", otp_code=CODE, **waiting)
+    assert late.json()["status"] == "DECLINED"
+    # What was paid is not taken back: its case is for people.
+    assert (await names.payment(customer, name))["status"] == "SUCCESS"
+
+
+async def _until_a_code_is_required(edge: Edge, customer: Customer, transaction: str) -> None:
+    """Wait until a payment is open: assessed, and without its code."""
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            if (await edge.payment(customer, transaction)).get("status") == "OTP_REQUIRED":
+                return
+            await asyncio.sleep(0.2)
 
 
 async def _review_of(countersign: Command, transaction: str) -> dict[str, Any]:
