@@ -56,7 +56,10 @@ def find_payments(system: System, name: str, user: str | None) -> list[Row]:
 
 
 def overview_of(system: System, payment: Row, now: datetime) -> PaymentOverview:
-    """Query every service about a payment; one without a response does not hide the others."""
+    """Query the owners of a payment's rows; one without a response does not hide the others.
+
+    With the payment itself, six routes; `explain` adds what two further services know.
+    """
     trace_id = payment.get("trace_id")
     if trace_id and system.addresses.traces:
         payment = {**payment, "trace": system.addresses.traces + trace_id}
@@ -71,24 +74,39 @@ def overview_of(system: System, payment: Row, now: datetime) -> PaymentOverview:
             return error
         return found
 
-    asked = [*_PARTS]
-    if listings.EXPLANATIONS.owner in system.addresses.urls:
-        asked.append(listings.EXPLANATIONS)
     # At once: each of the services needs some milliseconds for the audit row of the read.
-    with ThreadPoolExecutor(len(asked)) as pool:
-        for listing, found in zip(asked, pool.map(rows, asked), strict=True):
+    with ThreadPoolExecutor(len(_PARTS)) as pool:
+        for listing, found in zip(_PARTS, pool.map(rows, _PARTS), strict=True):
             if isinstance(found, OpsError):
                 known.missing.append(str(found))
                 continue
             setattr(known, _FIELD.get(listing.name, listing.name), found[listing.name])
             # Settlement adds the cases about the transfer.
             known.cases = found.get("cases", known.cases)
+    known.waits_for = waits_of(known, now)
+    return known
+
+
+def explain(system: System, known: PaymentOverview) -> None:
+    """Add the score in words, and both parties' screenings, to a payment with its assessments."""
+    if listings.EXPLANATIONS.owner in system.addresses.urls:
+        try:
+            found = system.rows(listings.EXPLANATIONS, payment_id=known.payment["payment_id"])
+            known.explanations = found
+        except OpsError as error:
+            known.missing.append(str(error))
     known.screenings = [
         _screening(system, one, known.missing)
         for row in known.assessments
         for one in row.get("screenings") or ()
     ]
-    known.waits_for = waits_of(known, now)
+
+
+def explanation_of(system: System, payment_id: str) -> PaymentOverview:
+    """Return a payment's assessments, explained, without its other rows. Raises OpsError."""
+    known = PaymentOverview({"payment_id": payment_id})
+    known.assessments = system.rows(listings.ASSESSMENTS, payment_id=payment_id)
+    explain(system, known)
     return known
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ops.clients.payments import PaymentOverview, find_payments, overview_of
+from ops.clients.payments import PaymentOverview, explain, find_payments, overview_of
 from ops.clients.system import System
 from ops.command.output import AsJson, cell, command_line, console, print_json, table_of
 from ops.command.session import open_system
@@ -98,6 +98,7 @@ def show(
 
     def fetch() -> View:
         known = overview_of(system, _one(system, tx, user, as_json=as_json), SystemClock().now())
+        explain(system, known)
 
         def show_it() -> None:
             if as_json:

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from ops.clients.jaeger import Jaeger
 from ops.clients.listings import EVENTS, WEBHOOKS
-from ops.clients.payments import find_payments
+from ops.clients.payments import explanation_of, find_payments
 from ops.clients.searching import search_payments
 from ops.clients.system import System
 from ops.console.frame import Console, box
@@ -35,6 +35,11 @@ def routes(console: Console, jaeger: Jaeger) -> APIRouter:
         is_known = WEBHOOKS.owner in viewer.system.addresses.urls
         found = box(lambda: viewer.system.rows(WEBHOOKS, payment_id=payment_id)) if is_known else {}
         return console.part(viewer, "parts/webhooks.html", box=found)
+
+    @router.get("/{payment_id}/explanation")
+    def explanation(viewer: Operator, payment_id: UUID) -> Response:
+        found = box(lambda: explanation_of(viewer.system, str(payment_id)))
+        return console.part(viewer, "parts/explanation.html", box=found)
 
     @router.get("/{payment_id}/events")
     def events(viewer: Operator, payment_id: UUID) -> Response:
