@@ -3,6 +3,8 @@
 import pytest
 from traces import UNKNOWN, JaegerTrace
 
+from ops.clients.jaeger import Jaeger
+from ops.domain.waterfalls import waterfall_of
 from testbed.edge import CODE
 from testbed.span_tree import (
     ASSESSMENT,
@@ -105,6 +107,27 @@ async def test_every_span_is_a_child_of_its_cause(observed, trace_ids, kind):
     assert {parent.partition(" process ")[0] for parent, _ in stored} <= {"audit"}
     assert trace.roots == [POST]
     assert trace.trace_ids == {trace_ids[kind]}
+    # The console draws the same spans, each below the same one.
+    await observed.seen(
+        lambda: drawn(observed, trace_ids[kind]) == of_jaeger(observed, trace_ids[kind])
+    )
+
+
+def of_jaeger(observed, trace_id):
+    """Return the number of spans of Jaeger's answer, and its hops."""
+    found = observed.trace(trace_id)
+    return len(found["spans"]), JaegerTrace(found).hops
+
+
+def drawn(observed, trace_id):
+    """Return the number of lines of the console's waterfall, and its hops."""
+    lines = waterfall_of(Jaeger(observed.jaeger).spans(trace_id)).lines
+    above, hops = [], []
+    for line in lines:
+        del above[line.depth :]
+        above.append(f"{line.span.service} {line.span.name}")
+        hops += [tuple(above[-2:])] if line.depth else []
+    return len(lines), set(hops)
 
 
 async def test_both_calls_of_a_payment_with_a_code_are_linked(observed, trace_ids):

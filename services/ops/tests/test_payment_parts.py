@@ -173,6 +173,21 @@ def test_a_span_of_jaeger_has_parent_service_and_fault():
     assert (child.parent, child.has_failed) == (root.id, True)
 
 
+@pytest.mark.parametrize(
+    ("references", "parent"),
+    [
+        ([("FOLLOWS_FROM", TRACE, "a")], "a"),
+        ([("FOLLOWS_FROM", "another", "a")], ""),
+        ([("FOLLOWS_FROM", TRACE, "a"), ("CHILD_OF", TRACE, "b")], "b"),
+    ],
+)
+def test_a_span_that_is_linked_to_its_own_parent_is_below_it(references, parent):
+    names = ("refType", "traceID", "spanID")
+    raw = JAEGERS_REPLY["data"][0]["spans"][0]
+    raw = raw | {"references": [dict(zip(names, one, strict=True)) for one in references]}
+    assert span_of(raw, "x").parent == parent
+
+
 def test_a_waterfall_is_drawn_without_the_inline_style_that_the_policy_forbids():
     trace = JAEGERS_REPLY["data"][0]
     spans = [

@@ -48,12 +48,16 @@ class Waterfall:
 
 
 def span_of(raw: Mapping[str, Any], service: str) -> Span:
-    """Return a span of Jaeger's API."""
-    parents = [one["spanID"] for one in raw["references"] if one["refType"] == "CHILD_OF"]
+    """Return a span of Jaeger's API.
+
+    Of a span that is linked to its own parent, Jaeger keeps one reference, FOLLOWS_FROM.
+    """
+    within = [one for one in raw["references"] if one["traceID"] == raw["traceID"]]
+    parents = sorted(within, key=lambda one: one["refType"] != "CHILD_OF")
     tags = {tag["key"]: tag["value"] for tag in raw["tags"]}
     return Span(
         id=raw["spanID"],
-        parent=parents[0] if parents else "",
+        parent=parents[0]["spanID"] if parents else "",
         service=service,
         name=raw["operationName"],
         started_us=int(raw["startTime"]),
