@@ -23,6 +23,7 @@ pytestmark = pytest.mark.stack
 WIDTHS = (360, 1440)
 _SHOWS = "fetch(location).then((one) => one.text()).then((text) => text.includes({}))"
 """What a page shows when it is loaded anew."""
+_LETTERS = "fetch({}).then((one) => one.text()).then((text) => text.includes('2 letters match'))"
 MORE = ("/reconciliation", "/partners", "/partners/first-bank", "/access", "/system")
 
 
@@ -113,7 +114,8 @@ async def test_an_operator_finds_why_a_payment_is_not_settled_and_sees_it_settle
     try:
         await pay(edge, name)
         await desk.open(f"/payments?user_id=usr-{name}-0001")
-        await page.follow(name, "a.row-link")
+        await page.press("j")
+        await desk.act("a.row-link", name)
         await page.until(_SHOWS.format(json.dumps("First-bank to")), 10)
         assert "It has ended" not in await page.text()
     finally:
@@ -123,31 +125,30 @@ async def test_an_operator_finds_why_a_payment_is_not_settled_and_sees_it_settle
     await page.until(_SHOWS.format(json.dumps("It has ended")), 40)
 
 
-async def test_a_group_of_dead_letters_is_redriven_by_two_people_and_one_by_one(
+async def test_a_group_of_dead_letters_is_redriven_by_two_people_and_one_by_one_by_the_keyboard(
     desk: Desk, system: Stack, name: str
 ):
-    await refuse(system, f"{name}-a", f"{name}-b")
     page = desk.page
+    for event_id in await refuse(system, f"{name}-a", f"{name}-b"):
+        # Each of its two consumers has refused it: a group of one would need no second person.
+        await page.until(_LETTERS.format(json.dumps(f"/dead-letters/found?id={event_id}")))
     await desk.open("/dead-letters")
     await page.sees("unauthenticated")
     assert "canary" not in await page.text()
     await desk.picture("console-dead-letters")
-    await page.follow("Redrive", "a.button")
+    await desk.act("#main a.button", "Redrive")
     assert "Nothing is published yet" in await page.text()
-    await page.follow("Propose", "button.primary")
-    await desk.settle()
+    await desk.act("button.primary", "Propose")
     await page.sees("another person approves")
     assert not await page.evaluate("!!document.querySelector('form[action$=approve]')")
     await desk.sign_out()
     await desk.sign_in("bob")
     await desk.open("/dead-letters")
-    await page.follow(selector="form[action$=approve] button")
+    await desk.act("form[action$=approve] button")
     await page.sees("are published again")
-    await desk.settle()
-    await page.follow(selector="tbody a.row-link")
-    await desk.settle()
-    await page.follow("Redrive", "#letters a.button, section[aria-labelledby=letters] a.button")
-    await page.follow("Redrive", "button.primary")
+    await desk.act("tbody a.row-link")
+    await desk.act("section[aria-labelledby=letters] a.button", "Redrive")
+    await desk.act("button.primary", "Redrive")
     await page.sees("1 record is published to its topic again")
     await desk.sign_out()
     await desk.sign_in("alice")
@@ -219,19 +220,21 @@ def over_at_its_bank(system: Stack, name: str) -> bool:
 
 
 async def test_a_case_is_resolved_by_two_people_and_by_one_alone_it_is_not(
-    desk: Desk, system: Stack, edge: Edge, name: str
+    desk: Desk, system: Stack, edge: Edge, countersign: Command, name: str
 ):
     case, customer = await unknown_at_its_bank(system, edge, name)
+    _, known = await countersign.json("show", name)
+    assert [one["id"] for one in known["cases"]] == [case]
+    await desk.agrees(known)
     page, path = desk.page, f"/reconciliation/cases/{case}"
     await desk.open("/reconciliation")
     await page.follow(selector=f"a[href='{path}']")
     assert "10.00" in await page.text()
     assert "No statement that was read has this UETR" in await page.text()
-    await page.evaluate(
-        "document.querySelector('[name=resolution]').value = 'SETTLE';"
-        "document.querySelector('[name=note]').value = 'their clerk has seen it'"
-    )
-    await page.follow("Propose", "button.primary")
+    await desk.choose("[name=resolution]", "SETTLE")
+    await desk.reach("form[action$=propose] [name=note]")
+    await page.type("their clerk has seen it")
+    await desk.act("button.primary", "Propose")
     await page.sees("A second person has to approve it within a day")
     assert not await page.evaluate("!!document.querySelector('form[action$=approve]')")
     await desk.picture("console-case")
@@ -247,18 +250,20 @@ async def test_a_case_is_resolved_by_two_people_and_by_one_alone_it_is_not(
     await desk.sign_out()
     await desk.sign_in("bob")
     await desk.open(path)
-    await page.follow("Approve SETTLE", "form[action$=approve] button")
+    await desk.act("form[action$=approve] button", "Approve SETTLE")
     await page.sees("The case is resolved: SETTLE")
     await settled(edge, customer, name)
     await desk.sign_out()
     await desk.sign_in("alice")
 
 
-async def test_a_partner_bank_is_suspended_and_resumed(desk: Desk, edge: Edge, name: str):
+async def test_a_partner_bank_is_suspended_and_resumed_by_the_keyboard(
+    desk: Desk, edge: Edge, name: str
+):
     page = desk.page
     await desk.open("/partners")
-    await page.follow(selector="a[href='/partners/south-bank']")
-    await page.follow("Suspend", "button.danger")
+    await desk.act("a[href='/partners/south-bank']")
+    await desk.act("button.danger", "Suspend")
     await page.sees("Nothing more is sent to the bank")
     try:
         (customer,) = await edge.open_customers(name, 1, 10_000_00)
@@ -276,7 +281,7 @@ async def test_a_partner_bank_is_suspended_and_resumed(desk: Desk, edge: Edge, n
         await desk.picture("console-partner")
     finally:
         await desk.open("/partners/south-bank")
-        await page.follow("Resume", "button.primary")
+        await desk.act("button.primary", "Resume")
     await page.sees("The bank gets its instructions again")
     await settled(edge, customer, name)
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
@@ -14,6 +16,15 @@ from testkit.chromium import Tab
 PICTURES = CHECKOUT / "docs/images"
 MOST_TABS = 90
 """Presses of Tab until an element has the focus."""
+
+MOST_CHOICES = 20
+_RINGED = """(() => {
+  const one = document.activeElement, ring = getComputedStyle(one);
+  const place = one.getBoundingClientRect();
+  return one.matches(":focus-visible") && ring.outlineStyle !== "none"
+    && parseFloat(ring.outlineWidth) >= 2 && place.bottom > 0 && place.top < innerHeight;
+})()"""
+"""Whether what has the focus is in the window with an outline. Source: WCAG 2.2, 2.4.7, 2.4.11."""
 
 
 class Desk:
@@ -59,14 +70,29 @@ class Desk:
         await self.page.until(f"{loaded}(one) => one.innerText.trim() !== '')")
 
     async def reach(self, selector: str, text: str = "") -> None:
-        """Press Tab until an element with a text has the focus."""
+        """Press Tab until an element with a text has the focus, and see that it has."""
         here = f"document.activeElement.matches({json.dumps(selector)})"
         here += f" && document.activeElement.textContent.includes({json.dumps(text)})"
         for _ in range(MOST_TABS):
             if await self.page.evaluate(here):
+                assert await self.page.evaluate(_RINGED), f"no focus is seen at {selector} {text}"
                 return
             await self.page.press("Tab")
         raise AssertionError(f"no Tab reaches {selector} {text}")
+
+    async def choose(self, selector: str, value: str) -> None:
+        """Choose a value of a list by the arrow keys."""
+        await self.reach(selector)
+        for _ in range(MOST_CHOICES):
+            if await self.page.evaluate("document.activeElement.value") == value:
+                return
+            await self.page.press("ArrowDown")
+        raise AssertionError(f"no arrow key chooses {value} of {selector}")
+
+    async def act(self, selector: str, text: str = "") -> None:
+        """Reach an element by Tab, press Enter on it, and wait for the page that it leads to."""
+        await self.reach(selector, text)
+        await self.enter()
 
     async def enter(self) -> None:
         """Press Enter on what has the focus, and wait for the page that it leads to."""
@@ -74,6 +100,16 @@ class Desk:
         await self.page.press("Enter")
         await self.page.until("!window.isOld && document.readyState === 'complete'")
         await self.settle()
+
+    async def agrees(self, known: Mapping[str, Any]) -> None:
+        """Open a payment's page, and compare it with what the command shows of it."""
+        await self.open(f"/payments/{known['payment']['payment_id']}")
+        shown = (await self.page.text()).replace("_", " ").lower()
+        assert [line for line in _lines_of(known) if line not in shown] == [], shown
+        assert f"{len(known['timeline'])} entries" in shown
+        count = "document.querySelectorAll('section[aria-labelledby=ledger] tbody tr').length"
+        assert await self.page.evaluate(count) == len(known["payment"]["entries"])
+        assert ("nothing. it" in shown) is (not known["waits_for"])
 
     async def faults(self) -> dict[int, list[str]]:
         """Return what is wrong with the open page: on a phone in the dark, on a desk in the light.
@@ -93,6 +129,23 @@ class Desk:
             return
         picture = await self.page.picture("webp")
         (PICTURES / f"{name}.webp").write_bytes(picture)
+
+
+def _lines_of(known: Mapping[str, Any]) -> list[str]:
+    """Return all that the command says of a payment, as a person reads it, in lower case."""
+    payment = known["payment"]
+    words = [payment["state"], payment["transaction_id"], payment["uetr"], payment["payment_id"]]
+    words += [row["event"] for row in known["timeline"]]
+    words += [one["account_id"] for one in payment["entries"]]
+    words += [one["what"] for one in known["waits_for"]]
+    words += [one["partner"] for one in known["instructions"]]
+    words += [one["status"] for one in known["instructions"]]
+    words += [one["template"] for one in known["deliveries"]]
+    words += [one["name"] for row in known["assessments"] for one in row["factors"]]
+    words += [row["sanctions"] for row in known["assessments"] if row["sanctions"]]
+    words += [one["state"] for one in known["challenges"]]
+    words += [one["kind"] for one in known["cases"]]
+    return [str(word).replace("_", " ").lower() for word in words]
 
 
 async def refuse(system: Stack, *names: str, **fields: str) -> list[str]:

@@ -128,4 +128,6 @@ showTimes();
 showTheme();
 startParts();
 startLazyParts();
+// On a phone the sections are one row, in which the current one may be out of sight.
+document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 setInterval(showTimes, 10000);
