@@ -353,8 +353,8 @@ async def test_two_people_decide_a_case_in_the_console_by_the_keyboard_alone(
                     faults[path, dark, width] = found
         assert faults == {}
         await page.look(width=1280, height=900)
-        await keep(page, "console-review")
         await page.open(f"{url}/reviews/{case}")
+        await keep(page, "console-review")
         await alice.choose("form[action$=close] [name=outcome]", "NOT_SUSPICIOUS")
         await alice.reach("form[action$=close] [name=text]")
         await page.type("The sale of a house.")
