@@ -128,9 +128,13 @@ chaos: setup ## kill, stop and cut off real processes under load: a smoke run; S
 chaos-full: setup ## the same with 10,000 payments and 200 kills; writes docs/reliability-results.md
 	@$(PYTHON) tests/chaos --full $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only '$(ONLY)')
 
-bench: setup ## measure rate, latency, CPU and bytes a payment; writes benchmarks/RESULTS.md
+bench: setup ## measure rate, latency, CPU and bytes a payment; writes benchmarks/RESULTS.md; G=rails: bench-charges
+ifeq ($(G),rails)
+	@$(MAKE) bench-charges G="core edge rails"
+else
 	@$(STACK_COMMAND) observe-tools
 	@$(PYTHON) -m bench bench
+endif
 
 bench-baseline: setup ## measure Kafka and PostgreSQL alone with the same records and rows
 	@$(PYTHON) -m bench baseline

@@ -152,3 +152,46 @@ async def test_woken_lanes_look_at_once(bench):
         lanes.wake()
         async with asyncio.timeout(0.5):
             await bench.until(lambda: bench.saved)
+
+
+async def inserted(bench, lanes, task):
+    """Insert a task as leased to a free lane; return whether there was one."""
+    with lanes.place() as place:
+        async with bench.database.transaction() as tx:
+            if place is None:
+                await bench.store(tx).add(task)
+            else:
+                place.loaded = f"for {task}"
+                await bench.store(tx).add_leased(place, task)
+        for taker, due in tx.handed_over:
+            taker.take(due, bench.clock.now())
+        return place is not None
+
+
+async def test_a_row_that_is_inserted_as_leased_is_done_without_a_claim(bench):
+    async with bench.running(concurrency=2) as lanes:
+        await bench.until(lambda: lanes._rows)
+        assert await inserted(bench, lanes, TASKS[0])
+        # Its lease is longer than this: no claim has found it.
+        await bench.until(lambda: bench.saved == [TASKS[0]])
+
+
+async def test_where_no_lane_is_free_none_is_reserved_and_the_row_is_claimed_later(bench):
+    bench.hanging = {TASKS[0]}
+    async with bench.running(concurrency=1) as lanes:
+        await bench.until(lambda: lanes._rows)
+        assert await inserted(bench, lanes, TASKS[0])
+        await bench.until(lambda: lanes.busy == 1)
+        assert not await inserted(bench, lanes, TASKS[1])
+        bench.released.set()
+        await bench.until(lambda: len(bench.saved) == 2)
+
+
+async def test_a_reserved_lane_whose_transaction_is_rolled_back_is_free_again(bench):
+    async with bench.running(concurrency=1) as lanes:
+        await bench.until(lambda: lanes._rows)
+        with lanes.place() as place, lanes.place() as none:
+            assert place is not None
+            assert none is None
+        assert await inserted(bench, lanes, TASKS[0])
+        await bench.until(lambda: bench.saved == [TASKS[0]])

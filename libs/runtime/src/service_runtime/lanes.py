@@ -2,12 +2,14 @@
 
 The claims and the write-backs are shared: one transaction for all rows that are free, or done, at
 that moment. The query of the table's `due` bounds how many rows of one lane are in progress.
+A row can also be inserted as leased to a free lane (`place`), which begins after the commit.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +26,9 @@ from service_runtime.work import POLL_S, LeaseStep, Work
 
 SAVE_TRIES = 3
 """Then the rows are left to their leases, and done again."""
+
+BEGUN_WITHIN_S = 2.0
+"""From the insert of a leased row to its begin; then it is left to its lease."""
 
 _log = Log("lanes")
 
@@ -52,6 +57,23 @@ class _Done:
     error: Exception | None = None
 
 
+class Place:
+    """A lane for one row that is inserted as leased: the taker of `hand_over`."""
+
+    def __init__(self, lease_s: float, begin: Callable[[Due[Any], Any, datetime], None]) -> None:
+        self.lease_s = lease_s
+        """The lease of the row that is inserted, from now."""
+        self.loaded: Any = None
+        """What `load` would return for the row; set before the commit."""
+        self.is_taken = False
+        self._begin = begin
+
+    def take(self, due: Due[Any], since: datetime) -> None:
+        """Begin the row; it was inserted after `since`."""
+        self.is_taken = True
+        self._begin(due, self.loaded, since)
+
+
 class Lanes:
     """Works on one table until the stop."""
 
@@ -64,6 +86,12 @@ class Lanes:
         self._done: asyncio.Queue[_Done | None] = asyncio.Queue()
         """Of rows that wait for their write-back: with those in progress `concurrency` at most."""
         self._busy = 0
+        self._reserved = 0
+        """Lanes of rows that are being inserted."""
+        self._rows: asyncio.TaskGroup | None = None
+        """Of the rows in progress; None before the start and from the stop."""
+        self._may_be_more = True
+        """Whether the last claim took as many rows as it could."""
 
     @property
     def busy(self) -> int:
@@ -74,13 +102,40 @@ class Lanes:
         """Look for due rows now."""
         self._woken.set()
 
+    @contextlib.contextmanager
+    def place(self) -> Iterator[Place | None]:
+        """Reserve a lane for a row that is inserted as leased; None where none is free."""
+        if self._rows is None or self._free() <= 0:
+            yield None
+            return
+        place = Place(self._work.lease_s + BEGUN_WITHIN_S, self._begin)
+        self._reserved += 1
+        try:
+            yield place
+        finally:
+            self._reserved -= not place.is_taken
+
+    def _begin(self, due: Due[Any], loaded: Any, since: datetime) -> None:
+        self._reserved -= 1
+        is_late = self._clock.now() - since >= timedelta(seconds=BEGUN_WITHIN_S)
+        if self._rows is None or is_late:
+            _log.warning("turn_missed", table=self._work.table.name)
+            return
+        self._busy += 1
+        self._rows.create_task(self._do(due, loaded))
+
+    def _free(self) -> int:
+        return self._work.concurrency - self._busy - self._reserved - self._done.qsize()
+
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until the stop; the rows in progress are finished and saved."""
         async with asyncio.TaskGroup() as group:
             saving = group.create_task(self._save_until_over())
             waking = group.create_task(self._wake_at(stopping))
             async with asyncio.TaskGroup() as rows:
+                self._rows = rows
                 await self._claim_until(stopping, rows)
+                self._rows = None
             self._done.put_nowait(None)
             await saving
             waking.cancel()
@@ -93,11 +148,11 @@ class Lanes:
         attempt = 0
         while not stopping.is_set():
             self._woken.clear()
-            free = self._work.concurrency - self._busy - self._done.qsize()
-            limit = min(free, self._work.slice_rows)
+            limit = max(0, min(self._free(), self._work.slice_rows))
             took = 0
             try:
                 took = await self._claim(limit, rows) if limit else 0
+                self._may_be_more = took >= limit
                 attempt = 0
             except Exception as error:
                 if consequence_of(error) is not Consequence.WAIT:
@@ -124,7 +179,8 @@ class Lanes:
             done = _Done(due, error=error)
         self._busy -= 1
         self._done.put_nowait(done)
-        self.wake()
+        if self._may_be_more:
+            self.wake()
 
     async def _save_until_over(self) -> None:
         """Save what is done, together with all that is done meanwhile."""

@@ -177,6 +177,9 @@ class UnitOfWork:
             raise Unavailable(type(error).__qualname__) from error
 
     async def _commit(self, write: Write) -> None:
+        now = self._clock.now()
         async with self._database.transaction() as tx:
             stored = await tx.add_to_outbox(await write(tx))
+        for taker, due in tx.handed_over:
+            taker.take(due, now)
         await self._relay.publish(stored)

@@ -66,10 +66,6 @@ def build(settings: Settings) -> Process:
     storing = handlers.Provisioner(providers, vault, codes)
     provisioning = service.lanes(_provisioning(settings, storing, waiting))
 
-    def wake() -> None:
-        waiting.wake()
-        charging.wake()
-
     changes.announce(providers)
     _learn(service, router)
     _watch_vault(service, vault)
@@ -88,7 +84,9 @@ def build(settings: Settings) -> Process:
         apply={
             name: handlers.Reports(name, settings.policy, service.clock).apply for name in providers
         },
-        wake=wake,
+        place=charging.place,
+        plan=partial(handlers.plan, router=router, policy=settings.policy, clock=service.clock),
+        wake=charging.wake,
         wake_refunds=refunding.wake,
         wake_cards=provisioning.wake,
         answer_within_s=settings.charge_answer_within_s,
@@ -151,7 +149,6 @@ def _charging(
         act=handlers.Caller(providers),
         lease_s=settings.provider_timeout_s + LEASE_BEYOND_S,
         concurrency=settings.provider_calls,
-        on_saved=waiting.wake,
     )
 
 
@@ -165,7 +162,6 @@ def _refunding(settings: Settings, providers: dict[str, Provider], waiting: Wait
         lease_s=settings.provider_timeout_s + LEASE_BEYOND_S,
         concurrency=settings.provider_calls,
         checks_epochs=True,
-        on_saved=waiting.wake,
     )
 
 
@@ -178,7 +174,6 @@ def _provisioning(settings: Settings, act: handlers.Provisioner, waiting: Waitin
         act=act,
         lease_s=settings.provider_timeout_s + LEASE_BEYOND_S,
         concurrency=settings.provider_calls,
-        on_saved=waiting.wake,
     )
 
 

@@ -147,7 +147,7 @@ async def on_called(
     await Routes(store.tx).learn(outcomes)
     await note_late([one.state for _, _, one in decided if one.is_late], store)
     router.learn(outcomes)
-    waiting.note(states)
+    waiting.note(store.tx, states)
     return [
         emit(decision.state, item.cause)
         for item, before, decision in decided

@@ -56,7 +56,7 @@ async def on_provisioned(
         for item in batch
     }
     await store.save(list(after.values()))
-    waiting.note(item.row.card_id for item in batch)
+    waiting.note(store.tx, [item.row.card_id for item in batch])
     return [
         Emit(_audit(batch.lookups[item.cause.id][0], after[item.row.id]), item.cause)
         for item in batch

@@ -77,7 +77,7 @@ async def on_refund_called(
         after = after_refund_reply(before, reply, batch.now, policy, is_first=made.is_first)
         await store.save([after], ends_lease=True)
         events += await conclude(before, after, charges, store, item.cause)
-    waiting.note(charges)
+    waiting.note(store.tx, charges)
     return events
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -22,7 +23,8 @@ from service_runtime.clock import Clock
 from service_runtime.compute import Executor
 from service_runtime.edge import Access, Admission
 from service_runtime.http_unit import Act, HttpUnitOfWork, Reply
-from service_runtime.messages import Cause, Emit
+from service_runtime.lanes import Place
+from service_runtime.messages import Cause, Due, Emit
 from service_runtime.ports import Database
 from service_runtime.web import JsonResponse
 
@@ -35,6 +37,7 @@ _STATUS = {None: 202, "declined": 402, "failed": 402}
 
 
 Apply = Callable[[Sequence[Report | DisputeReport], Refunds, Cause], Awaitable[list[Emit]]]
+Plan = Callable[[Sequence[Due[Charge]], Charges], Awaitable[Mapping[UUID, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,10 @@ class Api:
     """For what computes for long."""
     waiting: Waiting
     clock: Clock
+    place: Callable[[], AbstractContextManager[Place | None]]
+    """Reserves a lane for a new charge."""
+    plan: Plan
+    """Chooses a new charge's provider, and notes that it is called."""
     wake: Callable[[], None]
     """Looks for due charges now."""
     wake_refunds: Callable[[], None]
@@ -82,27 +89,35 @@ class Api:
         self.wake()
         return response
 
-    async def answered(self, response: Response, user_id: str) -> Response:
-        """Return the outcome of the charge that a stored reply names, or 202 past the time."""
+    async def answered(
+        self, response: Response, user_id: str, changed: asyncio.Event, *, is_new: bool
+    ) -> Response:
+        """Return the outcome of the charge that a stored reply names, or 202 past the time.
+
+        `changed` is set when it has changed; of a new one there is nothing to read before.
+        """
         if response.status_code >= REFUSED:
             return response
         charge_id = UUID(orjson.loads(response.body)["charge_id"])
-        charge, outcome = await self._outcome(charge_id, user_id)
+        with self.waiting.on(charge_id, changed):
+            charge, outcome = await self._outcome(charge_id, user_id, changed, is_new=is_new)
         headers = {} if outcome else {"Location": f"{PATH}/{transaction_id(charge_id)}"}
         return JsonResponse(usage_answer(charge, outcome), _STATUS.get(outcome, 200), headers)
 
-    async def _outcome(self, charge_id: UUID, user_id: str) -> tuple[Charge, str | None]:
-        until_s = asyncio.get_running_loop().time() + self.answer_within_s
-        with self.waiting.on(charge_id) as changed:
-            while True:
-                changed.clear()
-                charge, outcome = await self._now(charge_id, user_id)
-                left_s = until_s - asyncio.get_running_loop().time()
-                if outcome or left_s <= 0:
-                    return charge, outcome
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(min(POLL_S, left_s)):
-                        await changed.wait()
+    async def _outcome(
+        self, charge_id: UUID, user_id: str, changed: asyncio.Event, *, is_new: bool
+    ) -> tuple[Charge, str | None]:
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + self.answer_within_s
+        if is_new:
+            await within(POLL_S, changed)
+        while True:
+            changed.clear()
+            charge, outcome = await self._now(charge_id, user_id)
+            left_s = until_s - loop.time()
+            if outcome or left_s <= 0:
+                return charge, outcome
+            await within(left_s, changed)
 
     async def _now(self, charge_id: UUID, user_id: str) -> tuple[Charge, str | None]:
         async with self.database.transaction() as tx:
@@ -111,6 +126,13 @@ class Api:
             raise HTTPException(404, f"Unknown payment: {transaction_id(charge_id)}")
         charge, row = found
         return charge, row["outcome"]
+
+
+async def within(left_s: float, changed: asyncio.Event) -> None:
+    """Wait for a change, of another instance too, for POLL_S at most."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(min(POLL_S, left_s)):
+            await changed.wait()
 
 
 def known_id(text: str) -> UUID:

@@ -4,7 +4,6 @@ The encryption is that of confirmations (decision 0037), under keys of charges a
 """
 
 import asyncio
-import contextlib
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -13,7 +12,7 @@ from fastapi.responses import Response
 
 from charges.domain.cards import Card, CardData, InvalidCardError, card_of
 from charges.domain.provisions import Provision, ProvisionStatus
-from charges.routes.api import POLL_S, Api
+from charges.routes.api import Api, within
 from charges.routes.bodies import REFUSALS, Envelope
 from charges.store import Cards
 from payment_schemas.encrypted import ENCRYPTED_TYPE, EncryptedContent
@@ -141,7 +140,8 @@ def _rows(api: Api, card_id: UUID) -> list[Provision]:
 async def _provided(api: Api, card_id: UUID) -> dict[str, Any]:
     """Return where a card is stored, once that is known of every provider or the time is over."""
     until_s = asyncio.get_running_loop().time() + api.answer_within_s
-    with api.waiting.on(card_id) as changed:
+    changed = asyncio.Event()
+    with api.waiting.on(card_id, changed):
         while True:
             changed.clear()
             async with api.database.transaction() as tx:
@@ -149,9 +149,7 @@ async def _provided(api: Api, card_id: UUID) -> dict[str, Any]:
             left_s = until_s - asyncio.get_running_loop().time()
             if left_s <= 0 or not _is_pending(rows):
                 return _state_of(rows)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(POLL_S, left_s)):
-                    await changed.wait()
+            await within(left_s, changed)
 
 
 def _is_pending(rows: list[Provision]) -> bool:

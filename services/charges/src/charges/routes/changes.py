@@ -41,24 +41,24 @@ def add_changes(router: APIRouter, api: Api) -> None:
         async def act(tx: PostgresTransaction, charge: Charge, cause: Cause) -> Reply:
             return await refund_once(api, tx, charge, fields.amount, cause)
 
-        response = await api.run(request, caller.user_id, _on(caller, transaction_id, act))
+        response = await api.run(request, caller.user_id, on_charge(caller, transaction_id, act))
         api.wake_refunds()
         return response
 
     @router.post(f"{one}/cancel", response_model=Envelope, responses=REFUSALS)
     async def cancel(request: Request, caller: Writer, transaction_id: str) -> Response:
         """Cancel a payment that is not captured; 409 where it is: refund it."""
-        act = _changed(lambda charge: acts.cancel(charge, api.clock.now()), api)
-        return await api.run(request, caller.user_id, _on(caller, transaction_id, act))
+        act = changed_by(lambda charge: acts.cancel(charge, api.clock.now()), api)
+        return await api.run(request, caller.user_id, on_charge(caller, transaction_id, act))
 
     @router.post(f"{one}/capture", response_model=Envelope, responses=REFUSALS)
     async def capture(request: Request, caller: Writer, transaction_id: str) -> Response:
         """Capture a payment that is authorized."""
-        act = _changed(lambda charge: acts.capture(charge, api.clock.now()), api)
-        return await api.run(request, caller.user_id, _on(caller, transaction_id, act))
+        act = changed_by(lambda charge: acts.capture(charge, api.clock.now()), api)
+        return await api.run(request, caller.user_id, on_charge(caller, transaction_id, act))
 
 
-def _on(caller: Caller, text: str, act: OnCharge) -> Act:
+def on_charge(caller: Caller, text: str, act: OnCharge) -> Act:
     """Return the act that locks the caller's charge and changes it."""
     charge_id: UUID = known_id(text)
 
@@ -69,13 +69,15 @@ def _on(caller: Caller, text: str, act: OnCharge) -> Act:
     return run
 
 
-def _changed(change: Callable[[Charge], Charge | Refusal], api: Api) -> OnCharge:
+def changed_by(change: Callable[[Charge], Charge | Refusal], api: Api) -> OnCharge:
+    """Return what saves a change of a locked charge, and answers with the charge."""
+
     async def act(tx: PostgresTransaction, charge: Charge, cause: Cause) -> Reply:
         after = change(charge)
         if isinstance(after, Refusal):
             return refused(after, charge)
         await Charges(tx).save([after])
-        api.waiting.note([charge.id])
+        api.waiting.note(tx, [charge.id])
         events = [emit(after, cause)] if after.version != charge.version else []
         return Reply({"success": True, "data": shown(after, api.clock.now())}, events=events)
 

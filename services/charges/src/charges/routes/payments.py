@@ -1,5 +1,7 @@
 """Payments: as gateway-proxy.md prints them, `/pay` with options, `/route` without a payment."""
 
+import asyncio
+import contextlib
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Request
@@ -15,7 +17,7 @@ from charges.store.changes import emit
 from payment_schemas.money import Money
 from service_runtime.edge import Caller
 from service_runtime.http_unit import Reply
-from service_runtime.messages import Cause
+from service_runtime.messages import Cause, Due
 from service_runtime.postgres import PostgresTransaction
 from service_runtime.web import JsonResponse
 
@@ -83,16 +85,26 @@ async def charge_once(
     api: Api, request: Request, caller: Caller, fields: Pay, key: str | None = None
 ) -> Response:
     """Charge a customer, and return the outcome; `key` is the request's own idempotency key."""
+    changed = asyncio.Event()
+    with contextlib.ExitStack() as listening, api.place() as place:
 
-    async def act(tx: PostgresTransaction, cause: Cause) -> Reply:
-        if refusal := await _refused_source(tx, caller, fields.source):
-            return refusal
-        charge = _new_charge(api, caller, fields, cause)
-        await Charges(tx).add(charge, fields.metadata, cause.trace)
-        return Reply({"charge_id": charge.id}, events=[emit(charge, cause)])
+        async def act(tx: PostgresTransaction, cause: Cause) -> Reply:
+            if refusal := await _refused_source(tx, caller, fields.source):
+                return refusal
+            charge = _new_charge(api, caller, fields, cause)
+            listening.enter_context(api.waiting.on(charge.id, changed))
+            await Charges(tx).add(charge, fields.metadata, cause.trace, place)
+            if place:
+                # In the same commit as the charge: the call needs no claim of its own.
+                due = Due(charge, Cause(charge.id, cause.trace), 1, 1)
+                place.loaded = (await api.plan([due], Charges(tx)))[charge.id]
+            return Reply({"charge_id": charge.id}, events=[emit(charge, cause)])
 
-    response = await api.run(request, caller.user_id, act, key)
-    return await api.answered(response, caller.user_id)
+        response = await api.requests.run(request, caller.user_id, act, key=key)
+        is_new = place is not None and place.is_taken
+        if not is_new:
+            api.wake()
+        return await api.answered(response, caller.user_id, changed, is_new=is_new)
 
 
 async def _refused_source(tx: PostgresTransaction, caller: Caller, token: str) -> Reply | None:

@@ -29,7 +29,7 @@ def add_webhooks(router: APIRouter, api: Api) -> None:
 
         async def act(tx: PostgresTransaction, cause: Cause) -> Reply:
             events = await api.apply[provider](reports, Refunds(tx), cause)
-            api.waiting.note(one.id for one in reports if isinstance(one, Report))
+            api.waiting.note(tx, [one.id for one in reports if isinstance(one, Report)])
             return Reply({"received": True}, events=events)
 
         # Each provider repeats a webhook until it is accepted: its own id is the key.

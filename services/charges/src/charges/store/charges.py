@@ -13,8 +13,10 @@ from charges.domain.postings import INTERNAL
 from double_entry.rules import Ledger, Transfer
 from double_entry.store import PostgresLedger
 from payment_schemas.money import Money
+from service_runtime.lanes import Place
 from service_runtime.messages import Trace
 from service_runtime.postgres import PostgresTransaction, json_rows
+from service_runtime.work_table import hand_over
 
 CHARGE_TABLE = "charge"
 
@@ -93,8 +95,10 @@ class Charges:
     def __init__(self, tx: PostgresTransaction) -> None:
         self.tx = tx
 
-    async def add(self, charge: Charge, metadata: Mapping[str, Any], trace: Trace) -> None:
-        """Add a charge; it is due at once."""
+    async def add(
+        self, charge: Charge, metadata: Mapping[str, Any], trace: Trace, place: Place | None = None
+    ) -> None:
+        """Add a charge, due at once: it begins in its place after the commit, or by a claim."""
         row = _row_of(charge) | {
             "user_id": charge.user_id,
             "amount_minor": charge.money.amount_minor,
@@ -109,13 +113,20 @@ class Charges:
         await self.tx.run(
             """insert into charge (id, user_id, amount_minor, currency, source, email, metadata,
                    status, goal, next_step, review, may_retry, attempt, tried, tries, version,
-                   created_at, updated_at, due_at, trace)
+                   created_at, updated_at, due_at, trace, epoch, attempts, owner, lease_until)
                select id, user_id, amount_minor, currency, source, email, metadata, status, goal,
                    next_step, review, may_retry, attempt, tried, tries, version, created_at,
-                   created_at, due_at, trace
+                   created_at, due_at, trace, %(epoch)s, %(epoch)s,
+                   case %(epoch)s when 1 then %(owner)s end,
+                   case %(epoch)s when 1
+                       then clock_timestamp() + make_interval(secs => %(lease_s)s) end
                from json_populate_recordset(null::charge, %(rows)s::json)""",
             rows=json_rows([row]),
+            epoch=int(place is not None),
+            owner=self.tx.owner,
+            lease_s=place.lease_s if place else 0.0,
         )
+        hand_over(self.tx, [charge.id], [(charge.id, charge, trace, place)])
 
     async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Charge]:
         """Lock and return charges as they are now."""

@@ -3,7 +3,12 @@
 import asyncio
 import contextlib
 from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
 from uuid import UUID
+
+from service_runtime.messages import Cause, Due
+from service_runtime.postgres import PostgresTransaction
 
 
 class Waiting:
@@ -11,28 +16,25 @@ class Waiting:
 
     def __init__(self) -> None:
         self._events: dict[UUID, set[asyncio.Event]] = {}
-        self._changed: set[UUID] = set()
 
     @contextlib.contextmanager
-    def on(self, charge_id: UUID) -> Iterator[asyncio.Event]:
-        """Yield an event that is set when the charge has changed."""
-        event = asyncio.Event()
+    def on(self, charge_id: UUID, event: asyncio.Event) -> Iterator[None]:
+        """Have an event set when the charge has changed."""
         events = self._events.setdefault(charge_id, set())
         events.add(event)
         try:
-            yield event
+            yield
         finally:
             events.discard(event)
             if not events:
                 self._events.pop(charge_id, None)
 
-    def note(self, ids: Iterable[UUID]) -> None:
-        """Note charges that a transaction changes; `wake` follows its commit."""
-        self._changed.update(one for one in ids if one in self._events)
+    def note(self, tx: PostgresTransaction, ids: Iterable[UUID]) -> None:
+        """Note charges that a transaction changes: it hands them over after its commit."""
+        noted = [one for one in ids if one in self._events]
+        tx.handed_over.extend((self, Due(None, Cause(one), 0, 0)) for one in noted)
 
-    def wake(self) -> None:
-        """Wake the requests of the noted charges. A mistaken wake-up reads the row once more."""
-        changed, self._changed = self._changed, set()
-        for one in changed:
-            for event in self._events.get(one, ()):
-                event.set()
+    def take(self, due: Due[Any], _since: datetime) -> None:
+        """Wake the requests of a changed charge."""
+        for event in self._events.get(due.cause.id, ()):
+            event.set()
