@@ -13,9 +13,15 @@ import httpx
 import uvicorn
 
 from charges.app import build
+from countersign_client.answers import Answer
+from countersign_client.encryption import Encryption
 from testbed.service import running
 from testkit.tokens import token
 
+NUMBER, CODE = "4242424242424242", "913"
+CARD = {"cardNumber": NUMBER, "expiryMonth": "12", "expiryYear": "2030", "cvc": CODE}
+JOSE = {"Content-Type": "application/jose"}
+PROCESS = "/api/v1/payments/process"
 OWNER = "usr-456"
 USAGE = "/api/v1/payments/usage"
 BODY = {"amount": 1000, "currency": "USD", "source": "tok_test", "email": "donor@example.com"}
@@ -154,3 +160,16 @@ async def until(condition, within_s=WITHIN_S):
             return found
         assert time.monotonic() < end_s, "did not happen in time"
         await asyncio.sleep(0.02)
+
+
+async def encrypted(world, body, subject=OWNER):
+    """A request as a client of ours encrypts it."""
+    response = await world.http.get("/api/v1/cards/keys")
+    encryption = Encryption(subject)
+    encryption.keep(Answer(200, {}, response.json()), 0)
+    return encryption.encrypt({"transaction_id": "card-1", **body}, None)
+
+
+async def process(world, **fields):
+    content = await encrypted(world, fields)
+    return await world.http.post(PROCESS, content=content, headers=JOSE)

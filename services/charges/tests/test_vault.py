@@ -8,42 +8,23 @@ from pathlib import Path
 import psycopg
 import pytest
 from aiokafka import AIOKafkaConsumer
-from charges_world import OWNER, until
+from charges_world import CARD, CODE, JOSE, NUMBER, PROCESS, encrypted, process, until
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from psycopg import sql
 
 from charges import handlers
-from countersign_client.answers import Answer
-from countersign_client.encryption import Encryption
 from payment_schemas.events.record import AuditRecorded
 from service_runtime import tracing
 from testbed.service import published_events
 
 pytestmark = pytest.mark.stack
-NUMBER, CODE = "4242424242424242", "913"
-CARD = {"cardNumber": NUMBER, "expiryMonth": "12", "expiryYear": "2030", "cvc": CODE}
 NAMED_CODE = re.compile(r"""["'\[]cvc["'\]]|cvc(=|%5d)""", re.IGNORECASE)
-JOSE = {"Content-Type": "application/jose"}
-PROCESS = "/api/v1/payments/process"
-
-
-async def encrypted(world, body, subject=OWNER):
-    """A request as a client of ours encrypts it."""
-    response = await world.http.get("/api/v1/cards/keys")
-    encryption = Encryption(subject)
-    encryption.keep(Answer(200, {}, response.json()), 0)
-    return encryption.encrypt({"transaction_id": "card-1", **body}, None)
 
 
 async def add(world, body=CARD, **headers):
     content = await encrypted(world, body)
     return await world.http.post("/api/v1/cards", content=content, headers=JOSE | headers)
-
-
-async def process(world, **fields):
-    content = await encrypted(world, fields)
-    return await world.http.post(PROCESS, content=content, headers=JOSE)
 
 
 async def test_a_card_becomes_a_token_that_every_provider_can_charge(world):

@@ -9,13 +9,16 @@ from typing import Annotated, Any, Literal
 import orjson
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from charges.domain import acts
 from charges.domain.cards import FIELDS
+from charges.domain.charge import Goal, Status
 from charges.domain.ids import charge_id_of, payment_id
-from charges.routes.api import Api
+from charges.routes.api import REFUSED, Api
 from charges.routes.bodies import Amount, Pay, Text
 from charges.routes.cards import JOSE, is_encrypted, kept, opened, valid_card
+from charges.routes.changes import changed_by, on_charge
 from charges.routes.payments import charge_once
 from charges.store import Charges
 from payment_schemas.confirm_body import JsonNumber
@@ -26,11 +29,23 @@ from service_runtime.web import JsonResponse
 
 PROCESS_PATH = "/api/v1/payments/process"
 NEVER_DECRYPTED = "Card data is never returned: its token stands for it wherever a card is needed"
+UNKNOWN = "PAYMENT_NOT_FOUND"
 IN_CLEAR = "Card data must be encrypted: Content-Type application/jose, under /api/v1/cards/keys"
 _STATUS = {"success": "COMPLETED", "processing": "PROCESSING", "cancelled": "CANCELLED"}
 _STATUS |= {"authorized": "PENDING", "review": "PENDING"}
 _FACTS = ("customerId", "providerId", "bookingId", "serviceId", "paymentMethod")
-_TAKEN = 300
+_TAKEN, NOT_FOUND = 300, 404
+
+
+def _from_text(value: Any) -> Any:
+    """Return an object that is printed as a JSON text, as GraphQL has it."""
+    try:
+        return orjson.loads(value) if isinstance(value, str) else value
+    except orjson.JSONDecodeError:
+        return value
+
+
+Metadata = Annotated[dict[Text, Text], Field(max_length=10), BeforeValidator(_from_text)]
 
 
 class Process(BaseModel):
@@ -44,6 +59,7 @@ class Process(BaseModel):
         "decrypt_card_data",
         "validate_payment",
         "get_payment_status",
+        "cancel_payment",
     ]
     paymentId: str | None = None  # noqa: N815 - the printed name
     amount: Amount | None = None
@@ -55,7 +71,7 @@ class Process(BaseModel):
     encryptedCardData: str | None = None  # noqa: N815 - the printed name
     """A card's token."""
     paymentMethod: Literal["card"] = "card"  # noqa: N815 - the printed name
-    metadata: Annotated[dict[Text, Text], Field(max_length=10)] = {}
+    metadata: Metadata = {}
 
 
 def add_processing(router: APIRouter, api: Api) -> None:
@@ -92,6 +108,8 @@ class _Process:
                 return self._done()
             case "get_payment_status":
                 return await self._status(fields)
+            case "cancel_payment":
+                return await self._cancel(fields)
             case _:
                 return await self._pay(fields)
 
@@ -139,15 +157,31 @@ class _Process:
         return await self._shown(answer["transactionId"], answer["status"], response.status_code)
 
     async def _status(self, fields: Process) -> Response:
-        return await self._shown((fields.paymentId or "").replace("pay_", "txn_", 1), None, 200)
+        return await self._shown(_transaction(fields), None, 200)
+
+    async def _cancel(self, fields: Process) -> Response:
+        api, transaction = self._api, _transaction(fields)
+        if charge_id_of(transaction) is None:
+            raise HTTPException(404, UNKNOWN)
+        act = changed_by(lambda charge: acts.cancel(charge, api.clock.now()), api)
+        on = on_charge(self._caller, transaction, act)
+        response = await api.run(self._request, self._caller.user_id, on)
+        if response.status_code == NOT_FOUND:
+            raise HTTPException(404, UNKNOWN)
+        if response.status_code >= REFUSED:
+            raise HTTPException(response.status_code, orjson.loads(response.body))
+        return await self._shown(transaction, None, response.status_code)
 
     async def _shown(self, transaction_id: str, outcome: str | None, status: int) -> Response:
         charge_id = charge_id_of(transaction_id)
         async with self._api.database.transaction() as tx:
             found = charge_id and await Charges(tx).found(charge_id, self._caller.user_id)
         if not charge_id or not found:
-            raise HTTPException(404, "PAYMENT_NOT_FOUND")
+            raise HTTPException(404, UNKNOWN)
         charge, row = found
+        if charge.goal is Goal.VOID:
+            # The outcome is that of the authorization, and does not change.
+            outcome = "cancelled" if charge.status is Status.CANCELLED else "processing"
         shown = _STATUS.get(outcome or row["outcome"] or "processing", "FAILED")
         body = {
             "paymentId": payment_id(charge_id),
@@ -173,9 +207,14 @@ class _Process:
 def _refused(api: Api, error: HTTPException) -> Response:
     detail: Any = error.detail
     if isinstance(detail, dict):
-        detail = f"{detail['error']}: {detail['details']}" if "details" in detail else detail
+        detail = ": ".join(str(detail[name]) for name in ("error", "details") if name in detail)
     body = {"success": False, "error": detail, "timestamp": api.clock.now()}
     return JsonResponse(body, error.status_code)
+
+
+def _transaction(fields: Process) -> str:
+    """Return the id of the payment; each payment has both ids."""
+    return (fields.paymentId or "").replace("pay_", "txn_", 1)
 
 
 def _plain(value: Any) -> Any:
