@@ -178,7 +178,7 @@ def test_a_number_out_of_range_is_refused_by_the_name_of_its_setting(
 
 
 def test_cpu_counts_running_and_ended_children():
-    spin = "sum(range(30_000_000))"
+    spin = "sum(range(90_000_000))"
     script = (
         "import subprocess, sys\n"
         f"subprocess.run([sys.executable, '-c', '{spin}'])\n"
