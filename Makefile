@@ -77,7 +77,7 @@ pictures: export WITH_BROWSER := 1
 pictures: export PICTURES := 1
 pictures: G := all
 pictures: setup ## write the screenshots of the wallet and the console to docs/images
-	@$(PYTHON) -m pytest -q tests/e2e/test_wallet.py tests/e2e/test_console*.py tests/e2e/test_identity_console.py tests/e2e/test_reviews.py
+	@$(PYTHON) -m pytest -q tests/e2e/test_wallet.py tests/e2e/test_console*.py tests/e2e/test_identity_console.py tests/e2e/test_reviews.py tests/e2e/test_fraud.py
 
 .PHONY: train train-smoke
 train: G := core risk

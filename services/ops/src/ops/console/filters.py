@@ -15,6 +15,7 @@ _TONES = {
     "CAPTURED": "good",
     "SUCCEEDED": "good",
     "WON": "good",
+    "LIVE": "good",
     "DELIVERED": "good",
     "ACCEPTED": "good",
     "VERIFIED": "good",
