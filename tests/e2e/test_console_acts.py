@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -180,6 +181,41 @@ async def test_a_dead_letter_is_discarded_by_two_people_who_see_its_payment_by_t
     await desk.unfold()
     assert REASON in await page.text()
     await desk.become("alice")
+
+
+async def test_a_payment_by_hand_is_exported_and_published_again_by_the_keyboard_alone(
+    desk: Desk, edge: Edge, countersign: Command, name: str
+):
+    customer, page = await customer_of(edge, name), desk.page
+    await desk.open("/lab")
+    fields = {"user": customer.user_id, "amount": "12.50", "from_account": customer.account}
+    for field, value in {**fields, "to_account": f"south-{name}", "transaction_id": name}.items():
+        # Tab selects what is in the field: the typed text takes its place.
+        await desk.reach(f"form[action='/lab/pay'] [name={field}]")
+        await page.type(value)
+    await desk.act("form[action='/lab/pay'] button", "Confirm the payment")
+    assert name in await page.evaluate("document.querySelector('pre').innerText")
+    known = await known_to_command(countersign, name, *SETTLED)
+
+    await desk.act("main a", "Open the payment")
+    assert known["payment"]["uetr"] in await page.text()
+    await desk.open(f"/payments?user_id={customer.user_id}")
+    export = "fetch(document.querySelector('a[download]').href).then((one) => one.text())"
+    assert known["payment"]["uetr"] in await page.evaluate(export)
+
+    await desk.open("/partners/south-bank")
+    await desk.reach("form[action$='/replay'] [name=uetr]")
+    await page.type(known["payment"]["uetr"])
+    await desk.act("form[action$='/replay'] button", "Publish again")
+    await page.sees("published again, under their ids")
+
+
+async def test_a_statement_is_read_by_the_keyboard_alone(desk: Desk):
+    # A day of before the tests: nothing was booked on it, whatever other tests do.
+    day = (datetime.now(UTC) - timedelta(days=3)).date()
+    await desk.open(f"/reconciliation/south-bank/{day}")
+    await desk.act("main form button", "Read the statement now")
+    await desk.page.sees("The statement was read: 0 matched, 0 broken")
 
 
 async def test_the_command_discards_with_two_people_too(

@@ -110,6 +110,10 @@ async def test_a_client_and_roles_are_added_by_two_people_in_the_pages(desk: Des
     shown = await page.text()
     assert client_id in shown
     assert "https://app.example/in" in shown
+    for state, outcome in (("disable", "gets no more tokens"), ("enable", "gets tokens again")):
+        await page.follow(selector=f"form[action='/access/clients/{client_id}/{state}'] button")
+        await page.sees(f"{client_id} {outcome}")
+        await desk.settle()
     await desk.become("alice")
     # A page that asks for nothing while the next test restarts the console.
     await desk.open("/payments")

@@ -323,6 +323,14 @@ async def sign_in(page: Tab, url: str, operator: str) -> None:
     await page.sees("Now")
 
 
+async def write(person: Desk, verb: str, text: str, outcome: str) -> None:
+    """Write why into the form of an act, by the keyboard; the page then shows its outcome."""
+    await person.reach(f"form[action$={verb}] [name=text]")
+    await person.page.type(text)
+    await person.act(f"form[action$={verb}] button")
+    await person.page.sees(outcome)
+
+
 async def test_two_people_decide_a_case_in_the_console_by_the_keyboard_alone(
     watched: Stack, browser: Chromium, desk: Edge, name: str
 ):
@@ -341,10 +349,10 @@ async def test_two_people_decide_a_case_in_the_console_by_the_keyboard_alone(
         await page.sees(customer.user_id)
         await alice.act("form[action$=assign] button")
         await page.sees("The case is assigned")
-        await alice.reach("form[action$=notes] [name=text]")
-        await page.type("The branch knows the seller.")
-        await alice.act("form[action$=notes] button")
-        await page.sees("The branch knows the seller.")
+        await write(alice, "notes", "The branch knows the seller.", "The branch knows the seller.")
+        await alice.choose("form[action$=suspect] [name=known]", "no")
+        await write(alice, "suspect", "The payer is not known.", "The deadline follows from it")
+        await write(alice, "escalate", "It is the third sale.", "The case is escalated")
         faults = {}
         for path in ("/reviews", f"/reviews/{case}", "/reviews?state=CLOSED"):
             await page.open(url + path)
@@ -356,13 +364,13 @@ async def test_two_people_decide_a_case_in_the_console_by_the_keyboard_alone(
         await page.open(f"{url}/reviews/{case}")
         await keep(page, "console-review")
         await alice.choose("form[action$=close] [name=outcome]", "NOT_SUSPICIOUS")
-        await alice.reach("form[action$=close] [name=text]")
-        await page.type("The sale of a house.")
-        await alice.act("form[action$=close] button")
-        await page.sees("A second person has to approve it within a day")
+        approval = "A second person has to approve it within a day"
+        await write(alice, "close", "The sale of a house.", approval)
         assert not await page.evaluate("!!document.querySelector('form[action$=approve]')")
         draft = f"fetch('/reviews/{case}/draft.xml').then((one) => one.text())"
         assert "SARX" in await page.evaluate(draft)
+        evidence = draft.replace("draft.xml", "evidence.json")
+        assert customer.user_id in await page.evaluate(evidence)
     async with browser.tab() as page:
         await sign_in(page, url, "bob")
         await page.open(f"{url}/reviews/{case}")
