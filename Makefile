@@ -1,13 +1,13 @@
 # Every command that people and CI use.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up restart down status logs rotate reset observe observe-down test test-slow fuzz simulate simulate-charges mutation-test chaos chaos-full conformance test-observability test-containers test-containers-short bench bench-against bench-backlog bench-banks bench-baseline bench-charges bench-console bench-encryption bench-flat bench-protection bench-routing bench-scale bench-screening bench-smoke bench-soak bench-streams bench-webhooks test-brokers check format generate new-service lock release-schemas pictures images sbom image-digests audit-dependencies
+.PHONY: help setup demo up restart down status logs rotate reset observe observe-down test test-slow fuzz simulate simulate-charges mutation-test chaos chaos-charges chaos-full conformance test-observability test-containers test-containers-short bench bench-against bench-backlog bench-banks bench-baseline bench-charges bench-console bench-encryption bench-flat bench-protection bench-routing bench-scale bench-screening bench-smoke bench-soak bench-streams bench-webhooks test-brokers check format generate new-service lock release-schemas pictures images sbom image-digests audit-dependencies
 
 PYTHON := .venv/bin/python
 TEST_REPORT := .pytest_cache/tests.xml
 STACK_COMMAND := $(PYTHON) -m local_stack
 
 # These use the native stack even with a Docker engine, so the set-up installs its programs.
-test-observability test-brokers chaos chaos-full: export STACK := native
+test-observability test-brokers chaos chaos-charges chaos-full: export STACK := native
 bench bench-against bench-backlog bench-banks bench-baseline bench-charges bench-console bench-encryption bench-flat bench-protection bench-routing bench-scale bench-screening bench-smoke bench-soak bench-streams bench-webhooks: export STACK := native
 
 help: ## list the commands
@@ -124,6 +124,10 @@ mutation-test: setup ## plant bugs and show that the simulation catches each one
 
 chaos: setup ## kill, stop and cut off real processes under load: a smoke run; SEED=n ONLY='fault'
 	@$(PYTHON) tests/chaos $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only '$(ONLY)')
+
+chaos-charges: G := core edge rails
+chaos-charges: setup ## card payments while the providers lie and charges is killed, for a minute; SEED=n
+	@$(PYTHON) tests/chaos --charges $(if $(SEED),--seed $(SEED))
 
 chaos-full: setup ## the same with 10,000 payments and 200 kills; writes docs/reliability-results.md
 	@$(PYTHON) tests/chaos --full $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only '$(ONLY)')

@@ -1,4 +1,7 @@
-"""`make chaos`: real processes under load, one fault after the other, a check after each."""
+"""`make chaos`: real processes under load, one fault after the other, a check after each.
+
+`--charges`: `make chaos-charges`.
+"""
 
 import argparse
 import asyncio
@@ -6,6 +9,7 @@ import logging
 import sys
 import time
 
+from chaos_card_run import CardRun, card_arena
 from chaos_faults import FAULTS, Fault
 from chaos_results import table, write
 from chaos_run import Order, Outcome, Run, arena_of
@@ -23,6 +27,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="draws payments, victims and times")
     parser.add_argument("--only", action="append", default=[], help="a fault, by its name")
     parser.add_argument("--full", action="store_true", help="the full run; writes the results")
+    parser.add_argument("--charges", action="store_true", help="card payments, and no other fault")
     return parser.parse_args()
 
 
@@ -53,6 +58,23 @@ async def run(order: Order) -> tuple[list[Outcome], str]:
         return await Run(arena, order, tell).whole(), str(arena.stack.layout.logs)
 
 
+async def run_charges(seed: int) -> tuple[list[str], str]:
+    """Run `make chaos-charges`; return the violations, and the folder of the logs."""
+    async with card_arena(seed, tell) as arena:
+        return await CardRun(arena, tell).whole(), str(arena.stack.layout.logs)
+
+
+def charges(seed: int) -> int:
+    """Return 1 for a violation."""
+    wrong, logs = asyncio.run(run_charges(seed))
+    for line in wrong[:MOST_SHOWN]:
+        print(f"  {line}")
+    print(f"{len(wrong)} violations")
+    if wrong:
+        print(f"repeat: make chaos-charges SEED={seed}; logs: {logs}")
+    return int(bool(wrong))
+
+
 def tell(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
 
@@ -62,6 +84,8 @@ def main() -> int:
     asked = arguments()
     # It logs every connection that a fault has broken.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    if asked.charges:
+        return charges(asked.seed)
     outcomes, logs = asyncio.run(run(order_of(asked)))
     wrong = [one for outcome in outcomes for one in outcome.violations]
     for line in wrong[:MOST_SHOWN]:

@@ -48,10 +48,12 @@ class Arena:
     opening_minor = 1_000_000_000_00
     """The opening balance of each account."""
 
-    def __init__(self, stack: Stack, links: dict[str, Link], seed: int, log: Log) -> None:
+    def __init__(
+        self, stack: Stack, links: dict[str, Link], seed: int, log: Log, instances: int = INSTANCES
+    ) -> None:
         self.stack = stack
         self.links = links
-        edges = [Edge(stack.description(), gateway) for gateway in range(INSTANCES)]
+        edges = [Edge(stack.description(), gateway) for gateway in range(instances)]
         self.edges = edges
         self.log = log
         self.clients = Clients(edges, log)

@@ -41,8 +41,7 @@ class Webhooks:
             return
         if self._faults.is_on("webhook_lost"):
             return
-        if self._faults.is_on("webhook_before_reply"):
-            await self._try(message)
+        if self._faults.is_on("webhook_before_reply") and await self._try(message):
             return
         for _ in range(1 + self._faults.is_on("webhook_twice")):
             task = asyncio.create_task(self._deliver(message))
