@@ -8,7 +8,14 @@ import pytest
 
 from charges.domain.cards import CardData, Expiry, InvalidCardError, card_of, network_of
 from charges.domain.charge import Policy
-from charges.domain.provisions import MOST_TRIES, Provision, ProvisionStatus, after_store
+from charges.domain.provisions import (
+    MOST_TRIES,
+    Provision,
+    ProvisionStatus,
+    after_delete,
+    after_store,
+    to_delete,
+)
 from charges.domain.replies import Kind, Reply
 from payment_schemas.confirm_body import JsonNumber
 
@@ -110,3 +117,25 @@ def test_a_provider_that_never_answers_does_not_get_the_card_for_ever():
     row = replace(Provision(uuid4(), uuid4(), "stripe", NOW), tries=MOST_TRIES - 1)
     after = after_store(row, Reply(Kind.NO_ANSWER), NOW, Policy())
     assert (after.status, after.code, after.due_at) == (ProvisionStatus.REFUSED, "no_answer", None)
+
+
+def test_a_deleted_card_is_deleted_at_its_provider_however_long_that_takes():
+    stored = Provision(
+        uuid4(), uuid4(), "stripe", None, status=ProvisionStatus.STORED, provider_token="pm_1"
+    )
+    row = to_delete(stored, NOW)
+    assert (row.status, row.due_at) == (ProvisionStatus.DELETING, NOW)
+    for kind in (Kind.NO_ANSWER, Kind.REFUSED, Kind.NOT_SENT) * MOST_TRIES:
+        row = after_delete(row, Reply(kind), NOW, Policy())
+        assert (row.status, row.provider_token) == (ProvisionStatus.DELETING, "pm_1")
+        assert row.due_at > NOW
+    for kind in (Kind.CANCELLED, Kind.NOT_FOUND):
+        done = after_delete(row, Reply(kind), NOW, Policy())
+        assert (done.status, done.provider_token) == (ProvisionStatus.DELETED, None)
+        assert done.due_at is None
+
+
+def test_what_no_provider_has_is_not_deleted_there():
+    for status in (ProvisionStatus.PENDING, ProvisionStatus.REFUSED):
+        row = Provision(uuid4(), uuid4(), "stripe", NOW, status=status)
+        assert to_delete(row, NOW) == row

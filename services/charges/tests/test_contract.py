@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
-from charges_world import Mock
+from charges_world import CARD, Mock
 
 from charges.clients.adyen import AdyenAccount, AdyenProvider
 from charges.clients.port import Guard
 from charges.clients.stripe import Stripe, StripeAccount
+from charges.domain.cards import card_of
 from charges.domain.charge import Charge, Goal
 from charges.domain.refund import Refund
 from charges.domain.replies import Kind
@@ -123,6 +124,21 @@ async def test_a_refund_is_made_once_and_captures_come_first(at):
     assert kinds <= {Kind.REFUNDED, Kind.PENDING}
     (payment,) = at_mock(mock, one)
     assert payment["refunds"] == {refund.reference: 400}
+
+
+async def test_a_stored_card_is_deleted_and_then_unknown(at):
+    provider, mock = at
+    data = card_of(CARD, datetime.now(UTC))
+    stored = await provider.store(f"crd-{uuid4().hex}", "usr-1", data)
+    assert (stored.kind, len(mock.cards())) == (Kind.AUTHORIZED, 1)
+    mock.switch("lose_answer")
+    assert (await provider.forget("usr-1", stored.reference)).kind is Kind.NO_ANSWER
+    mock.heal()
+    assert mock.cards() == []
+    assert (await provider.forget("usr-1", stored.reference)).kind is Kind.NOT_FOUND
+    again = await provider.store(f"crd-{uuid4().hex}", "usr-1", data)
+    assert (await provider.forget("usr-1", again.reference)).kind is Kind.CANCELLED
+    assert mock.cards() == []
 
 
 async def test_an_open_breaker_sends_nothing(at):

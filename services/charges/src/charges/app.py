@@ -38,6 +38,7 @@ from service_runtime.clock import chance
 from service_runtime.compute import Bounds, Executor
 from service_runtime.edge import Admission
 from service_runtime.file_keys import FileKeys
+from service_runtime.jobs import Every, Job
 from service_runtime.key_sets import EncryptionKeys
 from service_runtime.lanes import LaneWork
 from service_runtime.operators import CHECK
@@ -190,13 +191,15 @@ def _vault(service: Service, settings: Settings) -> Vault:
 
 
 def _watch_vault(service: Service, vault: Vault) -> None:
-    """Notice a ring without the key of a stored card, before a charge needs the card."""
+    """Notice a ring without the key of a stored card, and seal cards of older keys anew."""
 
     async def look() -> None:
         async with service.database.transaction() as tx:
-            vault.note_missing(await Cards(tx).key_ids())
+            vault.note_keys(await Cards(tx).key_counts())
 
     service.every("vault", VAULT_EVERY_S, look)
+    resealer = handlers.Resealer(service.database, service.unit, vault, service.clock)
+    service.job(Job("cards-sealed-anew", Every(VAULT_EVERY_S), resealer.run))
 
 
 def _learn(service: Service, router: Router) -> None:

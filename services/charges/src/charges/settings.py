@@ -40,7 +40,7 @@ class Settings(EdgeSettings, ServiceSettings):
     card_keys_file: str
     """Keys that open encrypted card data, EC P-256: encrypted PKCS#8."""
     vault_keys_file: str
-    """Keys that card numbers are sealed under; one of a stored card must never be removed."""
+    """Keys that card numbers are sealed under; one may be removed once no card is under it."""
     e2e_passphrase: SecretText = Field(validation_alias="E2E_PASSPHRASE_FILE")
     """Of the private keys in both files."""
     card_fingerprint_keys: SecretKeys = Field(validation_alias="CARD_FINGERPRINT_KEY_FILE")

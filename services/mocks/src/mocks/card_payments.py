@@ -116,6 +116,10 @@ class StoredCards:
             self._by_id.popitem(last=False)
         return self._by_id[token]
 
+    def remove(self, token: str) -> bool:
+        """Delete a card; return whether there was one."""
+        return self._by_id.pop(token, None) is not None
+
     def source(self, token: str) -> str:
         """Return how a charge of a token ends; other tokens are sources themselves."""
         card = self._by_id.get(token)

@@ -60,6 +60,8 @@ _DISPUTES = {
     "PREARBITRATION_LOST": DisputeStatus.LOST,
     "PREARBITRATION_WON": DisputeStatus.WON,
 }
+_NO_SUCH_CARD = "803"
+"""Adyen's error code of a payment detail that is not found."""
 _NOT_CONNECTED = ("ConnectionError", "ConnectTimeout", "NewConnectionError")
 _REFUSED = (
     Adyen.AdyenAPIAuthenticationError,
@@ -115,6 +117,15 @@ class AdyenProvider:
         }
         act = self._cards.stored_payment_methods
         return await self._call("store", lambda: act(body, idempotency_key=reference), _kept)
+
+    async def forget(self, user_id: str, token: str) -> Reply:
+        query = {"merchantAccount": MERCHANT, "shopperReference": user_id}
+        act = self._cards.delete_token_for_stored_payment_details
+        reply = await self._call(
+            "forget", lambda: act(token, query_parameters=query), lambda _: Reply(Kind.CANCELLED)
+        )
+        is_gone = reply.kind is Kind.REFUSED and reply.code == _NO_SUCH_CARD
+        return Reply(Kind.NOT_FOUND) if is_gone else reply
 
     async def authorize(self, charge: Charge) -> Reply:
         return await self._authorize("authorize", charge)

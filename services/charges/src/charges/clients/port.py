@@ -80,6 +80,10 @@ class Provider(Protocol):
         """Store a merchant's card; AUTHORIZED, with the provider's token as its reference."""
         ...
 
+    async def forget(self, user_id: str, token: str) -> Reply:
+        """Delete a merchant's stored card; CANCELLED, or NOT_FOUND where there is none any more."""
+        ...
+
     async def authorize(self, charge: Charge) -> Reply:
         """Reserve the amount; a provider that can capture in one call does so for that goal."""
         ...

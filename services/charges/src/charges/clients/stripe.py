@@ -102,6 +102,14 @@ class Stripe:
 
         return await self._call("store", stored, lambda one: _kept(one["id"]))
 
+    async def forget(self, user_id: str, token: str) -> Reply:  # noqa: ARG002 - the token names it
+        customer, _, _ = token.partition("/")
+        reply = await self._call(
+            "forget", lambda api: api.customers.delete_async(customer), lambda _: _FORGOTTEN
+        )
+        is_gone = reply.kind is Kind.REFUSED and reply.code == "resource_missing"
+        return Reply(Kind.NOT_FOUND) if is_gone else reply
+
     async def authorize(self, charge: Charge) -> Reply:
         params = {
             "amount": charge.money.amount_minor,
@@ -231,6 +239,9 @@ class _Stored(dict[str, Any]):
 
     def to_dict(self) -> dict[str, Any]:
         return dict(self)
+
+
+_FORGOTTEN = Reply(Kind.CANCELLED)
 
 
 def _kept(token: str) -> Reply:

@@ -4,7 +4,7 @@ A number is sealed as a compact JWE: AES-256-GCM under a content key of its own,
 public key encrypts. Only the KeyProvider opens it, so that the private key may be in a token.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -52,9 +52,11 @@ class Vault:
         self._keys = keys
         self._provider = provider
         self._threads = threads
-        self._missing = 0
+        self._missing = self._older = 0
         text = "Keys of stored cards that the ring lacks."
         metrics.gauge("vault_keys_missing", text, lambda: float(self._missing))
+        text = "Cards under other keys than the current one; at 0 these may be retired."
+        metrics.gauge("vault_cards_under_older_keys", text, lambda: float(self._older))
 
     async def opened(self, token: str, user_id: str, at: datetime) -> EncryptedContent:
         """Return what a client has encrypted for this user; raise RefusedError, Unavailable.
@@ -88,9 +90,21 @@ class Vault:
     async def reveal(self, sealed: Sealed, card_id: UUID) -> Personal:
         """Return a number; raise Rejected where it was sealed for another card or is damaged.
 
-        The one caller is `handlers.provisioning`, which keeps a row of each call.
+        The one caller outside is `handlers.provisioning`, which keeps a row of each call.
         """
         return await self._in_thread(lambda: self._revealed(sealed.reveal(), card_id))
+
+    async def seal_anew(self, sealed: Sealed, card_id: UUID, at: datetime) -> tuple[str, Sealed]:
+        """Return a number, sealed under the current key; raise Rejected as `reveal` does.
+
+        The number stays here. The one caller is `handlers.sealing`, which keeps a row of each call.
+        """
+        return await self.seal(await self.reveal(sealed, card_id), card_id, at)
+
+    @property
+    def current_kid(self) -> str:
+        """The id of the key that numbers are sealed under from now on."""
+        return next(iter(self._keys.cards)).kid
 
     def _revealed(self, sealed: str, card_id: UUID) -> Personal:
         header, _ = parts_of(sealed)
@@ -109,9 +123,13 @@ class Vault:
         """Return a key of the vault, also one that was replaced."""
         return next((key for key in self._keys.cards if key.kid == kid), None)
 
-    def note_missing(self, kids: set[str]) -> None:
-        """Log the keys of stored cards that the ring lacks: their numbers cannot be opened."""
-        missing = sorted(kid for kid in kids if self.key(kid) is None)
+    def note_keys(self, cards: Mapping[str, int]) -> None:
+        """Count the cards under older keys; log keys that the ring lacks: their numbers are lost.
+
+        `cards`: of each key, how many numbers are sealed under it.
+        """
+        self._older = sum(count for kid, count in cards.items() if kid != self.current_kid)
+        missing = sorted(kid for kid in cards if self.key(kid) is None)
         self._missing = len(missing)
         for kid in missing:
             _log.error("vault_key_missing", subject=kid)

@@ -115,6 +115,8 @@ class Card:
     fingerprint: str
     """The same for the same number, whatever its token; a keyed hash."""
     created_at: datetime
+    deleted_at: datetime | None = None
+    """When its owner has deleted it; its number and its fingerprint are gone since."""
 
     def shown(self) -> dict[str, Any]:
         """Return what its owner sees."""

@@ -4,12 +4,14 @@ from charges.handlers.charging import Caller, on_called, plan
 from charges.handlers.provisioning import Provisioner, on_provisioned, plan_provisions
 from charges.handlers.refunding import RefundCaller, on_refund_called, plan_refunds
 from charges.handlers.reports import Reports
+from charges.handlers.sealing import Resealer
 
 __all__ = [
     "Caller",
     "Provisioner",
     "RefundCaller",
     "Reports",
+    "Resealer",
     "on_called",
     "on_provisioned",
     "on_refund_called",

@@ -99,6 +99,7 @@ REFUSALS = refusals(
         403: "The token lacks the scope charges.write.",
         404: "Unknown, or another user's.",
         409: "In progress, or not in this state.",
+        410: "The card was deleted by its owner.",
         422: "The Idempotency-Key was used for another request.",
         429: "Over the limit of requests.",
         503: "Nothing was accepted.",

@@ -4,6 +4,7 @@ The encryption is that of confirmations (decision 0037), under keys of charges a
 """
 
 import asyncio
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -16,13 +17,15 @@ from charges.routes.api import Api, within
 from charges.routes.bodies import REFUSALS, Envelope
 from charges.store import Cards
 from payment_schemas.encrypted import ENCRYPTED_TYPE, EncryptedContent
+from payment_schemas.events.record import AuditRecorded
 from service_runtime.edge import Caller
 from service_runtime.http_unit import Reply
-from service_runtime.messages import Cause
+from service_runtime.messages import Cause, Emit
 from service_runtime.postgres import PostgresTransaction
 from service_runtime.web import JsonResponse
 
 CARDS_PATH = "/api/v1/cards"
+DELETED = "CARD_DELETED"
 JOSE: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -67,7 +70,48 @@ def add_cards(router: APIRouter, api: Api) -> None:
             rows = await Cards(tx).provisions(card.id) if card else []
         if card is None or card.user_id != caller.user_id:
             raise HTTPException(404, f"Unknown card: {token[:64]}")
+        refuse_deleted(card)
         return JsonResponse({"success": True, "data": _state_of(rows) | card.shown()})
+
+    @router.delete(CARDS_PATH + "/{token}", response_model=Envelope, responses=REFUSALS)
+    async def remove(request: Request, caller: Writer, token: str) -> Response:
+        """Delete a card: its number at once, and then the providers' tokens of it.
+
+        A repeat has the same response. 409 while a payment with the card has not ended.
+        """
+
+        async def act(tx: PostgresTransaction, cause: Cause) -> Reply:
+            return await _removed(Cards(tx), caller, token, cause, api.clock.now())
+
+        response = await api.requests.run(request, caller.user_id, act)
+        api.wake_cards()
+        return response
+
+
+async def _removed(cards: Cards, caller: Caller, token: str, cause: Cause, now: datetime) -> Reply:
+    card = await cards.locked(token, caller.user_id)
+    if card is None:
+        return Reply({"error": f"Unknown card: {token[:64]}"}, 404)
+    if card.deleted_at is None and await cards.is_in_use(token):
+        details = "A payment with it has not ended; cancel it, or repeat this later"
+        return Reply({"error": "Card is in use", "details": details}, 409)
+    body = {"token": token, "status": "deleted", "deletedAt": card.deleted_at or now}
+    events: list[Emit] = []
+    if card.deleted_at is None:
+        await cards.delete(card.id, now)
+        events = [Emit(AuditRecorded(actor=caller.user_id, action=DELETED, about=token), cause)]
+    return Reply({"success": True, "data": body}, events=events)
+
+
+def refuse_deleted(card: Card) -> None:
+    """Answer 410 for a card that its owner has deleted."""
+    if card.deleted_at is not None:
+        raise HTTPException(410, deleted_body(card))
+
+
+def deleted_body(card: Card) -> dict[str, str]:
+    """Return what is said of a deleted card to its owner."""
+    return {"error": "Card was deleted", "details": f"by its owner, at {card.deleted_at}"}
 
 
 async def opened(api: Api, request: Request, caller: Caller) -> EncryptedContent:
@@ -116,6 +160,7 @@ async def kept(
         # Not stored by Idempotency-Key: `jti` is the request's own.
         await api.requests.run(request, caller.user_id, act, is_stored=False)
         api.wake_cards()
+        refuse_deleted(found[-1])
         return found[-1], await _provided(api, found[-1].id)
 
 

@@ -12,6 +12,7 @@ from charges.domain.charge import Charge, Goal
 from charges.domain.ids import refund_id
 from charges.routes.api import PATH, Api, known_id
 from charges.routes.bodies import REFUSALS, Answer, Envelope, Pay, Route, Usage
+from charges.routes.cards import deleted_body
 from charges.store import Cards, Charges, Refunds
 from charges.store.changes import emit
 from payment_schemas.money import Money
@@ -109,12 +110,14 @@ async def charge_once(
 
 async def _refused_source(tx: PostgresTransaction, caller: Caller, token: str) -> Reply | None:
     """Refuse another merchant's card, and one that no provider has; other tokens are providers'."""
-    card = await Cards(tx).of_token(token)
+    card = await Cards(tx).shared(token)
     if card is None:
         return None
     if card.user_id != caller.user_id:
         details = "is no card of this merchant"
         return Reply({"error": "Invalid field: source", "details": details}, 400)
+    if card.deleted_at is not None:
+        return Reply(deleted_body(card), 410)
     if (await Cards(tx).sources([token]))[token]:
         return None
     details = "No provider has the card yet, or each has refused it"

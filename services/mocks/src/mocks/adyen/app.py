@@ -41,6 +41,7 @@ def create(settings: AdyenSettings, clock: Clock | None = None) -> Process:
     mock.app.add_route(f"{API}/cancels", routes.cancel_unknown, methods=["POST"])
     mock.app.add_route(API + "/payments/{psp}/{act}", routes.modify, methods=["POST"])
     mock.app.add_route(f"{API}/storedPaymentMethods", routes.store, methods=["POST"])
+    mock.app.add_route(API + "/storedPaymentMethods/{token}", routes.remove, methods=["DELETE"])
     mock.app.add_route("/payments", routes.listed, methods=["GET"])
     mock.app.add_route("/disputes", routes.dispute, methods=["POST"])
     mock.app.add_route("/cards", routes.cards, methods=["GET"])
@@ -69,6 +70,15 @@ class _Routes:
             return 422, _error(422, "103", "The card has expired")
         return 201, {"id": token, "type": "scheme", "shopperReference": body["shopperReference"]}
 
+    async def remove(self, request: Request) -> Response:
+        self._authenticate(request)
+        query = request.query_params
+        if not {"merchantAccount", "shopperReference"} <= query.keys():
+            raise Refused(422, _error(422, "702", "Invalid or missing field"))
+        if not self._cards.remove(request.path_params["token"]):
+            raise Refused(422, _error(422, "803", "PaymentDetail not found"))
+        return Response(status_code=204)
+
     async def cards(self, _request: Request) -> Response:
         return JsonResponse(self._cards.shown())
 
@@ -81,10 +91,13 @@ class _Routes:
     async def cancel_unknown(self, request: Request) -> Response:
         return await self._run(request, self._cancelled_unknown)
 
-    async def _run(self, request: Request, act: Any) -> Response:
+    def _authenticate(self, request: Request) -> None:
         presented = request.headers.get("x-api-key", "")
         if not hmac.compare_digest(presented.encode(), self._api_key.encode()):
             raise Refused(401, _error(401, "000", "Unauthorized"))
+
+    async def _run(self, request: Request, act: Any) -> Response:
+        self._authenticate(request)
         content, events = await request.body(), list[Message]()
         key, line = request.headers.get("idempotency-key"), request.url.path.encode() + content
         try:

@@ -14,6 +14,7 @@ from fastapi.responses import Response
 from mocks.bodies import Refused
 from mocks.card_payments import (
     HARD,
+    MOST_KEPT,
     PENDING,
     SOFT,
     DisputeRequest,
@@ -54,6 +55,7 @@ def create(settings: StripeSettings, clock: Clock | None = None) -> Process:
         ("/v1/refunds", routes.refunds, "GET"),
         ("/v1/payment_methods", routes.store, "POST"),
         ("/v1/customers", routes.attach, "POST"),
+        ("/v1/customers/{id}", routes.remove, "DELETE"),
         ("/payments", routes.listed, "GET"),
         ("/disputes", routes.dispute, "POST"),
         ("/cards", routes.cards, "GET"),
@@ -70,6 +72,7 @@ class _Routes:
         self._secret = settings.stripe_webhook_secret
         self._payments, self._keys = Payments(), Keys()
         self._cards = StoredCards()
+        self._customers: dict[str, str] = {}
         self._webhooks = Webhooks(mock, settings)
 
     async def store(self, request: Request) -> Response:
@@ -82,8 +85,21 @@ class _Routes:
         return JsonResponse({"id": token, "object": "payment_method", "type": "card"})
 
     async def attach(self, request: Request) -> Response:
+        form = await self._form(request)
+        customer = f"cus_{self._clock.new_id().hex}"
+        self._customers[customer] = form.get("payment_method", "")
+        if len(self._customers) > MOST_KEPT:
+            self._customers.pop(next(iter(self._customers)))
+        return JsonResponse({"id": customer, "object": "customer"})
+
+    async def remove(self, request: Request) -> Response:
+        """Delete a customer, and its card with it."""
         await self._form(request)
-        return JsonResponse({"id": f"cus_{self._clock.new_id().hex}", "object": "customer"})
+        customer = request.path_params["id"]
+        if (card := self._customers.pop(customer, None)) is None:
+            raise Refused(404, _error("invalid_request_error", "resource_missing"))
+        self._cards.remove(card)
+        return JsonResponse({"id": customer, "object": "customer", "deleted": True})
 
     async def cards(self, _request: Request) -> Response:
         return JsonResponse(self._cards.shown())
