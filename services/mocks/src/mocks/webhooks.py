@@ -12,6 +12,8 @@ from service_runtime.http_client import HttpClient
 MOST_WEBHOOKS = 10_000
 WEBHOOK_TRIES = 20
 RETRY_S = 1.0
+BEFORE_REPLY_S = 3.0
+"""The reply waits so long for a webhook that is sent before it."""
 REFUSED = 300
 Message = tuple[Any, Mapping[str, str]]
 """A webhook's body, and its headers."""
@@ -41,12 +43,16 @@ class Webhooks:
             return
         if self._faults.is_on("webhook_lost"):
             return
-        if self._faults.is_on("webhook_before_reply") and await self._try(message):
-            return
-        for _ in range(1 + self._faults.is_on("webhook_twice")):
-            task = asyncio.create_task(self._deliver(message))
-            self._tasks.add(task)
+        tasks = [
+            asyncio.create_task(self._deliver(message))
+            for _ in range(1 + self._faults.is_on("webhook_twice"))
+        ]
+        self._tasks.update(tasks)
+        for task in tasks:
             task.add_done_callback(self._tasks.discard)
+        if self._faults.is_on("webhook_before_reply"):
+            # A client that gives up ends this request, and not the delivery.
+            await asyncio.wait(tasks, timeout=BEFORE_REPLY_S)
 
     async def _deliver(self, message: Message) -> None:
         if self._faults.is_on("webhook_late"):
