@@ -13,7 +13,7 @@ from fraud.store import load_scorers
 from training.figures import Judged, card_precision, figures_of, interval
 from training.forests import of_isolation, of_lightgbm, of_xgboost, rounded_down
 from training.generator import SMALL, generated
-from training.models import MONOTONE, RISING, scored
+from training.models import MONOTONE, RISING, blended, scored
 from training.packing import packed
 from training.storage import digest, read, write
 
@@ -80,6 +80,16 @@ def test_an_isolation_forest_adds_up_to_its_mean_depth(features):
     many = 64
     usual = 2 * (np.log(many - 1) + np.euler_gamma) - 2 * (many - 1) / many
     assert np.abs(2 ** (-depth / usual) + forest.score_samples(features)).max() < 1e-6
+
+
+def test_a_blends_weights_are_in_the_order_of_its_learners(truth):
+    rng = np.random.default_rng(5)
+    found, noise = 2.0 * truth + rng.normal(size=ROWS), rng.normal(size=ROWS)
+    last = blended(["lightgbm", "xgboost", "isolation"], [found, found, noise], truth)
+    between = blended(["lightgbm", "isolation", "graph"], [found, noise, found], truth)
+    first, second, third = last.weights
+    assert between.weights == pytest.approx((first, third, second))
+    assert first == second > 10 * abs(third)
 
 
 @pytest.mark.parametrize("threshold", [0.1, -0.1, 1 / 3, 1e-40, 16_777_217.0, 0.5])

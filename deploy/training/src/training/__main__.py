@@ -13,7 +13,7 @@ from training import storage
 from training.card import Run, table, write_card, write_curves, write_importance
 from training.figures import Figures
 from training.generator import SMALL, Size, generated
-from training.models import MEMBERS
+from training.models import LEARNERS, MEMBERS
 from training.rounds import Material, Model, models_of, without
 from training.shipping import ship
 from training.split import Period
@@ -26,6 +26,11 @@ LONGER = Period(trained_until=122, train_days=14)
 BESIDE_THE_BOOK = ("device", "new_payee", "new_device", "unusual_amount")
 TWO_WEEKS = "ensemble, trained on 14 days"
 AS_THE_BOOK = "lightgbm, the book's features"
+GRAPHS = {
+    "graph": ("graph",),
+    "ensemble and graph": (*LEARNERS, "graph"),
+    "ensemble and the graph's network without nodes": (*LEARNERS, "network"),
+}
 LEAST_SMOKE = 0.3
 """Average precision that a small run must reach: some 0.6 were seen."""
 
@@ -77,10 +82,11 @@ def _material(size: Size, seed: int, folder: Path) -> Material:
 
 
 def _others(material: Material, seed: int) -> dict[str, Model]:
-    """Return what the figures are compared with: more days, and only what the book has."""
+    """Return what the figures are compared with: more days, what the book has alone, a graph."""
     longer = models_of(material, LONGER, seed, {TWO_WEEKS: MEMBERS["ensemble"]})
     features = without(material, BESIDE_THE_BOOK)
-    return longer | models_of(features, PERIOD, seed, {AS_THE_BOOK: MEMBERS["lightgbm"]})
+    book = models_of(features, PERIOD, seed, {AS_THE_BOOK: MEMBERS["lightgbm"]})
+    return longer | book | models_of(material, PERIOD, seed, GRAPHS)
 
 
 def _publish(places: Places, models: dict[str, Model], material: Material) -> None:

@@ -50,6 +50,17 @@ def table(judged: Mapping[str, Sequence[Figures]]) -> str:
     return "\n".join(lines)
 
 
+def against(judged: Mapping[str, Sequence[Figures]], champion: str) -> str:
+    """Return the table of differences to a champion, seed by seed: mean and half width."""
+    lines = [f"| model | average precision minus that of `{champion}` |", "|---|---|"]
+    for model, figures in judged.items():
+        pairs = zip(figures, judged[champion], strict=True)
+        values = [one.average_precision - other.average_precision for one, other in pairs]
+        if model != champion:
+            lines.append(f"| {model} | {_cell(values)} |")
+    return "\n".join(lines)
+
+
 def _cell(values: Sequence[float]) -> str:
     centre, half = interval(values)
     return f"{centre:.4f}" if np.isnan(half) else f"{centre:.4f} ± {half:.4f}"
@@ -110,6 +121,10 @@ Blends are fitted on the test of the period before. Mean and 95 per cent interva
 The run took {run.took_s / 60:.0f} minutes.
 
 {table(run.judged)}
+
+On the same seeds, with the interval of the differences:
+
+{against(run.judged, "ensemble")}
 """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "figures.md").write_text(text)

@@ -100,12 +100,12 @@ class Blend:
 def blended(names: Sequence[str], scores: Sequence[Scores], truth: Truth) -> Blend:
     """Fit a blend to scores that the learners gave before the test: a mean, and how unusual.
 
-    Boosters count alike; the isolation forest has a weight of its own.
+    Boosters and networks count alike; the isolation forest has a weight of its own.
     """
     boosters = [one for name, one in zip(names, scores, strict=True) if name != "isolation"]
     unusual = [one for name, one in zip(names, scores, strict=True) if name == "isolation"]
     columns = np.column_stack([np.mean(boosters, axis=0), *unusual])
     fitted = LogisticRegression(C=100.0, max_iter=1000).fit(columns, truth)
-    first, *rest = fitted.coef_[0]
-    weights = [first / len(boosters)] * len(boosters) + list(rest)
+    of_others, of_forest = fitted.coef_[0][0] / len(boosters), fitted.coef_[0][-1]
+    weights = [of_forest if name == "isolation" else of_others for name in names]
     return Blend(tuple(float(one) for one in weights), float(fitted.intercept_[0]))

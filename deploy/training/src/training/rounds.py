@@ -1,6 +1,6 @@
 """One training: from payments to judged scores, without a look at the days of the test."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fraud.domain.features import COLUMNS, GROUPS, Features
@@ -8,9 +8,13 @@ from fraud.domain.history import features_of_log
 from training.figures import Figures, Judged, figures_of
 from training.forests import Forest
 from training.generator import Payments
+from training.graph import graph_scores
 from training.models import LEARNERS, MEMBERS, Blend, Scores, blended, learned, scored
 from training.split import Period, split_of
 from training.storage import log_of
+
+NETWORKS = {"graph": True, "network": False}
+"""Learners without trees: whether they know the nodes of a payment. None is packed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Model:
     """A blend of learners, and how good it is."""
 
     forests: tuple[Forest, ...]
+    """Of the learners with trees; without all of its learners, a blend cannot be shipped."""
     blend: Blend
     judged: Judged
     scores: Scores
@@ -47,17 +52,22 @@ class Model:
 
 
 def trained(
-    material: Material, period: Period, seed: int, learners: Iterable[str] = LEARNERS
+    material: Material, period: Period, seed: int, learners: Collection[str] = LEARNERS
 ) -> Trained:
     """Train the learners of a period and let them score its test."""
     payments, split = material.payments, split_of(material.payments, period)
     train, test = material.features[split.train], material.features[split.test]
     truth = payments.is_fraud[split.train]
-    forests = {name: learned(name, train, truth, seed) for name in learners}
+    forests = {name: learned(name, train, truth, seed) for name in learners if name in LEARNERS}
+    scores = {name: scored(one, test) for name, one in forests.items()}
+    for name, with_nodes in NETWORKS.items():
+        if name in learners:
+            whole = (payments, material.features, split)
+            scores[name] = graph_scores(*whole, seed, with_nodes=with_nodes)
     judged = Judged(
         payments.day[split.test], payments.customer[split.test], payments.is_fraud[split.test]
     )
-    return Trained(forests, judged, {name: scored(one, test) for name, one in forests.items()})
+    return Trained(forests, judged, scores)
 
 
 def models_of(
@@ -74,7 +84,7 @@ def models_of(
     for model, names in members.items():
         blend = blended(names, [before.scores[name] for name in names], before.judged.is_fraud)
         scores = blend.probabilities([now.scores[name] for name in names])
-        forests = tuple(now.forests[name] for name in names)
+        forests = tuple(now.forests[name] for name in names if name in LEARNERS)
         found[model] = Model(forests, blend, now.judged, scores, figures_of(now.judged, scores))
     return found
 
