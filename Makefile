@@ -25,8 +25,8 @@ test check: export WITH_NODE := 1
 up restart: export WITH_WALLET := if-there
 test check: export WITH_WALLET := 1
 test: export WITH_BROWSER := 1
-# The models of fraud are trained by packages that no service has.
-test train train-smoke: export WITH_TRAINING := 1
+# The models of fraud are trained by packages that no service has; their types are checked, too.
+test check train train-smoke: export WITH_TRAINING := 1
 ifeq ($(MAKECMDGOALS),setup)
 export WITH_NODE := if-there
 export WITH_WALLET := if-there
