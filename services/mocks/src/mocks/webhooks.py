@@ -10,8 +10,8 @@ from service_runtime.errors import Unavailable
 from service_runtime.http_client import HttpClient
 
 MOST_WEBHOOKS = 10_000
-WEBHOOK_TRIES = 20
-RETRY_S = 1.0
+WEBHOOK_TRIES, RETRY_S = 600, 1.0
+"""Ten minutes; providers go on for days, so that no restart of a receiver outlasts them."""
 BEFORE_REPLY_S = 3.0
 """The reply waits so long for a webhook that is sent before it."""
 REFUSED = 300
