@@ -2,7 +2,7 @@
 
 The claims and the write-backs are shared: one transaction for all rows that are free, or done, at
 that moment. The query of the table's `due` bounds how many rows of one lane are in progress.
-A row can also be inserted as leased to a free lane (`place`), which begins after the commit.
+A row can also be inserted as leased to a free lane (`place`); its work begins after the commit.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ SAVE_TRIES = 3
 """Then the rows are left to their leases, and done again."""
 
 BEGUN_WITHIN_S = 2.0
-"""From the insert of a leased row to its begin; then it is left to its lease."""
+"""From the insert of a leased row until its work begins; a later one is left to its lease."""
 
 _log = Log("lanes")
 

@@ -13,7 +13,7 @@ MOST_WEBHOOKS = 10_000
 WEBHOOK_TRIES, RETRY_S = 600, 1.0
 """Ten minutes; providers go on for days, so that no restart of a receiver outlasts them."""
 BEFORE_REPLY_S = 3.0
-"""The reply waits so long for a webhook that is sent before it."""
+"""How long the reply waits for a webhook that is sent before it."""
 REFUSED = 300
 Message = tuple[Any, Mapping[str, str]]
 """A webhook's body, and its headers."""
@@ -51,7 +51,7 @@ class Webhooks:
         for task in tasks:
             task.add_done_callback(self._tasks.discard)
         if self._faults.is_on("webhook_before_reply"):
-            # A client that gives up ends this request, and not the delivery.
+            # A client that disconnects ends this request, and not the delivery.
             await asyncio.wait(tasks, timeout=BEFORE_REPLY_S)
 
     async def _deliver(self, message: Message) -> None:

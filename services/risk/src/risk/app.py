@@ -36,8 +36,8 @@ from service_runtime.work import Work
 FIRST_RETRY_S = 0.5
 LATEST_RETRY_S = 10.0
 LEARNED_EVERY_S = 0.1
-"""A payment counts this much later for the next one. An attack gains nothing: requests that run at
-the same time never counted for each other."""
+"""Shortest time between two reads: a payment counts that much later for the next one. An attacker
+gains nothing: payments that run at the same time never counted for each other."""
 
 
 def recent_payments(policy: Policy) -> Retention:
