@@ -180,7 +180,7 @@ def _of_kafka(run: Measured) -> float:
 
 def _of_macs(found: Rounds, cost: MacCost) -> tuple[float, str]:
     """Return the share of MACs in a payment's CPU, from the cost of one record."""
-    acted_on = {event.topic for event in BY_TYPE.values() if event.acting_reader}
+    acted_on = {event.topic for event in BY_TYPE.values() if event.acting_readers}
     runs = found[PRODUCTION]
     records = median(
         sum(run.counts.records.get(topic, 0) for topic in acted_on) / run.payments for run in runs

@@ -70,7 +70,7 @@ OF_CLUSTER = (
 )
 TOPIC_REFUSED, GROUP_REFUSED, CLUSTER_REFUSED = 29, 30, 31
 SPARE = "spare.access.v1"
-MONEY = {one.topic: TOPICS[one.topic].owner for one in BY_TYPE.values() if one.acting_reader}
+MONEY = {one.topic: TOPICS[one.topic].owner for one in BY_TYPE.values() if one.acting_readers}
 """What moves or releases money, and its only emitter."""
 
 

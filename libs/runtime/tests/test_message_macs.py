@@ -8,6 +8,7 @@ import pytest
 from payment_schemas.cloudevents import MalformedRecordError
 from payment_schemas.events.confirmation import ConfirmRequested, PaymentDeclined
 from payment_schemas.events.risk import RiskAssessed
+from payment_schemas.events.subject import SubjectErased
 from payment_schemas.registry import BY_TYPE
 from service_runtime.keys import KeyRing
 from service_runtime.message_macs import HEADER, REASON, MessageMacs
@@ -88,6 +89,23 @@ def test_a_redriven_record_keeps_its_mac():
     verify(macs_of(NEW), replace(signed, headers=(*signed.headers, ("redriven_at", b"now"))))
 
 
+def test_an_event_with_several_readers_has_a_mac_for_each_and_none_forges_for_another():
+    keys, emitter = {"notification": NEW, "insight": OTHER}, MessageMacs()
+    for reader, key in keys.items():
+        emitter.add(KeyRing(key), [SubjectErased], reader)
+    emitter.require("compliance", reads=[], emits=[SubjectErased])
+    record = outgoing_of(SubjectErased(user_id="usr-456"), UUID(int=3))
+    for reader, other in (("notification", "insight"), ("insight", "notification")):
+        own, forger = MessageMacs(), MessageMacs()
+        own.add(KeyRing(keys[reader]), [SubjectErased], reader)
+        own.require(reader, reads=[SubjectErased], emits=[])
+        with pytest.raises(RuntimeError, match=r"subject\.erased"):
+            own.require("compliance", reads=[], emits=[SubjectErased])
+        verify(own, emitter.signed(record))
+        forger.add(KeyRing(keys[other]), [SubjectErased], reader)
+        assert refused(own, forger.signed(record))
+
+
 def test_topics_without_keys_are_neither_signed_nor_verified():
     declined = outgoing_of(event_of(PaymentDeclined), UUID(int=2))
     assert macs_of(NEW).signed(declined) is declined
@@ -106,8 +124,8 @@ def test_a_process_without_a_needed_key_does_not_start():
 
 def test_each_message_that_a_service_acts_on_is_authenticated():
     """What is left to the broker's rights alone informs: a log, messages to customers, reviews."""
-    acting = {event.topic: event.acting_reader for event in BY_TYPE.values()}
-    informing = {topic for topic, reader in acting.items() if reader is None}
+    acting = {event.topic: event.acting_readers for event in BY_TYPE.values()}
+    informing = {topic for topic, reader in acting.items() if not reader}
     assert {topic for topic in informing if not topic.startswith("probe.")} == {
         "audit.recorded.v1",
         "charges.changed.v1",

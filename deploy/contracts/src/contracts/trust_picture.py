@@ -5,7 +5,7 @@ It follows from the manifests and the messages, so it cannot differ from what th
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from local_stack.inventory import CORE, Inventory
 from local_stack.topics import Topic
@@ -46,7 +46,7 @@ def trust_picture(
         for name, its in rings.items()
         if its
     ]
-    acting = {event.topic: event.acting_reader for event in events}
+    acting = {event.topic: event.acting_readers for event in events}
     return [*_BEGIN.splitlines(), *boxes, *_arrows(topics, acting, rings), *_END.splitlines()]
 
 
@@ -56,7 +56,7 @@ def _rings(inventory: Inventory, name: str) -> Iterator[str]:
 
 
 def _arrows(
-    topics: Iterable[Topic], acting: Mapping[str, str | None], rings: Mapping[str, set[str]]
+    topics: Iterable[Topic], acting: Mapping[str, Sequence[str]], rings: Mapping[str, set[str]]
 ) -> Iterator[str]:
     """Yield an arrow for each writer and reader; a thick one where a MAC is demanded."""
     found: defaultdict[tuple[str, str, bool], list[str]] = defaultdict(list)
@@ -65,7 +65,7 @@ def _arrows(
             if reader in {_RECORDER, topic.owner}:
                 continue
             if topic.owner in rings and reader in rings:
-                is_acting = acting.get(topic.name) == reader
+                is_acting = reader in acting.get(topic.name, ())
                 found[topic.owner, reader, is_acting].append(topic.name.removesuffix(".v1"))
     for (writer, reader, is_acting), names in sorted(found.items()):
         line = "==>" if is_acting else "-.->"

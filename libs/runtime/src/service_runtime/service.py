@@ -150,12 +150,13 @@ class Service:
         self.operators.note_read = self._note_read
         return HttpUnitOfWork(self.unit, self.name, self.clock)
 
-    def authenticate(self, keys: KeyRing, *events: type[Event]) -> None:
+    def authenticate(self, keys: KeyRing, *events: type[Event], reader: str = "") -> None:
         """Sign what is emitted of these events, and demand a MAC of what is read, under the keys.
 
-        Each event with an `acting_reader` needs it, at its emitter and at that reader.
+        Each event with `acting_readers` needs it, at its emitter and at each reader. The emitter
+        calls it once for each `reader` of an event that has several.
         """
-        self.macs.add(keys, events)
+        self.macs.add(keys, events, reader or self.name)
 
     def two_people(
         self,

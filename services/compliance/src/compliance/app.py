@@ -19,6 +19,7 @@ from payment_schemas.events.confirmation import PaymentConfirmed, ReviewOpened
 from payment_schemas.events.kyc import KycStatusChanged
 from payment_schemas.events.record import AuditRecorded
 from payment_schemas.events.risk import RiskAssessed
+from payment_schemas.events.subject import SubjectErased
 from payment_schemas.scopes import Scope
 from service_runtime.admin import Findings, add_check, check_router, together
 from service_runtime.compute import Bounds, Executor
@@ -78,13 +79,15 @@ def build(settings: Settings) -> Process:
     )
     kyc = _identities(service, settings)
     service.authenticate(settings.mac_risk_keys, KycStatusChanged)
+    for reader, keys in settings.erasure_keys.items():
+        service.authenticate(keys, SubjectErased, reader=reader)
     service.retain(*retentions(settings, kyc.vault))
     checks = check_router(service.operators)
     add_check(checks, service.database, check)
     acts: dict[str, CarryOut] = {
         SET_RULE: set_rule,
         CLOSE_CASE: partial(close_case, api),
-        ERASE: partial(erase_approved, clock=service.clock),
+        ERASE: partial(erase_approved, vault=kyc.vault),
     }
     hidden: dict[str, Scope] = {CLOSE_CASE: "reviews.write", ERASE: SUBJECTS}
     approvals = service.two_people(acts, "compliance.write", hidden)
@@ -95,7 +98,7 @@ def build(settings: Settings) -> Process:
             Handler(PaymentConfirmed, read.on_payment_confirmed, stores),
             Handler(ReviewOpened, read.on_review_opened, stores),
         ],
-        emits=[AuditRecorded, KycStatusChanged],
+        emits=[AuditRecorded, KycStatusChanged, SubjectErased],
         routes=together(
             routes(api, service.credentials),
             kyc_routes(kyc, service.operators),

@@ -1,6 +1,7 @@
 """The settings of compliance, checked at start."""
 
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -19,7 +20,7 @@ from compliance.domain.filings import DEMONSTRATION, Filer
 from compliance.domain.kyc import Validity
 from payment_schemas.currencies import CurrencySettings
 from service_runtime.edge import EdgeSettings
-from service_runtime.keys import RotatedSecret, SecretKeys
+from service_runtime.keys import KeyRing, RotatedSecret, SecretKeys
 from service_runtime.settings import ServiceSettings
 from service_runtime.storage import SubjectKeySettings
 
@@ -64,6 +65,8 @@ class Settings(EdgeSettings, SubjectKeySettings, ServiceSettings, CurrencySettin
     """Settings of the compliance service."""
 
     mac_risk_keys: SecretKeys = Field(validation_alias="MAC_COMPLIANCE_RISK_FILE")
+    mac_notification_keys: SecretKeys = Field(validation_alias="MAC_COMPLIANCE_NOTIFICATION_FILE")
+    mac_insight_keys: SecretKeys = Field(validation_alias="MAC_COMPLIANCE_INSIGHT_FILE")
     subject_lookup_keys: SecretKeys = Field(validation_alias="SUBJECT_LOOKUP_KEY_FILE")
     """Documents of one number are found by HMACs under them."""
     kyc_provider_url: str = Field(pattern=r"^https?://")
@@ -98,6 +101,11 @@ class Settings(EdgeSettings, SubjectKeySettings, ServiceSettings, CurrencySettin
     """Name of the time zone in which business days and deadlines are counted."""
     filer: Annotated[FilerSettings | None, NoDecode, BeforeValidator(_json_or_none)] = None
     """JSON: the institution that files reports."""
+
+    @property
+    def erasure_keys(self) -> Mapping[str, KeyRing]:
+        """The keys that authenticate an erasure, by the service that carries it out."""
+        return {"notification": self.mac_notification_keys, "insight": self.mac_insight_keys}
 
     @property
     def history_life(self) -> timedelta:

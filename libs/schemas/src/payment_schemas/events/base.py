@@ -21,8 +21,9 @@ class Event(BaseModel):
     topic: ClassVar[str]
     ce_type: ClassVar[str]
     """The topic's name, except on `settlement-queue`."""
-    acting_reader: ClassVar[str | None] = None
-    """The service that moves or releases money because of it: it demands the emitter's MAC."""
+    acting_readers: ClassVar[tuple[str, ...]] = ()
+    """The services that move or release money, or erase a person, because of it: each demands a MAC
+    of the emitter under a key that the two share."""
     through_outbox: ClassVar[bool] = True
     """False for replies: they are published right after the commit; a lost one costs a 202."""
 

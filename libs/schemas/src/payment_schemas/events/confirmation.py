@@ -18,7 +18,7 @@ class ConfirmRequested(Command):
     """Confirm a payment for a client. Emitted by gateway; read by confirm."""
 
     topic: ClassVar = "payment.confirm-requested.v1"
-    acting_reader: ClassVar = "confirm"
+    acting_readers: ClassVar = ("confirm",)
 
     request_id: RequestId
     reply_partition: int = Field(ge=0, lt=32)
@@ -62,7 +62,7 @@ class ConfirmAnswered(Reply):
     """Confirm's reply to one request. Emitted by confirm; read by the gateway that sent it."""
 
     topic: ClassVar = "payment.confirm-answered.v1"
-    acting_reader: ClassVar = "gateway"
+    acting_readers: ClassVar = ("gateway",)
 
     request_id: RequestId
     reply_partition: int = Field(ge=0, lt=32)
@@ -88,7 +88,7 @@ class PaymentConfirmed(PaymentEvent):
     """
 
     topic: ClassVar = "payment.confirmed.v1"
-    acting_reader: ClassVar = "risk"
+    acting_readers: ClassVar = ("risk",)
 
     version: int
     """The payment's version after the change."""

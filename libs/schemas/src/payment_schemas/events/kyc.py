@@ -17,7 +17,7 @@ class KycStatusChanged(Event):
     """
 
     topic: ClassVar = "kyc.status-changed.v1"
-    acting_reader: ClassVar = "risk"
+    acting_readers: ClassVar = ("risk",)
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [

@@ -18,7 +18,7 @@ class ChallengeRequested(Command, PaymentEvent):
     """Issue a one-time code. Emitted by confirm; read by otp and audit."""
 
     topic: ClassVar = "otp.challenge-requested.v1"
-    acting_reader: ClassVar = "otp"
+    acting_readers: ClassVar = ("otp",)
 
     version: int
     challenge_number: int = Field(ge=1, le=3)
@@ -33,7 +33,7 @@ class Challenged(PaymentEvent):
     """A code was issued. Emitted by otp; read by confirm, notification, audit."""
 
     topic: ClassVar = "otp.challenged.v1"
-    acting_reader: ClassVar = "confirm"
+    acting_readers: ClassVar = ("confirm",)
 
     challenge_id: ChallengeId
     challenge_number: int
@@ -53,7 +53,7 @@ class ChallengeRefused(PaymentEvent):
     """
 
     topic: ClassVar = "otp.challenge-refused.v1"
-    acting_reader: ClassVar = "confirm"
+    acting_readers: ClassVar = ("confirm",)
 
     version: int
     """The payment's version in the request; confirm ignores the refusal of an older one."""
@@ -67,7 +67,7 @@ class VerificationRequested(Command, PaymentEvent):
     """Verify a customer's code. Emitted by confirm; read by otp and audit."""
 
     topic: ClassVar = "otp.verification-requested.v1"
-    acting_reader: ClassVar = "otp"
+    acting_readers: ClassVar = ("otp",)
 
     version: int
     challenge_id: ChallengeId
@@ -81,7 +81,7 @@ class Verified(PaymentEvent):
     """A code was verified. Emitted by otp; read by confirm, notification, audit."""
 
     topic: ClassVar = "otp.verified.v1"
-    acting_reader: ClassVar = "confirm"
+    acting_readers: ClassVar = ("confirm",)
 
     challenge_id: ChallengeId
     request_id: RequestId

@@ -22,7 +22,7 @@ class AssessmentRequested(Command, PaymentEvent):
     """Score a new payment. Emitted by confirm; read by risk and audit."""
 
     topic: ClassVar = "risk.assessment-requested.v1"
-    acting_reader: ClassVar = "risk"
+    acting_readers: ClassVar = ("risk",)
 
     version: int
     amount_minor: AmountMinor
@@ -81,7 +81,7 @@ class RiskAssessed(PaymentEvent):
     """The risk service has scored a payment. Emitted by risk; read by confirm and audit."""
 
     topic: ClassVar = "risk.assessed.v1"
-    acting_reader: ClassVar = "confirm"
+    acting_readers: ClassVar = ("confirm",)
 
     score: int = Field(ge=0, le=100)
     """0 safe … 100 certain fraud."""

@@ -15,7 +15,7 @@ class SettlementRequested(Command, PaymentEvent):
 
     topic: ClassVar = "settlement-queue"
     ce_type: ClassVar = "settlement.requested.v1"
-    acting_reader: ClassVar = "settlement"
+    acting_readers: ClassVar = ("settlement",)
 
     uetr: Uetr
     amount_minor: AmountMinor
@@ -29,7 +29,7 @@ class SettlementUpdated(PaymentEvent):
     """A settlement has moved. Emitted by settlement; read by confirm, notification, audit."""
 
     topic: ClassVar = "settlement.updated.v1"
-    acting_reader: ClassVar = "confirm"
+    acting_readers: ClassVar = ("confirm",)
 
     uetr: Uetr
     partner: str

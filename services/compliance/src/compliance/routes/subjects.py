@@ -7,17 +7,18 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
-from pydantic import StringConstraints
+from pydantic import AfterValidator, StringConstraints
 
 from compliance.routes.bodies import Body
 from compliance.routes.kyc import document_shown
 from compliance.routes.kyc_api import ERASED, GONE, KycApi, status_shown
 from compliance.store.kyc import Kyc
 from compliance.store.subjects import Subject, Subjects
-from compliance.store.vault import opened_json
+from compliance.store.vault import Vault, opened_json
 from payment_schemas.events.record import AuditRecorded
+from payment_schemas.events.subject import SubjectErased
+from payment_schemas.ids import UserId, printable
 from payment_schemas.scopes import Scope
-from service_runtime.clock import Clock
 from service_runtime.http_unit import Reply
 from service_runtime.messages import Cause, Emit
 from service_runtime.operators import Operators
@@ -28,6 +29,7 @@ from service_runtime.subject_keys import ErasedError
 ERASE = "SUBJECT_ERASE"
 """The act that needs two people; the trigger of the table names it, too."""
 SUBJECTS: Scope = "subjects.erase"
+AnyUser = Annotated[UserId, AfterValidator(printable)]
 UNKNOWN = {"error": "Unknown subject", "details": "compliance has no personal data of this user"}
 
 
@@ -48,7 +50,7 @@ def add_subjects(router: APIRouter, api: KycApi, operators: Operators) -> None:
 
     @router.post(path + "/hold")
     async def hold(
-        user_id: str, request: Request, body: HoldBody, by: Annotated[str, actor]
+        user_id: AnyUser, request: Request, body: HoldBody, by: Annotated[str, actor]
     ) -> Response:
         """Hold a subject: nobody erases it, and no retention deletes of it."""
         acting = Acting(api, user_id, by, body.reason)
@@ -75,7 +77,7 @@ SubjectAct = Callable[..., Awaitable[Reply]]
 def _add_route(
     router: APIRouter, api: KycApi, actor: Any, at: tuple[str, str], act: SubjectAct
 ) -> None:
-    async def route(user_id: str, request: Request, by: Annotated[str, actor]) -> Response:
+    async def route(user_id: AnyUser, request: Request, by: Annotated[str, actor]) -> Response:
         acting = partial(act, acting=Acting(api, user_id, by))
         return await api.requests.run(request, by, acting, is_stored=False)
 
@@ -92,6 +94,7 @@ async def _read(tx: PostgresTransaction, cause: Cause, acting: Acting) -> Reply:
 
 
 async def _hold(tx: PostgresTransaction, cause: Cause, acting: Acting) -> Reply:
+    await acting.api.vault.know(tx, acting.user_id)
     if refusal := await _refusal(tx, acting.user_id):
         return refusal
     now = acting.api.clock.now()
@@ -108,22 +111,31 @@ async def _release(tx: PostgresTransaction, cause: Cause, acting: Acting) -> Rep
 
 
 async def _erase(tx: PostgresTransaction, cause: Cause, acting: Acting) -> Reply:
-    """Propose to erase a subject; a second person approves. Refused under a hold."""
-    if refusal := await _refusal(tx, acting.user_id, is_erasure=True):
-        return refusal
+    """Propose to erase a subject; a second person approves. Refused under a hold.
+
+    Also one of whom compliance knows nothing: others may.
+    """
+    if held := _under_hold(await Subjects(tx).locked(acting.user_id)):
+        return held
     draft = Draft(ERASE, acting.user_id, {"user_id": acting.user_id})
     return await propose(tx, cause, draft, acting.actor)
 
 
 async def erase_approved(
-    tx: PostgresTransaction, proposal: Proposal, _approver: str, _cause: Cause, clock: Clock
+    tx: PostgresTransaction, proposal: Proposal, _approver: str, cause: Cause, vault: Vault
 ) -> Reply:
-    """Erase a subject: from now on nothing is read or written; the key goes seconds later."""
+    """Erase a subject: from now on nothing is read or written; the key goes seconds later.
+
+    Who is erased already is announced again: an owner may have lost the first announcement.
+    """
     user_id = proposal.body["user_id"]
-    if refusal := await _refusal(tx, user_id, is_erasure=True):
-        return refusal
-    await Subjects(tx).erase(user_id, clock.now())
-    return await _after(tx, user_id)
+    await vault.know(tx, user_id)
+    found = await Subjects(tx).locked(user_id)
+    if held := _under_hold(found):
+        return held
+    if found is not None and not found.is_erased:
+        await Subjects(tx).erase(user_id, vault.clock.now())
+    return await _after(tx, user_id, Emit(SubjectErased(user_id=user_id), cause))
 
 
 async def _export(tx: PostgresTransaction, cause: Cause, acting: Acting) -> Reply:
@@ -158,19 +170,22 @@ async def _export(tx: PostgresTransaction, cause: Cause, acting: Acting) -> Repl
     return Reply(body, events=[acting.record("SUBJECT_EXPORTED", cause)])
 
 
-async def _refusal(
-    tx: PostgresTransaction, user_id: str, *, is_erasure: bool = False
-) -> Reply | None:
+async def _refusal(tx: PostgresTransaction, user_id: str) -> Reply | None:
     """Return why a subject cannot be changed, and lock it; not 404, which an old version is."""
     found = await Subjects(tx).locked(user_id)
     if found is None:
         return Reply(UNKNOWN, status=409)
     if found.is_erased:
         return Reply(ERASED, status=409)
-    if is_erasure and found.held_at is not None:
-        details = f"held since {found.held_at.isoformat()}: release it first"
-        return Reply({"error": "Under a hold", "details": details}, status=409)
     return None
+
+
+def _under_hold(found: Subject | None) -> Reply | None:
+    """Return why a subject cannot be erased."""
+    if found is None or found.held_at is None:
+        return None
+    details = f"held since {found.held_at.isoformat()}: release it first"
+    return Reply({"error": "Under a hold", "details": details}, status=409)
 
 
 async def _after(tx: PostgresTransaction, user_id: str, *events: Emit) -> Reply:

@@ -27,14 +27,15 @@ class Vault:
 
         Raises ErasedError: who was erased begins again under another user.
         """
-        subject = await Subjects(tx).found(user_id)
-        if subject is None:
+        await self.know(tx, user_id)
+        return await self.key_of(await Subjects(tx).found(user_id))
+
+    async def know(self, tx: PostgresTransaction, user_id: str) -> None:
+        """Make a key for a user without one: who is held or erased may be known elsewhere alone."""
+        if await Subjects(tx).found(user_id) is None:
             key_id = self.clock.new_id()
             await self.keys.create(key_id)
             await Subjects(tx).add(user_id, key_id)
-            subject = await Subjects(tx).found(user_id)
-            assert subject is not None  # noqa: S101 - added above, by this transaction or another
-        return await self.key_of(subject)
 
     async def key_of(self, subject: Subject | None) -> SubjectKey:
         """Return the key of a subject; raise ErasedError for one without personal data."""
