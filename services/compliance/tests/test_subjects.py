@@ -1,9 +1,6 @@
 """Erasure: two people, no hold, and nothing to read, also in a backup of before."""
 
-import os
-import shutil
-import subprocess
-from contextlib import contextmanager
+import asyncio
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,22 +8,20 @@ import psycopg
 import pytest
 from aiokafka import AIOKafkaConsumer
 from kyc_world import ALICE, BOB, REVIEWER, execute, free_port, stated, until, world_of, zone
-from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from compliance.app import retentions
 from compliance.store.vault import Vault
 from payment_schemas.events.record import AuditRecorded
+from payment_schemas.events.subject import SubjectErased
 from service_runtime.object_store import FolderStore
 from service_runtime.retention import purge
+from testbed.backups import database_dsn, dump, restored
 from testbed.service import database_of, published_events
 from testkit.operators import actor, approval_of
 
 pytestmark = pytest.mark.stack
 CANARIES = {"street": "Canary Wharf 7318462", "city": "Canaryville", "postcode": "C7318462"}
 NUMBER = "C73184620"
-PG_DUMP = shutil.which("pg_dump") or "pg_dump"
-PSQL = shutil.which("psql") or "psql"
 
 
 @pytest.fixture
@@ -51,34 +46,10 @@ async def planted(world, user):
     return document
 
 
-def run(program, dsn, *arguments, **streams):
-    """Run a program of PostgreSQL as the superuser."""
-    named = conninfo_to_dict(dsn)
-    password = {"PGPASSWORD": named.pop("password")}
-    command = [program, *arguments, "--dbname", make_conninfo(**named)]
-    return subprocess.run(command, env=os.environ | password, check=True, timeout=60, **streams)  # noqa: S603 - named above
-
-
-@contextmanager
-def restored(infrastructure, dump):
-    """Restore a backup into a database of its own."""
-    name = f"test_restored_{uuid4().hex[:8]}"
-    with psycopg.connect(infrastructure.admin_dsn, autocommit=True) as server:
-        server.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-        try:
-            dsn = infrastructure.admin_dsn.rpartition("/")[0] + f"/{name}"
-            quiet = {"stdout": subprocess.DEVNULL}
-            run(PSQL, dsn, "--quiet", "--set=ON_ERROR_STOP=1", "--file", str(dump), **quiet)
-            yield name
-        finally:
-            drop = sql.SQL("drop database {} with (force)")
-            server.execute(drop.format(sql.Identifier(name)))
-
-
 async def records(world):
     """Return all that is in the topics that compliance writes."""
     brokers, found = world.brokers, b""
-    topics = ("kyc.status-changed.v1", "audit.recorded.v1")
+    topics = ("kyc.status-changed.v1", "audit.recorded.v1", "subject.erased.v1")
     consumer = AIOKafkaConsumer(*topics, **brokers.arguments, auto_offset_reset="earliest")
     async with consumer:
         while batch := await consumer.getmany(timeout_ms=2000):
@@ -103,10 +74,9 @@ async def test_erased_data_cannot_be_read_in_a_backup_of_before(
     document = await planted(world, user)
     read = (await world.profile(user)).text
     assert set(CANARIES.values()) <= found_in(read.encode()), "the search finds what is there"
-    dump = tmp_path / "before.sql"
-    with dump.open("wb") as file:
-        run(PG_DUMP, kyc_database.admin_dsn, "--format=plain", stdout=file)
-    assert user.encode() in dump.read_bytes()
+    backup = tmp_path / "before.sql"
+    await asyncio.to_thread(dump, kyc_database.admin_dsn, backup)
+    assert user.encode() in backup.read_bytes()
 
     await world.erase(user)
     for gone in (await world.profile(user), await world.initiate(user)):
@@ -116,7 +86,7 @@ async def test_erased_data_cannot_be_read_in_a_backup_of_before(
     query = "select applicant_id from compliance.kyc_check where user_id = %s"
     assert await execute(kyc_database, query, user) == []
 
-    with restored(infrastructure, dump) as name:
+    with restored(infrastructure.admin_dsn, backup) as name:
         settings, port = with_database(world.settings, name), free_port()
         async with world_of(settings, port) as old:
             for reading in (
@@ -134,7 +104,7 @@ async def test_erased_data_cannot_be_read_in_a_backup_of_before(
             assert (await old.subject("GET", user)).json()["destroyed_at"] is not None
     folders = (world.settings.object_folder, world.settings.subject_key_folder)
     for place, content in {
-        "the backup": dump.read_bytes(),
+        "the backup": backup.read_bytes(),
         "topics": await records(world),
         "files": files_of(*folders),
         "logs": "".join(capfd.readouterr()).encode(),
@@ -148,7 +118,7 @@ def with_database(settings, name):
 
 
 async def rows_of(infrastructure, name, user):
-    dsn = infrastructure.admin_dsn.rpartition("/")[0] + f"/{name}"
+    dsn = database_dsn(infrastructure.admin_dsn, name)
     async with await psycopg.AsyncConnection.connect(dsn) as database:
         cursor = await database.execute(
             """select (select sealed from compliance.kyc_profile where user_id = %(user)s),
@@ -173,6 +143,30 @@ async def test_a_hold_keeps_a_subject_until_it_is_released(world, user):
     await world.erase(user)
     after = await world.subject("POST", f"{user}/hold", json={"reason": "too late"})
     assert (after.status_code, after.json()["error"]) == (409, "Erased")
+
+
+async def test_a_person_of_whom_compliance_knows_nothing_is_held_and_erased(world, user):
+    held = await world.subject("POST", f"{user}/hold", json={"reason": "order 9 of the court"})
+    assert held.json()["held_by"] == actor("ann")
+    assert (await world.subject("POST", f"{user}/erase")).json()["error"] == "Under a hold"
+    await world.subject("POST", f"{user}/release")
+    unknown = user + "-2"
+    for name in (user, unknown):
+        await world.erase(name)
+        assert (await world.initiate(name)).status_code == 410
+        events = await published_events(world.brokers, SubjectErased, name)
+        assert [one.model_dump() for one in events] == [{"user_id": name}]
+    bad = await world.subject("POST", f"{'u' * 129}/erase")
+    assert (bad.status_code, bad.json()["error"]) == (400, "Invalid field: user_id")
+
+
+async def test_who_is_erased_again_is_announced_again(world, user):
+    await world.initiate(user)
+    await world.erase(user)
+    first = (await world.subject("GET", user)).json()
+    await world.erase(user)
+    assert len(await published_events(world.brokers, SubjectErased, user, 2)) == 2
+    assert (await world.subject("GET", user)).json() == first
 
 
 async def test_an_erasure_takes_two_people_with_the_scope(world, user, kyc_database):

@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 # notification_world is a module beside this file, in no package: the path comes first.
-from notification_world import MemoryWorld, PostgresWorld  # noqa: E402
+from notification_world import MemoryWorld, PostgresWorld, vault_in  # noqa: E402
 
 from testbed.service import database_of  # noqa: E402
 from testkit.events import NOON  # noqa: E402
@@ -29,7 +29,9 @@ def notification_database(infrastructure):
 @pytest.fixture
 async def postgres_world(notification_database, tmp_path):
     async with database_of(notification_database.dsn, tmp_path) as database:
-        world = PostgresWorld(SteadyClock(NOON), database, notification_database.owner_dsn)
+        world = PostgresWorld(
+            SteadyClock(NOON), database, notification_database.owner_dsn, vault=vault_in(tmp_path)
+        )
         await world.clear()
         yield world
 

@@ -11,14 +11,26 @@ import psycopg
 from notification import handlers
 from notification.clients import MemoryMessenger
 from notification.domain import Contact, Policy
-from notification.store import TABLE, MemoryDeliveries, PostgresDeliveries, delivery_of, queries
+from notification.store import (
+    TABLE,
+    MemoryDeliveries,
+    PostgresContacts,
+    PostgresDeliveries,
+    delivery_of,
+    queries,
+)
 from payment_schemas.events.otp import Challenged
 from payment_schemas.sealed import Personal
 from service_runtime.admin import counts_of
+from service_runtime.clock import SystemClock
+from service_runtime.keys import KeyRing
 from service_runtime.messages import Batch
+from service_runtime.object_store import FolderStore
 from service_runtime.postgres import PostgresDatabase
 from service_runtime.relay import Relay
 from service_runtime.sealing import Sealer
+from service_runtime.subject_keys import RingProvider, SubjectKeys
+from service_runtime.subjects import Vault
 from service_runtime.unit_of_work import UnitOfWork
 from service_runtime.work import Work, Worker
 from service_runtime.work_table import PostgresWorkTable
@@ -28,6 +40,13 @@ from testkit.operators import approve
 
 SEALER = Sealer(bytes(32))
 CONTACT = Contact("usr-456", Personal("+15550100456"), Personal("usr-456@example.com"))
+
+
+def vault_in(folder):
+    """Return keys of persons in a folder."""
+    return Vault(
+        SubjectKeys(FolderStore(folder / "keys"), RingProvider(KeyRing(bytes(32)))), SystemClock()
+    )
 
 
 def challenged(code="789012", **fields):
@@ -83,13 +102,12 @@ class World(ABC):
         """Change a contact as two people do; return the former one."""
         former = (await self.contacts([contact.user_id]))[contact.user_id]
         async with self.database.transaction() as tx:
-            await self.approved(tx, contact)
-            await self.store(tx).put_contacts([contact])
+            await self.change(tx, contact)
         return former
 
     @abstractmethod
-    async def approved(self, tx, contact):
-        """Do what the database demands before a change."""
+    async def change(self, tx, contact):
+        """Change a contact by what the database demands."""
 
     async def verify(self, *events):
         return await self.handle(handlers.on_verified, *events)
@@ -147,8 +165,8 @@ class MemoryWorld(World):
     async def later(self):
         self.clock.pass_time(seconds=60)
 
-    async def approved(self, tx, contact):
-        pass
+    async def change(self, tx, contact):
+        await self.store(tx).put_contacts([contact])
 
     async def next_day(self):
         self.clock.pass_time(hours=24)
@@ -157,12 +175,13 @@ class MemoryWorld(World):
 @dataclass
 class PostgresWorld(World):
     database: PostgresDatabase
+    vault: Vault | None = None
 
     def table(self, only=None):
         return PostgresWorkTable(TABLE, delivery_of, only)
 
     def store(self, tx):
-        return PostgresDeliveries(tx)
+        return PostgresDeliveries(tx, self.vault)
 
     async def later(self):
         self.clock.pass_time(seconds=60)
@@ -173,12 +192,17 @@ class PostgresWorld(World):
 
     async def addresses(self):
         async with self.database.transaction() as tx:
-            return [row["former_address"] for row in await tx.rows("select * from delivery")]
+            rows = await tx.rows("select * from delivery order by id")
+            assert not any(row["former_address"] for row in rows)
+            due = [delivery_of(row) for row in rows]
+            found = await self.store(tx).former_addresses(due)
+        return [found.get(one.id) for one in due]
 
-    async def approved(self, tx, contact):
-        phone, email = contact.phone.reveal(), contact.email.reveal()
-        change = {"user_id": contact.user_id, "phone": phone, "email": email}
-        await approve(tx, "CONTACTS_CHANGE", {"contacts": [change]})
+    async def change(self, tx, contact):
+        contacts = PostgresContacts(tx, self.vault)
+        sealed = await contacts.sealed([contact])
+        await approve(tx, "CONTACTS_CHANGE", {"contacts": [one.as_row() for one in sealed]})
+        await contacts.put(sealed)
 
     async def next_day(self):
         await self.execute(
@@ -196,7 +220,8 @@ class PostgresWorld(World):
 
     async def clear(self):
         await self.execute(
-            "truncate delivery, contact, challenge_over, outbox, dead_letter, proposal, approval"
+            "truncate delivery, contact, subject, challenge_over, outbox, dead_letter, proposal,"
+            " approval"
         )
 
     async def execute(self, statement):

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import json
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 
 import psycopg
@@ -12,9 +13,12 @@ import pytest
 from httpx import ASGITransport, AsyncClient
 
 from notification.app import build
-from notification.routes import CHANGE, change_approved, routes
+from notification.domain import Contact
+from notification.routes import CHANGE, change_approved, change_shown, routes
 from notification.settings import Settings
+from notification.store import PostgresContacts
 from payment_schemas.events.confirmation import PaymentConfirmed
+from payment_schemas.sealed import Personal
 from service_runtime import proposals
 from service_runtime.credentials import Credentials
 from service_runtime.http_unit import HttpUnitOfWork
@@ -39,12 +43,20 @@ def environment(tmp_path, monkeypatch):
         "DATABASE_URL": "postgresql://notification@localhost:1/countersign",
         "TWILIO_URL": "http://localhost:1",
         "SENDGRID_URL": "http://localhost:1",
+        "SUBJECT_KEY_FOLDER": str(tmp_path / "keys"),
     }
     files = {
         "DATABASE_PASSWORD_FILE": "x",
         "TWILIO_AUTH_TOKEN_FILE": "t",
         "SENDGRID_API_KEY_FILE": "s",
-        "NOTIFICATION_SEALING_KEY_FILE": base64.b64encode(bytes(32)).decode(),
+        **dict.fromkeys(
+            (
+                "NOTIFICATION_SEALING_KEY_FILE",
+                "MAC_COMPLIANCE_NOTIFICATION_FILE",
+                "SUBJECT_WRAPPING_KEY_FILE",
+            ),
+            base64.b64encode(bytes(32)).decode(),
+        ),
     }
     for name, text in files.items():
         (tmp_path / name).write_text(text)
@@ -56,8 +68,8 @@ def environment(tmp_path, monkeypatch):
 
 async def test_notification_has_one_worker_per_channel(environment):
     process = build(load(Settings))
-    # The consumer, text messages, mails, the relay, the offsets at the broker, old proposals.
-    assert len(process.loops) == 1 + 2 + 3
+    # The consumer, text messages, mails, the relay, the offsets at the broker, old proposals, keys.
+    assert len(process.loops) == 1 + 2 + 3 + 3
     assert {"/admin/deliveries", "/admin/contacts", "/admin/check"} <= set(
         process.app.openapi()["paths"]
     )
@@ -74,6 +86,7 @@ async def test_notification_has_one_worker_per_channel(environment):
         ("PROVIDER_THREADS", "1000"),
         ("PROVIDER_TIMEOUT_S", "10"),
         ("NOTIFICATION_SEALING_KEY_FILE", "/nowhere"),
+        ("SUBJECT_KEY_FOLDER", ""),
     ],
 )
 async def test_an_invalid_setting_stops_the_start_and_is_named(environment, capsys, fault):
@@ -100,11 +113,12 @@ async def client(postgres_world):
     otp = Credentials(json.dumps({"otp": entry("otp", "contacts.query")}))
     app = create_app("notification", {}, postgres_world.clock)
     requests = HttpUnitOfWork(postgres_world.unit, "notification", postgres_world.clock)
-    acts = {CHANGE: partial(change_approved, clock=postgres_world.clock)}
-    app.include_router(
-        proposals.routes(proposals.Acts(acts, "contacts.write"), requests, operators())
-    )
-    app.include_router(routes(postgres_world.database, requests, otp, operators()))
+    vault = replace(postgres_world.vault, clock=postgres_world.clock)
+    acts = {CHANGE: partial(change_approved, vault=vault)}
+    shown = {CHANGE: partial(change_shown, vault=vault)}
+    wanted = proposals.Acts(acts, "contacts.write", {}, shown)
+    app.include_router(proposals.routes(wanted, requests, operators()))
+    app.include_router(routes(postgres_world.database, requests, otp, operators(), vault))
     async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
         yield client
 
@@ -219,28 +233,35 @@ async def test_the_database_changes_no_contact_without_a_second_person(client, p
     await client.post("/admin/contacts", json={"contacts": [ONE]}, headers=WRITE)
     with pytest.raises(psycopg.errors.RaiseException, match="CONTACTS_CHANGE needs the approval"):
         async with postgres_world.database.transaction() as tx:
-            await tx.rows("update contact set phone = '+15550100777' returning 1")
+            await tx.rows("update contact set sealed = '\\x00' returning 1")
 
 
 @pytest.mark.stack
 @pytest.mark.parametrize(
     ("statement", "admitted"),
     [
-        ("update contact set phone = '+15550100777', email = 'c@example.com' returning 1", True),
-        ("update contact set phone = '+15550100778', email = 'c@example.com' returning 1", False),
-        ("update contact set phone = '+15550100777' returning 1", False),
+        ("update contact set key_id = %(key_id)s, sealed = %(sealed)s returning 1", True),
+        ("update contact set key_id = %(key_id)s, sealed = '\\x0102' returning 1", False),
+        ("update contact set sealed = %(sealed)s, key_id = gen_random_uuid() returning 1", False),
+        ("update contact set sealed = '\\x0102' returning 1", False),
+        (
+            """update contact set phone = '+15550100777', email = 'c@example.com', sealed = null,
+                   key_id = null returning 1""",
+            False,
+        ),
     ],
 )
 async def test_the_database_writes_exactly_the_contact_that_two_people_have_approved(
     client, postgres_world, statement, admitted
 ):
     await client.post("/admin/contacts", json={"contacts": [ONE]}, headers=WRITE)
-    wanted = {**ONE, "phone": "+15550100777", "email": "c@example.com"}
+    wanted = Contact(ONE["user_id"], Personal("+15550100777"), Personal("c@example.com"))
     refused = pytest.raises(psycopg.errors.RaiseException, match="for what is written")
     with nullcontext() if admitted else refused:
         async with postgres_world.database.transaction() as tx:
-            await operators_approve(tx, "CONTACTS_CHANGE", {"contacts": [wanted]})
-            await tx.rows(statement)
+            (sealed,) = await PostgresContacts(tx, postgres_world.vault).sealed([wanted])
+            await operators_approve(tx, "CONTACTS_CHANGE", {"contacts": [sealed.as_row()]})
+            await tx.rows(statement, key_id=sealed.key_id, sealed=sealed.sealed)
 
 
 @pytest.mark.stack

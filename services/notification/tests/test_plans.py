@@ -1,14 +1,16 @@
 """Every statement of notification's event path reads by key, at 100,000 rows a table."""
 
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
-from notification_world import CONTACT, challenged
+from notification_world import CONTACT, challenged, vault_in
 
 from notification.domain import code_delivery
-from notification.store import TABLE, NewDelivery, PostgresDeliveries, delivery_of
+from notification.store import TABLE, NewDelivery, PostgresContacts, PostgresDeliveries, delivery_of
+from service_runtime.subjects import Subjects
 from service_runtime.work_table import PostgresWorkTable
 from testbed.database import fresh_database
 from testbed.service import database_of
@@ -33,13 +35,17 @@ def fill(dsn):
         multiply(owner, TABLE, ROWS, id=new, payment_id=new, challenge_id=new)
         multiply(owner, "challenge_over", ROWS, challenge_id=new)
         multiply(owner, "contact", ROWS, user_id="'u' || n")
+        multiply(owner, "subject", ROWS, user_id="'u' || n", key_id=new)
 
 
-async def work(tx, delivery):
+async def work(tx, delivery, vault):
     """Run every statement of handlers and workers."""
-    store = PostgresDeliveries(tx)
+    store = PostgresDeliveries(tx, vault)
     table = PostgresWorkTable(TABLE, delivery_of, {"channel": "sms"})
-    await store.put_contacts([CONTACT])
+    await store.put_contacts([replace(CONTACT, user_id=f"usr-{uuid4()}")])
+    await PostgresContacts(tx, vault).seal_older(100)
+    await Subjects(tx).to_destroy(100)
+    await Subjects(tx).readable("", 100)
     await store.add([NewDelivery(delivery)])
     await store.end_challenges({delivery.challenge_id})
     due = await table.claim(tx, 100, 10.0)
@@ -50,16 +56,17 @@ async def work(tx, delivery):
     await store.save([item.row for item in due] or [delivery])
 
 
-async def test_no_statement_scans_a_table(large):
+async def test_no_statement_scans_a_table(large, tmp_path):
+    vault = vault_in(tmp_path)
     database, owner_dsn = large
     delivery = code_delivery(challenged(), uuid4(), NOON)
     async with database.transaction() as tx:
-        await work(tx, delivery)
+        await work(tx, delivery, vault)
     fill(owner_dsn)
 
     async with database.transaction() as tx:
         planned, connection = planning(tx)
-        await work(planned, delivery)
+        await work(planned, delivery, vault)
 
     assert connection.explained >= 9
     assert connection.slow == []

@@ -52,7 +52,7 @@ def compose_document(inventory: Inventory) -> dict[str, Any]:
     for service in inventory.services.values():
         environment = environments.of(service.name)
         document["services"][service.name] = _container(inventory, service, environment)
-        if STATE_FOLDER in environment.values():
+        if _keeps_state(environment):
             document["volumes"][_volume(service)] = {}
     _finish(document["services"])
     document["secrets"] = {
@@ -168,8 +168,12 @@ def _container(
     return container
 
 
+def _keeps_state(environment: Mapping[str, str]) -> bool:
+    return any(f"{value}/".startswith(f"{STATE_FOLDER}/") for value in environment.values())
+
+
 def _volumes(service: Service, environment: Mapping[str, str]) -> Iterator[str]:
-    if STATE_FOLDER in environment.values():
+    if _keeps_state(environment):
         yield f"{_volume(service)}:{STATE_FOLDER}"
     for value in environment.values():
         if value.startswith(f"{CLIENTS_FOLDER}/"):

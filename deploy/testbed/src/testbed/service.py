@@ -17,8 +17,10 @@ from local_stack.discovery import RunningStack
 from local_stack.rights import ADMIN
 from local_stack.stack import Stack
 from payment_schemas.events.base import Event
+from payment_schemas.events.subject import SubjectErased
 from service_runtime.brokers import Brokers
 from service_runtime.clock import SystemClock
+from service_runtime.keys import KeyRing
 from service_runtime.message_macs import MessageMacs
 from service_runtime.operators import CHECK
 from service_runtime.postgres import PostgresDatabase
@@ -107,6 +109,20 @@ async def publish(brokers: Brokers, settings: HttpSettings, *events: Event) -> N
         macs.add(keys, {type(event) for event in events})
     async with KafkaProducer(brokers, "test", macs) as producer:
         for event in events:
+            clock = SystemClock()
+            await (await producer.send(outgoing_of(event, clock.new_id(), clock.now())))
+
+
+async def announce_erasure(
+    brokers: Brokers, reader: str, keys: KeyRing | None, *user_ids: str
+) -> None:
+    """Publish erasures as compliance does, with a MAC for a reader; without keys a forgery."""
+    macs = MessageMacs()
+    if keys is not None:
+        macs.add(keys, [SubjectErased], reader)
+    async with KafkaProducer(brokers, "test", macs) as producer:
+        for user_id in user_ids:
+            event = SubjectErased(user_id=user_id)
             clock = SystemClock()
             await (await producer.send(outgoing_of(event, clock.new_id(), clock.now())))
 

@@ -67,6 +67,9 @@ CarryOut = Callable[[PostgresTransaction, Proposal, str, Cause], Awaitable[Reply
 """Writes the effect of an approved proposal; the text is the approver. A reply from 400 on refuses
 it: nothing is written then, the approval neither."""
 
+Show = Callable[[PostgresTransaction, Proposal], Awaitable[object]]
+"""Returns the content of a proposal as a person reads it."""
+
 _FOUND = """
     select proposal.*, approved_by, proposal.expires_at <= now() as is_over
     from proposal left join approval on proposal_id = id"""
@@ -106,6 +109,8 @@ class Acts:
     """Whoever approves needs it."""
     confidential: Mapping[str, Scope] = field(default_factory=dict)
     """Acts that only operators with one more scope see and approve."""
+    shown: Mapping[str, Show] = field(default_factory=dict)
+    """How the content of an act is shown that is stored sealed."""
 
     async def hidden_from(self, operators: Operators, request: Request) -> list[str]:
         """Return the acts that the operator of a request must not see."""
@@ -146,7 +151,8 @@ def routes(acts: Acts, requests: HttpUnitOfWork, operators: Operators) -> APIRou
             proposal = await _find(tx, proposal_id, hidden)
             if proposal is None:
                 return _unknown(proposal_id)
-            body = _listed(proposal) | {"body": proposal.body}
+            show = acts.shown.get(proposal.act)
+            body = _listed(proposal) | {"body": await show(tx, proposal) if show else proposal.body}
             return Reply(body, events=[audited(proposal, actor, "READ", cause)])
 
         return await requests.run(request, actor, act)

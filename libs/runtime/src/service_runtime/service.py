@@ -32,7 +32,7 @@ from service_runtime.positions import Positions
 from service_runtime.postgres import KEYED, PostgresDatabase, PostgresTransaction, QueryProfile
 from service_runtime.process import Loop, Process
 from service_runtime.producer import KafkaProducer
-from service_runtime.proposals import PROPOSALS, CarryOut
+from service_runtime.proposals import PROPOSALS, CarryOut, Show
 from service_runtime.relay import Relay
 from service_runtime.request_frame import METRICS
 from service_runtime.retention import EVERY_S, HTTP_REPLIES, INBOX, Retention, purge
@@ -163,13 +163,15 @@ class Service:
         acts: Mapping[str, CarryOut],
         scope: Scope,
         confidential: Mapping[str, Scope] | None = None,
+        shown: Mapping[str, Show] | None = None,
     ) -> APIRouter:
         """Return the routes of acts that one operator proposes and another one approves.
 
-        `confidential`: acts that only operators with one more scope see and approve.
+        `confidential`: acts that only operators with one more scope see and approve. `shown`: how
+        the content of an act is shown that is stored sealed.
         """
         self.retain(PROPOSALS)
-        wanted = proposals.Acts(acts, scope, confidential or {})
+        wanted = proposals.Acts(acts, scope, confidential or {}, shown or {})
         return proposals.routes(wanted, self.requests, self.operators)
 
     def use(self, resource: R) -> R:

@@ -60,6 +60,20 @@ def object_store(service: Service, settings: ObjectStoreSettings) -> ObjectStore
     )
 
 
+class KeyFolderSettings(HttpSettings):
+    """Settings of a service that keeps the keys of its subjects in a folder, and no files."""
+
+    subject_key_folder: str = Field(min_length=1)
+    """In no backup of the database; instances of one service share it."""
+    subject_wrapping_keys: SecretKeys = Field(validation_alias="SUBJECT_WRAPPING_KEY_FILE")
+
+
+def folder_keys(settings: KeyFolderSettings) -> SubjectKeys:
+    """Return the keys of a service's subjects in their folder."""
+    store = FolderStore(Path(settings.subject_key_folder))
+    return SubjectKeys(store, RingProvider(settings.subject_wrapping_keys))
+
+
 class SubjectKeySettings(ObjectStoreSettings):
     """Settings of a service that keeps personal data under keys of its subjects.
 

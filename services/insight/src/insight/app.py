@@ -8,6 +8,7 @@ from insight.handlers import (
     Answerer,
     Explainer,
     needs_nothing,
+    on_erased,
     on_explained,
     on_risk_assessed,
     on_status_changed,
@@ -17,6 +18,7 @@ from insight.settings import LEASE_BEYOND_S, Settings
 from insight.store import (
     EXPLANATION_TABLE,
     Budget,
+    ErasedSubjects,
     Explanations,
     Figures,
     KnownPayments,
@@ -27,10 +29,12 @@ from payment_schemas.events.confirmation import PaymentStatusChanged
 from payment_schemas.events.insight import RiskExplained
 from payment_schemas.events.record import AuditRecorded
 from payment_schemas.events.risk import RiskAssessed
+from payment_schemas.events.subject import SubjectErased
 from service_runtime import metrics
 from service_runtime.admin import Findings, add_check, check_router, together
 from service_runtime.consumer import Handler
 from service_runtime.edge import Admission
+from service_runtime.jobs import Every, Job, Run
 from service_runtime.lanes import LaneWork
 from service_runtime.postgres import PostgresTransaction
 from service_runtime.process import Process
@@ -41,6 +45,7 @@ from service_runtime.work_table import PostgresWorkTable
 
 DOCUMENTS_EVERY_S = 300.0
 BUDGET_EVERY_S = 10.0
+ERASE_AGAIN_S = 3600.0
 
 
 async def check(tx: PostgresTransaction, _since: object) -> Findings:
@@ -60,6 +65,8 @@ def build(settings: Settings) -> Process:
     _explain(service, settings, model)
     passages = Passages(service.database)
     _keep_documents(service, settings, passages)
+    service.authenticate(settings.mac_compliance_keys, SubjectErased)
+    service.job(Job("erased-again", Every(ERASE_AGAIN_S), partial(_erase_again, service)))
     answerer = Answerer(Figures(service.database), passages, model)
     api = Api(
         database=service.database,
@@ -79,6 +86,7 @@ def build(settings: Settings) -> Process:
         handlers=[
             Handler(RiskAssessed, assessed, Explanations),
             Handler(PaymentStatusChanged, on_status_changed, KnownPayments),
+            Handler(SubjectErased, on_erased, ErasedSubjects),
         ],
         emits=[RiskExplained, AuditRecorded],
         routes=together(
@@ -87,6 +95,11 @@ def build(settings: Settings) -> Process:
             checks,
         ),
     )
+
+
+async def _erase_again(service: Service, _run: Run) -> None:
+    async with service.database.transaction() as tx:
+        await ErasedSubjects(tx).erase_again()
 
 
 def _model(service: Service, settings: Settings) -> Model | None:

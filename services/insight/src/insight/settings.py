@@ -8,7 +8,7 @@ from pydantic import Field
 
 from insight.domain.budget import Limits, Prices
 from service_runtime.edge import EdgeSettings
-from service_runtime.keys import RotatedSecret
+from service_runtime.keys import RotatedSecret, SecretKeys
 from service_runtime.settings import ServiceSettings
 
 LEASE_BEYOND_S = 10.0
@@ -36,6 +36,8 @@ class Settings(EdgeSettings, ServiceSettings):
     model_input_price_usd: Decimal = Field(default=Decimal("0.50"), ge=0, le=1000)
     """For a million tokens."""
     model_output_price_usd: Decimal = Field(default=Decimal("1.50"), ge=0, le=1000)
+    mac_compliance_keys: SecretKeys = Field(validation_alias="MAC_COMPLIANCE_INSIGHT_FILE")
+    """They authenticate which persons were erased."""
     explanation_days: int = Field(default=400, ge=1)
     questions_per_minute: int = Field(default=20, ge=1)
     documents_folder: Path = Path("docs")

@@ -1,7 +1,7 @@
 """Handlers of notification's events and due deliveries."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -67,6 +67,7 @@ async def surroundings_of(due: Sequence[Delivery], deliveries: Deliveries) -> Su
         await deliveries.contacts(one.user_id for one in due),
         await deliveries.siblings({one.payment_id for one in due if one.payment_id is not None}),
         await deliveries.ended_challenges(challenges),
+        await deliveries.former_addresses(due),
     )
 
 
@@ -100,6 +101,14 @@ class Sender:
         contact = surroundings.contacts.get(delivery.user_id)
         if contact is None:
             return Attempt(Kind.REFUSED, "no_contact")
+        if contact.trouble is not None:
+            # A key that is missing may be restored; who was erased gets no message again.
+            is_final = contact.trouble == "erased"
+            return Attempt(Kind.REFUSED if is_final else Kind.NOT_TAKEN, contact.trouble)
+        if delivery.template == "contact_changed":
+            if delivery.id not in surroundings.former:
+                return Attempt(Kind.NOT_TAKEN, "subject_key_lost")
+            delivery = replace(delivery, former_address=surroundings.former[delivery.id])
         if delivery.sealed_code is None or delivery.payment_id is None:
             return message_of(delivery, contact, None)
         if contact.is_paused:

@@ -1,5 +1,6 @@
 """Operator routes of notification: deliveries, checks and contacts."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Annotated
@@ -10,23 +11,32 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from notification.domain import Contact, can_receive_code, contact_notices
-from notification.store import TABLE, NewDelivery, PostgresDeliveries, queries
+from notification.store import (
+    TABLE,
+    NewDelivery,
+    PostgresContacts,
+    PostgresDeliveries,
+    SealedContact,
+    queries,
+)
 from payment_schemas.events.record import AuditRecorded
 from payment_schemas.ids import NewUserId, Printable, UserId
 from payment_schemas.sealed import Personal
 from service_runtime.admin import add_check, add_export, admin_router, check_router, together
-from service_runtime.clock import Clock
 from service_runtime.credentials import Credentials
 from service_runtime.http_unit import HttpUnitOfWork, Reply
 from service_runtime.messages import Cause, Emit
 from service_runtime.operators import Operators
 from service_runtime.postgres import PostgresDatabase, PostgresTransaction
 from service_runtime.proposals import Draft, Proposal, propose
+from service_runtime.subject_keys import KeyLostError
+from service_runtime.subjects import Vault
 from service_runtime.web import JsonResponse
 
 MAX_CONTACTS = 1000
 CHANGE = "CONTACTS_CHANGE"
 """The act that needs two people; the trigger of the table names it, too."""
+OLDER = {"error": "Not approved", "details": "an older version proposed it: propose it again"}
 
 
 class ContactBody(BaseModel):
@@ -61,6 +71,7 @@ def routes(
     requests: HttpUnitOfWork,
     credentials: Credentials,
     operators: Operators,
+    vault: Vault,
 ) -> APIRouter:
     """Return the routes under `/admin`.
 
@@ -75,22 +86,30 @@ def routes(
 
     add_export(checks, database, "deliveries", queries.export)
     add_check(checks, database, queries.check, TABLE)
-    return together(router, checks, _contacts(database, requests, credentials, operators))
+    return together(router, checks, _contacts(database, requests, credentials, operators, vault))
 
 
-async def _put(body: ContactsBody, actor: str, tx: PostgresTransaction, cause: Cause) -> Reply:
+async def _put(
+    body: ContactsBody, actor: str, vault: Vault, tx: PostgresTransaction, cause: Cause
+) -> Reply:
     """Add first contacts at once; propose the changes of others."""
     given = {one.user_id: one for one in body.contacts}
-    known = await PostgresDeliveries(tx).contacts(given)
+    store = PostgresContacts(tx, vault)
+    known = await store.found(given)
+    if unreadable := _unreadable(known.values()):
+        return unreadable
     new = [one for name, one in given.items() if name not in known]
-    changed = [one for name, one in given.items() if name in known and _differs(one, known[name])]
-    await PostgresDeliveries(tx).put_contacts([_contact(one) for one in new])
+    changed = [
+        one for name, one in given.items() if name in known and _differs(_contact(one), known[name])
+    ]
+    await store.put(await store.sealed(map(_contact, new)))
     event = AuditRecorded(actor=actor, action="CONTACTS_ADDED", metadata={"count": str(len(new))})
     added = Reply({"contacts": len(given)}, events=[Emit(event, cause)] if new else [])
     if not changed:
         return added
     about = f"{len(changed)} contacts, {changed[0].user_id} first"
-    content = {"contacts": [one.model_dump() for one in changed]}
+    # What is proposed is sealed here, and written as it is when it is approved.
+    content = {"contacts": [one.as_row() for one in await store.sealed(map(_contact, changed))]}
     proposed = await propose(tx, cause, Draft(CHANGE, about, content), actor)
     return replace(
         proposed, body=added.body | proposed.body, events=[*added.events, *proposed.events]
@@ -98,29 +117,58 @@ async def _put(body: ContactsBody, actor: str, tx: PostgresTransaction, cause: C
 
 
 async def change_approved(
-    tx: PostgresTransaction, proposal: Proposal, _approver: str, cause: Cause, clock: Clock
+    tx: PostgresTransaction, proposal: Proposal, _approver: str, cause: Cause, vault: Vault
 ) -> Reply:
     """Change the contacts of an approved proposal, and notify the former addresses."""
-    deliveries = PostgresDeliveries(tx)
-    bodies = [ContactBody(**one) for one in proposal.body["contacts"]]
-    known = await deliveries.contacts(one.user_id for one in bodies)
-    former = [
-        known[one.user_id]
-        for one in bodies
-        if one.user_id in known and _differs(one, known[one.user_id])
-    ]
-    await deliveries.put_contacts(map(_contact, bodies))
-    notices = [one for each in former for one in contact_notices(each, cause.id, clock.now())]
-    await deliveries.add([NewDelivery(one, cause.trace) for one in notices])
-    return Reply({"contacts": len(bodies)})
+    store, proposed = PostgresContacts(tx, vault), _proposed(proposal)
+    if not proposed:
+        return Reply(OLDER, status=409)
+    users = [one.user_id for one in proposed]
+    wanted, known = await store.opened(proposed), await store.found(users)
+    if unreadable := _unreadable([*wanted.values(), *known.values()]):
+        return unreadable
+    former = [one for name, one in known.items() if _differs(wanted[name], one)]
+    await store.seal_older(len(users), users)
+    await store.put(proposed)
+    notices = [one for each in former for one in contact_notices(each, cause.id, vault.clock.now())]
+    await PostgresDeliveries(tx, vault).add([NewDelivery(one, cause.trace) for one in notices])
+    return Reply({"contacts": len(proposed)})
+
+
+async def change_shown(tx: PostgresTransaction, proposal: Proposal, vault: Vault) -> object:
+    """Return the contacts of a proposal as the person who approves reads them."""
+    found = await PostgresContacts(tx, vault).opened(_proposed(proposal))
+    return {"contacts": [_shown(one) for one in found.values()]}
+
+
+def _proposed(proposal: Proposal) -> list[SealedContact]:
+    return [SealedContact.of_row(one) for one in proposal.body.get("contacts", ())]
+
+
+def _shown(contact: Contact) -> dict[str, str]:
+    if contact.trouble:
+        return {"user_id": contact.user_id, "trouble": contact.trouble}
+    phone, email = contact.phone.reveal(), contact.email.reveal()
+    return {"user_id": contact.user_id, "phone": phone, "email": email}
+
+
+def _unreadable(contacts: Iterable[Contact]) -> Reply | None:
+    """Return why contacts cannot be changed."""
+    for one in contacts:
+        if one.trouble == "erased":
+            details = f"{one.user_id} was erased: a new contact needs another user"
+            return Reply({"error": "Erased", "details": details}, status=409)
+        if one.trouble:
+            raise KeyLostError(f"contact of {one.user_id}: its key is missing")
+    return None
 
 
 def _contact(body: ContactBody) -> Contact:
     return Contact(body.user_id, Personal(body.phone), Personal(body.email))
 
 
-def _differs(body: ContactBody, known: Contact) -> bool:
-    return (body.phone, body.email) != (known.phone.reveal(), known.email.reveal())
+def _differs(one: Contact, other: Contact) -> bool:
+    return (one.phone, one.email) != (other.phone, other.email)
 
 
 def _contacts(
@@ -128,6 +176,7 @@ def _contacts(
     requests: HttpUnitOfWork,
     credentials: Credentials,
     operators: Operators,
+    vault: Vault,
 ) -> APIRouter:
     router = APIRouter(prefix="/admin")
 
@@ -137,13 +186,13 @@ def _contacts(
     async def put_contacts(
         body: ContactsBody, request: Request, actor: Annotated[str, Depends(may_write)]
     ) -> Response:
-        return await requests.run(request, actor, partial(_put, body, actor))
+        return await requests.run(request, actor, partial(_put, body, actor, vault))
 
     @router.post("/contacts:query", dependencies=[Depends(credentials.require("contacts.query"))])
     async def can_receive(body: UsersBody) -> Response:
         """Return whether each user can receive a code, without the contact."""
         async with database.transaction() as tx:
-            found = await PostgresDeliveries(tx).contacts(body.user_ids)
+            found = await PostgresContacts(tx, vault).found(body.user_ids)
         results = [
             {"user_id": name, "can_receive_code": can_receive_code(found.get(name))}
             for name in body.user_ids

@@ -6,12 +6,13 @@ from pydantic import Field, model_validator
 
 from service_runtime.keys import SecretKeys
 from service_runtime.settings import SecretText, ServiceSettings
+from service_runtime.storage import KeyFolderSettings
 
 DEVELOPMENT_ACCOUNT = "AC" + "0" * 32
 URL = r"^https?://"
 
 
-class Settings(ServiceSettings):
+class Settings(KeyFolderSettings, ServiceSettings):
     """Settings of notification."""
 
     niceness: int = Field(default=10, ge=0, le=19)
@@ -32,6 +33,8 @@ class Settings(ServiceSettings):
     sendgrid_from: str = Field(default="payments@countersign.example", pattern=r"^[^@\s]+@[^@\s]+$")
     notification_sealing_keys: SecretKeys = Field(validation_alias="NOTIFICATION_SEALING_KEY_FILE")
     """Opens the codes that otp seals."""
+    mac_compliance_keys: SecretKeys = Field(validation_alias="MAC_COMPLIANCE_NOTIFICATION_FILE")
+    """They authenticate which persons were erased."""
     provider_threads: int = Field(default=16, ge=2, le=64)
     """Calls in flight at once, half of them per provider."""
     provider_timeout_s: float = Field(default=3.0, gt=0, le=3)

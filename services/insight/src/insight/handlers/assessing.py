@@ -5,10 +5,11 @@ from uuid import UUID
 
 from insight.domain.explanation import Explanation, by_template
 from insight.domain.shape import shape_of
-from insight.store import Assessed, Explanations, KnownPayments
+from insight.store import Assessed, ErasedSubjects, Explanations, KnownPayments
 from payment_schemas.events.confirmation import PaymentStatusChanged
 from payment_schemas.events.insight import RiskExplained
 from payment_schemas.events.risk import RiskAssessed
+from payment_schemas.events.subject import SubjectErased
 from service_runtime import metrics
 from service_runtime.messages import Batch, Cause, Emit, Events, Received
 
@@ -40,6 +41,12 @@ async def on_status_changed(
 ) -> Events:
     """Keep what the owners see."""
     await store.save([_known(item.event) for item in batch])
+    return ()
+
+
+async def on_erased(batch: Batch[Received[SubjectErased]], store: ErasedSubjects) -> Events:
+    """Remove what is known of erased persons."""
+    await store.erase([item.event.user_id for item in batch])
     return ()
 
 

@@ -22,6 +22,7 @@ from notification.domain.delivery import (
 from notification.domain.message import (
     CODES_PAUSE,
     Contact,
+    ContactTrouble,
     Message,
     can_receive_code,
     contact_notices,
@@ -36,6 +37,7 @@ __all__ = [
     "OUTCOME_LIFETIME",
     "Attempt",
     "Contact",
+    "ContactTrouble",
     "Decision",
     "Delivery",
     "Kind",

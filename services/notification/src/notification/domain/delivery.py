@@ -109,6 +109,8 @@ class Delivery:
     challenge_number: int = 0
     former_address: Personal | None = None
     """Where a notice about a changed contact goes, until it has ended."""
+    former_sealed: bytes | None = None
+    """The same, sealed under the key of the person, as it is stored."""
     status: Status = Status.QUEUED
     reason: str | None = None
     provider_id: str | None = None
@@ -232,6 +234,7 @@ def _end(delivery: Delivery, status: Status, attempt: Attempt) -> Decision:
         due_at=None,
         sealed_code=None,
         former_address=None,
+        former_sealed=None,
         reason=attempt.reason,
         provider_id=attempt.provider_id,
         tries=delivery.tries + (attempt.kind in _TRIED),

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import assert_never
+from typing import Literal, assert_never
 from uuid import UUID, uuid5
 
 from notification.domain.delivery import (
@@ -25,6 +25,10 @@ _CHANGED = (
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9]+")
 
 
+ContactTrouble = Literal["erased", "subject_key_lost"]
+"""Why a contact cannot be read. A lost key is no erasure: it may come back."""
+
+
 @dataclass(frozen=True, slots=True)
 class Contact:
     """A customer's phone number and e-mail address."""
@@ -35,6 +39,8 @@ class Contact:
     email: Personal
     is_paused: bool = False
     """Whether it was changed within a day: no codes are sent."""
+    trouble: ContactTrouble | None = None
+    """Why phone number and address are empty."""
 
 
 @dataclass(frozen=True, slots=True)

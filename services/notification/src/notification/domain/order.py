@@ -8,6 +8,7 @@ from uuid import UUID
 from notification.domain.delivery import OUTCOME_LIFETIME, Attempt, Delivery, Kind, Status, Template
 from notification.domain.message import Contact
 from payment_schemas.ids import ChallengeId, DeliveryId, PaymentId
+from payment_schemas.sealed import Personal
 
 AFTER = timedelta(seconds=1)
 """A later message is tried again this long after the earlier one is due."""
@@ -48,6 +49,8 @@ class Surroundings:
     """All messages of the payments, the due ones included."""
     ended: Collection[ChallengeId] = ()
     """Challenges that have ended."""
+    former: Mapping[DeliveryId, Personal] = field(default_factory=dict)
+    """Where notices about changed contacts go."""
 
 
 def held_back(

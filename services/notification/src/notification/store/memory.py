@@ -8,6 +8,7 @@ from typing import Any
 from notification.domain import CODES_PAUSE, Contact, Delivery, Sibling, Status
 from notification.store.port import TABLE, NewDelivery
 from payment_schemas.ids import ChallengeId, DeliveryId, PaymentId
+from payment_schemas.sealed import Personal
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,9 @@ class MemoryDeliveries:
             for name in user_ids
             if name in self._contacts
         }
+
+    async def former_addresses(self, due: Iterable[Delivery]) -> Mapping[DeliveryId, Personal]:
+        return {one.id: one.former_address for one in due if one.former_address is not None}
 
     async def put_contacts(self, contacts: Iterable[Contact]) -> None:
         for contact in {one.user_id: one for one in contacts}.values():

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from notification.domain import Contact, Delivery, Sibling
-from payment_schemas.ids import ChallengeId, PaymentId
+from payment_schemas.ids import ChallengeId, DeliveryId, PaymentId
+from payment_schemas.sealed import Personal
 from service_runtime.messages import Trace
 
 TABLE = "delivery"
@@ -45,7 +46,11 @@ class Deliveries(Protocol):
         ...
 
     async def contacts(self, user_ids: Iterable[str]) -> Mapping[str, Contact]:
-        """Return the users' contacts; a user without a contact is left out."""
+        """Return the users' contacts; a user who has none and was not erased is left out."""
+        ...
+
+    async def former_addresses(self, due: Iterable[Delivery]) -> Mapping[DeliveryId, Personal]:
+        """Return where notices about changed contacts go."""
         ...
 
     async def put_contacts(self, contacts: Iterable[Contact]) -> None:

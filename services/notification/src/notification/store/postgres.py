@@ -6,30 +6,34 @@ from typing import Any
 from psycopg.rows import DictRow
 
 from notification.domain import Contact, Delivery, Sibling, Status
+from notification.store.contacts import PostgresContacts
 from notification.store.port import NewDelivery
-from payment_schemas.ids import ChallengeId, PaymentId
+from payment_schemas.ids import ChallengeId, DeliveryId, PaymentId
 from payment_schemas.money import Money
 from payment_schemas.sealed import Personal, Sealed
 from service_runtime.postgres import PostgresTransaction, json_rows
+from service_runtime.subjects import Vault
 
 
 class PostgresDeliveries:
     """Deliveries and contacts in PostgreSQL."""
 
-    def __init__(self, tx: PostgresTransaction) -> None:
+    def __init__(self, tx: PostgresTransaction, vault: Vault) -> None:
         self._tx = tx
+        self._contacts = PostgresContacts(tx, vault)
 
     async def add(self, new: Sequence[NewDelivery]) -> None:
+        addresses = await self._contacts.seal_addresses(new)
         await self._tx.run(
             """insert into delivery (id, payment_id, user_id, transaction_id, channel, template,
                    amount_minor, currency, to_account, sealed_code, challenge_id, challenge_number,
-                   former_address, expires_at, due_at, trace)
+                   former_sealed, expires_at, due_at, trace)
                select id, payment_id, user_id, transaction_id, channel, template,
                    amount_minor, currency, to_account, sealed_code, challenge_id, challenge_number,
-                   former_address, expires_at, due_at, trace
+                   former_sealed, expires_at, due_at, trace
                from json_populate_recordset(null::delivery, %(rows)s::json)
                order by id on conflict do nothing""",
-            rows=json_rows([_insert_row(one) for one in new]),
+            rows=json_rows([_insert_row(one, addresses) for one in new]),
         )
 
     async def save(self, deliveries: Iterable[Delivery]) -> None:
@@ -37,11 +41,12 @@ class PostgresDeliveries:
             """update delivery as old
                set status = new.status, reason = new.reason, provider_id = new.provider_id,
                    tries = new.tries, due_at = new.due_at, sealed_code = new.sealed_code,
-                   former_address = new.former_address,
+                   former_address = new.former_address, former_sealed = new.former_sealed,
                    lease_until = null, updated_at = clock_timestamp()
                from json_to_recordset(%(rows)s::json) as new
                    (id uuid, status text, reason text, provider_id text, tries int,
-                    due_at timestamptz, sealed_code text, former_address text)
+                    due_at timestamptz, sealed_code text, former_address text,
+                    former_sealed bytea)
                where old.id = new.id""",
             rows=json_rows([_update_row(one) for one in deliveries]),
         )
@@ -81,33 +86,13 @@ class PostgresDeliveries:
         return {row["challenge_id"] for row in rows}
 
     async def contacts(self, user_ids: Iterable[str]) -> Mapping[str, Contact]:
-        rows = await self._tx.rows(
-            """select user_id, phone, email,
-                   coalesce(codes_paused_until > now(), false) as is_paused
-               from contact
-               where user_id in (select value from json_array_elements_text(%(ids)s::json))""",
-            ids=json_rows(sorted(set(user_ids))),
-        )
-        return {row["user_id"]: _contact_of(row) for row in rows}
+        return await self._contacts.found(user_ids)
+
+    async def former_addresses(self, due: Iterable[Delivery]) -> Mapping[DeliveryId, Personal]:
+        return await self._contacts.former_addresses(due)
 
     async def put_contacts(self, contacts: Iterable[Contact]) -> None:
-        rows = {
-            one.user_id: {
-                "user_id": one.user_id,
-                "phone": one.phone.reveal(),
-                "email": one.email.reveal(),
-            }
-            for one in contacts
-        }
-        await self._tx.run(
-            """insert into contact (user_id, phone, email)
-               select user_id, phone, email from json_to_recordset(%(rows)s::json)
-                   as new (user_id text, phone text, email text)
-               order by user_id
-               on conflict (user_id) do update
-               set phone = excluded.phone, email = excluded.email, updated_at = now()""",
-            rows=json_rows(list(rows.values())),
-        )
+        await self._contacts.put(await self._contacts.sealed(contacts))
 
 
 def delivery_of(row: DictRow) -> Delivery:
@@ -127,6 +112,7 @@ def delivery_of(row: DictRow) -> Delivery:
         challenge_id=row["challenge_id"],
         challenge_number=row["challenge_number"],
         former_address=row["former_address"] and Personal(row["former_address"]),
+        former_sealed=row["former_sealed"],
         status=Status(row["status"]),
         reason=row["reason"],
         provider_id=row["provider_id"],
@@ -134,12 +120,7 @@ def delivery_of(row: DictRow) -> Delivery:
     )
 
 
-def _contact_of(row: DictRow) -> Contact:
-    phone, email = Personal(row["phone"]), Personal(row["email"])
-    return Contact(row["user_id"], phone, email, row["is_paused"])
-
-
-def _insert_row(new: NewDelivery) -> dict[str, Any]:
+def _insert_row(new: NewDelivery, addresses: Mapping[DeliveryId, bytes]) -> dict[str, Any]:
     delivery = new.delivery
     return _update_row(delivery) | {
         "payment_id": delivery.payment_id,
@@ -153,6 +134,7 @@ def _insert_row(new: NewDelivery) -> dict[str, Any]:
         "challenge_id": delivery.challenge_id,
         "challenge_number": delivery.challenge_number,
         "expires_at": delivery.expires_at,
+        "former_sealed": _hex(addresses.get(delivery.id)),
         "trace": new.trace,
     }
 
@@ -168,4 +150,9 @@ def _update_row(delivery: Delivery) -> dict[str, Any]:
         "due_at": delivery.due_at,
         "sealed_code": None if code is None else code.reveal(),
         "former_address": None if address is None else address.reveal(),
+        "former_sealed": _hex(delivery.former_sealed),
     }
+
+
+def _hex(sealed: bytes | None) -> str | None:
+    return None if sealed is None else f"\\x{sealed.hex()}"

@@ -48,8 +48,9 @@ Exit codes: 0 released; 1 refused; 2 a service did not respond."""
 
 ERASE_HELP = """Propose to erase a person's data; a second person approves. Refused under a hold.
 
-The key of the person is destroyed within seconds of the approval: what it has sealed can be read
-nowhere any more, backups included. The ledger and the audit log stay, under the user's id.
+The keys of the person are destroyed within seconds of the approval: what they have sealed can be
+read nowhere any more, backups included; contacts and explanations go as well. The ledger and the
+audit log stay, under the user's id. Who is erased already is announced to all services again.
 
 \b
 Examples:
