@@ -125,7 +125,7 @@ async def test_erased_contacts_do_not_come_back_with_a_backup(
             # A backup has the leases of who worked when it was made: they end by time.
             database.execute("update notification.cursor set held_until = null")
         url = database_dsn(own.database_url, name)
-        old = own.model_copy(update={"database_url": url, "instance": 901})
+        old = own.model_copy(update={"database_url": url})
         async with running(build(old)):
 
             async def forgotten():
