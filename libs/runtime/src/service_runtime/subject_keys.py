@@ -5,10 +5,11 @@ that is restored from before an erasure holds ciphertext that nothing opens. The
 key wrapped by a provider, so that a copy of the store alone opens nothing either.
 """
 
+import asyncio
 import base64
 import binascii
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
@@ -23,7 +24,7 @@ from cryptography.hazmat.primitives.keywrap import (
 
 from service_runtime.errors import Unavailable
 from service_runtime.keys import KEY_BYTES, KeyRing
-from service_runtime.object_store import ObjectStore
+from service_runtime.object_store import FolderStore, ObjectStore
 
 NONCE_BYTES = 12
 """96 random bits. Source: NIST SP 800-38D, 8.2.2: at most 2^32 values under one key."""
@@ -102,6 +103,10 @@ class SubjectKey:
             raise KeyLostError("personal data: cannot be opened") from None
 
 
+Readable = SubjectKey | ErasedError | KeyLostError
+"""A key, or why there is none."""
+
+
 @dataclass(frozen=True, slots=True)
 class SubjectKeys:
     """The keys of subjects in their store. Nothing is cached: a destroyed key opens nothing."""
@@ -117,10 +122,14 @@ class SubjectKeys:
 
     async def find(self, key_id: UUID) -> SubjectKey:
         """Return a key; raise ErasedError where it was destroyed, KeyLostError without one."""
-        content = await self._content(key_id)
-        if content == _DESTROYED:
-            raise ErasedError
-        return SubjectKey(self.provider.unwrap(content))
+        return self._key_in(await self._content(key_id))
+
+    async def find_all(self, key_ids: Sequence[UUID]) -> list[Readable]:
+        """Return keys, each or why there is none. Of a folder they are read in one thread."""
+        if not isinstance(self.store, FolderStore):
+            return await asyncio.gather(*map(self._readable, key_ids))
+        contents = await self.store.read_small([str(one) for one in key_ids], MOST_BYTES)
+        return [self._readable_in(content) for content in contents]
 
     async def is_destroyed(self, key_id: UUID) -> bool:
         """Return whether a key was destroyed; raise KeyLostError where there is neither."""
@@ -139,6 +148,25 @@ class SubjectKeys:
     async def destroy(self, key_id: UUID) -> None:
         """Replace a key by a mark: an erasure is no loss. May be repeated."""
         await self._put(key_id, _DESTROYED)
+
+    async def _readable(self, key_id: UUID) -> Readable:
+        try:
+            return await self.find(key_id)
+        except (ErasedError, KeyLostError) as error:
+            return error
+
+    def _readable_in(self, content: bytes | None) -> Readable:
+        try:
+            return self._key_in(content)
+        except (ErasedError, KeyLostError) as error:
+            return error
+
+    def _key_in(self, content: bytes | None) -> SubjectKey:
+        if content is None:
+            raise KeyLostError("subject key: missing")
+        if content == _DESTROYED:
+            raise ErasedError
+        return SubjectKey(self.provider.unwrap(content))
 
     async def _put(self, key_id: UUID, content: bytes) -> None:
         await self.store.put(str(key_id), chunks_of(content))

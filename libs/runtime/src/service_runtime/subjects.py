@@ -19,7 +19,13 @@ from service_runtime.consumer import Handler
 from service_runtime.jobs import Every, Job, Run
 from service_runtime.messages import Batch, Cause, Emit, Events, ProducerRecord, Received
 from service_runtime.postgres import PostgresDatabase, PostgresTransaction
-from service_runtime.subject_keys import ErasedError, KeyLostError, SubjectKey, SubjectKeys
+from service_runtime.subject_keys import (
+    ErasedError,
+    KeyLostError,
+    Readable,
+    SubjectKey,
+    SubjectKeys,
+)
 from service_runtime.unit_of_work import UnitOfWork
 
 SLICE = 100
@@ -104,10 +110,6 @@ class Subjects:
         return [Subject(**row) for row in await self._tx.rows(_SUBJECT + where, **values)]
 
 
-Readable = SubjectKey | ErasedError | KeyLostError
-"""A key, or why there is none."""
-
-
 @dataclass(slots=True)
 class Vault:
     """The keys of an owner's subjects, the latest ones for a minute."""
@@ -144,8 +146,7 @@ class Vault:
                 found[key_id] = key
         missing = [key_id for key_id in set(key_ids) if key_id not in found]
         if missing:
-            read = await _each(missing, self._read)
-            found |= zip(missing, read, strict=True)
+            found |= zip(missing, await self.keys.find_all(missing), strict=True)
             self._keep(found, missing, now_s + CACHED_S)
         return found
 
@@ -153,12 +154,6 @@ class Vault:
         """Forget keys that are to be destroyed."""
         for key_id in key_ids:
             self._known.pop(key_id, None)
-
-    async def _read(self, key_id: UUID) -> Readable:
-        try:
-            return await self.keys.find(key_id)
-        except (ErasedError, KeyLostError) as error:
-            return error
 
     def _keep(self, found: Mapping[UUID, Readable], read: Sequence[UUID], until_s: float) -> None:
         for key_id in read:

@@ -13,8 +13,8 @@ from notification.store.port import NewDelivery
 from payment_schemas.ids import DeliveryId
 from payment_schemas.sealed import Personal
 from service_runtime.postgres import PostgresTransaction, json_rows
-from service_runtime.subject_keys import ErasedError, KeyLostError, SubjectKey
-from service_runtime.subjects import Readable, Subjects, Vault, opened
+from service_runtime.subject_keys import ErasedError, KeyLostError, Readable, SubjectKey
+from service_runtime.subjects import Subjects, Vault, opened
 
 
 @dataclass(frozen=True, slots=True)
