@@ -46,8 +46,8 @@ def database_dsn(dsn: str, name: str) -> str:
 def _run(program: str, dsn: str, *arguments: str) -> bytes:
     """Run a program of PostgreSQL as the superuser; return its output."""
     named = conninfo_to_dict(dsn)
-    password = {"PGPASSWORD": str(named["password"])}
-    command = [program, *arguments, "--dbname", make_conninfo(dsn, password="")]
+    password = {"PGPASSWORD": str(named.pop("password"))}
+    command = [program, *arguments, "--dbname", make_conninfo("", **named)]
     done = subprocess.run(
         command, env=os.environ | password, check=True, timeout=WITHIN_S, stdout=subprocess.PIPE
     )
