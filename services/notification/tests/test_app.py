@@ -22,6 +22,7 @@ from payment_schemas.sealed import Personal
 from service_runtime import proposals
 from service_runtime.credentials import Credentials
 from service_runtime.http_unit import HttpUnitOfWork
+from service_runtime.messages import Cause
 from service_runtime.settings import load
 from service_runtime.web import create_app
 from testkit.events import PAYMENT, event_of
@@ -226,6 +227,45 @@ async def test_a_changed_contact_needs_a_second_person_and_a_first_one_does_not(
     answer = await client.post("/admin/contacts:query", json=query, headers=OTP)
     assert answer.json()["results"] == [{"user_id": "usr-500", "can_receive_code": False}]
     assert sorted(await postgres_world.addresses()) == [ONE["phone"], ONE["email"]]
+
+
+@pytest.mark.stack
+async def test_a_changed_contact_of_before_is_sealed_pauses_codes_and_notifies(
+    client, postgres_world
+):
+    await postgres_world.execute(
+        "insert into contact (user_id, phone, email)"
+        " values ('usr-500', '+15550100500', 'usr-500@example.com')"
+    )
+    same = await client.post("/admin/contacts", json={"contacts": [ONE]}, headers=WRITE)
+    other = {**ONE, "phone": "+15550100999"}
+    changed = await client.post("/admin/contacts", json={"contacts": [other]}, headers=WRITE)
+    assert (same.status_code, changed.status_code) == (200, 202)
+    path = f"/admin/proposals/{changed.json()['proposal']}"
+    shown = await client.get(path, headers=signed_in("ops.read", name="bob"))
+    assert shown.json()["body"] == {"contacts": [other]}
+    second = signed_in("contacts.write", name="bob")
+    assert (await approve(client, changed, second)).json()["contacts"] == 1
+    found = (await postgres_world.contacts(["usr-500"]))["usr-500"]
+    assert (found.phone.reveal(), found.is_paused) == ("+15550100999", True)
+    assert sorted(await postgres_world.addresses()) == [ONE["phone"], ONE["email"]]
+    async with postgres_world.database.transaction() as tx:
+        (stored,) = await tx.rows("select body::text from proposal")
+        (row,) = await tx.rows("select phone, email from contact")
+    assert "0100999" not in stored["body"]
+    assert row == {"phone": None, "email": None}
+
+
+@pytest.mark.stack
+async def test_what_an_older_version_has_proposed_is_proposed_again(client, postgres_world):
+    await client.post("/admin/contacts", json={"contacts": [ONE]}, headers=WRITE)
+    draft = proposals.Draft(CHANGE, "1 contacts", {"contacts": [ONE | {"phone": "+15550100999"}]})
+    async with postgres_world.database.transaction() as tx:
+        reply = await proposals.propose(tx, Cause(postgres_world.clock.new_id()), draft, "alice")
+    named = {"proposal": str(reply.body["proposal"]), "digest": reply.body["digest"]}
+    second = signed_in("contacts.write", name="bob")
+    refused = await client.post(**approval_of(named), headers=second)
+    assert (refused.status_code, refused.json()["error"]) == (409, "Not approved")
 
 
 @pytest.mark.stack

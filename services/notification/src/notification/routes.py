@@ -142,7 +142,9 @@ async def change_shown(tx: PostgresTransaction, proposal: Proposal, vault: Vault
 
 
 def _proposed(proposal: Proposal) -> list[SealedContact]:
-    return [SealedContact.of_row(one) for one in proposal.body.get("contacts", ())]
+    """Return the contacts of a proposal; none where an older version has proposed it."""
+    contacts = proposal.body.get("contacts", ())
+    return [SealedContact.of_row(one) for one in contacts if "sealed" in one]
 
 
 def _shown(contact: Contact) -> dict[str, str]:
