@@ -164,6 +164,29 @@ def test_a_refund_that_may_have_been_done_is_never_released():
     assert after_refund_reply(done, Reply(Kind.DECLINED), NOW, POLICY) is done
 
 
+@pytest.mark.parametrize(
+    ("review", "kind", "left"),
+    [
+        ("LISTED", Kind.DECLINED, "NONE"),
+        ("HELD", Kind.CANCELLED, "NONE"),
+        ("LISTED", Kind.CAPTURED, "LISTED"),
+        ("APPROVED", Kind.DECLINED, "APPROVED"),
+        ("REJECTED", Kind.CANCELLED, "REJECTED"),
+    ],
+)
+def test_what_ends_without_money_needs_no_review(review, kind, left):
+    ended = after(charge(review=review), Reply(kind)).state
+    assert ended.review == left
+    assert acts.review(ended, NOW, is_approved=True) is acts.Refusal.NOT_IN_REVIEW or (
+        left == "LISTED"
+    )
+
+
+def test_a_held_charge_that_was_not_sent_needs_no_review_once_it_is_cancelled():
+    new = charge(Status.CREATED, review="HELD", goal=Goal.HOLD, provider=None, sent_at=None)
+    assert acts.cancel(new, NOW).review == "NONE"
+
+
 def test_a_review_holds_and_releases():
     held = charge(Status.AUTHORIZED, goal=Goal.HOLD, review="HELD", due_at=None)
     assert acts.capture(held, NOW) is acts.Refusal.IN_REVIEW

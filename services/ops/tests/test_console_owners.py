@@ -124,6 +124,7 @@ REPLIES = {
     "charges/admin/charges": {"charges": [], "next": None},
     "charges/admin/charges/txn_1": CHARGE,
     "charges/admin/routing": {"arms": [], "breakers_open": {}},
+    "charges/admin/reviews": {"reviews": [CHARGE | {"review": "HELD"}], "next": "a"},
     "ops/admin/dead-letters": {"letters": [LETTER], "groups": [], "total": 1},
     "ops/admin/discards": {"discards": [], "next": None},
     "ops/admin/proposals": {"proposals": []},
@@ -137,6 +138,7 @@ ABOUT_ONE = (
 """Pages about one thing: without its owner there is nothing to show beside the message."""
 OF_MANY = (
     *(section.path for section in SECTIONS), "/payments?partner=south-bank", "/charges/routing",
+    "/charges/reviews",
     f"/reconciliation/south-bank/{DAY}", "/access/clients/new",
 )  # fmt: skip
 OPENED = tuple(
@@ -282,3 +284,67 @@ def test_a_hit_of_a_sanctions_list_is_shown_with_the_entrys_name(console):
     ((reply, _),) = opened(console, f"/payments/{ID}/explanation").values()
     for text in ("hit", "sdn", "version 7", "A. N. Other (X)"):
         assert text in reply.text
+
+
+def sent(console, path, **form):
+    """Return the reply to a form of the operator's session."""
+
+    async def send():
+        transport = httpx.ASGITransport(console)
+        cookies = {"console": SECRET}
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://x", cookies=cookies
+        ) as browser:
+            return await browser.post(path, data={"csrf": "c", **form})
+
+    return asyncio.run(send())
+
+
+@pytest.mark.parametrize(
+    ("act", "form", "status", "back"),
+    [
+        ("/charges/txn_1/refund", {"from": "/charges/txn_1"}, 409, "/charges/txn_1"),
+        ("/charges/txn_1/refund", {}, 409, "/charges"),
+        ("/charges/txn_1/refund", {"from": "//evil.example"}, 409, "/charges"),
+        ("/charges/txn_1/refund", {"from": "https://evil.example/"}, 409, "/charges"),
+        ("/proposals/other/" + ID + "/approve", {}, 409, "/now"),
+        ("/dead-letters/redrive", {"from": "/dead-letters/redrive?topic=a"}, 409, "?topic=a"),
+        ("/charges/txn_1/refund", {"csrf": "another"}, 403, "/charges"),
+        ("/models/m-1/stage", {"stage": "LIVE", "from": "/models"}, 503, "/models"),
+    ],
+)
+def test_a_refused_act_says_what_to_do_and_leads_back(console, act, form, status, back):
+    reply = sent(console, act, **form)
+    assert reply.status_code == status, reply.text
+    link = re.search(r'id="back" href="([^"]+)"', reply.text)
+    assert link, reply.text
+    assert html.unescape(link[1]).endswith(back)
+    assert "evil" not in link[1]
+    advice = "look whether it has happened" if status == 503 else "Nothing was changed"
+    assert advice in reply.text
+    assert 'aria-label="Sections"' in reply.text
+
+
+def test_a_form_names_the_page_that_it_is_on(console):
+    ((reply, _),) = opened(console, "/charges/txn_1").values()
+    assert 'name="from" value="/charges/txn_1"' in reply.text
+
+
+@pytest.mark.parametrize(
+    ("changed", "words", "may_decide"),
+    [
+        ({"review": "HELD", "status": "AUTHORIZED"}, "waits for a review", True),
+        ({"review": "LISTED"}, "to be reviewed", True),
+        ({"review": "LISTED", "status": "DECLINED"}, "", False),
+        ({"review": "APPROVED"}, "approved", False),
+        ({}, "", False),
+    ],
+)
+def test_a_card_payment_shows_what_a_person_has_to_decide(
+    console, monkeypatch, changed, words, may_decide
+):
+    monkeypatch.setitem(REPLIES, "charges/admin/charges/txn_1", CHARGE | changed)
+    ((reply, _),) = opened(console, "/charges/txn_1").values()
+    head = reply.text.partition('class="head"')[2].partition("<strong>")[0]
+    assert (words in head) if words else head.count('class="state') == 1
+    assert ('action="/charges/txn_1/review"' in reply.text) is may_decide

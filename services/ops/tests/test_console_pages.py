@@ -172,11 +172,16 @@ def test_the_page_of_a_card_payment_says_why_what_moved_and_what_is_left():
     assert left == 550
     session = SimpleNamespace(csrf="c", name="alice", actor="i|alice", scopes=("ops.read",))
     viewer = SimpleNamespace(
-        session=session, may=lambda _scope: True, actor="i|alice", scopes=("ops.read",)
+        session=session,
+        may=lambda _scope: True,
+        actor="i|alice",
+        scopes=("ops.read",),
+        address="",
     )
     shown = Templates().render(
         "charge.html", one=CHARGE, may=True, left=left, viewer=viewer, sections=[], notice=None,
-        links={}, path="/charges/txn_1", theme="", is_development=False,
+        review="", waits=None, may_review=True, links={},
+        path="/charges/txn_1", theme="", is_development=False,
     )  # fmt: skip
     for text in ("excluded: breaker open", "REFUND HOLD".lower(), "5.50", "contradicts", "dp_1"):
         assert text in shown
@@ -223,6 +228,20 @@ def test_a_form_of_a_refund_becomes_its_body(form, body):
 def test_a_refunds_field_that_cannot_be_used_is_named(form, named):
     with pytest.raises(RefusedError, match=named):
         charges.body_of(form)
+
+
+def test_a_form_of_a_review_becomes_its_body():
+    body = {"approve": True, "note": "a donor"}
+    assert charges.decision_of({"decision": "approve", "note": " a donor "}) == body
+    assert charges.decision_of({"decision": "reject", "note": "a"})["approve"] is False
+
+
+@pytest.mark.parametrize(
+    ("form", "named"), [({"note": "a"}, "decision"), ({"decision": "approve"}, "note")]
+)
+def test_a_reviews_field_that_is_missing_is_named(form, named):
+    with pytest.raises(RefusedError, match=named):
+        charges.decision_of(form)
 
 
 @pytest.mark.parametrize(

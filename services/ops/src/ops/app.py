@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from fastapi import APIRouter
 
@@ -15,7 +16,7 @@ from ops.clients.jaeger import Jaeger
 from ops.clients.prometheus import Prometheus
 from ops.clients.provider import Provider
 from ops.clients.system import System
-from ops.console import sign_in
+from ops.console import refusals, sign_in
 from ops.console.frame import Console, Cookies
 from ops.console.pages import (
     SECTIONS,
@@ -33,6 +34,7 @@ from ops.console.pages import (
 from ops.console.pages import charges as charge_pages
 from ops.console.pages import partners as partner_pages
 from ops.console.pages import system as system_page
+from ops.console.pages.runbooks import runbook_page
 from ops.console.viewers import Limits as SessionLimits
 from ops.console.viewers import Stores, Viewers
 from ops.routes import dead_letters as letter_routes
@@ -92,7 +94,6 @@ def _routes(service: Service, settings: Settings) -> APIRouter:
     service.retain(discards.DISCARDS)
     requests, operators = service.requests, service.operators
     return together(
-        runbooks.router(),
         letter_routes.routes(brokers, service.database, operators),
         redrives.routes(brokers, requests, operators, clock),
         discards.routes(brokers, service.database, requests, operators),
@@ -120,9 +121,10 @@ def _console(service: Service, settings: Settings, system: System, watch: Watch)
         links={"trace": settings.traces_url},
         sections=[one for one in SECTIONS if is_development or not one.is_development],
     )
-    sign_in.add_refusals(service.app, console)
+    refusals.add_refusals(service.app, console)
     return together(
         sign_in.routes(console, BegunSignIns(addresses.credential, service.clock)),
+        runbooks.router(page=partial(runbook_page, console)),
         now.routes(console, _figures(watch), Prometheus(settings.prometheus_url)),
         payments.routes(console, service.clock),
         charge_pages.routes(console, service.clock),

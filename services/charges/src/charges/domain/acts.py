@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from charges.domain.charge import OPEN, PAID, Charge, Goal, Status, Step
+from charges.domain.charge import OPEN, PAID, Charge, Goal, Status, Step, review_at_end
 
 
 class Refusal(StrEnum):
@@ -38,7 +38,8 @@ def cancel(charge: Charge, now: datetime) -> Charge | Refusal:
     version = charge.version + 1
     voided = replace(charge, goal=Goal.VOID, version=version)
     if charge.status is Status.CREATED:
-        return replace(voided, status=Status.CANCELLED, due_at=None, tries=0)
+        ended = review_at_end(charge.review, Status.CANCELLED)
+        return replace(voided, status=Status.CANCELLED, due_at=None, tries=0, review=ended)
     if charge.status is Status.AUTHORIZED:
         return replace(voided, next_step=Step.VOID, due_at=charge.due_at or now)
     # Under way, or unknown: the enquiry that is due anyway is the next step.

@@ -50,7 +50,10 @@ class Step(StrEnum):
 
 
 Review = Literal["NONE", "LISTED", "HELD", "APPROVED", "REJECTED"]
-"""LISTED: looked at after the capture. HELD: captured once a person has approved it."""
+"""LISTED: looked at after the capture. HELD: captured once a person has approved it.
+
+One that ends without money needs none: NONE, unless a person has decided before.
+"""
 
 UNPAID = frozenset({Status.DECLINED, Status.FAILED, Status.CANCELLED})
 PAID = frozenset({Status.CAPTURED, Status.PARTIALLY_REFUNDED, Status.REFUNDED})
@@ -323,7 +326,13 @@ def _ended(charge: Charge, status: Status, code: str | None, reply: Reply | None
         provider_reference=reference,
         due_at=None,
         next_step=Step.ENQUIRE,
+        review=review_at_end(charge.review, status),
     )
+
+
+def review_at_end(review: Review, status: Status) -> Review:
+    """Return the review of a charge that ends: without money there is nothing to look at."""
+    return "NONE" if status in UNPAID and review in ("LISTED", "HELD") else review
 
 
 def _moved(charge: Charge, status: Status, **changes: Any) -> Charge:

@@ -11,6 +11,7 @@ from ops.command import (
     ask,
     audit,
     browse,
+    charge_reviews,
     charges,
     check,
     clients,
@@ -65,6 +66,8 @@ app.add_typer(operators.app, name="operators")
 app.add_typer(codes.app, name="codes")
 app.add_typer(subject.app, name="subject")
 app.add_typer(audit.app, name="audit")
+charges.app.command("reviews", help=charge_reviews.LIST_HELP)(charge_reviews.list_reviews)
+charges.app.command("review", help=charge_reviews.DECIDE_HELP)(charge_reviews.decide)
 app.add_typer(charges.app, name="charges")
 app.add_typer(charges.routing_app, name="routing")
 dlq.app.command("discard", help=discards.DISCARD_HELP)(discards.discard)

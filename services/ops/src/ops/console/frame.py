@@ -19,8 +19,6 @@ from ops.domain.errors import OpsError
 
 HERE = Path(__file__).parent
 THEMES = ("light", "dark")
-FRAGMENT = "x-fragment"
-"""Header of a request for a part of a page."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "font-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -109,6 +107,8 @@ class Console:
         """Return the operator of a request; raise SignInNeededError or ForbiddenError."""
         viewer = self.viewers.find(request, request.cookies.get(self.cookies.session, ""))
         viewer.need(READ)
+        # A refusal shows the frame to who may see it.
+        request.state.viewer = viewer
         return viewer
 
     def page(

@@ -1,20 +1,20 @@
-"""Sign-in and sign-out, and what a browser gets where a page cannot be shown."""
+"""Sign-in, sign-out, and the assets of the pages."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlencode, urlsplit
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 
 from ops.clients.begun_sign_ins import BegunSignIns
 from ops.clients.code_flow import SignInSecrets
-from ops.console.frame import FRAGMENT, Console, act_of
+from ops.console.frame import Console, act_of
+from ops.console.places import is_local
 from ops.console.sections import READ
-from ops.console.viewers import ForbiddenError, SignInNeededError, Viewer
-from ops.domain.errors import OpsError, RefusedError
+from ops.console.viewers import Viewer
+from ops.domain.errors import RefusedError
 
 SIGN_IN_WITHIN_S = 600
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -75,45 +75,6 @@ def routes(console: Console, begun: BegunSignIns) -> APIRouter:
     return router
 
 
-def add_refusals(app: FastAPI, console: Console) -> None:
-    """Let the console's errors become pages."""
-
-    async def sign_in_needed(request: Request, _error: Exception) -> Response:
-        if FRAGMENT in request.headers:
-            return console.plain(request, "parts/ended.html", 401)
-        if request.method != "GET":
-            return RedirectResponse("/sign-in", 303)
-        query = f"?{request.url.query}" if request.url.query else ""
-        return RedirectResponse(f"/sign-in?{urlencode({'next': request.url.path + query})}", 303)
-
-    async def forbidden(request: Request, error: Exception) -> Response:
-        return _refusal(console, request, 403, "Not permitted", {"what": str(error), "then": ""})
-
-    async def failed(request: Request, error: Exception) -> Response:
-        assert isinstance(error, OpsError)  # noqa: S101 - registered for it alone
-        is_refused = isinstance(error, RefusedError)
-        status, title = (409, "Refused") if is_refused else (503, "Not available")
-        fault = {"what": error.what, "then": error.then}
-        return _refusal(console, request, status, title, fault)
-
-    app.add_exception_handler(SignInNeededError, sign_in_needed)
-    app.add_exception_handler(ForbiddenError, forbidden)
-    app.add_exception_handler(OpsError, failed)
-
-
-def _refusal(
-    console: Console, request: Request, status: int, title: str, fault: Mapping[str, Any]
-) -> Response:
-    name = "parts/away.html" if FRAGMENT in request.headers else "refusal.html"
-    return console.plain(request, name, status, title=title, fault=fault)
-
-
 def _local(path: str) -> str:
     """Return a path of this console; the first page for anything else."""
-    parts = urlsplit(path)
-    is_ours = (
-        len(json.dumps(path)) <= MOST_PATH
-        and path.startswith("/")
-        and not path.startswith(("//", "/\\"))
-    )
-    return path if is_ours and not parts.netloc and path.isprintable() else "/"
+    return path if is_local(path) and len(json.dumps(path)) <= MOST_PATH else "/"

@@ -13,6 +13,7 @@ from ops.clients.browser_sessions import BrowserSessions
 from ops.clients.provider import Provider
 from ops.clients.sessions import Signed
 from ops.clients.system import System
+from ops.console.places import is_local, own_address
 from payment_schemas.scopes import SCOPES
 from service_runtime.clock import Clock
 from service_runtime.forms import BadFormError, form_fields
@@ -80,6 +81,11 @@ class Viewer:
     def actor(self) -> str:
         """The identity in audit rows."""
         return f"{self.session.issuer}|{self.session.subject}"
+
+    @property
+    def address(self) -> str:
+        """The address of the page that is shown; none where it cannot be opened again."""
+        return own_address(self.request)
 
     @property
     def scopes(self) -> frozenset[str]:
@@ -202,9 +208,12 @@ class Viewers:
 async def form_of(request: Request) -> Mapping[str, str]:
     """Return the fields of a request's form; raise ForbiddenError for one that is not readable."""
     try:
-        return form_fields(await request.body(), MOST_FIELDS)
+        fields = form_fields(await request.body(), MOST_FIELDS)
     except BadFormError as error:
         raise ForbiddenError(f"The form was not understood: {error}.") from None
+    came_from = fields.get("from", "")
+    request.state.came_from = came_from if is_local(came_from) else ""
+    return fields
 
 
 Form = Annotated[Mapping[str, str], Depends(form_of)]

@@ -1,4 +1,4 @@
-"""Card payments: a search, one with its transfers and choices, routing, and a refund."""
+"""Card payments: a search, one with its transfers and choices, routing, a refund, a review."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -10,11 +10,13 @@ from fastapi.responses import Response
 from ops.console.frame import Console, act_of, box
 from ops.console.sections import Section
 from ops.console.viewers import Form, Viewer
+from ops.domain.charge_reviews import DONE, review_of, waiting_of
 from ops.domain.errors import RefusedError
 from service_runtime.clock import Clock
 
 SECTION = Section("Card payments", "/charges", "c")
 OWNER, REFUND = "charges", "cases.approve"
+"""The scope is that of reviews, too."""
 STATUSES = (
     "CREATED", "AUTHORIZING", "AUTHORIZED", "CAPTURED", "DECLINED", "FAILED", "CANCELLED",
     "PARTIALLY_REFUNDED", "REFUNDED", "UNKNOWN",
@@ -44,6 +46,16 @@ def routes(console: Console, clock: Clock) -> APIRouter:
             statuses=STATUSES,
             query=urlencode(only),
             next=urlencode({**only, "after": more}) if more else "",
+            review_of=review_of,
+        )
+
+    @router.get("/charges/reviews")
+    def waiting(viewer: Operator, after: str | None = None) -> Response:
+        found = box(lambda: viewer.system.get(OWNER, "/admin/reviews", after=after, limit=PAGE))
+        more = found["value"] and found["value"]["next"]
+        next_page = urlencode({"after": more}) if more else ""
+        return console.page(
+            viewer, "charge_reviews.html", found=found, next=next_page, review_of=review_of
         )
 
     @router.get("/charges/routing")
@@ -55,8 +67,16 @@ def routes(console: Console, clock: Clock) -> APIRouter:
     def one(viewer: Operator, transaction_id: str) -> Response:
         found = viewer.system.get(OWNER, f"/admin/charges/{_part(transaction_id)}")
         left = left_minor(found)
+        may = viewer.may(REFUND)
         return console.page(
-            viewer, "charge.html", one=found, may=viewer.may(REFUND) and left > 0, left=left
+            viewer,
+            "charge.html",
+            one=found,
+            may=may and left > 0,
+            left=left,
+            review=review_of(found),
+            waits=waiting_of(found),
+            may_review=may,
         )
 
     @router.post("/charges/{transaction_id}/refund")
@@ -64,6 +84,14 @@ def routes(console: Console, clock: Clock) -> APIRouter:
         path = f"/admin/charges/{_part(transaction_id)}/refunds"
         viewer.system.post(OWNER, path, body_of(form), key=str(clock.new_id()))
         return console.done(viewer, f"/charges/{_part(transaction_id)}", "The refund is sent.")
+
+    @router.post("/charges/{transaction_id}/review")
+    def review(viewer: Acting, transaction_id: str, form: Form) -> Response:
+        body, part = decision_of(form), _part(transaction_id)
+        key = str(clock.new_id())
+        viewer.system.post(OWNER, f"/admin/reviews/{part}", body, key=key)
+        done = DONE.get((form.get("waits", ""), body["approve"]), "The decision is kept.")
+        return console.done(viewer, f"/charges/{part}", done)
 
     return router
 
@@ -88,6 +116,16 @@ def body_of(form: Mapping[str, str]) -> dict[str, Any]:
     if not (amount.isascii() and amount.isdigit() and int(amount) > 0):
         raise RefusedError("amount: must be a number of the currency's minor unit", "")
     return {"note": note, "amount": int(amount)}
+
+
+def decision_of(form: Mapping[str, str]) -> dict[str, Any]:
+    """Return the body of a review; raise RefusedError for one without a decision or a reason."""
+    note, decision = form.get("note", "").strip(), form.get("decision", "")
+    if decision not in ("approve", "reject"):
+        raise RefusedError("decision: must be approve or reject", "")
+    if not note:
+        raise RefusedError("note: must say why", "")
+    return {"approve": decision == "approve", "note": note}
 
 
 def _part(transaction_id: str) -> str:
