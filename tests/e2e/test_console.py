@@ -2,7 +2,9 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 
 from local_stack.stack import Stack
 from local_stack.waiting import wait_until
+from partner_messages.keys import Keys, SigningKey
 from testbed.accessibility import faults_of_view
 from testbed.command import Command
 from testbed.desk import PICTURES, Desk, refuse
@@ -56,7 +59,7 @@ async def test_every_page_is_accessible_in_both_schemes_on_a_phone_and_on_a_desk
     paths += ["/access/clients/new"]
     paths += ["/reconciliation", f"/reconciliation/first-bank/{datetime.now(UTC).date()}"]
     paths += ["/partners", "/partners/first-bank", "/partners/south-bank", "/access", "/system"]
-    paths += ["/charges", "/charges/routing"]
+    paths += ["/charges", "/charges/routing", "/charges/reviews", "/runbooks/ServiceDown"]
     found = {}
     for path in paths:
         await desk.open(path)
@@ -73,6 +76,12 @@ async def test_a_payment_is_found_by_the_keyboard_and_shows_what_the_command_sho
     await pay(edge, name, amount="5200")
     page = desk.page
     await desk.open("/now")
+    await page.press("?")
+    await page.sees("Next and previous row")
+    assert await page.evaluate("document.querySelector('#keys').open")
+    assert await desk.faults() == {}
+    await page.press("Enter")  # its button has the focus
+    assert not await page.evaluate("document.querySelector('#keys').open")
     await page.press("g", "p")
     await page.until("location.pathname === '/payments' && document.readyState === 'complete'")
     await page.press("/")
@@ -94,6 +103,85 @@ async def test_a_payment_is_found_by_the_keyboard_and_shows_what_the_command_sho
     assert known["payment"]["uetr"] in shown
     assert "awaiting code" in shown
     await desk.picture("console-payment")
+
+
+_PLANT = """
+with planted as (
+    insert into confirm.payment
+    select (jsonb_populate_record(one, jsonb_build_object(
+        'id', gen_random_uuid(), 'request_id', gen_random_uuid(), 'uetr', gen_random_uuid(),
+        'transaction_id', one.transaction_id || '-' || n,
+        'idempotency_key', one.idempotency_key || '-' || n,
+        'reference', substr(upper(md5(one.reference || n)), 1, 10),
+        'to_account', case n when %(last)s then 'last-' else 'some-' end || one.transaction_id,
+        'created_at', one.created_at - interval '30 days' - n * interval '1 second'))).*
+    from confirm.payment as one cross join generate_series(1, %(last)s) as n
+    where transaction_id = %(name)s returning id)
+insert into confirm.payment_state
+select (jsonb_populate_record(state, jsonb_build_object('id', planted.id))).*
+from planted cross join confirm.payment_state as state where state.id = (
+    select id from confirm.payment where transaction_id = %(name)s)
+"""
+"""Copies of a declined payment, a second apart: declined ones move no money, and no check minds."""
+_REMOVE = """
+with gone as (
+    delete from confirm.payment where transaction_id like %(name)s || '-%%' returning id)
+delete from confirm.payment_state using gone where payment_state.id = gone.id
+"""
+LOOKED_AT = 1000
+"""Payments that a page of a search looks at. Source: confirm."""
+
+
+@contextmanager
+def history(system: Stack, name: str, last: int) -> Iterator[None]:
+    """Give a declined payment's customer so many more, a month ago; take them away again."""
+    with psycopg.connect(system.description().admin_dsn, autocommit=True) as owner:
+        try:
+            owner.execute(_PLANT, {"name": name, "last": last})
+            yield
+        finally:
+            owner.execute(_REMOVE, {"name": name})
+
+
+_ROWS = "[...document.querySelectorAll('tbody .row-link')].map((one) => one.innerText)"
+
+
+async def searched(desk: Desk, **fields: str) -> list[str]:
+    """Fill the search of payments in by the keyboard; return the transactions that are found."""
+    await desk.open("/payments")
+    for field, value in fields.items():
+        if field == "state":
+            await desk.choose("[name=state]", value)
+            continue
+        await desk.reach(f".filters [name={field}]")
+        await desk.page.type(value)
+    await desk.act(".filters button", "Search")
+    return list(await desk.page.evaluate(_ROWS))
+
+
+async def test_payments_are_searched_by_each_field_page_by_page_and_further_back(
+    desk: Desk, system: Stack, edge: Edge, name: str
+):
+    await pay(edge, name, amount="999999.00")
+    user, page = f"usr-{name}-0001", desk.page
+    with history(system, name, LOOKED_AT + 1):
+        first = await searched(desk, user_id=user, state="DECLINED", amount="999,999.00")
+        assert first == [name, *(f"{name}-{n}" for n in range(1, 50))]
+        await page.press("n")
+        await page.until("location.search.includes('after=') && document.readyState === 'complete'")
+        assert "Next page" in await page.text()
+        assert await page.evaluate(_ROWS) == [f"{name}-{n}" for n in range(50, 100)]
+        assert await searched(desk, user_id=user, amount="999,998.00") == []
+
+        # A time and an account: a page looks at so many payments, and the last is behind them.
+        until = (datetime.now(UTC) - timedelta(days=29)).date()
+        await desk.open(f"/payments?account=last-{name}&until={until}")
+        assert "No payment matches" in await page.text()
+        assert "Looked at payments back to" in await page.text()
+        assert await desk.faults() == {}
+        await desk.act("a[rel=next]", "Search further back")
+        assert await page.evaluate(_ROWS) == [f"{name}-{LOOKED_AT + 1}"]
+        assert await searched(desk, account=f"last-{name}", state="CONFIRMED") == []
 
 
 async def switch_bank(page: Tab, kind: str) -> None:
@@ -257,12 +345,28 @@ async def test_a_case_is_resolved_by_two_people_and_by_one_alone_it_is_not(
     await desk.sign_in("alice")
 
 
-async def test_a_partner_bank_is_suspended_and_resumed_by_the_keyboard(
+async def replace_keys(desk: Desk, keys: list[dict[str, str]]) -> None:
+    """Replace the keys of the open bank by the keyboard; its profile then names them."""
+    await desk.reach("textarea[name=keys]")
+    await desk.page.type(json.dumps({"keys": keys}))
+    await desk.act("form[action$='/keys'] button", "Replace the keys")
+    await desk.page.sees("The bank's keys are replaced.")
+    profile = await desk.page.evaluate(
+        "document.querySelector('[aria-labelledby=profile]').innerText"
+    )
+    assert ", ".join(key["kid"] for key in keys) in profile
+
+
+async def test_a_partner_banks_keys_are_replaced_and_it_is_suspended_and_resumed_by_the_keyboard(
     desk: Desk, edge: Edge, name: str
 ):
     page = desk.page
     await desk.open("/partners")
     await desk.act("a[href='/partners/south-bank']")
+    keys = (await edge.admin("settlement", "/partners/south-bank"))["keys"]["keys"]
+    further = Keys.of([SigningKey.of_seed(f"south-{name}", b"s" * 32).public()]).jwks()["keys"]
+    # Both keys first: what the bank signs with its present one is admitted below.
+    await replace_keys(desk, [*keys, *further])
     await desk.act("button.danger", "Suspend")
     await page.sees("Nothing more is sent to the bank")
     try:
@@ -279,11 +383,13 @@ async def test_a_partner_bank_is_suspended_and_resumed_by_the_keyboard(
         assert await page.evaluate(waits)
         assert (await edge.payment(customer, name))["settlement_status"] != "SETTLED"
         await desk.picture("console-partner")
+        assert name in await searched(desk, partner="south-bank")
     finally:
         await desk.open("/partners/south-bank")
         await desk.act("button.primary", "Resume")
     await page.sees("The bank gets its instructions again")
     await settled(edge, customer, name)
+    await replace_keys(desk, keys)
 
 
 def answers(url: str) -> bool:

@@ -5,11 +5,14 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from itertools import product
 from typing import Any
+from uuid import UUID
 
+import httpx
 import pytest
 
 from local_stack.stack import Stack
 from testbed.accessibility import faults_of_view
+from testbed.command import Command
 from testbed.desk import Desk
 from testbed.edge import Edge
 from testbed.stack import joined
@@ -39,11 +42,14 @@ async def edge(charging: Stack) -> AsyncIterator[Edge]:
     await edge.close()
 
 
-async def charge(edge: Edge, merchant: str, status: str, source: str = "tok_test") -> str:
+async def charge(
+    edge: Edge, merchant: str, status: str, source: str = "tok_test", amount: int = 1250
+) -> str:
     """Charge a card for a merchant by the API; return the payment's id once it has a status."""
     token = await edge.token(merchant, "charges.write")
-    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": f"{merchant}-{source}"}
-    body = {"amount": 1250, "currency": "USD", "source": source, "email": "donor@example.com"}
+    key = f"{merchant}-{source}-{amount}"
+    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key}
+    body = {"amount": amount, "currency": "USD", "source": source, "email": "donor@example.com"}
     reply = await edge.http.post(USAGE, json=body, headers=headers)
     assert reply.status_code in {200, 202, 402}, reply.text
     transaction_id = str(reply.json()["transactionId"])
@@ -128,10 +134,18 @@ async def test_card_payments_are_found_explained_and_refunded_by_the_keyboard_al
     assert await search(desk, user_id=merchant) == [declined, captured]
     await accessible(desk)
     await desk.picture("console-charges")
+    provider = (await ended(edge, captured, "CAPTURED"))["provider"]
+    assert await search(desk, provider=provider[:3]) == []
+    await desk.open(f"/charges?user_id={merchant}")
+    assert captured in await search(desk, provider=provider)
+    await desk.open(f"/charges?user_id={merchant}")
     assert await search(desk, status="DECLINED") == [declined]
 
     await desk.act("a.row-link", declined)
-    await explains(desk, await ended(edge, declined, "DECLINED"))
+    known = await ended(edge, declined, "DECLINED")
+    await explains(desk, known)
+    assert known["review"] == "NONE"
+    assert "review" not in await page.evaluate("document.querySelector('.head').innerText")
     assert "No money has moved" in await page.text()
     assert not await page.evaluate(f"!!document.querySelector({json.dumps(REFUND)})")
 
@@ -139,8 +153,11 @@ async def test_card_payments_are_found_explained_and_refunded_by_the_keyboard_al
     await desk.act("a.row-link", captured)
     await refund(desk, "more than there is", "1251")
     await page.sees("More than is left to refund")
-    await desk.open(f"/charges/{captured}")
     page.errors.clear()  # the browser reports the refusal
+    assert "Nothing was changed" in await page.text()
+    await accessible(desk)
+    await desk.act("#back", "Back to Card payments")
+    assert await page.evaluate("location.pathname") == f"/charges/{captured}"
     await refund(desk, "one of two came", "300")
     await page.sees("The refund is sent.")
     known = await ended(edge, captured, "PARTIALLY_REFUNDED")
@@ -156,6 +173,63 @@ async def test_card_payments_are_found_explained_and_refunded_by_the_keyboard_al
     await desk.open(f"/charges/{captured}")
     await explains(desk, known)
     assert not await page.evaluate(f"!!document.querySelector({json.dumps(REFUND)})")
+
+
+DECIDE = "form[action$='/review']"
+HELD = 20_000
+"""More than is captured without a risk score."""
+
+
+async def review(desk: Desk, transaction_id: str, decision: str) -> None:
+    """Open a payment from the list of those that wait for a review; decide by the keyboard."""
+    link = f"a.row-link[href$='{transaction_id}']"
+    await desk.open("/charges")
+    await desk.act("#main a.button", "Reviews")
+    while not await desk.page.evaluate(f"!!document.querySelector({json.dumps(link)})"):
+        await desk.page.follow(selector="a[rel=next]")
+    await desk.page.follow(selector=link)
+    await desk.choose(f"{DECIDE} [name=decision]", decision)
+    await desk.reach(f"{DECIDE} [name=note]")
+    await desk.page.type("the donor has called")
+    await desk.act(f"{DECIDE} button", "Decide")
+
+
+async def disputed(stack: Stack, known: dict[str, Any]) -> None:
+    """Let the provider report a dispute of a captured payment."""
+    body = {"reference": f"chg-{UUID(known['id']).hex}-{known['attempt']}"}
+    url = stack.description().url(known["provider"]) + "/disputes"
+    async with httpx.AsyncClient() as provider:
+        reply = await provider.post(url, json={**body, "status": "needs_response"})
+    assert reply.is_success, reply.text
+
+
+async def test_a_held_card_payment_is_decided_by_a_person_and_its_dispute_is_shown(
+    charging: Stack, edge: Edge, desk: Desk, countersign: Command, name: str
+):
+    merchant, page = f"usr-{name}", desk.page
+    held = await charge(edge, merchant, "AUTHORIZED", amount=HELD)
+    other = await charge(edge, merchant, "AUTHORIZED", amount=HELD + 1)
+    await review(desk, held, "approve")
+    await page.sees("Approved: the payment is captured.")
+    known = await ended(edge, held, "CAPTURED")
+    assert known["captured_minor"] == HELD
+
+    code, done = await countersign.json("charges", "review", other, "reject", "--note", "stolen")
+    assert (code, done["review"]) == (0, "REJECTED"), done
+    await ended(edge, other, "CANCELLED")
+
+    await disputed(charging, known)
+    async with asyncio.timeout(WITHIN_S):
+        while not (await ended(edge, held, "CAPTURED"))["disputes"]:  # noqa: ASYNC110 - a webhook
+            await asyncio.sleep(0.2)
+    await desk.open(f"/charges/{held}")
+    shown = await box(desk, "disputes")
+    assert "fraudulent" in shown
+    assert "200.00" in shown
+    assert "open" in shown
+    assert "dispute hold" in await box(desk, "ledger")
+    assert not await page.evaluate(f"!!document.querySelector({json.dumps(DECIDE)})")
+    assert await desk.faults() == {}
 
 
 async def test_routing_shows_what_is_known_of_each_provider(edge: Edge, desk: Desk, name: str):

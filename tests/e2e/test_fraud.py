@@ -109,6 +109,8 @@ async def test_two_people_let_a_model_decide_in_the_console_and_one_takes_it_bac
     row = "[...document.querySelectorAll('[aria-labelledby=versions] tbody tr')]"
     shadow = f"{row}.some((one) => /^ensemble/.test(one.innerText) && /shadow/.test(one.innerText))"
     assert await page.evaluate(shadow)
+    stages = f"Object.fromEntries({row}.map((one) => [one.innerText.split('-')[0],"
+    stages += " one.querySelector('.state:not(.bad)').innerText]))"
     assert await desk.faults() == {}
     await page.evaluate(f'document.querySelector("{form}").share.value = "20"')
     await page.follow(selector=f"{form} button")
@@ -123,10 +125,21 @@ async def test_two_people_let_a_model_decide_in_the_console_and_one_takes_it_bac
     await page.follow(selector="form[action$=approve] button")
     await page.sees("is canary for 20 %")
     await desk.picture("console-models")
-    await page.follow(selector="form[action$=roll-back] button")
+    await desk.act(f"{form} button", "Propose live")
+    await page.sees("A second person reads it below")
+    await desk.act("[aria-labelledby=proposed] a.button", "Read")
+    assert "Another person has to approve it" in await page.text()
+    proposal = await page.evaluate("location.pathname")
 
+    await desk.become("alice")
+    await desk.open(proposal)
+    await desk.act("form[action$=approve] button", "Approve")
+    await page.sees("is live for 100 %")
+    assert await page.evaluate(stages) == {"ensemble": "live", "lightgbm": "retired"}
+    assert await desk.faults() == {}
+    await desk.act("form[action$=roll-back] button", "Roll back")
     await page.sees("Rolled back: ensemble")
-    assert await page.evaluate(shadow)
+    assert await page.evaluate(stages) == {"ensemble": "retired", "lightgbm": "live"}
     await desk.become("carol")
     await desk.open("/models")
     assert not await page.evaluate("!!document.querySelector('main form')")

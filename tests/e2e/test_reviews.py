@@ -200,13 +200,38 @@ def comparable(bodies: list[str], customer: Customer, transaction_id: str) -> di
     return found
 
 
-async def test_the_person_of_a_case_sees_no_trace_of_it(watched: Stack, desk: Edge, name: str):
+async def test_the_person_of_a_case_sees_no_trace_of_it(
+    watched: Stack, browser: Chromium, desk: Edge, name: str
+):
     """Two customers pay the same; one is watched by a rule, and has a case."""
     suspect, other = await desk.open_customers(name, 2, 10_000_00)
     async with HostileServer() as server:
         for customer in (suspect, other):
             await add_endpoint(desk, customer, server)
         await compare_views(watched, desk, (suspect, other), server)
+        await shows_deliveries(watched, browser, f"{name}-{other.account[-1]}", server)
+
+
+async def shows_deliveries(
+    watched: Stack, browser: Chromium, transaction_id: str, server: HostileServer
+) -> None:
+    """See in the console what was delivered of a payment to its customer's endpoint."""
+    url = watched.description().url("ops").replace("127.0.0.1", "localhost")
+    async with browser.tab() as page:
+        await page.look(width=1280, height=900)
+        await sign_in(page, url, "alice")
+        person = Desk(page, url)
+        await person.open(f"/payments/{transaction_id}")
+        # The row of a delivery ends after its request has.
+        part = "fetch(document.querySelector('#webhooks [data-part]').dataset.part)"
+        ended = f"text.split('state good').length > {len(DELIVERED)}"
+        await page.until(f"{part}.then((one) => one.text()).then((text) => {ended})")
+        await person.unfold()
+        shown = await page.evaluate("document.querySelector('#webhooks').innerText")
+        assert all(event in shown for event in DELIVERED)
+        assert f"127.0.0.1:{server.port}" in shown
+        assert "204" in shown
+        assert await person.faults() == {}
 
 
 async def compare_views(

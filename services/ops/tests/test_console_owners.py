@@ -325,6 +325,19 @@ def test_a_refused_act_says_what_to_do_and_leads_back(console, act, form, status
     assert 'aria-label="Sections"' in reply.text
 
 
+def test_a_runbook_is_a_page_for_browsers_with_a_way_back(console):
+    async def read():
+        transport = httpx.ASGITransport(console)
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as browser:
+            accept = {"Accept": "text/html,*/*;q=0.8"}
+            return await browser.get("/runbooks/WorkParked", headers=accept)
+
+    reply = asyncio.run(read())
+    assert reply.status_code == 200
+    for text in ("<h1>WorkParked</h1>", "<h2>Look first</h2>", 'href="/now"', "<title>WorkParked"):
+        assert text in reply.text
+
+
 def test_a_form_names_the_page_that_it_is_on(console):
     ((reply, _),) = opened(console, "/charges/txn_1").values()
     assert 'name="from" value="/charges/txn_1"' in reply.text

@@ -41,6 +41,20 @@ async function load(place) {
   }
   place.removeAttribute("aria-busy");
   showTimes(place);
+  markScrolling();
+}
+
+// A table that is wider than its box is scrolled by the keyboard, too: it gets the focus and a name.
+function markScrolling() {
+  for (const one of document.querySelectorAll(".scroll:not([tabindex]), .scroll[data-wide]")) {
+    const isWide = one.scrollWidth > one.clientWidth;
+    const title = one.closest("section, details")?.querySelector("h2") ?? document.querySelector("h1");
+    one.toggleAttribute("data-wide", isWide);
+    for (const [name, value] of [["tabindex", "0"], ["role", "region"], ["aria-label", `Table: ${title.textContent}`]]) {
+      if (isWide) one.setAttribute(name, value);
+      else one.removeAttribute(name);
+    }
+  }
 }
 
 // A part within details loads when these are opened.
@@ -71,6 +85,7 @@ function onKey(event) {
   waiting = -Infinity;
   if (event.key === "g") waiting = event.timeStamp;
   else if (follows) document.querySelector(`nav [data-key="${CSS.escape(event.key)}"]`)?.click();
+  else if (event.key === "n") document.querySelector("main a[rel=next]")?.click();
   else if (event.key === "/") focusOn("#search", event);
   else if (event.key === "?") document.getElementById("keys")?.showModal();
   else if (event.key === "j" || event.key === "k") moveRow(event.key === "j" ? 1 : -1);
@@ -128,6 +143,8 @@ showTimes();
 showTheme();
 startParts();
 startLazyParts();
+markScrolling();
+addEventListener("resize", markScrolling);
 // On a phone the sections are one row, in which the current one may be out of sight.
 document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 setInterval(showTimes, 10000);

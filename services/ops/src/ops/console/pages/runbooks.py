@@ -13,7 +13,7 @@ def runbook_page(console: Console, request: Request, name: str, text: str) -> Re
     return console.plain(
         request,
         "runbook.html",
-        name=name,
+        alert=name,
         title=title.lstrip("# "),
         parts=parts_of(rest),
         address=f"{console.url}/runbooks/{name}",
