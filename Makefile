@@ -146,6 +146,7 @@ bench-baseline: setup ## measure Kafka and PostgreSQL alone with the same record
 bench-flat: setup ## measure with 10^3 to 10^6 payments in the tables; MOST=100000 for fewer
 	@$(PYTHON) -m bench flat
 
+bench-console: G := core risk rails
 bench-console: setup ## the console's pages with 10^6 payments in the tables; MOST=100000 for fewer, ROUNDS=20
 	@$(PYTHON) -m bench console
 

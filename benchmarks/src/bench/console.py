@@ -1,5 +1,7 @@
 """`make bench-console`: the pages of the console with 1,000,000 payments in the tables.
 
+Beside them 100,000 review cases, card payments and payments that fraud's models have scored.
+
 An operator signs in as a browser does; then each page and each part of a page is requested in turn.
 """
 
@@ -14,6 +16,7 @@ import uvloop
 
 from bench import documents, machine
 from bench.customers import open_customers
+from bench.desks import ADD_ONS, fill
 from bench.errors import BenchmarkError
 from bench.flat import SIZES
 from bench.growth import History
@@ -31,18 +34,22 @@ from payment_schemas.money import DEFAULT_CURRENCY
 
 COMMAND = "make bench-console"
 CUSTOMERS = 500
+BESIDE = 100_000
+"""Cases, card payments and scored payments, each."""
 ROUNDS = 20
 GUIDE = CHECKOUT / "docs" / "console.md"
 HEAD = ("p50 ms", "p95 ms", "most ms")
 MOST_MS = 150.0
 """Of every page and part, at p95. Source: the design of the console."""
 OPERATOR = "alice"
+SEARCHED = ("Payments", "Reviews", "Card payments")
+"""Pages with several searches, of which a guide has the slowest."""
 WITHIN_S = 30.0
 _AWAY_PARTS = ("/now/latency", "/now/alerts")
 _AWAY = 'class="away"'
 _CHECKS = "/checks"
 _PART = re.compile(r'data-part="([^"]+)"')
-_NEXT = re.compile(r'href="(/payments\?[^"]+)" rel="next"')
+_NEXT = re.compile(r'(?:href="([^"]+)" rel="next"|rel="next" href="([^"]+)")')
 
 Times = Mapping[str, Latencies]
 """By the name of a page."""
@@ -62,6 +69,7 @@ class Payment:
 def console(offset: int, tell: Tell) -> None:
     """Measure with MOST payments. Raises BenchmarkError where a page takes 150 ms or more."""
     most, rounds = number_of("MOST", SIZES[-1], SIZES[-1]), number_of("ROUNDS", ROUNDS, 1000)
+    beside = number_of("BESIDE", BESIDE, SIZES[-1])
     # A check is of what has changed lately, which is all of a history that was made just now.
     with infrastructure(offset, tell, CHECK_EVERY_S="86400") as system:
         start(system)
@@ -69,6 +77,10 @@ def console(offset: int, tell: Tell) -> None:
         runs = run_all(system, SMOKE, customers)
         send_messages(system)
         payments = _filled(system, runs, most)
+        # Later than the payments: risk asks them, and they are not what is measured.
+        start(system, names=ADD_ONS)
+        system.stack.refresh()
+        fill(system, beside)
         with httpx.Client(follow_redirects=True, timeout=WITHIN_S, trust_env=False) as http:
             found = measure(http, sign_in(http, system), pages(system), rounds)
     write(found, payments)
@@ -110,6 +122,32 @@ def pages(system: System) -> dict[str, str]:
         "Partners": "/partners",
         "a partner": "/partners/first-bank",
         "System": "/system",
+        **_of_add_ons(system),
+    }
+
+
+def _of_add_ons(system: System) -> dict[str, str]:
+    with system.database() as cursor:
+        cursor.execute(
+            """select (select id::text from compliance.review_case order by id limit 1) as case,
+                   (select 'txn_' || replace(charge_id::text, '-', '')
+                    from charges.dispute order by id limit 1) as charge"""
+        )
+        found = cursor.fetchone() or {}
+    reviews = {"due first": {}, "closed": {"state": "CLOSED"}, "escalated": {"state": "ESCALATED"}}
+    reviews["of cash"] = {"kind": "CTR"}
+    charges = {"newest": {}, "with a status that none has": {"status": "UNKNOWN"}}
+    charges["of a merchant"] = {"user_id": "usr-merchant-7"}
+    charges["of a merchant that is unknown"] = {"user_id": "nobody"}
+    charges["of a provider and a status"] = {"provider": "adyen", "status": "DECLINED"}
+    return {
+        **{f"Reviews {name}": f"/reviews?{urlencode(one)}" for name, one in reviews.items()},
+        "a review": f"/reviews/{found['case']}",
+        **{f"Card payments {name}": f"/charges?{urlencode(one)}" for name, one in charges.items()},
+        "Card payments to review": "/charges/reviews",
+        "a card payment": f"/charges/{found['charge']}",
+        "Card payments routing": "/charges/routing",
+        "Fraud models": "/models",
     }
 
 
@@ -141,7 +179,7 @@ def measure(http: httpx.Client, url: str, addresses: Mapping[str, str], rounds: 
         parts = (html.unescape(one) for one in _PART.findall(text))
         wanted |= {f"{name}: {part.partition('?')[0]}": part for part in parts if _is_here(part)}
         if further := _NEXT.search(text):
-            wanted[f"{name}, the next page"] = html.unescape(further[1])
+            wanted[f"{name}, the next page"] = html.unescape(further[1] or further[2])
     times: dict[str, list[float]] = {name: [] for name in wanted}
     for _ in range(rounds):
         for name, path in wanted.items():
@@ -162,7 +200,8 @@ def _get(http: httpx.Client, address: str) -> tuple[str, float]:
     # The only check here ran at the start, and names the services that were not up yet.
     is_away = _AWAY in reply.text and not address.endswith(_CHECKS)
     if reply.is_error or is_away or "/authorize" in reply.url.path:
-        raise BenchmarkError(f"{address}: status {reply.status_code}, away: {is_away}")
+        why = reply.text.partition(_AWAY)[2][:200]
+        raise BenchmarkError(f"{address}: status {reply.status_code}, away: {why}")
     return reply.text, took_ms
 
 
@@ -179,7 +218,7 @@ def slowest(found: Times) -> dict[str, tuple[str, Latencies]]:
     """Return the slowest request of each page, its parts and searches included."""
     pages: dict[str, tuple[str, Latencies]] = {}
     for name, one in found.items():
-        page = "Payments" if name.startswith("Payments") else name.partition(":")[0]
+        page = next((one for one in SEARCHED if name.startswith(one)), name.partition(":")[0])
         if page not in pages or pages[page][1].p95 < one.p95:
             pages[page] = name.removeprefix(page).removeprefix(":").strip(), one
     return pages

@@ -2,19 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Request
 from fastapi.responses import Response
 
-from fraud.domain.features import DELAY_DAYS
 from fraud.domain.monitoring import Pairs, change_of
-from fraud.domain.stages import Registered, StageError, Step, live, step_of, steps_back, steps_up
+from fraud.domain.stages import Registered, StageError, Step, step_of, steps_back, steps_up
 from fraud.routes.api import Api
 from fraud.routes.bodies import StageBody, Version
-from fraud.store import Registry, Scores
-from fraud.store.watch import last_drift
+from fraud.store import Registry
+from fraud.store.watch import last_drift, last_outcomes, last_pairs, pairs_now
 from payment_schemas.events.record import AuditRecorded
 from service_runtime.http_unit import Reply
 from service_runtime.messages import Cause, Emit
@@ -24,8 +22,6 @@ from service_runtime.web import JsonResponse
 
 SET_STAGE = "FRAUD_MODEL_STAGE_SET"
 """The act that needs two people; the trigger of the table names it, too."""
-REPORTED_DAYS = 37
-"""How far back a report looks: a month whose frauds are known."""
 CONFLICT = 409
 VersionPath = Annotated[Version, Path()]
 
@@ -107,21 +103,17 @@ def _drift() -> list[dict[str, Any]]:
 async def _listed(api: Api, tx: PostgresTransaction) -> list[dict[str, Any]]:
     registry = Registry(tx)
     models, cards = await registry.models(), await registry.cards()
-    outcomes = {one["version"]: one for one in await Scores(tx).outcomes(*_span(api))}
+    now = api.clock.now()
+    outcomes = {one["version"]: one for one in await last_outcomes(tx, now)}
     return [
         {
             **card,
             "is_loaded": card["version"] in api.scorers,
             "outcome": outcomes.get(card["version"]),
-            "compared": _compared(await _pairs(api, tx, card["version"], models)),
+            "compared": _compared(await last_pairs(tx, card["version"], models, now)),
         }
         for card in cards
     ]
-
-
-def _span(api: Api) -> tuple[Any, Any]:
-    now = api.clock.now()
-    return now - timedelta(days=REPORTED_DAYS), now - timedelta(days=DELAY_DAYS)
 
 
 async def _pairs(
@@ -130,10 +122,7 @@ async def _pairs(
     """Return the comparison with the live model. Raises HTTPException 404: unknown version."""
     if version not in {one.version for one in models}:
         raise HTTPException(404, f"Unknown model: {version}")
-    champion = live(models)
-    if champion is None or champion.version == version:
-        return Pairs(0, 0.0, 0.0)
-    return await Scores(tx).pairs(version, champion.version, *_span(api))
+    return await pairs_now(tx, version, models, api.clock.now())
 
 
 def _compared(pairs: Pairs) -> dict[str, Any]:

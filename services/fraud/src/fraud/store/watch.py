@@ -1,19 +1,34 @@
-"""Drift and calibration of the live model, measured again and again, as metrics."""
+"""Drift, calibration and comparisons of models, measured again and again; the first two as metrics.
 
-from datetime import timedelta
+A comparison reads every score of a month: the listing of models shows the last one, and a new one
+decides about a step up.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
 from fraud.domain.features import DELAY_DAYS
-from fraud.domain.monitoring import calibration, drift
-from fraud.domain.stages import live
+from fraud.domain.monitoring import Pairs, calibration, drift
+from fraud.domain.stages import Registered, live
 from fraud.store.artefacts import Scorers
 from fraud.store.registry import Registry
 from fraud.store.scores import Scores
 from service_runtime import metrics
 from service_runtime.clock import Clock
 from service_runtime.ports import Database
+from service_runtime.postgres import PostgresTransaction
 
 DRIFT_WINDOW = timedelta(hours=24)
 CALIBRATION_WINDOW = timedelta(days=37)
+MATURE = timedelta(days=DELAY_DAYS)
+COMPARED_EVERY = timedelta(minutes=5)
+SHOWN_FOR = timedelta(minutes=10)
+"""Longer than two measurements are apart: a listing measures by itself after a start alone."""
+NONE = Pairs(0, 0.0, 0.0)
+"""Of the live model with itself, and where none is live."""
+_outcomes: dict[str, tuple[datetime, list[dict[str, Any]]]] = {}
+_pairs: dict[tuple[str, str], tuple[datetime, Pairs]] = {}
 _psi: dict[str, float] = {}
 _calibration: dict[str, float] = {}
 metrics.gauge(
@@ -35,6 +50,51 @@ def last_drift() -> dict[str, float]:
     return dict(_psi)
 
 
+async def last_outcomes(tx: PostgresTransaction, now: datetime) -> list[dict[str, Any]]:
+    """Return what each version has reached on payments whose truth is known, as last measured."""
+    measured_at, found = _outcomes.get("all", (None, []))
+    if measured_at is None or now - measured_at > SHOWN_FOR:
+        found = await _measure_outcomes(tx, now)
+    return found
+
+
+async def last_pairs(
+    tx: PostgresTransaction, version: str, models: Sequence[Registered], now: datetime
+) -> Pairs:
+    """Return a version's comparison with the live model, as last measured."""
+    champion = live(models)
+    if champion is None or champion.version == version:
+        return NONE
+    return await _pairs_of(tx, version, champion.version, now, SHOWN_FOR)
+
+
+async def pairs_now(
+    tx: PostgresTransaction, version: str, models: Sequence[Registered], now: datetime
+) -> Pairs:
+    """Measure a version's comparison with the live model, to decide by it."""
+    champion = live(models)
+    if champion is None or champion.version == version:
+        return NONE
+    return await _pairs_of(tx, version, champion.version, now, timedelta())
+
+
+async def _measure_outcomes(tx: PostgresTransaction, now: datetime) -> list[dict[str, Any]]:
+    found = await Scores(tx).outcomes(now - CALIBRATION_WINDOW, now - MATURE)
+    _outcomes["all"] = now, found
+    return found
+
+
+async def _pairs_of(
+    tx: PostgresTransaction, version: str, champion: str, now: datetime, age: timedelta
+) -> Pairs:
+    """Return a comparison that is at most this old."""
+    measured_at, found = _pairs.get((version, champion), (None, NONE))
+    if measured_at is None or now - measured_at >= age:
+        found = await Scores(tx).pairs(version, champion, now - CALIBRATION_WINDOW, now - MATURE)
+        _pairs[version, champion] = now, found
+    return found
+
+
 class Watch:
     """Measures the live model."""
 
@@ -52,13 +112,14 @@ class Watch:
     async def _measured(self) -> tuple[dict[str, float], dict[str, float]]:
         now = self._clock.now()
         async with self._database.transaction() as tx:
-            model = live(await Registry(tx).models())
+            models = await Registry(tx).models()
+            model = live(models)
             if model is None or model.version not in self._scorers:
                 return {}, {}
-            scores = Scores(tx)
-            sample = await scores.sample(model.version, now - DRIFT_WINDOW)
-            mature = now - timedelta(days=DELAY_DAYS)
-            outcomes = await scores.outcomes(now - CALIBRATION_WINDOW, mature)
+            sample = await Scores(tx).sample(model.version, now - DRIFT_WINDOW)
+            outcomes = await _measure_outcomes(tx, now)
+            for other in (one.version for one in models if one.version != model.version):
+                await _pairs_of(tx, other, model.version, now, COMPARED_EVERY)
         bins = self._scorers[model.version].card.bins
         ratios = {
             one["version"]: ratio

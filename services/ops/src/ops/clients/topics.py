@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaError
 
 from ops.domain.errors import UnavailableError
 from service_runtime import fetched
@@ -94,13 +94,27 @@ async def partitions_of(brokers: Brokers, wanted: Callable[[str], bool]) -> list
 async def committed_offsets(
     brokers: Brokers, groups: Sequence[str]
 ) -> dict[str, dict[TopicPartition, int]]:
-    """Return the committed offsets of each group by partition."""
+    """Return the committed offsets of each group by partition.
+
+    A service that reads no topic has no group, nor is there a right to look at one: it is left out.
+    """
     async with admin_of(brokers) as admin:
-        found = {group: await admin.list_consumer_group_offsets(group) for group in groups}
+        of_all = await asyncio.gather(*(_offsets_of(admin, group) for group in groups))
+    found = {group: one for group, one in zip(groups, of_all, strict=True) if one is not None}
+    if groups and not found:
+        raise GroupAuthorizationFailedError
     return {
         group: {one: meta.offset for one, meta in offsets.items() if meta.offset >= 0}
         for group, offsets in found.items()
     }
+
+
+async def _offsets_of(admin: AIOKafkaAdminClient, group: str) -> Any | None:
+    """Return what a group has committed; None where there is no right to look at it."""
+    try:
+        return await admin.list_consumer_group_offsets(group)
+    except GroupAuthorizationFailedError:
+        return None
 
 
 async def spans_of(
