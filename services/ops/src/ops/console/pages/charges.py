@@ -30,7 +30,6 @@ def routes(console: Console, clock: Clock) -> APIRouter:
     """Return the routes."""
     router = APIRouter(include_in_schema=False)
     Operator = Annotated[Viewer, Depends(console.viewer)]  # noqa: N806 - a type
-    Acting = Annotated[Viewer, Depends(act_of(console, REFUND))]  # noqa: N806 - a type
 
     @router.get("/charges")
     def listing(viewer: Operator, request: Request) -> Response:
@@ -79,6 +78,13 @@ def routes(console: Console, clock: Clock) -> APIRouter:
             may_review=may,
         )
 
+    _add_acts(router, console, clock)
+    return router
+
+
+def _add_acts(router: APIRouter, console: Console, clock: Clock) -> None:
+    Acting = Annotated[Viewer, Depends(act_of(console, REFUND))]  # noqa: N806 - a type
+
     @router.post("/charges/{transaction_id}/refund")
     def refund(viewer: Acting, transaction_id: str, form: Form) -> Response:
         path = f"/admin/charges/{_part(transaction_id)}/refunds"
@@ -92,8 +98,6 @@ def routes(console: Console, clock: Clock) -> APIRouter:
         viewer.system.post(OWNER, f"/admin/reviews/{part}", body, key=key)
         done = DONE.get((form.get("waits", ""), body["approve"]), "The decision is kept.")
         return console.done(viewer, f"/charges/{part}", done)
-
-    return router
 
 
 def _listed(viewer: Viewer, only: Mapping[str, str], after: str | None) -> Any:
