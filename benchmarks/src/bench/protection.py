@@ -31,7 +31,7 @@ from service_runtime.messages import ProducerRecord
 COMMAND = "make bench-protection"
 PRODUCTION, NO_MACS, NO_RIGHTS = "as in production", "without MACs", "without logins and rights"
 MODES = (PRODUCTION, NO_MACS, NO_RIGHTS)
-WITH_KEYS = ("gateway", "confirm", "risk", "otp", "settlement")
+WITH_KEYS = ("gateway", "confirm", "risk", "otp", "settlement", "notification")
 SERVERS = "KAFKA_BOOTSTRAP_SERVERS"
 LOGIN = ("KAFKA_USER", "KAFKA_PASSWORD_FILE")
 WINDOW = closed(64, warm_s=4.0, seconds=8.0)

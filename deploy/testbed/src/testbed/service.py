@@ -115,16 +115,21 @@ async def publish(brokers: Brokers, settings: HttpSettings, *events: Event) -> N
 
 async def announce_erasure(
     brokers: Brokers, reader: str, keys: KeyRing | None, *user_ids: str
-) -> None:
-    """Publish erasures as compliance does, with a MAC for a reader; without keys a forgery."""
+) -> list[str]:
+    """Publish erasures as compliance does, with a MAC for a reader; without keys a forgery.
+
+    Returns the events' ids.
+    """
     macs = MessageMacs()
     if keys is not None:
         macs.add(keys, [SubjectErased], reader)
+    clock, ids = SystemClock(), list[str]()
     async with KafkaProducer(brokers, "test", macs) as producer:
         for user_id in user_ids:
-            event = SubjectErased(user_id=user_id)
-            clock = SystemClock()
-            await (await producer.send(outgoing_of(event, clock.new_id(), clock.now())))
+            event, event_id = SubjectErased(user_id=user_id), clock.new_id()
+            await (await producer.send(outgoing_of(event, event_id, clock.now())))
+            ids.append(str(event_id))
+    return ids
 
 
 async def published_events(
