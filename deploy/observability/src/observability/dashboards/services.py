@@ -41,12 +41,12 @@ def _requests() -> list[object]:
         graph(
             PanelText(
                 "Duration",
-                "p95 by service and route, without admin routes and documents.",
+                "p95 of the slowest 20 routes, without admin routes and documents.",
                 units.Seconds,
             ),
             Query(
-                "histogram_quantile(0.95, sum by (le, service_name, http_route)"
-                f' (rate({_DURATION}_bucket{{http_route!~"{_NOT_FOR_CLIENTS}"}}[{RATE}])))',
+                "topk(20, histogram_quantile(0.95, sum by (le, service_name, http_route)"
+                f' (rate({_DURATION}_bucket{{http_route!~"{_NOT_FOR_CLIENTS}"}}[{RATE}]))))',
                 "{{service_name}} {{http_route}}",
                 exemplars=True,
             ),
@@ -91,9 +91,13 @@ def _console() -> list[object]:
             f"(1 - {fast} / {whole}) / 0.05 or vector(0)",
         ),
         graph(
-            PanelText("The console's pages", "p95 by route; objective: 150 ms.", units.Seconds),
+            PanelText(
+                "The console's pages",
+                "p95 of the slowest 15 routes; objective: 150 ms.",
+                units.Seconds,
+            ),
             Query(
-                f"histogram_quantile(0.95, {by_page}) or vector(0)",
+                f"topk(15, histogram_quantile(0.95, {by_page})) or vector(0)",
                 "{{http_route}}",
                 exemplars=True,
             ),
