@@ -143,35 +143,21 @@ def history(system: Stack, name: str, last: int) -> Iterator[None]:
             owner.execute(_REMOVE, {"name": name})
 
 
-_ROWS = "[...document.querySelectorAll('tbody .row-link')].map((one) => one.innerText)"
-
-
-async def searched(desk: Desk, **fields: str) -> list[str]:
-    """Fill the search of payments in by the keyboard; return the transactions that are found."""
-    await desk.open("/payments")
-    for field, value in fields.items():
-        if field == "state":
-            await desk.choose("[name=state]", value)
-            continue
-        await desk.reach(f".filters [name={field}]")
-        await desk.page.type(value)
-    await desk.act(".filters button", "Search")
-    return list(await desk.page.evaluate(_ROWS))
-
-
 async def test_payments_are_searched_by_each_field_page_by_page_and_further_back(
     desk: Desk, system: Stack, edge: Edge, name: str
 ):
     await pay(edge, name, amount="999999.00")
     user, page = f"usr-{name}-0001", desk.page
     with history(system, name, LOOKED_AT + 1):
-        first = await searched(desk, user_id=user, state="DECLINED", amount="999,999.00")
+        await desk.open("/payments")
+        first = await desk.search(user_id=user, state="DECLINED", amount="999,999.00")
         assert first == [name, *(f"{name}-{n}" for n in range(1, 50))]
         await page.press("n")
         await page.until("location.search.includes('after=') && document.readyState === 'complete'")
         assert "Next page" in await page.text()
-        assert await page.evaluate(_ROWS) == [f"{name}-{n}" for n in range(50, 100)]
-        assert await searched(desk, user_id=user, amount="999,998.00") == []
+        assert await desk.rows() == [f"{name}-{n}" for n in range(50, 100)]
+        await desk.open("/payments")
+        assert await desk.search(user_id=user, amount="999,998.00") == []
 
         # A time and an account: a page looks at so many payments, and the last is behind them.
         until = (datetime.now(UTC) - timedelta(days=29)).date()
@@ -180,8 +166,9 @@ async def test_payments_are_searched_by_each_field_page_by_page_and_further_back
         assert "Looked at payments back to" in await page.text()
         assert await desk.faults() == {}
         await desk.act("a[rel=next]", "Search further back")
-        assert await page.evaluate(_ROWS) == [f"{name}-{LOOKED_AT + 1}"]
-        assert await searched(desk, account=f"last-{name}", state="CONFIRMED") == []
+        assert await desk.rows() == [f"{name}-{LOOKED_AT + 1}"]
+        await desk.open("/payments")
+        assert await desk.search(account=f"last-{name}", state="CONFIRMED") == []
 
 
 async def switch_bank(page: Tab, kind: str) -> None:
@@ -383,7 +370,8 @@ async def test_a_partner_banks_keys_are_replaced_and_it_is_suspended_and_resumed
         assert await page.evaluate(waits)
         assert (await edge.payment(customer, name))["settlement_status"] != "SETTLED"
         await desk.picture("console-partner")
-        assert name in await searched(desk, partner="south-bank")
+        await desk.open("/payments")
+        assert name in await desk.search(partner="south-bank")
     finally:
         await desk.open("/partners/south-bank")
         await desk.act("button.primary", "Resume")

@@ -23,7 +23,6 @@ WITHIN_S = 90
 """A provider's reply that is lost on a busy machine costs a minute of enquiries."""
 
 WIDTHS = (360, 1440)
-IDS = "[...document.querySelectorAll('tbody .row-link')].map((one) => one.innerText)"
 REFUND = "form[action$='/refund']"
 
 
@@ -101,18 +100,6 @@ async def accessible(desk: Desk) -> None:
     assert found == {}
 
 
-async def search(desk: Desk, **fields: str) -> list[str]:
-    """Search card payments by the keyboard; return the ids that are found."""
-    for name, value in fields.items():
-        if name == "status":
-            await desk.choose("[name=status]", value)
-            continue
-        await desk.reach(f"[name={name}]")
-        await desk.page.type(value)
-    await desk.act("form.filters button", "Search")
-    return list(await desk.page.evaluate(IDS))
-
-
 async def refund(desk: Desk, note: str, amount: str = "") -> None:
     """Refund the open payment by the keyboard."""
     await desk.reach(f"{REFUND} [name=amount]")
@@ -132,15 +119,15 @@ async def test_card_payments_are_found_explained_and_refunded_by_the_keyboard_al
     await page.sees("Consumers behind")  # charges reads no topic, and has no group
     await page.press("g", "c")
     await page.until("location.pathname === '/charges' && document.readyState === 'complete'")
-    assert await search(desk, user_id=merchant) == [declined, captured]
+    assert await desk.search(user_id=merchant) == [declined, captured]
     await accessible(desk)
     await desk.picture("console-charges")
     provider = (await ended(edge, captured, "CAPTURED"))["provider"]
-    assert await search(desk, provider=provider[:3]) == []
+    assert await desk.search(provider=provider[:3]) == []
     await desk.open(f"/charges?user_id={merchant}")
-    assert captured in await search(desk, provider=provider)
+    assert captured in await desk.search(provider=provider)
     await desk.open(f"/charges?user_id={merchant}")
-    assert await search(desk, status="DECLINED") == [declined]
+    assert await desk.search(status="DECLINED") == [declined]
 
     await desk.act("a.row-link", declined)
     known = await ended(edge, declined, "DECLINED")

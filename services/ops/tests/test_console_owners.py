@@ -348,7 +348,7 @@ def test_a_form_names_the_page_that_it_is_on(console):
     [
         ({"review": "HELD", "status": "AUTHORIZED"}, "waits for a review", True),
         ({"review": "LISTED"}, "to be reviewed", True),
-        ({"review": "LISTED", "status": "DECLINED"}, "", False),
+        ({"review": "NONE", "status": "DECLINED"}, "", False),
         ({"review": "APPROVED"}, "approved", False),
         ({}, "", False),
     ],

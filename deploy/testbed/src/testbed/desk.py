@@ -26,6 +26,8 @@ _RINGED = """(() => {
 })()"""
 """Whether what has the focus is in the window with an outline. Source: WCAG 2.2, 2.4.7, 2.4.11."""
 
+_ROWS = "[...document.querySelectorAll('tbody .row-link')].map((one) => one.innerText)"
+
 
 class Desk:
     """A browser of an operator at the console."""
@@ -93,6 +95,25 @@ class Desk:
         """Reach an element by Tab, press Enter on it, and wait for the page that it leads to."""
         await self.reach(selector, text)
         await self.enter()
+
+    async def search(self, **fields: str) -> list[str]:
+        """Fill a search in by the keyboard, choices as well; return the rows that are found."""
+        for name, value in fields.items():
+            selector = f".filters [name={name}]"
+            if (
+                await self.page.evaluate(f"document.querySelector('{selector}').tagName")
+                == "SELECT"
+            ):
+                await self.choose(selector, value)
+            else:
+                await self.reach(selector)
+                await self.page.type(value)
+        await self.act(".filters button", "Search")
+        return await self.rows()
+
+    async def rows(self) -> list[str]:
+        """Return the titles of the rows of a list."""
+        return list(await self.page.evaluate(_ROWS))
 
     async def enter(self) -> None:
         """Press Enter on what has the focus, and wait for the page that it leads to."""

@@ -125,7 +125,7 @@ class SubjectKeys:
         return self._key_in(await self._content(key_id))
 
     async def find_all(self, key_ids: Sequence[UUID]) -> list[Readable]:
-        """Return keys, each or why there is none. Of a folder they are read in one thread."""
+        """Return each key, or the error that says why there is none. One thread reads a folder."""
         if not isinstance(self.store, FolderStore):
             return await asyncio.gather(*map(self._readable, key_ids))
         contents = await self.store.read_small([str(one) for one in key_ids], MOST_BYTES)

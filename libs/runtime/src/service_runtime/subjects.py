@@ -74,7 +74,7 @@ class Subjects:
         )
 
     async def erase(self, key_ids: Mapping[str, UUID], at: datetime) -> None:
-        """Mark users as erased; one without a key gets an id, so that it stays erased."""
+        """Mark users as erased. An unknown user is added, so that none of its data is written."""
         await self._tx.run(
             """insert into subject as old (user_id, key_id, erased_at)
                select *, %(at)s from unnest(%(users)s::text[], %(keys)s::uuid[]) order by 1
@@ -138,7 +138,7 @@ class Vault:
         return {name: (key_id, opened(found[key_id])) for name, key_id in ids.items()}
 
     async def find(self, key_ids: Collection[UUID]) -> dict[UUID, Readable]:
-        """Return the keys, each or why there is none."""
+        """Return each key, or the error that says why there is none."""
         now_s, found = time.monotonic(), dict[UUID, Readable]()
         for key_id in set(key_ids):
             key, until_s = self._known.get(key_id, (None, 0.0))
@@ -188,7 +188,7 @@ Forget = Callable[[PostgresTransaction, Sequence[str]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """What an owner does for erased persons: rows first, then the key, each again if it failed."""
+    """An owner's part of an erasure: first the rows, then the key; a failed step is repeated."""
 
     name: str
     vault: Vault
@@ -208,7 +208,7 @@ class Erasure:
 
     @property
     def handler(self) -> Handler:
-        """What handles `subject.erased.v1`: twice is as once."""
+        """The handler of `subject.erased.v1`; it is idempotent."""
         return Handler(SubjectErased, self.on_erased, lambda tx: tx)
 
     def jobs(self) -> list[Job]:
@@ -230,8 +230,9 @@ class Erasure:
     async def look_after_keys(self, _run: Run) -> None:
         """Find persons whose key is gone, and wrap the keys of others anew after a rotation.
 
-        A database that is restored from before an erasure has forgotten it; nothing in the rows can
-        be read, and here they go. Raises KeyLostError, after all others, where a key is lost.
+        A database that is restored from a backup of before an erasure lacks the erasure: its rows
+        cannot be read, and are removed here. Raises KeyLostError, after all others, where a key is
+        lost.
         """
         after, lost = "", 0
         while True:
@@ -259,7 +260,7 @@ class Erasure:
                     await self.vault.keys.wrap_again(subject.key_id)
 
     async def _finish(self, user_id: str) -> None:
-        """Remove the rows, those of a moment before the key went, too; the audit log knows."""
+        """Remove rows that were written meanwhile; the audit log names the destroyed key."""
         now, cause = self.clock.now(), Cause(self.clock.new_id())
         event = AuditRecorded(actor=self.name, action="SUBJECT_KEY_DESTROYED", about=user_id)
 

@@ -36,7 +36,7 @@ from service_runtime.web import JsonResponse
 MAX_CONTACTS = 1000
 CHANGE = "CONTACTS_CHANGE"
 """The act that needs two people; the trigger of the table names it, too."""
-OLDER = {"error": "Not approved", "details": "an older version proposed it: propose it again"}
+OLDER = {"error": "Not approved", "details": "proposed by an older version: propose it again"}
 
 
 class ContactBody(BaseModel):

@@ -94,7 +94,7 @@ async def _read(tx: PostgresTransaction, cause: Cause, acting: Acting) -> Reply:
 
 
 async def _hold(tx: PostgresTransaction, cause: Cause, acting: Acting) -> Reply:
-    await acting.api.vault.know(tx, acting.user_id)
+    await acting.api.vault.ensure_subject(tx, acting.user_id)
     if refusal := await _refusal(tx, acting.user_id):
         return refusal
     now = acting.api.clock.now()
@@ -113,7 +113,7 @@ async def _release(tx: PostgresTransaction, cause: Cause, acting: Acting) -> Rep
 async def _erase(tx: PostgresTransaction, cause: Cause, acting: Acting) -> Reply:
     """Propose to erase a subject; a second person approves. Refused under a hold.
 
-    Also one of whom compliance knows nothing: others may.
+    Other services may have data of a person who is unknown here.
     """
     if held := _under_hold(await Subjects(tx).locked(acting.user_id)):
         return held
@@ -126,10 +126,10 @@ async def erase_approved(
 ) -> Reply:
     """Erase a subject: from now on nothing is read or written; the key goes seconds later.
 
-    Who is erased already is announced again: an owner may have lost the first announcement.
+    An erased person is announced again: an owner may have lost the first announcement.
     """
     user_id = proposal.body["user_id"]
-    await vault.know(tx, user_id)
+    await vault.ensure_subject(tx, user_id)
     found = await Subjects(tx).locked(user_id)
     if held := _under_hold(found):
         return held

@@ -27,11 +27,11 @@ class Vault:
 
         Raises ErasedError: who was erased begins again under another user.
         """
-        await self.know(tx, user_id)
+        await self.ensure_subject(tx, user_id)
         return await self.key_of(await Subjects(tx).found(user_id))
 
-    async def know(self, tx: PostgresTransaction, user_id: str) -> None:
-        """Make a key for a user without one: who is held or erased may be known elsewhere alone."""
+    async def ensure_subject(self, tx: PostgresTransaction, user_id: str) -> None:
+        """Add a user who is unknown here, with a key: other services may have data of the user."""
         if await Subjects(tx).found(user_id) is None:
             key_id = self.clock.new_id()
             await self.keys.create(key_id)

@@ -12,7 +12,7 @@ from fraud.domain.stages import Registered, StageError, Step, step_of, steps_bac
 from fraud.routes.api import Api
 from fraud.routes.bodies import StageBody, Version
 from fraud.store import Registry
-from fraud.store.watch import last_drift, last_outcomes, last_pairs, pairs_now
+from fraud.store.watch import SHOWN_FOR, last_drift, last_outcomes, pairs_of
 from payment_schemas.events.record import AuditRecorded
 from service_runtime.http_unit import Reply
 from service_runtime.messages import Cause, Emit
@@ -110,7 +110,7 @@ async def _listed(api: Api, tx: PostgresTransaction) -> list[dict[str, Any]]:
             **card,
             "is_loaded": card["version"] in api.scorers,
             "outcome": outcomes.get(card["version"]),
-            "compared": _compared(await last_pairs(tx, card["version"], models, now)),
+            "compared": _compared(await pairs_of(tx, card["version"], models, now, SHOWN_FOR)),
         }
         for card in cards
     ]
@@ -122,7 +122,7 @@ async def _pairs(
     """Return the comparison with the live model. Raises HTTPException 404: unknown version."""
     if version not in {one.version for one in models}:
         raise HTTPException(404, f"Unknown model: {version}")
-    return await pairs_now(tx, version, models, api.clock.now())
+    return await pairs_of(tx, version, models, api.clock.now())
 
 
 def _compared(pairs: Pairs) -> dict[str, Any]:

@@ -58,40 +58,28 @@ async def last_outcomes(tx: PostgresTransaction, now: datetime) -> list[dict[str
     return found
 
 
-async def last_pairs(
-    tx: PostgresTransaction, version: str, models: Sequence[Registered], now: datetime
+async def pairs_of(
+    tx: PostgresTransaction,
+    version: str,
+    models: Sequence[Registered],
+    now: datetime,
+    age: timedelta = timedelta(),
 ) -> Pairs:
-    """Return a version's comparison with the live model, as last measured."""
+    """Return a version's comparison with the live model; one that is older is measured again."""
     champion = live(models)
     if champion is None or champion.version == version:
         return NONE
-    return await _pairs_of(tx, version, champion.version, now, SHOWN_FOR)
-
-
-async def pairs_now(
-    tx: PostgresTransaction, version: str, models: Sequence[Registered], now: datetime
-) -> Pairs:
-    """Measure a version's comparison with the live model, to decide by it."""
-    champion = live(models)
-    if champion is None or champion.version == version:
-        return NONE
-    return await _pairs_of(tx, version, champion.version, now, timedelta())
+    known = version, champion.version
+    measured_at, found = _pairs.get(known, (None, NONE))
+    if measured_at is None or now - measured_at >= age:
+        found = await Scores(tx).pairs(*known, now - CALIBRATION_WINDOW, now - MATURE)
+        _pairs[known] = now, found
+    return found
 
 
 async def _measure_outcomes(tx: PostgresTransaction, now: datetime) -> list[dict[str, Any]]:
     found = await Scores(tx).outcomes(now - CALIBRATION_WINDOW, now - MATURE)
     _outcomes["all"] = now, found
-    return found
-
-
-async def _pairs_of(
-    tx: PostgresTransaction, version: str, champion: str, now: datetime, age: timedelta
-) -> Pairs:
-    """Return a comparison that is at most this old."""
-    measured_at, found = _pairs.get((version, champion), (None, NONE))
-    if measured_at is None or now - measured_at >= age:
-        found = await Scores(tx).pairs(version, champion, now - CALIBRATION_WINDOW, now - MATURE)
-        _pairs[version, champion] = now, found
     return found
 
 
@@ -118,8 +106,8 @@ class Watch:
                 return {}, {}
             sample = await Scores(tx).sample(model.version, now - DRIFT_WINDOW)
             outcomes = await _measure_outcomes(tx, now)
-            for other in (one.version for one in models if one.version != model.version):
-                await _pairs_of(tx, other, model.version, now, COMPARED_EVERY)
+            for one in models:
+                await pairs_of(tx, one.version, models, now, COMPARED_EVERY)
         bins = self._scorers[model.version].card.bins
         ratios = {
             one["version"]: ratio

@@ -19,7 +19,7 @@ from service_runtime.subjects import Subjects, Vault, opened
 
 @dataclass(frozen=True, slots=True)
 class SealedContact:
-    """A contact as it is proposed and stored; a changed one is the very same at both."""
+    """A contact as it is proposed and stored: the same ciphertext in both places."""
 
     user_id: str
     key_id: UUID
@@ -45,7 +45,7 @@ class PostgresContacts:
         self._vault = vault
 
     async def found(self, user_ids: Iterable[str]) -> Mapping[str, Contact]:
-        """Return users' contacts, opened; of one that cannot be read why, also of who is erased."""
+        """Return users' contacts, opened. One that cannot be read, or was erased, says why."""
         wanted = sorted(set(user_ids))
         rows = await self._tx.rows(
             """select user_id, phone, email, key_id, sealed,
@@ -70,7 +70,7 @@ class PostgresContacts:
         return [_sealed(one, *keys[name]) for name, one in latest.items()]
 
     async def opened(self, contacts: Iterable[SealedContact]) -> dict[str, Contact]:
-        """Return what was sealed; of one that cannot be read why."""
+        """Return contacts, opened. One that cannot be read says why."""
         stored = list(contacts)
         keys = await self._vault.find([one.key_id for one in stored])
         return {one.user_id: _opened(one, keys[one.key_id]) for one in stored}
@@ -89,7 +89,7 @@ class PostgresContacts:
         )
 
     async def seal_older(self, limit: int, user_ids: Sequence[str] | None = None) -> int:
-        """Seal contacts of before, all or of some users; return how many."""
+        """Seal contacts that are in clear, of all or of some users; return their number."""
         rows = await self._tx.rows(
             """select user_id, phone, email from contact
                where sealed is null and (%(ids)s::text[] is null or user_id = any(%(ids)s))
@@ -173,7 +173,7 @@ def _contact_of(row: DictRow, keys: Mapping[UUID, Readable]) -> Contact:
 
 
 def _in_clear(row: DictRow) -> Contact:
-    """Return a contact of before contacts were sealed."""
+    """Return a contact that is not sealed yet."""
     phone, email = Personal(row["phone"]), Personal(row["email"])
     return Contact(row["user_id"], phone, email, row.get("is_paused", False))
 

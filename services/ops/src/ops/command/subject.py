@@ -50,7 +50,7 @@ ERASE_HELP = """Propose to erase a person's data; a second person approves. Refu
 
 The keys of the person are destroyed within seconds of the approval: what they have sealed can be
 read nowhere any more, backups included; contacts and explanations go as well. The ledger and the
-audit log stay, under the user's id. Who is erased already is announced to all services again.
+audit log stay, under the user's id. Erasing an erased person announces the erasure again.
 
 \b
 Examples:

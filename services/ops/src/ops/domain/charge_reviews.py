@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 Waiting = Literal["HELD", "LISTED"]
-UNPAID = frozenset({"DECLINED", "FAILED", "CANCELLED"})
-"""Nothing was taken: there is nothing to review."""
 SHOWN = {
     "HELD": "waits for a review",
     "LISTED": "to be reviewed",
@@ -24,11 +22,9 @@ DONE = {
 def waiting_of(charge: Mapping[str, Any]) -> Waiting | None:
     """Return what waits for a person: a payment that is held, or one to look at afterwards."""
     review = charge["review"]
-    return review if review in ("HELD", "LISTED") and charge["status"] not in UNPAID else None
+    return review if review in ("HELD", "LISTED") else None
 
 
 def review_of(charge: Mapping[str, Any]) -> str:
-    """Return the words for a review; empty where none is, or was, needed."""
-    review = str(charge["review"])
-    is_moot = review in ("HELD", "LISTED") and waiting_of(charge) is None
-    return "" if is_moot else SHOWN.get(review, "")
+    """Return the words for a review; empty where none is needed."""
+    return SHOWN.get(str(charge["review"]), "")
