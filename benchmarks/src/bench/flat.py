@@ -1,6 +1,5 @@
 """`make bench-flat`: whether latency and CPU depend on the number of payments in the tables."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -8,19 +7,15 @@ from bench import plots, report
 from bench.errors import BenchmarkError
 from bench.growth import History
 from bench.measuring import Measured
-from bench.outcomes import violations
 from bench.plots import Axis, Line
 from bench.results import IMAGES, fill_long
 from bench.running import open_for_all, require, run_one
 from bench.scenarios import WARM_UP, opened
 from bench.settings import number_of
-from bench.system import System, Tell, started
-from service_runtime.clock import SystemClock
+from bench.system import System, Tell, infrastructure, start
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 RATE = 100
-CHECKPOINT_AFTER_S = 11
-"""Confirm's check sums up what is older than 10 s once; the copies then change no balance."""
 MOST_GROWTH = 1.1
 """From the least to the greatest size."""
 COMMAND = "make bench-flat"
@@ -31,7 +26,9 @@ def flat(offset: int, tell: Tell) -> None:
     """Measure at each size up to MOST payments. Raises BenchmarkError where the cost grows."""
     most = number_of("MOST", SIZES[-1], SIZES[-1])
     sizes = [size for size in SIZES if size <= most]
-    with started(offset, tell) as system:
+    # A check of the whole after five minutes would be in the window of the last size.
+    with infrastructure(offset, tell, CHECK_EVERY_S="86400") as system:
+        start(system)
         found = _of_sizes(system, sizes)
     _write(found)
     require(found.values(), None)
@@ -41,8 +38,6 @@ def flat(offset: int, tell: Tell) -> None:
 def _of_sizes(system: System, sizes: list[int]) -> dict[int, Measured]:
     customers = open_for_all(system)
     run = run_one(system, WARM_UP, customers)
-    time.sleep(CHECKPOINT_AFTER_S)
-    violations(system, SystemClock().now())
     history = History(system, run.payment_ids)
     found = {}
     for size in sizes:
