@@ -90,12 +90,13 @@ def test_a_redriven_record_keeps_its_mac():
 
 
 def test_an_event_with_several_readers_has_a_mac_for_each_and_none_forges_for_another():
-    keys, emitter = {"notification": NEW, "insight": OTHER}, MessageMacs()
+    readers, emitter = SubjectErased.acting_readers, MessageMacs()
+    keys = {reader: bytes([number]) * 32 for number, reader in enumerate(readers)}
     for reader, key in keys.items():
         emitter.add(KeyRing(key), [SubjectErased], reader)
     emitter.require("compliance", reads=[], emits=[SubjectErased])
     record = outgoing_of(SubjectErased(user_id="usr-456"), UUID(int=3))
-    for reader, other in (("notification", "insight"), ("insight", "notification")):
+    for reader, other in zip(readers, (*readers[1:], readers[0]), strict=True):
         own, forger = MessageMacs(), MessageMacs()
         own.add(KeyRing(keys[reader]), [SubjectErased], reader)
         own.require(reader, reads=[SubjectErased], emits=[])

@@ -7,6 +7,13 @@ import pytest
 from identity.settings import Settings
 from service_runtime.settings import load
 
+KEYS = (
+    "IDENTITY_SIGNING_FILE",
+    "EMAIL_LOOKUP_KEY_FILE",
+    "MAC_COMPLIANCE_IDENTITY_FILE",
+    "SUBJECT_WRAPPING_KEY_FILE",
+)
+
 
 @pytest.fixture
 def environment(monkeypatch, tmp_path):
@@ -20,7 +27,8 @@ def environment(monkeypatch, tmp_path):
         "DATABASE_PASSWORD_FILE": str(tmp_path / "key"),
         "TOKEN_ISSUER": "https://pay.example",
         "TOKEN_AUDIENCE": "countersign",
-        "IDENTITY_SIGNING_FILE": str(tmp_path / "key"),
+        **dict.fromkeys(KEYS, str(tmp_path / "key")),
+        "SUBJECT_KEY_FOLDER": str(tmp_path / "keys"),
     }
     for name, value in needed.items():
         monkeypatch.setenv(name, value)

@@ -67,6 +67,7 @@ class Settings(EdgeSettings, SubjectKeySettings, ServiceSettings, CurrencySettin
     mac_risk_keys: SecretKeys = Field(validation_alias="MAC_COMPLIANCE_RISK_FILE")
     mac_notification_keys: SecretKeys = Field(validation_alias="MAC_COMPLIANCE_NOTIFICATION_FILE")
     mac_insight_keys: SecretKeys = Field(validation_alias="MAC_COMPLIANCE_INSIGHT_FILE")
+    mac_identity_keys: SecretKeys = Field(validation_alias="MAC_COMPLIANCE_IDENTITY_FILE")
     subject_lookup_keys: SecretKeys = Field(validation_alias="SUBJECT_LOOKUP_KEY_FILE")
     """Documents of one number are found by HMACs under them."""
     kyc_provider_url: str = Field(pattern=r"^https?://")
@@ -105,7 +106,11 @@ class Settings(EdgeSettings, SubjectKeySettings, ServiceSettings, CurrencySettin
     @property
     def erasure_keys(self) -> Mapping[str, KeyRing]:
         """The keys that authenticate an erasure, by the service that carries it out."""
-        return {"notification": self.mac_notification_keys, "insight": self.mac_insight_keys}
+        return {
+            "notification": self.mac_notification_keys,
+            "insight": self.mac_insight_keys,
+            "identity": self.mac_identity_keys,
+        }
 
     @property
     def history_life(self) -> timedelta:

@@ -8,9 +8,10 @@ from identity.domain.families import SessionRules
 from service_runtime.edge import EdgeSettings
 from service_runtime.keys import SecretKeys
 from service_runtime.settings import ServiceSettings
+from service_runtime.storage import KeyFolderSettings
 
 
-class Settings(EdgeSettings, ServiceSettings):
+class Settings(EdgeSettings, KeyFolderSettings, ServiceSettings):
     """Settings of the identity service."""
 
     port: int = Field(default=3040, ge=1, le=65535)
@@ -20,6 +21,9 @@ class Settings(EdgeSettings, ServiceSettings):
     """The address at which clients reach identity's public routes. With a subject it must fit into
     the actor of an audit record."""
     signing_keys: SecretKeys = Field(validation_alias="IDENTITY_SIGNING_FILE")
+    email_lookup_keys: SecretKeys = Field(validation_alias="EMAIL_LOOKUP_KEY_FILE")
+    mac_compliance_keys: SecretKeys = Field(validation_alias="MAC_COMPLIANCE_IDENTITY_FILE")
+    """They authenticate which persons were erased."""
     token_life_s: int = Field(default=900, ge=60, le=900)
     session_idle_h: int = Field(default=168, ge=1, le=8760)
     session_life_h: int = Field(default=720, ge=1, le=8760)

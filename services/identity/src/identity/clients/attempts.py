@@ -3,7 +3,7 @@
 Limits of one process alone would admit a guesser once more in each process and after each restart.
 """
 
-import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 
@@ -23,6 +23,8 @@ class Attempts:
     """Counts each attempt before it is made: many at once do not pass together."""
 
     limits: Limits
+    pseudonym: Callable[[Personal], str]
+    """What stands for an address in Redis."""
     per_account: int
     per_address: int
     registrations: int
@@ -30,7 +32,7 @@ class Attempts:
     async def sign_in(self, email: Personal, address: str) -> None:
         """Count a sign-in; raise RefusedError with 429, or Unavailable without Redis."""
         await self._count(ADDRESS, address, self.per_address)
-        await self._count(ACCOUNT, _pseudonym(email), self.per_account)
+        await self._count(ACCOUNT, self.pseudonym(email), self.per_account)
 
     async def register(self, address: str) -> None:
         """Count a registration; raise RefusedError with 429, or Unavailable without Redis."""
@@ -42,14 +44,9 @@ class Attempts:
 
     async def accepted(self, email: Personal) -> None:
         """Begin an account's count again: its owner has signed in."""
-        await self.limits.clear(ACCOUNT, _pseudonym(email))
+        await self.limits.clear(ACCOUNT, self.pseudonym(email))
 
     async def _count(self, kind: str, key: str, limit: int) -> None:
         wait_s = await self.limits.admit(kind, key, limit, WINDOW_S)
         if wait_s is not None:
             raise RefusedError(answers.too_many_requests(max(1, ceil(wait_s))))
-
-
-def _pseudonym(email: Personal) -> str:
-    """Return what stands for an address in Redis."""
-    return hashlib.sha256(email.reveal().encode()).hexdigest()

@@ -62,6 +62,6 @@ def public_routes(parts: Parts) -> APIRouter:
 def described() -> APIRouter:
     """Return the public routes for a description alone: nothing behind them can be asked."""
     nothing: Any = None
-    check = PasswordCheck(nothing, nothing, nothing)
+    check = PasswordCheck(nothing, nothing, nothing, nothing)
     sign_ins = SignIns(check, Admission(nothing, nothing, 1), nothing)
     return public_routes(Parts(sign_ins, nothing, SessionActs(nothing, nothing, nothing)))

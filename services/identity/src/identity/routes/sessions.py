@@ -25,7 +25,7 @@ from identity.routes.commits import Commits
 from identity.routes.session_acts import Opened, SessionActs
 from identity.routes.sign_ins import WRONG, PasswordCheck
 from identity.routes.users import profile_of
-from identity.store import Sessions, Users
+from identity.store import Addresses, Sessions, Users
 from payment_schemas import answers
 from payment_schemas.answers import RefusedError
 from payment_schemas.events.record import AuditRecorded
@@ -133,7 +133,8 @@ class SessionRoutes:
     async def profile(self, user_id: UUID) -> Response:
         """Return the account of a user."""
         async with self.check.database.transaction() as tx:
-            user, email = await Users(tx).found(user_id), await Users(tx).email(user_id)
+            user = await Users(tx).found(user_id)
+            email = await Addresses(tx, self.check.addresses).of(user_id)
         if user is None or user.disabled_at is not None:
             raise RefusedError(answers.unauthorized("sub: no such user"))
         return success(profile_of(user, email))
@@ -163,7 +164,7 @@ class SessionRoutes:
 
     async def _email(self, user_id: UUID) -> Personal:
         async with self.check.database.transaction() as tx:
-            email = await Users(tx).email(user_id)
+            email = await Addresses(tx, self.check.addresses).of(user_id)
         if email is None:
             raise RefusedError(answers.unauthorized("sub: no such user"))
         return email

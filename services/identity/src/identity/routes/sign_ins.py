@@ -8,7 +8,7 @@ from fastapi import Request
 from identity.clients.attempts import Attempts
 from identity.clients.passwords import Passwords
 from identity.domain.passwords import PasswordRules
-from identity.store import User, Users
+from identity.store import Addresses, AddressKeys, User, Users
 from payment_schemas import answers
 from payment_schemas.answers import RefusedError
 from payment_schemas.sealed import Personal
@@ -29,12 +29,13 @@ class PasswordCheck:
 
     database: Database
     passwords: Passwords
+    addresses: AddressKeys
     rules: PasswordRules
 
     async def user_of(self, email: Personal, password: Personal) -> User | None:
         """Return the user whose password it is; None after the same work where there is none."""
         async with self.database.transaction() as tx:
-            user = await Users(tx).by_email(email)
+            user = await Addresses(tx, self.addresses).user_of(email)
         is_right = await self.passwords.verify(user.password if user else None, password)
         return user if is_right and user and user.disabled_at is None else None
 

@@ -11,7 +11,7 @@ from identity.routes.bodies import Account, Registration, SignIn, Success, UserT
 from identity.routes.commits import Commits
 from identity.routes.session_acts import NewSession, NoScopesError, Opened, SessionActs
 from identity.routes.sign_ins import SignIns
-from identity.store import User, Users
+from identity.store import TAKEN, Addresses, User, Users
 from payment_schemas.events.record import AuditRecorded
 from payment_schemas.sealed import Personal
 from service_runtime.errors import Conflict
@@ -44,13 +44,14 @@ class UserRoutes:
         user = User(clock.new_id(), password, clock.now(), None)
 
         async def act(tx: PostgresTransaction) -> Sequence[AuditRecorded]:
-            await Users(tx).add(user, fields.email)
+            await Users(tx).add(user)
+            await Addresses(tx, signs.check.addresses).add(user.id, fields.email)
             return [self.acts.audited(user.id, "USER_REGISTERED", user.id)]
 
         try:
             await self.commits.run(request, act)
         except Conflict as error:
-            if error.constraint != "email_address_pkey":
+            if error.constraint != TAKEN:
                 raise
             taken = {"error": "Conflict: email", "details": "has an account: sign in"}
             raise HTTPException(409, taken) from None

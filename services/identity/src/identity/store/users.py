@@ -1,4 +1,4 @@
-"""Users and their e-mail addresses within one transaction."""
+"""Users within one transaction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from payment_schemas.sealed import Personal
 from service_runtime.postgres import PostgresTransaction
 
 
@@ -30,8 +29,8 @@ class Users:
     def __init__(self, tx: PostgresTransaction) -> None:
         self._tx = tx
 
-    async def add(self, user: User, email: Personal) -> None:
-        """Add a user; a taken address is a Conflict of the constraint `email_address_pkey`."""
+    async def add(self, user: User) -> None:
+        """Add a user."""
         await self._tx.run(
             """insert into app_user (id, password, created_at)
                values (%(id)s, %(password)s, %(at)s)""",
@@ -39,16 +38,12 @@ class Users:
             password=user.password,
             at=user.created_at,
         )
-        await self._tx.run(
-            "insert into email_address (address, user_id) values (%(address)s, %(id)s)",
-            address=email.reveal(),
-            id=user.id,
-        )
 
-    async def by_email(self, email: Personal) -> User | None:
-        """Return the user with an address."""
-        own = " where id = (select user_id from email_address where address = %(address)s)"
-        rows = await self._tx.rows(_USER + own, address=email.reveal())
+    async def of_address(self, lookups: Sequence[str], clear: str) -> User | None:
+        """Return the user with an address, by its look-up values, or in clear where not sealed."""
+        own = """ where id in (select user_id from email_address
+                               where lookup = any(%(lookups)s) or address = %(clear)s)"""
+        rows = await self._tx.rows(_USER + own, lookups=list(lookups), clear=clear)
         return User(**rows[0]) if rows else None
 
     async def found(self, user_id: UUID) -> User | None:
@@ -61,19 +56,22 @@ class Users:
         rows = await self._tx.rows(_USER + " where id = %(id)s for update", id=user_id)
         return User(**rows[0]) if rows else None
 
-    async def email(self, user_id: UUID) -> Personal | None:
-        """Return a user's address."""
-        rows = await self._tx.rows(
-            "select address from email_address where user_id = %(id)s", id=user_id
-        )
-        return Personal(rows[0]["address"]) if rows else None
-
     async def set_password(self, user_id: UUID, password: str) -> None:
         """Replace the hash of a user's password."""
         await self._tx.run(
             "update app_user set password = %(password)s where id = %(id)s",
             id=user_id,
             password=password,
+        )
+
+    async def erase(self, user_id: UUID, at: datetime) -> None:
+        """Disable a user for good: what stands for the hash verifies no password."""
+        await self._tx.run(
+            """update app_user
+               set password = '$argon2id$', disabled_at = coalesce(disabled_at, %(at)s)
+               where id = %(id)s""",
+            id=user_id,
+            at=at,
         )
 
     async def set_disabled(self, user_id: UUID, at: datetime | None) -> None:
