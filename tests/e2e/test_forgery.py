@@ -222,7 +222,7 @@ async def test_a_rotation_of_all_keys_under_load_loses_nothing(core, forged_edge
     countersign = Command(core.ports.offset)
     folder = core.credentials.folder
     rings = [ring for ring in key_files.rings_of(folder) if ring.name.startswith("mac-")]
-    assert len(rings) == 8
+    assert len(rings) == 9
 
     async def pay(number: int) -> int:
         return (await forged_edge.pay(victim, f"{name}-{number}", amount="1.00")).status_code

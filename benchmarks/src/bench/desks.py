@@ -51,7 +51,7 @@ insert into charges.charge (id, user_id, amount_minor, currency, source, email, 
     next_step, review, outcome, may_retry, provider, attempt, tries, version, code,
     provider_reference, captured_minor, created_at, updated_at)
 select {charge}, 'usr-merchant-' || n %% 500, 1000 + n %% 9000, 'USD', 'tok_' || n,
-       'donor@example.com', status, 'CAPTURE', 'ENQUIRE',
+       '', status, 'CAPTURE', 'ENQUIRE',
        case when status in ('DECLINED', 'FAILED') then 'NONE' when n %% 25 = 0 then 'LISTED'
            else 'APPROVED' end,
        case status when 'DECLINED' then 'declined' when 'FAILED' then 'failed' else 'success' end,

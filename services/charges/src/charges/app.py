@@ -3,8 +3,6 @@
 from datetime import timedelta
 from functools import partial
 
-from fastapi import APIRouter
-
 from charges import handlers
 from charges.clients import Provider, Router
 from charges.clients.adyen import NAME as ADYEN
@@ -21,6 +19,7 @@ from charges.store import (
     REFUND_TABLE,
     Cards,
     Charges,
+    ErasedSubjects,
     Refunds,
     Routes,
     Waiting,
@@ -32,23 +31,25 @@ from charges.store import (
 )
 from payment_schemas.events.charges import ChargeChanged
 from payment_schemas.events.record import AuditRecorded
-from service_runtime import conservation
+from payment_schemas.events.subject import SubjectErased
 from service_runtime.admin import add_check, check_router, together
 from service_runtime.clock import chance
 from service_runtime.compute import Bounds, Executor
+from service_runtime.consumer import Handler
 from service_runtime.edge import Admission
 from service_runtime.file_keys import FileKeys
 from service_runtime.jobs import Every, Job
 from service_runtime.key_sets import EncryptionKeys
 from service_runtime.lanes import LaneWork
-from service_runtime.operators import CHECK
 from service_runtime.process import Process
 from service_runtime.retention import Retention
+from service_runtime.sealing import Sealer
 from service_runtime.service import Service
 from service_runtime.work_table import PostgresWorkTable
 
 LEARN_EVERY_S = 1.0
 VAULT_EVERY_S = 60.0
+ERASE_EVERY_S = 5.0
 EVALUATED_WITHIN_S = 20.0
 VAULT_WORKERS, VAULT_QUEUE, VAULT_WITHIN_S = 2, 64, 2.0
 WEBHOOK_DAYS = 30
@@ -79,6 +80,7 @@ def build(settings: Settings) -> Process:
         router=router,
         vault=vault,
         codes=codes,
+        emails=Sealer(settings.charge_sealing_keys),
         threads=service.use(Executor("evaluation", Bounds(1, 2, EVALUATED_WITHIN_S))),
         waiting=waiting,
         clock=service.clock,
@@ -97,16 +99,14 @@ def build(settings: Settings) -> Process:
     )
     checks = check_router(service.operators)
     add_check(checks, service.database, queries.check, CHARGE_TABLE)
+    service.authenticate(settings.mac_compliance_keys, SubjectErased)
+    eraser = handlers.Eraser(service.unit, service.clock)
+    service.job(Job("cards-of-erased", Every(ERASE_EVERY_S), eraser.run))
     return service.process(
+        handlers=[Handler(SubjectErased, handlers.on_erased, ErasedSubjects)],
         emits=[ChargeChanged, AuditRecorded],
-        routes=together(routes(api, service.operators), checks, _consumed(service)),
+        routes=together(routes(api, service.operators), checks),
     )
-
-
-def _consumed(service: Service) -> APIRouter:
-    """Return what the check reads of every owner; charges consumes no topic."""
-    may_read = service.operators.require("ops.read", or_machine=CHECK)
-    return conservation.routes(service.name, (), service.database, may_read)
 
 
 def _limits_of(settings: Settings, name: str) -> ProviderLimits:
@@ -147,7 +147,7 @@ def _charging(
         handle=partial(handlers.on_called, router=router, policy=policy, waiting=waiting),
         store=Charges,
         load=partial(handlers.plan, router=router, policy=policy, clock=service.clock),
-        act=handlers.Caller(providers),
+        act=handlers.Caller(providers, Sealer(settings.charge_sealing_keys)),
         lease_s=settings.provider_timeout_s + LEASE_BEYOND_S,
         concurrency=settings.provider_calls,
     )

@@ -44,6 +44,10 @@ class Settings(EdgeSettings, ServiceSettings):
     e2e_passphrase: SecretText = Field(validation_alias="E2E_PASSPHRASE_FILE")
     """Of the private keys in both files."""
     card_fingerprint_keys: SecretKeys = Field(validation_alias="CARD_FINGERPRINT_KEY_FILE")
+    charge_sealing_keys: SecretKeys = Field(validation_alias="CHARGE_SEALING_KEY_FILE")
+    """Customers' addresses are sealed under them until their charges have ended."""
+    mac_compliance_keys: SecretKeys = Field(validation_alias="MAC_COMPLIANCE_CHARGES_FILE")
+    """They authenticate which persons were erased."""
     charge_providers: dict[str, ProviderLimits] = Field(default={})
     """Provider → its limits."""
     provider_timeout_s: float = Field(default=5.0, gt=0, le=30)

@@ -68,6 +68,7 @@ class Settings(EdgeSettings, SubjectKeySettings, ServiceSettings, CurrencySettin
     mac_notification_keys: SecretKeys = Field(validation_alias="MAC_COMPLIANCE_NOTIFICATION_FILE")
     mac_insight_keys: SecretKeys = Field(validation_alias="MAC_COMPLIANCE_INSIGHT_FILE")
     mac_identity_keys: SecretKeys = Field(validation_alias="MAC_COMPLIANCE_IDENTITY_FILE")
+    mac_charges_keys: SecretKeys = Field(validation_alias="MAC_COMPLIANCE_CHARGES_FILE")
     subject_lookup_keys: SecretKeys = Field(validation_alias="SUBJECT_LOOKUP_KEY_FILE")
     """Documents of one number are found by HMACs under them."""
     kyc_provider_url: str = Field(pattern=r"^https?://")
@@ -110,6 +111,7 @@ class Settings(EdgeSettings, SubjectKeySettings, ServiceSettings, CurrencySettin
             "notification": self.mac_notification_keys,
             "insight": self.mac_insight_keys,
             "identity": self.mac_identity_keys,
+            "charges": self.mac_charges_keys,
         }
 
     @property

@@ -88,6 +88,7 @@ class Charge:
     source: str
     """The token of the card."""
     email: str
+    """Sealed; empty where none was given, or the charge has ended."""
     created_at: datetime
     due_at: datetime | None
     status: Status = Status.CREATED

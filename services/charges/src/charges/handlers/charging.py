@@ -23,8 +23,10 @@ from charges.domain.replies import Kind, Reply
 from charges.domain.routing import Choice, RouteRow, segment_of
 from charges.store import Cards, Charges, Routes, Waiting
 from charges.store.changes import captured, emit, note_late
+from payment_schemas.sealed import Sealed
 from service_runtime.clock import Clock
 from service_runtime.messages import Batch, Due, Events
+from service_runtime.sealing import Sealer
 
 _SUCCESS = frozenset({Kind.AUTHORIZED, Kind.CAPTURED})
 _FAILURE = frozenset({Kind.NO_ANSWER, Kind.NOT_SENT, Kind.REFUSED})
@@ -99,6 +101,7 @@ class Caller:
     """Makes the call of one charge."""
 
     providers: Mapping[str, Provider]
+    emails: Sealer
 
     async def __call__(self, _due: Due[Charge], made: Plan) -> Called:
         """Return the reply; None where nothing may be called."""
@@ -107,7 +110,8 @@ class Caller:
         return Called(made, await self._reply(made))
 
     async def _reply(self, made: Plan) -> Reply:
-        charge = replace(made.charge, source=made.source or made.charge.source)
+        source = made.source or made.charge.source
+        charge = replace(made.charge, source=source, email=self._email(made.charge))
         provider = self.providers[charge.provider or ""]
         match made.call.step:
             case Step.AUTHORIZE:
@@ -118,6 +122,12 @@ class Caller:
                 return await provider.void(charge)
             case _:
                 return await provider.enquire(charge, may_execute=made.may_execute)
+
+    def _email(self, charge: Charge) -> str:
+        """Return the address, opened; one of an older version is in clear."""
+        if not charge.email or "@" in charge.email:
+            return charge.email
+        return self.emails.open(Sealed(charge.email), charge.id).reveal()
 
 
 async def on_called(

@@ -4,7 +4,7 @@ Each opening is a row of `detokenization`, committed before it, and an `audit.re
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from charges.clients.vault import Vault
@@ -72,6 +72,9 @@ class Resealer:
                 AuditRecorded(actor=ACTOR, action=ACTION, about=token, metadata=keys)
                 for token, keys in about
             ]
-            return [Emit(one, cause).outgoing(ACTOR, now) for one in events]
+            return [
+                Emit(event, replace(cause, discriminator=token)).outgoing(ACTOR, now)
+                for event, (token, _) in zip(events, about, strict=True)
+            ]
 
         await self.unit.run_in_transaction(write)

@@ -26,6 +26,7 @@ from service_runtime.http_unit import Act, HttpUnitOfWork, Reply
 from service_runtime.lanes import Place
 from service_runtime.messages import Cause, Due, Emit
 from service_runtime.ports import Database
+from service_runtime.sealing import Sealer
 from service_runtime.web import JsonResponse
 
 SCOPE = "charges.write"
@@ -53,6 +54,8 @@ class Api:
     router: Router
     vault: Vault
     codes: Codes
+    emails: Sealer
+    """Seals customers' addresses until their charges have ended."""
     threads: Executor
     """For what computes for long."""
     waiting: Waiting

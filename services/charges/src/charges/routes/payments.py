@@ -133,7 +133,7 @@ def _new_charge(api: Api, caller: Caller, fields: Pay, cause: Cause) -> Charge:
         user_id=caller.user_id,
         money=Money(fields.amount, fields.currency),
         source=fields.source,
-        email=fields.email,
+        email=api.emails.seal(fields.email, cause.id).reveal(),
         created_at=now,
         due_at=now,
         goal=Goal.CAPTURE if fields.capture and not is_held else Goal.HOLD,

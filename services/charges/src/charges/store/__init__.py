@@ -3,6 +3,7 @@
 from charges.store.cards import CARD_TOKEN_TABLE, Cards, provision_of
 from charges.store.charges import CHARGE_TABLE, Charges, charge_of
 from charges.store.disputes import Disputes
+from charges.store.erased import ErasedSubjects
 from charges.store.reading import Reading
 from charges.store.refunds import REFUND_TABLE, Refunds, refund_of
 from charges.store.routes import Routes
@@ -15,6 +16,7 @@ __all__ = [
     "Cards",
     "Charges",
     "Disputes",
+    "ErasedSubjects",
     "Reading",
     "Refunds",
     "Routes",

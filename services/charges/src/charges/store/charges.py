@@ -29,6 +29,9 @@ _SAVE: LiteralString = """
         captured_minor = new.captured_minor, refunding_minor = new.refunding_minor,
         refunded_minor = new.refunded_minor, disputed_minor = new.disputed_minor,
         due_at = new.due_at,
+        -- A repeat of a call has the same address; afterwards nobody needs it.
+        email = case when new.status in ('CREATED', 'AUTHORIZING', 'UNKNOWN', 'AUTHORIZED')
+                     then old.email else '' end,
         lease_until = case when %(ends_lease)s then null else old.lease_until end,
         updated_at = case when old.version = new.version then old.updated_at
                           else clock_timestamp() end
