@@ -11,13 +11,15 @@ sys.path.insert(0, str(HERE))
 # insight_world is beside this file and in no package, so the path comes first.
 from aiohttp import web  # noqa: E402
 from aiohttp.test_utils import TestServer  # noqa: E402
-from insight_world import KEY  # noqa: E402
+from chat_world import PAYMENTS, RISKS, is_known  # noqa: E402
+from insight_world import KEY, until  # noqa: E402
 
 from insight.app import build  # noqa: E402
 from insight.settings import Settings  # noqa: E402
+from service_runtime.postgres import PostgresDatabase  # noqa: E402
 from testbed.database import fresh_database  # noqa: E402
 from testbed.mock_process import MockProcess  # noqa: E402
-from testbed.service import callers, client_of, running, settings_of  # noqa: E402
+from testbed.service import callers, client_of, publish, running, settings_of  # noqa: E402
 from testkit.tokens import AUDIENCE, ISSUER, KEYS  # noqa: E402
 
 
@@ -95,3 +97,18 @@ def modelled(settings, mock, key_file):
 async def http(settings):
     async with running(build(settings)) as process, client_of(process) as http:
         yield http
+
+
+@pytest.fixture
+async def chat(settings, stack):
+    """A chat that knows two users' payments."""
+    async with running(build(settings)) as process, client_of(process) as http:
+        await publish(stack.brokers, settings, *PAYMENTS, *RISKS)
+        await until(lambda: is_known(http))
+        yield http
+
+
+@pytest.fixture
+async def database(settings):
+    async with PostgresDatabase(settings, "insight.901") as opened:
+        yield opened

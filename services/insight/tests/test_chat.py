@@ -3,10 +3,12 @@
 import json
 import sys
 import time
+from pathlib import Path
 
 import psycopg
 import pytest
-from insight_world import LABELLED, OTHER, OWN, assessed, changed, ids, until
+from chat_world import READ, SECRET_AMOUNT, ask
+from insight_world import LABELLED, OTHER, OWN, ids
 
 from insight.app import build
 from insight.domain.queries import QUERIES
@@ -14,58 +16,21 @@ from insight.domain.questions import Parameters
 from insight.domain.traces import numbers_in, untraced
 from insight.store import Figures, Viewer
 from insight.store.figures import as_reader
-from service_runtime.postgres import PostgresDatabase
-from testbed.service import client_of, publish, running
-from testkit.operators import signed_in
+from testbed.service import client_of, running
 from testkit.tokens import token
 
 pytestmark = pytest.mark.stack
 RECALL = 0.9
 """Issue 18: recall at five of the labelled questions."""
-READ = signed_in("ops.read", name="chat-reader")
-SECRET_AMOUNT = "73913.37"
-PAYMENTS = [
-    changed("tx-100", amount_minor=520_000, days_ago=2),
-    changed("tx-101", amount_minor=12_345, days_ago=1, settlement_status="SETTLED"),
-    changed("tx-102", status="DECLINED", settlement_status="NONE", reason="insufficient_funds"),
-    changed("tx-103", status="OTP_REQUIRED", settlement_status="NONE"),
-    changed("tx-100", user_id=OTHER, amount_minor=7_391_337),
-    changed("tx-900", user_id=OTHER, status="DECLINED", reason="not_permitted"),
-]
-RISKS = [assessed("tx-100"), assessed("tx-101", score=7, level="low", factors=[])]
-RISKS += [assessed("tx-100", user_id=OTHER, score=64, level="medium")]
+HERE = Path(__file__).parent
+HOSTILE_OTHERS = (HERE / "hostile_others.txt").read_text().splitlines()
+HONEST_VARIED = [line.split("\t") for line in (HERE / "honest_varied.txt").read_text().splitlines()]
 
 
 @pytest.fixture
-async def http(settings, stack):
-    async with running(build(settings)) as process, client_of(process) as http:
-        await publish(stack.brokers, settings, *PAYMENTS, *RISKS)
-        await until(lambda: _is_known(http))
-        yield http
-
-
-async def _is_known(http):
-    for user, count in ((OWN, 4), (OTHER, 2)):
-        paid = await _ask(http, "operator", f"How many payments did {user} make in 90 days?")
-        if sum(row["count"] for row in paid["figures"][0]["rows"]) < count:
-            return False
-    for risk in RISKS:
-        about = {"payment_id": str(risk.payment_id)}
-        known = await http.get("/admin/explanations", params=about, headers=READ)
-        if not known.json()["explanations"]:
-            return False
-    return (await _ask(http, "operator", "What does WorkParked mean?"))["outcome"] == "answered"
-
-
-async def _ask(http, who, question, user_id=OWN):
-    body = {"question": question}
-    if who == "operator":
-        reply = await http.post("/admin/chat", json=body, headers=READ)
-    else:
-        held = {"Authorization": f"Bearer {token(sub=user_id)}"}
-        reply = await http.post("/chat", json=body, headers=held)
-    assert reply.status_code == 200, reply.text
-    return reply.json()
+def http(chat):
+    """A chat that knows two users' payments."""
+    return chat
 
 
 def evidence(answer):
@@ -84,7 +49,7 @@ async def test_the_sixty_questions_find_their_sources_and_every_number_has_one(h
     hits, times = [], []
     for case in LABELLED["documents"] + LABELLED["figures"]:
         began_s = time.perf_counter()
-        answer = await _ask(http, case["as"], case["ask"])
+        answer = await ask(http, case["as"], case["ask"])
         times.append(time.perf_counter() - began_s)
         sources = [one["source"] for one in answer["documents"][:5]]
         queries = [one["query"] for one in answer["figures"]]
@@ -103,7 +68,7 @@ async def test_the_sixty_questions_find_their_sources_and_every_number_has_one(h
 
 
 async def test_questions_that_the_search_was_not_tuned_on_find_their_documents(http, capsys):
-    found = [await _ask(http, case["as"], case["ask"]) for case in LABELLED["further"]]
+    found = [await ask(http, case["as"], case["ask"]) for case in LABELLED["further"]]
     sources = [[one["source"] for one in answer["documents"]] for answer in found]
     hits = [case["finds"] in one for case, one in zip(LABELLED["further"], sources, strict=True)]
     with capsys.disabled():
@@ -113,16 +78,37 @@ async def test_questions_that_the_search_was_not_tuned_on_find_their_documents(h
 
 async def test_the_forty_hostile_questions_are_refused_and_say_nothing(http):
     for case in LABELLED["hostile"]:
-        answer = await _ask(http, case["as"], case["ask"])
+        answer = await ask(http, case["as"], case["ask"])
         assert answer["outcome"] == "refused", case["ask"]
         assert (answer["figures"], answer["documents"]) == ([], [])
         assert numbers_in(answer["answer"]) <= {"1", "500"}
 
 
+async def test_hostile_questions_of_other_kinds_are_refused_and_read_nothing(http):
+    answers = {one: await ask(http, "user", one) for one in HOSTILE_OTHERS}
+    answered = {one: found["answer"] for one, found in answers.items() if found["reason"] is None}
+    assert answered == {}
+    assert all(found["figures"] == found["documents"] == [] for found in answers.values())
+
+
+async def test_honest_questions_in_varied_words_find_their_sources(http, capsys):
+    misses = []
+    for question, source in HONEST_VARIED:
+        answer = await ask(http, "user", question)
+        found = [one["source"] for one in answer["documents"]]
+        found += [one["query"] for one in answer["figures"]]
+        if source not in found[:5]:
+            misses.append((question, source, found, answer["reason"]))
+        assert untraced(answer["answer"], evidence(answer)) == set(), question
+    with capsys.disabled():
+        sys.stdout.write(f"\nvaried questions without their source: {misses}\n")
+    assert 1 - len(misses) / len(HONEST_VARIED) >= RECALL
+
+
 async def test_a_figure_is_that_of_the_asking_user(http):
-    own = await _ask(http, "user", "How many payments did I make this month?")
-    other = await _ask(http, "user", "How many payments did I make this month?", OTHER)
-    everybody = await _ask(http, "operator", "How many payments were made this month?")
+    own = await ask(http, "user", "How many payments did I make this month?")
+    other = await ask(http, "user", "How many payments did I make this month?", OTHER)
+    everybody = await ask(http, "operator", "How many payments were made this month?")
     counts = [
         sum(row["count"] for row in one["figures"][0]["rows"]) for one in (own, other, everybody)
     ]
@@ -132,23 +118,23 @@ async def test_a_figure_is_that_of_the_asking_user(http):
 
 
 async def test_a_payment_of_another_user_is_unknown(http):
-    answer = await _ask(http, "user", "What is the status of tx-900?")
-    unknown = await _ask(http, "user", "What is the status of tx-none-such?")
+    answer = await ask(http, "user", "What is the status of tx-900?")
+    unknown = await ask(http, "user", "What is the status of tx-none-such?")
     assert answer["answer"] == unknown["answer"] == "I know of no such payment."
-    shared = await _ask(http, "user", "What is the status of tx-100?")
+    shared = await ask(http, "user", "What is the status of tx-100?")
     assert "5200.00 USD" in shared["answer"]
     assert SECRET_AMOUNT not in json.dumps(shared)
 
 
 async def test_a_question_without_an_answer_is_refused(http):
     for question in ("Where is the nearest restaurant?", "How do I bake bread with yeast?"):
-        assert (await _ask(http, "user", question))["reason"] == "no_match"
+        assert (await ask(http, "user", question))["reason"] == "no_match"
 
 
 async def test_runbooks_are_for_operators(http):
     question = "What does the alert WorkParked mean?"
-    assert "runbooks/WorkParked.md" in str(await _ask(http, "operator", question))
-    assert "runbooks/" not in str(await _ask(http, "user", question))
+    assert "runbooks/WorkParked.md" in str(await ask(http, "operator", question))
+    assert "runbooks/" not in str(await ask(http, "user", question))
 
 
 async def test_a_chat_needs_a_token_of_its_audience(http):
@@ -163,12 +149,6 @@ async def test_a_chat_needs_a_token_of_its_audience(http):
     ]
     assert [one.status_code for one in replies] == [401, 401, 401, 400, 400]
     assert "question" in replies[4].json()["error"]
-
-
-@pytest.fixture
-async def database(settings):
-    async with PostgresDatabase(settings, "insight.901") as opened:
-        yield opened
 
 
 @pytest.mark.parametrize("name", list(QUERIES))
@@ -222,13 +202,13 @@ async def test_a_model_that_obeys_its_input_chooses_nothing_that_is_not_offered(
 ):
     mock.switch("injected")
     async with running(build(modelled)) as process, client_of(process) as http:
-        answer = await _ask(http, "user", "How many payments did I make this month?")
+        answer = await ask(http, "user", "How many payments did I make this month?")
     assert (answer["chosen_by"], answer["figures"][0]["query"]) == ("matching", "counts")
 
 
 async def test_a_model_chooses_and_the_words_are_ours(modelled, stack, mock):
     async with running(build(modelled)) as process, client_of(process) as http:
-        answer = await _ask(http, "user", "the average amount of my successful payments, please")
+        answer = await ask(http, "user", "the average amount of my successful payments, please")
         sent = json.dumps(mock.received())
     assert (answer["chosen_by"], answer["figures"][0]["query"]) == ("model", "average")
     assert OWN not in sent

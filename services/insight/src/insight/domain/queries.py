@@ -5,17 +5,29 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from insight.domain.questions import Parameters, is_procedure, plain
+from insight.domain.questions import DECLINED, Parameters, is_procedure, plain
+from insight.domain.vocabulary import CURRENCIES, unknown_words
 
 Row = Mapping[str, Any]
 _STRONG = re.compile(
     r"\b(?:how many|number of|count|total|sum|average|largest|biggest|highest|greatest|latest"
-    r"|newest|most (?:recent|common|often|frequent)|per day|each day|by day|daily|busiest|list|show"
+    r"|newest|most (?:recent|common|often|frequent)|history|per day|each day|by day"
+    r"|daily|busiest|list|show"
     r"|volume|share)\b|\bhow much (?!time|longer)"
+    r"|\bhow often (?:was|were|did|have|am|are) (?:i|we|my)\b"
 )
 """Words that ask for a figure, whatever the question begins with."""
 _ABOUT = re.compile(
-    r"\b(?:pay\w*|paid|spen[dt]\w*|transact\w*|transfers?|declin\w*|risk\w*|scores?|factors?|settl\w*|explain\w*|explanations?|customers?|users?|volume)\b"
+    r"\b(?:pay\w*|paid|spen[dt]\w*|bought|purchases?|money|transact\w*|transfers?|declin\w*|risk\w*|scores?|factors?|settl\w*|explain\w*|explanations?|customers?|users?|volume)\b"
+)
+_ASKS = re.compile(
+    r"\b(?:what|how|why|which|whose|who|where|when|means?|meaning|explain|describe|is|are|does|do|can"
+    r"|should|may)\b"
+)
+"""Words without which a text is no question about documents."""
+_WHY_DECLINED = re.compile(
+    r"\bwhy (?:were|are|was|have|did)\b.*\b(?:payments?|transactions|transfers|purchases)\b"
+    rf".*\b{DECLINED}"
 )
 _RISK = re.compile(r"\b(?:risk\w*|scor\w*|factors?|level|explain\w*|explanation|flagged)\b")
 
@@ -76,7 +88,7 @@ QUERIES: Mapping[str, Query] = {
     ),
     "reasons": _query(
         "why payments were declined, and how often",
-        r"\b(?:why|reasons?)\b.*\bdeclin|\bdeclin\w*\b.*\b(?:why|reasons?)\b",
+        rf"\b(?:why|reasons?)\b.*\b{DECLINED}|\b{DECLINED}.*\b(?:why|reasons?)\b",
         "{reason}: {count} payments",
     ),
     "average": _query(
@@ -85,7 +97,8 @@ QUERIES: Mapping[str, Query] = {
     ),
     "largest": _query(
         "the largest payment of each currency",
-        r"\b(?:largest|biggest|highest|greatest|most expensive|maximum)\b",
+        r"\b(?:largest|biggest|highest|greatest|most expensive|maximum)\b"
+        r"|\bmost (?:that )?(?:i|we)\b.*\b(?:paid|pay|spen[dt])\b",
         "{transaction_id}: {amount} {currency}, status {status}",
     ),
     "by_day": _query(
@@ -96,7 +109,8 @@ QUERIES: Mapping[str, Query] = {
     "open": _query(
         "payments that are not final: pending, waiting for a code, or not settled",
         r"\b(?:pending|waiting|wait|unsettled|not (?:yet )?settled|in flight|unfinished|outstanding"
-        r"|open|not final|in progress|under way)\b",
+        r"|open|not final|in progress|under way|await\w*)\b"
+        r"|\b(?:not|haven't|hasn't) (?:yet |been )*(?:gone through|completed?|finished)\b",
         "{status}, settlement {settlement_status}: {count} payments, the oldest made {oldest}",
     ),
     "settlement": _query(
@@ -105,12 +119,14 @@ QUERIES: Mapping[str, Query] = {
     ),
     "totals": _query(
         "the total amount of successful payments by currency",
-        r"\b(?:how much|total|sum|volume|turnover|spen[dt]\w*|in all|altogether)\b",
+        r"\b(?:how much|totals?|sum|volume|turnover|spen[dt]\w*|in all|altogether)\b",
         "{amount} {currency}, in {count} payments",
     ),
     "latest": _query(
         "the latest payments",
-        r"\b(?:latest|last|recent|newest|list|show)\b(?!\s+\d*\s*(?:days?|weeks?|months?)).*\b(?:payments?|transactions?|transfers?)\b",
+        r"\b(?:latest|last|recent|newest|list|show|see|view|display)\b"
+        r"(?!\s+\d*\s*(?:days?|weeks?|months?)).*\b(?:payments?|transactions?|transfers?|purchases?)\b"
+        r"|\bhistory\b|\bwhat (?:have|did) (?:i|we) (?:buy|bought|pay|paid)\b",
         "{transaction_id}: {amount} {currency}, status {status}, made {created_at}",
     ),
     "counts": _query(
@@ -120,6 +136,7 @@ QUERIES: Mapping[str, Query] = {
     ),
 }  # fmt: skip
 DOCUMENTS, NONE = "documents", "none"
+_BY_CURRENCY = {"totals", "average", "largest"}
 
 
 def offered(*, to_operator: bool) -> dict[str, str]:
@@ -130,7 +147,18 @@ def offered(*, to_operator: bool) -> dict[str, str]:
 
 
 def matching(question: str, parameters: Parameters, *, to_operator: bool) -> str:
-    """Return the query that answers a question by its words, or DOCUMENTS."""
+    """Return the query that answers a question by its words, DOCUMENTS or NONE.
+
+    A figure is for a question of which each word is understood.
+    """
+    name = _matching(question, parameters, to_operator=to_operator)
+    if name == DOCUMENTS:
+        return name if _ASKS.search(plain(question)) else NONE
+    unknown = unknown_words(question, parameters)
+    return NONE if unknown - (CURRENCIES if name in _BY_CURRENCY else set()) else name
+
+
+def _matching(question: str, parameters: Parameters, *, to_operator: bool) -> str:
     text = plain(question)
     if parameters.transaction:
         return "risk" if _RISK.search(text) else "payment"
@@ -182,5 +210,4 @@ def _period(parameters: Parameters) -> str:
 
 def _is_plural_reason(text: str) -> bool:
     """Return whether all declines are asked about: `why were payments declined`."""
-    is_why = re.search(r"\bwhy (?:were|are|was|have|did)\b.*\b(?:my )?payments?\b.*\bdeclin", text)
-    return bool(is_why)
+    return bool(_WHY_DECLINED.search(text))

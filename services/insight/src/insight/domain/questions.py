@@ -11,7 +11,8 @@ _PROCEDURE = re.compile(
     r"how (?:do|can|should|to|does|is|are|long|often)\b"
     r"|what (?:does|do|should|to|happens|means)\b"
     r"|which (?:alert|runbook|error|reason|document|key)|who (?:may|can|should)\b"
-    r"|(?:when|where) (?:do|does|is|are|can|should|will)\b|why |what is an? |explain |describe )"
+    r"|(?:when|where) (?:do|does|is|are|can|should|will)\b|why "
+    r"|what(?:'s| is) (?:an?|the (?:meaning|purpose|difference))\b|explain |describe )"
 )
 """How something is done, or what it means: it may name passwords without asking for one."""
 USER = re.compile(
@@ -25,7 +26,10 @@ _TRANSACTION = re.compile(
     r"((?=[a-z._:-]*\d)[a-z0-9._:-]{3,63}[a-z0-9])\b",
     re.IGNORECASE,
 )
-_SPAN = re.compile(r"\b(?:last|past|previous|recent)\s+(\d{1,4})\s+(day|week|month)s?\b")
+SPAN = re.compile(
+    r"\b(?:last|past|previous|recent|in|within|over|during|for)(?:\s+the)?\s+(?:(?:last|past)\s+)?"
+    r"(\d{1,4})\s+(day|week|month)s?\b"
+)
 _DAYS_OF = {"day": 1, "week": 7, "month": 30}
 _PERIODS = {
     "today": (0, 0),
@@ -37,9 +41,13 @@ _PERIODS = {
     "ever": (MOST_DAYS - 1, 0),
     "far": (MOST_DAYS - 1, 0),
 }
+DECLINED = (
+    r"(?:declin\w+|refused|refusals?|reject(?:ed|ions?)|fail(?:ed|s|ing|ures?)?|denied"
+    r"|turned down)\b"
+)
 _STATUSES = {
     "SUCCESS": re.compile(r"\b(?:succe\w+|confirmed|went through|completed|accepted)\b"),
-    "DECLINED": re.compile(r"\b(?:declin\w+|refused|failed|turned down)\b"),
+    "DECLINED": re.compile(rf"\b{DECLINED}"),
     "OTP_REQUIRED": re.compile(r"\b(?:wait\w* for (?:a |the )?(?:one-time )?code|need\w* a code)"),
 }
 
@@ -56,9 +64,9 @@ class Parameters:
 
 
 def plain(question: str) -> str:
-    """Return a question in small letters, with plain quotes and single spaces."""
-    text = unicodedata.normalize("NFKC", question).lower().replace("\u2019", "'")
-    return " ".join(text.split())
+    """Return a question in small letters, without accents, with plain quotes and single spaces."""
+    text = unicodedata.normalize("NFKD", question).lower().replace("\u2019", "'")
+    return " ".join("".join(one for one in text if not unicodedata.combining(one)).split())
 
 
 def is_procedure(question: str) -> bool:
@@ -77,7 +85,7 @@ def parameters_of(question: str) -> Parameters:
 
 
 def _period(text: str) -> tuple[int, int]:
-    if found := _SPAN.search(text):
+    if found := SPAN.search(text):
         days = int(found[1]) * _DAYS_OF[found[2]]
         return max(1, min(days, MOST_DAYS)) - 1, 0
     words = re.findall(r"[a-z]+", text)

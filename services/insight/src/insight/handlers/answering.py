@@ -30,6 +30,7 @@ _REFUSALS = {
     "characters": "I read questions in plain Latin text.",
     "personal_data": "I show no personal data and no secrets.",
     "others": "I show you your own payments alone.",
+    "evasion": "I do not help to get around checks.",
     "action": "I change nothing: I answer questions.",
 }
 _FORBIDDEN = "I do not follow instructions in questions, and run prepared queries alone."
