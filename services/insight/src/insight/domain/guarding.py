@@ -64,6 +64,8 @@ _INJECTION = _any(
         "admin administrator root superuser operator developer ceo cfo auditor engineer support"
         " police owner_of"
     ),
+    r"\bdo (?:as|what)\b.{0,60}\bsays?\b|\b(?:obey|treat|carry)\b.{0,60}\b(?:command|out)s?\b",
+    r"\bas (?:if|though) ",
     r"\brepeat\s+" + _words("everything after the your what"),
     r"<[a-z/!]|\{\{|\$\{|```|~~~|\[/?(?:inst|system|user|assistant)",
     r"\b(?:system|assistant|user|human)\s*:",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from insight.domain.questions import DECLINED, Parameters, is_procedure, plain
-from insight.domain.vocabulary import CURRENCIES, unknown_words
+from insight.domain.vocabulary import is_understood
 
 Row = Mapping[str, Any]
 _STRONG = re.compile(
@@ -18,7 +18,7 @@ _STRONG = re.compile(
 )
 """Words that ask for a figure, whatever the question begins with."""
 _ABOUT = re.compile(
-    r"\b(?:pay\w*|paid|spen[dt]\w*|bought|purchases?|money|transact\w*|transfers?|declin\w*|risk\w*|scores?|factors?|settl\w*|explain\w*|explanations?|customers?|users?|volume)\b"
+    r"\b(?:pay\w*|paid|spen[dt]\w*|bought|purchases?|money|sent|pending|unsettled|transact\w*|transfers?|declin\w*|risk\w*|scores?|factors?|settl\w*|explain\w*|explanations?|customers?|users?|volume)\b"
 )
 _ASKS = re.compile(
     r"\b(?:what|how|why|which|whose|who|where|when|means?|meaning|explain|describe|is|are|does|do|can"
@@ -26,7 +26,7 @@ _ASKS = re.compile(
 )
 """Words without which a text is no question about documents."""
 _WHY_DECLINED = re.compile(
-    r"\bwhy (?:were|are|was|have|did)\b.*\b(?:payments?|transactions|transfers|purchases)\b"
+    r"\bwhy (?:were|are|was|have|did|do)\b.*\b(?:payments?|transactions|transfers|purchases)\b"
     rf".*\b{DECLINED}"
 )
 _RISK = re.compile(r"\b(?:risk\w*|scor\w*|factors?|level|explain\w*|explanation|flagged)\b")
@@ -109,7 +109,7 @@ QUERIES: Mapping[str, Query] = {
     "open": _query(
         "payments that are not final: pending, waiting for a code, or not settled",
         r"\b(?:pending|waiting|wait|unsettled|not (?:yet )?settled|in flight|unfinished|outstanding"
-        r"|open|not final|in progress|under way|await\w*)\b"
+        r"|open|not final|in progress|under way|await\w*|yet to)\b"
         r"|\b(?:not|haven't|hasn't) (?:yet |been )*(?:gone through|completed?|finished)\b",
         "{status}, settlement {settlement_status}: {count} payments, the oldest made {oldest}",
     ),
@@ -119,14 +119,16 @@ QUERIES: Mapping[str, Query] = {
     ),
     "totals": _query(
         "the total amount of successful payments by currency",
-        r"\b(?:how much|totals?|sum|volume|turnover|spen[dt]\w*|in all|altogether)\b",
+        r"\b(?:how much|totals?|sum|volume|turnover|spen[dt]\w*|in all|altogether"
+        r"|(?:add|sum) up)\b",
         "{amount} {currency}, in {count} payments",
     ),
     "latest": _query(
         "the latest payments",
         r"\b(?:latest|last|recent|newest|list|show|see|view|display)\b"
         r"(?!\s+\d*\s*(?:days?|weeks?|months?)).*\b(?:payments?|transactions?|transfers?|purchases?)\b"
-        r"|\bhistory\b|\bwhat (?:have|did) (?:i|we) (?:buy|bought|pay|paid)\b",
+        r"|\bhistory\b|\bwhat (?:have|did) (?:i|we) (?:buy|bought|pay|paid)\b"
+        r"|\b(?:paid|bought|spent) (?:most )?(?:recently|lately|last)\b",
         "{transaction_id}: {amount} {currency}, status {status}, made {created_at}",
     ),
     "counts": _query(
@@ -154,8 +156,8 @@ def matching(question: str, parameters: Parameters, *, to_operator: bool) -> str
     name = _matching(question, parameters, to_operator=to_operator)
     if name == DOCUMENTS:
         return name if _ASKS.search(plain(question)) else NONE
-    unknown = unknown_words(question, parameters)
-    return NONE if unknown - (CURRENCIES if name in _BY_CURRENCY else set()) else name
+    by_currency = name in _BY_CURRENCY
+    return name if is_understood(question, parameters, by_currency=by_currency) else NONE
 
 
 def _matching(question: str, parameters: Parameters, *, to_operator: bool) -> str:

@@ -18,7 +18,8 @@ _FUNCTION = (
     " the them there these they this those to until us want was we were what what's when where"
     " which who whose why will with within would yet you know like need give get got much many"
     " more most often i'd i'm how that's there's everything whether news also"
-    " just only any anything something"
+    " just only any anything something actually already exactly really since given gave keep kept"
+    " getting become during over"
 )
 _ASKING = (
     "amount amounts average averaged biggest break breakdown broken busiest common commonest count"
@@ -48,7 +49,8 @@ _PAYMENTS = (
 _RISK = (
     "risk risks risky riskiest score scores scored scoring factor factors explain explained"
     " explanation explanations template templates model high medium low critical add added"
-    " contributed contribute assessed behind came flagged got"
+    " contributed contribute assessed behind came flagged got raise raised raises cause caused push"
+    " pushed drive drove driven influence influenced"
 )
 _OPERATORS = "user users customer customers active operators source sources top"
 _WORDS = frozenset(f"{_FUNCTION} {_ASKING} {_TIME} {_PAYMENTS} {_RISK} {_OPERATORS}".split())
@@ -57,7 +59,14 @@ _PHRASES = re.compile(
 )
 CURRENCIES = frozenset(["usd", "eur", "gbp", "dollars", "euros", "pounds"])
 """Understood where a query counts by currency."""
-_NUMBERED = re.compile(r"\b(?:last|latest|newest|recent) [1-5] (?=payments|trans|purchases)")
+MOST_UNKNOWN = 2
+_OTHER_SUBJECTS = {
+    *("payee", "payer", "owner", "recipient", "receiver", "sender", "merchant"),
+    *("received", "receive", "true", "false"),
+}
+_NUMBERED = re.compile(
+    r"\b(?:last|latest|newest|recent) (?:[1-5]|two|three|four|five) (?=payments|trans|purchases)"
+)
 """No more of the latest payments than the query shows."""
 _NOT = re.compile(
     r"\b(?:not|haven't|hasn't|aren't|isn't|weren't) (?:yet |been |gone )*"
@@ -73,3 +82,15 @@ def unknown_words(question: str, parameters: Parameters) -> set[str]:
     named = {one.lower() for one in (parameters.transaction, parameters.user) if one}
     words = {one.strip(_STRIPPED).removesuffix("'s") for one in text.split()}
     return words - named - _WORDS - {""}
+
+
+def is_understood(question: str, parameters: Parameters, *, by_currency: bool) -> bool:
+    """Return whether a figure would answer what is asked.
+
+    Of a payment that a question names, all that is known is shown: two other words may be there.
+    """
+    unknown = unknown_words(question, parameters) - (CURRENCIES if by_currency else set())
+    if parameters.transaction:
+        is_plain = all(map(str.isalpha, unknown)) and not unknown & _OTHER_SUBJECTS
+        return is_plain and len(unknown) <= MOST_UNKNOWN
+    return not unknown
