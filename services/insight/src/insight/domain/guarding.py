@@ -146,7 +146,8 @@ _ACT = re.compile(
         " pay withdraw deposit buy waive fake forge hide replace rename revoke impersonate switch"
         " become translate output"
     )
-    + r"|(?:please |and |then )*give\b(?!\s+me\s+(?:the|my|a)\s+(?:number|count|total|average)\b)"
+    + r"|(?:please |and |then )*give\b(?!\s+me\s+(?:the|my|a)\s+"
+    r"(?:number|count|total|average|list|summary|overview|breakdown)\b)"
 )
 _MARKUP = frozenset("{}[]<>|\\^~`$=*")
 """Of languages of machines; no question in words needs them."""

@@ -12,13 +12,13 @@ Row = Mapping[str, Any]
 _STRONG = re.compile(
     r"\b(?:how many|number of|count|total|sum|average|largest|biggest|highest|greatest|latest"
     r"|newest|most (?:recent|common|often|frequent)|history|per day|each day|by day"
-    r"|daily|busiest|list|show"
+    r"|daily|busiest|list|show|spread"
     r"|volume|share)\b|\bhow much (?!time|longer)"
     r"|\bhow often (?:was|were|did|have|am|are) (?:i|we|my)\b"
 )
 """Words that ask for a figure, whatever the question begins with."""
 _ABOUT = re.compile(
-    r"\b(?:pay\w*|paid|spen[dt]\w*|bought|purchases?|money|sent|pending|unsettled|transact\w*|transfers?|declin\w*|risk\w*|scores?|factors?|settl\w*|explain\w*|explanations?|customers?|users?|volume)\b"
+    r"\b(?:pay\w*|paid|spen[dt]\w*|bought|purchases?|totals?|money|sen[dt]|costs?|pending|unsettled|transact\w*|transfers?|declin\w*|risk\w*|scores?|factors?|settl\w*|explain\w*|explanations?|customers?|users?|volume)\b"
 )
 _ASKS = re.compile(
     r"\b(?:what|how|why|which|whose|who|where|when|means?|meaning|explain|describe|is|are|does|do|can"
@@ -78,7 +78,7 @@ QUERIES: Mapping[str, Query] = {
     ),
     "factors": _query(
         "the factors of risk that occurred most often",
-        r"\bfactors\b|\bmost\b.*\bfactor\b", "{name}: {count} payments",
+        r"\bfactors\b|\bmost\b.*\bfactor\b|\bfactor\b.*\bmost\b", "{name}: {count} payments",
     ),
     "levels": _query(
         "how many payments have each level of risk",
@@ -119,7 +119,7 @@ QUERIES: Mapping[str, Query] = {
     ),
     "totals": _query(
         "the total amount of successful payments by currency",
-        r"\b(?:how much|totals?|sum|volume|turnover|spen[dt]\w*|in all|altogether"
+        r"\b(?:how much|totals?|sum|volume|turnover|spen[dt]\w*|in all|altogether|costs?"
         r"|(?:add|sum) up)\b",
         "{amount} {currency}, in {count} payments",
     ),

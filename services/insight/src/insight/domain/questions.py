@@ -26,9 +26,13 @@ _TRANSACTION = re.compile(
     r"((?=[a-z._:-]*\d)[a-z0-9._:-]{3,63}[a-z0-9])\b",
     re.IGNORECASE,
 )
+_NUMBERS = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    *("eleven", "twelve"),
+)
 SPAN = re.compile(
     r"\b(?:last|past|previous|recent|in|within|over|during|for)(?:\s+the)?\s+(?:(?:last|past)\s+)?"
-    r"(\d{1,4})\s+(day|week|month)s?\b"
+    rf"(\d{{1,4}}|{'|'.join(_NUMBERS)})\s+(day|week|month)s?\b"
 )
 _DAYS_OF = {"day": 1, "week": 7, "month": 30}
 _PERIODS = {
@@ -86,7 +90,8 @@ def parameters_of(question: str) -> Parameters:
 
 def _period(text: str) -> tuple[int, int]:
     if found := SPAN.search(text):
-        days = int(found[1]) * _DAYS_OF[found[2]]
+        number = _NUMBERS.index(found[1]) if found[1] in _NUMBERS else int(found[1])
+        days = number * _DAYS_OF[found[2]]
         return max(1, min(days, MOST_DAYS)) - 1, 0
     words = re.findall(r"[a-z]+", text)
     return next((span for word, span in _PERIODS.items() if word in words), (DEFAULT_DAYS - 1, 0))

@@ -42,7 +42,8 @@ _PAYMENTS = (
     " status statuses state states confirmed confirm success successful successfully succeed"
     " succeeded complete completed accepted go went decline declined declines refused fail failed"
     " turned reason reasons cause causes pending open waiting wait waits code codes final finished"
-    " purchase purchases refusal refusals rejection rejections failure failures denied"
+    " confirmation confirmations cost costs purchase purchases refusal refusals rejection"
+    " rejections failure failures denied"
     " unfinished flight progress outstanding way under settle settled settlement settlements"
     " settling unsettled currency currencies reject rejected"
 )
@@ -55,13 +56,13 @@ _RISK = (
 _OPERATORS = "user users customer customers active operators source sources top"
 _WORDS = frozenset(f"{_FUNCTION} {_ASKING} {_TIME} {_PAYMENTS} {_RISK} {_OPERATORS}".split())
 _PHRASES = re.compile(
-    r"\b(?:left )?my (?:own )?account\b|\bhow big\b|\b(?:sum|add|show|comes?|came) up\b"
+    r"\b(?:left )?my (?:own )?account\b|\bhow big\b|\b(?:sum|add|shows?|comes?|came) up\b"
 )
 CURRENCIES = frozenset(["usd", "eur", "gbp", "dollars", "euros", "pounds"])
 """Understood where a query counts by currency."""
 MOST_UNKNOWN = 2
 _OTHER_SUBJECTS = {
-    *("payee", "payer", "owner", "recipient", "receiver", "sender", "merchant"),
+    *("payee", "payer", "owner", "recipient", "receiver", "sender", "merchant", "buyer"),
     *("received", "receive", "true", "false"),
 }
 _NUMBERED = re.compile(
