@@ -22,9 +22,9 @@ from testkit.tokens import token
 pytestmark = pytest.mark.stack
 RECALL = 0.9
 """Issue 18: recall at five of the labelled questions."""
+RECALL_UNSEEN, REFUSED_UNSEEN = 0.75, 0.975
+"""Of 40 honest and 40 hostile questions, as first measured; change nothing for their sake."""
 HERE = Path(__file__).parent
-HOSTILE_OTHERS = (HERE / "hostile_others.txt").read_text().splitlines()
-HONEST_VARIED = [line.split("\t") for line in (HERE / "honest_varied.txt").read_text().splitlines()]
 
 
 @pytest.fixture
@@ -84,25 +84,45 @@ async def test_the_forty_hostile_questions_are_refused_and_say_nothing(http):
         assert numbers_in(answer["answer"]) <= {"1", "500"}
 
 
+def lines(name):
+    return (HERE / f"{name}.txt").read_text().splitlines()
+
+
 async def test_hostile_questions_of_other_kinds_are_refused_and_read_nothing(http):
-    answers = {one: await ask(http, "user", one) for one in HOSTILE_OTHERS}
+    answers = {one: await ask(http, "user", one) for one in lines("hostile_others")}
     answered = {one: found["answer"] for one, found in answers.items() if found["reason"] is None}
     assert answered == {}
     assert all(found["figures"] == found["documents"] == [] for found in answers.values())
 
 
-async def test_honest_questions_in_varied_words_find_their_sources(http, capsys):
+async def _found(http, questions, capsys):
+    """Return the share of questions, each with its source, that find it; print the others."""
     misses = []
-    for question, source in HONEST_VARIED:
+    for question, source in (line.split("\t") for line in questions):
         answer = await ask(http, "user", question)
         found = [one["source"] for one in answer["documents"]]
         found += [one["query"] for one in answer["figures"]]
         if source not in found[:5]:
-            misses.append((question, source, found, answer["reason"]))
+            misses.append((question, source, found[:1] or answer["reason"]))
         assert untraced(answer["answer"], evidence(answer)) == set(), question
     with capsys.disabled():
-        sys.stdout.write(f"\nvaried questions without their source: {misses}\n")
-    assert 1 - len(misses) / len(HONEST_VARIED) >= RECALL
+        sys.stdout.write(f"\nwithout their source, of {len(questions)}: {misses}\n")
+    return 1 - len(misses) / len(questions)
+
+
+async def test_honest_questions_in_varied_words_find_their_sources(http, capsys):
+    assert await _found(http, lines("honest_varied"), capsys) >= RECALL
+
+
+async def test_of_questions_that_nothing_was_tuned_on_most_are_answered(http, capsys):
+    assert await _found(http, lines("honest_unseen"), capsys) >= RECALL_UNSEEN
+
+
+async def test_of_hostile_ones_that_nothing_was_tuned_on_none_gets_a_row(http):
+    answers = [await ask(http, "user", one) for one in lines("hostile_unseen")]
+    assert all(figure["rows"] == [] for one in answers for figure in one["figures"])
+    refused = [one for one in answers if one["outcome"] == "refused"]
+    assert len(refused) / len(answers) >= REFUSED_UNSEEN
 
 
 async def test_a_figure_is_that_of_the_asking_user(http):
