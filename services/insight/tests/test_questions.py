@@ -124,3 +124,19 @@ def test_an_instruction_in_disguise_is_one(question):
 )
 def test_a_question_of_which_a_word_is_not_understood_gets_no_figure(question, expected):
     assert matching(question, parameters_of(question), to_operator=False) == expected
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("How many payments were declined today across all users?", "counts"),
+        ("What is the total volume of the bank today?", "totals"),
+        ("Which users make the most payments?", "users"),
+        ("How many explanations come from the template, and why?", "sources"),
+    ],
+)
+def test_operators_ask_about_all_users(question, expected):
+    parameters = parameters_of(question)
+    assert refusal_of(question, None) is None
+    assert matching(question, parameters, to_operator=True) == expected
+    assert refusal_of(question, OWN) or matching(question, parameters, to_operator=False) == "none"

@@ -156,8 +156,10 @@ def matching(question: str, parameters: Parameters, *, to_operator: bool) -> str
     name = _matching(question, parameters, to_operator=to_operator)
     if name == DOCUMENTS:
         return name if _ASKS.search(plain(question)) else NONE
-    by_currency = name in _BY_CURRENCY
-    return name if is_understood(question, parameters, by_currency=by_currency) else NONE
+    understood = is_understood(
+        question, parameters, by_currency=name in _BY_CURRENCY, to_operator=to_operator
+    )
+    return name if understood else NONE
 
 
 def _matching(question: str, parameters: Parameters, *, to_operator: bool) -> str:

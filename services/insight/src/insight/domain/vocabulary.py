@@ -60,6 +60,13 @@ _PHRASES = re.compile(
 )
 CURRENCIES = frozenset(["usd", "eur", "gbp", "dollars", "euros", "pounds"])
 """Understood where a query counts by currency."""
+_OF_ALL = frozenset(
+    {
+        *("across", "bank", "come", "everybody", "everyone", "overall", "people", "person"),
+        *("platform", "system", "whole"),
+    }
+)
+"""Whose payments an operator sees."""
 MOST_UNKNOWN = 2
 _OTHER_SUBJECTS = {
     *("payee", "payer", "owner", "recipient", "receiver", "sender", "merchant", "buyer"),
@@ -85,12 +92,15 @@ def unknown_words(question: str, parameters: Parameters) -> set[str]:
     return words - named - _WORDS - {""}
 
 
-def is_understood(question: str, parameters: Parameters, *, by_currency: bool) -> bool:
+def is_understood(
+    question: str, parameters: Parameters, *, by_currency: bool, to_operator: bool
+) -> bool:
     """Return whether a figure would answer what is asked.
 
     Of a payment that a question names, all that is known is shown: two other words may be there.
     """
     unknown = unknown_words(question, parameters) - (CURRENCIES if by_currency else set())
+    unknown -= _OF_ALL if to_operator else set()
     if parameters.transaction:
         is_plain = all(map(str.isalpha, unknown)) and not unknown & _OTHER_SUBJECTS
         return is_plain and len(unknown) <= MOST_UNKNOWN
