@@ -9,7 +9,7 @@ import pytest
 
 from fraud.domain.features import FEATURES
 from training.generator import DAY_S, START_S, Payments, Size, generated
-from training.graph import averaged, days_of, fresh_weights, graph_scores, log_odds
+from training.graph import Day, averaged, days_of, fresh_weights, graph_scores, log_odds, seen
 from training.rounds import Material
 from training.split import Period, split_of
 
@@ -64,6 +64,24 @@ def test_nothing_after_the_training_or_known_too_late_is_in_its_scores(material)
     assert scores(reported_later) == pytest.approx(scores(payments), abs=1e-5)
     assert scores(earlier) != pytest.approx(scores(payments), abs=1e-3)
     assert scores(known) != pytest.approx(scores(payments), abs=1e-3)
+
+
+def test_a_network_knows_no_more_than_it_may_see(material):
+    rows = np.flatnonzero(material.payments.day == PERIOD.trained[-1])
+    (found,) = days_of(material.payments, material.features / 1e4, rows)
+    day = Day(*map(jnp.asarray, found))
+    weights = fresh_weights(14, len(FEATURES), np.random.default_rng(1))
+    neighbours = day._replace(share=day.share * 2, known=day.known.at[:, 7:].add(1))
+    nodes = day._replace(known=day.known.at[:, :7].add(1))
+
+    def is_changed(other, sight):
+        with jax.disable_jit():
+            pair = [np.asarray(log_odds(weights, seen(one, sight))) for one in (day, other)]
+        return pair[0] != pytest.approx(pair[1], abs=1e-5)
+
+    sights = ("neighbours", "nodes", "features")
+    assert [is_changed(neighbours, one) for one in sights] == [True, False, False]
+    assert [is_changed(nodes, one) for one in sights] == [True, True, False]
 
 
 def test_scores_are_the_same_whatever_the_truth_of_the_test_is(material):

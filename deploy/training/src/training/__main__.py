@@ -29,6 +29,7 @@ AS_THE_BOOK = "lightgbm, the book's features"
 GRAPHS = {
     "graph": ("graph",),
     "ensemble and graph": (*LEARNERS, "graph"),
+    "ensemble and the graph's network without neighbours": (*LEARNERS, "nodes"),
     "ensemble and the graph's network without nodes": (*LEARNERS, "network"),
 }
 LEAST_SMOKE = 0.3

@@ -8,7 +8,7 @@ compares the ensemble with and without it.
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,8 @@ from training.split import Rows, Split
 
 Numbers = NDArray[np.float64]
 Weights = dict[str, jax.Array]
+Sight = Literal["neighbours", "nodes", "features"]
+"""What a network knows of a payment: its nodes with their neighbours, its nodes alone, neither."""
 EDGE_DAYS, RECENT_DAYS = 30, 7
 """Payments of so many days are edges, and so many days have a share of known frauds, each."""
 WIDTH, HIDDEN = 16, 32
@@ -45,16 +47,17 @@ class Day(NamedTuple):
 
 
 def graph_scores(
-    payments: Payments, features: Features, split: Split, seed: int, *, with_nodes: bool = True
+    payments: Payments,
+    features: Features,
+    split: Split,
+    seed: int,
+    sight: Sight = "neighbours",
 ) -> Numbers:
-    """Train on the training's rows, and return the log-odds of the test's rows.
-
-    Without nodes: the same network over a payment's features alone.
-    """
+    """Train on the training's rows, and return the log-odds of the test's rows."""
     scaled = _scaled(features, split.train)
     trained, tested = (days_of(payments, scaled, rows) for rows in (split.train, split.test))
     sizes = [(len(day.share), len(day.ends)) for day in (*trained, *tested)]
-    filled = partial(_filled, sizes=np.max(sizes, axis=0), with_nodes=with_nodes)
+    filled = partial(_filled, sizes=np.max(sizes, axis=0), sight=sight)
     weights = trained_weights([filled(day) for day in trained], seed)
     found = [log_odds(weights, filled(day))[: len(day.ends)] for day in tested]
     whole: Numbers = np.concatenate(found).astype(np.float64)
@@ -68,7 +71,7 @@ def _scaled(features: Features, train: Rows) -> Numbers:
     return scaled.clip(-MOST_DEVIATIONS, MOST_DEVIATIONS)
 
 
-def _filled(day: Day, sizes: Rows, *, with_nodes: bool) -> Day:
+def _filled(day: Day, sizes: Rows, sight: Sight) -> Day:
     """Return a day with so many edges and payments: all days are compiled once."""
     nodes, (edges, rows), filled = len(day.known), sizes, []
     for one, size in zip(day, (nodes, *[edges] * 3, *[rows] * 4), strict=True):
@@ -76,8 +79,20 @@ def _filled(day: Day, sizes: Rows, *, with_nodes: bool) -> Day:
         # Added edges go to the last node, as targets stay in order, and with a share of 0.
         filler = nodes - 1 if one is day.target else 0
         filled.append(jnp.asarray(np.pad(one, width, constant_values=filler)))
-    found = Day(*filled)
-    return found if with_nodes else found._replace(ends=jnp.full_like(found.ends, -1))
+    return seen(Day(*filled), sight)
+
+
+def seen(day: Day, sight: Sight) -> Day:
+    """Return what a network may know; all have the same weights and shapes."""
+    match sight:
+        case "neighbours":
+            return day
+        case "nodes":
+            # The second half of what is known of a node is that of its neighbours.
+            own = day.known.at[:, day.known.shape[1] // 2 :].set(0)
+            return day._replace(known=own, share=jnp.zeros_like(day.share))
+        case "features":
+            return day._replace(ends=jnp.full_like(day.ends, -1))
 
 
 def days_of(payments: Payments, features: Numbers, rows: Rows) -> list[Day]:

@@ -8,13 +8,13 @@ from fraud.domain.history import features_of_log
 from training.figures import Figures, Judged, figures_of
 from training.forests import Forest
 from training.generator import Payments
-from training.graph import graph_scores
+from training.graph import Sight, graph_scores
 from training.models import LEARNERS, MEMBERS, Blend, Scores, blended, learned, scored
 from training.split import Period, split_of
 from training.storage import log_of
 
-NETWORKS = {"graph": True, "network": False}
-"""Learners without trees: whether they know the nodes of a payment. None is packed."""
+NETWORKS: Mapping[str, Sight] = {"graph": "neighbours", "nodes": "nodes", "network": "features"}
+"""Learners without trees, by what they know. None is packed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +60,10 @@ def trained(
     truth = payments.is_fraud[split.train]
     forests = {name: learned(name, train, truth, seed) for name in learners if name in LEARNERS}
     scores = {name: scored(one, test) for name, one in forests.items()}
-    for name, with_nodes in NETWORKS.items():
+    for name, sight in NETWORKS.items():
         if name in learners:
             whole = (payments, material.features, split)
-            scores[name] = graph_scores(*whole, seed, with_nodes=with_nodes)
+            scores[name] = graph_scores(*whole, seed, sight)
     judged = Judged(
         payments.day[split.test], payments.customer[split.test], payments.is_fraud[split.test]
     )
