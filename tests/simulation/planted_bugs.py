@@ -308,8 +308,8 @@ def screening_fails_open():
 
     async def looked_up(self, asked):
         accounts = {name for one in asked.values() for name in (one.from_account, one.to_account)}
-        matches = dict(await self._sanctions.screen(accounts))
-        statuses = dict(await self._identities.statuses({one.user_id for one in asked.values()}))
+        matches = dict(await self.sanctions.screen(accounts))
+        statuses = dict(await self.identities.statuses({one.user_id for one in asked.values()}))
         clear = Match(hit=False, match_score=0, list_version="none")
         matches |= dict.fromkeys(accounts - matches.keys(), clear)
         return {
@@ -340,10 +340,19 @@ def names_fail_open():
 
     async def screened(self, payees):
         clear = Match(hit=False, match_score=0, list_version="none", by=("account", "name"))
-        found = await self._sanctions.screen_names(payees) if payees else {}
+        found = await self.sanctions.screen_names(payees) if payees else {}
         return dict.fromkeys([one.id for one in payees], clear) | dict(found)
 
     return replaced((LookUps, "_names", screened))
+
+
+def payers_fail_open():
+    """A payer of whose name there is no answer counts as one without a name."""
+
+    def debtor(one, by_account, payers):
+        return payers.get(str(one.payment_id)) or by_account.get(one.from_account)
+
+    return replaced((look_ups, "_debtor", debtor))
 
 
 def raw_audit_of_a_sealed_code():
@@ -390,6 +399,7 @@ BUGS = (
     _bug(screening_fails_open, "I12"),
     _bug(rules_fail_open, "I12"),
     _bug(names_fail_open, "I12"),
+    _bug(payers_fail_open, "I12"),
     _bug(raw_audit_of_a_sealed_code, "I11"),
     _bug(commands_without_an_end, "I14"),
     _bug(deadlines_with_grace, "I14"),

@@ -9,15 +9,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from simulated_names import LISTED
+from simulated_names import LISTED, payer_name_of
 
 from notification.clients.messengers import MemoryMessenger
 from notification.domain import Attempt, Kind, Message
 from otp.clients import WITHIN_S
 from payment_schemas.ids import Uetr
 from payment_schemas.money import Money
+from payment_schemas.sealed import Sealed
 from risk.clients import Match, MemoryIdentities, MemoryRules, MemorySanctionsList
-from risk.clients.sanctions import NamedPayee
+from risk.clients.sanctions import NamedParty
 from service_runtime.sealing import Sealer
 from settlement.domain import BankResponse, Instruction
 from settlement.domain import Kind as Said
@@ -173,6 +174,7 @@ class Outside:
     """All external services."""
 
     banks: dict[str, BankLedger]
+    seed: int
     sanctions: MemorySanctionsList = field(default_factory=MemorySanctionsList)
     identities: MemoryIdentities = field(default_factory=MemoryIdentities)
     messenger: MemoryMessenger = field(default_factory=MemoryMessenger)
@@ -180,10 +182,12 @@ class Outside:
     """Users without a contact."""
     screened: set[str] = field(default_factory=set)
     """Accounts that were screened as not listed."""
-    screened_names: set[UUID] = field(default_factory=set)
-    """Payments whose payee's name was screened as not listed."""
-    listed_names: set[UUID] = field(default_factory=set)
-    """Payments whose payee's name was screened as listed."""
+    screened_names: set[tuple[UUID, str]] = field(default_factory=set)
+    """Payments and accounts of which the name was screened as not listed."""
+    listed_names: set[tuple[UUID, str]] = field(default_factory=set)
+    """Payments and accounts of which the name was screened as listed."""
+    unnamed: set[UUID] = field(default_factory=set)
+    """Payments of whose payer compliance said that it knows no name."""
     verified: set[str] = field(default_factory=set)
     """Users whose identity status was returned."""
     rules: MemoryRules = field(default_factory=MemoryRules)
@@ -197,24 +201,35 @@ class LookUpLine:
 
     outside: Outside
     parts: Parts
-    names: Sealer
-    """Opens payees' names, as the service screening does."""
+    sealer: Sealer
+    """Opens names, as the service screening does, and seals payers', as compliance does."""
 
-    async def screen_names(self, payees: Collection[NamedPayee]) -> Mapping[str, Match]:
+    async def names(self, payers: Mapping[str, str]) -> Mapping[str, Sealed | None]:
+        async with self._call("payers") as lost:
+            if lost:
+                return {}
+            known = {one: payer_name_of(UUID(one), self.outside.seed) for one in payers}
+            self.outside.unnamed |= {UUID(one) for one, name in known.items() if name is None}
+        return {
+            one: None if name is None else self.sealer.seal(name, UUID(one))
+            for one, name in known.items()
+        }
+
+    async def screen_names(self, parties: Collection[NamedParty]) -> Mapping[str, Match]:
         async with self._call("names") as lost:
             if lost:
                 return {}
-            by_account = await self.outside.sanctions.screen({one.account for one in payees})
-            found = {one.id: self._named(one, by_account[one.account]) for one in payees}
-            clear = [one for one in payees if not found[one.id].hit]
+            by_account = await self.outside.sanctions.screen({one.account for one in parties})
+            found = {one.id: self._named(one, by_account[one.account]) for one in parties}
+            clear = [one for one in parties if not found[one.id].hit]
             self.outside.screened |= {one.account for one in clear}
-            self.outside.screened_names |= {one.payment_id for one in clear}
+            self.outside.screened_names |= {(one.payment_id, one.account) for one in clear}
         return found
 
-    def _named(self, payee: NamedPayee, account: Match) -> Match:
-        is_listed = self.names.open(payee.sealed_name, payee.payment_id).reveal() == LISTED
+    def _named(self, party: NamedParty, account: Match) -> Match:
+        is_listed = self.sealer.open(party.sealed_name, party.payment_id).reveal() == LISTED
         if is_listed:
-            self.outside.listed_names.add(payee.payment_id)
+            self.outside.listed_names.add((party.payment_id, party.account))
         return replace(account, hit=account.hit or is_listed, by=("account", "name"))
 
     async def screen(self, accounts: Collection[str]) -> Mapping[str, Match]:

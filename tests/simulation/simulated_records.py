@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from simulated_clients import is_final
-from simulated_names import name_of
+from simulated_names import LISTED, name_of, payer_name_of
 from simulated_services import LIMITS, MAILED
 from simulated_watcher import id_of, payments_of, tables_of
 
@@ -208,8 +208,14 @@ def nothing_goes_unchecked(world: "World") -> Iterator[str]:
             yield f"{payment.transaction_id}: confirmed without documents"
         if str(payment.id) not in world.outside.ruled:
             yield f"{payment.transaction_id}: confirmed without the rules"
-        if name_of(payment.to_account) and payment.id not in world.outside.screened_names:
+        screened = world.outside.screened_names
+        if name_of(payment.to_account) and (payment.id, payment.to_account) not in screened:
             yield f"{payment.transaction_id}: confirmed without its payee's name"
+        is_screened = (payment.id, payment.from_account) in screened
+        if not is_screened and payment.id not in world.outside.unnamed:
+            yield f"{payment.transaction_id}: confirmed without its payer's name"
+        if LISTED in (name_of(payment.to_account), payer_name_of(payment.id, world.outside.seed)):
+            yield f"{payment.transaction_id}: confirmed with a listed party"
 
 
 def each_outcome_has_its_message(world: "World") -> Iterator[str]:

@@ -149,7 +149,7 @@ def risk_policy() -> RiskPolicy:
 
 def build_risk(parts: Parts, outside: Outside):
     line = LookUpLine(outside, parts, Sealer(OTP_KEY))
-    look_ups = LookUps(line, line, line, takes_names=True)
+    look_ups = LookUps(line, line, line, payers=line, takes_names=True)
     policy = risk_policy()
     later = partial(delay_s, clock=parts.clock, first_s=FIRST_RETRY_S, most_s=LATEST_RETRY_S)
     assessor = risk.Assessor(policy, later)

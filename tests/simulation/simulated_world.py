@@ -122,7 +122,8 @@ class World:
             {
                 name: BankLedger(loop, not profile.is_idempotent)
                 for name, profile in PROFILES.items()
-            }
+            },
+            plan.seed,
         )
         self.outside.banks[KAFKA_BANK.partner] = BankLedger(loop)
         self.kafka_bank = KafkaBank(self.simulation, self.outside.banks[KAFKA_BANK.partner])
@@ -215,7 +216,10 @@ class World:
         found |= {f"Kafka {one.status}" for one in by_kafka}
         found |= {"forged report"} if self.kafka_bank.forged else set()
         found |= {"name screened"} if self.outside.screened_names else set()
-        found |= {"name listed"} if self.outside.listed_names else set()
+        parties = {(payment.id, payment.from_account) for payment in payments}
+        found |= {"name listed"} if self.outside.listed_names - parties else set()
+        found |= {"payer listed"} if self.outside.listed_names & parties else set()
+        found |= {"payer unnamed"} if self.outside.unnamed else set()
         found |= {str(answer.status) for one in self.edge.log.values() for answer in one.answers}
         return frozenset(found | self.watcher.seen | self.simulation.story.met)
 

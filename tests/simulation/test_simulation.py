@@ -81,7 +81,7 @@ def test_the_seeds_produce_the_intended_events(fixed):
         "instruction RECONCILE", "forged report", "Kafka SETTLED", "Kafka REJECTED",
         "200", "401", "403", "409", "422", "429", "Crash", "Freeze",
         "refused too_many", "refused locked", "refused undeliverable",
-        "name screened", "name listed",
+        "name screened", "name listed", "payer listed", "payer unnamed",
     }  # fmt: skip
 
 

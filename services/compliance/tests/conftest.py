@@ -71,6 +71,7 @@ def provider(stack, port):
 def kyc_settings(kyc_database, stack, operator_trust, provider, tmp_path_factory):
     own = {
         "instance": 901,
+        "internal_credentials": callers("compliance.check", "check.read"),
         **stored_in(tmp_path_factory.mktemp("kyc")),
         **operator_trust,
         "jwks_url": operator_trust["operator_jwks_url"],

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import asynccontextmanager
+from uuid import UUID, uuid4
 
 import httpx
 import psycopg
@@ -18,7 +19,9 @@ from PIL import Image
 
 from compliance.app import build
 from compliance.domain.mrz import check_digit
-from testbed.service import running
+from payment_schemas.sealed import Sealed
+from service_runtime.sealing import Sealer
+from testbed.service import SECRET, running
 from testkit.operators import approval_of, signed_in
 from testkit.tokens import token
 
@@ -128,6 +131,19 @@ class World:
 
     async def profile(self, user_id):
         return await self.http.get(f"{KYC}/{user_id}/profile", headers=self.of(user_id))
+
+    async def names(self, *user_ids, secret=SECRET):
+        """Return the names of payers as risk gets them, opened as screening does; and the reply."""
+        payments = {str(uuid4()): user_id for user_id in user_ids}
+        asked = [{"payment_id": one, "user_id": name} for one, name in payments.items()]
+        headers = {"Authorization": f"Bearer {secret}"}
+        reply = await self.http.post("/names:batch", json={"payments": asked}, headers=headers)
+        sealer, found = Sealer(self.settings.screening_sealing_keys), {}
+        for one in reply.json().get("results", ()):
+            sealed, payment = one["sealed_name"], one["payment_id"]
+            opened = sealed and sealer.open(Sealed(sealed), UUID(payment)).reveal()
+            found[payments[payment]] = opened
+        return found, reply
 
     async def ends(self, user_id, *states):
         async def there():

@@ -54,6 +54,21 @@ async def test_a_person_is_verified_by_documents_and_the_provider(world, user, k
     assert b"Eriksson" not in sealed
 
 
+async def test_risk_gets_the_verified_name_of_a_payer_sealed_for_screening(world, user):
+    await world.initiate(user, "Stated")
+    found, reply = await world.names(user, "usr-unknown")
+    assert found == {user: "Anna Maria Stated", "usr-unknown": None}
+    assert "Stated" not in reply.text
+    other = f"{user}-2"
+    await world.checked(other)
+    await world.ends(other, "VERIFIED")
+    # What is stated afterwards counts once it is verified.
+    assert (await world.initiate(other, "Renamed")).status_code == 201
+    assert (await world.names(other))[0] == {other: "Anna Maria Eriksson"}
+    refused = (await world.names(user, secret="wrong"))[1]
+    assert refused.status_code == 401
+
+
 async def test_a_person_decides_about_what_the_provider_is_not_sure_of(world, user):
     await world.checked(user, "Consider")
     await world.ends(user, "REVIEW")

@@ -81,6 +81,7 @@ async def test_erased_data_cannot_be_read_in_a_backup_of_before(
     await world.erase(user)
     for gone in (await world.profile(user), await world.initiate(user)):
         assert gone.status_code == 410
+    assert (await world.names(user))[0] == {user: None}
     assert (await world.http.get(f"/admin/kyc/{user}", headers=REVIEWER)).status_code == 410
     assert document.encode() not in files_of(world.settings.object_folder)
     query = "select applicant_id from compliance.kyc_check where user_id = %s"
@@ -121,7 +122,8 @@ async def rows_of(infrastructure, name, user):
     dsn = database_dsn(infrastructure.admin_dsn, name)
     async with await psycopg.AsyncConnection.connect(dsn) as database:
         cursor = await database.execute(
-            """select (select sealed from compliance.kyc_profile where user_id = %(user)s),
+            """select (select coalesce(sealed, verified_sealed) from compliance.kyc_profile
+                       where user_id = %(user)s),
                       (select count(*) from compliance.kyc_document where user_id = %(user)s),
                       (select count(*) from compliance.kyc_check where user_id = %(user)s)""",
             {"user": user},

@@ -169,6 +169,7 @@ async def remote() -> AsyncIterator[RemoteService]:
     app.router.add_post("/screenings:batch", remote.serve)
     app.router.add_post("/customers:batch", remote.serve)
     app.router.add_post("/checks:batch", remote.serve)
+    app.router.add_post("/names:batch", remote.serve)
     app.router.add_post("/scores:batch", remote.serve)
     async with TestServer(app) as server:
         remote.url = str(server.make_url("/"))

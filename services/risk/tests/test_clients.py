@@ -12,10 +12,13 @@ from risk.clients import (
     LookUps,
     Match,
     MemoryIdentities,
+    MemoryPayers,
     MemorySanctionsList,
-    NamedPayee,
+    NamedParty,
     Ofac,
+    Payers,
     calls,
+    look_ups,
 )
 from service_runtime.http_client import HttpClient
 from service_runtime.messages import Batch, Cause, Due
@@ -31,6 +34,12 @@ async def ofac(remote):
 async def kyc(remote):
     async with HttpClient("kyc-test", remote.url, 0.5) as client:
         yield Kyc(client)
+
+
+@pytest.fixture
+async def payers(remote):
+    async with HttpClient("payers-test", remote.url, 0.5) as client:
+        yield Payers(client)
 
 
 def screened(body, **fields):
@@ -153,7 +162,7 @@ async def test_an_unreachable_service_has_no_results():
 
 
 def payee(number=1):
-    return NamedPayee(f"payee-{number}", Sealed(f"k.{number}"), UUID(int=number))
+    return NamedParty(f"payee-{number}", Sealed(f"k.{number}"), UUID(int=number))
 
 
 def screened_with_names(body, **fields):
@@ -281,6 +290,95 @@ async def test_a_provider_outside_is_sent_no_name(build):
     (evidence,) = (await LookUps(sanctions, MemoryIdentities()).for_requests(batch)).values()
     assert evidence.screenings[1].by == ("account",)
     assert [sorted(accounts) for accounts in sanctions.queries] == [["acc-1", "payee-1"]]
+
+
+def by_payers_name(sanctions=None, **payers):
+    return LookUps(
+        sanctions or MemorySanctionsList(listed_names={"k.1"}),
+        MemoryIdentities(),
+        payers=MemoryPayers(**payers),
+        takes_names=True,
+    )
+
+
+async def test_a_payer_is_screened_by_the_name_that_compliance_knows(build):
+    batch = batch_of(build, named(build, "k.2"), build.requested("tx-2", user_id="usr-2"))
+    known = {"usr-1": Sealed("k.1")}
+    found = await by_payers_name(known=known).for_requests(batch)
+    first, second = (found[item.cause.id].screenings for item in batch)
+    assert [(one.party, one.hit, one.by) for one in first] == [
+        ("debtor", True, ("account", "name")),
+        ("creditor", False, ("account", "name")),
+    ]
+    assert (first[0].list_name, first[0].entry) == ("MEMORY", "1")
+    # Of the other payer no name is known: the result says that the account alone was screened.
+    assert (second[0].hit, second[0].by) == (False, ("account",))
+
+
+async def test_a_payer_without_an_answer_to_the_name_has_no_evidence(build):
+    batch = batch_of(build, build.requested(), build.requested("tx-2", user_id="usr-2"))
+    silent = by_payers_name(silent={"usr-1"})
+    assert (await silent.for_requests(batch)).keys() == {batch.items[1].cause.id}
+    # The name is known, and screening says nothing of it.
+    unscreened = by_payers_name(
+        MemorySanctionsList(silent={"acc-1"}), known={"usr-1": Sealed("k.1")}
+    )
+    assert await unscreened.for_requests(batch_of(build, build.requested())) == {}
+
+
+async def test_slow_names_are_no_evidence_within_the_lease(build, monkeypatch):
+    class Slow(MemoryPayers):
+        async def names(self, payers):
+            await asyncio.sleep(5)
+            return await super().names(payers)
+
+    monkeypatch.setattr(look_ups, "PAYERS_DEADLINE_S", 0.05)
+    slow = LookUps(MemorySanctionsList(), MemoryIdentities(), payers=Slow(), takes_names=True)
+    assert await slow.for_requests(batch_of(build, build.requested())) == {}
+
+
+async def test_a_screening_provider_outside_gets_no_payers_name(build):
+    sanctions = MemorySanctionsList(listed_names={"k.1"})
+    payers = MemoryPayers(known={"usr-1": Sealed("k.1")})
+    asked = LookUps(sanctions, MemoryIdentities(), payers=payers)
+    (evidence,) = (await asked.for_requests(batch_of(build, build.requested()))).values()
+    assert evidence.screenings[0].by == ("account",)
+
+
+async def test_names_are_asked_by_payment_and_null_says_that_none_is_known(payers, remote):
+    answers = {"p-1": "k.1", "p-2": None}
+    remote.response = lambda body: {
+        "results": [
+            {"payment_id": one["payment_id"], "sealed_name": answers[one["payment_id"]]}
+            for one in body["payments"]
+        ]
+    }
+    assert await payers.names({"p-1": "usr-1", "p-2": "usr-2"}) == {
+        "p-1": Sealed("k.1"),
+        "p-2": None,
+    }
+    assert remote.requests[0]["payments"][0] == {"payment_id": "p-1", "user_id": "usr-1"}
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        pytest.param({"payment_id": "p-1"}, id="without a name or null"),
+        pytest.param({"payment_id": "p-1", "sealed_name": 7}, id="a name of a wrong type"),
+        pytest.param({"payment_id": "p-2", "sealed_name": None}, id="another payment"),
+        pytest.param({"sealed_name": None}, id="without a payment"),
+        pytest.param("none", id="no object"),
+    ],
+)
+async def test_an_invalid_name_is_no_answer(payers, remote, result):
+    remote.response = {"results": [result]}
+    assert await payers.names({"p-1": "usr-1"}) == {}
+
+
+async def test_two_answers_about_one_payer_are_none(payers, remote):
+    twice = [{"payment_id": "p-1", "sealed_name": None}, {"payment_id": "p-1", "sealed_name": "k"}]
+    remote.response = {"results": twice}
+    assert await payers.names({"p-1": "usr-1"}) == {}
 
 
 async def test_expired_requests_are_not_looked_up(build):

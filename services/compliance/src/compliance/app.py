@@ -14,6 +14,7 @@ from compliance.routes.kyc_api import KycApi
 from compliance.routes.subjects import ERASE, SUBJECTS, erase_approved
 from compliance.settings import Settings
 from compliance.store.kyc import CHECK_TABLE, Kyc, check_of
+from compliance.store.names import PayerNames
 from compliance.store.vault import Vault
 from payment_schemas.events.confirmation import PaymentConfirmed, ReviewOpened
 from payment_schemas.events.kyc import KycStatusChanged
@@ -31,6 +32,7 @@ from service_runtime.postgres import PostgresTransaction
 from service_runtime.process import Process
 from service_runtime.proposals import CarryOut
 from service_runtime.retention import Retention
+from service_runtime.sealing import Sealer
 from service_runtime.service import Service
 from service_runtime.storage import object_store, subject_keys
 from service_runtime.work_table import PostgresWorkTable
@@ -78,6 +80,8 @@ def build(settings: Settings) -> Process:
         filer=settings.institution,
     )
     kyc = _identities(service, settings)
+    sealer = Sealer(settings.screening_sealing_keys)
+    names = PayerNames(service.database, kyc.vault.keys, sealer)
     service.authenticate(settings.mac_risk_keys, KycStatusChanged)
     for reader, keys in settings.erasure_keys.items():
         service.authenticate(keys, SubjectErased, reader=reader)
@@ -101,7 +105,7 @@ def build(settings: Settings) -> Process:
         emits=[AuditRecorded, KycStatusChanged, SubjectErased],
         routes=together(
             routes(api, service.credentials),
-            kyc_routes(kyc, service.operators),
+            kyc_routes(kyc, service.operators, names, service.credentials),
             approvals,
             checks,
         ),

@@ -69,6 +69,8 @@ class Settings(EdgeSettings, SubjectKeySettings, ServiceSettings, CurrencySettin
     mac_insight_keys: SecretKeys = Field(validation_alias="MAC_COMPLIANCE_INSIGHT_FILE")
     mac_identity_keys: SecretKeys = Field(validation_alias="MAC_COMPLIANCE_IDENTITY_FILE")
     mac_charges_keys: SecretKeys = Field(validation_alias="MAC_COMPLIANCE_CHARGES_FILE")
+    screening_sealing_keys: SecretKeys = Field(validation_alias="SCREENING_SEALING_KEY_FILE")
+    """They seal payers' names for screening, as the gateway does payees'."""
     subject_lookup_keys: SecretKeys = Field(validation_alias="SUBJECT_LOOKUP_KEY_FILE")
     """Documents of one number are found by HMACs under them."""
     kyc_provider_url: str = Field(pattern=r"^https?://")

@@ -8,7 +8,7 @@ from payment_schemas.events.confirmation import PaymentConfirmed
 from payment_schemas.events.kyc import KycStatusChanged
 from payment_schemas.events.record import AuditRecorded
 from payment_schemas.events.risk import AssessmentRequested, RiskAssessed
-from risk.clients import Compliance, Fraud, KnownFirst, Kyc, LookUps, Ofac
+from risk.clients import Compliance, Fraud, KnownFirst, Kyc, LookUps, Ofac, Payers
 from risk.domain import Policy
 from risk.handlers import (
     Assessor,
@@ -89,6 +89,7 @@ def build(settings: Settings) -> Process:
         KnownFirst(service.database, known_statuses, Kyc(kyc)) if rules else Kyc(kyc),
         Compliance(rules) if rules else None,
         models=Fraud(models) if models else None,
+        payers=Payers(rules) if rules else None,
         takes_names=settings.ofac_takes_names,
     )
     policy = settings.policy()

@@ -9,10 +9,12 @@ from compliance.routes.kyc_api import PATH as KYC_PATH
 from compliance.routes.kyc_api import KycApi
 from compliance.routes.kyc_documents import add_uploads
 from compliance.routes.kyc_review import add_reviews
+from compliance.routes.names import add_names
 from compliance.routes.reports import add_reports, draft_routes
 from compliance.routes.reviews import CLOSE_CASE, close_case, review_routes
 from compliance.routes.rules import SET_RULE, add_rules, set_rule
 from compliance.routes.subjects import add_subjects
+from compliance.store.names import PayerNames
 from service_runtime.credentials import Credentials
 from service_runtime.operators import Operators
 from service_runtime.responses import refusals
@@ -48,8 +50,10 @@ def routes(api: Api, machines: Credentials) -> APIRouter:
     return whole
 
 
-def kyc_routes(api: KycApi, operators: Operators) -> APIRouter:
-    """Return the routes of identity checks and of subjects."""
+def kyc_routes(
+    api: KycApi, operators: Operators, names: PayerNames, machines: Credentials
+) -> APIRouter:
+    """Return the routes of identity checks, of subjects, and of payers' names for risk."""
     public = APIRouter(prefix=KYC_PATH, tags=["kyc"])
     add_uploads(public, api)
     add_kyc(public, api)
@@ -58,4 +62,5 @@ def kyc_routes(api: KycApi, operators: Operators) -> APIRouter:
     whole.include_router(public)
     add_reviews(whole, api, operators)
     add_subjects(whole, api, operators)
+    add_names(whole, names, machines)
     return whole

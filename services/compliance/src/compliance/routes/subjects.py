@@ -13,6 +13,7 @@ from compliance.routes.bodies import Body
 from compliance.routes.kyc import document_shown
 from compliance.routes.kyc_api import ERASED, GONE, KycApi, status_shown
 from compliance.store.kyc import Kyc
+from compliance.store.names import payer_name, profiles_of
 from compliance.store.subjects import Subject, Subjects
 from compliance.store.vault import Vault, opened_json
 from payment_schemas.events.record import AuditRecorded
@@ -151,6 +152,10 @@ async def _export(tx: PostgresTransaction, cause: Cause, acting: Acting) -> Repl
     known, sealed = await store.found(user_id), await store.sealed(user_id)
     documents = await store.documents(user_id)
     stated = opened_json(key, sealed, f"kyc_profile/{user_id}") if sealed else None
+    screened = [
+        opened_json(key, one.sealed, f"kyc_profile/{user_id}")
+        for one in await profiles_of(tx, [user_id])
+    ]
     zones = {
         one.id: opened_json(key, one.sealed, f"kyc_document/{one.id}")["zone"]
         for one in documents
@@ -160,6 +165,7 @@ async def _export(tx: PostgresTransaction, cause: Cause, acting: Acting) -> Repl
         "subject": user_id,
         "since": found.created_at,
         "stated": stated,
+        "screenedAs": next((payer_name(one) for one in screened), None),
         "identityChecks": known and status_shown(known, documents, api.clock.now()),
         "checks": await store.checks(user_id),
         "documents": [

@@ -83,7 +83,11 @@ class Kyc:
         return [row["user_id"] for row in rows]
 
     async def save(self, profile: Profile, sealed: bytes | None = None) -> None:
-        """Save a profile; `sealed` replaces what the person has stated, None keeps it."""
+        """Save a profile; `sealed` replaces what the person has stated, None keeps it.
+
+        What was stated when a round is verified is kept apart: a later statement changes no name
+        that payments are screened by, until it is verified, too.
+        """
         names = ", ".join(_FIELDS)
         values = ", ".join(f"%({name})s" for name in _FIELDS)
         changed = ", ".join(f"{name} = excluded.{name}" for name in _FIELDS)
@@ -92,6 +96,8 @@ class Kyc:
                 values ({values}, %(sealed)s)
                 on conflict (user_id) do update
                 set {changed}, sealed = coalesce(excluded.sealed, old.sealed),
+                    verified_sealed = case when excluded.state = 'VERIFIED' then old.sealed
+                                           else old.verified_sealed end,
                     updated_at = now()""",  # noqa: S608 - names of fields
             **asdict(profile) | {"state": profile.state.value},
             sealed=sealed,

@@ -108,7 +108,8 @@ class Subjects:
     async def destroyed(self, user_id: str, at: datetime) -> None:
         """Note that the key is gone, and remove what it had sealed."""
         await self._tx.run(
-            """update kyc_profile set sealed = null where user_id = %(user_id)s""",
+            """update kyc_profile set sealed = null, verified_sealed = null
+               where user_id = %(user_id)s""",
             user_id=user_id,
         )
         for table in ("kyc_document", "kyc_check"):

@@ -4,8 +4,9 @@ from risk.clients.calls import CHUNK
 from risk.clients.identities import Identities, KnownFirst, Kyc, MemoryIdentities
 from risk.clients.look_ups import LookUps
 from risk.clients.models import Fraud, MemoryModels, Models
+from risk.clients.payers import MemoryPayers, PayerNames, Payers
 from risk.clients.rules import Compliance, MemoryRules
-from risk.clients.sanctions import Match, MemorySanctionsList, NamedPayee, Ofac, SanctionsList
+from risk.clients.sanctions import Match, MemorySanctionsList, NamedParty, Ofac, SanctionsList
 
 __all__ = [
     "CHUNK",
@@ -18,10 +19,13 @@ __all__ = [
     "Match",
     "MemoryIdentities",
     "MemoryModels",
+    "MemoryPayers",
     "MemoryRules",
     "MemorySanctionsList",
     "Models",
-    "NamedPayee",
+    "NamedParty",
     "Ofac",
+    "PayerNames",
+    "Payers",
     "SanctionsList",
 ]

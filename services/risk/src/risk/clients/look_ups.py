@@ -1,8 +1,11 @@
-"""The evidence of a batch: screenings, identities, models in parallel, then the rules."""
+"""The evidence of a batch: screenings, identities, models in parallel, then the rules.
+
+Beside them the payers' names are asked for; payers who have one are then screened by it, too.
+"""
 
 import asyncio
-from collections.abc import Collection, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from payment_schemas.events.risk import (
@@ -14,30 +17,32 @@ from payment_schemas.events.risk import (
 )
 from risk.clients.identities import Identities
 from risk.clients.models import Models
+from risk.clients.payers import PAYERS_DEADLINE_S, PayerNames
 from risk.clients.rules import Request, RuleChecks
-from risk.clients.sanctions import Match, NamedPayee, SanctionsList
+from risk.clients.sanctions import Match, NamedParty, SanctionsList
 from risk.domain import AssessmentRequest, Evidence, Unavailable, is_over
+from service_runtime.logs import Log
 from service_runtime.messages import Batch, Due, Received
 
+_log = Log("look_ups")
+Matches = Mapping[str, Match | None]
+"""By payment; None: no name is known, and the account's screening counts."""
 
+
+@dataclass(frozen=True, slots=True)
 class LookUps:
     """Gathers the evidence of a batch, before the transaction."""
 
-    def __init__(
-        self,
-        sanctions: SanctionsList,
-        identities: Identities,
-        rules: RuleChecks | None = None,
-        *,
-        models: Models | None = None,
-        takes_names: bool = False,
-    ) -> None:
-        """`rules`, `models`: None: none are asked. `takes_names`: whether names are screened."""
-        self._sanctions = sanctions
-        self._identities = identities
-        self._rules = rules
-        self._models = models
-        self._takes_names = takes_names
+    sanctions: SanctionsList
+    identities: Identities
+    rules: RuleChecks | None = None
+    """None: no rules are asked."""
+    models: Models | None = field(default=None, kw_only=True)
+    """None: no model is asked."""
+    payers: PayerNames | None = field(default=None, kw_only=True)
+    """None: payers are screened by account alone."""
+    takes_names: bool = field(default=False, kw_only=True)
+    """Whether names are screened, of payees and payers."""
 
     async def for_requests(
         self, batch: Batch[Received[AssessmentRequested]]
@@ -56,17 +61,17 @@ class LookUps:
     async def _gather(self, requests: Mapping[UUID, Request]) -> dict[UUID, Evidence]:
         evidence, scores = await asyncio.gather(self._looked_up(requests), self._scored(requests))
         evidence = {name: replace(one, fraud=scores.get(name)) for name, one in evidence.items()}
-        if self._rules is None:
+        if self.rules is None:
             return evidence
-        return await self._ruled(self._rules, requests, evidence)
+        return await self._ruled(self.rules, requests, evidence)
 
     async def _scored(
         self, requests: Mapping[UUID, Request]
     ) -> Mapping[UUID, FraudScore | Unavailable]:
         """Return the models' scores; of a payment without one, that there is none."""
-        if self._models is None or not requests:
+        if self.models is None or not requests:
             return {}
-        found = await self._models.score({str(one.payment_id): one for one in requests.values()})
+        found = await self.models.score({str(one.payment_id): one for one in requests.values()})
         return {
             name: found.get(str(one.payment_id), Unavailable.MODEL)
             for name, one in requests.items()
@@ -91,27 +96,61 @@ class LookUps:
         named = [payee for one in requests.values() if (payee := self._named(one))]
         debtors = {one.from_account for one in requests.values()}
         unnamed = {one.to_account for one in requests.values() if not self._named(one)}
-        by_account, by_name, statuses = await asyncio.gather(
-            self._sanctions.screen(debtors | unnamed),
+        by_account, by_name, payers, statuses = await asyncio.gather(
+            self.sanctions.screen(debtors | unnamed),
             self._names(named),
-            self._identities.statuses({one.user_id for one in requests.values()}),
+            self._by_payers_name(requests),
+            self.identities.statuses({one.user_id for one in requests.values()}),
         )
         found = dict[UUID, Evidence]()
         for name, one in requests.items():
             payee = self._named(one)
             creditor = by_account.get(one.to_account) if payee is None else by_name.get(payee.id)
-            debtor, kyc = by_account.get(one.from_account), statuses.get(one.user_id)
+            debtor, kyc = _debtor(one, by_account, payers), statuses.get(one.user_id)
             if debtor is not None and creditor is not None and kyc is not None:
                 found[name] = _evidence(debtor, creditor, kyc)
         return found
 
-    async def _names(self, payees: Collection[NamedPayee]) -> Mapping[str, Match]:
-        return await self._sanctions.screen_names(payees) if payees else {}
-
-    def _named(self, one: Request) -> NamedPayee | None:
-        if one.sealed_to_name is None or not self._takes_names:
+    async def _by_payers_name(self, requests: Mapping[UUID, Request]) -> Matches | None:
+        """Return the payers' screenings by name; None where no names are asked for."""
+        if self.payers is None or not self.takes_names:
             return None
-        return NamedPayee(one.to_account, one.sealed_to_name, one.payment_id)
+        try:
+            async with asyncio.timeout(PAYERS_DEADLINE_S):
+                return await self._screened_payers(self.payers, list(requests.values()))
+        except TimeoutError:
+            _log.warning("look_up_failed", reason="payers took too long", count=len(requests))
+            return {}
+
+    async def _screened_payers(self, payers: PayerNames, requests: Sequence[Request]) -> Matches:
+        users = {str(one.payment_id): one.user_id for one in requests}
+        names = await payers.names(users) if users else {}
+        named = [
+            NamedParty(one.from_account, name, one.payment_id)
+            for one in requests
+            if (name := names.get(str(one.payment_id))) is not None
+        ]
+        unnamed = [payment for payment, name in names.items() if name is None]
+        return {**dict.fromkeys(unnamed), **(await self._names(named))}
+
+    async def _names(self, parties: Collection[NamedParty]) -> Mapping[str, Match]:
+        return await self.sanctions.screen_names(parties) if parties else {}
+
+    def _named(self, one: Request) -> NamedParty | None:
+        if one.sealed_to_name is None or not self.takes_names:
+            return None
+        return NamedParty(one.to_account, one.sealed_to_name, one.payment_id)
+
+
+def _debtor(one: Request, by_account: Mapping[str, Match], payers: Matches | None) -> Match | None:
+    """Return the payer's screening; None without a result, also without one about the name."""
+    account = by_account.get(one.from_account)
+    if payers is None:
+        return account
+    payment = str(one.payment_id)
+    if payment not in payers:
+        return None
+    return payers[payment] or account
 
 
 def _evidence(debtor: Match, creditor: Match, kyc: KycStatus) -> Evidence:

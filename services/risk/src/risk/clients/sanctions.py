@@ -28,8 +28,8 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class NamedPayee:
-    """A payee whose name is known; screening alone can read the name."""
+class NamedParty:
+    """A payee or payer whose name is known; screening alone can read the name."""
 
     account: str
     sealed_name: Sealed
@@ -48,8 +48,8 @@ class SanctionsList(Protocol):
         """Return matches by account; an account without a valid result is left out."""
         ...
 
-    async def screen_names(self, payees: Collection[NamedPayee]) -> Mapping[str, Match]:
-        """Return matches by id, of account and name; a payee without a valid result is left out."""
+    async def screen_names(self, parties: Collection[NamedParty]) -> Mapping[str, Match]:
+        """Return matches by id, of account and name; one without a valid result is left out."""
         ...
 
 
@@ -88,8 +88,8 @@ class Ofac:
     async def screen(self, accounts: Collection[str]) -> Mapping[str, Match]:
         return await in_chunks(self._query, accounts)
 
-    async def screen_names(self, payees: Collection[NamedPayee]) -> Mapping[str, Match]:
-        bodies = {one.id: _body_of(one) for one in payees}
+    async def screen_names(self, parties: Collection[NamedParty]) -> Mapping[str, Match]:
+        bodies = {one.id: _body_of(one) for one in parties}
 
         async def query(ids: Sequence[str]) -> dict[str, Match]:
             found = await self._screened(ids, [bodies[name] for name in ids])
@@ -110,12 +110,12 @@ class Ofac:
         return consistent(ids, [(one.id, _match(one, response.list_version)) for one in screened])
 
 
-def _body_of(payee: NamedPayee) -> dict[str, str]:
+def _body_of(party: NamedParty) -> dict[str, str]:
     return {
-        "id": payee.id,
-        "account_id": payee.account,
-        "sealed_name": payee.sealed_name.reveal(),
-        "payment_id": str(payee.payment_id),
+        "id": party.id,
+        "account_id": party.account,
+        "sealed_name": party.sealed_name.reveal(),
+        "payment_id": str(party.payment_id),
     }
 
 
@@ -142,10 +142,10 @@ class MemorySanctionsList:
     listed_names: set[str] = field(default_factory=set)
     """Sealed names, as they are sent."""
 
-    async def screen_names(self, payees: Collection[NamedPayee]) -> Mapping[str, Match]:
+    async def screen_names(self, parties: Collection[NamedParty]) -> Mapping[str, Match]:
         return {
             one.id: self._named(one.sealed_name.reveal() in self.listed_names)
-            for one in payees
+            for one in parties
             if one.account not in self.silent
         }
 
