@@ -1,4 +1,4 @@
-"""Names of payees over real payments: a hit, an exception, a changed list, screening away."""
+"""Names of both parties over real payments: a hit, an exception, a changed list, screening away."""
 
 import asyncio
 import hashlib
@@ -33,11 +33,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def screened(system: Stack, folder: Path) -> Iterator[Stack]:
-    """The system with screening, which risk asks; without both afterwards."""
+    """The system with screening and compliance, which risk asks; without them afterwards."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LISTS_FOLDER", str(folder))
         patch.setenv("LISTS_EVERY_S", "0.5")
-        with joined(system, "screening"):
+        with joined(system, "screening", "compliance"):
             yield system
 
 
@@ -68,6 +68,39 @@ async def test_letters_swapped_are_declined_and_a_common_name_passes(
     assert (hit["list"], hit["version"], hit["entry"]) == ("DEMO", "2026-11-01", "1001")
     assert (hit["score"] >= 70, hit["name"]) == (True, "VARENNIKOV, Oleksandr Pavlovich")
     assert hit["by"] == "account and name"
+
+
+async def test_a_payer_is_screened_by_the_name_of_its_identity_checks(
+    names: Edge, countersign: Command, name: str
+):
+    customer = await customer_of(names, name)
+    assert (await names.pay(customer, f"{name}-a")).json()["status"] == "SUCCESS"
+    stated = {
+        "firstName": "Oleskandr",
+        "lastName": "Varennikov",
+        "dateOfBirth": "1974-08-12",
+        "nationality": "UTO",
+        "address": {"street": "Main St 1", "city": "Zenith", "postcode": "1", "country": "UTO"},
+    }
+    token = await names.token(customer.user_id, "kyc.write")
+    begun = await names.http.post(
+        "/api/v1/kyc/initiate", json=stated, headers={"Authorization": f"Bearer {token}"}
+    )
+    assert begun.status_code == 201, begun.text
+    declined = await names.pay(customer, f"{name}-b")
+
+    assert (declined.status_code, declined.json()["reason"]) == (403, "not_permitted")
+    debtors = []
+    for transaction in (f"{name}-a", f"{name}-b"):
+        _, shown = await countersign.json("show", transaction)
+        assert "Varennikov" not in json.dumps(shown)
+        debtors += [one for one in shown["screenings"] if one["party"] == "debtor"]
+    # Of the first payment no name was known, and the result says so.
+    assert [(one["hit"], one["by"]) for one in debtors] == [
+        (False, "account"),
+        (True, "account and name"),
+    ]
+    assert (debtors[1]["list"], debtors[1]["entry"]) == ("DEMO", "1001")
 
 
 async def test_an_exception_by_two_people_lets_a_wrongly_hit_customer_be_paid(

@@ -241,6 +241,7 @@ async def test_a_lost_key_is_no_erasure(world, user):
     content = own.read_bytes()
     own.unlink()
     assert (await world.profile(other)).status_code == 503
+    assert (await world.names(user, other))[0] == {user: "Anna Maria Eriksson"}
     own.write_bytes(content)
     assert (await world.profile(other)).status_code == 200
 
