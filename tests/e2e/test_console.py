@@ -60,6 +60,7 @@ async def test_every_page_is_accessible_in_both_schemes_on_a_phone_and_on_a_desk
     paths += ["/reconciliation", f"/reconciliation/first-bank/{datetime.now(UTC).date()}"]
     paths += ["/partners", "/partners/first-bank", "/partners/south-bank", "/access", "/system"]
     paths += ["/charges", "/charges/routing", "/charges/reviews", "/runbooks/ServiceDown"]
+    paths += ["/identity-checks"]
     found = {}
     for path in paths:
         await desk.open(path)

@@ -1,8 +1,10 @@
 """Review cases on the whole system: real payments open them, two decide, customers see none."""
 
 import asyncio
+import io
 import json
 import os
+import random
 import re
 from collections.abc import AsyncIterator, Iterator
 from itertools import product
@@ -13,6 +15,7 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer
+from PIL import Image
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
@@ -42,8 +45,8 @@ WIDTHS = (360, 1440)
 
 @pytest.fixture(scope="module")
 def watched(system: Stack) -> Iterator[Stack]:
-    """The system with compliance and webhooks; without them afterwards."""
-    with joined(system, "compliance", "webhooks"):
+    """The system with compliance, its provider's mock and webhooks; without them afterwards."""
+    with joined(system, "compliance", "webhooks", "onfido"):
         yield system
 
 
@@ -409,3 +412,77 @@ async def test_two_people_decide_a_case_in_the_console_by_the_keyboard_alone(
         text = f"fetch('/reviews/{case}').then((one) => one.text())"
         assert customer.user_id not in await page.evaluate(text)
         assert "reviews.read" in await page.evaluate(text)
+
+
+def picture() -> bytes:
+    """Return a picture that no compression makes small: the provider demands 2 KiB."""
+    written = io.BytesIO()
+    noise = random.Random(1).randbytes(160 * 160 * 3)  # noqa: S311 - a picture
+    Image.frombytes("RGB", (160, 160), noise).save(written, "JPEG")
+    return written.getvalue()
+
+
+async def checked(desk: Edge, user: str) -> None:
+    """Take a person through an identity check of which the provider is not sure."""
+    stated = {
+        "firstName": "Anna Maria",
+        "lastName": "Consider",
+        "dateOfBirth": "1974-08-12",
+        "nationality": "UTO",
+        "address": {"street": "Main St 1", "city": "Zenith", "postcode": "1", "country": "UTO"},
+    }
+    token = await desk.token(user, "kyc.write")
+    http, headers = desk.http, {"Authorization": f"Bearer {token}"}
+    path = "/api/v1/kyc"
+    for reply in (
+        await http.post(f"{path}/initiate", json=stated, headers=headers),
+        await http.post(
+            f"{path}/upload-document?type=passport", content=picture(), headers=headers
+        ),
+        await http.post(f"{path}/verify", json={"zones": {}}, headers=headers),
+    ):
+        assert reply.status_code in (201, 202), reply.text
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            if (await desk.admin("compliance", f"/kyc/{user}"))["state"] == "REVIEW":
+                return
+            await asyncio.sleep(0.2)
+
+
+async def test_a_person_decides_an_identity_check_in_the_console(
+    watched: Stack, browser: Chromium, desk: Edge, countersign: Command, name: str
+):
+    user = f"usr-{name}"
+    await checked(desk, user)
+    code, shown = await countersign.json("kyc", "show", user)
+    assert (code, shown["state"], shown["identity"]["lastName"]) == (0, "REVIEW", "Consider")
+    url = watched.description().url("ops").replace("127.0.0.1", "localhost")
+    async with browser.tab() as page:
+        await sign_in(page, url, "alice")
+        alice, faults = Desk(page, url), {}
+        for path in ("/identity-checks", f"/identity-checks/{user}"):
+            await page.open(url + path)
+            for dark, width in product((False, True), WIDTHS):
+                if found := await faults_of_view(page, width=width, dark=dark):
+                    faults[path, dark, width] = found
+        assert faults == {}
+        await page.look(width=1280, height=900)
+        await page.open(f"{url}/identity-checks")
+        await page.follow(selector=f"a[href='/identity-checks/{user}']")
+        await page.sees("Anna Maria Consider")
+        await keep(page, "console-identity-check")
+        link = "document.querySelector('a[download]').href"
+        size = f"fetch({link}).then((one) => one.arrayBuffer()).then((one) => one.byteLength)"
+        assert await page.evaluate(size) > 2048
+        await alice.choose("form[action$=decide] [name=decision]", "VERIFIED")
+        await alice.reach("form[action$=decide] [name=reason]")
+        await page.type("The passport was seen.")
+        await alice.act("form[action$=decide] button")
+        await page.sees("The person is verified")
+        await page.open(f"{url}/identity-checks?state=VERIFIED&user_id={user}")
+        await page.sees("Anna Maria Consider")
+    _, listed = await countersign.json("kyc", "list", "--state", "VERIFIED")
+    assert user in [one["user_id"] for one in listed["reviews"]]
+    late = ("kyc", "decide", user, "REJECTED", "--reason", "too late")
+    code, _, error = await countersign(*late)
+    assert (code, "nothing waits for a decision" in error) == (1, True)

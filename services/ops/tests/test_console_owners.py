@@ -68,6 +68,12 @@ REVIEW = {
     "state": "OPEN", "suspect_known": False, "detected_at": AT, "assignee": None,
     "outcome": None, "evidence": [], "entries": [],
 }  # fmt: skip
+IDENTITY_CHECK = {
+    "profileId": "usr-1", "status": "PENDING", "level": "BASIC", "state": "REVIEW",
+    "verifiedLevel": None, "verifiedAt": None, "expiresAt": None,
+    "identity": {"firstName": "A", "lastName": "B", "dateOfBirth": DAY, "nationality": "UTO"},
+    "address": {"street": "S", "city": "C", "postcode": "1", "country": "UTO"}, "documents": [],
+}  # fmt: skip
 CHARGE = {
     "transactionId": "txn_1", "user_id": "usr-1", "amount_minor": 1, "currency": "USD",
     "status": "CAPTURED", "review": "NONE", "provider": "stripe", "provider_reference": "p",
@@ -120,6 +126,8 @@ REPLIES = {
     "identity/admin/proposals": {"proposals": []},
     "compliance/admin/reviews": {"reviews": [], "next": None},
     f"compliance/admin/reviews/{ID}": REVIEW,
+    "compliance/admin/kyc": {"reviews": [], "next": None},
+    "compliance/admin/kyc/usr-1": IDENTITY_CHECK,
     "compliance/admin/proposals": {"proposals": []},
     "charges/admin/charges": {"charges": [], "next": None},
     "charges/admin/charges/txn_1": CHARGE,
@@ -133,6 +141,7 @@ REPLIES = {
 ABOUT_ONE = (
     f"/payments/{ID}", "/charges/txn_1", f"/dead-letters/redrive?id={ID}",
     f"/dead-letters/discard?id={ID}", f"/reconciliation/cases/{ID}", f"/reviews/{ID}",
+    "/identity-checks/usr-1",
     f"/proposals/ops/{ID}", "/partners/south-bank",
 )  # fmt: skip
 """Pages about one thing: without its owner there is nothing to show beside the message."""

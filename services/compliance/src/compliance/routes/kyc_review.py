@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import Response
 from pydantic import StringConstraints
 
-from compliance.domain.kyc import Refusal, decide
+from compliance.domain.kyc import Refusal, State, decide
 from compliance.routes.bodies import Body
 from compliance.routes.kyc import profile_shown
 from compliance.routes.kyc_api import ERASED, GONE, KycApi, refused
@@ -40,10 +40,10 @@ def add_reviews(router: APIRouter, api: KycApi, operators: Operators) -> None:
     Pages = Annotated[Page, Depends(Keyset(["user_id"], [""]))]  # noqa: N806 - a type
 
     @router.get("/admin/kyc", dependencies=[reader])
-    async def in_review(page: Pages) -> Response:
-        """List the rounds that wait for a person."""
+    async def in_state(page: Pages, state: State = State.REVIEW) -> Response:
+        """List the profiles in a state; without one, the rounds that wait for a person."""
         async with api.database.transaction() as tx:
-            rows = await Kyc(tx).in_review(page.after[0], page.limit)
+            rows = await Kyc(tx).in_state(state, page.after[0], page.limit)
         return JsonResponse(page.reply("reviews", rows))
 
     @router.get("/admin/kyc/{user_id}", dependencies=[reader])

@@ -198,11 +198,13 @@ class Kyc:
         )
         return bool(rows)
 
-    async def in_review(self, after: str, limit: int) -> list[dict[str, Any]]:
-        """Return the rounds that wait for a person, by user."""
+    async def in_state(self, state: State, after: str, limit: int) -> list[dict[str, Any]]:
+        """Return the profiles in a state, by user."""
         return await self.tx.rows(
-            """select user_id, level, round, updated_at from kyc_profile
-               where state = 'REVIEW' and user_id > %(after)s order by user_id limit %(limit)s""",
+            """select user_id, level, round, state, verified_level, verified_until, updated_at
+               from kyc_profile
+               where state = %(state)s and user_id > %(after)s order by user_id limit %(limit)s""",
+            state=state.value,
             after=after,
             limit=limit,
         )

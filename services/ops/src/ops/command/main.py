@@ -23,6 +23,7 @@ from ops.command import (
     fraud,
     identity,
     keys,
+    kyc,
     operators,
     partners,
     pay,
@@ -65,6 +66,7 @@ app.add_typer(clients.app, name="clients")
 app.add_typer(operators.app, name="operators")
 app.add_typer(codes.app, name="codes")
 app.add_typer(subject.app, name="subject")
+app.add_typer(kyc.app, name="kyc")
 app.add_typer(audit.app, name="audit")
 charges.app.command("reviews", help=charge_reviews.LIST_HELP)(charge_reviews.list_reviews)
 charges.app.command("review", help=charge_reviews.DECIDE_HELP)(charge_reviews.decide)
