@@ -17,9 +17,10 @@ def name_of(account: str) -> str | None:
 def payer_name_of(payment_id: UUID, seed: int) -> str | None:
     """Return the name that compliance knows of a payment's payer; None: it knows none.
 
-    A payer may have another name for the next payment: it was verified anew.
+    A payer may have another name for the next payment: it was verified anew. The payers of the
+    directed flows are not listed.
     """
-    drawn = crc32(f"{seed}/{payment_id}".encode()) % 15
+    drawn = crc32(f"payer {seed}/{payment_id}".encode()) % 15
     if drawn % 3:
         return None
     return INNOCENT if drawn else LISTED
