@@ -41,7 +41,7 @@ demo: up ## start the core, confirm real payments and show the results
 up: setup ## start the core, G="core risk" groups, G=all everything, or S="confirm risk"; wait until ready
 	@$(STACK_COMMAND) up --groups "$(G)" $(S)
 
-restart: setup ## stop and start what runs, or only S="confirm", after a change of code
+restart: setup ## stop and start what runs, or only S="confirm", after a change of code; `make up` applies changed settings
 	@$(STACK_COMMAND) restart $(S)
 
 down: ## stop everything that `up` started

@@ -6,7 +6,7 @@ import json
 import os
 import random
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import product
 from typing import Any
 from uuid import UUID, uuid4
@@ -359,6 +359,18 @@ async def write(person: Desk, verb: str, text: str, outcome: str) -> None:
     await person.page.sees(outcome)
 
 
+async def faults_of(page: Tab, url: str, paths: Sequence[str]) -> dict[Any, Any]:
+    """Return what is wrong with pages, in both schemes, on a phone and on a desk."""
+    faults = {}
+    for path in paths:
+        await page.open(url + path)
+        for dark, width in product((False, True), WIDTHS):
+            if found := await faults_of_view(page, width=width, dark=dark):
+                faults[path, dark, width] = found
+    await page.look(width=1280, height=900)
+    return faults
+
+
 async def test_two_people_decide_a_case_in_the_console_by_the_keyboard_alone(
     watched: Stack, browser: Chromium, desk: Edge, name: str
 ):
@@ -381,14 +393,8 @@ async def test_two_people_decide_a_case_in_the_console_by_the_keyboard_alone(
         await alice.choose("form[action$=suspect] [name=known]", "no")
         await write(alice, "suspect", "The payer is not known.", "The deadline follows from it")
         await write(alice, "escalate", "It is the third sale.", "The case is escalated")
-        faults = {}
-        for path in ("/reviews", f"/reviews/{case}", "/reviews?state=CLOSED"):
-            await page.open(url + path)
-            for dark, width in product((False, True), WIDTHS):
-                if found := await faults_of_view(page, width=width, dark=dark):
-                    faults[path, dark, width] = found
-        assert faults == {}
-        await page.look(width=1280, height=900)
+        paths = ("/reviews", f"/reviews/{case}", "/reviews?state=CLOSED")
+        assert await faults_of(page, url, paths) == {}
         await page.open(f"{url}/reviews/{case}")
         await keep(page, "console-review")
         await alice.choose("form[action$=close] [name=outcome]", "NOT_SUSPICIOUS")
@@ -424,21 +430,11 @@ def picture() -> bytes:
 
 async def checked(desk: Edge, user: str) -> None:
     """Take a person through an identity check of which the provider is not sure."""
-    stated = {
-        "firstName": "Anna Maria",
-        "lastName": "Consider",
-        "dateOfBirth": "1974-08-12",
-        "nationality": "UTO",
-        "address": {"street": "Main St 1", "city": "Zenith", "postcode": "1", "country": "UTO"},
-    }
-    token = await desk.token(user, "kyc.write")
+    token = await desk.initiate(user, "Consider")
     http, headers = desk.http, {"Authorization": f"Bearer {token}"}
-    path = "/api/v1/kyc"
+    path, document = "/api/v1/kyc", picture()
     for reply in (
-        await http.post(f"{path}/initiate", json=stated, headers=headers),
-        await http.post(
-            f"{path}/upload-document?type=passport", content=picture(), headers=headers
-        ),
+        await http.post(f"{path}/upload-document?type=passport", content=document, headers=headers),
         await http.post(f"{path}/verify", json={"zones": {}}, headers=headers),
     ):
         assert reply.status_code in (201, 202), reply.text
@@ -459,14 +455,8 @@ async def test_a_person_decides_an_identity_check_in_the_console(
     url = watched.description().url("ops").replace("127.0.0.1", "localhost")
     async with browser.tab() as page:
         await sign_in(page, url, "alice")
-        alice, faults = Desk(page, url), {}
-        for path in ("/identity-checks", f"/identity-checks/{user}"):
-            await page.open(url + path)
-            for dark, width in product((False, True), WIDTHS):
-                if found := await faults_of_view(page, width=width, dark=dark):
-                    faults[path, dark, width] = found
-        assert faults == {}
-        await page.look(width=1280, height=900)
+        alice, paths = Desk(page, url), ("/identity-checks", f"/identity-checks/{user}")
+        assert await faults_of(page, url, paths) == {}
         await page.open(f"{url}/identity-checks")
         await page.follow(selector=f"a[href='/identity-checks/{user}']")
         await page.sees("Anna Maria Consider")

@@ -135,6 +135,21 @@ class Edge:
         token: str = answer.raise_for_status().json()["access_token"]
         return token
 
+    async def initiate(self, user_id: str, last_name: str, first_name: str = "Anna Maria") -> str:
+        """Begin a user's identity check with invented data; return a token for its next steps."""
+        token = await self.token(user_id, "kyc.write")
+        stated = {
+            "firstName": first_name,
+            "lastName": last_name,
+            "dateOfBirth": "1974-08-12",
+            "nationality": "UTO",
+            "address": {"street": "Main St 1", "city": "Zenith", "postcode": "1", "country": "UTO"},
+        }
+        headers = {"Authorization": f"Bearer {token}"}
+        begun = await self.http.post("/api/v1/kyc/initiate", json=stated, headers=headers)
+        begun.raise_for_status()
+        return token
+
     async def _put(self, contacts: list[dict[str, str]]) -> None:
         url = self._stack.url("notification") + "/admin/contacts"
         headers = await self._as("alice")

@@ -1,7 +1,7 @@
 """Owners of personal data: who has a key here, and what is done when a person is erased.
 
-The owner's migrations make the table `subject` (user_id, key_id, created_at, erased_at,
-destroyed_at); notification's is the model. Compliance, where persons are erased, has its own.
+A migration of the owner has `-- include service_runtime/subjects.sql`, which makes the table
+`subject`. Compliance, where persons are erased, has its own.
 """
 
 import asyncio

@@ -35,7 +35,7 @@ from service_runtime.web import HttpPolicy
 
 MOST_BODY_BYTES = 16 * 1024
 SEAL_EVERY_S = 10.0
-"""One read of an index that is empty, once the addresses of before are sealed."""
+"""One read of an index that is empty, once all addresses are sealed."""
 SEALED_AT_ONCE = 100
 SESSIONS = Retention("session", "expires_at", timedelta(days=0), "identity")
 """A session's refresh tokens are deleted with it. Until then, a reuse is found."""
@@ -82,7 +82,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Process:
 def _erasure(
     service: Service, settings: Settings, addresses: AddressKeys, acts: SessionActs
 ) -> Erasure:
-    """Return what is done for erased persons; add its jobs, and the sealing of older addresses."""
+    """Return what is done for erased persons; add its jobs, and one that seals addresses."""
     service.authenticate(settings.mac_compliance_keys, SubjectErased)
 
     async def forget(tx: PostgresTransaction, user_ids: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Erased persons: their cards go, as soon as no payment with them may still be sent."""
+"""Erased persons, and their cards that no open payment needs."""
 
 from collections.abc import Collection
 

@@ -24,7 +24,7 @@ class Attempts:
 
     limits: Limits
     pseudonym: Callable[[Personal], str]
-    """What stands for an address in Redis."""
+    """Returns the pseudonym of an address, which is in Redis."""
     per_account: int
     per_address: int
     registrations: int

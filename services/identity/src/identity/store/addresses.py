@@ -32,7 +32,7 @@ class AddressKeys:
         return [keyed_hash(key.material, "email", email.reveal()) for key in self.lookup]
 
     def pseudonym(self, email: Personal) -> str:
-        """Return what stands for an address outside of the database."""
+        """Return the pseudonym of an address, for use outside of the database."""
         return keyed_hash(self.lookup.current.material, "attempts", email.reveal())
 
 

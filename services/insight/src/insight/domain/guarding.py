@@ -117,7 +117,7 @@ _DATA_OF_OTHERS = _any(
     _PEOPLE + r"'?s?'?\s+" + _DATA,
     _DATA + r"\s+(?:of|by|from)\s+(?:an?|another|others?|every|each|any|all|the)?\s*" + _PEOPLE,
 )
-"""Nor may it be asked how they are seen."""
+"""A question how to see the data of others is refused, too."""
 _CAPITAL = re.compile(r"\b(?:of|by|from|for|did|does)\s+([A-Z][a-z]+)\b")
 _TIMES = {
     *("January", "February", "March", "April", "May", "June", "July", "August", "September"),

@@ -18,7 +18,7 @@ _FUNCTION = (
     " the them there these they this those to until us want was we were what what's when where"
     " which who whose why will with within would yet you know like need give get got much many"
     " more most often i'd i'm how that's there's everything whether news also"
-    " just only any anything something actually already exactly really since given gave keep kept"
+    " just only anything something actually already exactly really since given gave keep kept"
     " getting become during over"
 )
 _ASKING = (
@@ -29,8 +29,8 @@ _ASKING = (
     " occurred occurs overview per recent recently share show single size spread sum summary"
     " summarise summarize through total totals typical typically usual usually value volume"
     " turnover altogether together info information detail details outcome outcomes result results"
-    " bought buy lately awaiting await check view see"
-    " display history overview sort kind kinds happening combined between"
+    " bought buy lately awaiting await check view"
+    " display history sort kind kinds happening combined between"
 )
 _TIME = (
     "today yesterday week weeks weekly month months monthly quarter year years now past previous"
@@ -40,7 +40,7 @@ _PAYMENTS = (
     "pay paid paying payment payments spend spending spends spent money transact transacted"
     " transaction transactions transfer transfers transferred make made makes making send sent"
     " status statuses state states confirmed confirm success successful successfully succeed"
-    " succeeded complete completed accepted go went decline declined declines refused fail failed"
+    " succeeded complete completed accepted went decline declined declines refused fail failed"
     " turned reason reasons cause causes pending open waiting wait waits code codes final finished"
     " confirmation confirmations cost costs purchase purchases refusal refusals rejection"
     " rejections failure failures denied"
@@ -50,7 +50,7 @@ _PAYMENTS = (
 _RISK = (
     "risk risks risky riskiest score scores scored scoring factor factors explain explained"
     " explanation explanations template templates model high medium low critical add added"
-    " contributed contribute assessed behind came flagged got raise raised raises cause caused push"
+    " contributed contribute assessed behind came flagged raise raised raises caused push"
     " pushed drive drove driven influence influenced"
 )
 _OPERATORS = "user users customer customers active operators source sources top"

@@ -1,6 +1,6 @@
 """The evidence of a batch: screenings, identities, models in parallel, then the rules.
 
-Beside them the payers' names are asked for; payers who have one are then screened by it, too.
+In parallel the payers' names are requested, and payers with a name are screened by it.
 """
 
 import asyncio
@@ -112,7 +112,7 @@ class LookUps:
         return found
 
     async def _by_payers_name(self, requests: Mapping[UUID, Request]) -> Matches | None:
-        """Return the payers' screenings by name; None where no names are asked for."""
+        """Return the payers' screenings by name; None where no names are requested."""
         if self.payers is None or not self.takes_names:
             return None
         try:
